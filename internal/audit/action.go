@@ -1,0 +1,41 @@
+package audit
+
+// Action names a kind of decision, written as ECS event.action.
+type Action string
+
+// The event vocabulary. One decision writes exactly one event (A1).
+const (
+	TokenIssued        Action = "token-issued"         // password or client_credentials grant
+	TokenRefreshed     Action = "token-refreshed"      // refresh_token grant
+	TokenReuse         Action = "token-reuse"          // an old refresh token came back; its session was ended
+	TokenRefused       Action = "token-refused"        // a token request was turned away
+	TokenRevoked       Action = "token-revoked"        // RFC 7009
+	TokenIntrospected  Action = "token-introspected"   // RFC 7662
+	UserInfoRead       Action = "userinfo-read"        // OpenID Connect UserInfo
+	UserSignedUp       Action = "user-signed-up"       // POST /auth/signup
+	UserRead           Action = "user-read"            // GET /auth/me
+	UserAdded          Action = "user-added"           // by an operator
+	UserImported       Action = "user-imported"        // by an operator
+	UserDisabled       Action = "user-disabled"        // by an operator
+	UserEnabled        Action = "user-enabled"         // by an operator
+	PasswordChanged    Action = "password-changed"     // by the user
+	PasswordReset      Action = "password-reset"       // by an operator
+	SessionsListed     Action = "sessions-listed"      // GET /auth/sessions
+	SessionEnded       Action = "session-ended"        // one session, by its user or an operator
+	SessionsEnded      Action = "sessions-ended"       // several at once
+	ClientAdded        Action = "client-added"         // by an operator
+	ClientSecretTurned Action = "client-secret-turned" // by an operator
+	ClientDisabled     Action = "client-disabled"      // by an operator
+	KeyCreated         Action = "key-created"          // a new standby, or the first key
+	KeyActivated       Action = "key-activated"        // this replica signs with the key from now on
+	KeyRotated         Action = "key-rotated"          // an operator asked for a turn
+	KeyRevoked         Action = "key-revoked"          // an operator took a key out
+	KeyErased          Action = "key-erased"           // the private half is gone
+	KeyArchived        Action = "key-archived"         // the public half left the JWKS
+	KeyRewrapped       Action = "key-rewrapped"        // sealed anew under another key-encryption key
+	StoreCopied        Action = "store-copied"         // by an operator
+	RequestRefused     Action = "request-refused"      // no bearer token, or one that does not count; a panic
+	ServerStarted      Action = "server-started"
+	ServerStopped      Action = "server-stopped"
+	Checkpoint         Action = "audit-checkpoint" // the chain's head, signed
+)

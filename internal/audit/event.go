@@ -1,0 +1,117 @@
+// Package audit records every decision that Keyturn makes as one line of a
+// hash-chained log, and verifies such logs.
+//
+// Writing the event is part of making the decision: a caller that cannot write
+// the event must not let the decision stand (invariant A3).
+package audit
+
+import (
+	"context"
+	"time"
+)
+
+// Outcome says how a decision ended, in the words of ECS event.outcome.
+type Outcome string
+
+// The outcomes. The zero Outcome is written as a failure: what forgot to say
+// that it succeeded did not.
+const (
+	Failure Outcome = "failure"
+	Success Outcome = "success"
+)
+
+// Event is one decision: who asked for what, from where, how it ended and why.
+// It never carries a secret, a password or a token; tokens are named by their
+// jti or by the session (refresh-token family) that they belong to.
+type Event struct {
+	// Action names the decision; see the Action constants.
+	Action Action
+	// Outcome is how it ended.
+	Outcome Outcome
+	// Reason says why, as a short stable word such as "wrong_password".
+	// Empty where a success needs no explanation.
+	Reason string
+
+	// UserID is the uid of the user concerned, UserEmail the address that
+	// was presented or is on record.
+	UserID    string
+	UserEmail string
+	// ClientID is the OAuth client that asked.
+	ClientID string
+	// SessionID is the refresh-token family concerned.
+	SessionID string
+	// TokenID is the jti of the access token issued or judged.
+	TokenID string
+	// KeyID is the kid of the signing key concerned.
+	KeyID string
+	// Grant is the OAuth grant_type asked for.
+	Grant string
+	// Scope is the scope granted.
+	Scope string
+	// Generation is the family's live generation and Presented the one that
+	// was presented. Both are written only where HasGeneration is set.
+	HasGeneration bool
+	Generation    int64
+	Presented     int64
+	// Count is how many things the decision touched (sessions ended, users
+	// imported). Zero is not written.
+	Count int
+	// Detail is free text for people: an operator's reason, an error's text.
+	Detail string
+}
+
+// Request says from where a decision was asked for. The server's middleware
+// puts it into the context; events written under that context carry it.
+type Request struct {
+	// ID is the request id, also answered in X-Request-Id.
+	ID string
+	// IP is the client's address as seen through the trusted proxies.
+	IP string
+	// UserAgent is the User-Agent header as sent.
+	UserAgent string
+}
+
+type requestKey struct{}
+
+// WithRequest returns a context whose events carry r.
+func WithRequest(ctx context.Context, r Request) context.Context {
+	return context.WithValue(ctx, requestKey{}, r)
+}
+
+// RequestFrom returns the Request in ctx, or the zero Request.
+func RequestFrom(ctx context.Context) Request {
+	r, _ := ctx.Value(requestKey{}).(Request)
+	return r
+}
+
+// Recorder writes events. *Log is the real one.
+type Recorder interface {
+	// Record writes e durably enough that a crash of this process cannot
+	// lose it, and only then returns nil. When it returns an error the
+	// decision that e records must not stand (A3). Safe for concurrent use.
+	Record(ctx context.Context, e Event) error
+}
+
+// Anchor is the head of one chain as last written down in the store, where a
+// thief of the log file cannot reach it.
+type Anchor struct {
+	// Chain is the chain's id, Seq the number of its last line and Hash the
+	// SHA-256 of that line, hex.
+	Chain string
+	Seq   int64
+	Hash  string
+	// Node is the host name of the process that writes the chain.
+	Node string
+	// At is when the anchor was set.
+	At time.Time
+}
+
+// AnchorStore keeps the heads of the chains.
+type AnchorStore interface {
+	// SetAnchor stores a as the head of its chain. It never moves a head
+	// back: an anchor with a Seq not above the stored one changes nothing
+	// and is no error.
+	SetAnchor(ctx context.Context, a Anchor) error
+	// Anchors returns the head of every chain, oldest first.
+	Anchors(ctx context.Context) ([]Anchor, error)
+}

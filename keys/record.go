@@ -1,0 +1,65 @@
+// Package keys owns the signing keys: their schedule, the ring that signs and
+// verifies, and how private halves are sealed at rest.
+package keys
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Record is a signing key as the store keeps it. What the key may do at a given
+// time is a pure function of all records and that time (K5); see View.
+type Record struct {
+	// Seq numbers the keys of a store 0, 1, 2, …; it is unique, so that of
+	// several replicas that create the same key one wins and all agree.
+	Seq int64
+	// KID is the RFC 7638 thumbprint of the public key.
+	KID string
+	// Alg is the JWS algorithm, the only one that the key is used with.
+	Alg string
+	// Public is the public key as a JWK (RFC 7517), JSON.
+	Public []byte
+	// Sealed is the private key (PKCS #8, sealed); nil once it is erased (K4).
+	Sealed []byte
+	// CreatedAt is when the key was first published, ActivateAt when it
+	// begins to sign.
+	CreatedAt  time.Time
+	ActivateAt time.Time
+	// TokenTTL is the longest life of a token that the key may sign. It only
+	// grows.
+	TokenTTL time.Duration
+	// RevokedAt is zero unless the key was revoked, with RevokeReason.
+	RevokedAt    time.Time
+	RevokeReason string
+	// Archived keys have left the JWKS for good; the record stays, so that
+	// what the key signed in the audit log can be verified for ever.
+	Archived bool
+	// Version grows by one with each write; see Store.UpdateKey.
+	Version int64
+}
+
+// What a Store answers. Test with errors.Is.
+var (
+	// ErrKeyExists means that the sequence number or the kid is taken.
+	ErrKeyExists = errors.New("key exists")
+	// ErrNoKey means that no such key exists.
+	ErrNoKey = errors.New("no such key")
+	// ErrConflict means that the record changed since it was read.
+	ErrConflict = errors.New("key was changed meanwhile")
+)
+
+// Store keeps key records. Every method is one atomic operation, durable when
+// it returns nil, safe for concurrent use by many processes.
+type Store interface {
+	// Keys returns the records that are not archived, by Seq; one indexed read.
+	Keys(ctx context.Context) ([]Record, error)
+	// ArchivedKeys returns the archived records, by Seq.
+	ArchivedKeys(ctx context.Context) ([]Record, error)
+	// CreateKey adds r, or returns ErrKeyExists and adds nothing.
+	CreateKey(ctx context.Context, r Record) error
+	// UpdateKey replaces the record of r.KID by r if the stored Version is
+	// still r.Version, storing Version r.Version+1. ErrConflict if it is not,
+	// ErrNoKey if there is no such record.
+	UpdateKey(ctx context.Context, r Record) error
+}

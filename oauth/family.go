@@ -1,0 +1,59 @@
+package oauth
+
+import "time"
+
+// Family is one session: what a login started and refreshes carry on. Its live
+// refresh token is not stored but derived (see refreshtoken.go), so that nobody
+// who reads the store can present one (F4).
+type Family struct {
+	// ID is a UUID; the sid of the family's access tokens.
+	ID string
+	// Client, user, scope and audience are bound for life (F7).
+	ClientID string
+	UserID   string
+	Scope    []string
+	Audience []string
+	// Email is the user's address if the scope email was granted.
+	Email string
+	// Salt enters the derivation of the family's tokens; MasterID names the
+	// master secret that the token of the live generation is derived under.
+	Salt     []byte
+	MasterID string
+	// Generation counts the refreshes; the live token bears it. RotatedAt is
+	// when it last grew (at first: the login).
+	Generation int64
+	RotatedAt  time.Time
+	// AuthTime is when the user's password was checked.
+	AuthTime  time.Time
+	CreatedAt time.Time
+	// IdleExpiresAt moves with every refresh, ExpiresAt never does.
+	IdleExpiresAt time.Time
+	ExpiresAt     time.Time
+	// PurgeAt is when the record may be removed: later than the expiry of
+	// every access token issued from it.
+	PurgeAt time.Time
+	// Where it began and where it was last used.
+	FirstIP, FirstUserAgent string
+	LastIP, LastUserAgent   string
+	// RevokedAt is zero while the family is alive; RevokeReason says why it
+	// was ended.
+	RevokedAt    time.Time
+	RevokeReason string
+}
+
+// Rotation moves a family on by one generation.
+type Rotation struct {
+	FamilyID string
+	ClientID string
+	// Presented is the generation of the token that was presented. The
+	// family moves to Presented+1.
+	Presented int64
+	// MasterID names the master secret of the new generation's token.
+	MasterID string
+	// At is now; IdleExpiresAt and PurgeAt the family's new ones.
+	At            time.Time
+	IdleExpiresAt time.Time
+	PurgeAt       time.Time
+	// IP and UserAgent become LastIP and LastUserAgent.
+	IP, UserAgent string
+}

@@ -1,0 +1,75 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// What a Store answers. Test with errors.Is.
+var (
+	// ErrNoClient means that no such client exists.
+	ErrNoClient = errors.New("no such client")
+	// ErrClientExists means that the client id is taken.
+	ErrClientExists = errors.New("client exists")
+	// ErrNoFamily means that no such family exists.
+	ErrNoFamily = errors.New("no such session")
+	// ErrNotRotated means that the condition of a Rotation did not hold; the
+	// family is as it was.
+	ErrNotRotated = errors.New("session was not rotated")
+)
+
+// Store keeps clients, refresh-token families and the denylist of access
+// tokens. Every method is one atomic operation, durable when it returns nil
+// (F5), safe for concurrent use by many processes. Times are kept to the
+// millisecond.
+type Store interface {
+	// CreateClient adds c or returns ErrClientExists.
+	CreateClient(ctx context.Context, c Client) error
+	// ClientByID returns one client or ErrNoClient.
+	ClientByID(ctx context.Context, id string) (Client, error)
+	// ListClients returns at most limit clients with an ID above after, by ID.
+	ListClients(ctx context.Context, after string, limit int) ([]Client, error)
+	// SetClientSecret replaces the secret's hash; ErrNoClient if there is no
+	// such client.
+	SetClientSecret(ctx context.Context, id string, hash []byte, at time.Time) error
+	// DisableClient disables the client; ErrNoClient if there is no such one.
+	DisableClient(ctx context.Context, id string, at time.Time) error
+
+	// CreateFamily adds f; its ID must be new.
+	CreateFamily(ctx context.Context, f Family) error
+	// FamilyByID returns one family, ended or expired ones included, or
+	// ErrNoFamily. It sees every write acknowledged before it began.
+	FamilyByID(ctx context.Context, id string) (Family, error)
+	// RotateFamily is the one write of a refresh (F1). In one atomic step it
+	// checks that the family exists, belongs to r.ClientID, has a Generation
+	// not above r.Presented, has not been revoked, and that IdleExpiresAt and
+	// ExpiresAt are after r.At; then it sets Generation to r.Presented+1,
+	// RotatedAt to r.At, MasterID, IdleExpiresAt, PurgeAt, LastIP and
+	// LastUserAgent, and returns the family as it now stands. If the
+	// condition does not hold it changes nothing and returns ErrNotRotated.
+	//
+	// A Generation below r.Presented can only be found where a store was set
+	// back (a restored backup): the token was made by us, so its bearer is
+	// let on.
+	RotateFamily(ctx context.Context, r Rotation) (Family, error)
+	// RevokeFamily ends the family: from its return on, no RotateFamily
+	// succeeds (F6). It reports whether this call ended it; an ended family
+	// keeps its first reason, and an unknown one is (false, nil).
+	RevokeFamily(ctx context.Context, id string, at time.Time, reason string) (bool, error)
+	// RevokeFamiliesOfUser ends every family of the user that is not ended
+	// and was there when the call began, but the one named except, and
+	// returns how many it ended.
+	RevokeFamiliesOfUser(ctx context.Context, uid, except string, at time.Time, reason string) (int, error)
+	// RevokeFamiliesOfClient does the same for a client.
+	RevokeFamiliesOfClient(ctx context.Context, clientID string, at time.Time, reason string) (int, error)
+	// FamiliesOfUser returns the user's families that are neither ended nor
+	// expired at now, newest first, at most limit.
+	FamiliesOfUser(ctx context.Context, uid string, now time.Time, limit int) ([]Family, error)
+
+	// DenyToken puts an access token's jti on the denylist until expireAt.
+	// Denying it twice is no error.
+	DenyToken(ctx context.Context, jti string, expireAt time.Time) error
+	// TokenDenied reports whether the jti is on the denylist.
+	TokenDenied(ctx context.Context, jti string) (bool, error)
+}

@@ -1,0 +1,102 @@
+// Package users keeps the accounts: who may log in, with which password, and
+// how often a wrong one may be tried.
+package users
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// User is one account.
+type User struct {
+	// UID identifies the account for ever; it is the sub of its tokens.
+	UID string
+	// Email is the address as the user wrote it, EmailKey the form by which
+	// addresses are compared (see EmailKey).
+	Email    string
+	EmailKey string
+	// Username is optional; UsernameKey is unique among accounts that have one.
+	Username    string
+	UsernameKey string
+	FirstName   string
+	LastName    string
+	// PasswordHash is a PHC string (or an imported one, see Verify).
+	PasswordHash string
+	// Disabled accounts cannot log in and have no sessions.
+	Disabled bool
+	// Epoch grows whenever the account's sessions must end: a password
+	// change, a disabling. A login that began under an older epoch fails.
+	Epoch int64
+	// Unsettled is set, in the write that grew Epoch, until the sessions of
+	// earlier epochs have been ended. Should a process die in between, any
+	// replica finds the account by Store.Unsettled and finishes the work.
+	Unsettled bool
+	// Times are UTC with milliseconds.
+	CreatedAt         time.Time
+	UpdatedAt         time.Time
+	PasswordChangedAt time.Time
+}
+
+// What a Store answers. Test with errors.Is.
+var (
+	// ErrNotFound means that no such account exists.
+	ErrNotFound = errors.New("no such user")
+	// ErrEmailTaken means that another account has the e-mail address.
+	ErrEmailTaken = errors.New("e-mail address is taken")
+	// ErrUsernameTaken means that another account has the username.
+	ErrUsernameTaken = errors.New("username is taken")
+	// ErrConflict means that the account changed since it was read.
+	ErrConflict = errors.New("user was changed meanwhile")
+)
+
+// Store keeps accounts. Every method is one atomic operation, durable when it
+// returns nil, safe for concurrent use by many processes.
+type Store interface {
+	// CreateUser adds u, or returns ErrEmailTaken or ErrUsernameTaken and
+	// adds nothing.
+	CreateUser(ctx context.Context, u User) error
+	// UserByID and UserByEmailKey return one account or ErrNotFound.
+	UserByID(ctx context.Context, uid string) (User, error)
+	UserByEmailKey(ctx context.Context, key string) (User, error)
+	// ListUsers returns at most limit accounts with a UID above after, by UID.
+	ListUsers(ctx context.Context, after string, limit int) ([]User, error)
+	// SetPassword replaces the hash if the account's Epoch is still epoch;
+	// it grows Epoch by one, sets Unsettled, PasswordChangedAt and UpdatedAt,
+	// and returns the account as it now stands. ErrConflict if the epoch
+	// moved, ErrNotFound if there is no such account.
+	SetPassword(ctx context.Context, uid string, epoch int64, hash string, at time.Time) (User, error)
+	// RehashPassword replaces the hash from by to, with nothing else changed:
+	// the same password under better parameters. It does nothing, without an
+	// error, if the hash is no longer from.
+	RehashPassword(ctx context.Context, uid, from, to string) error
+	// SetDisabled disables or enables the account and returns it as it now
+	// stands. Disabling an enabled account grows Epoch by one; disabling
+	// always sets Unsettled. Enabling touches neither. ErrNotFound if there
+	// is no such account.
+	SetDisabled(ctx context.Context, uid string, disabled bool, at time.Time) (User, error)
+	// Settle clears Unsettled if the account's Epoch is still epoch.
+	Settle(ctx context.Context, uid string, epoch int64) error
+	// Unsettled returns at most limit accounts whose Unsettled is set.
+	Unsettled(ctx context.Context, limit int) ([]User, error)
+}
+
+// Counters counts failed attempts for the throttle, shared by all replicas.
+type Counters interface {
+	// AddCount adds n to the counter named key, creating it at zero, and
+	// returns the new value. The counter may be forgotten after expireAt.
+	// Atomic: no concurrent addition is lost.
+	AddCount(ctx context.Context, key string, n int64, expireAt time.Time) (int64, error)
+	// Counts returns the values of the counters, in the order of keys; one
+	// that does not exist is zero.
+	Counts(ctx context.Context, keys []string) ([]int64, error)
+	// ResetCounts removes the counters.
+	ResetCounts(ctx context.Context, keys []string) error
+}
+
+// Sessions ends the sessions (refresh-token families) of an account.
+type Sessions interface {
+	// EndSessionsOf ends every live session of the user but the one named
+	// by except (may be empty) and returns how many it ended.
+	EndSessionsOf(ctx context.Context, uid, except, reason string) (int, error)
+}
