@@ -96,13 +96,15 @@ type Recorder interface {
 // thief of the log file cannot reach it.
 type Anchor struct {
 	// Chain is the chain's id, Seq the number of its last line and Hash the
-	// SHA-256 of that line, hex.
+	// SHA-256 of that line, hex. Seq -1, with a Hash of zeros, announces a
+	// chain that has no line yet.
 	Chain string
 	Seq   int64
 	Hash  string
-	// Node is the host name of the process that writes the chain.
+	// Node is the machine and the file that the chain is written to; see
+	// (*Log).Node.
 	Node string
-	// At is when the anchor was set.
+	// At is when the line was written, or the chain announced.
 	At time.Time
 }
 
@@ -112,6 +114,7 @@ type AnchorStore interface {
 	// back: an anchor with a Seq not above the stored one changes nothing
 	// and is no error.
 	SetAnchor(ctx context.Context, a Anchor) error
-	// Anchors returns the head of every chain, oldest first.
+	// Anchors returns the head of every chain, oldest first. Heads are never
+	// swept: without its head, an old chain looks like one put there.
 	Anchors(ctx context.Context) ([]Anchor, error)
 }

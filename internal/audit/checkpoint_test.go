@@ -1,0 +1,174 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func count(t *testing.T, f *fixture, a Action) int {
+	t.Helper()
+	return strings.Count(strings.Join(f.lines(t), "\n"), `"action":"`+string(a)+`"`)
+}
+
+func TestA2_CheckpointsByNumberByTimeAndAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		l := f.open(t, func(o *Options) { o.CheckpointEvery = time.Minute })
+		expect := func(when string, checkpoints int) {
+			t.Helper()
+			synctest.Wait()
+			if got := count(t, f, Checkpoint); got != checkpoints {
+				t.Errorf("%s: %d checkpoints, want %d", when, got, checkpoints)
+			}
+			a := f.anchors.all()[0]
+			if n := int64(len(f.lines(t))); checkpoints > 0 && a.Seq >= n {
+				t.Errorf("%s: line %d of %d is anchored", when, a.Seq, n)
+			}
+		}
+		record(t, l, 1)
+		expect("after the first line", 1)
+		record(t, l, 4)
+		expect("after four more", 1)
+		record(t, l, 1)
+		expect("after five", 2)
+		time.Sleep(3 * time.Minute)
+		expect("when nothing is new", 2)
+		record(t, l, 1)
+		time.Sleep(time.Minute)
+		expect("after a minute", 3)
+		record(t, l, 1)
+		closeLog(t, l)
+		expect("at the end", 4)
+		lines := f.lines(t)
+		if a := f.anchors.all()[0]; a.Seq != int64(len(lines)-1) || a.Chain != l.Chain() || a.Node != l.Node() {
+			t.Errorf("the head was not anchored: %+v", a)
+		}
+		if rep := mustVerify(t, f.options(), f.path); rep.Checkpoints != 4 || rep.Anchored != 1 {
+			t.Errorf("%+v", rep)
+		}
+	})
+}
+
+func TestA2_WithoutASignerTheHeadIsAnchoredAllTheSame(t *testing.T) {
+	f := newFixture(t)
+	l := f.open(t)
+	l.SetSigner(nil)
+	record(t, l, 3)
+	closeLog(t, l)
+	if a := f.anchors.all(); len(a) != 1 || a[0].Seq != 2 || count(t, f, Checkpoint) != 0 {
+		t.Errorf("%+v", a)
+	}
+	mustVerify(t, f.options(), f.path)
+}
+
+func TestA2_TheChainIsAnnouncedBeforeItsFirstLine(t *testing.T) {
+	f := newFixture(t)
+	l := f.open(t)
+	early := &announced{t: t, f: f}
+	l.SetAnchors(early)
+	record(t, l, 1)
+	closeLog(t, l)
+	if early.first.Seq != -1 || early.first.Hash != noHash || early.first.Chain != l.Chain() {
+		t.Errorf("%+v", early.first)
+	}
+}
+
+// announced keeps the first anchor and checks that the file was empty then.
+type announced struct {
+	memoryAnchors
+	t     *testing.T
+	f     *fixture
+	first Anchor
+}
+
+func (a *announced) SetAnchor(ctx context.Context, anchor Anchor) error {
+	if a.first.Chain == "" {
+		a.first = anchor
+		if lines := a.f.lines(a.t); lines[0] != "" {
+			a.t.Errorf("%d lines were there before", len(lines))
+		}
+	}
+	return a.memoryAnchors.SetAnchor(ctx, anchor)
+}
+
+func TestA3_CheckpointsThatFailDoNotFailDecisions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.signer.err = errors.New("no key")
+		f.anchors.err = errors.New("store is down")
+		var mu sync.Mutex
+		var errs []string
+		l := f.open(t, func(o *Options) {
+			o.CheckpointEvery = time.Minute
+			o.OnError = func(err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err.Error())
+			}
+		})
+		record(t, l, 3)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		all := strings.Join(errs, "\n")
+		if !strings.Contains(all, "no key") || !strings.Contains(all, "store is down") || !strings.Contains(all, "announced") {
+			t.Errorf("reported: %s", all)
+		}
+		f.signer.err, f.anchors.err = nil, nil
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if a := f.anchors.all(); count(t, f, Checkpoint) != 1 || len(a) != 1 || a[0].Seq != 3 {
+			t.Errorf("not tried again: %+v", a)
+		}
+		closeLog(t, l)
+		mustVerify(t, f.options(), f.path)
+	})
+}
+
+func TestA2_AnAnchorThatFailedIsOwedWhileNothingIsNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.anchors.err = errors.New("store is down")
+		l := f.open(t, func(o *Options) { o.CheckpointEvery = time.Minute })
+		record(t, l, 1)
+		synctest.Wait()
+		f.anchors.err = nil
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if a := f.anchors.all(); len(a) != 1 || a[0].Seq != 1 {
+			t.Errorf("%+v", a)
+		}
+		calls := f.anchors.calls
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if f.anchors.calls != calls {
+			t.Error("the head was anchored again though nothing was new")
+		}
+		closeLog(t, l)
+	})
+}
+
+func TestASignerThatReturnsNoJWSIsRefused(t *testing.T) {
+	f := newFixture(t)
+	var reported error
+	l := f.open(t, func(o *Options) { o.OnError = func(err error) { reported = err } })
+	l.SetSigner(badSigner{})
+	record(t, l, 1)
+	closeLog(t, l)
+	if reported == nil || count(t, f, Checkpoint) != 0 {
+		t.Errorf("reported %v", reported)
+	}
+	if _, err := os.Stat(f.path); err != nil {
+		t.Fatal(err)
+	}
+	mustVerify(t, f.options(), f.path)
+}
+
+type badSigner struct{}
+
+func (badSigner) Sign(string, []byte) (string, string, error) { return "a\"b", "k", nil }

@@ -1,0 +1,203 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// file is a sink that several processes append to. Each batch is written under
+// an exclusive flock(2), and one that cannot be written whole is taken back.
+type file struct {
+	path    string
+	onError func(error)
+
+	mu sync.Mutex // guards f against sync; only the writer changes it
+	f  *os.File
+	// size is the file's size as we left it. Another size means that somebody
+	// else has written since, and may have died in the midst of a line.
+	size int64
+}
+
+func openFile(path string, onError func(error)) (*file, error) {
+	s := &file{path: path, onError: onError}
+	f, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	s.f = f
+	err = s.lock()
+	if err == nil {
+		err = s.measure()
+		s.unlock()
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.f.Close())
+	}
+	return s, nil
+}
+
+func (s *file) open() (*os.File, error) {
+	return os.OpenFile(s.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+}
+
+// lock keeps every other process (and every other Log) from writing to the
+// file. Where the path has come to name another file, or the file was deleted,
+// it opens the path anew first: not every writer hears of a rotation, and what
+// is written to a file without a name is lost.
+func (s *file) lock() error {
+	for {
+		if err := flock(s.f, syscall.LOCK_EX); err != nil {
+			return err
+		}
+		info, err := s.f.Stat()
+		if err == nil && !s.moved(info) {
+			return nil
+		}
+		if err == nil {
+			err = s.reopen()
+		}
+		if err != nil {
+			s.unlock()
+			return err
+		}
+	}
+}
+
+// moved reports whether lines belong elsewhere than into the open file. One
+// that was renamed is still the right one until the path names a new file.
+func (s *file) moved(info os.FileInfo) bool {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink == 0 {
+		return true
+	}
+	now, err := os.Stat(s.path)
+	return err == nil && !os.SameFile(info, now)
+}
+
+// unlock cannot fail on a file that is open.
+func (s *file) unlock() { _ = flock(s.f, syscall.LOCK_UN) }
+
+func flock(f *os.File, how int) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), how)
+		if err != syscall.EINTR {
+			return os.NewSyscallError("flock", err)
+		}
+	}
+}
+
+func (s *file) append(b []byte) (int, error) {
+	if err := s.lock(); err != nil {
+		return 0, err
+	}
+	defer s.unlock()
+	if err := s.measure(); err != nil {
+		return 0, err
+	}
+	n, err := s.f.Write(b)
+	if err == nil {
+		s.size += int64(n)
+		return n, nil
+	}
+	if n == 0 {
+		return 0, err
+	}
+	if terr := s.f.Truncate(s.size); terr != nil {
+		// An append-only file (chattr +a) keeps what it got; measure ends
+		// the broken line before the next is written.
+		return n, errors.Join(err, terr)
+	}
+	return 0, err
+}
+
+// measure sets size and sees to it that the file ends in a whole line.
+func (s *file) measure() error {
+	info, err := s.f.Stat()
+	if err != nil {
+		return err
+	}
+	size := info.Size()
+	if size != s.size && size > 0 {
+		if size, err = s.mend(size); err != nil {
+			return err
+		}
+	}
+	s.size = size
+	return nil
+}
+
+// mend ends the last line of a file of that size if a process died while it
+// wrote it, and returns the new size. A piece of one of our lines is cut off,
+// since its writer never told anybody that it was written; left standing it
+// would look like a forgery for ever. Anything else gets the newline that it
+// lacks.
+func (s *file) mend(size int64) (int64, error) {
+	last := make([]byte, 1)
+	if _, err := s.f.ReadAt(last, size-1); err != nil {
+		return 0, err
+	}
+	if last[0] == '\n' {
+		return size, nil
+	}
+	tail := make([]byte, min(size, MaxLine+1))
+	if _, err := s.f.ReadAt(tail, size-int64(len(tail))); err != nil {
+		return 0, err
+	}
+	piece := tail[bytes.LastIndexByte(tail, '\n')+1:]
+	if isPiece(piece) {
+		whole := size - int64(len(piece))
+		if err := s.f.Truncate(whole); err == nil {
+			s.onError(fmt.Errorf("audit log %s ended in an unfinished line of %d bytes, which nobody was told was written; it was cut off", s.path, len(piece)))
+			return whole, nil
+		}
+	}
+	if _, err := s.f.Write([]byte{'\n'}); err != nil {
+		return 0, err
+	}
+	return size + 1, nil
+}
+
+// isPiece reports whether b is the beginning of a line, but not a whole one.
+func isPiece(b []byte) bool {
+	if len(b) < len(idKey) {
+		return bytes.HasPrefix([]byte(idKey), b)
+	}
+	return bytes.HasPrefix(b, []byte(idKey)) && !isWhole(b)
+}
+
+// isWhole reports whether b is a line that lacks nothing but its newline.
+func isWhole(b []byte) bool {
+	_, err := parseLine(b)
+	return err == nil && json.Valid(b)
+}
+
+// reopen is called with the old file locked or not; closing it unlocks it.
+func (s *file) reopen() error {
+	f, err := s.open()
+	if err != nil {
+		return err
+	}
+	old := s.f
+	// The order matters to the goroutine that anchors: once it sees the new
+	// file, every line in the old one must be on the disk.
+	err = old.Sync()
+	s.mu.Lock()
+	s.f, s.size = f, 0
+	s.mu.Unlock()
+	return errors.Join(err, old.Close())
+}
+
+func (s *file) sync() error {
+	s.mu.Lock()
+	f := s.f
+	s.mu.Unlock()
+	return f.Sync()
+}
+
+func (s *file) close() error {
+	return errors.Join(s.f.Sync(), s.f.Close())
+}

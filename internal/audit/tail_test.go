@@ -1,0 +1,166 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func lineOf(e Event, r Request, at time.Time) []byte {
+	return appendBody(appendChain(nil, newChainID(at), 0, noHash), &e, &r, "", at, lineSuffix("1", "host:/log"))
+}
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, int(5*time.Millisecond), time.UTC)
+
+func TestFormat(t *testing.T) {
+	got := Format(lineOf(full, fullRequest, noon), false)
+	want := `2026-11-24T12:00:00.005Z token-reuse failure old_generation email=ada@example.org user=u-1 client=app ip=192.0.2.7 ` +
+		`grant=refresh_token scope="openid email" session=s-1 jti=j-1 kid=k-1 generation=7 presented=0 count=3 ` +
+		`detail="both \"generations\"" request=r-1 agent=curl/8`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if c := Format(lineOf(full, fullRequest, noon), true); !strings.Contains(c, red+"failure") || strings.Contains(c, green) {
+		t.Errorf("%q", c)
+	}
+	if c := Format(lineOf(Event{Action: UserRead, Outcome: Success}, Request{}, noon), true); !strings.Contains(c, green+"success") {
+		t.Errorf("%q", c)
+	}
+}
+
+func TestFormatDoesNotLetStrangersSteerTheTerminal(t *testing.T) {
+	evil := "\x1b[2J\r\nok \u009b\u202e\u2028 client=admin"
+	e := Event{Action: TokenRefused, UserEmail: evil, ClientID: evil, Detail: evil}
+	got := Format(lineOf(e, Request{UserAgent: evil, ID: evil}, noon), false)
+	raw := Format([]byte(`{"x":"`+evil), false)
+	for _, s := range []string{got, raw} {
+		if strings.ContainsAny(s, "\x1b\r\n\u009b\u202e\u2028") {
+			t.Errorf("%q", s)
+		}
+	}
+	if strings.Contains(got, " client=admin ") {
+		t.Errorf("a forged field: %s", got)
+	}
+}
+
+func TestFilter(t *testing.T) {
+	line := lineOf(full, fullRequest, noon)
+	for _, c := range []struct {
+		f    Filter
+		want bool
+	}{
+		{Filter{}, true},
+		{Filter{User: "u-1"}, true},
+		{Filter{User: "ADA@example.org"}, true},
+		{Filter{User: "u-2"}, false},
+		{Filter{Client: "app"}, true},
+		{Filter{Client: "ap"}, false},
+		{Filter{IP: "192.0.2.7"}, true},
+		{Filter{IP: "::ffff:192.0.2.7"}, true},
+		{Filter{IP: "192.0.2.0/24"}, true},
+		{Filter{IP: "192.0.3.0/24"}, false},
+		{Filter{IP: "nonsense"}, false},
+		{Filter{Action: "token-reuse"}, true},
+		{Filter{Action: "token-issued"}, false},
+		{Filter{Since: noon}, true},
+		{Filter{Since: noon.Add(time.Second)}, false},
+		{Filter{User: "u-1", Client: "other"}, false},
+	} {
+		if got := c.f.Match(line); got != c.want {
+			t.Errorf("%+v: %v", c.f, got)
+		}
+	}
+	if (Filter{User: "u"}).Match([]byte("nonsense")) || !(Filter{}).Match([]byte("nonsense")) {
+		t.Error("what is no event")
+	}
+}
+
+func TestLines(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte("one\n"+strings.Repeat("x", 1<<20)+"\ntwo\nthree"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	if err := Lines(path, func(line []byte) error { got = append(got, string(line)); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 4 || len(got[1]) != MaxLine || got[2] != "two" || got[3] != "three" {
+		t.Errorf("%d lines", len(got))
+	}
+	stop := errors.New("stop")
+	if err := Lines(path, func([]byte) error { return stop }); err != stop {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "log")
+		write := func(s string) {
+			t.Helper()
+			f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.WriteString(s); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []string
+		expect := func(want string) {
+			t.Helper()
+			time.Sleep(2 * pollEvery)
+			synctest.Wait()
+			if s := strings.Join(got, ","); s != want {
+				t.Errorf("got %q, want %q", s, want)
+			}
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- Follow(ctx, path, func(line []byte) error { got = append(got, string(line)); return nil })
+		}()
+		expect("")
+		write("1\n2\nha")
+		expect("1,2")
+		write("lf\n")
+		expect("1,2,half")
+		write("last\n")
+		if err := os.Rename(path, path+".1"); err != nil {
+			t.Fatal(err)
+		}
+		expect("1,2,half,last")
+		write("new\n" + strings.Repeat("x", 3*MaxLine) + "\nmore\n")
+		expect("1,2,half,last,new," + strings.Repeat("x", MaxLine) + ",more")
+		got = nil
+		if err := os.Truncate(path, 0); err != nil {
+			t.Fatal(err)
+		}
+		write("after\n")
+		expect("after")
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestFollowStopsWithItsCallersError(t *testing.T) {
+	f := newFixture(t)
+	f.write(t, 1)
+	stop := errors.New("enough")
+	if err := Follow(t.Context(), f.path, func([]byte) error { return stop }); err != stop {
+		t.Errorf("got %v", err)
+	}
+	if err := Follow(t.Context(), f.path+"/below", func([]byte) error { return nil }); err == nil {
+		t.Error("a path that cannot be is waited for")
+	}
+}

@@ -1,0 +1,288 @@
+package audit
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Verify reads the files in the given order (oldest first; "-" is standard
+// input, and a gzipped file is read as what it holds) and checks every line.
+// The first sign of tampering is returned as a *BadLine, a file that cannot be
+// read as another error; the Report covers what was read until then.
+//
+// Nobody without the signing keys and the store can hide a change to a line
+// that has been anchored. What came after the last anchor (a minute at most,
+// while the store answers) is protected only by the chain, which a thief who
+// knows the format can compute anew. The order of two lines of different chains
+// is not protected; their times are.
+func Verify(files []string, o VerifyOptions) (Report, error) {
+	v := newVerifier(o)
+	for _, name := range files {
+		v.place = place{file: name}
+		if err := readLines(name, v.take, v.unfinished); err != nil {
+			return v.report(), err
+		}
+	}
+	err := v.end()
+	return v.report(), err
+}
+
+// place is where a line stands.
+type place struct {
+	file string
+	line int64
+}
+
+func (p place) bad(format string, args ...any) *BadLine {
+	return &BadLine{File: p.file, Line: p.line, Reason: fmt.Sprintf(format, args...)}
+}
+
+// chainState is what is known of a chain so far.
+type chainState struct {
+	id string
+	// seq, hash (hex) and at describe the last line seen.
+	seq  int64
+	hash [hashLen]byte
+	at   place
+	// The first line seen.
+	firstSeq  int64
+	firstPrev string
+	firstAt   place
+	anchor    *Anchor
+	sealedAt  place // the last good checkpoint
+}
+
+type verifier struct {
+	o       VerifyOptions
+	anchors map[string]*Anchor
+	chains  map[string]*chainState
+	order   []*chainState
+	last    *chainState
+	nodes   map[string]bool
+	began   time.Time // of the first line
+	place   place
+	doubt   *doubt
+	rep     Report
+}
+
+func newVerifier(o VerifyOptions) *verifier {
+	v := &verifier{o: o, chains: map[string]*chainState{}, nodes: map[string]bool{}, anchors: map[string]*Anchor{}}
+	for i := range o.Anchors {
+		v.anchors[o.Anchors[i].Chain] = &o.Anchors[i]
+	}
+	return v
+}
+
+// take checks one line. A nil error does not yet mean that the line is good:
+// only the next line of its chain says so.
+func (v *verifier) take(line []byte) error {
+	v.place.line++
+	k, err := parseLine(line)
+	if err != nil {
+		return v.fail(v.place.bad("%v", err))
+	}
+	sum := sha256.Sum256(line)
+	var hash [hashLen]byte
+	hex.Encode(hash[:], sum[:])
+	v.rep.Lines++
+	v.rep.Bytes += int64(len(line)) + 1
+
+	c := v.chain(k.id)
+	if c == nil {
+		if c, err = v.first(k, line); err != nil {
+			return v.fail(err)
+		}
+	} else if v.doubt != nil && v.doubt.chain == c {
+		return v.doubt.resolve(&k)
+	} else if ok, err := v.follows(c, k, line, hash); !ok {
+		return err
+	}
+	c.seq, c.hash, c.at = k.seq, hash, v.place
+	if err := v.anchored(c); err != nil {
+		return v.fail(err)
+	}
+	if k.checkpoint != nil {
+		if err := v.checkpoint(c, k); err != nil {
+			return v.fail(err)
+		}
+	}
+	return nil
+}
+
+// fail returns what is wrong, or rather what was already in doubt before it.
+func (v *verifier) fail(err error) error {
+	if v.doubt != nil {
+		return v.doubt.resolve(nil)
+	}
+	return err
+}
+
+func (v *verifier) chain(id []byte) *chainState {
+	if v.last == nil || v.last.id != string(id) {
+		v.last = v.chains[string(id)]
+	}
+	return v.last
+}
+
+// first begins a chain. One that does not begin with its first line is let
+// through only if the lines before it can have been in an earlier file.
+func (v *verifier) first(k link, line []byte) (*chainState, error) {
+	at := lineTime(line)
+	if at.IsZero() {
+		return nil, v.place.bad("the line has no time")
+	}
+	if v.began.IsZero() {
+		v.began = at.Truncate(time.Millisecond)
+	}
+	c := &chainState{id: string(k.id), firstSeq: k.seq, firstPrev: string(k.prev), firstAt: v.place}
+	c.anchor = v.anchors[c.id]
+	switch {
+	case k.seq == 0 && c.firstPrev != noHash:
+		return nil, v.place.bad("the first line of chain %s names a line before it", c.id)
+	case k.seq > 0:
+		if began, ok := chainTime(k.id); ok && began.After(v.began) {
+			return nil, v.orphan(c, v.place.bad("the first %d lines of chain %s are missing; it was begun at %s, after the first line of these files",
+				k.seq, c.id, began.Format(time.RFC3339Nano)))
+		}
+	}
+	if v.o.Anchors != nil && c.anchor == nil {
+		return nil, v.place.bad("the store has never heard of chain %s, which begins here", c.id)
+	}
+	if a := c.anchor; a != nil && a.Seq >= 0 && k.seq == a.Seq+1 && c.firstPrev != a.Hash {
+		return nil, v.place.bad("the line does not follow the line that the store holds as the head of chain %s", c.id)
+	}
+	v.chains[c.id] = c
+	v.order = append(v.order, c)
+	v.last = c
+	v.nodes[lineNode(line)] = true
+	return c, nil
+}
+
+// follows checks that the line comes right after the last one of its chain. If
+// it returns false the line must not become the chain's last.
+func (v *verifier) follows(c *chainState, k link, line []byte, hash [hashLen]byte) (bool, error) {
+	switch {
+	case k.seq > c.seq+1:
+		bad := v.place.bad("lines %d to %d of chain %s are missing before this line", c.seq+1, k.seq-1, c.id)
+		if k.seq == c.seq+2 {
+			bad = v.place.bad("line %d of chain %s is missing before this line", c.seq+1, c.id)
+		}
+		return false, v.fail(v.displaced(c, bad))
+	case k.seq < c.firstSeq:
+		return false, v.fail(c.firstAt.bad("the line is out of order: line %d of chain %s comes later, at %s:%d", k.seq, c.id, v.place.file, v.place.line))
+	case k.seq == 0:
+		return false, v.fail(v.place.bad("chain %s begins again; its first line is %s:%d", c.id, c.firstAt.file, c.firstAt.line))
+	case k.seq == c.seq && hash != c.hash:
+		return false, v.suspect(newDoubt(claimedTwice, c, v.place, k, line, hash))
+	case k.seq <= c.seq:
+		return false, v.fail(v.place.bad("line %d of chain %s is repeated or out of order; the chain has come to line %d before", k.seq, c.id, c.seq))
+	case string(k.prev) != string(c.hash[:]):
+		return false, v.suspect(newDoubt(wrongHash, c, v.place, k, line, hash))
+	}
+	return true, nil
+}
+
+// suspect notes a doubt; the next line of the chain resolves it.
+func (v *verifier) suspect(d *doubt) error {
+	if v.doubt != nil {
+		return v.doubt.resolve(nil)
+	}
+	v.doubt = d
+	return nil
+}
+
+// anchored holds the chain's last line against the anchor.
+func (v *verifier) anchored(c *chainState) error {
+	if c.anchor == nil || c.anchor.Seq != c.seq {
+		return nil
+	}
+	if c.anchor.Hash != string(c.hash[:]) {
+		return c.at.bad("the line is not the one that the store holds as the head of chain %s: it or lines before it were changed", c.id)
+	}
+	v.rep.Anchored++
+	return nil
+}
+
+// unfinished takes the last line of a file that ends without a newline.
+func (v *verifier) unfinished(line []byte) error {
+	if isWhole(line) {
+		return v.take(line)
+	}
+	if isPiece(line) {
+		v.note("%s ends in an unfinished line, which was not checked", v.place.file)
+		return nil
+	}
+	return v.take(line)
+}
+
+// end checks what only the end of the last file shows.
+func (v *verifier) end() error {
+	if v.doubt != nil {
+		return v.doubt.resolve(nil)
+	}
+	heads := make(map[string]*chainState, len(v.order))
+	for _, c := range v.order {
+		heads[string(c.hash[:])] = c
+	}
+	for _, c := range v.order {
+		if before := heads[c.firstPrev]; c.firstSeq > 0 && before != nil && before.seq+1 == c.firstSeq {
+			return c.firstAt.bad("the line follows line %d of chain %s but bears the id of another chain", before.seq, before.id)
+		}
+	}
+	if v.o.Partial {
+		return nil
+	}
+	for _, c := range v.order {
+		if c.anchor != nil && c.anchor.Seq > c.seq {
+			return c.at.bad("chain %s ends here with line %d, but the store holds line %d as its head: what followed was cut off",
+				c.id, c.seq, c.anchor.Seq)
+		}
+	}
+	return v.unseen()
+}
+
+// unseen looks for chains that the store knows and that should be in the files:
+// written to the same file on the same machine, later than the first line.
+func (v *verifier) unseen() error {
+	for _, a := range v.o.Anchors {
+		if a.Seq < 0 || v.chains[a.Chain] != nil {
+			continue
+		}
+		if v.rep.Lines == 0 {
+			return v.place.bad("there is no line at all, but the store holds the head of chain %s", a.Chain)
+		}
+		if v.nodes[nodeInJSON(a.Node)] && !a.At.Before(v.began) {
+			return v.place.bad("chain %s, written by %s until %s or later, is in none of the files", a.Chain, a.Node, a.At.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	return nil
+}
+
+func (v *verifier) note(format string, args ...any) {
+	v.rep.Notes = append(v.rep.Notes, fmt.Sprintf(format, args...))
+}
+
+func (v *verifier) report() Report {
+	rep := v.rep
+	rep.Chains = len(v.order)
+	rep.Notes = slices.Clone(rep.Notes)
+	add := func(format string, args ...any) { rep.Notes = append(rep.Notes, fmt.Sprintf(format, args...)) }
+	for _, c := range v.order {
+		if c.firstSeq > 0 {
+			add("chain %s begins here with line %d; the lines before it are in none of the files", c.id, c.firstSeq)
+		}
+	}
+	if v.o.Keys == nil {
+		add("signatures of checkpoints were not checked: no keys at hand")
+	}
+	switch {
+	case v.o.Anchors == nil:
+		add("whether lines are missing at the end was not checked: no anchors at hand")
+	case v.o.Partial:
+		add("whether lines are missing at the end was not checked: the files are a part of the log")
+	}
+	return rep
+}

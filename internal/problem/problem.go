@@ -1,0 +1,107 @@
+// Package problem writes errors as problem details (RFC 9457) and reads the
+// JSON bodies of the first-party routes.
+package problem
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Details is a problem document. Type is always about:blank, so Title is the
+// status text.
+type Details struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	// Field names the member of the request that the problem is about.
+	Field string `json:"field,omitempty"`
+}
+
+// Write answers status with a problem document that says detail.
+func Write(w http.ResponseWriter, status int, detail string) {
+	WriteField(w, status, "", detail)
+}
+
+// WriteField is Write with the name of the offending member of the request.
+func WriteField(w http.ResponseWriter, status int, field, detail string) {
+	body, err := json.Marshal(Details{Title: http.StatusText(status), Status: status, Detail: detail, Field: field})
+	if err != nil {
+		body = []byte(`{}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	// An error here means that the caller has gone.
+	_, _ = w.Write(body)
+}
+
+// RetryAfter sets the Retry-After header (RFC 9110 §10.2.3) to d, rounded up to
+// whole seconds and at least one.
+func RetryAfter(w http.ResponseWriter, d time.Duration) {
+	s := int64((d + time.Second - 1) / time.Second)
+	w.Header().Set("Retry-After", strconv.FormatInt(max(s, 1), 10))
+}
+
+// Unavailable answers 503 with Retry-After: the store or the audit log cannot
+// be reached just now.
+func Unavailable(w http.ResponseWriter) {
+	RetryAfter(w, time.Second)
+	Write(w, http.StatusServiceUnavailable, "The service cannot answer just now; try again shortly.")
+}
+
+// BodyError is a request body that cannot be used: the status to answer and
+// what is wrong, fit for the caller to read.
+type BodyError struct {
+	Status int
+	Detail string
+}
+
+func (e *BodyError) Error() string { return e.Detail }
+
+// ReadJSON decodes the body into v, strictly: the content type must be JSON,
+// the body one object without unknown members or anything behind it. The error
+// is a *BodyError.
+func ReadJSON(r *http.Request, v any) error {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/json" {
+		return &BodyError{http.StatusUnsupportedMediaType, "Send the body as application/json."}
+	}
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return &BodyError{http.StatusRequestEntityTooLarge, "The body is larger than " + strconv.FormatInt(tooLarge.Limit, 10) + " bytes."}
+		}
+		return &BodyError{http.StatusBadRequest, "The body is not the JSON object expected: " + describe(err)}
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return &BodyError{http.StatusBadRequest, "The body has more than one JSON value."}
+	}
+	return nil
+}
+
+// describe names the member at fault and never repeats a value: it could be a
+// password.
+func describe(err error) string {
+	var typ *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &typ) && typ.Field != "":
+		return "the member " + strconv.Quote(typ.Field) + " is of the wrong type."
+	case errors.Is(err, io.EOF):
+		return "it is empty."
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "it ends too early."
+	}
+	const unknown = `json: unknown field `
+	if s := err.Error(); len(s) > len(unknown) && s[:len(unknown)] == unknown && len(s) < 100 {
+		return "unknown member " + s[len(unknown):] + "."
+	}
+	return "it is not valid JSON."
+}
