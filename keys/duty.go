@@ -1,0 +1,119 @@
+package keys
+
+import "time"
+
+// DutyKind names something that the records should be told.
+type DutyKind string
+
+// The duties.
+const (
+	// CreateFirst: there is no key that could ever sign; make one that does
+	// at once.
+	CreateFirst DutyKind = "create first"
+	// CreateStandby: publish the next key (K2).
+	CreateStandby DutyKind = "create standby"
+	// PromoteStandby: the key that signs does so because the one before it
+	// was revoked; write that down.
+	PromoteStandby DutyKind = "promote standby"
+	// RaiseTTL: the key may sign tokens that live longer than it knows.
+	RaiseTTL DutyKind = "raise token ttl"
+	// Erase: the key has stopped signing; erase its private half (K4).
+	Erase DutyKind = "erase"
+	// Archive: nothing that the key signed can be valid any more.
+	Archive DutyKind = "archive"
+)
+
+// Duty is one change that the records need at the time of their View.
+type Duty struct {
+	Kind DutyKind
+	// KID names the key concerned, ActivateAt is what its record should
+	// say. KID is empty where a key is to be made.
+	KID        string
+	ActivateAt time.Time
+}
+
+// duties lists nothing if there are keys that should sign but none can be used
+// here: the master keys are then likely the wrong ones, and a replica that has
+// the wrong ones must not touch what others live on.
+func (s *scheduler) duties(keys []KeyView) []Duty {
+	if s.signing < 0 {
+		for i := range s.records {
+			if r := &s.records[i]; !r.revoked() && len(r.Sealed) > 0 {
+				return nil
+			}
+		}
+	}
+	var list []Duty
+	if d, ok := s.creation(); ok {
+		list = append(list, d)
+	}
+	if d, ok := s.promotionDue(); ok {
+		list = append(list, d)
+	}
+	for i := range keys {
+		list = append(list, s.upkeep(i, &keys[i])...)
+	}
+	return list
+}
+
+// creation says whether a key has to be made. The next standby is made two
+// polls and the clock skew before the present one begins to sign: when it does,
+// every replica has published the next (K2).
+func (s *scheduler) creation() (Duty, bool) {
+	if s.signing < 0 {
+		return Duty{Kind: CreateFirst, ActivateAt: s.now}, true
+	}
+	last := s.signing
+	for i := last + 1; i < len(s.records); i++ {
+		if s.usable(i) {
+			last = i
+		}
+	}
+	previous := s.records[last].ActivateAt
+	if last != s.signing && s.now.Before(previous.Add(-2*s.policy.Poll-s.policy.Skew)) {
+		return Duty{}, false
+	}
+	at := later(previous.Add(s.policy.Interval), s.now.Add(s.policy.Lead))
+	for i := range s.records {
+		// A later key never signs before an earlier one.
+		if r := &s.records[i]; !r.revoked() {
+			at = later(at, r.ActivateAt)
+		}
+	}
+	return Duty{Kind: CreateStandby, ActivateAt: at}, true
+}
+
+func (s *scheduler) promotionDue() (Duty, bool) {
+	if s.current < 0 || s.signing <= s.current || !s.records[s.current].revoked() {
+		return Duty{}, false
+	}
+	next := &s.records[s.signing]
+	at := promotion(&s.records[s.current], next)
+	if !at.Before(next.ActivateAt) {
+		return Duty{}, false
+	}
+	return Duty{Kind: PromoteStandby, KID: next.KID, ActivateAt: at}, true
+}
+
+// upkeep lists what one key needs. A private half is erased one poll after the
+// key retired, when every replica has heard of the turn, and at once when the
+// key was revoked. The key with the highest Seq is never archived: it holds the
+// place of the next number.
+func (s *scheduler) upkeep(i int, k *KeyView) []Duty {
+	if i == s.signing || k.State == Standby {
+		if s.usable(i) && k.TokenTTL < s.policy.TokenTTL {
+			return []Duty{{Kind: RaiseTTL, KID: k.KID}}
+		}
+		return nil
+	}
+	if k.RetireAt.IsZero() {
+		return nil
+	}
+	if len(k.Sealed) > 0 && (k.State == Revoked || !s.now.Before(k.RetireAt.Add(s.policy.Poll))) {
+		return []Duty{{Kind: Erase, KID: k.KID}}
+	}
+	if len(k.Sealed) == 0 && i < len(s.records)-1 && !s.now.Before(k.ExpireAt) {
+		return []Duty{{Kind: Archive, KID: k.KID}}
+	}
+	return nil
+}

@@ -1,0 +1,401 @@
+package keys
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"math/big"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+
+	"pgregory.net/rapid"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// Whatever any replica signs with, every set that is still cached holds.
+func TestK1_KeySignsOnlyOnceEveryCacheHoldsIt(t *testing.T) {
+	simulate(t, true, true, func(s *simulation) {
+		for _, r := range s.replicas {
+			active, err := r.ring.Active()
+			if err != nil || s.emergency[active.KID] {
+				continue
+			}
+			for _, c := range s.caches {
+				if s.now.Before(c.until) && !c.kids[active.KID] {
+					// A key that was revoked since can still be the active
+					// one where the store could not be read.
+					if _, gone := s.revoked[active.KID]; !gone {
+						s.t.Fatalf("key %s signs, and a set cached until %v lacks it", active.KID, c.until)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestK1_PublishLead(t *testing.T) {
+	simulate(t, true, true, func(s *simulation) {
+		for _, r := range s.store.records {
+			if first := r.Seq == 0; !first && !s.emergency[r.KID] && r.ActivateAt.Sub(r.CreatedAt) < s.policy.Lead {
+				s.t.Fatalf("key %d signs %v after it was published; the lead is %v", r.Seq, r.ActivateAt.Sub(r.CreatedAt), s.policy.Lead)
+			}
+		}
+	})
+}
+
+// The first key of a store and an emergency are the two exceptions, and the
+// event says so.
+func TestK1_EmergencyIsRecorded(t *testing.T) {
+	w := newWorld(t)
+	w.poll(t)
+	standby := w.store.records[1].KID
+	b := newReplica(t, w.store, w.sealer, testPolicy(), &w.now)
+	b.poll(t)
+	w.pass(t, time.Minute)
+	if err := w.Revoke(t.Context(), w.active(t), "stolen"); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*replica{w.replica, b} {
+		r.poll(t)
+		last := r.log.events[len(r.log.events)-1]
+		if last.Action != audit.KeyActivated || last.KeyID != standby || last.Detail != "emergency" {
+			t.Errorf("recorded %+v", last)
+		}
+	}
+}
+
+func TestK1_LostStoreShortensTheCacheLife(t *testing.T) {
+	w := newWorld(t)
+	w.poll(t)
+	p := w.policy
+	complete := start.Add(p.Lead - p.Skew)
+	for _, c := range []struct{ at, want time.Duration }{
+		{0, p.MaxAge},
+		{p.Lead - p.Skew - p.MaxAge, p.MaxAge},
+		{p.Lead - p.Skew - time.Minute, time.Minute},
+		{p.Lead - p.Skew, 0},
+		{24 * time.Hour, 0},
+	} {
+		if got := w.ring.Published().MaxAge(start.Add(c.at)); got != c.want {
+			t.Errorf("after %v: max-age %v, want %v (complete until %v)", c.at, got, c.want, complete)
+		}
+	}
+}
+
+// A standby that never signed is published at every moment, turns included.
+func TestK2_ThereIsAlwaysAPublishedStandby(t *testing.T) {
+	simulate(t, true, true, func(s *simulation) {
+		if !s.settled() {
+			return
+		}
+		for _, r := range s.replicas {
+			snap := r.ring.current()
+			if snap == nil {
+				continue
+			}
+			signing, _ := snap.view.Signing()
+			found := false
+			for _, k := range snap.view.Keys {
+				found = found || k.State == Standby && k.Seq > signing.Seq && k.Published && snap.verifiers[k.KID] != nil
+			}
+			if !found {
+				s.t.Fatalf("no standby at %v beside key %d", r.clock(), signing.Seq)
+			}
+		}
+	})
+}
+
+func TestK3_KeyIsPublishedWhileItsTokensLive(t *testing.T) {
+	simulate(t, true, true, func(s *simulation) {
+		for _, token := range s.signed {
+			if _, gone := s.revoked[token.kid]; gone {
+				continue
+			}
+			for _, r := range s.replicas {
+				// The token is alive by this replica's clock, and this replica
+				// has heard of its key.
+				heard := r.polled.After(s.store.get(token.kid).CreatedAt)
+				if heard && r.clock().Before(token.label.Add(token.ttl)) {
+					if _, _, err := r.ring.Verify(token.compact, "at+jwt"); err != nil {
+						s.t.Fatalf("token of %v is alive and refused at %v: %v", token.label, r.clock(), err)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestK3_KeyIsPublishedNoLongerThanNeeded(t *testing.T) {
+	simulate(t, true, true, func(s *simulation) {
+		for _, r := range s.replicas {
+			if r.polled.Before(s.now.Add(-s.policy.Poll)) || s.now.Sub(s.upSince) < s.policy.Poll {
+				continue
+			}
+			set := published(r.ring)
+			if snap := r.ring.current(); snap != nil && len(set) == 0 {
+				s.t.Fatal("the set is empty")
+			}
+			for i, k := range s.store.records {
+				stopped := time.Time{}
+				for _, next := range s.store.records[i+1:] {
+					if stopped.IsZero() && (next.RevokedAt.IsZero() || next.RevokedAt.After(next.ActivateAt)) {
+						stopped = next.ActivateAt
+					}
+				}
+				limit := stopped.Add(k.TokenTTL + s.policy.Skew + s.policy.Poll)
+				if !stopped.IsZero() && set[k.KID] && !r.clock().Before(limit) && s.turnKnown() {
+					s.t.Fatalf("key %d stopped at %v and is still published at %v", k.Seq, stopped, r.clock())
+				}
+			}
+		}
+	})
+}
+
+// turnKnown says that every turn made by hand is a poll old.
+func (s *simulation) turnKnown() bool {
+	for _, times := range []map[string]time.Time{s.turned, s.revoked} {
+		for _, at := range times {
+			if s.now.Sub(at) <= s.policy.Poll {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func TestK4_PrivateHalfIsErased(t *testing.T) {
+	simulate(t, true, true, func(s *simulation) {
+		if !s.settled() {
+			return
+		}
+		for _, k := range NewView(s.store.records, s.policy, s.now.Add(-2*s.policy.Poll)).Keys {
+			late := k.RetireAt.Add(s.policy.Poll)
+			if !k.RetireAt.IsZero() && s.now.Add(-2*s.policy.Poll).After(late) && len(s.store.get(k.KID).Sealed) > 0 {
+				s.t.Fatalf("key %d retired at %v and its private half is there at %v", k.Seq, k.RetireAt, s.now)
+			}
+		}
+	})
+}
+
+func TestK4_ErasureIsRecordedOnceAndMemoryForgets(t *testing.T) {
+	w := newWorld(t)
+	w.poll(t)
+	first := w.active(t)
+	b := newReplica(t, w.store, w.sealer, testPolicy(), &w.now)
+	b.poll(t)
+	w.pass(t, time.Hour+w.policy.Poll)
+	b.poll(t)
+	if len(w.store.get(first).Sealed) > 0 {
+		t.Fatal("not erased one poll after the turn")
+	}
+	for _, r := range []*replica{w.replica, b} {
+		if r.book.material.signers[first] != nil {
+			t.Error("the private half is still in memory")
+		}
+	}
+	if n := w.log.count(audit.KeyErased, audit.Success) + b.log.count(audit.KeyErased, audit.Success); n != 1 {
+		t.Errorf("%d erasures recorded", n)
+	}
+	w.pass(t, time.Hour)
+	if !w.store.get(first).Archived || w.log.count(audit.KeyArchived, audit.Success) != 1 {
+		t.Error("not archived once expired")
+	}
+}
+
+// Replicas with the same records and the same time see the same, in whatever
+// order the records come.
+func TestK5_ViewIsAPureFunction(t *testing.T) {
+	simulate(t, true, true, func(s *simulation) {
+		before := append([]Record(nil), s.store.records...)
+		a := NewView(s.store.records, s.policy, s.now)
+		shuffled := append([]Record(nil), s.store.records...)
+		for i := range shuffled {
+			j := len(shuffled) - 1 - i
+			if i < j {
+				shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
+			}
+		}
+		if b := NewView(shuffled, s.policy, s.now); !reflect.DeepEqual(a, b) {
+			s.t.Fatalf("views differ:\n%+v\n%+v", a, b)
+		}
+		if !reflect.DeepEqual(before, s.store.records) {
+			s.t.Fatal("a view changed the records")
+		}
+		if !a.Until.IsZero() {
+			for _, at := range []time.Time{a.Since, a.Until.Add(-time.Millisecond)} {
+				b := NewView(s.store.records, s.policy, at)
+				a.Duties, b.Duties = nil, nil
+				if !reflect.DeepEqual(a, b) {
+					s.t.Fatalf("the view of %v does not hold at %v", s.now, at)
+				}
+			}
+		}
+	})
+}
+
+func TestK5_TurnHappensOnTimeInAnOutage(t *testing.T) {
+	w := newWorld(t)
+	w.poll(t)
+	b := newReplica(t, w.store, w.sealer, testPolicy(), &w.now)
+	b.poll(t)
+	first, standby := w.store.records[0].KID, w.store.records[1]
+	w.store.down = true
+	for _, c := range []struct {
+		at   time.Time
+		want string
+	}{{standby.ActivateAt.Add(-time.Millisecond), first}, {standby.ActivateAt, standby.KID}} {
+		w.now = c.at
+		for _, r := range []*replica{w.replica, b} {
+			if err := r.Poll(t.Context()); !errors.Is(err, errDown) {
+				t.Fatalf("Poll: %v", err)
+			}
+			if _, kid, err := r.ring.Sign("at+jwt", nil); err != nil || kid != c.want {
+				t.Errorf("at %v signed by %s, %v; want %s", c.at, kid, err, c.want)
+			}
+		}
+	}
+	w.now = standby.ActivateAt.Add(w.policy.TokenTTL + w.policy.Poll + w.policy.Skew)
+	if published(w.ring)[first] {
+		t.Error("K3: in an outage, too, a key leaves the set when it has expired")
+	}
+}
+
+func TestK6_RevokedKeyIsDeadWithinOnePoll(t *testing.T) {
+	sealer := testMasters(t, 1).Sealer()
+	rapid.Check(t, func(rt *rapid.T) {
+		s := newSimulation(rt, sealer, func(*simulation) {})
+		s.run(false, false)
+		// Every replica has heard of every key.
+		s.advance(s.policy.Poll)
+		victim, err := s.replicas[0].ring.Active()
+		if err != nil {
+			rt.Fatal(err)
+		}
+		v := NewView(s.store.records, s.policy, s.replicas[0].clock())
+		standby, ok := nextStandby(v, s.replicas[0].book.material)
+		if !ok {
+			rt.Fatal("no standby")
+		}
+		for range 4 {
+			s.sign()
+		}
+		if err := s.pick("revoke on").Revoke(context.Background(), victim.KID, "stolen"); err != nil {
+			rt.Fatalf("Revoke: %v", err)
+		}
+		s.advance(s.policy.Poll)
+		for _, r := range s.replicas {
+			if published(r.ring)[victim.KID] {
+				rt.Fatal("a revoked key is still published")
+			}
+			// By the clock that the operator's command went by, the key's
+			// turn may not have come; then the one before it signs on.
+			early := !s.store.get(victim.KID).RevokedAt.After(victim.ActivateAt)
+			if active, err := r.ring.Active(); err != nil || active.Seq < standby.Seq && !early {
+				rt.Fatalf("key %d signs, %v", active.Seq, err)
+			}
+			set := published(r.ring)
+			for _, token := range s.signed {
+				_, _, err := r.ring.Verify(token.compact, "at+jwt")
+				if token.kid == victim.KID && !errors.Is(err, ErrUnknownKey) {
+					rt.Fatalf("its token is alive: %v", err)
+				}
+				if token.kid != victim.KID && set[token.kid] != (err == nil) {
+					rt.Fatalf("another key's token: %v", err)
+				}
+			}
+		}
+		if r := s.store.get(victim.KID); len(r.Sealed) > 0 {
+			rt.Fatal("K4: its private half is still there")
+		}
+	})
+}
+
+func TestK6_RevokedStandbyDisturbsNobody(t *testing.T) {
+	w := newWorld(t)
+	w.poll(t)
+	signing, standby := w.active(t), w.store.records[1]
+	token, _, _ := w.ring.Sign("at+jwt", []byte("{}"))
+	if err := w.Revoke(t.Context(), standby.KID, "leaked"); err != nil {
+		t.Fatal(err)
+	}
+	w.poll(t)
+	w.pass(t, 30*time.Minute)
+	if _, _, err := w.ring.Verify(token, "at+jwt"); w.active(t) != signing || err != nil {
+		t.Error("the signing key was disturbed")
+	}
+	w.now = standby.ActivateAt
+	next := w.store.records[2]
+	if w.poll(t); next.ActivateAt.Before(next.CreatedAt.Add(w.policy.Lead)) || w.active(t) == standby.KID {
+		t.Error("the revoked standby's turn was not passed on in order")
+	}
+}
+
+// privateParts returns the numbers that make a key private.
+func privateParts(t *testing.T, key any) [][]byte {
+	t.Helper()
+	switch k := key.(type) {
+	case *ecdsa.PrivateKey:
+		raw, err := k.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return [][]byte{raw}
+	case *rsa.PrivateKey:
+		parts := [][]byte{k.D.Bytes()}
+		for _, p := range k.Primes {
+			parts = append(parts, (*big.Int)(p).Bytes())
+		}
+		return parts
+	case ed25519.PrivateKey:
+		return [][]byte{k.Seed()}
+	}
+	t.Fatalf("unknown key %T", key)
+	return nil
+}
+
+func TestK7_PrivateKeysRestSealed(t *testing.T) {
+	for alg, pair := range pairs() {
+		info := newInfo(KeyView{Record: pair.record}, testMasters(t, 1).Sealer())
+		shown, err := json.Marshal(info)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, secret := range privateParts(t, pair.signer.private) {
+			for name, place := range map[string][]byte{
+				"sealed": pair.record.Sealed, "public": pair.record.Public, "published": pair.verifier.jwk, "info": shown,
+			} {
+				if bytes.Contains(place, secret[:8]) {
+					t.Errorf("%s: %s holds the private key", alg, name)
+				}
+			}
+		}
+		if strings.Contains(string(pair.verifier.jwk), `"d"`) || strings.Contains(string(pair.record.Public), `"d"`) {
+			t.Errorf("%s: the JWK has a private member", alg)
+		}
+	}
+}
+
+func TestK7_ErrorsShowNoSecret(t *testing.T) {
+	w := newWorld(t)
+	w.poll(t)
+	w.store.records[0].Public = []byte(`{"kty":"EC","crv":"P-256","d":"c2VjcmV0LXByaXZhdGUta2V5"}`)
+	w.store.records[1].Sealed = append([]byte{1}, []byte("secret-private-key-secret-private-key-secret-private-key-secret")...)
+	b := newReplica(t, w.store, w.sealer, testPolicy(), &w.now)
+	err := b.Poll(t.Context())
+	if err == nil {
+		t.Fatal("two damaged keys, and no error")
+	}
+	for _, e := range append(b.errs, err) {
+		if text := e.Error(); strings.Contains(text, "secret") || strings.Contains(text, "c2VjcmV0") {
+			t.Errorf("an error shows a secret: %s", text)
+		}
+	}
+}

@@ -1,0 +1,212 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// Options are what a Keeper works with. All but OnError are needed.
+type Options struct {
+	Store  Store
+	Sealer Sealer
+	Policy Policy
+	Audit  audit.Recorder
+	// Now is the clock.
+	Now func() time.Time
+	// OnError is told of what went wrong in the background: a key that
+	// cannot be used (once per key), a poll that failed. The errors name
+	// keys, never their content. It must not call the Keeper. Nil means that
+	// nobody wants to know.
+	OnError func(error)
+}
+
+// Keeper keeps the ring of one replica in step with the store, and does for the
+// store what time makes due: it makes keys, erases private halves and archives
+// what has expired. Every replica does so; none is elected (K5). Safe for
+// concurrent use.
+type Keeper struct {
+	store   Store
+	sealer  Sealer
+	policy  Policy
+	audit   audit.Recorder
+	now     func() time.Time
+	onError func(error)
+	ring    *Ring
+
+	// mu lets one read-and-write of the keys at a time happen in this
+	// process; it is held during calls to the store.
+	mu   sync.Mutex
+	book book
+	owed []owedEvent
+
+	// turnMu guards announced, the kid whose activation was last recorded.
+	turnMu    sync.Mutex
+	announced string
+	filled    chan struct{}
+	lastRead  atomic.Int64
+}
+
+// book is what was read from the store, with the keys opened. Its slices and
+// maps are shared with the ring and never changed in place.
+type book struct {
+	records  []Record
+	material *material
+	readAt   time.Time
+}
+
+// NewKeeper returns a Keeper with an empty ring; Poll fills it. The error says
+// which option is missing or why the policy cannot be kept.
+func NewKeeper(o Options) (*Keeper, error) {
+	if o.Store == nil || o.Sealer == nil || o.Audit == nil || o.Now == nil {
+		return nil, errors.New("keys: a keeper needs a store, a sealer, an audit recorder and a clock")
+	}
+	if err := o.Policy.Validate(); err != nil {
+		return nil, err
+	}
+	if o.OnError == nil {
+		o.OnError = func(error) {}
+	}
+	return &Keeper{
+		store: o.Store, sealer: o.Sealer, policy: o.Policy, audit: o.Audit, now: o.Now, onError: o.OnError,
+		ring:   &Ring{now: o.Now, policy: o.Policy, sealer: o.Sealer},
+		book:   book{material: &material{}},
+		filled: make(chan struct{}, 1),
+	}, nil
+}
+
+// Ring returns the ring that the Keeper fills. It is always the same one.
+func (k *Keeper) Ring() *Ring { return k.ring }
+
+func (k *Keeper) clock() time.Time { return toMilli(k.now()) }
+
+// Poll reads the keys once, does what is due, records it and fills the ring. If
+// nothing is due it writes nothing; if nothing changed it opens nothing.
+//
+// A store that can be read but not written to still fills the ring: a
+// revocation arrives whatever else fails. If there are keys but none can be
+// opened, the master keys are the wrong ones: the error names a key and the
+// master key that is missing, and the store is left alone. A server that gets
+// any error from its first Poll must not start.
+func (k *Keeper) Poll(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	b, err := k.read(ctx)
+	if err != nil {
+		return err
+	}
+	unusable := b.check()
+	var settled, performed error
+	if unusable == nil {
+		settled = k.settle(ctx, b.records)
+		b, performed = k.perform(ctx, b)
+		k.book = b
+	}
+	k.ring.fill(b.records, b.material, b.readAt, k.clock())
+	k.lastRead.Store(b.readAt.UnixMilli())
+	select {
+	case k.filled <- struct{}{}:
+	default:
+	}
+	if unusable != nil {
+		return unusable
+	}
+	return errors.Join(settled, performed, k.announce(ctx))
+}
+
+// LastPoll returns when the store was last read; zero if it never was.
+func (k *Keeper) LastPoll() time.Time {
+	if ms := k.lastRead.Load(); ms != 0 {
+		return time.UnixMilli(ms).UTC()
+	}
+	return time.Time{}
+}
+
+// Fresh reports whether the ring is as young at now as it should be: read at
+// most three polls and the clock skew ago. A replica that is not fresh may not
+// have heard of a revocation and should get no requests.
+func (k *Keeper) Fresh(now time.Time) bool {
+	last := k.LastPoll()
+	return !last.IsZero() && !now.After(last.Add(3*k.policy.Poll+k.policy.Skew))
+}
+
+// read reads the records and opens what it has not seen before. Keys that
+// cannot be used are reported and left out of what can sign.
+func (k *Keeper) read(ctx context.Context) (book, error) {
+	readAt := k.clock()
+	records, err := k.store.Keys(ctx)
+	if err != nil {
+		return book{}, fmt.Errorf("reading the signing keys: %w", err)
+	}
+	if len(k.book.records) > 0 && slices.EqualFunc(records, k.book.records, sameRecord) {
+		k.book.readAt = readAt
+		return k.book, nil
+	}
+	b := book{records: records, readAt: readAt}
+	b.material = k.open(records, k.book.material)
+	k.book = b
+	return b, nil
+}
+
+func sameRecord(a, b Record) bool { return a.KID == b.KID && a.Version == b.Version }
+
+// open opens what the records hold, taking over from before what was open
+// already: the kid is the key's thumbprint, so it cannot have become another.
+func (k *Keeper) open(records []Record, before *material) *material {
+	m := &material{
+		verifiers: make(map[string]*verifier),
+		signers:   make(map[string]*signer),
+		unusable:  make(map[string]error),
+	}
+	for _, r := range records {
+		if err := m.add(r, before, k.sealer); err != nil {
+			m.unusable[r.KID] = err
+			if before.unusable[r.KID] == nil {
+				k.onError(fmt.Errorf("key %.64q cannot be used: %w", r.KID, err))
+			}
+		}
+	}
+	return m
+}
+
+func (m *material) add(r Record, before *material, sealer Sealer) error {
+	v := before.verifiers[r.KID]
+	if v == nil || v.alg != r.Alg {
+		var err error
+		if v, err = openPublic(r); err != nil {
+			return err
+		}
+	}
+	m.verifiers[r.KID] = v
+	if len(r.Sealed) == 0 || r.revoked() {
+		return nil
+	}
+	s := before.signers[r.KID]
+	if s == nil || s.alg != r.Alg {
+		var err error
+		if s, err = openPrivate(r, sealer); err != nil {
+			return err
+		}
+	}
+	m.signers[r.KID] = s
+	return nil
+}
+
+// check returns an error if there are keys that should sign but none that can.
+func (b book) check() error {
+	if len(b.material.signers) > 0 {
+		return nil
+	}
+	for _, r := range b.records {
+		if len(r.Sealed) > 0 && !r.revoked() {
+			return fmt.Errorf("no signing key can be used: key %.64q: %w", r.KID, b.material.unusable[r.KID])
+		}
+	}
+	return nil
+}

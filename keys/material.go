@@ -1,0 +1,121 @@
+package keys
+
+import (
+	"crypto"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	jose "github.com/go-jose/go-jose/v4"
+)
+
+const maxPublic = 16 << 10
+
+// newRecord makes a key and its record: public half as a JWK, private half
+// sealed. Times and Seq are for the caller to set.
+func newRecord(alg string, sealer Sealer) (Record, *verifier, *signer, error) {
+	private, err := generate(alg)
+	if err != nil {
+		return Record{}, nil, nil, err
+	}
+	v, err := newVerifier(private.Public(), alg)
+	if err != nil {
+		return Record{}, nil, nil, err
+	}
+	plain, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return Record{}, nil, nil, err
+	}
+	defer clear(plain)
+	sealed, err := sealer.Seal(plain, []byte(v.kid))
+	if err != nil {
+		return Record{}, nil, nil, err
+	}
+	r := Record{KID: v.kid, Alg: alg, Public: v.jwk, Sealed: sealed}
+	return r, v, &signer{alg: alg, kid: v.kid, private: private}, nil
+}
+
+// thumbprint names a public key as RFC 7638 does, with SHA-256.
+func thumbprint(public any) (string, error) {
+	key := jose.JSONWebKey{Key: public}
+	sum, err := key.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(sum), nil
+}
+
+// verifier is the public half of a key, checked, and as it is published.
+type verifier struct {
+	alg string
+	kid string
+	key any
+	jwk json.RawMessage
+}
+
+func newVerifier(public any, alg string) (*verifier, error) {
+	kid, err := thumbprint(public)
+	if err != nil {
+		return nil, err
+	}
+	jwk := jose.JSONWebKey{Key: public, KeyID: kid, Algorithm: alg, Use: "sig"}
+	text, err := jwk.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	return &verifier{alg: alg, kid: kid, key: public, jwk: text}, nil
+}
+
+// openPublic checks the public half of a record. What is published is written
+// anew from the key alone, so that nothing else that might stand in the record
+// is.
+func openPublic(r Record) (*verifier, error) {
+	if !knownAlgorithm(r.Alg) {
+		return nil, errUnknownAlgorithm(r.Alg)
+	}
+	if len(r.Public) > maxPublic {
+		return nil, fmt.Errorf("public key of %d bytes; at most %d are accepted", len(r.Public), maxPublic)
+	}
+	var jwk jose.JSONWebKey
+	// The library's error could quote what it read.
+	if err := json.Unmarshal(r.Public, &jwk); err != nil || !jwk.Valid() || !jwk.IsPublic() {
+		return nil, errors.New("public key is not a public JWK")
+	}
+	if !fits(r.Alg, jwk.Key) {
+		return nil, fmt.Errorf("public key is not one for %s", r.Alg)
+	}
+	v, err := newVerifier(jwk.Key, r.Alg)
+	if err != nil || v.kid != r.KID {
+		return nil, errors.New("public key does not have the thumbprint that names it")
+	}
+	return v, nil
+}
+
+// openPrivate opens the private half of a record and checks that it belongs to
+// the public one.
+func openPrivate(r Record, sealer Sealer) (*signer, error) {
+	plain, err := sealer.Open(r.Sealed, []byte(r.KID))
+	if err != nil {
+		return nil, err
+	}
+	defer clear(plain)
+	parsed, err := x509.ParsePKCS8PrivateKey(plain)
+	if err != nil {
+		// The parser's error could say something of what it read.
+		return nil, ErrDamaged
+	}
+	private, ok := parsed.(crypto.Signer)
+	if !ok || !fits(r.Alg, private.Public()) {
+		return nil, fmt.Errorf("private key is not one for %s", r.Alg)
+	}
+	if kid, err := thumbprint(private.Public()); err != nil || kid != r.KID {
+		return nil, errors.New("private key does not belong to the public one")
+	}
+	return &signer{alg: r.Alg, kid: r.KID, private: private}, nil
+}
+
+// toMilli is t as stores keep it: UTC, in whole milliseconds.
+func toMilli(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }

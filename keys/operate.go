@@ -1,0 +1,99 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// start reads the keys for a command and does what is due, so that the command
+// acts on keys in good order.
+func (k *Keeper) start(ctx context.Context) (book, error) {
+	b, err := k.read(ctx)
+	if err != nil {
+		return b, err
+	}
+	if err := b.check(); err != nil {
+		return b, err
+	}
+	settled := k.settle(ctx, b.records)
+	b, err = k.perform(ctx, b)
+	return b, errors.Join(settled, err)
+}
+
+// refuse records that a command was turned away and returns why.
+func (k *Keeper) refuse(ctx context.Context, e audit.Event, reason string, why error) error {
+	e.Outcome, e.Reason = audit.Failure, reason
+	if err := k.audit.Record(ctx, e); err != nil {
+		return errors.Join(why, fmt.Errorf("recording the refusal: %w", err))
+	}
+	return why
+}
+
+func find(records []Record, kid string) int {
+	return slices.IndexFunc(records, func(r Record) bool { return r.KID == kid })
+}
+
+// createAhead makes the keys that will be wanted once change has been made to
+// the key named by kid, before it is made.
+func (k *Keeper) createAhead(ctx context.Context, b book, kid string, change func(*Record)) (book, error) {
+	// One key to sign and one to stand by are all that can be missing.
+	for range 2 {
+		v := k.foresee(b, kid, change)
+		var d Duty
+		if _, ok := v.Signing(); !ok {
+			d = Duty{Kind: CreateFirst}
+		} else if len(v.Duties) > 0 && v.Duties[0].Kind == CreateStandby {
+			d = v.Duties[0]
+		} else {
+			break
+		}
+		next, err := k.create(ctx, b, d)
+		if err != nil {
+			return b, err
+		}
+		b = next
+	}
+	return b, nil
+}
+
+// foresee returns the view of the keys with a change made, and with the
+// promotion that follows from it.
+func (k *Keeper) foresee(b book, kid string, change func(*Record)) View {
+	records := slices.Clone(b.records)
+	change(&records[find(records, kid)])
+	now := k.clock()
+	v := newView(records, k.policy, now, b.material.unusable)
+	for _, d := range v.Duties {
+		if d.Kind == PromoteStandby {
+			records[find(records, d.KID)].ActivateAt = d.ActivateAt
+			return newView(records, k.policy, now, b.material.unusable)
+		}
+	}
+	return v
+}
+
+// List returns the keys that are not archived, by Seq, as they stand now.
+func (k *Keeper) List(ctx context.Context) ([]Info, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	b, err := k.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	unusable := b.material.unusable
+	if b.check() != nil {
+		// The master keys are the wrong ones; the records can be read
+		// without.
+		unusable = nil
+	}
+	v := newView(b.records, k.policy, k.clock(), unusable)
+	list := make([]Info, 0, len(v.Keys))
+	for _, key := range v.Keys {
+		list = append(list, newInfo(key, k.sealer))
+	}
+	return list, nil
+}

@@ -1,0 +1,215 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+const (
+	// maxDuties bounds what one poll does; the next goes on.
+	maxDuties = 64
+	// maxConflicts bounds how often it starts over because another replica
+	// was faster.
+	maxConflicts = 8
+)
+
+// perform does what is due and returns the records as they then are. That
+// another replica has done it already is no error.
+func (k *Keeper) perform(ctx context.Context, b book) (book, error) {
+	conflicts := 0
+	for range maxDuties {
+		v := newView(b.records, k.policy, k.clock(), b.material.unusable)
+		if len(v.Duties) == 0 {
+			return b, nil
+		}
+		next, err := k.do(ctx, b, v.Duties[0])
+		if isConflict(err) && conflicts < maxConflicts {
+			conflicts++
+			next, err = k.read(ctx)
+		}
+		if err != nil {
+			return b, err
+		}
+		b = next
+	}
+	return b, nil
+}
+
+func isConflict(err error) bool {
+	return errors.Is(err, ErrKeyExists) || errors.Is(err, ErrConflict) || errors.Is(err, ErrNoKey)
+}
+
+func (k *Keeper) do(ctx context.Context, b book, d Duty) (book, error) {
+	switch d.Kind {
+	case CreateFirst, CreateStandby:
+		return k.create(ctx, b, d)
+	case PromoteStandby:
+		return k.update(ctx, b, d.KID, func(r *Record) { r.ActivateAt = d.ActivateAt }, "")
+	case RaiseTTL:
+		return k.update(ctx, b, d.KID, func(r *Record) { r.TokenTTL = k.policy.TokenTTL }, "")
+	case Erase:
+		return k.update(ctx, b, d.KID, func(r *Record) { r.Sealed = nil }, audit.KeyErased)
+	case Archive:
+		return k.update(ctx, b, d.KID, func(r *Record) { r.Archived = true }, audit.KeyArchived)
+	}
+	return b, fmt.Errorf("unknown duty %q", d.Kind)
+}
+
+// create makes a key, stores it and records that. The returned book holds the
+// key only once the event is written, so that it is not published here before.
+func (k *Keeper) create(ctx context.Context, b book, d Duty) (book, error) {
+	r, v, s, err := newRecord(k.policy.Alg, k.sealer)
+	if err != nil {
+		return b, fmt.Errorf("making a signing key: %w", err)
+	}
+	// Making an RSA key can take a second: the clock is read after that.
+	now := k.clock()
+	r.CreatedAt, r.ActivateAt, r.TokenTTL, r.Version = now, now, k.policy.TokenTTL, 1
+	reason := "first_key"
+	if d.Kind == CreateStandby {
+		r.ActivateAt = later(d.ActivateAt, now.Add(k.policy.Lead))
+		reason = "standby"
+	}
+	for _, other := range b.records {
+		r.Seq = max(r.Seq, other.Seq+1)
+	}
+	event := audit.Event{Action: audit.KeyCreated, Outcome: audit.Success, Reason: reason, KeyID: r.KID}
+	if err := k.store.CreateKey(ctx, r); err != nil {
+		if !isConflict(err) {
+			k.owe(event, false)
+		}
+		return b, fmt.Errorf("storing key %s: %w", r.KID, err)
+	}
+	if err := k.record(ctx, event); err != nil {
+		return b, err
+	}
+	b.records = append(slices.Clone(b.records), r)
+	b.material = b.material.with(v, s)
+	if d.Kind == CreateStandby {
+		return k.putOff(ctx, b, r)
+	}
+	return b, nil
+}
+
+// with returns the material with one more key.
+func (m *material) with(v *verifier, s *signer) *material {
+	next := &material{
+		verifiers: maps.Clone(m.verifiers), signers: maps.Clone(m.signers), unusable: m.unusable,
+	}
+	next.verifiers[v.kid], next.signers[s.kid] = v, s
+	return next
+}
+
+// putOff keeps K1 when the write that published the key took longer than the
+// clock skew covers: others could not read it before the write ended.
+func (k *Keeper) putOff(ctx context.Context, b book, r Record) (book, error) {
+	now := k.clock()
+	earliest := now.Add(k.policy.Lead)
+	if now.Sub(r.CreatedAt) <= k.policy.Skew || !r.ActivateAt.Before(earliest) {
+		return b, nil
+	}
+	return k.update(ctx, b, r.KID, func(r *Record) { r.CreatedAt, r.ActivateAt = now, earliest }, "")
+}
+
+// update changes one record. If event is not empty it is recorded once the
+// write has been won.
+func (k *Keeper) update(ctx context.Context, b book, kid string, change func(*Record), event audit.Action) (book, error) {
+	i := slices.IndexFunc(b.records, func(r Record) bool { return r.KID == kid })
+	if i < 0 {
+		return b, fmt.Errorf("key %s: %w", kid, ErrNoKey)
+	}
+	r := b.records[i]
+	change(&r)
+	e := audit.Event{Action: event, Outcome: audit.Success, KeyID: kid}
+	if err := k.store.UpdateKey(ctx, r); err != nil {
+		if event != "" && !isConflict(err) {
+			k.owe(e, false)
+		}
+		return b, fmt.Errorf("storing key %s: %w", kid, err)
+	}
+	r.Version++
+	b.records = slices.Clone(b.records)
+	if r.Archived {
+		b.records = slices.Delete(b.records, i, i+1)
+	} else {
+		b.records[i] = r
+	}
+	b.material = k.open(b.records, b.material)
+	if event == "" {
+		return b, nil
+	}
+	return b, k.record(ctx, e)
+}
+
+// owedEvent is an event that could not be recorded, or whose write may or may
+// not have been done.
+type owedEvent struct {
+	event audit.Event
+	sure  bool
+}
+
+func (k *Keeper) owe(e audit.Event, sure bool) {
+	k.owed = append(k.owed, owedEvent{e, sure})
+}
+
+// record writes the event of a change that the store has taken. If that fails
+// the change stands, as other replicas already act on it; the event is owed and
+// every poll tries again.
+func (k *Keeper) record(ctx context.Context, e audit.Event) error {
+	if err := k.audit.Record(ctx, e); err != nil {
+		k.owe(e, true)
+		return fmt.Errorf("recording %s of key %s, which stands: %w", e.Action, e.KeyID, err)
+	}
+	return nil
+}
+
+// settle records what is owed. An event whose write was in doubt is recorded if
+// the records show the change, and dropped if they do not.
+func (k *Keeper) settle(ctx context.Context, records []Record) error {
+	owed := k.owed
+	k.owed = nil
+	var errs []error
+	for _, o := range owed {
+		if o.sure || shows(records, o.event) {
+			errs = append(errs, k.record(ctx, o.event))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func shows(records []Record, e audit.Event) bool {
+	i := slices.IndexFunc(records, func(r Record) bool { return r.KID == e.KeyID })
+	switch e.Action {
+	case audit.KeyCreated:
+		return i >= 0
+	case audit.KeyErased:
+		return i >= 0 && len(records[i].Sealed) == 0
+	case audit.KeyArchived:
+		return i < 0
+	}
+	return false
+}
+
+// announce records that this replica signs with another key than before.
+func (k *Keeper) announce(ctx context.Context) error {
+	k.turnMu.Lock()
+	defer k.turnMu.Unlock()
+	s := k.ring.current()
+	if s == nil || s.signer == nil || s.signer.kid == k.announced {
+		return nil
+	}
+	e := audit.Event{Action: audit.KeyActivated, Outcome: audit.Success, KeyID: s.signer.kid}
+	if s.view.Emergency {
+		e.Detail = "emergency"
+	}
+	if err := k.audit.Record(ctx, e); err != nil {
+		return fmt.Errorf("recording that key %s signs: %w", e.KeyID, err)
+	}
+	k.announced = e.KeyID
+	return nil
+}

@@ -1,0 +1,94 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// What Revoke answers, beside ErrNoKey. Test with errors.Is.
+var (
+	// ErrRevoked means that the key was revoked before.
+	ErrRevoked = errors.New("key is revoked already")
+	// ErrNoReason means that a revocation gave no reason, or a very long one.
+	ErrNoReason = errors.New("a reason of 1 to 500 bytes is needed")
+)
+
+const maxReason = 500
+
+// Revoke takes a key out: within one poll every replica drops it from the JWKS
+// and refuses what it signed, and if it was the signing key the standby signs
+// (K6). Keys that will be missing are made before. ErrNoKey if there is no such
+// key, ErrRevoked if it was revoked before, ErrNoReason without a usable reason.
+//
+// The write comes before its event: a stolen key must be stopped even while the
+// log cannot be written. If recording fails, the error says that the key is
+// revoked all the same.
+func (k *Keeper) Revoke(ctx context.Context, kid, reason string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	reason = strings.TrimSpace(reason)
+	event := audit.Event{Action: audit.KeyRevoked, Outcome: audit.Success, KeyID: kid, Detail: reason}
+	if reason == "" || len(reason) > maxReason {
+		event.Detail = ""
+		return k.refuse(ctx, event, "no_reason", ErrNoReason)
+	}
+	for range maxConflicts {
+		err := k.revokeOnce(ctx, event)
+		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrKeyExists) {
+			return err
+		}
+	}
+	return errors.New("the signing keys kept changing; try again")
+}
+
+func (k *Keeper) revokeOnce(ctx context.Context, event audit.Event) error {
+	b, err := k.read(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.check(); err != nil {
+		return err
+	}
+	i := find(b.records, event.KeyID)
+	if i < 0 {
+		event.KeyID = fmt.Sprintf("%.64s", event.KeyID)
+		return k.refuse(ctx, event, "no_such_key", fmt.Errorf("key %q: %w", event.KeyID, ErrNoKey))
+	}
+	if b.records[i].revoked() {
+		return k.refuse(ctx, event, "already_revoked", fmt.Errorf("key %s: %w", event.KeyID, ErrRevoked))
+	}
+	now := k.clock()
+	revoke := func(r *Record) { r.RevokedAt, r.RevokeReason = now, event.Detail }
+	b, err = k.createAhead(ctx, b, event.KeyID, revoke)
+	if isConflict(err) {
+		return err
+	}
+	if v := k.foresee(b, event.KeyID, revoke); err != nil && v.signing < 0 {
+		return fmt.Errorf("key %s is the last one that can sign, and no other could be made: %w", event.KeyID, err)
+	}
+	missing := err
+	b, err = k.update(ctx, b, event.KeyID, revoke, "")
+	if err != nil {
+		if isConflict(err) {
+			return err
+		}
+		return k.refuse(ctx, event, "store_error", err)
+	}
+	return errors.Join(missing, k.afterRevoke(ctx, b, event))
+}
+
+// afterRevoke writes down what follows from a revocation; the replicas would do
+// the same at their next poll.
+func (k *Keeper) afterRevoke(ctx context.Context, b book, event audit.Event) error {
+	recorded := k.record(ctx, event)
+	b, err := k.perform(ctx, b)
+	k.book = b
+	if err != nil {
+		err = fmt.Errorf("key %s is revoked; the server will do the rest: %w", event.KeyID, err)
+	}
+	return errors.Join(recorded, err)
+}

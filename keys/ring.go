@@ -1,0 +1,215 @@
+package keys
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// ErrNoSigningKey means that there is no key to sign with: the ring was not
+// filled yet, or every key was revoked.
+var ErrNoSigningKey = errors.New("no signing key is ready")
+
+// Ring signs and verifies with the keys as last read from the store. What each
+// key may do is decided at every call by the clock, so a scheduled turn happens
+// on time even while the store cannot be reached (K5). A Ring is filled by its
+// Keeper. It is safe for concurrent use and takes no lock.
+type Ring struct {
+	now      func() time.Time
+	policy   Policy
+	sealer   Sealer
+	snapshot atomic.Pointer[snapshot]
+	versions atomic.Uint64
+}
+
+// PublishedSet is the content of the JWKS, and how long it can be relied on. It
+// is shared: callers must not change it.
+type PublishedSet struct {
+	// Version changes whenever Keys do, and is never used twice in a process.
+	Version uint64
+	// Keys are public JWKs by Seq, so that all replicas serve the same bytes.
+	// Empty means that there is nothing to serve.
+	Keys []json.RawMessage
+	// Fresh is when the records were read from the store.
+	Fresh time.Time
+	// CompleteUntil is how long the set is sure to hold every key that signs:
+	// one that it does not hold was made after Fresh, and signs a publish
+	// lead after that, on a clock that may be ahead by the skew.
+	CompleteUntil time.Time
+	// Limit is the policy's MaxAge.
+	Limit time.Duration
+}
+
+// MaxAge returns for how long the set may be cached from now on. A replica that
+// has lost the store shortens it, down to zero, rather than promise what it
+// cannot know (K1).
+func (s PublishedSet) MaxAge(now time.Time) time.Duration {
+	return max(0, min(s.Limit, s.CompleteUntil.Sub(now)))
+}
+
+// material is what the records hold, opened; it does not change once made.
+type material struct {
+	verifiers map[string]*verifier
+	signers   map[string]*signer
+	// unusable says why a key cannot be used here.
+	unusable map[string]error
+}
+
+// snapshot is a view of the keys that holds from since until until.
+type snapshot struct {
+	records      []Record
+	material     *material
+	readAt       time.Time
+	since, until time.Time
+	view         View
+	published    PublishedSet
+	algs         []string
+	verifiers    map[string]*verifier
+	signer       *signer
+	active       Info
+	ttl          time.Duration
+}
+
+func (r *Ring) clock() time.Time { return toMilli(r.now()) }
+
+// fill replaces what the ring knows.
+func (r *Ring) fill(records []Record, m *material, readAt, now time.Time) {
+	r.snapshot.Store(r.build(records, m, readAt, now, r.snapshot.Load()))
+}
+
+// current returns the snapshot for this moment, or nil if the ring was never
+// filled. When a turn has come it builds the new one from what is in memory.
+func (r *Ring) current() *snapshot {
+	s := r.snapshot.Load()
+	if s == nil {
+		return nil
+	}
+	now := r.clock()
+	if !now.Before(s.since) && (s.until.IsZero() || now.Before(s.until)) {
+		return s
+	}
+	next := r.build(s.records, s.material, s.readAt, now, s)
+	// If another call was faster, or the Keeper read the store meanwhile,
+	// theirs stays.
+	r.snapshot.CompareAndSwap(s, next)
+	return next
+}
+
+func (r *Ring) build(records []Record, m *material, readAt, now time.Time, before *snapshot) *snapshot {
+	v := newView(records, r.policy, now, m.unusable)
+	s := &snapshot{
+		records: records, material: m, readAt: readAt, view: v,
+		since: v.Since, until: v.Until,
+		verifiers: make(map[string]*verifier), ttl: r.policy.TokenTTL,
+	}
+	var set []json.RawMessage
+	for _, k := range v.Keys {
+		if pub := m.verifiers[k.KID]; pub != nil && k.Published {
+			s.verifiers[k.KID] = pub
+			set = append(set, pub.jwk)
+			s.algs = append(s.algs, pub.alg)
+		}
+		// A token may be signed by the next key after its life was fixed.
+		if m.signers[k.KID] != nil && (k.State == Active || k.State == Standby) {
+			s.ttl = min(s.ttl, k.TokenTTL)
+		}
+	}
+	slices.Sort(s.algs)
+	s.algs = slices.Compact(s.algs)
+	if k, ok := v.Signing(); ok {
+		s.signer = m.signers[k.KID]
+		s.active = newInfo(k, r.sealer)
+	}
+	s.published = PublishedSet{
+		Keys: set, Fresh: readAt, Limit: r.policy.MaxAge,
+		CompleteUntil: readAt.Add(r.policy.Lead - r.policy.Skew),
+	}
+	if before != nil && slices.EqualFunc(set, before.published.Keys, sameKey) {
+		s.published.Version = before.published.Version
+	} else {
+		s.published.Version = r.versions.Add(1)
+	}
+	return s
+}
+
+func sameKey(a, b json.RawMessage) bool { return string(a) == string(b) }
+
+// Sign returns payload as a compact JWS of type typ (at+jwt, for one) signed
+// with the key whose turn it is now, and that key's kid. typ must be one of a
+// few constants: the header of each is kept. The error is ErrNoSigningKey if
+// there is no key.
+func (r *Ring) Sign(typ string, payload []byte) (compact, kid string, err error) {
+	s := r.current()
+	if s == nil || s.signer == nil {
+		return "", "", ErrNoSigningKey
+	}
+	compact, err = s.signer.sign(typ, payload)
+	if err != nil {
+		return "", "", err
+	}
+	return compact, s.signer.kid, nil
+}
+
+// Verify checks a compact JWS of at most 16 KiB: its key must be published now
+// (so not revoked: K6), its algorithm the key's own, its type typ (with or
+// without application/, in any case). It returns the payload and the kid. The
+// error is ErrUnknownKey or ErrBadToken. What the payload says, its expiry
+// included, is for the caller to judge.
+func (r *Ring) Verify(compact, typ string) (payload []byte, kid string, err error) {
+	t, err := parseToken(compact)
+	if err != nil {
+		return nil, "", err
+	}
+	s := r.current()
+	if s == nil {
+		return nil, "", ErrUnknownKey
+	}
+	v := s.verifiers[t.kid]
+	if v == nil {
+		return nil, "", ErrUnknownKey
+	}
+	payload, err = v.verify(t, typ)
+	if err != nil {
+		return nil, "", err
+	}
+	return payload, t.kid, nil
+}
+
+// Active returns the key that signs now, or ErrNoSigningKey.
+func (r *Ring) Active() (Info, error) {
+	s := r.current()
+	if s == nil || s.signer == nil {
+		return Info{}, ErrNoSigningKey
+	}
+	return s.active, nil
+}
+
+// TokenTTL returns the longest life that a token signed now may have: the
+// policy's, unless a key that is about to sign it was made for less. Zero if
+// the ring was never filled.
+func (r *Ring) TokenTTL() time.Duration {
+	if s := r.current(); s != nil {
+		return s.ttl
+	}
+	return 0
+}
+
+// Published returns the set to serve as JWKS; the zero set if the ring was never
+// filled.
+func (r *Ring) Published() PublishedSet {
+	if s := r.current(); s != nil {
+		return s.published
+	}
+	return PublishedSet{}
+}
+
+// Algs returns the algorithms of the published keys, sorted. The slice is
+// shared: callers must not change it.
+func (r *Ring) Algs() []string {
+	if s := r.current(); s != nil {
+		return s.algs
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// ErrTurnScheduled means that the standby signs as soon as it may already.
+var ErrTurnScheduled = errors.New("no key can sign sooner than scheduled")
+
+// Rotate lets the standby sign as soon as K1 allows: at once if it has been
+// published for the lead, else when it will have been. Before that it publishes
+// the next standby (K2). It returns the key that will sign. If that key is
+// scheduled as early already, nothing changes and the error is ErrTurnScheduled.
+//
+// The event is recorded before the write, so no turn stands unrecorded (A3); if
+// the write then fails, a second event says so. Replicas hear of the turn within
+// one poll.
+func (k *Keeper) Rotate(ctx context.Context) (Record, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	event := audit.Event{Action: audit.KeyRotated, Outcome: audit.Success}
+	for range maxConflicts {
+		r, err := k.rotateOnce(ctx, event)
+		if !isConflict(err) {
+			return r, err
+		}
+	}
+	return Record{}, errors.New("the signing keys kept changing; try again")
+}
+
+func (k *Keeper) rotateOnce(ctx context.Context, event audit.Event) (Record, error) {
+	b, err := k.start(ctx)
+	if err != nil {
+		return Record{}, err
+	}
+	now := k.clock()
+	standby, ok := nextStandby(newView(b.records, k.policy, now, b.material.unusable), b.material)
+	if !ok {
+		return Record{}, errors.New("there is no standby key that could sign")
+	}
+	event.KeyID = standby.KID
+	at := later(now, standby.CreatedAt.Add(k.policy.Lead))
+	if !at.Before(standby.ActivateAt) {
+		return Record{}, k.refuse(ctx, event, "already_scheduled", fmt.Errorf("%w: key %s signs from %s on",
+			ErrTurnScheduled, standby.KID, standby.ActivateAt.UTC().Format(time.RFC3339Nano)))
+	}
+	turn := func(r *Record) { r.ActivateAt = at }
+	b, err = k.createAhead(ctx, b, standby.KID, turn)
+	if err != nil {
+		return Record{}, err
+	}
+	event.Detail = "signs from " + at.Format(time.RFC3339Nano)
+	if err := k.audit.Record(ctx, event); err != nil {
+		return Record{}, fmt.Errorf("recording the turn, which was not made: %w", err)
+	}
+	b, err = k.update(ctx, b, standby.KID, turn, "")
+	if err != nil {
+		event.Detail = ""
+		return Record{}, k.refuse(ctx, event, "store_error", err)
+	}
+	k.book = b
+	return b.records[find(b.records, standby.KID)], nil
+}
+
+// nextStandby returns the first key after the signing one that could sign.
+func nextStandby(v View, m *material) (KeyView, bool) {
+	for _, key := range v.Keys[v.signing+1:] {
+		if key.State == Standby && m.signers[key.KID] != nil {
+			return key, true
+		}
+	}
+	return KeyView{}, false
+}

@@ -1,0 +1,121 @@
+package keys
+
+import (
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+// Sealer seals private keys for their rest in the store and opens them again.
+// Safe for concurrent use. Masters.Sealer is the one that ships; a key service
+// outside the process would be another.
+type Sealer interface {
+	// Seal returns plain encrypted and bound to aad.
+	Seal(plain, aad []byte) ([]byte, error)
+	// Open returns what was sealed with the same aad. If the master secret
+	// that it was sealed under is not there, the error is a
+	// *MissingMasterError.
+	Open(sealed, aad []byte) ([]byte, error)
+	// NeedsReseal reports whether sealed would be sealed under another
+	// master secret today.
+	NeedsReseal(sealed []byte) bool
+	// SealedUnder returns the id of the master secret that sealed needs, or
+	// false if sealed has no form that this Sealer makes.
+	SealedUnder(sealed []byte) (id string, ok bool)
+}
+
+// MissingMasterError means that something was sealed under a master secret that
+// this process was not given.
+type MissingMasterError struct {
+	// ID names the secret that is missing.
+	ID string
+}
+
+func (e *MissingMasterError) Error() string {
+	return fmt.Sprintf("sealed under master key %s, which is not among the master keys given", e.ID)
+}
+
+// ErrDamaged means that sealed bytes are not what was once sealed: they are cut
+// off, changed, or belong to another key.
+var ErrDamaged = errors.New("sealed key is damaged")
+
+const (
+	sealVersion = 1
+	sealInfo    = "keyturn/seal/v1"
+	sealHeader  = 1 + masterIDSize
+	sealMinimum = sealHeader + chacha20poly1305.NonceSizeX + chacha20poly1305.Overhead
+)
+
+// masterSealer seals with XChaCha20-Poly1305. What it makes is laid out as
+//
+//	version (1 byte) | master id (8) | nonce (24) | ciphertext and tag
+//
+// The nonce is random; at 192 bits it never repeats.
+type masterSealer struct {
+	primary string
+	aeads   map[string]cipher.AEAD
+}
+
+// Sealer returns a Sealer whose keys are derived from the master secrets.
+func (m *Masters) Sealer() Sealer {
+	s := &masterSealer{primary: m.Primary(), aeads: make(map[string]cipher.AEAD)}
+	for _, id := range m.IDs() {
+		key, _ := m.Derive(id, sealInfo)
+		aead, err := chacha20poly1305.NewX(key)
+		if err != nil {
+			// Only a key of a wrong length is refused.
+			panic("keys: " + err.Error())
+		}
+		s.aeads[id] = aead
+	}
+	return s
+}
+
+func (s *masterSealer) Seal(plain, aad []byte) ([]byte, error) {
+	id, err := hex.DecodeString(s.primary)
+	if err != nil {
+		return nil, fmt.Errorf("sealing: %w", err)
+	}
+	out := make([]byte, sealHeader+chacha20poly1305.NonceSizeX, sealMinimum+len(plain))
+	out[0] = sealVersion
+	copy(out[1:], id)
+	nonce := out[sealHeader:]
+	if _, err := rand.Read(nonce); err != nil {
+		return nil, fmt.Errorf("sealing: %w", err)
+	}
+	return s.aeads[s.primary].Seal(out, nonce, plain, aad), nil
+}
+
+func (s *masterSealer) Open(sealed, aad []byte) ([]byte, error) {
+	id, ok := s.SealedUnder(sealed)
+	if !ok {
+		return nil, ErrDamaged
+	}
+	aead, ok := s.aeads[id]
+	if !ok {
+		return nil, &MissingMasterError{ID: id}
+	}
+	body := sealed[sealHeader:]
+	nonce, text := body[:chacha20poly1305.NonceSizeX], body[chacha20poly1305.NonceSizeX:]
+	plain, err := aead.Open(nil, nonce, text, aad)
+	if err != nil {
+		return nil, ErrDamaged
+	}
+	return plain, nil
+}
+
+func (s *masterSealer) NeedsReseal(sealed []byte) bool {
+	id, ok := s.SealedUnder(sealed)
+	return ok && id != s.primary
+}
+
+func (s *masterSealer) SealedUnder(sealed []byte) (string, bool) {
+	if len(sealed) < sealMinimum || sealed[0] != sealVersion {
+		return "", false
+	}
+	return hex.EncodeToString(sealed[1:sealHeader]), true
+}
