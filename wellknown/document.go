@@ -1,0 +1,97 @@
+// Package wellknown serves what strangers need to use Keyturn: the public keys
+// and the metadata documents.
+package wellknown
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// document is a rendered JSON document. The header values are slices made once,
+// so that serving one allocates next to nothing; they are never changed.
+type document struct {
+	body   []byte
+	etag   string
+	header struct{ etag, length []string }
+}
+
+var jsonType = []string{"application/json"}
+
+// hashBytes is how much of a SHA-256 makes an ETag.
+const hashBytes = 16
+
+func newDocument(body []byte) *document {
+	sum := sha256.Sum256(body)
+	d := &document{body: body}
+	d.etag = `"` + base64.RawURLEncoding.EncodeToString(sum[:hashBytes]) + `"`
+	d.header.etag = []string{d.etag}
+	d.header.length = []string{strconv.Itoa(len(body))}
+	return d
+}
+
+// serve answers GET and HEAD with the document, or with 304 if the client has it
+// already (RFC 9110 §13.1.2, §15.4.5). cache is the Cache-Control header.
+func (d *document) serve(w http.ResponseWriter, r *http.Request, cache []string) {
+	h := w.Header()
+	h["Etag"] = d.header.etag
+	h["Cache-Control"] = cache
+	if matches(r.Header["If-None-Match"], d.etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h["Content-Type"] = jsonType
+	h["Content-Length"] = d.header.length
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return
+	}
+	// An error here means that the caller has gone.
+	_, _ = w.Write(d.body)
+}
+
+// matches compares as If-None-Match does: weakly (RFC 9110 §8.8.3.2). Our tags
+// hold no comma, so a tag that does cannot be ours and may be cut in two.
+func matches(fields []string, etag string) bool {
+	for _, field := range fields {
+		for tag := range strings.SplitSeq(field, ",") {
+			tag = strings.TrimSpace(tag)
+			if tag == "*" || strings.TrimPrefix(tag, "W/") == etag {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// staleIfError is for how long a cache may go on serving a document when
+// Keyturn cannot answer (RFC 5861 §4). An old key set then is never worse than
+// none; but it still holds a key revoked meanwhile, so the time is short.
+const staleIfError = time.Hour
+
+// cacheControl is the Cache-Control header for a document that holds for age;
+// whole seconds, rounded down.
+func cacheControl(age time.Duration) string {
+	return "public, max-age=" + seconds(age) + ", stale-if-error=" + seconds(staleIfError)
+}
+
+func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
+
+var unavailableBody = []byte(`{"title":"Service Unavailable","status":503,` +
+	`"detail":"The service cannot answer just now; try again shortly."}`)
+
+// unavailable answers 503 as a problem document (RFC 9457).
+func unavailable(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(len(unavailableBody)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("Retry-After", "1")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(unavailableBody)
+	}
+}

@@ -1,0 +1,77 @@
+package wellknown
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/keyturn/keyturn/keys"
+)
+
+// JWKS serves the published keys as a JWK Set (RFC 7517 §5). While there are
+// none it answers 503: an empty set would tell resource servers to refuse every
+// token. Safe for concurrent use.
+//
+// The type is application/json and not application/jwk-set+json (RFC 7517
+// §8.5.2): some clients take nothing else, and none is known to mind.
+//
+// How long the set may be cached follows from keys.PublishedSet.MaxAge.
+type JWKS struct {
+	ring *keys.Ring
+	now  func() time.Time
+	last atomic.Pointer[keySet]
+}
+
+// keySet is one version of the set, rendered.
+type keySet struct {
+	version  uint64
+	document *document
+	// fullAge and fullCache are the longest max-age and the header for it.
+	fullAge   time.Duration
+	fullCache []string
+}
+
+// NewJWKS returns a handler for the keys of ring. now is the clock.
+func NewJWKS(ring *keys.Ring, now func() time.Time) *JWKS {
+	return &JWKS{ring: ring, now: now}
+}
+
+// ServeHTTP answers GET and HEAD.
+func (j *JWKS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	set := j.ring.Published()
+	if len(set.Keys) == 0 {
+		unavailable(w, r)
+		return
+	}
+	rendered := j.render(set)
+	rendered.document.serve(w, r, rendered.cache(set.MaxAge(j.now())))
+}
+
+func (j *JWKS) render(set keys.PublishedSet) *keySet {
+	if last := j.last.Load(); last != nil && last.version == set.Version {
+		return last
+	}
+	body := []byte(`{"keys":[`)
+	for i, key := range set.Keys {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, key...)
+	}
+	body = append(body, `]}`...)
+	next := &keySet{
+		version:   set.Version,
+		document:  newDocument(body),
+		fullAge:   set.Limit,
+		fullCache: []string{cacheControl(set.Limit)},
+	}
+	j.last.Store(next)
+	return next
+}
+
+func (k *keySet) cache(age time.Duration) []string {
+	if age == k.fullAge {
+		return k.fullCache
+	}
+	return []string{cacheControl(age)}
+}

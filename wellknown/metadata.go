@@ -1,0 +1,156 @@
+package wellknown
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// The paths of the documents and of the endpoints that they name, below the
+// issuer.
+const (
+	JWKSPath                = "/.well-known/jwks.json"
+	AuthorizationServerPath = "/.well-known/oauth-authorization-server"
+	OpenIDPath              = "/.well-known/openid-configuration"
+
+	tokenPath      = "/oauth/token"
+	revokePath     = "/oauth/revoke"
+	introspectPath = "/oauth/introspect"
+	userInfoPath   = "/oauth/userinfo"
+)
+
+// Config says what the deployment offers, and so what the metadata advertise.
+type Config struct {
+	// Issuer is the issuer identifier (RFC 8414 §2), without a slash at the
+	// end unless the iss of tokens has one.
+	Issuer string
+	// Grants are the grant types in force.
+	Grants []string
+	// Scopes are the scopes that mean something to Keyturn itself. With
+	// openid among them the UserInfo endpoint is advertised.
+	Scopes []string
+	// Claims are the claims that the UserInfo endpoint can answer.
+	Claims []string
+	// ClientAuth are the authentication methods of confidential clients.
+	// Public clients (none) may use the token and revocation endpoints.
+	ClientAuth []string
+	// Algs returns the algorithms of the published keys, sorted; see
+	// keys.Ring.Algs.
+	Algs func() []string
+	// MaxAge is how long the documents may be cached.
+	MaxAge time.Duration
+}
+
+// Metadata serves one document for RFC 8414 and OpenID Connect Discovery 1.0
+// alike; mount it at AuthorizationServerPath and at OpenIDPath. Until there is a
+// key it answers 503. Safe for concurrent use.
+//
+// The document differs from the specifications in two points, because Keyturn
+// has no authorization endpoint:
+//
+//   - There is no authorization_endpoint. RFC 8414 §2 allows that where no grant
+//     uses one; OpenID Connect Discovery §3 does not, but go-oidc, openid-client
+//     and oauth4webapi need the member only to begin a redirect.
+//   - response_types_supported is an empty array. It is REQUIRED (RFC 8414 §2),
+//     yet members without elements MUST be omitted (§3.2). No document can obey
+//     both; the clients named above mind neither.
+//
+// id_token_signing_alg_values_supported names the algorithms of the published
+// keys though no ID token is issued: Discovery requires it, and verifiers such as
+// go-oidc, which takes RS256 where it is missing, accept by it the algorithm of
+// access tokens.
+type Metadata struct {
+	config Config
+	cache  []string
+	last   atomic.Pointer[rendered]
+}
+
+type rendered struct {
+	algs     []string
+	document *document
+}
+
+// metadata are the members in the order in which they are written.
+type metadata struct {
+	Issuer                string   `json:"issuer"`
+	TokenEndpoint         string   `json:"token_endpoint"`
+	RevocationEndpoint    string   `json:"revocation_endpoint"`
+	IntrospectionEndpoint string   `json:"introspection_endpoint"`
+	UserInfoEndpoint      string   `json:"userinfo_endpoint,omitempty"`
+	JWKSURI               string   `json:"jwks_uri"`
+	ResponseTypes         []string `json:"response_types_supported"`
+	GrantTypes            []string `json:"grant_types_supported"`
+	Scopes                []string `json:"scopes_supported,omitempty"`
+	Claims                []string `json:"claims_supported,omitempty"`
+	SubjectTypes          []string `json:"subject_types_supported"`
+	IDTokenAlgs           []string `json:"id_token_signing_alg_values_supported"`
+	TokenAuth             []string `json:"token_endpoint_auth_methods_supported"`
+	RevocationAuth        []string `json:"revocation_endpoint_auth_methods_supported"`
+	IntrospectionAuth     []string `json:"introspection_endpoint_auth_methods_supported"`
+}
+
+// NewMetadata returns a handler, or an error that says what c lacks.
+func NewMetadata(c Config) (*Metadata, error) {
+	switch {
+	case c.Issuer == "":
+		return nil, errors.New("metadata: an issuer is needed")
+	case len(c.Grants) == 0:
+		// Left out, the member would mean authorization_code and implicit.
+		return nil, errors.New("metadata: at least one grant type is needed")
+	case len(c.ClientAuth) == 0:
+		return nil, errors.New("metadata: at least one client authentication method is needed")
+	case c.Algs == nil:
+		return nil, errors.New("metadata: the algorithms of the published keys are needed")
+	}
+	return &Metadata{config: c, cache: []string{cacheControl(c.MaxAge)}}, nil
+}
+
+// ServeHTTP answers GET and HEAD.
+func (m *Metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	algs := m.config.Algs()
+	if len(algs) == 0 {
+		unavailable(w, r)
+		return
+	}
+	last := m.last.Load()
+	if last == nil || !slices.Equal(last.algs, algs) {
+		body, err := json.Marshal(m.describe(algs))
+		if err != nil {
+			unavailable(w, r)
+			return
+		}
+		last = &rendered{algs: slices.Clone(algs), document: newDocument(body)}
+		m.last.Store(last)
+	}
+	last.document.serve(w, r, m.cache)
+}
+
+func (m *Metadata) describe(algs []string) metadata {
+	c := m.config
+	base := strings.TrimSuffix(c.Issuer, "/")
+	withPublic := append(slices.Clone(c.ClientAuth), "none")
+	d := metadata{
+		Issuer:                c.Issuer,
+		TokenEndpoint:         base + tokenPath,
+		RevocationEndpoint:    base + revokePath,
+		IntrospectionEndpoint: base + introspectPath,
+		JWKSURI:               base + JWKSPath,
+		ResponseTypes:         []string{},
+		GrantTypes:            c.Grants,
+		Scopes:                c.Scopes,
+		SubjectTypes:          []string{"public"},
+		IDTokenAlgs:           algs,
+		TokenAuth:             withPublic,
+		RevocationAuth:        withPublic,
+		IntrospectionAuth:     c.ClientAuth,
+	}
+	if slices.Contains(c.Scopes, "openid") {
+		d.UserInfoEndpoint = base + userInfoPath
+		d.Claims = c.Claims
+	}
+	return d
+}
