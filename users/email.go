@@ -1,0 +1,135 @@
+package users
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// RFC 5321 §4.5.3.1 bounds the parts of an address, in bytes.
+const (
+	maxEmailBytes = 254
+	maxLocalBytes = 64
+	maxLabelBytes = 63
+	maxNameRunes  = 100
+)
+
+// EmailKey checks an e-mail address and returns it in NFC, as it is shown, and
+// the key by which addresses are compared: case-folded and in NFKC on both
+// sides of the @, so that Ada@Example.org and ada@example.org are one account.
+//
+// It takes less than RFC 5322 does: no display name, comment, quoted local
+// part or address literal, and nothing invisible. Domains are not converted
+// between their Unicode and their xn-- form; each is its own address. The
+// error is a *PolicyError.
+func EmailKey(addr string) (display, key string, err error) {
+	if len(addr) > maxEmailBytes {
+		return "", "", refuse("email", "must be at most %d bytes long", maxEmailBytes)
+	}
+	if !utf8.ValidString(addr) {
+		return "", "", refuse("email", "must be valid UTF-8")
+	}
+	display = norm.NFC.String(addr)
+	if err := checkEmail(display); err != nil {
+		return "", "", err
+	}
+	// Compatibility characters may fold into an @, a space or a longer text,
+	// so the key has to be an address too.
+	key = fold(display)
+	if err := checkEmail(key); err != nil {
+		return "", "", err
+	}
+	return display, key, nil
+}
+
+func checkEmail(addr string) error {
+	if len(addr) > maxEmailBytes {
+		return refuse("email", "must be at most %d bytes long", maxEmailBytes)
+	}
+	local, domain, ok := strings.Cut(addr, "@")
+	if !ok || strings.Contains(domain, "@") {
+		return refuse("email", "must have one @, as in name@example.org")
+	}
+	if local == "" || len(local) > maxLocalBytes {
+		return refuse("email", "must have 1 to %d bytes before the @", maxLocalBytes)
+	}
+	if strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(local, "..") {
+		return refuse("email", "must not begin or end with a dot before the @, nor have two in a row")
+	}
+	for _, r := range local {
+		if !visible(r) || unicode.IsSpace(r) || strings.ContainsRune(`"(),:;<>[\]`, r) {
+			return refuse("email", "has a character before the @ that is not allowed there")
+		}
+	}
+	for label := range strings.SplitSeq(domain, ".") {
+		if !isDomainLabel(label) {
+			return refuse("email", "must have a domain name after the @, as in name@example.org")
+		}
+	}
+	return nil
+}
+
+func isDomainLabel(label string) bool {
+	if label == "" || len(label) > maxLabelBytes || label[0] == '-' || label[len(label)-1] == '-' {
+		return false
+	}
+	for _, r := range label {
+		if r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) || !visible(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// UsernameKey checks a username and returns it in NFC and the key by which
+// usernames are compared. A username has 1 to 100 visible characters and no @,
+// so that it is never mistaken for an address. The error is a *PolicyError.
+func UsernameKey(name string) (display, key string, err error) {
+	display, err = checkName("username", name)
+	if err != nil {
+		return "", "", err
+	}
+	key = fold(display)
+	if display == "" || strings.TrimSpace(key) != key || strings.Contains(key, "@") || !allVisible(key) {
+		return "", "", refuse("username", "must have 1 to %d visible characters, no @, and no space at either end", maxNameRunes)
+	}
+	return display, key, nil
+}
+
+// checkName returns a personal name in NFC, or a *PolicyError about field.
+func checkName(field, name string) (string, error) {
+	if len(name) > maxNameRunes*utf8.UTFMax || utf8.RuneCountInString(name) > maxNameRunes {
+		return "", refuse(field, "must have at most %d characters", maxNameRunes)
+	}
+	if !utf8.ValidString(name) || !allVisible(name) {
+		return "", refuse(field, "must be text without control or invisible characters")
+	}
+	return norm.NFC.String(name), nil
+}
+
+func allVisible(s string) bool {
+	for _, r := range s {
+		if !visible(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// visible reports whether a reader would see r, or a gap: not a control
+// character, nor one of those that render as nothing and make two different
+// names look the same.
+func visible(r rune) bool {
+	return unicode.IsGraphic(r) && r != utf8.RuneError &&
+		!unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
+}
+
+// fold returns the form by which s is compared without regard to case or
+// presentation: Unicode's compatibility caseless match (D146), composed.
+func fold(s string) string {
+	c := cases.Fold()
+	return norm.NFKC.String(c.String(norm.NFKC.String(c.String(norm.NFD.String(s)))))
+}

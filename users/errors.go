@@ -1,0 +1,120 @@
+package users
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What a Service answers besides a Store's own errors. Test with errors.Is.
+// An error that is none of those in this file and in user.go means that the
+// store could not answer; the HTTP layer answers 503.
+var (
+	// ErrCredentials means that the address, the password or both are wrong,
+	// or that the account is disabled: the caller must not say which (U1).
+	ErrCredentials = errors.New("invalid email or password")
+	// ErrNotRecorded means that the audit event could not be written. What
+	// stands then is said at each method (A3).
+	ErrNotRecorded = errors.New("the audit event could not be written")
+)
+
+// The reasons of a CredentialsError.
+const (
+	ReasonUnknownUser   = "unknown_user"
+	ReasonWrongPassword = "wrong_password"
+	ReasonDisabledUser  = "disabled_user"
+	// ReasonAccountChanged is Still's: the password changed or the account
+	// was disabled while the login was under way.
+	ReasonAccountChanged = "account_changed"
+)
+
+// CredentialsError is an ErrCredentials with what only the audit log may know.
+// Its text is ErrCredentials' own.
+type CredentialsError struct {
+	// Reason is one of the Reason constants.
+	Reason string
+	// UserID is the account concerned, empty if there is none.
+	UserID string
+}
+
+// Error gives nothing away.
+func (e *CredentialsError) Error() string { return ErrCredentials.Error() }
+
+// Is makes errors.Is(err, ErrCredentials) hold.
+func (e *CredentialsError) Is(target error) bool { return target == ErrCredentials }
+
+// PolicyError means that one field of the input will not do. It may be shown
+// to whoever sent it: the message never repeats a password.
+type PolicyError struct {
+	// Field is the field's JSON name: "email", "username", "first_name",
+	// "last_name", "password", "password_hash" or "uid".
+	Field string
+	// Message says what is wrong and what would be accepted.
+	Message string
+}
+
+// Error returns the field and the message.
+func (e *PolicyError) Error() string { return e.Field + ": " + e.Message }
+
+func refuse(field, format string, args ...any) error {
+	return &PolicyError{Field: field, Message: fmt.Sprintf(format, args...)}
+}
+
+// Throttled means that there were too many failed attempts; the password was
+// not looked at.
+type Throttled struct {
+	// RetryAfter is when the next attempt will be judged.
+	RetryAfter time.Duration
+}
+
+// Error says how long to wait.
+func (e *Throttled) Error() string {
+	return fmt.Sprintf("too many failed attempts: try again in %s", e.RetryAfter.Round(time.Second))
+}
+
+// Busy means that as many passwords are being hashed as may be, and as many
+// wait as may wait (U2). Nothing was decided.
+type Busy struct {
+	// RetryAfter is when it is worth trying again.
+	RetryAfter time.Duration
+}
+
+// Error says how long to wait.
+func (e *Busy) Error() string {
+	return fmt.Sprintf("too many passwords are being checked: try again in %s", e.RetryAfter.Round(time.Second))
+}
+
+// Reason returns the short stable word by which the audit log knows err. It
+// is empty for nil and "unavailable" for a store that could not answer.
+func Reason(err error) string {
+	var (
+		cred      *CredentialsError
+		policy    *PolicyError
+		throttled *Throttled
+		busy      *Busy
+	)
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &cred):
+		return cred.Reason
+	case errors.As(err, &policy) && policy.Field == "password":
+		return "password_refused"
+	case errors.As(err, &policy):
+		return "invalid_" + policy.Field
+	case errors.As(err, &throttled):
+		return "throttled"
+	case errors.As(err, &busy):
+		return "busy"
+	case errors.Is(err, ErrEmailTaken):
+		return "email_taken"
+	case errors.Is(err, ErrUsernameTaken):
+		return "username_taken"
+	case errors.Is(err, ErrNotFound):
+		return ReasonUnknownUser
+	case errors.Is(err, ErrConflict):
+		return "conflict"
+	default:
+		return "unavailable"
+	}
+}

@@ -1,0 +1,297 @@
+package users
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// errDown is what a fake answers that is switched off.
+var errDown = errors.New("down")
+
+// memory is a Store, Counters, Sessions and audit.Recorder for tests.
+type memory struct {
+	mu       sync.Mutex
+	users    map[string]User
+	counters map[string]int64
+	events   []audit.Event
+	sessions map[string][]string // uid -> session ids
+	ended    []string            // reasons, in order
+
+	storeDown, countersDown, sessionsDown, auditDown bool
+	// onRead runs, unlocked, after an account was read.
+	onRead func()
+}
+
+func newMemory() *memory {
+	return &memory{users: map[string]User{}, counters: map[string]int64{}, sessions: map[string][]string{}}
+}
+
+func (m *memory) CreateUser(_ context.Context, u User) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.storeDown {
+		return errDown
+	}
+	for _, other := range m.users {
+		if other.EmailKey == u.EmailKey {
+			return ErrEmailTaken
+		}
+		if u.UsernameKey != "" && other.UsernameKey == u.UsernameKey {
+			return ErrUsernameTaken
+		}
+	}
+	m.users[u.UID] = u
+	return nil
+}
+
+func (m *memory) find(match func(User) bool) (User, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.storeDown {
+		return User{}, errDown
+	}
+	for _, u := range m.users {
+		if match(u) {
+			return u, nil
+		}
+	}
+	return User{}, ErrNotFound
+}
+
+func (m *memory) UserByID(_ context.Context, uid string) (User, error) {
+	return m.find(func(u User) bool { return u.UID == uid })
+}
+
+func (m *memory) UserByEmailKey(_ context.Context, key string) (User, error) {
+	u, err := m.find(func(u User) bool { return u.EmailKey == key })
+	if m.onRead != nil {
+		m.onRead()
+	}
+	return u, err
+}
+
+func (m *memory) ListUsers(_ context.Context, after string, limit int) ([]User, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var page []User
+	for _, uid := range slices.Sorted(maps.Keys(m.users)) {
+		if uid > after && len(page) < limit {
+			page = append(page, m.users[uid])
+		}
+	}
+	return page, nil
+}
+
+func (m *memory) change(uid string, f func(u *User) error) (User, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.storeDown {
+		return User{}, errDown
+	}
+	u, ok := m.users[uid]
+	if !ok {
+		return User{}, ErrNotFound
+	}
+	if err := f(&u); err != nil {
+		return User{}, err
+	}
+	m.users[uid] = u
+	return u, nil
+}
+
+func (m *memory) SetPassword(_ context.Context, uid string, epoch int64, hash string, at time.Time) (User, error) {
+	return m.change(uid, func(u *User) error {
+		if u.Epoch != epoch {
+			return ErrConflict
+		}
+		u.Epoch++
+		u.Unsettled, u.PasswordHash, u.PasswordChangedAt, u.UpdatedAt = true, hash, at, at
+		return nil
+	})
+}
+
+func (m *memory) RehashPassword(_ context.Context, uid, from, to string) error {
+	_, err := m.change(uid, func(u *User) error {
+		if u.PasswordHash == from {
+			u.PasswordHash = to
+		}
+		return nil
+	})
+	return err
+}
+
+func (m *memory) SetDisabled(_ context.Context, uid string, disabled bool, at time.Time) (User, error) {
+	return m.change(uid, func(u *User) error {
+		if disabled && !u.Disabled {
+			u.Epoch++
+		}
+		u.Unsettled = u.Unsettled || disabled
+		u.Disabled, u.UpdatedAt = disabled, at
+		return nil
+	})
+}
+
+func (m *memory) Settle(_ context.Context, uid string, epoch int64) error {
+	_, err := m.change(uid, func(u *User) error {
+		u.Unsettled = u.Unsettled && u.Epoch != epoch
+		return nil
+	})
+	return err
+}
+
+func (m *memory) Unsettled(_ context.Context, limit int) ([]User, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found []User
+	for _, u := range m.users {
+		if u.Unsettled && len(found) < limit {
+			found = append(found, u)
+		}
+	}
+	return found, nil
+}
+
+func (m *memory) AddCount(_ context.Context, key string, n int64, _ time.Time) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.countersDown {
+		return 0, errDown
+	}
+	m.counters[key] += n
+	return m.counters[key], nil
+}
+
+func (m *memory) Counts(_ context.Context, keys []string) ([]int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.countersDown {
+		return nil, errDown
+	}
+	counts := make([]int64, len(keys))
+	for i, key := range keys {
+		counts[i] = m.counters[key]
+	}
+	return counts, nil
+}
+
+func (m *memory) ResetCounts(_ context.Context, keys []string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, key := range keys {
+		delete(m.counters, key)
+	}
+	return nil
+}
+
+func (m *memory) EndSessionsOf(_ context.Context, uid, except, reason string) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sessionsDown {
+		return 0, errDown
+	}
+	before := len(m.sessions[uid])
+	m.sessions[uid] = slices.DeleteFunc(m.sessions[uid], func(id string) bool { return id != except })
+	m.ended = append(m.ended, reason)
+	return before - len(m.sessions[uid]), nil
+}
+
+func (m *memory) Record(_ context.Context, e audit.Event) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.auditDown {
+		return errDown
+	}
+	m.events = append(m.events, e)
+	return nil
+}
+
+// lastEvent returns the one event that was written since the last call.
+func (m *memory) lastEvent(t *testing.T) audit.Event {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.events) != 1 {
+		t.Fatalf("%d events were written, want exactly one: %+v", len(m.events), m.events)
+	}
+	e := m.events[0]
+	m.events = nil
+	return e
+}
+
+// clock is a clock that tests turn.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func newClock() *clock { return &clock{at: time.Date(2026, 11, 20, 9, 30, 0, 0, time.UTC)} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// cheap is for tests that are not about cost.
+var cheap = Params{MemoryKiB: 32, Time: 1, Threads: 1}
+
+const (
+	goodPassword  = "violet harbour at noon"
+	otherPassword = "nine lanterns on a hill"
+	wrongPassword = "not the right one, sorry"
+)
+
+// fixture is a Service over memory, with one account.
+type fixture struct {
+	*Service
+	mem   *memory
+	clock *clock
+	ada   User
+}
+
+func newFixture(t testing.TB) *fixture {
+	t.Helper()
+	mem, clk := newMemory(), newClock()
+	hasher, err := NewHasher(cheap, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewService(Service{
+		Store: mem, Hasher: hasher, Sessions: mem, Audit: mem, Now: clk.now,
+		Throttle: NewThrottle(mem, clk.now),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada, err := s.Add(t.Context(), NewUser{Email: "Ada@Example.org", Password: goodPassword})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mem.events = nil
+	return &fixture{Service: s, mem: mem, clock: clk, ada: ada}
+}
+
+func from(ctx context.Context, ip string) context.Context {
+	return audit.WithRequest(ctx, audit.Request{IP: ip})
+}
+
+func wantReason(t *testing.T, err error, reason string) {
+	t.Helper()
+	var cred *CredentialsError
+	if !errors.As(err, &cred) || cred.Reason != reason || !errors.Is(err, ErrCredentials) || err.Error() != ErrCredentials.Error() {
+		t.Fatalf("got %#v, want ErrCredentials for %s", err, reason)
+	}
+}

@@ -1,0 +1,219 @@
+package users
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+)
+
+// scope is one way of counting failures; see Throttle for its numbers.
+type scope struct {
+	name   string
+	window time.Duration
+	free   int64
+	first  time.Duration
+	limit  time.Duration
+}
+
+var (
+	pairScope    = scope{"pair", 24 * time.Hour, 5, time.Second, 15 * time.Minute}
+	accountScope = scope{"account", 24 * time.Hour, 50, time.Second, 30 * time.Second}
+	networkScope = scope{"network", time.Hour, 100, time.Second, time.Minute}
+)
+
+// knownPeriod is how long a network stays known to an account at least.
+const knownPeriod = 30 * 24 * time.Hour
+
+// intervals is how many intervals of its grid a turn blocks. A delay is made
+// of that many, so it lasts between two thirds of its length and all of it.
+const intervals = 3
+
+// delay returns how long after failure number n the next attempt is judged.
+func (s scope) delay(n int64) time.Duration {
+	if n < s.free {
+		return 0
+	}
+	d := s.first
+	for ; n > s.free && d < s.limit; n-- {
+		d *= 2
+	}
+	return min(d, s.limit)
+}
+
+// gate is a scope for one subject: a pair, an account or a network.
+//
+// Its failures are counted in two counters, one for the window that is
+// running and one for the window before, which weighs as much as it still
+// reaches into the last window's length: a sliding window.
+//
+// Time since the last attempt is kept by counters too. Attempt number n puts a
+// mark into the interval of time in which it happens, on a grid of a third of
+// the delay that follows n. While one of the last three intervals bears a mark,
+// the gate is closed. Adding to the mark's counter tells who was first, so of
+// several attempts at the same moment one is let in.
+type gate struct {
+	scope
+	id            string
+	at            time.Time
+	count, before string
+	expire        time.Time
+	earlier       int64 // failures of the window before, weighed
+	seen          int64 // all failures in the sliding window
+
+	charged  bool
+	ownTurns []string
+}
+
+// turn is a mark: the gate is closed until a time if its counter is not zero.
+type turn struct {
+	key   string
+	until time.Time
+}
+
+func newGate(s scope, at time.Time, subject ...string) *gate {
+	g := &gate{scope: s, at: at, id: digest(append([]string{s.name}, subject...)...)}
+	window := at.UnixMilli() / s.window.Milliseconds()
+	g.count = fmt.Sprintf("%s:%s:%d", s.name, g.id, window)
+	g.before = fmt.Sprintf("%s:%s:%d", s.name, g.id, window-1)
+	g.expire = time.UnixMilli((window + 2) * s.window.Milliseconds())
+	return g
+}
+
+// read takes over the values of the counters count and before.
+func (g *gate) read(count, before int64) {
+	elapsed := g.at.UnixMilli() % g.window.Milliseconds()
+	left := g.window.Milliseconds() - elapsed
+	g.earlier = max(before, 0) * left / g.window.Milliseconds()
+	g.seen = max(count, 0) + g.earlier
+}
+
+// turns returns the marks that may close the gate now. As the window slides,
+// the number of failures may have shrunk by one since the last attempt; so the
+// grid of the number above is looked at too.
+func (g *gate) turns() []turn {
+	if g.seen < g.free {
+		return nil
+	}
+	turns := g.turnsAfter(g.seen)
+	if g.delay(g.seen+1) != g.delay(g.seen) {
+		turns = append(turns, g.turnsAfter(g.seen+1)...)
+	}
+	return turns
+}
+
+func (g *gate) turnsAfter(n int64) []turn {
+	turns := make([]turn, intervals)
+	for i := range turns {
+		turns[i] = g.turnAt(n, int64(i))
+	}
+	return turns
+}
+
+// turnAt returns the mark of an attempt with number n, ago intervals ago.
+func (g *gate) turnAt(n, ago int64) turn {
+	interval := g.delay(n).Milliseconds() / intervals
+	index := g.at.UnixMilli()/interval - ago
+	return turn{
+		key:   fmt.Sprintf("%s:%s:turn:%d:%d", g.name, g.id, interval, index),
+		until: time.UnixMilli((index + intervals) * interval),
+	}
+}
+
+// takeTurn marks the attempt numbered n and reports whether it was the first
+// to do so.
+func (g *gate) takeTurn(ctx context.Context, c Counters, n int64) (bool, error) {
+	turn := g.turnAt(n, 0)
+	marks, err := c.AddCount(ctx, turn.key, 1, turn.until.Add(time.Minute))
+	if err != nil || marks > 1 {
+		return false, err
+	}
+	g.ownTurns = append(g.ownTurns, turn.key)
+	return true, nil
+}
+
+// add counts a failure. Where free attempts came at once, it lets in as many
+// as are free and returns the others' waiting time.
+func (g *gate) add(ctx context.Context, c Counters) (time.Duration, error) {
+	count, err := c.AddCount(ctx, g.count, 1, g.expire)
+	if err != nil {
+		return 0, err
+	}
+	g.charged = true
+	n := max(count, 0) + g.earlier
+	switch {
+	case len(g.ownTurns) > 0 || n < g.free:
+		return 0, nil
+	case n > g.free:
+		return g.delay(n), nil
+	}
+	_, err = g.takeTurn(ctx, c, n)
+	return 0, err
+}
+
+// withdraw undoes add and takeTurn.
+func (g *gate) withdraw(ctx context.Context, c Counters) error {
+	var errs []error
+	if g.charged {
+		_, err := c.AddCount(ctx, g.count, -1, g.expire)
+		errs = append(errs, err)
+	}
+	if len(g.ownTurns) > 0 {
+		errs = append(errs, c.ResetCounts(ctx, g.ownTurns))
+	}
+	return errors.Join(errs...)
+}
+
+// knownKeys returns the counters that tell whether account has logged in from
+// network: this period's and the last one's.
+func knownKeys(at time.Time, account, network string) (now, before string) {
+	id := digest("known", account, network)
+	period := at.UnixMilli() / knownPeriod.Milliseconds()
+	return fmt.Sprintf("known:%s:%d", id, period), fmt.Sprintf("known:%s:%d", id, period-1)
+}
+
+// digest names a counter without naming whom it counts.
+func digest(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:16])
+}
+
+// networkOf returns what is counted as one network: an IPv4 /24, or an IPv6
+// /48, which is what one site can have for the asking. Requests without an
+// address count as one network of their own.
+func networkOf(ip string) string {
+	addr, err := netip.ParseAddr(ip)
+	if err != nil {
+		return "none"
+	}
+	addr = addr.Unmap().WithZone("")
+	bits := 48
+	if addr.Is4() {
+		bits = 24
+	}
+	prefix, err := addr.Prefix(bits)
+	if err != nil {
+		return "none"
+	}
+	return prefix.String()
+}
+
+// inParallel calls f(0) to f(n-1) at once, so that a store can commit them
+// together, and returns their errors joined.
+func inParallel(n int, f func(i int) error) error {
+	if n == 1 {
+		return f(0)
+	}
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { errs[i] = f(i) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

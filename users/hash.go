@@ -1,0 +1,246 @@
+package users
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// The bounds of a hash's cost. Above them one login could hold a core for
+// seconds or take the server's memory; they hold for Keyturn's own parameters
+// and for imported hashes alike.
+const (
+	maxMemoryKiB  = 256 << 10 // argon2 and scrypt: 256 MiB at once
+	maxWorkKiB    = 1 << 20   // argon2 and scrypt: 1 GiB written in all
+	maxTime       = 256
+	maxThreads    = 16
+	maxEncoded    = 512
+	minSaltBytes  = 8
+	maxSaltBytes  = 64
+	minHashBytes  = 16
+	maxHashBytes  = 64
+	ownSaltBytes  = 16
+	ownHashBytes  = 32
+	minKiBPerLane = 8 // RFC 9106 §3.1
+)
+
+// Params is the cost of an argon2id hash (RFC 9106 §3.1). The zero Params is
+// not usable; start from DefaultParams.
+type Params struct {
+	// MemoryKiB is the memory that one computation fills, in KiB.
+	MemoryKiB uint32
+	// Time is the number of passes over that memory.
+	Time uint32
+	// Threads is the number of lanes, each its own goroutine.
+	Threads uint8
+}
+
+// DefaultParams returns OWASP's: 19 MiB, two passes, one lane.
+func DefaultParams() Params { return Params{MemoryKiB: 19456, Time: 2, Threads: 1} }
+
+// Check reports why p cannot be used, or nil: at least 8 KiB for each lane,
+// at most 256 MiB at once and 1 GiB over all passes, 16 lanes, 256 passes.
+func (p Params) Check() error {
+	switch {
+	case p.Threads < 1 || p.Threads > maxThreads:
+		return fmt.Errorf("argon2 with %d threads: 1 to %d are accepted", p.Threads, maxThreads)
+	case p.Time < 1 || p.Time > maxTime:
+		return fmt.Errorf("argon2 with %d passes: 1 to %d are accepted", p.Time, maxTime)
+	case p.MemoryKiB < minKiBPerLane*uint32(p.Threads) || p.MemoryKiB > maxMemoryKiB:
+		return fmt.Errorf("argon2 with %d KiB: %d (8 for each thread) to %d are accepted",
+			p.MemoryKiB, minKiBPerLane*uint32(p.Threads), maxMemoryKiB)
+	case uint64(p.MemoryKiB)*uint64(p.Time) > maxWorkKiB:
+		return fmt.Errorf("argon2 with %d KiB in %d passes: at most %d KiB over all passes are accepted",
+			p.MemoryKiB, p.Time, maxWorkKiB)
+	}
+	return nil
+}
+
+// Hash is one parsed password hash. The zero Hash matches nothing.
+type Hash struct{ scheme }
+
+// scheme is one way of hashing passwords, with its cost, salt and digest.
+type scheme interface {
+	// matches reports in constant time whether password, normalised, has
+	// this hash.
+	matches(password string) bool
+	// class names the scheme and its cost; equal classes cost the same.
+	class() string
+	// check reports why the cost is out of bounds, or nil.
+	check() error
+}
+
+// ParseHash reads an encoded hash: a PHC string of argon2id or argon2i,
+// bcrypt ($2a$, $2b$, $2y$), passlib's $scrypt$ and $pbkdf2-sha256$, or
+// Django's pbkdf2_sha256$. It refuses a cost that no login should pay, so what
+// it returns can be verified safely. An error never repeats the hash.
+func ParseHash(encoded string) (Hash, error) {
+	if len(encoded) > maxEncoded {
+		return Hash{}, fmt.Errorf("password hash is longer than %d bytes", maxEncoded)
+	}
+	parse := schemeOf(encoded)
+	if parse == nil {
+		return Hash{}, fmt.Errorf("password hash is of an unknown scheme: argon2id, argon2i, bcrypt (2a, 2b, 2y), scrypt, pbkdf2-sha256 and pbkdf2_sha256 are accepted")
+	}
+	s, err := parse(encoded)
+	if err != nil {
+		return Hash{}, err
+	}
+	if err := s.check(); err != nil {
+		return Hash{}, err
+	}
+	return Hash{s}, nil
+}
+
+func schemeOf(encoded string) func(string) (scheme, error) {
+	switch {
+	case strings.HasPrefix(encoded, "$argon2id$"), strings.HasPrefix(encoded, "$argon2i$"):
+		return parseArgon2
+	case strings.HasPrefix(encoded, "$2a$"), strings.HasPrefix(encoded, "$2b$"), strings.HasPrefix(encoded, "$2y$"):
+		return parseBcrypt
+	case strings.HasPrefix(encoded, "$scrypt$"):
+		return parseScrypt
+	case strings.HasPrefix(encoded, "$pbkdf2-sha256$"):
+		return parsePasslibPBKDF2
+	case strings.HasPrefix(encoded, "pbkdf2_sha256$"):
+		return parseDjangoPBKDF2
+	}
+	return nil
+}
+
+// Verify reports whether password has the hash encoded. A password that
+// Normalize refuses matches nothing, and neither does one over 72 bytes under
+// bcrypt, which would cut it. The error is ParseHash's. It bounds nothing and
+// levels nothing: logins go through a Hasher.
+func Verify(encoded, password string) (bool, error) {
+	h, err := ParseHash(encoded)
+	if err != nil {
+		return false, err
+	}
+	normal, err := Normalize(password)
+	return err == nil && h.matches(normal), nil
+}
+
+// argon2Hash is argon2id or argon2i, version 19 (0x13).
+type argon2Hash struct {
+	independent  bool // argon2i
+	params       Params
+	salt, digest []byte
+}
+
+func hashArgon2id(p Params, password string) argon2Hash {
+	h := argon2Hash{params: p, salt: make([]byte, ownSaltBytes), digest: make([]byte, ownHashBytes)}
+	rand.Read(h.salt) // never fails
+	h.digest = h.compute(password)
+	return h
+}
+
+func (h argon2Hash) compute(password string) []byte {
+	key := argon2.IDKey
+	if h.independent {
+		key = argon2.Key
+	}
+	return key([]byte(password), h.salt, h.params.Time, h.params.MemoryKiB, h.params.Threads, uint32(len(h.digest)))
+}
+
+func (h argon2Hash) matches(password string) bool {
+	return subtle.ConstantTimeCompare(h.compute(password), h.digest) == 1
+}
+
+func (h argon2Hash) check() error { return h.params.Check() }
+
+func (h argon2Hash) class() string {
+	name := "argon2id"
+	if h.independent {
+		name = "argon2i"
+	}
+	return fmt.Sprintf("$%s$v=%d$m=%d,t=%d,p=%d", name, argon2.Version, h.params.MemoryKiB, h.params.Time, h.params.Threads)
+}
+
+// encode returns the PHC string.
+func (h argon2Hash) encode() string {
+	b64 := base64.RawStdEncoding
+	return h.class() + "$" + b64.EncodeToString(h.salt) + "$" + b64.EncodeToString(h.digest)
+}
+
+func parseArgon2(encoded string) (scheme, error) {
+	const want = "as in $argon2id$v=19$m=19456,t=2,p=1$salt$hash"
+	f := strings.Split(encoded, "$")
+	if len(f) != 6 || f[2] != "v=19" {
+		return nil, fmt.Errorf("argon2 hash must be of version 19, %s", want)
+	}
+	cost, err := parseCost(f[3], "m", "t", "p")
+	if err != nil {
+		return nil, fmt.Errorf("argon2 hash: %w, %s", err, want)
+	}
+	if cost[2] > maxThreads {
+		return nil, fmt.Errorf("argon2 with %d threads: 1 to %d are accepted", cost[2], maxThreads)
+	}
+	h := argon2Hash{
+		independent: f[1] == "argon2i",
+		params:      Params{MemoryKiB: cost[0], Time: cost[1], Threads: uint8(cost[2])},
+	}
+	h.salt, h.digest, err = parseSaltAndDigest(base64.RawStdEncoding, f[4], f[5])
+	if err != nil {
+		return nil, fmt.Errorf("argon2 hash: %w", err)
+	}
+	return h, nil
+}
+
+// parseCost reads "a=1,b=2" with exactly these names in this order.
+func parseCost(s string, names ...string) ([]uint32, error) {
+	parts := strings.Split(s, ",")
+	if len(parts) != len(names) {
+		return nil, fmt.Errorf("the cost must be %s", strings.Join(names, ","))
+	}
+	cost := make([]uint32, len(names))
+	for i, part := range parts {
+		value, ok := strings.CutPrefix(part, names[i]+"=")
+		if !ok {
+			return nil, fmt.Errorf("the cost must be %s", strings.Join(names, ","))
+		}
+		n, err := parseNumber(value)
+		if err != nil {
+			return nil, fmt.Errorf("the cost %s %w", names[i], err)
+		}
+		cost[i] = n
+	}
+	return cost, nil
+}
+
+// parseNumber reads a decimal without sign or leading zero.
+func parseNumber(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || strconv.FormatUint(n, 10) != s {
+		return 0, fmt.Errorf("must be a decimal number below 2^32")
+	}
+	return uint32(n), nil
+}
+
+func parseSaltAndDigest(enc *base64.Encoding, salt, digest string) ([]byte, []byte, error) {
+	s, err := enc.Strict().DecodeString(salt)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the salt must be base64")
+	}
+	if len(s) < minSaltBytes || len(s) > maxSaltBytes {
+		return nil, nil, fmt.Errorf("a salt of %d bytes: %d to %d are accepted", len(s), minSaltBytes, maxSaltBytes)
+	}
+	d, err := parseDigest(enc, digest)
+	return s, d, err
+}
+
+func parseDigest(enc *base64.Encoding, digest string) ([]byte, error) {
+	d, err := enc.Strict().DecodeString(digest)
+	if err != nil {
+		return nil, fmt.Errorf("the hash must be base64")
+	}
+	if len(d) < minHashBytes || len(d) > maxHashBytes {
+		return nil, fmt.Errorf("a hash of %d bytes: %d to %d are accepted", len(d), minHashBytes, maxHashBytes)
+	}
+	return d, nil
+}

@@ -1,0 +1,155 @@
+package users
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/problem"
+)
+
+// HTTP answers the /auth routes that are about the account itself.
+type HTTP struct {
+	Users *Service
+	Audit audit.Recorder
+	// OnError takes what went wrong inside and is not for the caller's eyes.
+	OnError func(r *http.Request, err error)
+}
+
+type signUpBody struct {
+	Email     string `json:"email"`
+	Username  string `json:"username"`
+	FirstName string `json:"first_name"`
+	LastName  string `json:"last_name"`
+	Password  string `json:"password"`
+}
+
+// account is what a user is shown of their account.
+type account struct {
+	UID       string    `json:"uid"`
+	Email     string    `json:"email"`
+	Username  string    `json:"username,omitempty"`
+	FirstName string    `json:"first_name,omitempty"`
+	LastName  string    `json:"last_name,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+func accountOf(u User) account {
+	return account{UID: u.UID, Email: u.Email, Username: u.Username, FirstName: u.FirstName, LastName: u.LastName, CreatedAt: u.CreatedAt}
+}
+
+// SignUp answers POST /auth/signup.
+func (h *HTTP) SignUp(w http.ResponseWriter, r *http.Request) {
+	var body signUpBody
+	if !h.read(w, r, audit.Event{Action: audit.UserSignedUp}, &body) {
+		return
+	}
+	u, err := h.Users.SignUp(r.Context(), NewUser(body))
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	write(w, http.StatusCreated, struct {
+		Message string  `json:"message"`
+		User    account `json:"user"`
+	}{"Sign-up successful", accountOf(u)})
+}
+
+// Me answers GET /auth/me for the user uid, in the session and by the client
+// named.
+func (h *HTTP) Me(w http.ResponseWriter, r *http.Request, uid, session, client string) {
+	u, err := h.Users.ByID(r.Context(), uid)
+	event := audit.Event{Action: audit.UserRead, UserID: uid, SessionID: session, ClientID: client}
+	if err == nil {
+		event.Outcome = audit.Success
+	} else {
+		event.Reason = "store"
+	}
+	if recordErr := h.Audit.Record(r.Context(), event); recordErr != nil {
+		err = recordErr
+	}
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	write(w, http.StatusOK, accountOf(u))
+}
+
+type passwordBody struct {
+	Current string `json:"current_password"`
+	New     string `json:"new_password"`
+}
+
+// ChangePassword answers POST /auth/password: the session that asks goes on,
+// every other one ends.
+func (h *HTTP) ChangePassword(w http.ResponseWriter, r *http.Request, uid, session string) {
+	var body passwordBody
+	if !h.read(w, r, audit.Event{Action: audit.PasswordChanged, UserID: uid, SessionID: session}, &body) {
+		return
+	}
+	if err := h.Users.ChangePassword(r.Context(), uid, body.Current, body.New, session); err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	write(w, http.StatusOK, struct {
+		Message string `json:"message"`
+	}{"Password changed; your other sessions have ended"})
+}
+
+// read decodes the body; a body that cannot be used is a refusal like any
+// other and leaves its event.
+func (h *HTTP) read(w http.ResponseWriter, r *http.Request, event audit.Event, v any) bool {
+	var bad *problem.BodyError
+	if !errors.As(problem.ReadJSON(r, v), &bad) {
+		return true
+	}
+	event.Reason = "malformed_body"
+	if err := h.Audit.Record(r.Context(), event); err != nil {
+		h.refuse(w, r, err)
+		return false
+	}
+	problem.Write(w, bad.Status, bad.Detail)
+	return false
+}
+
+// refuse is the one table from this package's errors to answers.
+func (h *HTTP) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	var policy *PolicyError
+	var throttled *Throttled
+	var busy *Busy
+	switch {
+	case errors.As(err, &policy):
+		problem.WriteField(w, http.StatusUnprocessableEntity, policy.Field, policy.Message)
+	case errors.Is(err, ErrEmailTaken):
+		problem.WriteField(w, http.StatusConflict, "email", "This e-mail address has an account already.")
+	case errors.Is(err, ErrUsernameTaken):
+		problem.WriteField(w, http.StatusConflict, "username", "This username is taken.")
+	case errors.Is(err, ErrCredentials):
+		problem.Write(w, http.StatusForbidden, "Invalid email or password")
+	case errors.As(err, &throttled):
+		problem.RetryAfter(w, throttled.RetryAfter)
+		problem.Write(w, http.StatusTooManyRequests, "Too many attempts; wait before the next one.")
+	case errors.As(err, &busy):
+		problem.RetryAfter(w, busy.RetryAfter)
+		problem.Write(w, http.StatusServiceUnavailable, "Too many logins at once; try again shortly.")
+	case errors.Is(err, ErrConflict):
+		problem.Write(w, http.StatusConflict, "The account was changed meanwhile; try again.")
+	default:
+		h.OnError(r, err)
+		problem.Unavailable(w)
+	}
+}
+
+func write(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		problem.Write(w, http.StatusInternalServerError, "")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// An error here means that the caller has gone.
+	_, _ = w.Write(body)
+}

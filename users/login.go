@@ -1,0 +1,104 @@
+package users
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Authenticate returns the account that login, an e-mail address, and password
+// open. The error is a *CredentialsError (which is ErrCredentials), *Throttled,
+// *Busy, or that of a store that could not answer.
+//
+// Whether there is no such account, the password is wrong or the account is
+// disabled shows neither in the error's text nor in the time that it takes
+// (U1); only the CredentialsError's Reason tells, for the audit log. The caller
+// writes that event. A login under an outdated or imported hash leaves a new
+// one behind (U3), if that succeeds at the first try.
+//
+// A session made for the account returned must be checked with Still.
+func (s *Service) Authenticate(ctx context.Context, login, password string) (User, error) {
+	_, key, err := EmailKey(login)
+	if err != nil {
+		// No account has such an address. It is throttled under the text that
+		// was sent, and costs what every unknown address costs.
+		return s.judge(ctx, presented(login), password, func() (User, error) { return User{}, ErrNotFound })
+	}
+	return s.judge(ctx, key, password, func() (User, error) { return s.Store.UserByEmailKey(ctx, key) })
+}
+
+// Still reports whether a login that returned u may stand: nil, or a
+// *CredentialsError if the account was disabled, or its password changed, since
+// u was read. Or the store's error.
+//
+// A password change first moves the account's epoch and then ends the sessions
+// that it finds. A session made in between, or after, on the strength of the
+// old password would be missed. So whoever makes a session calls Still after
+// the session is stored, and ends it unless the answer is nil: either the
+// change came before this look and is seen here, or it came after, and then
+// the session was there to be found.
+func (s *Service) Still(ctx context.Context, u User) error {
+	now, err := s.Store.UserByID(ctx, u.UID)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return &CredentialsError{Reason: ReasonUnknownUser, UserID: u.UID}
+	case err != nil:
+		return fmt.Errorf("look at the account again: %w", err)
+	case now.Disabled:
+		return &CredentialsError{Reason: ReasonDisabledUser, UserID: u.UID}
+	case now.Epoch != u.Epoch:
+		return &CredentialsError{Reason: ReasonAccountChanged, UserID: u.UID}
+	}
+	return nil
+}
+
+// judge charges an attempt on account, finds the account, and verifies its
+// password at a cost that is the same whatever it finds.
+func (s *Service) judge(ctx context.Context, account, password string, find func() (User, error)) (User, error) {
+	attempt, err := s.Throttle.Begin(ctx, account)
+	if err != nil {
+		return User{}, err
+	}
+	u, err := find()
+	unknown := errors.Is(err, ErrNotFound)
+	if err != nil && !unknown {
+		attempt.Withdraw(ctx)
+		return User{}, fmt.Errorf("find the account: %w", err)
+	}
+	matched := false
+	if unknown {
+		err = s.Hasher.Dummy(ctx, password)
+	} else {
+		matched, err = s.Hasher.Verify(ctx, u.PasswordHash, password, !u.Disabled)
+	}
+	switch {
+	case err != nil:
+		attempt.Withdraw(ctx)
+		return User{}, err
+	case unknown:
+		return User{}, &CredentialsError{Reason: ReasonUnknownUser}
+	case !matched:
+		return User{}, &CredentialsError{Reason: ReasonWrongPassword, UserID: u.UID}
+	case u.Disabled:
+		return User{}, &CredentialsError{Reason: ReasonDisabledUser, UserID: u.UID}
+	}
+	attempt.Succeed(ctx)
+	return s.renew(ctx, u, password), nil
+}
+
+// renew replaces an outdated hash. Should the hasher be busy or the store
+// fail, the next login tries again.
+func (s *Service) renew(ctx context.Context, u User, password string) User {
+	if !s.Hasher.Outdated(u.PasswordHash) {
+		return u
+	}
+	hash, err := s.Hasher.Hash(ctx, password)
+	if err != nil {
+		return u
+	}
+	if err := s.Store.RehashPassword(ctx, u.UID, u.PasswordHash, hash); err != nil {
+		return u
+	}
+	u.PasswordHash = hash
+	return u
+}

@@ -1,0 +1,221 @@
+package users
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestU1_RefusalsLookAlike(t *testing.T) {
+	f := newFixture(t)
+	grace, err := f.Add(t.Context(), NewUser{Email: "grace@example.org", Password: goodPassword})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Disable(t.Context(), grace.UID); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ login, password, reason, uid string }{
+		{"nobody@example.org", goodPassword, ReasonUnknownUser, ""},
+		{"not an address", goodPassword, ReasonUnknownUser, ""},
+		{strings.Repeat("long", 1000), goodPassword, ReasonUnknownUser, ""},
+		{"ada@example.org", wrongPassword, ReasonWrongPassword, f.ada.UID},
+		{"ada@example.org", "", ReasonWrongPassword, f.ada.UID},
+		{"ada@example.org", "\xff", ReasonWrongPassword, f.ada.UID},
+		{"grace@example.org", goodPassword, ReasonDisabledUser, grace.UID},
+		{"grace@example.org", wrongPassword, ReasonWrongPassword, grace.UID},
+	} {
+		before, charged := f.Hasher.Stats().Computed, len(f.mem.counters)
+		u, err := f.Authenticate(t.Context(), c.login, c.password)
+		wantReason(t, err, c.reason)
+		var cred *CredentialsError
+		if errors.As(err, &cred); cred.UserID != c.uid || u != (User{}) {
+			t.Errorf("%q: %+v with %+v", c.login, cred, u)
+		}
+		if cost := f.Hasher.Stats().Computed - before; cost != 1 {
+			t.Errorf("%.40q: %d computations, want 1", c.login, cost)
+		}
+		if len(f.mem.counters) == charged && !strings.Contains(c.login, "@example.org") {
+			t.Errorf("%.40q was not counted", c.login)
+		}
+	}
+}
+
+func TestU4_UnknownAccountsAreThrottledAlike(t *testing.T) {
+	f := newFixture(t)
+	var waits [2][]time.Duration
+	for i, login := range []string{"ada@example.org", "nobody@example.org"} {
+		ctx := from(t.Context(), []string{home, abroad}[i])
+		for range 8 {
+			_, err := f.Authenticate(ctx, login, wrongPassword)
+			var throttled *Throttled
+			if errors.As(err, &throttled) {
+				waits[i] = append(waits[i], throttled.RetryAfter)
+			}
+		}
+	}
+	if len(waits[0]) != 3 || !slices.Equal(waits[0], waits[1]) {
+		t.Errorf("a known account waits %v, an unknown one %v", waits[0], waits[1])
+	}
+}
+
+func TestU4_ThrottledAttemptIsNotJudged(t *testing.T) {
+	f := newFixture(t)
+	ctx := from(t.Context(), home)
+	for range pairScope.free {
+		_, err := f.Authenticate(ctx, "ada@example.org", wrongPassword)
+		wantReason(t, err, ReasonWrongPassword)
+	}
+	before := f.Hasher.Stats().Computed
+	var throttled *Throttled
+	if _, err := f.Authenticate(ctx, "ada@example.org", goodPassword); !errors.As(err, &throttled) {
+		t.Fatalf("the sixth attempt: %v", err)
+	}
+	if f.Hasher.Stats().Computed != before {
+		t.Error("the password was looked at")
+	}
+	f.clock.advance(throttled.RetryAfter)
+	if _, err := f.Authenticate(ctx, "ada@example.org", goodPassword); err != nil {
+		t.Errorf("after waiting: %v", err)
+	}
+}
+
+func TestAuthenticate(t *testing.T) {
+	f := newFixture(t)
+	for _, login := range []string{"ada@example.org", "ADA@EXAMPLE.ORG"} {
+		u, err := f.Authenticate(t.Context(), login, goodPassword)
+		if err != nil || u != f.ada {
+			t.Errorf("%s: %+v, %v", login, u, err)
+		}
+	}
+	if len(f.mem.events) != 0 {
+		t.Errorf("events were written: %+v", f.mem.events)
+	}
+}
+
+func TestAuthenticateWhileTheStoreIsDown(t *testing.T) {
+	f := newFixture(t)
+	f.mem.storeDown = true
+	for range 3 * pairScope.free {
+		_, err := f.Authenticate(from(t.Context(), home), "ada@example.org", goodPassword)
+		if !errors.Is(err, errDown) || errors.Is(err, ErrCredentials) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	f.mem.storeDown = false
+	if _, err := f.Authenticate(from(t.Context(), home), "ada@example.org", goodPassword); err != nil {
+		t.Errorf("attempts that were not judged were charged: %v", err)
+	}
+}
+
+func TestU3_ImportedHashBecomesArgon2idAtLogin(t *testing.T) {
+	for name, encoded := range vectors {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			imported, err := f.Import(t.Context(), ImportUser{Email: "old@example.org", PasswordHash: encoded})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = f.Authenticate(t.Context(), "old@example.org", wrongPassword)
+			wantReason(t, err, ReasonWrongPassword)
+			if f.mem.users[imported.UID].PasswordHash != encoded {
+				t.Fatal("a wrong password changed the hash")
+			}
+			u, err := f.Authenticate(t.Context(), "old@example.org", vectorPassword)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored := f.mem.users[imported.UID]
+			if !strings.HasPrefix(stored.PasswordHash, "$argon2id$v=19$m=32,t=1,p=1$") || stored != u {
+				t.Errorf("the hash became %q", stored.PasswordHash)
+			}
+			if stored.Epoch != imported.Epoch || stored.Unsettled {
+				t.Error("rehashing ended the account's sessions")
+			}
+			if again, err := f.Authenticate(t.Context(), "old@example.org", vectorPassword); err != nil || again != stored {
+				t.Errorf("the next login: %+v, %v", again, err)
+			}
+		})
+	}
+}
+
+func TestRehashNeverUndoesAPasswordChange(t *testing.T) {
+	f := newFixture(t)
+	imported, err := f.Import(t.Context(), ImportUser{Email: "old@example.org", PasswordHash: vectors["bcrypt 2b"]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.mem.onRead = func() {
+		f.mem.onRead = nil
+		if err := f.ResetPassword(t.Context(), imported.UID, otherPassword); err != nil {
+			t.Error(err)
+		}
+	}
+	u, err := f.Authenticate(t.Context(), "old@example.org", vectorPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantReason(t, f.Still(t.Context(), u), ReasonAccountChanged)
+	if _, err := f.Authenticate(t.Context(), "old@example.org", otherPassword); err != nil {
+		t.Errorf("the new password: %v", err)
+	}
+}
+
+func TestStill(t *testing.T) {
+	f := newFixture(t)
+	u, err := f.Authenticate(t.Context(), "ada@example.org", goodPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Still(t.Context(), u); err != nil {
+		t.Errorf("nothing changed: %v", err)
+	}
+	if err := f.Disable(t.Context(), u.UID); err != nil {
+		t.Fatal(err)
+	}
+	wantReason(t, f.Still(t.Context(), u), ReasonDisabledUser)
+	if err := f.Enable(t.Context(), u.UID); err != nil {
+		t.Fatal(err)
+	}
+	wantReason(t, f.Still(t.Context(), u), ReasonAccountChanged)
+	wantReason(t, f.Still(t.Context(), User{UID: "gone"}), ReasonUnknownUser)
+	f.mem.storeDown = true
+	if err := f.Still(t.Context(), u); !errors.Is(err, errDown) || errors.Is(err, ErrCredentials) {
+		t.Errorf("with the store down: %v", err)
+	}
+}
+
+// BenchmarkAuthenticate and BenchmarkArgon2id together say what a login costs
+// beyond its hash.
+func BenchmarkAuthenticate(b *testing.B) {
+	mem := newMemory()
+	hasher, err := NewHasher(DefaultParams(), 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := NewService(Service{Store: mem, Hasher: hasher, Sessions: mem, Audit: mem, Throttle: NewThrottle(mem, time.Now)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := s.Add(b.Context(), NewUser{Email: "ada@example.org", Password: goodPassword}); err != nil {
+		b.Fatal(err)
+	}
+	ctx := from(context.Background(), home)
+	for b.Loop() {
+		if _, err := s.Authenticate(ctx, "ada@example.org", goodPassword); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkArgon2id(b *testing.B) {
+	h := hashArgon2id(DefaultParams(), goodPassword)
+	for b.Loop() {
+		if !h.matches(goodPassword) {
+			b.Fatal("does not match")
+		}
+	}
+}

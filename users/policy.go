@@ -1,0 +1,187 @@
+package users
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// The bounds of a password. NIST SP 800-63B-4 §3.1.1.2: 15 characters where
+// the password is the only factor, never fewer than 8, at least 64 accepted.
+const (
+	DefaultMinLength = 15
+	LeastMinLength   = 8
+	// MaxPasswordBytes bounds a normalised password. Longer ones are refused,
+	// never cut.
+	MaxPasswordBytes = 1024
+	// maxRawPasswordBytes bounds the work of normalising; a decomposed text
+	// shrinks by less than this factor.
+	maxRawPasswordBytes = 4 * MaxPasswordBytes
+	// shortestWord is the length under which a word says nothing about the
+	// password that contains it.
+	shortestWord = 3
+)
+
+// Policy says which new passwords are accepted (U5). It asks for length and
+// for not being a known password, and for no mix of characters.
+type Policy struct {
+	// MinLength is counted in characters (Unicode code points after
+	// normalisation). Zero means DefaultMinLength; below LeastMinLength it
+	// counts as LeastMinLength.
+	MinLength int
+}
+
+// Normalize returns password in NFC, the form in which every password is
+// hashed and verified, so that one typed on another keyboard still matches.
+// Invalid UTF-8, NUL and more than MaxPasswordBytes are refused with a
+// *PolicyError; nothing is ever cut.
+func Normalize(password string) (string, error) {
+	if len(password) > maxRawPasswordBytes {
+		return "", refuse("password", "must be at most %d bytes long", MaxPasswordBytes)
+	}
+	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {
+		return "", refuse("password", "must be valid UTF-8 without NUL")
+	}
+	normal := norm.NFC.String(password)
+	if len(normal) > MaxPasswordBytes {
+		return "", refuse("password", "must be at most %d bytes long", MaxPasswordBytes)
+	}
+	return normal, nil
+}
+
+// Check reports whether u may take password: nil, or a *PolicyError about the
+// field "password". Only u's address and names are looked at. The password is
+// compared with the blocklist and with those words case-insensitively, whole,
+// and also when it is only one of them repeated or padded with digits and
+// punctuation.
+func (p Policy) Check(password string, u User) error {
+	normal, err := Normalize(password)
+	if err != nil {
+		return err
+	}
+	if least := p.minLength(); utf8.RuneCountInString(normal) < least {
+		return refuse("password", "must have at least %d characters", least)
+	}
+	forms := cores(fold(normal))
+	own := ownWords(u)
+	for _, form := range forms {
+		if isMonotonous(form) {
+			return refuse("password", "must not be a sequence or a short repetition")
+		}
+		if isCommon(form) {
+			return refuse("password", "is, or is only an extension of, one of the commonest passwords")
+		}
+		if own[form] {
+			return refuse("password", "must not be made of the e-mail address or a name")
+		}
+	}
+	return nil
+}
+
+func (p Policy) minLength() int {
+	if p.MinLength == 0 {
+		return DefaultMinLength
+	}
+	return max(p.MinLength, LeastMinLength)
+}
+
+// ownWords returns the words that guessing this user's password begins with.
+func ownWords(u User) map[string]bool {
+	local, domain, _ := strings.Cut(u.Email, "@")
+	site, _, _ := strings.Cut(domain, ".")
+	words := map[string]bool{}
+	for _, word := range []string{
+		u.Email, local, domain, site, u.Username, u.FirstName, u.LastName,
+		u.FirstName + u.LastName, u.LastName + u.FirstName, "keyturn",
+	} {
+		folded := fold(word)
+		for _, w := range []string{folded, trimEnds(folded), squeeze(folded), trimEnds(squeeze(folded))} {
+			if utf8.RuneCountInString(w) >= shortestWord {
+				words[w] = true
+			}
+		}
+	}
+	return words
+}
+
+// cores returns what a folded password comes down to: itself, what is left
+// without separators, without the digits and punctuation at its ends, and the
+// unit that each of these repeats.
+func cores(folded string) []string {
+	var forms []string
+	add := func(s string) {
+		unit := repeatedUnit(s)
+		forms = append(forms, s, unit, trimEnds(unit))
+	}
+	for _, s := range []string{folded, squeeze(folded)} {
+		add(s)
+		add(trimEnds(s))
+	}
+	return forms
+}
+
+// trimEnds removes everything but letters from both ends.
+func trimEnds(s string) string {
+	return strings.TrimFunc(s, func(r rune) bool { return !unicode.IsLetter(r) })
+}
+
+// squeeze removes everything but letters and digits.
+func squeeze(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return -1
+	}, s)
+}
+
+// repeatedUnit returns the shortest text that, written over and over, begins
+// with s and is found in it twice at least; s itself if there is none.
+func repeatedUnit(s string) string {
+	runes := []rune(s)
+	// The failure function of Knuth, Morris and Pratt: border[i] is the length
+	// of the longest proper prefix of runes[:i+1] that is also its suffix.
+	border := make([]int, len(runes))
+	for i := 1; i < len(runes); i++ {
+		k := border[i-1]
+		for k > 0 && runes[i] != runes[k] {
+			k = border[k-1]
+		}
+		if runes[i] == runes[k] {
+			k++
+		}
+		border[i] = k
+	}
+	if len(runes) == 0 {
+		return s
+	}
+	period := len(runes) - border[len(runes)-1]
+	if 2*period > len(runes) {
+		return s
+	}
+	return string(runes[:period])
+}
+
+// isMonotonous reports whether s, of eight characters or more, is a run such
+// as abcdefgh or 87654321, or repeats a unit of at most four characters.
+func isMonotonous(s string) bool {
+	runes := []rune(s)
+	if len(runes) < LeastMinLength {
+		return false
+	}
+	if utf8.RuneCountInString(repeatedUnit(s)) <= 4 {
+		return true
+	}
+	step := runes[1] - runes[0]
+	if step != 1 && step != -1 {
+		return false
+	}
+	for i := 2; i < len(runes); i++ {
+		if runes[i]-runes[i-1] != step {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,200 @@
+package users
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+)
+
+// maxImportLine bounds one line of an import.
+const maxImportLine = 64 << 10
+
+// ImportFormat is a format that ReadImport reads.
+type ImportFormat string
+
+// The formats.
+const (
+	// JSONLines has one JSON object a line, with the field names of
+	// ImportUser.
+	JSONLines ImportFormat = "jsonl"
+	// CSV has a first line that names its columns, which are those of
+	// ImportUser in any order, and one account a line (RFC 4180, but no line
+	// breaks within a field). disabled is true, false or empty.
+	CSV ImportFormat = "csv"
+)
+
+// LineError says on which line, counted from 1, an import cannot be read.
+type LineError struct {
+	Line int
+	Err  error
+}
+
+// Error names the line and what is wrong with it.
+func (e *LineError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Err) }
+
+// Unwrap returns Err.
+func (e *LineError) Unwrap() error { return e.Err }
+
+// ImportLine is one account of an import and the line that it stands on.
+type ImportLine struct {
+	Line int
+	User ImportUser
+}
+
+// ReadImport reads the accounts of an import one by one, in bounded memory. An
+// error is a *LineError and never repeats a value; the caller may go on to the
+// next line, and there is none after a line over 64 KiB, an unusable heading or
+// an error of r. Unknown fields are errors. Empty lines and a byte order mark
+// are passed over.
+func ReadImport(r io.Reader, format ImportFormat) iter.Seq2[ImportLine, error] {
+	return func(yield func(ImportLine, error) bool) {
+		if format != JSONLines && format != CSV {
+			yield(ImportLine{}, &LineError{Line: 1, Err: fmt.Errorf("unknown format %q: %s and %s are accepted", format, JSONLines, CSV)})
+			return
+		}
+		readLines(r, format, yield)
+	}
+}
+
+func readLines(r io.Reader, format ImportFormat, yield func(ImportLine, error) bool) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxImportLine)
+	var columns []string
+	number := 0
+	for lines.Scan() {
+		number++
+		line := lines.Bytes()
+		if number == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff"))
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		var u ImportUser
+		var err error
+		switch {
+		case format == JSONLines:
+			u, err = parseJSONLine(line)
+		case columns != nil:
+			u, err = parseCSVLine(columns, line)
+		default:
+			if columns, err = parseHeading(line); err != nil {
+				yield(ImportLine{}, &LineError{Line: number, Err: err})
+				return
+			}
+			continue
+		}
+		if err != nil {
+			err = &LineError{Line: number, Err: err}
+		}
+		if !yield(ImportLine{Line: number, User: u}, err) {
+			return
+		}
+	}
+	if err := lines.Err(); err != nil {
+		if errors.Is(err, bufio.ErrTooLong) {
+			err = fmt.Errorf("longer than %d bytes", maxImportLine)
+		}
+		yield(ImportLine{}, &LineError{Line: number + 1, Err: err})
+	}
+}
+
+func parseJSONLine(line []byte) (ImportUser, error) {
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	var u ImportUser
+	if err := d.Decode(&u); err != nil {
+		return ImportUser{}, fmt.Errorf("not a JSON object with the fields %s: %w", strings.Join(importFields, ", "), err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return ImportUser{}, errors.New("more than one JSON object")
+	}
+	return u, nil
+}
+
+var importFields = []string{"uid", "email", "username", "first_name", "last_name", "password_hash", "password", "disabled"}
+
+// set assigns one column; it reports false for a name that is none.
+func (u *ImportUser) set(column, value string) (known bool, err error) {
+	switch column {
+	case "uid":
+		u.UID = value
+	case "email":
+		u.Email = value
+	case "username":
+		u.Username = value
+	case "first_name":
+		u.FirstName = value
+	case "last_name":
+		u.LastName = value
+	case "password_hash":
+		u.PasswordHash = value
+	case "password":
+		u.Password = value
+	case "disabled":
+		switch value {
+		case "", "false":
+		case "true":
+			u.Disabled = true
+		default:
+			return true, errors.New("disabled must be true, false or empty")
+		}
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+func parseHeading(line []byte) ([]string, error) {
+	columns, err := parseRecord(line)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for i, column := range columns {
+		known, _ := new(ImportUser).set(column, "")
+		if !known || seen[column] {
+			// The column's text is not repeated: where the heading is missing
+			// it may be a password.
+			return nil, fmt.Errorf("the first line must name the columns, and column %d is unknown or named twice: the columns are %s",
+				i+1, strings.Join(importFields, ", "))
+		}
+		seen[column] = true
+	}
+	if !seen["email"] {
+		return nil, errors.New("the first line must name the columns, email among them")
+	}
+	return columns, nil
+}
+
+func parseCSVLine(columns []string, line []byte) (ImportUser, error) {
+	fields, err := parseRecord(line)
+	if err != nil {
+		return ImportUser{}, err
+	}
+	if len(fields) != len(columns) {
+		return ImportUser{}, fmt.Errorf("%d fields: the first line names %d", len(fields), len(columns))
+	}
+	var u ImportUser
+	for i, column := range columns {
+		if _, err := u.set(column, fields[i]); err != nil {
+			return ImportUser{}, err
+		}
+	}
+	return u, nil
+}
+
+func parseRecord(line []byte) ([]string, error) {
+	fields, err := csv.NewReader(bytes.NewReader(line)).Read()
+	var syntax *csv.ParseError
+	if errors.As(err, &syntax) {
+		return nil, fmt.Errorf("column %d: %w", syntax.Column, syntax.Err)
+	}
+	return fields, err
+}

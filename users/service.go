@@ -1,0 +1,190 @@
+package users
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// Service decides everything about accounts. Its methods are safe for
+// concurrent use, on any number of replicas over one store.
+//
+// Each of them writes exactly one audit event per call, whether it succeeds or
+// refuses (A1), except Authenticate, Still and ByID: their callers decide more
+// than these do, and write the event. Where an event cannot be written the
+// error is ErrNotRecorded, and the method's comment says what stands (A3).
+type Service struct {
+	// Store keeps the accounts.
+	Store Store
+	// Throttle slows guessing; nil lets it pass.
+	Throttle *Throttle
+	// Hasher hashes and verifies the passwords.
+	Hasher *Hasher
+	// Policy judges new passwords.
+	Policy Policy
+	// Sessions ends the sessions of an account.
+	Sessions Sessions
+	// Audit takes the events.
+	Audit audit.Recorder
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+}
+
+// NewService checks that s has what it needs and returns it.
+func NewService(s Service) (*Service, error) {
+	if s.Store == nil || s.Hasher == nil || s.Sessions == nil || s.Audit == nil {
+		return nil, errors.New("users service needs a store, a hasher, sessions and an audit log")
+	}
+	if s.Policy.MinLength != 0 && s.Policy.MinLength < LeastMinLength || s.Policy.MinLength > MaxPasswordBytes {
+		return nil, fmt.Errorf("password minimum length of %d: %d to %d are accepted, or 0 for %d",
+			s.Policy.MinLength, LeastMinLength, MaxPasswordBytes, DefaultMinLength)
+	}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	return &s, nil
+}
+
+// NewUser is an account to be made.
+type NewUser struct {
+	// Email is needed, see EmailKey.
+	Email string
+	// Username is optional, see UsernameKey.
+	Username string
+	// FirstName and LastName are optional, of at most 100 characters.
+	FirstName string
+	LastName  string
+	// Password must please the Policy.
+	Password string
+}
+
+// SignUp makes an account for whoever asks. It returns the account, or
+// *PolicyError, ErrEmailTaken, ErrUsernameTaken, *Throttled, *Busy,
+// ErrNotRecorded or the store's error.
+//
+// A taken address is told: whoever signs up has to learn it, and no e-mail is
+// sent that could say it in private. It is told only after the password was
+// hashed, as late as a success, and counts as a failed attempt of the network,
+// so that addresses cannot be tried by the thousand.
+//
+// Where the event cannot be written, the new account is disabled: it stands in
+// the way of a second sign-up, but nobody can log in to it until an operator
+// enables it.
+func (s *Service) SignUp(ctx context.Context, n NewUser) (User, error) {
+	u, err := s.signUp(ctx, n)
+	return s.created(ctx, audit.UserSignedUp, n.Email, u, err)
+}
+
+func (s *Service) signUp(ctx context.Context, n NewUser) (User, error) {
+	u, err := s.prepare(n)
+	if err != nil {
+		return User{}, err
+	}
+	if err := s.Policy.Check(n.Password, u); err != nil {
+		return User{}, err
+	}
+	attempt, err := s.Throttle.Begin(ctx, "")
+	if err != nil {
+		return User{}, err
+	}
+	u, err = s.insert(ctx, u, n.Password)
+	if !errors.Is(err, ErrEmailTaken) {
+		attempt.Withdraw(ctx)
+	}
+	return u, err
+}
+
+// Add makes an account on an operator's behalf: SignUp without the throttle.
+func (s *Service) Add(ctx context.Context, n NewUser) (User, error) {
+	u, err := s.prepare(n)
+	if err == nil {
+		err = s.Policy.Check(n.Password, u)
+	}
+	if err == nil {
+		u, err = s.insert(ctx, u, n.Password)
+	}
+	return s.created(ctx, audit.UserAdded, n.Email, u, err)
+}
+
+// ByID returns an account or ErrNotFound. It writes no event.
+func (s *Service) ByID(ctx context.Context, uid string) (User, error) {
+	return s.Store.UserByID(ctx, uid)
+}
+
+// prepare checks everything but the password.
+func (s *Service) prepare(n NewUser) (User, error) {
+	now := s.now()
+	u := User{UID: uuid.NewString(), CreatedAt: now, UpdatedAt: now, PasswordChangedAt: now}
+	var err error
+	if u.Email, u.EmailKey, err = EmailKey(n.Email); err != nil {
+		return User{}, err
+	}
+	if n.Username != "" {
+		if u.Username, u.UsernameKey, err = UsernameKey(n.Username); err != nil {
+			return User{}, err
+		}
+	}
+	if u.FirstName, err = checkName("first_name", n.FirstName); err != nil {
+		return User{}, err
+	}
+	if u.LastName, err = checkName("last_name", n.LastName); err != nil {
+		return User{}, err
+	}
+	return u, nil
+}
+
+func (s *Service) insert(ctx context.Context, u User, password string) (User, error) {
+	hash, err := s.Hasher.Hash(ctx, password)
+	if err != nil {
+		return User{}, err
+	}
+	u.PasswordHash = hash
+	if err := s.Store.CreateUser(ctx, u); err != nil {
+		return User{}, err
+	}
+	return u, nil
+}
+
+// created records how the making of an account ended.
+func (s *Service) created(ctx context.Context, action audit.Action, email string, u User, err error) (User, error) {
+	event := audit.Event{Action: action, UserEmail: presented(email)}
+	if err == nil {
+		event.UserID, event.UserEmail = u.UID, u.Email
+	}
+	recordErr := s.conclude(ctx, event, err)
+	if err == nil && recordErr != nil {
+		_, undoErr := s.Store.SetDisabled(context.WithoutCancel(ctx), u.UID, true, s.now())
+		return User{}, errors.Join(recordErr, undoErr)
+	}
+	if recordErr != nil {
+		return User{}, recordErr
+	}
+	return u, nil
+}
+
+// conclude writes the event of a decision that ended with err, and returns
+// err, or ErrNotRecorded with the cause if the event could not be written.
+func (s *Service) conclude(ctx context.Context, event audit.Event, err error) error {
+	event.Outcome = audit.Success
+	if err != nil {
+		event.Outcome, event.Reason = audit.Failure, Reason(err)
+		if event.Reason == "unavailable" && event.Detail == "" {
+			event.Detail = err.Error()
+		}
+	}
+	// A caller that hangs up must not keep the event from being written.
+	if recordErr := s.Audit.Record(context.WithoutCancel(ctx), event); recordErr != nil {
+		return fmt.Errorf("%w: %w", ErrNotRecorded, recordErr)
+	}
+	return err
+}
+
+func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Millisecond) }
+
+// presented bounds an address as it was sent, for the audit log.
+func presented(email string) string { return email[:min(len(email), maxEmailBytes)] }

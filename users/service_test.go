@@ -1,0 +1,289 @@
+package users
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+func TestSignUp(t *testing.T) {
+	f := newFixture(t)
+	u, err := f.SignUp(t.Context(), NewUser{
+		Email: "Grace@Example.org", Username: "Amazing", FirstName: "Grace", LastName: "Hopper", Password: otherPassword,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u != f.mem.users[u.UID] || u.EmailKey != "grace@example.org" || u.UsernameKey != "amazing" || u.FirstName != "Grace" ||
+		u.LastName != "Hopper" || !u.CreatedAt.Equal(f.clock.now()) || !u.PasswordChangedAt.Equal(u.CreatedAt) || u.Disabled || len(u.UID) != 36 {
+		t.Errorf("%+v", u)
+	}
+	if e := f.mem.lastEvent(t); e.Action != audit.UserSignedUp || e.Outcome != audit.Success || e.UserID != u.UID || e.UserEmail != u.Email {
+		t.Errorf("%+v", e)
+	}
+	if _, err := f.Authenticate(t.Context(), "grace@example.org", otherPassword); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSignUpRefusals(t *testing.T) {
+	f := newFixture(t)
+	if _, err := f.Add(t.Context(), NewUser{Email: "other@example.org", Username: "taken", Password: otherPassword}); err != nil {
+		t.Fatal(err)
+	}
+	f.mem.events = nil
+	for _, c := range []struct {
+		user   NewUser
+		reason string
+		want   error
+	}{
+		{NewUser{Email: "ADA@example.org", Password: otherPassword}, "email_taken", ErrEmailTaken},
+		{NewUser{Email: "new@example.org", Username: "TAKEN", Password: otherPassword}, "username_taken", ErrUsernameTaken},
+		{NewUser{Email: "nonsense", Password: otherPassword}, "invalid_email", nil},
+		{NewUser{Email: "new@example.org", Username: "a@b", Password: otherPassword}, "invalid_username", nil},
+		{NewUser{Email: "new@example.org", FirstName: "\x1b[31m", Password: otherPassword}, "invalid_first_name", nil},
+		{NewUser{Email: "new@example.org", LastName: strings.Repeat("x", 101), Password: otherPassword}, "invalid_last_name", nil},
+		{NewUser{Email: "new@example.org", Password: "short"}, "password_refused", nil},
+	} {
+		u, err := f.SignUp(t.Context(), c.user)
+		var policy *PolicyError
+		if u != (User{}) || err == nil || c.want != nil && !errors.Is(err, c.want) || c.want == nil && !errors.As(err, &policy) {
+			t.Errorf("%+v: %+v, %v", c.user, u, err)
+		}
+		if e := f.mem.lastEvent(t); e.Action != audit.UserSignedUp || e.Outcome != audit.Failure || e.Reason != c.reason || e.UserEmail != c.user.Email {
+			t.Errorf("%+v: %+v", c.user, e)
+		}
+	}
+	if len(f.mem.users) != 2 {
+		t.Errorf("%d accounts, want 2", len(f.mem.users))
+	}
+}
+
+func TestU1_TakenAddressCostsWhatAFreeOneDoes(t *testing.T) {
+	f := newFixture(t)
+	for _, email := range []string{"ada@example.org", "free@example.org"} {
+		before := f.Hasher.Stats().Computed
+		_, _ = f.SignUp(t.Context(), NewUser{Email: email, Password: otherPassword})
+		if cost := f.Hasher.Stats().Computed - before; cost != 1 {
+			t.Errorf("%s: %d computations, want 1", email, cost)
+		}
+	}
+}
+
+func TestU4_TryingAddressesBySignUpIsSlowed(t *testing.T) {
+	f := newFixture(t)
+	ctx := from(t.Context(), home)
+	for range networkScope.free {
+		if _, err := f.SignUp(ctx, NewUser{Email: "ada@example.org", Password: otherPassword}); !errors.Is(err, ErrEmailTaken) {
+			t.Fatal(err)
+		}
+	}
+	f.mem.events = nil
+	var throttled *Throttled
+	if _, err := f.SignUp(ctx, NewUser{Email: "ada@example.org", Password: otherPassword}); !errors.As(err, &throttled) {
+		t.Errorf("got %v", err)
+	}
+	if e := f.mem.lastEvent(t); e.Reason != "throttled" {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestChangePassword(t *testing.T) {
+	f := newFixture(t)
+	f.mem.sessions[f.ada.UID] = []string{"phone", "laptop", "tablet"}
+	f.clock.advance(time.Hour)
+	if err := f.ChangePassword(t.Context(), f.ada.UID, goodPassword, otherPassword, "laptop"); err != nil {
+		t.Fatal(err)
+	}
+	if left := f.mem.sessions[f.ada.UID]; !slices.Equal(left, []string{"laptop"}) {
+		t.Errorf("sessions left: %v", left)
+	}
+	now := f.mem.users[f.ada.UID]
+	if now.Unsettled || now.Epoch != f.ada.Epoch+1 || !now.PasswordChangedAt.Equal(f.clock.now()) {
+		t.Errorf("%+v", now)
+	}
+	if e := f.mem.lastEvent(t); e.Action != audit.PasswordChanged || e.Outcome != audit.Success || e.Count != 2 || e.SessionID != "laptop" || e.UserEmail != f.ada.Email {
+		t.Errorf("%+v", e)
+	}
+	_, err := f.Authenticate(t.Context(), "ada@example.org", goodPassword)
+	wantReason(t, err, ReasonWrongPassword)
+	if _, err := f.Authenticate(t.Context(), "ada@example.org", otherPassword); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestChangePasswordRefusals(t *testing.T) {
+	f := newFixture(t)
+	refused := func(uid, current, next, reason string) {
+		t.Helper()
+		if err := f.ChangePassword(t.Context(), uid, current, next, ""); Reason(err) != reason {
+			t.Errorf("got %v, want %s", err, reason)
+		}
+		if e := f.mem.lastEvent(t); e.Action != audit.PasswordChanged || e.Outcome != audit.Failure || e.Reason != reason || e.UserID != uid {
+			t.Errorf("%+v", e)
+		}
+	}
+	refused("nobody", goodPassword, otherPassword, ReasonUnknownUser)
+	refused(f.ada.UID, goodPassword, "ada@example.org", "password_refused")
+	for range pairScope.free {
+		refused(f.ada.UID, wrongPassword, otherPassword, ReasonWrongPassword)
+	}
+	refused(f.ada.UID, goodPassword, otherPassword, "throttled")
+	if now := f.mem.users[f.ada.UID]; now != f.ada {
+		t.Errorf("the account changed: %+v", now)
+	}
+}
+
+func TestResetPassword(t *testing.T) {
+	f := newFixture(t)
+	f.mem.sessions[f.ada.UID] = []string{"phone", "laptop"}
+	if err := f.ResetPassword(t.Context(), f.ada.UID, otherPassword); err != nil {
+		t.Fatal(err)
+	}
+	if e := f.mem.lastEvent(t); e.Action != audit.PasswordReset || e.Count != 2 || e.UserID != f.ada.UID {
+		t.Errorf("%+v", e)
+	}
+	if err := f.ResetPassword(t.Context(), "nobody", otherPassword); !errors.Is(err, ErrNotFound) {
+		t.Error(err)
+	}
+	if e := f.mem.lastEvent(t); e.Action != audit.PasswordReset || e.Outcome != audit.Failure || e.Reason != ReasonUnknownUser {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestDisableAndEnable(t *testing.T) {
+	f := newFixture(t)
+	f.mem.sessions[f.ada.UID] = []string{"phone", "laptop"}
+	if err := f.Disable(t.Context(), f.ada.UID); err != nil {
+		t.Fatal(err)
+	}
+	if e := f.mem.lastEvent(t); e.Action != audit.UserDisabled || e.Count != 2 || e.UserEmail != f.ada.Email {
+		t.Errorf("%+v", e)
+	}
+	if u := f.mem.users[f.ada.UID]; !u.Disabled || u.Unsettled {
+		t.Errorf("%+v", u)
+	}
+	_, err := f.Authenticate(t.Context(), "ada@example.org", goodPassword)
+	wantReason(t, err, ReasonDisabledUser)
+	if err := f.Enable(t.Context(), f.ada.UID); err != nil {
+		t.Fatal(err)
+	}
+	if e := f.mem.lastEvent(t); e.Action != audit.UserEnabled || e.Outcome != audit.Success {
+		t.Errorf("%+v", e)
+	}
+	if _, err := f.Authenticate(t.Context(), "ada@example.org", goodPassword); err != nil {
+		t.Error(err)
+	}
+	for _, act := range []func() error{
+		func() error { return f.Disable(t.Context(), "nobody") },
+		func() error { return f.Enable(t.Context(), "nobody") },
+	} {
+		if err := act(); !errors.Is(err, ErrNotFound) {
+			t.Error(err)
+		}
+		if e := f.mem.lastEvent(t); e.Outcome != audit.Failure || e.UserID != "nobody" {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
+func TestEndSessions(t *testing.T) {
+	f := newFixture(t)
+	f.mem.sessions[f.ada.UID] = []string{"phone", "laptop"}
+	if n, err := f.EndSessions(t.Context(), f.ada.UID); n != 2 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if e := f.mem.lastEvent(t); e.Action != audit.SessionsEnded || e.Count != 2 {
+		t.Errorf("%+v", e)
+	}
+	if _, err := f.EndSessions(t.Context(), "nobody"); !errors.Is(err, ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+func TestSettleFinishesWhatWasInterrupted(t *testing.T) {
+	f := newFixture(t)
+	f.mem.sessions[f.ada.UID] = []string{"phone", "laptop"}
+	f.mem.sessionsDown = true
+	if err := f.ChangePassword(t.Context(), f.ada.UID, goodPassword, otherPassword, "phone"); err != nil {
+		t.Fatal(err)
+	}
+	if e := f.mem.lastEvent(t); e.Outcome != audit.Success || !strings.Contains(e.Detail, "still to be ended") {
+		t.Errorf("%+v", e)
+	}
+	f.mem.sessionsDown = false
+	if n, err := f.Settle(t.Context()); n != 0 || err != nil {
+		t.Fatalf("a change that may be under way was settled: %d, %v", n, err)
+	}
+	f.clock.advance(settleGrace)
+	f.mem.auditDown = true
+	if n, err := f.Settle(t.Context()); n != 0 || !errors.Is(err, ErrNotRecorded) {
+		t.Fatalf("without an event: %d, %v", n, err)
+	}
+	f.mem.auditDown = false
+	if n, err := f.Settle(t.Context()); n != 1 || err != nil {
+		t.Fatalf("%d, %v", n, err)
+	}
+	if f.mem.users[f.ada.UID].Unsettled || len(f.mem.sessions[f.ada.UID]) != 0 {
+		t.Error("the account is not settled")
+	}
+	if e := f.mem.lastEvent(t); e.Action != audit.SessionsEnded || e.UserID != f.ada.UID {
+		t.Errorf("%+v", e)
+	}
+	if n, err := f.Settle(t.Context()); n != 0 || err != nil {
+		t.Errorf("again: %d, %v", n, err)
+	}
+}
+
+func TestA3_WithoutItsEventADecisionDoesNotStand(t *testing.T) {
+	f := newFixture(t)
+	f.mem.auditDown = true
+	notRecorded := func(err error) {
+		t.Helper()
+		if !errors.Is(err, ErrNotRecorded) || !errors.Is(err, errDown) {
+			t.Errorf("got %v, want ErrNotRecorded and its cause", err)
+		}
+	}
+	_, err := f.SignUp(t.Context(), NewUser{Email: "grace@example.org", Password: goodPassword})
+	notRecorded(err)
+	_, err = f.Authenticate(t.Context(), "grace@example.org", goodPassword)
+	wantReason(t, err, ReasonDisabledUser)
+
+	notRecorded(f.ChangePassword(t.Context(), f.ada.UID, goodPassword, otherPassword, ""))
+	if _, err := f.Authenticate(t.Context(), "ada@example.org", goodPassword); err != nil {
+		t.Errorf("the former password: %v", err)
+	}
+	notRecorded(f.ResetPassword(t.Context(), f.ada.UID, otherPassword))
+	_, err = f.Authenticate(t.Context(), "ada@example.org", otherPassword)
+	wantReason(t, err, ReasonWrongPassword)
+
+	notRecorded(f.Disable(t.Context(), f.ada.UID))
+	notRecorded(f.Enable(t.Context(), f.ada.UID))
+	_, err = f.Authenticate(t.Context(), "ada@example.org", goodPassword)
+	wantReason(t, err, ReasonDisabledUser)
+
+	// A refusal that cannot be recorded is not told either.
+	_, err = f.SignUp(t.Context(), NewUser{Email: "ada@example.org", Password: goodPassword})
+	notRecorded(err)
+	if errors.Is(err, ErrEmailTaken) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNewServiceRefuses(t *testing.T) {
+	f := newFixture(t)
+	if _, err := NewService(Service{}); err == nil {
+		t.Error("an empty service was accepted")
+	}
+	for _, length := range []int{-1, 7, MaxPasswordBytes + 1} {
+		s := *f.Service
+		s.Policy.MinLength = length
+		if _, err := NewService(s); err == nil {
+			t.Errorf("a minimum length of %d was accepted", length)
+		}
+	}
+}
