@@ -1,0 +1,119 @@
+package oauth
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// credentials are what a client presented (RFC 6749 §2.3).
+type credentials struct {
+	id, secret string
+	hasSecret  bool
+}
+
+func clientRefused(reason string) *Error {
+	return &Error{
+		Status: http.StatusUnauthorized, Code: invalidClient, Reason: reason,
+		Description: "The client is unknown, its credentials are wrong, or it must authenticate another way.",
+	}
+}
+
+// readCredentials finds the client's credentials: in the Authorization header
+// (basic), in the body (post), or only a client_id (a public client). A client
+// uses one method per request (RFC 6749 §2.3).
+func readCredentials(r *http.Request, f form) (credentials, *Error) {
+	headers := r.Header.Values("Authorization")
+	switch {
+	case len(headers) > 1:
+		return credentials{}, badRequest("repeated_authorization", "The Authorization header is given more than once.")
+	case len(headers) == 0:
+		c := credentials{id: f.get("client_id"), secret: f.get("client_secret")}
+		c.hasSecret = c.secret != ""
+		if c.id == "" {
+			return c, clientRefused("no_client")
+		}
+		return c, checkClientID(c.id)
+	case f.get("client_secret") != "":
+		return credentials{}, badRequest("two_client_methods", "Authenticate the client in the header or in the body, not both.")
+	}
+	c, ok := parseBasic(headers[0])
+	if !ok {
+		return c, clientRefused("malformed_basic")
+	}
+	if id := f.get("client_id"); id != "" && id != c.id {
+		return c, badRequest("two_clients", "The client_id in the body is not the one in the header.")
+	}
+	return c, checkClientID(c.id)
+}
+
+// parseBasic reads an Authorization header of RFC 7617 whose two halves are
+// form-encoded (RFC 6749 §2.3.1).
+func parseBasic(header string) (credentials, bool) {
+	scheme, encoded, ok := strings.Cut(header, " ")
+	if !ok || !strings.EqualFold(scheme, "Basic") {
+		return credentials{}, false
+	}
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimLeft(encoded, " "))
+	if err != nil {
+		return credentials{}, false
+	}
+	user, password, ok := strings.Cut(string(raw), ":")
+	if !ok {
+		return credentials{}, false
+	}
+	id, err := url.QueryUnescape(user)
+	if err != nil {
+		return credentials{}, false
+	}
+	secret, err := url.QueryUnescape(password)
+	if err != nil {
+		return credentials{}, false
+	}
+	return credentials{id: id, secret: secret, hasSecret: secret != ""}, true
+}
+
+// ValidClientID reports whether id can name a client: 1 to 128 visible ASCII
+// characters or spaces (RFC 6749, appendix A.1).
+func ValidClientID(id string) bool {
+	for i := range len(id) {
+		if id[i] < ' ' || id[i] > '~' {
+			return false
+		}
+	}
+	return id != "" && len(id) <= 128
+}
+
+func checkClientID(id string) *Error {
+	if !ValidClientID(id) {
+		return clientRefused("malformed_client_id")
+	}
+	return nil
+}
+
+// authenticateClient returns the client that made the request. On refusal the
+// client returned bears at least the id presented, for the audit log.
+func (s *Service) authenticateClient(ctx context.Context, r *http.Request, f form) (Client, *Error) {
+	c, e := readCredentials(r, f)
+	if e != nil {
+		return Client{}, e
+	}
+	known := Client{ID: c.id}
+	client, err := s.store.ClientByID(ctx, c.id)
+	switch {
+	case errors.Is(err, ErrNoClient):
+		return known, clientRefused("unknown_client")
+	case err != nil:
+		return known, unavailable("store", err)
+	case client.Public && c.hasSecret:
+		return known, clientRefused("secret_of_public_client")
+	case !client.Public && !client.HasSecret(c.secret):
+		return known, clientRefused("wrong_client_secret")
+	case client.Disabled:
+		return known, clientRefused("disabled_client")
+	}
+	return client, nil
+}

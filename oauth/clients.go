@@ -1,0 +1,141 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// Clients registers clients, for operators.
+type Clients struct {
+	Store Store
+	Audit audit.Recorder
+	// AccessTTL is the deployment's access token lifetime, the most that a
+	// client may have.
+	AccessTTL time.Duration
+	Now       func() time.Time
+}
+
+// Add checks and registers a client and returns it with its secret, which is
+// empty for a public client and shown only this once. If the event
+// cannot be written the secret is not returned, and so of use to nobody (A3).
+func (c *Clients) Add(ctx context.Context, client Client) (Client, string, error) {
+	if err := c.check(client); err != nil {
+		return Client{}, "", err
+	}
+	var secret string
+	if !client.Public {
+		secret, client.SecretHash = NewClientSecret()
+	}
+	now := c.Now().UTC().Truncate(time.Millisecond)
+	client.CreatedAt, client.UpdatedAt = now, now
+	event := audit.Event{Action: audit.ClientAdded, ClientID: client.ID, Scope: strings.Join(client.Scope, " "), Detail: "grants: " + strings.Join(client.Grants, " ")}
+	if err := c.change(ctx, event, func() (int, error) { return 0, c.Store.CreateClient(ctx, client) }); err != nil {
+		return Client{}, "", err
+	}
+	return client, secret, nil
+}
+
+func (c *Clients) check(client Client) error {
+	if !ValidClientID(client.ID) {
+		return fmt.Errorf("client id %q: use 1 to 128 visible ASCII characters", client.ID)
+	}
+	if len(client.Grants) == 0 {
+		return fmt.Errorf("name at least one grant: %s", strings.Join(Grants(), ", "))
+	}
+	for _, g := range client.Grants {
+		if !slices.Contains(Grants(), g) {
+			return fmt.Errorf("grant %q: use %s", g, strings.Join(Grants(), ", "))
+		}
+	}
+	if client.Public && slices.Contains(client.Grants, GrantClientCredentials) {
+		return errors.New("a public client cannot use client_credentials: it has no secret (RFC 6749 §4.4)")
+	}
+	if slices.Contains(client.Grants, GrantRefreshToken) && !slices.Contains(client.Grants, GrantPassword) {
+		return errors.New("the grant refresh_token needs the grant password beside it: nothing else starts a session")
+	}
+	for _, s := range client.Scope {
+		if !validScopeToken(s) {
+			return fmt.Errorf("scope %q: use visible ASCII characters but quote and backslash (RFC 6749 §3.3)", s)
+		}
+	}
+	for _, a := range client.Audience {
+		if u, err := url.Parse(a); err != nil || a == "" || len(a) > 512 || u.Fragment != "" || strings.ContainsAny(a, " \t\r\n") {
+			return fmt.Errorf("audience %q: use a URI or a name without spaces or fragment", a)
+		}
+	}
+	return c.checkLifetimes(client)
+}
+
+func (c *Clients) checkLifetimes(client Client) error {
+	switch {
+	case client.AccessTTL < 0 || client.RefreshIdleTTL < 0 || client.RefreshTTL < 0:
+		return errors.New("a lifetime cannot be negative")
+	case client.AccessTTL > c.AccessTTL:
+		return fmt.Errorf("access token lifetime %s: a client's may be shorter than the deployment's access_token_ttl (%s), not longer", client.AccessTTL, c.AccessTTL)
+	case client.AccessTTL > 0 && client.AccessTTL < time.Second:
+		return fmt.Errorf("access token lifetime %s: use 1s or more", client.AccessTTL)
+	case client.RefreshTTL > 0 && client.RefreshIdleTTL > client.RefreshTTL:
+		return fmt.Errorf("idle lifetime %s is longer than the whole lifetime %s of a session", client.RefreshIdleTTL, client.RefreshTTL)
+	}
+	return nil
+}
+
+// RotateSecret gives the client a new secret and returns it; the old one is
+// void at once. ErrNoClient if there is no such client.
+func (c *Clients) RotateSecret(ctx context.Context, id string) (string, error) {
+	client, err := c.Store.ClientByID(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if client.Public {
+		return "", fmt.Errorf("client %s is public: it has no secret", id)
+	}
+	secret, hash := NewClientSecret()
+	err = c.change(ctx, audit.Event{Action: audit.ClientSecretTurned, ClientID: id}, func() (int, error) {
+		return 0, c.Store.SetClientSecret(ctx, id, hash, c.Now())
+	})
+	if err != nil {
+		return "", err
+	}
+	return secret, nil
+}
+
+// Disable disables the client and ends its sessions (F7); it returns how many
+// it ended. ErrNoClient if there is no such client. Repeating it is harmless.
+func (c *Clients) Disable(ctx context.Context, id string) (int, error) {
+	var ended int
+	err := c.change(ctx, audit.Event{Action: audit.ClientDisabled, ClientID: id}, func() (int, error) {
+		err := c.Store.DisableClient(ctx, id, c.Now())
+		if err == nil {
+			ended, err = c.Store.RevokeFamiliesOfClient(ctx, id, c.Now(), "client_disabled")
+		}
+		return ended, err
+	})
+	return ended, err
+}
+
+// change makes one change and writes its one event. A change whose event
+// cannot be written stands, but is reported as failed, so that the operator
+// repeats it once the log works again: a client that nobody was told the
+// secret of, or a disabling, harms no one.
+func (c *Clients) change(ctx context.Context, event audit.Event, do func() (count int, err error)) error {
+	n, err := do()
+	event.Outcome, event.Count = audit.Success, n
+	if err != nil {
+		event.Outcome, event.Reason = audit.Failure, "failed"
+		if errors.Is(err, ErrNoClient) || errors.Is(err, ErrClientExists) {
+			event.Reason = err.Error()
+		}
+	}
+	if failure := c.Audit.Record(context.WithoutCancel(ctx), event); failure != nil {
+		return fmt.Errorf("the change could not be recorded in the audit log: %w", errors.Join(failure, err))
+	}
+	return err
+}

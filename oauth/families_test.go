@@ -1,0 +1,367 @@
+package oauth_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/store/sqlite"
+	"github.com/keyturn/keyturn/keys"
+	"github.com/keyturn/keyturn/oauth"
+)
+
+// clock is a clock that stands until it is moved.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func newClock() *clock { return &clock{t: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+var testSettings = oauth.Settings{
+	Issuer: "https://login.example.com", AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 30 * 24 * time.Hour,
+	RetryWindow: 30 * time.Second, PasswordGrant: true,
+}
+
+var app = oauth.Client{ID: "app", Public: true, Grants: []string{oauth.GrantPassword, oauth.GrantRefreshToken}, Scope: []string{"openid", "email"}}
+
+func openStore(t *testing.T) oauth.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "keyturn.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func newMasters(t testing.TB, lines ...string) *keys.Masters {
+	t.Helper()
+	if len(lines) == 0 {
+		lines = []string{newMasterLine(t)}
+	}
+	m, err := keys.ParseMasters([]byte(strings.Join(lines, "\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func newMasterLine(t testing.TB) string {
+	t.Helper()
+	line, err := keys.NewMaster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return line
+}
+
+type fixture struct {
+	*oauth.Families
+	clock *clock
+	store oauth.Store
+	ctx   context.Context
+}
+
+func newFixture(t *testing.T, change func(*oauth.Settings)) *fixture {
+	settings := testSettings
+	if change != nil {
+		change(&settings)
+	}
+	c, s := newClock(), openStore(t)
+	ctx := audit.WithRequest(t.Context(), audit.Request{ID: "r", IP: "192.0.2.1", UserAgent: "test"})
+	return &fixture{oauth.NewFamilies(s, newMasters(t), settings, c.now), c, s, ctx}
+}
+
+func (f *fixture) login(t *testing.T) (oauth.Family, string) {
+	t.Helper()
+	fam, token, err := f.Start(f.ctx, app, "uid-1", "ada@example.com", []string{"openid", "email"}, []string{"https://api.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fam, token
+}
+
+func anything(oauth.Family) error { return nil }
+
+// spend refreshes and fails the test unless that works.
+func (f *fixture) spend(t *testing.T, token string) string {
+	t.Helper()
+	_, next, err := f.Refresh(f.ctx, token, app, anything)
+	if err != nil {
+		t.Fatalf("refresh: %v", err)
+	}
+	return next
+}
+
+// refuse refreshes and fails the test unless it is refused for the reason.
+func (f *fixture) refuse(t *testing.T, token string, client oauth.Client, reason string) oauth.Refusal {
+	t.Helper()
+	_, _, err := f.Refresh(f.ctx, token, client, anything)
+	no, ok := oauth.RefusalOf(err)
+	if !ok || no.Reason != reason {
+		t.Fatalf("refresh: got %v, want a refusal for %s", err, reason)
+	}
+	return no
+}
+
+func (f *fixture) family(t *testing.T, id string) oauth.Family {
+	t.Helper()
+	fam, err := f.store.FamilyByID(f.ctx, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fam
+}
+
+func TestF1_ARefreshMovesTheFamilyByOne(t *testing.T) {
+	f := newFixture(t, nil)
+	fam, token := f.login(t)
+	for want := int64(1); want <= 5; want++ {
+		f.clock.advance(time.Hour)
+		next := f.spend(t, token)
+		if next == token {
+			t.Fatal("the token did not change")
+		}
+		token = next
+		if got := f.family(t, fam.ID).Generation; got != want {
+			t.Fatalf("generation %d, want %d", got, want)
+		}
+	}
+}
+
+func TestF2_ARetryYieldsTheSameSuccessor(t *testing.T) {
+	f := newFixture(t, nil)
+	fam, token := f.login(t)
+	first := f.spend(t, token)
+	f.clock.advance(30 * time.Second)
+	if again := f.spend(t, token); again != first {
+		t.Fatal("the retry made another token")
+	}
+	if g := f.family(t, fam.ID).Generation; g != 1 {
+		t.Fatalf("generation %d after a retry, want 1", g)
+	}
+	f.spend(t, first)
+}
+
+func TestF2_ManyAtOnceGetOneSuccessor(t *testing.T) {
+	for _, n := range []int{2, 16, 100} {
+		f := newFixture(t, nil)
+		fam, token := f.login(t)
+		var all sync.WaitGroup
+		got := make([]string, n)
+		for i := range n {
+			all.Go(func() {
+				_, next, err := f.Refresh(f.ctx, token, app, anything)
+				if err != nil {
+					t.Errorf("%d at once: %v", n, err)
+				}
+				got[i] = next
+			})
+		}
+		all.Wait()
+		for _, next := range got {
+			if next != got[0] {
+				t.Fatalf("%d at once: two successors", n)
+			}
+		}
+		if g := f.family(t, fam.ID); g.Generation != 1 || !g.RevokedAt.IsZero() {
+			t.Fatalf("%d at once: generation %d, revoked %v", n, g.Generation, g.RevokedAt)
+		}
+	}
+}
+
+func TestF2_StrictWithoutAWindow(t *testing.T) {
+	f := newFixture(t, func(s *oauth.Settings) { s.RetryWindow = 0 })
+	fam, token := f.login(t)
+	var wins, ends int
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			_, _, err := f.Refresh(f.ctx, token, app, anything)
+			mu.Lock()
+			defer mu.Unlock()
+			if _, refused := oauth.RefusalOf(err); refused {
+				ends++
+			} else if err == nil {
+				wins++
+			} else {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if wins != 1 || ends != 15 {
+		t.Fatalf("%d won and %d were refused, want 1 and 15", wins, ends)
+	}
+	if f.family(t, fam.ID).RevokeReason != "reused_token" {
+		t.Fatal("the family lives on")
+	}
+}
+
+func TestF2_AStoreThatWasSetBackLogsNobodyOut(t *testing.T) {
+	f := newFixture(t, nil)
+	fam, token := f.login(t)
+	ahead := fam
+	ahead.Generation = 7
+	later, err := f.Derive(ahead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.spend(t, later)
+	if g := f.family(t, fam.ID).Generation; g != 8 {
+		t.Fatalf("generation %d, want 8", g)
+	}
+	f.refuse(t, token, app, "reused_token")
+}
+
+func TestF3_ReuseEndsTheFamilyBeforeTheAnswer(t *testing.T) {
+	for name, reuse := range map[string]func(f *fixture, first, second string) string{
+		"after the window":             func(f *fixture, first, _ string) string { f.clock.advance(31 * time.Second); return first },
+		"after its successor was used": func(f *fixture, first, second string) string { f.spend(t, second); return first },
+	} {
+		f := newFixture(t, nil)
+		fam, first := f.login(t)
+		second := f.spend(t, first)
+		no := f.refuse(t, reuse(f, first, second), app, "reused_token")
+		if !no.Reuse || no.Presented != 0 || no.Live < 1 {
+			t.Errorf("%s: refusal %+v names neither generation", name, no)
+		}
+		if f.family(t, fam.ID).RevokeReason != "reused_token" {
+			t.Errorf("%s: the family was not ended", name)
+		}
+		f.refuse(t, second, app, "ended_session")
+	}
+}
+
+func TestF3_AForeignClientEndsTheFamily(t *testing.T) {
+	f := newFixture(t, nil)
+	fam, token := f.login(t)
+	f.refuse(t, token, oauth.Client{ID: "other", Public: true}, "foreign_client")
+	if f.family(t, fam.ID).RevokedAt.IsZero() {
+		t.Fatal("the family lives on")
+	}
+}
+
+func TestF4_TheStoreAloneMakesNoToken(t *testing.T) {
+	f := newFixture(t, nil)
+	fam, token := f.login(t)
+	stolen := f.family(t, fam.ID)
+	thief := oauth.NewFamilies(f.store, newMasters(t), testSettings, f.clock.now)
+	stolen.MasterID = thief.Primary()
+	forged, err := thief.Derive(stolen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.refuse(t, forged, app, "forged_token")
+	raw, _ := base64.RawURLEncoding.DecodeString(token[len("kt_rt_"):])
+	for _, secret := range [][]byte{raw[22:54], raw[54:62]} {
+		if strings.Contains(string(stolen.Salt), string(secret)) || len(stolen.Salt) != 16 {
+			t.Fatal("the store holds a part of the token")
+		}
+	}
+	f.spend(t, token)
+}
+
+func TestF6_RevocationBeatsEveryRefresh(t *testing.T) {
+	for range 20 {
+		f := newFixture(t, nil)
+		fam, token := f.login(t)
+		revoked := make(chan struct{})
+		var all sync.WaitGroup
+		all.Go(func() {
+			for {
+				_, next, err := f.Refresh(f.ctx, token, app, anything)
+				if err != nil {
+					return
+				}
+				token = next
+			}
+		})
+		all.Go(func() {
+			defer close(revoked)
+			if _, err := f.store.RevokeFamily(f.ctx, fam.ID, f.clock.now(), "test"); err != nil {
+				t.Error(err)
+			}
+		})
+		<-revoked
+		after := f.family(t, fam.ID).Generation
+		all.Wait()
+		if g := f.family(t, fam.ID); g.Generation != after || g.RevokedAt.IsZero() {
+			t.Fatalf("generation went from %d to %d after the revocation", after, g.Generation)
+		}
+	}
+}
+
+func TestF7_AFamilyIsBoundForLife(t *testing.T) {
+	f := newFixture(t, nil)
+	fam, token := f.login(t)
+	_, _, err := f.Refresh(f.ctx, token, app, oauth.Within("openid admin"))
+	var e *oauth.Error
+	if !errors.As(err, &e) || e.Code != "invalid_scope" || !strings.Contains(e.Description, "admin") {
+		t.Fatalf("a wider scope: got %v, want invalid_scope that names it", err)
+	}
+	if got := f.family(t, fam.ID); got.Generation != 0 {
+		t.Fatal("a refused refresh moved the family")
+	}
+	f.spend(t, token)
+	if n, err := (oauth.SessionEnder{Store: f.store, Now: f.clock.now}).EndSessionsOf(f.ctx, "uid-1", "", "user_disabled"); n != 1 || err != nil {
+		t.Fatalf("ended %d, %v", n, err)
+	}
+	f.refuse(t, token, app, "ended_session")
+}
+
+func TestFamiliesExpire(t *testing.T) {
+	f := newFixture(t, nil)
+	_, token := f.login(t)
+	f.clock.advance(48 * time.Hour)
+	f.refuse(t, token, app, "expired_session")
+
+	_, token = f.login(t)
+	for range 15 {
+		f.clock.advance(47 * time.Hour)
+		token = f.spend(t, token)
+	}
+	f.clock.advance(15 * time.Hour)
+	f.refuse(t, token, app, "expired_session")
+}
+
+func TestTheMasterSecretTurnsAndLogsNobodyOut(t *testing.T) {
+	f := newFixture(t, nil)
+	old, fresh := newMasterLine(t), newMasterLine(t)
+	f.UseMasters(newMasters(t, old))
+	fam, token := f.login(t)
+	f.UseMasters(newMasters(t, fresh, old))
+	next := f.spend(t, token)
+	if again := f.spend(t, token); again != next {
+		t.Fatal("a retry across the turn made another token")
+	}
+	f.UseMasters(newMasters(t, fresh))
+	f.spend(t, next)
+	if f.family(t, fam.ID).MasterID != f.Primary() {
+		t.Fatal("the family stayed under the old secret")
+	}
+}

@@ -1,0 +1,247 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/problem"
+)
+
+// The /auth routes are the same service as plain JSON, for the deployment's own
+// apps. They act for the client that the setting first_party_client names.
+
+// firstPartyClient returns the client that the /auth routes act for.
+func (s *Service) firstPartyClient(ctx context.Context) (Client, *Error) {
+	client, err := s.store.ClientByID(ctx, s.settings.FirstPartyClient)
+	switch {
+	case errors.Is(err, ErrNoClient):
+		return Client{ID: s.settings.FirstPartyClient}, clientRefused("unknown_client")
+	case err != nil:
+		return Client{ID: s.settings.FirstPartyClient}, unavailable("store", err)
+	case client.Disabled:
+		return client, clientRefused("disabled_client")
+	}
+	return client, nil
+}
+
+type loginBody struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
+}
+
+type loginAnswer struct {
+	Message      string    `json:"message,omitempty"`
+	AccessToken  string    `json:"access_token"`
+	RefreshToken string    `json:"refresh_token,omitempty"`
+	TokenType    string    `json:"token_type"`
+	ExpiresIn    int64     `json:"expires_in"`
+	User         *userName `json:"user,omitempty"`
+}
+
+type userName struct {
+	Email string `json:"email"`
+	UID   string `json:"uid"`
+}
+
+func (i issued) loginAnswer() loginAnswer {
+	t := i.answer()
+	return loginAnswer{AccessToken: t.AccessToken, RefreshToken: t.RefreshToken, TokenType: t.TokenType, ExpiresIn: t.ExpiresIn}
+}
+
+// Login answers POST /auth/login.
+func (s *Service) Login(w http.ResponseWriter, r *http.Request) {
+	s.firstParty(w, r, GrantPassword, func(ctx context.Context, a ask, event *audit.Event) (loginAnswer, issued, *Error) {
+		var body loginBody
+		if e := readBody(r, &body); e != nil {
+			return loginAnswer{}, issued{}, e
+		}
+		out, e := s.passwordGrant(ctx, a, body.Email, body.Password, event)
+		if e != nil {
+			return loginAnswer{}, issued{}, e
+		}
+		answer := out.loginAnswer()
+		answer.Message = "Login successful"
+		answer.User = &userName{Email: out.email, UID: out.family.UserID}
+		return answer, out, nil
+	})
+}
+
+// Refresh answers POST /auth/refresh.
+func (s *Service) Refresh(w http.ResponseWriter, r *http.Request) {
+	s.firstParty(w, r, GrantRefreshToken, func(ctx context.Context, a ask, event *audit.Event) (loginAnswer, issued, *Error) {
+		var body refreshBody
+		if e := readBody(r, &body); e != nil {
+			return loginAnswer{}, issued{}, e
+		}
+		out, e := s.refreshGrant(ctx, a, body.RefreshToken, event)
+		return out.loginAnswer(), out, e
+	})
+}
+
+type refreshBody struct {
+	RefreshToken string `json:"refresh_token"`
+}
+
+func readBody(r *http.Request, v any) *Error {
+	var bad *problem.BodyError
+	if err := problem.ReadJSON(r, v); errors.As(err, &bad) {
+		return &Error{Status: bad.Status, Code: invalidRequest, Description: bad.Detail, Reason: "malformed_body"}
+	}
+	return nil
+}
+
+// firstParty runs one grant for the first-party client and answers in the
+// manner of the /auth routes.
+func (s *Service) firstParty(w http.ResponseWriter, r *http.Request, grant string, run func(context.Context, ask, *audit.Event) (loginAnswer, issued, *Error)) {
+	ctx := r.Context()
+	event := audit.Event{Action: audit.TokenRefused, Grant: grant, ClientID: s.settings.FirstPartyClient}
+	client, e := s.firstPartyClient(ctx)
+	if e == nil {
+		e = s.mayUse(client, grant)
+	}
+	var answer loginAnswer
+	var out issued
+	if e == nil {
+		answer, out, e = run(ctx, ask{client: client}, &event)
+	}
+	if e = s.settle(ctx, out, &event, e); e != nil {
+		e.writeProblem(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+// writeProblem answers e as problem details, with the statuses of the /auth
+// routes: 403 for wrong credentials, 401 for a session that is over.
+func (e *Error) writeProblem(w http.ResponseWriter) {
+	if e.RetryAfter > 0 {
+		problem.RetryAfter(w, e.RetryAfter)
+	}
+	switch e.Code {
+	case invalidGrant, unauthorizedClient, unsupportedGrantType, invalidClient:
+		problem.Write(w, http.StatusForbidden, e.Description)
+	default:
+		problem.Write(w, e.Status, e.Description)
+	}
+}
+
+// Caller is who bears the access token of a first-party request.
+type Caller struct {
+	UserID, SessionID, ClientID, TokenID string
+}
+
+// FirstParty wraps a handler of the /auth routes that needs a user: it demands
+// a live access token of the first-party client.
+func (s *Service) FirstParty(next func(http.ResponseWriter, *http.Request, Caller)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c, ok := s.bearer(w, r, func(c claims) (string, bool) {
+			return "foreign_client", c.Session != "" && c.ClientID == s.settings.FirstPartyClient
+		})
+		if ok {
+			next(w, r, Caller{UserID: c.Subject, SessionID: c.Session, ClientID: c.ClientID, TokenID: c.ID})
+		}
+	}
+}
+
+// Logout answers POST /auth/logout: it ends the session of the access token.
+func (s *Service) Logout(w http.ResponseWriter, r *http.Request, by Caller) {
+	s.endSession(w, r, by, by.SessionID, "logout")
+}
+
+// EndSession answers DELETE /auth/sessions/ID for a session of the caller's.
+func (s *Service) EndSession(w http.ResponseWriter, r *http.Request, by Caller) {
+	s.endSession(w, r, by, r.PathValue("id"), "ended_by_user")
+}
+
+func (s *Service) endSession(w http.ResponseWriter, r *http.Request, by Caller, id, reason string) {
+	ctx := r.Context()
+	event := audit.Event{Action: audit.SessionEnded, UserID: by.UserID, ClientID: by.ClientID, SessionID: id, Reason: reason}
+	f, err := s.store.FamilyByID(ctx, id)
+	switch {
+	case errors.Is(err, ErrNoFamily) || err == nil && f.UserID != by.UserID:
+		event.SessionID, event.Reason = "", "unknown_session"
+		s.answer(w, r, event, func() { problem.Write(w, http.StatusNotFound, "You have no such session.") })
+		return
+	case err == nil:
+		_, err = s.store.RevokeFamily(ctx, id, s.now(), reason)
+	}
+	if err != nil {
+		s.storeFailed(w, r, event, err)
+		return
+	}
+	event.Outcome = audit.Success
+	s.answer(w, r, event, func() { w.WriteHeader(http.StatusNoContent) })
+}
+
+// EndOtherSessions answers DELETE /auth/sessions: every session of the caller
+// ends but the one that asks.
+func (s *Service) EndOtherSessions(w http.ResponseWriter, r *http.Request, by Caller) {
+	event := audit.Event{Action: audit.SessionsEnded, UserID: by.UserID, ClientID: by.ClientID, SessionID: by.SessionID, Reason: "ended_by_user"}
+	n, err := s.store.RevokeFamiliesOfUser(r.Context(), by.UserID, by.SessionID, s.now(), event.Reason)
+	if err != nil {
+		s.storeFailed(w, r, event, err)
+		return
+	}
+	event.Outcome, event.Count = audit.Success, n
+	s.answer(w, r, event, func() {
+		writeJSON(w, http.StatusOK, struct {
+			Ended int `json:"ended"`
+		}{n})
+	})
+}
+
+type session struct {
+	ID         string    `json:"id"`
+	ClientID   string    `json:"client_id"`
+	CreatedAt  time.Time `json:"created_at"`
+	LastUsedAt time.Time `json:"last_used_at"`
+	ExpiresAt  time.Time `json:"expires_at"`
+	IP         string    `json:"ip,omitempty"`
+	UserAgent  string    `json:"user_agent,omitempty"`
+	Current    bool      `json:"current"`
+}
+
+// maxSessions bounds how many sessions are listed at once.
+const maxSessions = 100
+
+// Sessions answers GET /auth/sessions: the caller's live sessions, newest first.
+func (s *Service) Sessions(w http.ResponseWriter, r *http.Request, by Caller) {
+	event := audit.Event{Action: audit.SessionsListed, UserID: by.UserID, ClientID: by.ClientID, SessionID: by.SessionID}
+	families, err := s.store.FamiliesOfUser(r.Context(), by.UserID, s.now(), maxSessions)
+	if err != nil {
+		s.storeFailed(w, r, event, err)
+		return
+	}
+	list := make([]session, 0, len(families))
+	for f := range slices.Values(families) {
+		list = append(list, session{
+			ID: f.ID, ClientID: f.ClientID, CreatedAt: f.CreatedAt, LastUsedAt: f.RotatedAt, ExpiresAt: f.IdleExpiresAt,
+			IP: f.LastIP, UserAgent: f.LastUserAgent, Current: f.ID == by.SessionID,
+		})
+	}
+	event.Outcome, event.Count = audit.Success, len(list)
+	s.answer(w, r, event, func() {
+		writeJSON(w, http.StatusOK, struct {
+			Sessions []session `json:"sessions"`
+		}{list})
+	})
+}
+
+// answer writes the event and, only if that worked, the answer (A3).
+func (s *Service) answer(w http.ResponseWriter, r *http.Request, event audit.Event, reply func()) {
+	if s.record(r.Context(), event) != nil {
+		problem.Unavailable(w)
+		return
+	}
+	reply()
+}
+
+func (s *Service) storeFailed(w http.ResponseWriter, r *http.Request, event audit.Event, err error) {
+	s.onError(r.Context(), err)
+	event.Reason = "store"
+	s.answer(w, r, event, func() { problem.Unavailable(w) })
+}

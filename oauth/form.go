@@ -1,0 +1,91 @@
+package oauth
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// form holds the parameters of one request to an OAuth endpoint, each at most
+// once but for resource (RFC 6749 §3.2, RFC 8707 §2).
+type form struct{ values url.Values }
+
+// get returns the parameter, or "" where it is absent or empty, which RFC 6749
+// §3.2 has us treat alike.
+func (f form) get(name string) string { return f.values.Get(name) }
+
+func (f form) all(name string) []string { return f.values[name] }
+
+// parameters are the names that Keyturn gives a meaning to.
+var parameters = map[string]bool{
+	"grant_type": true, "username": true, "password": true, "scope": true, "refresh_token": true,
+	"client_id": true, "client_secret": true, "resource": true, "token": true, "token_type_hint": true,
+}
+
+// readForm reads the body of r as RFC 6749 §3.2 has it, strictly. Parameters
+// in the URL are refused: they end up in logs (RFC 6749 §2.3.1).
+func readForm(r *http.Request) (form, *Error) {
+	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/x-www-form-urlencoded" {
+		return form{}, badRequest("content_type", "Send the parameters as application/x-www-form-urlencoded.")
+	}
+	if cs := params["charset"]; cs != "" && !strings.EqualFold(cs, "utf-8") {
+		return form{}, badRequest("content_type", "Send the parameters in UTF-8.")
+	}
+	if inURL(r.URL) {
+		return form{}, badRequest("parameter_in_url", "Send the parameters in the body, not in the URL.")
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			e := badRequest("body_too_large", "The body is too large.")
+			e.Status = http.StatusRequestEntityTooLarge
+			return form{}, e
+		}
+		return form{}, badRequest("body_unreadable", "The body could not be read to its end.")
+	}
+	return parseForm(string(body))
+}
+
+func inURL(u *url.URL) bool {
+	if u.RawQuery == "" {
+		return false
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return true
+	}
+	for name := range query {
+		if parameters[name] {
+			return true
+		}
+	}
+	return false
+}
+
+func parseForm(body string) (form, *Error) {
+	values, err := url.ParseQuery(body)
+	if err != nil {
+		return form{}, badRequest("malformed_form", "The body is not properly form-encoded.")
+	}
+	for name, list := range values {
+		if len(list) > 1 && name != "resource" {
+			description := "A parameter is given more than once."
+			if parameters[name] {
+				description = "The parameter " + name + " is given more than once."
+			}
+			return form{}, badRequest("repeated_parameter", description)
+		}
+		for _, v := range list {
+			if parameters[name] && (!utf8.ValidString(v) || strings.ContainsRune(v, 0)) {
+				return form{}, badRequest("malformed_parameter", "The parameter "+name+" is not valid text.")
+			}
+		}
+	}
+	return form{values}, nil
+}

@@ -1,0 +1,119 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// introspection is the answer of RFC 7662 §2.2. Anything not live is
+// {"active":false} and nothing else.
+type introspection struct {
+	Active    bool     `json:"active"`
+	TokenType string   `json:"token_type,omitempty"`
+	Issuer    string   `json:"iss,omitempty"`
+	Subject   string   `json:"sub,omitempty"`
+	Audience  audience `json:"aud,omitempty"`
+	Expiry    int64    `json:"exp,omitempty"`
+	IssuedAt  int64    `json:"iat,omitempty"`
+	ID        string   `json:"jti,omitempty"`
+	ClientID  string   `json:"client_id,omitempty"`
+	Scope     string   `json:"scope,omitempty"`
+	AuthTime  int64    `json:"auth_time,omitempty"`
+	Session   string   `json:"sid,omitempty"`
+}
+
+// Introspect is the introspection endpoint (RFC 7662), for confidential
+// clients. Any of them may ask about an access token, since resource servers
+// are clients of their own; about a refresh token only the client that it was
+// issued to learns anything.
+func (s *Service) Introspect(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
+	event := audit.Event{Action: audit.TokenIntrospected}
+	answer, e := s.introspect(ctx, r, &event)
+	if e != nil {
+		s.report(ctx, e)
+		event.Reason = e.Reason
+	} else {
+		event.Outcome = audit.Success
+	}
+	if failure := s.record(ctx, event); failure != nil {
+		e = failure
+	}
+	if e != nil {
+		e.write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.Event) (introspection, *Error) {
+	f, e := readForm(r)
+	if e != nil {
+		return introspection{}, e
+	}
+	client, e := s.authenticateClient(ctx, r, f)
+	event.ClientID = client.ID
+	if e != nil {
+		return introspection{}, e
+	}
+	if client.Public {
+		return introspection{}, clientRefused("public_client")
+	}
+	token := f.get("token")
+	switch {
+	case token == "":
+		return introspection{}, badRequest("no_token", "The parameter token is missing.")
+	case strings.HasPrefix(token, refreshPrefix):
+		return s.introspectRefreshToken(ctx, client, token, event)
+	}
+	c, err := s.check(ctx, token)
+	var dead errNotLive
+	switch {
+	case errors.As(err, &dead):
+		event.Reason = dead.reason
+		return introspection{}, nil
+	case err != nil:
+		return introspection{}, unavailable("store", err)
+	}
+	event.UserID, event.SessionID, event.TokenID = c.Subject, c.Session, c.ID
+	return introspection{
+		Active: true, TokenType: "Bearer", Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience,
+		Expiry: c.Expiry, IssuedAt: c.IssuedAt, ID: c.ID, ClientID: c.ClientID, Scope: c.Scope,
+		AuthTime: c.AuthTime, Session: c.Session,
+	}, nil
+}
+
+func (s *Service) introspectRefreshToken(ctx context.Context, client Client, token string, event *audit.Event) (introspection, *Error) {
+	family, p, err := s.families.find(ctx, token)
+	var no *refusal
+	switch {
+	case errors.As(err, &no):
+		event.Reason = no.reason
+		return introspection{}, nil
+	case err != nil:
+		return introspection{}, unavailable("store", err)
+	}
+	event.UserID, event.SessionID = family.UserID, family.ID
+	now := s.now()
+	switch {
+	case family.ClientID != client.ID:
+		event.Reason = "foreign_client"
+	case !family.RevokedAt.IsZero():
+		event.Reason = "ended_session"
+	case !now.Before(family.IdleExpiresAt) || !now.Before(family.ExpiresAt):
+		event.Reason = "expired_session"
+	case p.generation < family.Generation:
+		event.Reason = "spent_token"
+	default:
+		return introspection{
+			Active: true, TokenType: GrantRefreshToken, Issuer: s.settings.Issuer, Subject: family.UserID,
+			Expiry: family.IdleExpiresAt.Unix(), IssuedAt: family.RotatedAt.Unix(), ClientID: family.ClientID,
+			Scope: strings.Join(family.Scope, " "), AuthTime: family.AuthTime.Unix(), Session: family.ID,
+		}, nil
+	}
+	return introspection{}, nil
+}

@@ -1,0 +1,127 @@
+package oauth
+
+import (
+	"encoding/base64"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/keyturn/keyturn/keys"
+)
+
+func sampleToken(t testing.TB) (*tokenKeys, Family, string) {
+	t.Helper()
+	line, err := keys.NewMaster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	masters, err := keys.ParseMasters([]byte(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := newTokenKeys(masters)
+	f := Family{ID: uuid.NewString(), Salt: newSalt(), MasterID: k.primary, Generation: 1<<40 + 7, RotatedAt: time.Now()}
+	token, err := k.derive(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k, f, token
+}
+
+func TestEveryChangedCharacterOfARefreshTokenIsFound(t *testing.T) {
+	k, f, token := sampleToken(t)
+	p, err := k.parse(token)
+	if err != nil || p.familyID != f.ID || p.generation != f.Generation || k.verify(p, f) != nil {
+		t.Fatalf("parse: %+v, %v", p, err)
+	}
+	for i := range len(token) {
+		for _, c := range []byte("A_z") {
+			if token[i] == c {
+				continue
+			}
+			changed := token[:i] + string(c) + token[i+1:]
+			if _, err := k.parse(changed); err == nil {
+				t.Fatalf("a token changed at %d was taken", i)
+			}
+		}
+		if _, err := k.parse(token[:i]); err == nil {
+			t.Fatalf("a token cut at %d was taken", i)
+		}
+	}
+}
+
+func FuzzRefreshToken(f *testing.F) {
+	k, _, token := sampleToken(f)
+	f.Add(token)
+	f.Add("kt_rt_")
+	f.Add(strings.Repeat("A", 94))
+	f.Fuzz(func(t *testing.T, s string) {
+		if _, err := k.parse(s); err == nil && s != token {
+			t.Fatalf("%q was taken", s)
+		}
+	})
+}
+
+func FuzzForm(f *testing.F) {
+	f.Add("grant_type=password&username=a%40b.c&password=%00")
+	f.Add("resource=a&resource=b&x=1")
+	f.Add("a=1;b=2")
+	f.Add("%zz")
+	f.Fuzz(func(t *testing.T, body string) {
+		got, e := parseForm(body)
+		if e != nil {
+			if e.Code != invalidRequest || e.Status != 400 {
+				t.Fatalf("%q: %v", body, e)
+			}
+			return
+		}
+		for name := range got.values {
+			if name != "resource" && len(got.all(name)) > 1 {
+				t.Fatalf("%q: %s is there twice", body, name)
+			}
+		}
+	})
+}
+
+func FuzzBasic(f *testing.F) {
+	f.Add("Basic " + base64.StdEncoding.EncodeToString([]byte("a%3Ab:c+d")))
+	f.Add("Basic ====")
+	f.Add("Bearer x")
+	f.Fuzz(func(t *testing.T, header string) {
+		c, ok := parseBasic(header)
+		if !ok {
+			return
+		}
+		again := "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(c.id)+":"+url.QueryEscape(c.secret)))
+		if back, ok := parseBasic(again); !ok || back != c {
+			t.Fatalf("%q does not survive: %+v, %+v", header, c, back)
+		}
+	})
+}
+
+func FuzzScope(f *testing.F) {
+	f.Add("openid  email openid")
+	f.Add("a\"b")
+	f.Fuzz(func(t *testing.T, s string) {
+		scope, ok := ParseScope(s)
+		if !ok {
+			return
+		}
+		again, ok := ParseScope(strings.Join(scope, " "))
+		if !ok || !slices.Equal(scope, again) {
+			t.Fatalf("%q: %q, then %q", s, scope, again)
+		}
+	})
+}
+
+func TestClientSecrets(t *testing.T) {
+	secret, hash := NewClientSecret()
+	c := Client{SecretHash: hash}
+	if !c.HasSecret(secret) || c.HasSecret(secret+"x") || c.HasSecret("") || (Client{}).HasSecret("") {
+		t.Fatal("the wrong secrets are the client's")
+	}
+}

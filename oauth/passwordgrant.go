@@ -1,0 +1,109 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/users"
+)
+
+// passwordGrant serves RFC 6749 §4.3.
+func (s *Service) passwordGrant(ctx context.Context, a ask, username, password string, event *audit.Event) (issued, *Error) {
+	event.UserEmail = username
+	switch {
+	case username == "":
+		return issued{}, badRequest("no_username", "The parameter username is missing.")
+	case password == "":
+		return issued{}, badRequest("no_password", "The parameter password is missing.")
+	}
+	scope, e := narrow(a.scope, a.client.Scope)
+	if e != nil {
+		return issued{}, e
+	}
+	aud, e := target(a.resources, a.client.Audience)
+	if e != nil {
+		return issued{}, e
+	}
+	user, err := s.users.Authenticate(ctx, username, password)
+	if err != nil {
+		return issued{}, loginRefused(err, event)
+	}
+	event.Action, event.UserID, event.UserEmail = audit.TokenIssued, user.UID, user.Email
+	return s.login(ctx, a.client, user, scope, aud, event)
+}
+
+// login starts a session for a user whose password was right. The account is
+// looked at once more after the session stands: a disabling or a change of the
+// password that came in between either found the session and ended it, or is
+// found here (F7).
+func (s *Service) login(ctx context.Context, client Client, user users.User, scope, aud []string, event *audit.Event) (issued, *Error) {
+	family, refresh, err := s.families.start(ctx, client, user.UID, user.Email, scope, aud)
+	if err != nil {
+		return issued{}, unavailable("store", err)
+	}
+	event.SessionID = family.ID
+	undo := func(ctx context.Context) {
+		if _, err := s.store.RevokeFamily(context.WithoutCancel(ctx), family.ID, s.now(), "login_failed"); err != nil {
+			s.onError(ctx, err)
+		}
+	}
+	if err := s.users.Still(ctx, user); err != nil {
+		undo(ctx)
+		return issued{}, loginRefused(err, event)
+	}
+	out, e := s.issue(family, client, scope, aud)
+	if e != nil {
+		undo(ctx)
+		return issued{}, e
+	}
+	if slices.Contains(client.Grants, GrantRefreshToken) {
+		out.refresh = refresh
+	}
+	out.email, out.undo = user.Email, undo
+	return out, nil
+}
+
+// issue mints an access token of the family.
+func (s *Service) issue(f Family, client Client, scope, aud []string) (issued, *Error) {
+	c := claims{
+		Subject: f.UserID, Audience: aud, Scope: strings.Join(scope, " "),
+		AuthTime: f.AuthTime.Unix(), Session: f.ID,
+	}
+	if slices.Contains(scope, "email") {
+		c.Email = f.Email
+	}
+	token, err := s.mint(c, client, s.now())
+	if err != nil {
+		return issued{}, unavailable("signing", err)
+	}
+	return issued{access: token, scope: scope, family: f}, nil
+}
+
+// loginRefused turns what users says into an answer that tells an attacker
+// nothing (U1), and tells the audit log the rest.
+func loginRefused(err error, event *audit.Event) *Error {
+	event.Action = audit.TokenRefused
+	var wrong *users.CredentialsError
+	var throttled *users.Throttled
+	var busy *users.Busy
+	switch {
+	case errors.As(err, &wrong):
+		event.UserID = wrong.UserID
+		return refused(invalidGrant, wrong.Reason, "Invalid email or password")
+	case errors.As(err, &throttled):
+		return &Error{
+			Status: http.StatusTooManyRequests, Code: temporarily, RetryAfter: throttled.RetryAfter, Reason: "throttled",
+			Description: "Too many attempts; wait before the next one.",
+		}
+	case errors.As(err, &busy):
+		return &Error{
+			Status: http.StatusServiceUnavailable, Code: temporarily, RetryAfter: busy.RetryAfter, Reason: "busy",
+			Description: "Too many logins at once; try again shortly.",
+		}
+	}
+	return unavailable("store", err)
+}

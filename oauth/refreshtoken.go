@@ -1,0 +1,168 @@
+package oauth
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/google/uuid"
+
+	"github.com/keyturn/keyturn/keys"
+)
+
+// A refresh token is
+//
+//	"kt_rt_" base64url( family 16 | generation 6 | mac 32 | tag 8 | crc32 4 )
+//
+// The crc32 (IEEE, over all bytes before it) lets a secret scanner tell a
+// leaked token from noise. The tag is a short MAC under the master secret
+// alone: what Keyturn did not make is turned away before the store is asked.
+// The mac, under a key derived from the master secret and the family's salt,
+// is what makes the token: neither the store without the master secret nor the
+// master secret without the store can make one (F4). Being derived, the token
+// of a generation can be told again when its answer was lost (F2).
+const (
+	refreshPrefix = "kt_rt_"
+	rawTokenLen   = 16 + 6 + 32 + 8 + 4
+	maxGeneration = 1<<48 - 1
+	saltLen       = 16
+)
+
+var (
+	errMalformed = errors.New("not a refresh token")
+	errForged    = errors.New("refresh token was not made here")
+)
+
+var tokenEncoding = base64.RawURLEncoding.Strict()
+
+// tokenKeys derives and checks refresh tokens. Immutable after creation.
+type tokenKeys struct {
+	primary string
+	byID    map[string]masterKeys
+	order   []string
+}
+
+type masterKeys struct{ family, tag []byte }
+
+func newTokenKeys(m *keys.Masters) *tokenKeys {
+	k := &tokenKeys{primary: m.Primary(), byID: map[string]masterKeys{}, order: m.IDs()}
+	for _, id := range k.order {
+		family, _ := m.Derive(id, "keyturn/refresh/v1")
+		tag, _ := m.Derive(id, "keyturn/refresh-tag/v1")
+		k.byID[id] = masterKeys{family: family, tag: tag}
+	}
+	return k
+}
+
+// presented is a refresh token whose outer tag is good: it was made here, if
+// its mac holds as well.
+type presented struct {
+	familyID   string
+	generation int64
+	masterID   string
+	mac        [32]byte
+}
+
+// parse reads a token and checks its outer tag. It asks no store.
+func (k *tokenKeys) parse(token string) (presented, error) {
+	raw, err := decodeRefreshToken(token)
+	if err != nil {
+		return presented{}, err
+	}
+	body, tag := raw[:54], raw[54:62]
+	for _, id := range k.order {
+		if subtle.ConstantTimeCompare(outerTag(k.byID[id].tag, body), tag) == 1 {
+			p := presented{masterID: id, familyID: uuid.UUID(raw[:16]).String(), generation: uint48(raw[16:22])}
+			copy(p.mac[:], raw[22:54])
+			return p, nil
+		}
+	}
+	return presented{}, errForged
+}
+
+// decodeRefreshToken undoes the encoding and checks the crc32.
+func decodeRefreshToken(token string) ([]byte, error) {
+	if len(token) != len(refreshPrefix)+tokenEncoding.EncodedLen(rawTokenLen) || token[:len(refreshPrefix)] != refreshPrefix {
+		return nil, errMalformed
+	}
+	raw, err := tokenEncoding.DecodeString(token[len(refreshPrefix):])
+	if err != nil || len(raw) != rawTokenLen {
+		return nil, errMalformed
+	}
+	end := rawTokenLen - 4
+	if crc32.ChecksumIEEE(raw[:end]) != binary.BigEndian.Uint32(raw[end:]) {
+		return nil, errMalformed
+	}
+	return raw, nil
+}
+
+// verify checks the inner mac against the family's salt.
+func (k *tokenKeys) verify(p presented, f Family) error {
+	id, err := uuid.Parse(f.ID)
+	if err != nil {
+		return fmt.Errorf("session id %q is not a UUID", f.ID)
+	}
+	if !hmac.Equal(p.mac[:], k.mac(k.byID[p.masterID], id, f.Salt, p.generation)) {
+		return errForged
+	}
+	return nil
+}
+
+// derive makes the token of the family's live generation.
+func (k *tokenKeys) derive(f Family) (string, error) {
+	master, ok := k.byID[f.MasterID]
+	if !ok {
+		return "", &keys.MissingMasterError{ID: f.MasterID}
+	}
+	if f.Generation < 0 || f.Generation > maxGeneration {
+		return "", fmt.Errorf("session %s has generation %d, out of range", f.ID, f.Generation)
+	}
+	id, err := uuid.Parse(f.ID)
+	if err != nil {
+		return "", fmt.Errorf("session id %q is not a UUID", f.ID)
+	}
+	raw := make([]byte, 0, rawTokenLen)
+	raw = append(raw, id[:]...)
+	raw = appendUint48(raw, f.Generation)
+	raw = append(raw, k.mac(master, id, f.Salt, f.Generation)...)
+	raw = append(raw, outerTag(master.tag, raw)...)
+	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
+	return refreshPrefix + tokenEncoding.EncodeToString(raw), nil
+}
+
+func (k *tokenKeys) mac(m masterKeys, id uuid.UUID, salt []byte, generation int64) []byte {
+	h := hmac.New(sha256.New, m.family)
+	h.Write(id[:])
+	h.Write(salt)
+	h = hmac.New(sha256.New, h.Sum(nil))
+	h.Write(id[:])
+	h.Write(appendUint48(nil, generation))
+	return h.Sum(nil)
+}
+
+func outerTag(key, body []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write(body)
+	return h.Sum(nil)[:8]
+}
+
+func newSalt() []byte {
+	salt := make([]byte, saltLen)
+	rand.Read(salt) // never fails: crypto/rand.Read crashes the program instead
+	return salt
+}
+
+func uint48(b []byte) int64 {
+	return int64(b[0])<<40 | int64(b[1])<<32 | int64(binary.BigEndian.Uint32(b[2:]))
+}
+
+func appendUint48(b []byte, n int64) []byte {
+	b = append(b, byte(n>>40), byte(n>>32))
+	return binary.BigEndian.AppendUint32(b, uint32(n))
+}

@@ -1,0 +1,98 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// Revoke is the revocation endpoint (RFC 7009). A refresh token of any
+// generation ends its session; an access token alone is put on the denylist.
+// A token that is not known, or no longer good, is answered like one that was
+// revoked (§2.2).
+func (s *Service) Revoke(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
+	event := audit.Event{Action: audit.TokenRevoked}
+	e := s.revoke(ctx, r, &event)
+	if e != nil {
+		s.report(ctx, e)
+		event.Reason = e.Reason
+	} else {
+		event.Outcome = audit.Success
+	}
+	if failure := s.record(ctx, event); failure != nil {
+		e = failure
+	}
+	if e != nil {
+		e.write(w)
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+func (s *Service) revoke(ctx context.Context, r *http.Request, event *audit.Event) *Error {
+	f, e := readForm(r)
+	if e != nil {
+		return e
+	}
+	client, e := s.authenticateClient(ctx, r, f)
+	event.ClientID = client.ID
+	if e != nil {
+		return e
+	}
+	token := f.get("token")
+	switch {
+	case token == "":
+		return badRequest("no_token", "The parameter token is missing.")
+	case strings.HasPrefix(token, refreshPrefix):
+		return s.revokeRefreshToken(ctx, client, token, event)
+	}
+	return s.revokeAccessToken(ctx, client, token, event)
+}
+
+var foreignToken = refused(invalidGrant, "foreign_client", "The token was not issued to this client.")
+
+func (s *Service) revokeRefreshToken(ctx context.Context, client Client, token string, event *audit.Event) *Error {
+	family, _, err := s.families.find(ctx, token)
+	var no *refusal
+	switch {
+	case errors.As(err, &no):
+		event.Reason = no.reason
+		return nil
+	case err != nil:
+		return unavailable("store", err)
+	}
+	event.UserID, event.SessionID = family.UserID, family.ID
+	if family.ClientID != client.ID {
+		return foreignToken
+	}
+	ended, err := s.store.RevokeFamily(ctx, family.ID, s.now(), "revoked_by_client")
+	if err != nil {
+		return unavailable("store", err)
+	}
+	if !ended {
+		event.Reason = "ended_session"
+	}
+	return nil
+}
+
+func (s *Service) revokeAccessToken(ctx context.Context, client Client, token string, event *audit.Event) *Error {
+	c, err := s.checkSignature(token)
+	if err != nil {
+		event.Reason = err.Error()
+		return nil
+	}
+	event.UserID, event.SessionID, event.TokenID = c.Subject, c.Session, c.ID
+	if c.ClientID != client.ID {
+		return foreignToken
+	}
+	// The grace covers replicas whose clocks are behind.
+	if err := s.store.DenyToken(ctx, c.ID, time.Unix(c.Expiry, 0).Add(purgeGrace)); err != nil {
+		return unavailable("store", err)
+	}
+	return nil
+}

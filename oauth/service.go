@@ -1,0 +1,85 @@
+// Package oauth is the authorization server proper: the token, revocation,
+// introspection and userinfo endpoints, the grants, the clients, and the
+// refresh-token families.
+package oauth
+
+import (
+	"context"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/keys"
+	"github.com/keyturn/keyturn/users"
+)
+
+// Settings are the deployment's, as the operator chose them.
+type Settings struct {
+	// Issuer is the iss of every token.
+	Issuer string
+	// AccessTTL is the life of an access token; a client's own may be
+	// shorter.
+	AccessTTL time.Duration
+	// RefreshIdleTTL and RefreshTTL are how long a session lives since its
+	// last use and in all; a client's own count instead.
+	RefreshIdleTTL time.Duration
+	RefreshTTL     time.Duration
+	// RetryWindow is how long the token just spent may be presented again
+	// (F2). Zero is strict: any second presentation is reuse.
+	RetryWindow time.Duration
+	// PasswordGrant switches the password grant for the whole deployment.
+	PasswordGrant bool
+	// FirstPartyClient is the client that the /auth routes act for.
+	FirstPartyClient string
+}
+
+// Service answers the OAuth endpoints and the first-party routes. Safe for
+// concurrent use.
+type Service struct {
+	store    Store
+	families *Families
+	users    *users.Service
+	ring     *keys.Ring
+	audit    audit.Recorder
+	settings Settings
+	onError  func(context.Context, error)
+	now      func() time.Time
+}
+
+// Options are the parts of a Service; every one is needed.
+type Options struct {
+	Store    Store
+	Families *Families
+	Users    *users.Service
+	Ring     *keys.Ring
+	Audit    audit.Recorder
+	Settings Settings
+	// OnError takes what went wrong inside and is not for the caller's eyes.
+	OnError func(context.Context, error)
+	Now     func() time.Time
+}
+
+// NewService puts a Service together.
+func NewService(o Options) *Service {
+	return &Service{
+		store: o.Store, families: o.Families, users: o.Users, ring: o.Ring, audit: o.Audit,
+		settings: o.Settings, onError: o.OnError, now: o.Now,
+	}
+}
+
+// record writes the one event of a decision. If it cannot, the decision must
+// not stand (A3): the caller answers with the error returned.
+func (s *Service) record(ctx context.Context, e audit.Event) *Error {
+	if err := s.audit.Record(ctx, e); err != nil {
+		failure := unavailable("audit", err)
+		s.report(ctx, failure)
+		return failure
+	}
+	return nil
+}
+
+// report hands what callers may not see to the operational log.
+func (s *Service) report(ctx context.Context, e *Error) {
+	if e.cause != nil {
+		s.onError(ctx, e)
+	}
+}

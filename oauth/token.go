@@ -1,0 +1,157 @@
+package oauth
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// The grant types that Keyturn serves.
+const (
+	GrantPassword          = "password"
+	GrantRefreshToken      = "refresh_token"
+	GrantClientCredentials = "client_credentials"
+)
+
+// Grants lists the grant types that Keyturn serves.
+func Grants() []string {
+	return []string{GrantPassword, GrantRefreshToken, GrantClientCredentials}
+}
+
+// issued is what a grant yields: the members of the answer (RFC 6749 §5.1).
+type issued struct {
+	access  minted
+	refresh string
+	scope   []string
+	family  Family
+	// email is the user's address where a password was checked.
+	email string
+	// undo takes back what the grant wrote, should its event fail.
+	undo func(context.Context)
+}
+
+type tokenAnswer struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	Scope        string `json:"scope,omitempty"`
+}
+
+func (i issued) answer() tokenAnswer {
+	return tokenAnswer{
+		AccessToken: i.access.token, TokenType: "Bearer", ExpiresIn: int64(i.access.expiresIn.Seconds()),
+		RefreshToken: i.refresh, Scope: strings.Join(i.scope, " "),
+	}
+}
+
+// Token is the token endpoint (RFC 6749 §3.2).
+func (s *Service) Token(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
+	event := audit.Event{Action: audit.TokenRefused}
+	out, e := s.grant(ctx, r, &event)
+	if e = s.settle(ctx, out, &event, e); e != nil {
+		e.write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, out.answer())
+}
+
+// grant decodes the request, authenticates the client and lets the grant
+// decide. It fills event with what is known of the request.
+func (s *Service) grant(ctx context.Context, r *http.Request, event *audit.Event) (issued, *Error) {
+	f, e := readForm(r)
+	if e != nil {
+		return issued{}, e
+	}
+	client, e := s.authenticateClient(ctx, r, f)
+	event.ClientID = client.ID
+	if e != nil {
+		return issued{}, e
+	}
+	event.Grant = f.get("grant_type")
+	if e := s.mayUse(client, event.Grant); e != nil {
+		if e.Code != unauthorizedClient {
+			event.Grant = ""
+		}
+		return issued{}, e
+	}
+	ask := ask{client: client, scope: f.get("scope"), resources: f.all("resource")}
+	switch event.Grant {
+	case GrantPassword:
+		return s.passwordGrant(ctx, ask, f.get("username"), f.get("password"), event)
+	case GrantRefreshToken:
+		return s.refreshGrant(ctx, ask, f.get("refresh_token"), event)
+	default:
+		return s.clientCredentialsGrant(ask, event)
+	}
+}
+
+// ask is what every grant is asked for, by whom.
+type ask struct {
+	client    Client
+	scope     string
+	resources []string
+}
+
+func (s *Service) mayUse(client Client, grant string) *Error {
+	switch {
+	case grant == "":
+		return badRequest("no_grant_type", "The parameter grant_type is missing.")
+	case !slices.Contains(Grants(), grant):
+		return refused(unsupportedGrantType, "unsupported_grant_type", "Use one of the grant types password, refresh_token, client_credentials.")
+	case grant == GrantPassword && !s.settings.PasswordGrant:
+		return refused(unsupportedGrantType, "password_grant_off", "The password grant is switched off here.")
+	case !slices.Contains(client.Grants, grant):
+		return refused(unauthorizedClient, "grant_not_allowed", "The client is not registered for this grant type.")
+	}
+	return nil
+}
+
+// settle writes the one event of a token request, refused or granted, and takes
+// the grant back if that fails (A3).
+func (s *Service) settle(ctx context.Context, out issued, event *audit.Event, e *Error) *Error {
+	if e != nil {
+		s.report(ctx, e)
+		event.Reason = e.Reason
+		if failure := s.record(ctx, *event); failure != nil {
+			return failure
+		}
+		return e
+	}
+	event.Outcome = audit.Success
+	event.TokenID, event.KeyID = out.access.id, out.access.kid
+	event.Scope = strings.Join(out.scope, " ")
+	if failure := s.record(ctx, *event); failure != nil {
+		if out.undo != nil {
+			out.undo(ctx)
+		}
+		return failure
+	}
+	return nil
+}
+
+// clientCredentialsGrant serves RFC 6749 §4.4: the client acts for itself, and
+// its id is the subject (RFC 9068 §2.2).
+func (s *Service) clientCredentialsGrant(a ask, event *audit.Event) (issued, *Error) {
+	if a.client.Public {
+		return issued{}, refused(unauthorizedClient, "public_client", "A public client cannot use this grant type.")
+	}
+	scope, e := narrow(a.scope, a.client.Scope)
+	if e != nil {
+		return issued{}, e
+	}
+	aud, e := target(a.resources, a.client.Audience)
+	if e != nil {
+		return issued{}, e
+	}
+	token, err := s.mint(claims{Subject: a.client.ID, Audience: aud, Scope: strings.Join(scope, " ")}, a.client, s.now())
+	if err != nil {
+		return issued{}, unavailable("signing", err)
+	}
+	event.Action = audit.TokenIssued
+	return issued{access: token, scope: scope}, nil
+}

@@ -1,0 +1,53 @@
+package oauth
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// userInfo is the answer of OpenID Connect Core §5.3.2.
+type userInfo struct {
+	Subject           string `json:"sub"`
+	Email             string `json:"email,omitempty"`
+	Name              string `json:"name,omitempty"`
+	GivenName         string `json:"given_name,omitempty"`
+	FamilyName        string `json:"family_name,omitempty"`
+	PreferredUsername string `json:"preferred_username,omitempty"`
+	UpdatedAt         int64  `json:"updated_at,omitempty"`
+}
+
+// UserInfoClaims lists the claims that the UserInfo endpoint can answer.
+func UserInfoClaims() []string {
+	return []string{"sub", "email", "name", "given_name", "family_name", "preferred_username", "updated_at"}
+}
+
+// UserInfo is the UserInfo endpoint: claims about the user of a bearer token
+// with the scope openid; e-mail and profile as their scopes were granted.
+func (s *Service) UserInfo(w http.ResponseWriter, r *http.Request) {
+	c, ok := s.bearer(w, r, func(c claims) (string, bool) {
+		return "scope_not_granted", c.Session != "" && c.hasScope("openid")
+	})
+	if !ok {
+		return
+	}
+	ctx := r.Context()
+	user, err := s.users.ByID(ctx, c.Subject)
+	event := audit.Event{Action: audit.UserInfoRead, UserID: c.Subject, ClientID: c.ClientID, SessionID: c.Session, TokenID: c.ID}
+	if err != nil {
+		s.storeFailed(w, r, event, err)
+		return
+	}
+	event.Outcome = audit.Success
+	info := userInfo{Subject: user.UID}
+	if c.hasScope("email") {
+		info.Email = user.Email
+	}
+	if c.hasScope("profile") {
+		info.GivenName, info.FamilyName, info.PreferredUsername = user.FirstName, user.LastName, user.Username
+		info.Name = strings.TrimSpace(user.FirstName + " " + user.LastName)
+		info.UpdatedAt = user.UpdatedAt.Unix()
+	}
+	s.answer(w, r, event, func() { writeJSON(w, http.StatusOK, info) })
+}
