@@ -1,0 +1,42 @@
+package mongodb
+
+import (
+	"context"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+type anchorRecord struct {
+	Chain string    `bson:"_id"`
+	Seq   int64     `bson:"seq"`
+	Hash  string    `bson:"hash"`
+	Node  string    `bson:"node"`
+	At    time.Time `bson:"at"`
+}
+
+func (r anchorRecord) domain() audit.Anchor { return audit.Anchor(r) }
+
+// SetAnchor implements audit.AnchorStore.
+func (s *Store) SetAnchor(ctx context.Context, a audit.Anchor) error {
+	below := bson.M{"_id": a.Chain, "seq": bson.M{"$lt": a.Seq}}
+	set := bson.M{"$set": bson.M{"seq": a.Seq, "hash": a.Hash, "node": a.Node, "at": a.At}}
+	_, err := s.anchors.UpdateOne(ctx, below, set, options.UpdateOne().SetUpsert(true))
+	if mongo.IsDuplicateKeyError(err) {
+		// The chain has a head, not below a as a rule. But where two set the
+		// first head at once, it can be: then it gives way now.
+		_, err = s.anchors.UpdateOne(ctx, below, set)
+	}
+	return failed("anchoring an audit chain", err)
+}
+
+// Anchors implements audit.AnchorStore.
+func (s *Store) Anchors(ctx context.Context) ([]audit.Anchor, error) {
+	found, err := list[anchorRecord](ctx, s.anchors, bson.M{},
+		options.Find().SetSort(bson.D{{Key: "at", Value: 1}, {Key: "_id", Value: 1}}))
+	return found, failed("reading the audit anchors", err)
+}

@@ -1,0 +1,58 @@
+package mongodb
+
+import (
+	"context"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+type counterRecord struct {
+	Key      string    `bson:"_id"`
+	Count    int64     `bson:"count"`
+	ExpireAt time.Time `bson:"expire_at"`
+}
+
+func (r counterRecord) domain() counterRecord { return r }
+
+// AddCount implements users.Counters. A counter lives until the latest
+// expireAt that it was given.
+func (s *Store) AddCount(ctx context.Context, key string, n int64, expireAt time.Time) (int64, error) {
+	var counter counterRecord
+	err := upserting(func() error {
+		return s.counters.FindOneAndUpdate(ctx,
+			bson.M{"_id": key},
+			bson.M{"$inc": bson.M{"count": n}, "$max": bson.M{"expire_at": expireAt}},
+			returnNew().SetUpsert(true)).Decode(&counter)
+	})
+	return counter.Count, failed("counting", err)
+}
+
+// Counts implements users.Counters.
+func (s *Store) Counts(ctx context.Context, keys []string) ([]int64, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	found, err := list[counterRecord](ctx, s.counters, bson.M{"_id": bson.M{"$in": keys}}, byID())
+	if err != nil {
+		return nil, failed("reading counters", err)
+	}
+	values := make(map[string]int64, len(found))
+	for _, c := range found {
+		values[c.Key] = c.Count
+	}
+	counts := make([]int64, len(keys))
+	for i, key := range keys {
+		counts[i] = values[key]
+	}
+	return counts, nil
+}
+
+// ResetCounts implements users.Counters.
+func (s *Store) ResetCounts(ctx context.Context, keys []string) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	_, err := s.counters.DeleteMany(ctx, bson.M{"_id": bson.M{"$in": keys}})
+	return failed("resetting counters", err)
+}

@@ -1,0 +1,78 @@
+package mongodb
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/keyturn/keyturn/oauth"
+)
+
+type familyRecord struct {
+	ID             string    `bson:"_id"`
+	ClientID       string    `bson:"client_id"`
+	UserID         string    `bson:"user_id"`
+	Scope          []string  `bson:"scope"`
+	Audience       []string  `bson:"audience"`
+	Email          string    `bson:"email,omitempty"`
+	Salt           []byte    `bson:"salt"`
+	MasterID       string    `bson:"master_id"`
+	Generation     int64     `bson:"generation"`
+	RotatedAt      time.Time `bson:"rotated_at"`
+	AuthTime       time.Time `bson:"auth_time"`
+	CreatedAt      time.Time `bson:"created_at"`
+	IdleExpiresAt  time.Time `bson:"idle_expires_at"`
+	ExpiresAt      time.Time `bson:"expires_at"`
+	PurgeAt        time.Time `bson:"purge_at"`
+	FirstIP        string    `bson:"first_ip"`
+	FirstUserAgent string    `bson:"first_user_agent"`
+	LastIP         string    `bson:"last_ip"`
+	LastUserAgent  string    `bson:"last_user_agent"`
+	RevokedAt      time.Time `bson:"revoked_at,omitempty"` // there once the family has ended
+	RevokeReason   string    `bson:"revoke_reason,omitempty"`
+}
+
+func (r familyRecord) domain() oauth.Family { return oauth.Family(r) }
+
+// notEnded matches revoked_at in the families that have not been revoked.
+var notEnded = bson.M{"$exists": false}
+
+// CreateFamily implements oauth.Store.
+func (s *Store) CreateFamily(ctx context.Context, f oauth.Family) error {
+	_, err := s.families.InsertOne(ctx, familyRecord(f))
+	if mongo.IsDuplicateKeyError(err) {
+		return fmt.Errorf("mongodb: creating a session: the id %q is taken", f.ID)
+	}
+	return failed("creating a session", err)
+}
+
+// FamilyByID implements oauth.Store.
+func (s *Store) FamilyByID(ctx context.Context, id string) (oauth.Family, error) {
+	return one[familyRecord](s.latestFamilies.FindOne(ctx, bson.M{"_id": id}), "reading a session", oauth.ErrNoFamily)
+}
+
+// FamiliesOfUser implements oauth.Store.
+func (s *Store) FamiliesOfUser(ctx context.Context, uid string, now time.Time, limit int) ([]oauth.Family, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	found, err := list[familyRecord](ctx, s.families,
+		bson.M{
+			"user_id":         uid,
+			"revoked_at":      notEnded,
+			"idle_expires_at": bson.M{"$gt": now},
+			"expires_at":      bson.M{"$gt": now},
+		},
+		options.Find().SetSort(bson.D{{Key: "created_at", Value: -1}, {Key: "_id", Value: -1}}).SetLimit(int64(limit)))
+	return found, failed("listing a user's sessions", err)
+}
+
+// AllFamilies implements store.Store.
+func (s *Store) AllFamilies(ctx context.Context, after string, limit int) ([]oauth.Family, error) {
+	found, err := page[familyRecord](ctx, s.families, after, limit)
+	return found, failed("listing sessions", err)
+}

@@ -1,0 +1,120 @@
+package mongodb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// The unique indexes, whose names duplicate-key errors bear.
+const (
+	indexEmail    = "email_key"
+	indexUsername = "username_key"
+	indexKID      = "kid"
+)
+
+// index is one index of a collection.
+type index struct {
+	on     *mongo.Collection
+	name   string
+	keys   bson.D
+	unique bool
+	// sparse leaves out documents without the field: accounts without a
+	// username do not collide, settled ones take no room.
+	sparse bool
+	// ttl has the server remove a document once the date in the field is past.
+	ttl bool
+}
+
+func (s *Store) indexes() []index {
+	ascending := func(field string) bson.D { return bson.D{{Key: field, Value: 1}} }
+	return []index{
+		{on: s.users, name: indexEmail, keys: ascending("email_key"), unique: true},
+		{on: s.users, name: indexUsername, keys: ascending("username_key"), unique: true, sparse: true},
+		{on: s.users, name: "unsettled", keys: ascending("unsettled"), sparse: true},
+		{on: s.families, name: "user", keys: bson.D{{Key: "user_id", Value: 1}, {Key: "created_at", Value: -1}}},
+		{on: s.families, name: "client", keys: ascending("client_id")},
+		{on: s.families, name: "purge", keys: ascending("purge_at"), ttl: true},
+		{on: s.keys, name: indexKID, keys: ascending("kid"), unique: true},
+		{on: s.keys, name: "archived", keys: bson.D{{Key: "archived", Value: 1}, {Key: "_id", Value: 1}}},
+		{on: s.denied, name: "expire", keys: ascending("expire_at"), ttl: true},
+		{on: s.counters, name: "expire", keys: ascending("expire_at"), ttl: true},
+	}
+}
+
+func (i index) model() mongo.IndexModel {
+	o := options.Index().SetName(i.name)
+	if i.unique {
+		o.SetUnique(true)
+	}
+	if i.sparse {
+		o.SetSparse(true)
+	}
+	if i.ttl {
+		o.SetExpireAfterSeconds(0)
+	}
+	return mongo.IndexModel{Keys: i.keys, Options: o}
+}
+
+const (
+	// indexTimeout bounds the making of all indexes, which on a large
+	// collection can take long; where they exist it takes no time.
+	indexTimeout = 5 * time.Minute
+	// indexAttempts bounds how often one index is asked for. Replicas that
+	// start at once can get into each other's way, on some servers.
+	indexAttempts = 5
+)
+
+// createIndexes creates the indexes that do not exist yet.
+func (s *Store) createIndexes(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
+	defer cancel()
+	for _, i := range s.indexes() {
+		err := i.create(ctx)
+		if i.ttl && errorCode(err) == codeNotImplemented {
+			i.ttl = false // Sweep removes what has expired, and wants the index all the same
+			err = i.create(ctx)
+		}
+		if err != nil {
+			return failed(fmt.Sprintf("creating the index %s on %s", i.name, i.on.Name()), err)
+		}
+	}
+	return nil
+}
+
+// create creates the index unless it exists. Another attempt is made only
+// where the server answered with an error that says nothing of the index itself.
+func (i index) create(ctx context.Context) (err error) {
+	for range indexAttempts {
+		_, err = i.on.Indexes().CreateOne(ctx, i.model())
+		switch errorCode(err) {
+		case codeInternalError, codeNamespaceExists, codeIndexBuildAborted, codeWriteConflict:
+		default:
+			return err
+		}
+	}
+	return err
+}
+
+// Server error codes.
+const (
+	codeInternalError     = 1
+	codeNamespaceExists   = 48
+	codeWriteConflict     = 112
+	codeNotImplemented    = 238
+	codeIndexBuildAborted = 276
+)
+
+// errorCode returns the code of the command error in err, or 0.
+func errorCode(err error) int32 {
+	var answer mongo.CommandError
+	if errors.As(err, &answer) {
+		return answer.Code
+	}
+	return 0
+}

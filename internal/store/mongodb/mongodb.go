@@ -1,0 +1,133 @@
+// Package mongodb is the store for more than one machine: MongoDB 6.0 or later,
+// a replica set or a sharded cluster.
+//
+// Every state change is one write of one document with its condition in the
+// filter; there are no transactions. Writes are acknowledged by a majority and
+// its journals (F5) and retried once by the driver where the server can tell a
+// retry from a second write. Reads go to the primary and see what a majority
+// has; FamilyByID is linearizable, so that not even a primary that was deposed
+// without noticing answers with what has been.
+//
+// FerretDB is let in as well. It speaks MongoDB's protocol but carries out an
+// update as a read and then a write, so that of two conditional updates at once
+// both may report success and one may be lost. What still holds there is F2;
+// F6 and the counters do not hold under concurrency. It is for tests and for
+// trying Keyturn out.
+package mongodb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
+
+	"github.com/keyturn/keyturn/internal/store"
+)
+
+// Store keeps everything in one database. Safe for concurrent use, by any
+// number of processes.
+type Store struct {
+	client *mongo.Client
+
+	users    *mongo.Collection
+	clients  *mongo.Collection
+	families *mongo.Collection
+	keys     *mongo.Collection
+	denied   *mongo.Collection
+	counters *mongo.Collection
+	anchors  *mongo.Collection
+
+	// latestFamilies reads what no write acknowledged before can be missing from.
+	latestFamilies *mongo.Collection
+}
+
+var _ store.Store = (*Store)(nil)
+
+// closeTimeout is how long Close waits for what is under way.
+const closeTimeout = 10 * time.Second
+
+// Open opens the store in the database that the path of uri names ("keyturn" if
+// it names none) and creates the indexes that are missing. Any number of
+// replicas may open one empty database at the same time.
+//
+// uri is a MongoDB connection string. Unless it says otherwise, an operation
+// whose context has no deadline gets 10 seconds, and 5 seconds go by before a
+// server that is away is an error. What would weaken the store (w, journal,
+// readConcernLevel, readPreference) can be given only with the value that
+// Keyturn uses anyway. A URI, an option or a value that is not accepted is an
+// error that says what would be; no error has a password in it.
+//
+// A server below MongoDB 6.0 is refused, and so is a mongod that is in no
+// replica set: it can lose what it acknowledged and knows no retryable writes.
+// ctx bounds the opening only.
+func Open(ctx context.Context, uri string) (*Store, error) {
+	target, err := parseURI(uri)
+	if err != nil {
+		return nil, err
+	}
+	client, err := mongo.Connect(target.options)
+	if err != nil {
+		return nil, target.redact(err)
+	}
+	s := newStore(client, target.database)
+	if err := s.prepare(ctx); err != nil {
+		return nil, errors.Join(target.redact(err), s.Close())
+	}
+	return s, nil
+}
+
+func newStore(client *mongo.Client, database string) *Store {
+	db := client.Database(database)
+	return &Store{
+		client:   client,
+		users:    db.Collection("users"),
+		clients:  db.Collection("clients"),
+		families: db.Collection("families"),
+		keys:     db.Collection("keys"),
+		denied:   db.Collection("denied_tokens"),
+		counters: db.Collection("counters"),
+		anchors:  db.Collection("audit_anchors"),
+		latestFamilies: db.Collection("families",
+			options.Collection().SetReadConcern(readconcern.Linearizable())),
+	}
+}
+
+// prepare makes sure that the server will do and that the indexes exist.
+func (s *Store) prepare(ctx context.Context) error {
+	if err := checkServer(ctx, s.client.Database("admin")); err != nil {
+		return err
+	}
+	return s.createIndexes(ctx)
+}
+
+// Ping does a write that finds nothing to change: it fails where a write would,
+// be it for want of a primary, of a majority or of permission.
+func (s *Store) Ping(ctx context.Context) error {
+	const never = 0 // the ids of counters are strings
+	_, err := s.counters.DeleteOne(ctx, bson.M{"_id": never})
+	return failed("ping", err)
+}
+
+// Close waits for what is under way, for 10 seconds at most, and disconnects.
+func (s *Store) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	err := s.client.Disconnect(ctx)
+	if errors.Is(err, mongo.ErrClientDisconnected) {
+		return nil // closed before
+	}
+	return failed("closing", err)
+}
+
+// failed says what the store was doing when err came up; nil stays nil.
+func failed(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("mongodb: %s: %w", doing, err)
+}

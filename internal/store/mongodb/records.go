@@ -1,0 +1,95 @@
+package mongodb
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// A record is a document as it is stored; domain returns what it stands for.
+// Documents hold times as BSON dates (UTC, milliseconds) and durations as
+// nanoseconds.
+type record[D any] interface{ domain() D }
+
+// list returns what the records that match filter stand for.
+func list[R record[D], D any](
+	ctx context.Context, c *mongo.Collection, filter any, o *options.FindOptionsBuilder,
+) ([]D, error) {
+	cursor, err := c.Find(ctx, filter, o)
+	if err != nil {
+		return nil, err
+	}
+	var records []R
+	if err := cursor.All(ctx, &records); err != nil {
+		return nil, err
+	}
+	found := make([]D, len(records))
+	for i, r := range records {
+		found[i] = r.domain()
+	}
+	return found, nil
+}
+
+// page returns at most limit records whose _id is above after, by _id.
+func page[R record[D], D any](ctx context.Context, c *mongo.Collection, after string, limit int) ([]D, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	return list[R](ctx, c, bson.M{"_id": bson.M{"$gt": after}}, byID().SetLimit(int64(limit)))
+}
+
+func byID() *options.FindOptionsBuilder { return options.Find().SetSort(bson.M{"_id": 1}) }
+
+// one decodes the only document of result; missing is the error if there is
+// none, doing says what was being done.
+func one[R record[D], D any](result *mongo.SingleResult, doing string, missing error) (D, error) {
+	var r R
+	var none D
+	switch err := result.Decode(&r); {
+	case errors.Is(err, mongo.ErrNoDocuments):
+		return none, missing
+	case err != nil:
+		return none, failed(doing, err)
+	}
+	return r.domain(), nil
+}
+
+// exists reports whether a document matches filter.
+func exists(ctx context.Context, c *mongo.Collection, filter any) (bool, error) {
+	err := c.FindOne(ctx, filter, options.FindOne().SetProjection(bson.M{"_id": 1})).Err()
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// returnNew makes a findAndModify return the document as it then stands.
+func returnNew() *options.FindOneAndUpdateOptionsBuilder {
+	return options.FindOneAndUpdate().SetReturnDocument(options.After)
+}
+
+// upsertAttempts bounds upserting. Of several upserts that find no document
+// all but one may fail on its key; they find the document the next time.
+const upsertAttempts = 5
+
+// upserting calls write until it is anything but a duplicate key.
+func upserting(write func() error) (err error) {
+	for range upsertAttempts {
+		if err = write(); !mongo.IsDuplicateKeyError(err) {
+			return err
+		}
+	}
+	return err
+}
+
+// violatedIndex returns the name of the unique index that a duplicate-key error
+// names, or "" if it names none, as FerretDB's do.
+func violatedIndex(err error) string {
+	_, rest, _ := strings.Cut(err.Error(), " index: ")
+	name, _, _ := strings.Cut(rest, " ")
+	return name
+}

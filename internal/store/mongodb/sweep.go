@@ -1,0 +1,59 @@
+package mongodb
+
+import (
+	"context"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// Sweep implements store.Store. On a server that removes what has expired by
+// itself (TTL indexes) it finds little to do.
+func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error) {
+	removed := 0
+	for _, kind := range []struct {
+		in    *mongo.Collection
+		field string
+	}{
+		{s.families, "purge_at"},
+		{s.denied, "expire_at"},
+		{s.counters, "expire_at"},
+	} {
+		n, err := sweep(ctx, kind.in, bson.M{"$lte": now}, kind.field, limit)
+		removed += n
+		if err != nil {
+			return removed, failed("removing what has expired from "+kind.in.Name(), err)
+		}
+	}
+	return removed, nil
+}
+
+// sweep removes at most limit documents whose field is past. What was given
+// longer to live since it was found stays: the condition is in the delete too.
+func sweep(ctx context.Context, c *mongo.Collection, past bson.M, field string, limit int) (int, error) {
+	if limit <= 0 {
+		return 0, nil
+	}
+	cursor, err := c.Find(ctx, bson.M{field: past}, options.Find().
+		SetProjection(bson.M{"_id": 1}).SetSort(bson.M{field: 1}).SetLimit(int64(limit)))
+	if err != nil {
+		return 0, err
+	}
+	var found []struct {
+		ID string `bson:"_id"`
+	}
+	if err := cursor.All(ctx, &found); err != nil || len(found) == 0 {
+		return 0, err
+	}
+	ids := make([]string, len(found))
+	for i, f := range found {
+		ids[i] = f.ID
+	}
+	result, err := c.DeleteMany(ctx, bson.M{"_id": bson.M{"$in": ids}, field: past})
+	if err != nil {
+		return 0, err
+	}
+	return int(result.DeletedCount), nil
+}

@@ -1,0 +1,187 @@
+package mongodb
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+)
+
+// What holds unless the URI says otherwise.
+const (
+	defaultDatabase               = "keyturn"
+	defaultAppName                = "keyturn"
+	defaultServerSelectionTimeout = 5 * time.Second
+	defaultConnectTimeout         = 5 * time.Second
+	defaultTimeout                = 10 * time.Second
+)
+
+// target is where a URI points.
+type target struct {
+	database string
+	options  *options.ClientOptions
+	secrets  []string // what no error may show
+}
+
+// parseURI reads a connection string. Everything that could be a part of the
+// credentials is checked here rather than by the driver, whose errors quote it.
+func parseURI(uri string) (target, error) {
+	parts, err := splitURI(uri)
+	if err != nil {
+		return target{}, err
+	}
+	given, err := parseOptions(parts.query)
+	if err != nil {
+		return target{}, err
+	}
+	t := target{database: parts.database, secrets: append(parts.secrets(), given.secrets()...)}
+	if t.database == "" {
+		t.database = defaultDatabase
+	}
+	t.options = options.Client().ApplyURI(uri)
+	if err := t.options.Validate(); err != nil {
+		return target{}, t.redact(fmt.Errorf("unusable MongoDB URI: %w", err))
+	}
+	t.fillIn(given)
+	return t, nil
+}
+
+// fillIn adds what the store needs and what the URI left open.
+func (t *target) fillIn(given givenOptions) {
+	journal := true
+	t.options.
+		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: &journal}).
+		SetReadConcern(readconcern.Majority()).
+		SetReadPreference(readpref.Primary())
+	if !given.has("appName") {
+		t.options.SetAppName(defaultAppName)
+	}
+	if !given.has("serverSelectionTimeoutMS") {
+		t.options.SetServerSelectionTimeout(defaultServerSelectionTimeout)
+	}
+	if !given.has("connectTimeoutMS") {
+		t.options.SetConnectTimeout(defaultConnectTimeout)
+	}
+	if !given.has("timeoutMS") {
+		t.options.SetTimeout(defaultTimeout)
+	}
+}
+
+// redact returns err without any secret of the URI in its text.
+func (t target) redact(err error) error {
+	text := err.Error()
+	clean := text
+	for _, secret := range t.secrets {
+		clean = strings.ReplaceAll(clean, secret, "(hidden)")
+	}
+	if clean == text {
+		return err
+	}
+	return errors.New(clean)
+}
+
+// uriParts are the parts of a connection string,
+// scheme://username:password@hosts/database?query.
+type uriParts struct {
+	password string // as written
+	hosts    string
+	database string
+	query    string
+}
+
+// secrets returns the password as it is written and as it is meant.
+func (p uriParts) secrets() []string {
+	if p.password == "" {
+		return nil
+	}
+	secrets := []string{p.password}
+	if meant, err := url.PathUnescape(p.password); err == nil && meant != p.password {
+		secrets = append(secrets, meant)
+	}
+	return secrets
+}
+
+const uriForm = "mongodb://[username:password@]host[:port][,host…]/[database][?option=value&…]"
+
+func splitURI(uri string) (uriParts, error) {
+	rest, plain := strings.CutPrefix(uri, "mongodb://")
+	if !plain {
+		var srv bool
+		if rest, srv = strings.CutPrefix(uri, "mongodb+srv://"); !srv {
+			return uriParts{}, errors.New("a MongoDB URI has the form " + uriForm + ", or the same with mongodb+srv://")
+		}
+	}
+	var p uriParts
+	// The last @, not the first: what precedes it may be a password with an @
+	// in it that should have been encoded, and must not be taken for a host.
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		var err error
+		if p.password, err = splitUserInfo(rest[:at]); err != nil {
+			return uriParts{}, err
+		}
+		rest = rest[at+1:]
+	}
+	rest, p.query, _ = strings.Cut(rest, "?")
+	p.hosts, p.database, _ = strings.Cut(rest, "/")
+	if err := checkHosts(p.hosts); err != nil {
+		return uriParts{}, err
+	}
+	database, err := url.QueryUnescape(p.database)
+	if err != nil || !usableDatabase(database) {
+		return uriParts{}, errors.New("the database name in the path of the MongoDB URI is unusable; " +
+			"it has at most 63 bytes and none of the characters / \\ . \" $ * < > : | ? and space")
+	}
+	p.database = database
+	return p, nil
+}
+
+// splitUserInfo returns the password in "username:password". Its errors quote nothing.
+func splitUserInfo(info string) (password string, err error) {
+	username, password, _ := strings.Cut(info, ":")
+	if strings.ContainsAny(username, "/?#[]@") || strings.ContainsAny(password, ":/?#[]@") {
+		return "", errors.New("in the username, the password and the options of a MongoDB URI " +
+			"the characters : / ? # [ ] @ must be percent-encoded")
+	}
+	for _, part := range []string{username, password} {
+		if _, err := url.PathUnescape(part); err != nil {
+			return "", errors.New("in the username and the password of a MongoDB URI " +
+				"a % must be followed by two hexadecimal digits; write %25 for the character itself")
+		}
+	}
+	return password, nil
+}
+
+// checkHosts holds the hosts to their form. Its errors quote nothing: where a
+// host was forgotten, the credentials stand in its place.
+func checkHosts(hosts string) error {
+	for host := range strings.SplitSeq(hosts, ",") {
+		if host == "" {
+			return errors.New("a host is missing in the MongoDB URI; it has the form " + uriForm)
+		}
+		if strings.HasSuffix(strings.ToLower(host), ".sock") {
+			continue
+		}
+		_, port, err := net.SplitHostPort(host)
+		if err != nil {
+			if _, port, err = net.SplitHostPort(host + ":27017"); err != nil {
+				return errors.New("a host in the MongoDB URI is unusable; write host, host:port or [ipv6]:port")
+			}
+		}
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return errors.New("a port in the MongoDB URI is unusable; it is a number from 1 to 65535")
+		}
+	}
+	return nil
+}
+
+func usableDatabase(name string) bool {
+	return len(name) <= 63 && !strings.ContainsAny(name, "/\\. \"$*<>:|?\x00")
+}

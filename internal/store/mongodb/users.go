@@ -1,0 +1,180 @@
+package mongodb
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/keyturn/keyturn/users"
+)
+
+type userRecord struct {
+	UID               string    `bson:"_id"`
+	Email             string    `bson:"email"`
+	EmailKey          string    `bson:"email_key"`
+	Username          string    `bson:"username,omitempty"`
+	UsernameKey       string    `bson:"username_key,omitempty"` // left out, the sparse index does not see it
+	FirstName         string    `bson:"first_name"`
+	LastName          string    `bson:"last_name"`
+	PasswordHash      string    `bson:"password_hash"`
+	Disabled          bool      `bson:"disabled"`
+	Epoch             int64     `bson:"epoch"`
+	Unsettled         bool      `bson:"unsettled,omitempty"` // likewise
+	CreatedAt         time.Time `bson:"created_at"`
+	UpdatedAt         time.Time `bson:"updated_at"`
+	PasswordChangedAt time.Time `bson:"password_changed_at"`
+}
+
+func (r userRecord) domain() users.User { return users.User(r) }
+
+// CreateUser implements users.Store.
+func (s *Store) CreateUser(ctx context.Context, u users.User) error {
+	_, err := s.users.InsertOne(ctx, userRecord(u))
+	if mongo.IsDuplicateKeyError(err) {
+		return s.taken(ctx, u, err)
+	}
+	return failed("creating an account", err)
+}
+
+// taken returns which of u's names another account has, refused being the
+// server's answer. A server that does not say is asked once more.
+func (s *Store) taken(ctx context.Context, u users.User, refused error) error {
+	switch violatedIndex(refused) {
+	case indexEmail:
+		return users.ErrEmailTaken
+	case indexUsername:
+		return users.ErrUsernameTaken
+	case "":
+	default:
+		return errors.New("mongodb: creating an account: the uid is taken")
+	}
+	emailTaken, err := exists(ctx, s.users, bson.M{"email_key": u.EmailKey})
+	if err != nil {
+		return failed("looking for the e-mail address", err)
+	}
+	if emailTaken {
+		return users.ErrEmailTaken
+	}
+	nameTaken, err := exists(ctx, s.users, bson.M{"username_key": u.UsernameKey})
+	if err != nil {
+		return failed("looking for the username", err)
+	}
+	if nameTaken && u.UsernameKey != "" {
+		return users.ErrUsernameTaken
+	}
+	return errors.New("mongodb: creating an account: the uid is taken")
+}
+
+// UserByID implements users.Store.
+func (s *Store) UserByID(ctx context.Context, uid string) (users.User, error) {
+	return s.user(ctx, bson.M{"_id": uid})
+}
+
+// UserByEmailKey implements users.Store.
+func (s *Store) UserByEmailKey(ctx context.Context, key string) (users.User, error) {
+	return s.user(ctx, bson.M{"email_key": key})
+}
+
+func (s *Store) user(ctx context.Context, filter bson.M) (users.User, error) {
+	return one[userRecord](s.users.FindOne(ctx, filter), "reading an account", users.ErrNotFound)
+}
+
+// ListUsers implements users.Store.
+func (s *Store) ListUsers(ctx context.Context, after string, limit int) ([]users.User, error) {
+	found, err := page[userRecord](ctx, s.users, after, limit)
+	return found, failed("listing accounts", err)
+}
+
+// SetPassword implements users.Store.
+func (s *Store) SetPassword(
+	ctx context.Context, uid string, epoch int64, hash string, at time.Time,
+) (users.User, error) {
+	u, err := s.changeUser(ctx, bson.M{"_id": uid, "epoch": epoch}, bson.M{
+		"$set": bson.M{
+			"password_hash": hash, "unsettled": true, "password_changed_at": at, "updated_at": at,
+		},
+		"$inc": bson.M{"epoch": int64(1)},
+	}, users.ErrConflict)
+	if !errors.Is(err, users.ErrConflict) {
+		return u, err
+	}
+	known, err := exists(ctx, s.users, bson.M{"_id": uid})
+	switch {
+	case err != nil:
+		return users.User{}, failed("looking for an account", err)
+	case known:
+		return users.User{}, users.ErrConflict
+	}
+	return users.User{}, users.ErrNotFound
+}
+
+// changeUser applies update to the account that matches filter and returns it
+// as it then stands; missing is the error if none matches.
+func (s *Store) changeUser(ctx context.Context, filter, update bson.M, missing error) (users.User, error) {
+	return one[userRecord](s.users.FindOneAndUpdate(ctx, filter, update, returnNew()), "changing an account", missing)
+}
+
+// RehashPassword implements users.Store.
+func (s *Store) RehashPassword(ctx context.Context, uid, from, to string) error {
+	_, err := s.users.UpdateOne(ctx,
+		bson.M{"_id": uid, "password_hash": from},
+		bson.M{"$set": bson.M{"password_hash": to}})
+	return failed("replacing a password hash", err)
+}
+
+// SetDisabled implements users.Store.
+func (s *Store) SetDisabled(ctx context.Context, uid string, disabled bool, at time.Time) (users.User, error) {
+	if disabled {
+		return s.disable(ctx, uid, at)
+	}
+	return s.changeUser(ctx, bson.M{"_id": uid},
+		bson.M{"$set": bson.M{"disabled": false, "updated_at": at}}, users.ErrNotFound)
+}
+
+// disable is one write if the account is enabled and another if it is disabled,
+// for only the first grows Epoch. An account that somebody enables just
+// between the two attempts gets another round.
+func (s *Store) disable(ctx context.Context, uid string, at time.Time) (users.User, error) {
+	set := bson.M{"disabled": true, "unsettled": true, "updated_at": at}
+	for {
+		u, err := s.changeUser(ctx, bson.M{"_id": uid, "disabled": false},
+			bson.M{"$set": set, "$inc": bson.M{"epoch": int64(1)}}, users.ErrNotFound)
+		if !errors.Is(err, users.ErrNotFound) {
+			return u, err
+		}
+		u, err = s.changeUser(ctx, bson.M{"_id": uid, "disabled": true},
+			bson.M{"$set": set}, users.ErrNotFound)
+		if !errors.Is(err, users.ErrNotFound) {
+			return u, err
+		}
+		known, err := exists(ctx, s.users, bson.M{"_id": uid})
+		if err != nil {
+			return users.User{}, failed("looking for an account", err)
+		}
+		if !known {
+			return users.User{}, users.ErrNotFound
+		}
+	}
+}
+
+// Settle implements users.Store.
+func (s *Store) Settle(ctx context.Context, uid string, epoch int64) error {
+	_, err := s.users.UpdateOne(ctx,
+		bson.M{"_id": uid, "epoch": epoch},
+		bson.M{"$unset": bson.M{"unsettled": ""}})
+	return failed("settling an account", err)
+}
+
+// Unsettled implements users.Store.
+func (s *Store) Unsettled(ctx context.Context, limit int) ([]users.User, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	found, err := list[userRecord](ctx, s.users, bson.M{"unsettled": true},
+		options.Find().SetLimit(int64(limit)))
+	return found, failed("listing unsettled accounts", err)
+}

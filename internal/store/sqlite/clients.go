@@ -1,0 +1,88 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"github.com/keyturn/keyturn/oauth"
+)
+
+const clientColumns = `id, public, secret_hash, grants, scope, audience, access_ttl, refresh_idle_ttl, refresh_ttl,
+	disabled, created_at, updated_at`
+
+var (
+	insertClient  = sql(`INSERT INTO clients (` + clientColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`)
+	clientByID    = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id = ?`)
+	clientsAfter  = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id > ? ORDER BY id LIMIT ?`)
+	updateSecret  = sql(`UPDATE clients SET secret_hash = ?2, updated_at = ?3 WHERE id = ?1`)
+	disableClient = sql(`UPDATE clients SET disabled = 1, updated_at = ?2 WHERE id = ?1`)
+)
+
+func scanClient(r *row) oauth.Client {
+	return oauth.Client{
+		ID:             r.text(),
+		Public:         r.flag(),
+		SecretHash:     r.blob(),
+		Grants:         r.list(),
+		Scope:          r.list(),
+		Audience:       r.list(),
+		AccessTTL:      r.duration(),
+		RefreshIdleTTL: r.duration(),
+		RefreshTTL:     r.duration(),
+		Disabled:       r.flag(),
+		CreatedAt:      r.time(),
+		UpdatedAt:      r.time(),
+	}
+}
+
+// CreateClient implements oauth.Store.
+func (s *Store) CreateClient(ctx context.Context, cl oauth.Client) error {
+	_, err := change(ctx, s, func(c *conn) (int, error) {
+		n, err := c.exec(insertClient, cl.ID, integer(cl.Public), cl.SecretHash,
+			encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.Audience),
+			int64(cl.AccessTTL), int64(cl.RefreshIdleTTL), int64(cl.RefreshTTL),
+			integer(cl.Disabled), millis(cl.CreatedAt), millis(cl.UpdatedAt))
+		if taken(err) {
+			err = oauth.ErrClientExists
+		}
+		return n, err
+	})
+	return err
+}
+
+// ClientByID implements oauth.Store.
+func (s *Store) ClientByID(ctx context.Context, id string) (oauth.Client, error) {
+	return read(ctx, s, func(c *conn) (oauth.Client, error) {
+		return one(c, clientByID, scanClient, oauth.ErrNoClient, id)
+	})
+}
+
+// ListClients implements oauth.Store.
+func (s *Store) ListClients(ctx context.Context, after string, n int) ([]oauth.Client, error) {
+	return read(ctx, s, func(c *conn) ([]oauth.Client, error) {
+		return list(c, clientsAfter, scanClient, after, limit(n))
+	})
+}
+
+// SetClientSecret implements oauth.Store.
+func (s *Store) SetClientSecret(ctx context.Context, id string, hash []byte, at time.Time) error {
+	return s.changeClient(ctx, func(c *conn) (int, error) {
+		return c.exec(updateSecret, id, hash, millis(at))
+	})
+}
+
+// DisableClient implements oauth.Store.
+func (s *Store) DisableClient(ctx context.Context, id string, at time.Time) error {
+	return s.changeClient(ctx, func(c *conn) (int, error) {
+		return c.exec(disableClient, id, millis(at))
+	})
+}
+
+// changeClient runs an update of one client, which must exist.
+func (s *Store) changeClient(ctx context.Context, update func(c *conn) (int, error)) error {
+	n, err := change(ctx, s, update)
+	if err == nil && n == 0 {
+		err = oauth.ErrNoClient
+	}
+	return err
+}

@@ -1,0 +1,156 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// The store speaks to the driver and not through database/sql: it has its own
+// pool of long-lived connections, and the layer between would cost about as
+// much as the lookups themselves.
+
+// driverConn and driverStmt are what the driver's types offer.
+type driverConn interface {
+	driver.Conn
+	driver.ExecerContext
+	driver.QueryerContext
+}
+
+type driverStmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+// statement is one SQL text. Each connection compiles it at its first use.
+type statement struct {
+	index int
+	text  string
+}
+
+// statements are all statements there are, by index.
+var statements []*statement
+
+// sql registers a statement; it is called only where package variables are set.
+func sql(text string) *statement {
+	s := &statement{index: len(statements), text: text}
+	statements = append(statements, s)
+	return s
+}
+
+// conn is one connection to the file; not for concurrent use. Statements run
+// to their end once begun: each is a matter of microseconds to milliseconds,
+// less than what it costs to make it interruptible.
+type conn struct {
+	driverConn
+	compiled []driverStmt
+}
+
+// Close closes the connection and its statements.
+func (c *conn) Close() error {
+	var errs []error
+	for _, s := range c.compiled {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	return errors.Join(append(errs, c.driverConn.Close())...)
+}
+
+func (c *conn) compile(s *statement) (driverStmt, error) {
+	if c.compiled == nil {
+		c.compiled = make([]driverStmt, len(statements))
+	}
+	if stmt := c.compiled[s.index]; stmt != nil {
+		return stmt, nil
+	}
+	prepared, err := c.Prepare(s.text)
+	if err != nil {
+		return nil, err
+	}
+	stmt, ok := prepared.(driverStmt)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("sqlite driver's statement is an unknown %T", prepared), prepared.Close())
+	}
+	c.compiled[s.index] = stmt
+	return stmt, nil
+}
+
+// script runs SQL that is neither registered nor kept.
+func (c *conn) script(text string) error {
+	_, err := c.ExecContext(context.Background(), text, nil)
+	return err
+}
+
+// exec runs a statement that returns no rows and tells how many it changed.
+func (c *conn) exec(s *statement, args ...driver.Value) (int, error) {
+	stmt, err := c.compile(s)
+	if err != nil {
+		return 0, err
+	}
+	result, err := stmt.ExecContext(context.Background(), number(args))
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
+}
+
+// list runs a statement and scans the rows that it returns.
+func list[T any](c *conn, s *statement, scan func(r *row) T, args ...driver.Value) (found []T, err error) {
+	stmt, err := c.compile(s)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := stmt.QueryContext(context.Background(), number(args))
+	if err != nil {
+		return nil, err
+	}
+	r := row{values: make([]driver.Value, len(rows.Columns()))}
+	for err == nil {
+		// A write that returns rows must be stepped to its end too.
+		if err = rows.Next(r.values); err == nil {
+			r.next = 0
+			found = append(found, scan(&r))
+			err = r.err
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	if err = errors.Join(err, rows.Close()); err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// one runs a statement that returns at most one row; missing is its error if
+// there is none.
+func one[T any](c *conn, s *statement, scan func(r *row) T, missing error, args ...driver.Value) (T, error) {
+	found, err := list(c, s, scan, args...)
+	if err == nil && len(found) == 0 {
+		err = missing
+	}
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return found[0], nil
+}
+
+// exists reports whether a statement returns any row.
+func exists(c *conn, s *statement, args ...driver.Value) (bool, error) {
+	found, err := list(c, s, func(r *row) int64 { return r.integer() }, args...)
+	return len(found) > 0, err
+}
+
+func number(args []driver.Value) []driver.NamedValue {
+	named := make([]driver.NamedValue, len(args))
+	for i, v := range args {
+		named[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
+	}
+	return named
+}

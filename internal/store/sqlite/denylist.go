@@ -1,0 +1,39 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/store"
+)
+
+var (
+	denyToken = sql(`INSERT INTO denied (jti, expire_at) VALUES (?,?)
+		ON CONFLICT (jti) DO UPDATE SET expire_at = max(expire_at, excluded.expire_at)`)
+	tokenDenied  = sql(`SELECT 1 FROM denied WHERE jti = ?`)
+	deniedTokens = sql(`SELECT jti, expire_at FROM denied WHERE jti > ? ORDER BY jti LIMIT ?`)
+)
+
+// DenyToken implements oauth.Store.
+func (s *Store) DenyToken(ctx context.Context, jti string, expireAt time.Time) error {
+	_, err := change(ctx, s, func(c *conn) (int, error) {
+		return c.exec(denyToken, jti, millis(expireAt))
+	})
+	return err
+}
+
+// TokenDenied implements oauth.Store.
+func (s *Store) TokenDenied(ctx context.Context, jti string) (bool, error) {
+	return read(ctx, s, func(c *conn) (bool, error) {
+		return exists(c, tokenDenied, jti)
+	})
+}
+
+// DeniedTokens implements store.Store.
+func (s *Store) DeniedTokens(ctx context.Context, after string, n int) ([]store.DeniedToken, error) {
+	return read(ctx, s, func(c *conn) ([]store.DeniedToken, error) {
+		return list(c, deniedTokens, func(r *row) store.DeniedToken {
+			return store.DeniedToken{JTI: r.text(), ExpireAt: r.time()}
+		}, after, limit(n))
+	})
+}

@@ -1,0 +1,144 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"time"
+
+	"github.com/keyturn/keyturn/oauth"
+)
+
+const familyColumns = `id, client_id, user_id, scope, audience, email, salt, master_id, generation, rotated_at,
+	auth_time, created_at, idle_expires_at, expires_at, purge_at, first_ip, first_user_agent, last_ip, last_user_agent,
+	revoked_at, revoke_reason`
+
+var (
+	insertFamily = sql(`INSERT INTO families (` + familyColumns + `)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	familyByID    = sql(`SELECT ` + familyColumns + ` FROM families WHERE id = ?`)
+	familiesAfter = sql(`SELECT ` + familyColumns + ` FROM families WHERE id > ? ORDER BY id LIMIT ?`)
+	// The one write of a refresh: condition, change and answer in one (F1).
+	rotateFamily = sql(`UPDATE families SET generation = ?3 + 1, rotated_at = ?5, master_id = ?4,
+		idle_expires_at = ?6, purge_at = ?7, last_ip = ?8, last_user_agent = ?9
+		WHERE id = ?1 AND client_id = ?2 AND generation <= ?3 AND revoked_at = 0
+		AND idle_expires_at > ?5 AND expires_at > ?5
+		RETURNING ` + familyColumns)
+	familiesOfUser = sql(`SELECT ` + familyColumns + ` FROM families
+		WHERE user_id = ?1 AND revoked_at = 0 AND idle_expires_at > ?2 AND expires_at > ?2
+		ORDER BY created_at DESC LIMIT ?3`)
+	revokeFamily = sql(`UPDATE families SET revoked_at = ?2, revoke_reason = ?3 WHERE id = ?1 AND revoked_at = 0`)
+	revokeOfUser = sql(`UPDATE families SET revoked_at = ?3, revoke_reason = ?4
+		WHERE id IN (SELECT id FROM families WHERE user_id = ?1 AND revoked_at = 0 AND id <> ?2 LIMIT ?5)`)
+	revokeOfClient = sql(`UPDATE families SET revoked_at = ?2, revoke_reason = ?3
+		WHERE id IN (SELECT id FROM families WHERE client_id = ?1 AND revoked_at = 0 LIMIT ?4)`)
+)
+
+// revokeStep is how many families one transaction ends at most, so that ending
+// those of a large client does not keep everybody else's refreshes waiting.
+const revokeStep = 500
+
+func scanFamily(r *row) oauth.Family {
+	return oauth.Family{
+		ID:             r.text(),
+		ClientID:       r.text(),
+		UserID:         r.text(),
+		Scope:          r.list(),
+		Audience:       r.list(),
+		Email:          r.text(),
+		Salt:           r.blob(),
+		MasterID:       r.text(),
+		Generation:     r.integer(),
+		RotatedAt:      r.time(),
+		AuthTime:       r.time(),
+		CreatedAt:      r.time(),
+		IdleExpiresAt:  r.time(),
+		ExpiresAt:      r.time(),
+		PurgeAt:        r.time(),
+		FirstIP:        r.text(),
+		FirstUserAgent: r.text(),
+		LastIP:         r.text(),
+		LastUserAgent:  r.text(),
+		RevokedAt:      r.time(),
+		RevokeReason:   r.text(),
+	}
+}
+
+// familyValues are f's columns in the order of familyColumns.
+func familyValues(f oauth.Family) []driver.Value {
+	return []driver.Value{
+		f.ID, f.ClientID, f.UserID, encodeList(f.Scope), encodeList(f.Audience), f.Email, f.Salt, f.MasterID,
+		f.Generation, millis(f.RotatedAt), millis(f.AuthTime), millis(f.CreatedAt), millis(f.IdleExpiresAt),
+		millis(f.ExpiresAt), millis(f.PurgeAt), f.FirstIP, f.FirstUserAgent, f.LastIP, f.LastUserAgent,
+		millis(f.RevokedAt), f.RevokeReason,
+	}
+}
+
+// CreateFamily implements oauth.Store.
+func (s *Store) CreateFamily(ctx context.Context, f oauth.Family) error {
+	_, err := change(ctx, s, func(c *conn) (int, error) {
+		return c.exec(insertFamily, familyValues(f)...)
+	})
+	return err
+}
+
+// FamilyByID implements oauth.Store.
+func (s *Store) FamilyByID(ctx context.Context, id string) (oauth.Family, error) {
+	return read(ctx, s, func(c *conn) (oauth.Family, error) {
+		return one(c, familyByID, scanFamily, oauth.ErrNoFamily, id)
+	})
+}
+
+// RotateFamily implements oauth.Store.
+func (s *Store) RotateFamily(ctx context.Context, r oauth.Rotation) (oauth.Family, error) {
+	return change(ctx, s, func(c *conn) (oauth.Family, error) {
+		return one(c, rotateFamily, scanFamily, oauth.ErrNotRotated, r.FamilyID, r.ClientID, r.Presented, r.MasterID,
+			millis(r.At), millis(r.IdleExpiresAt), millis(r.PurgeAt), r.IP, r.UserAgent)
+	})
+}
+
+// RevokeFamily implements oauth.Store.
+func (s *Store) RevokeFamily(ctx context.Context, id string, at time.Time, reason string) (bool, error) {
+	n, err := change(ctx, s, func(c *conn) (int, error) {
+		return c.exec(revokeFamily, id, millis(at), reason)
+	})
+	return n > 0, err
+}
+
+// RevokeFamiliesOfUser implements oauth.Store.
+func (s *Store) RevokeFamiliesOfUser(ctx context.Context, uid, except string, at time.Time, reason string) (int, error) {
+	return s.revokeInSteps(ctx, func(c *conn) (int, error) {
+		return c.exec(revokeOfUser, uid, except, millis(at), reason, int64(revokeStep))
+	})
+}
+
+// RevokeFamiliesOfClient implements oauth.Store.
+func (s *Store) RevokeFamiliesOfClient(ctx context.Context, clientID string, at time.Time, reason string) (int, error) {
+	return s.revokeInSteps(ctx, func(c *conn) (int, error) {
+		return c.exec(revokeOfClient, clientID, millis(at), reason, int64(revokeStep))
+	})
+}
+
+// revokeInSteps repeats step, which ends revokeStep families or the rest.
+func (s *Store) revokeInSteps(ctx context.Context, step func(c *conn) (int, error)) (int, error) {
+	for total := 0; ; {
+		n, err := change(ctx, s, step)
+		total += n
+		if err != nil || n < revokeStep {
+			return total, err
+		}
+	}
+}
+
+// FamiliesOfUser implements oauth.Store.
+func (s *Store) FamiliesOfUser(ctx context.Context, uid string, now time.Time, n int) ([]oauth.Family, error) {
+	return read(ctx, s, func(c *conn) ([]oauth.Family, error) {
+		return list(c, familiesOfUser, scanFamily, uid, millis(now), limit(n))
+	})
+}
+
+// AllFamilies implements store.Store.
+func (s *Store) AllFamilies(ctx context.Context, after string, n int) ([]oauth.Family, error) {
+	return read(ctx, s, func(c *conn) ([]oauth.Family, error) {
+		return list(c, familiesAfter, scanFamily, after, limit(n))
+	})
+}

@@ -1,0 +1,144 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"sync"
+
+	engine "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+)
+
+// file is the absolute path of a store's file.
+type file string
+
+// purpose is what a connection is for.
+type purpose int
+
+const (
+	forReading purpose = iota
+	forWriting
+	forExamining // leaves the file as it is
+)
+
+// tuneEngine sets what the engine keeps for the whole process. Both settings
+// are absent on some platforms, which then do without: fdatasync saves a
+// commit the flush of the file's timestamps, and locks that belong to the open
+// file (not to the process) are not dropped when something else in the process
+// closes the same file.
+var tuneEngine = sync.OnceFunc(func() {
+	_, _ = engine.Fdatasync(true)
+	_, _ = engine.OFDLocking(true)
+})
+
+// create makes the file, for its owner's eyes only, unless it is there.
+func (f file) create() error {
+	created, err := os.OpenFile(string(f), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot make the sqlite store: %w", err)
+	}
+	if err := created.Close(); err != nil {
+		return fmt.Errorf("cannot make the sqlite store: %w", err)
+	}
+	return nil
+}
+
+// dsn tells the engine's driver how to open the file for p.
+func (f file) dsn(p purpose) string {
+	query := url.Values{"_dqs": {"0"}}
+	pragma := func(text string) { query.Add("_pragma", text) }
+	switch p {
+	case forWriting:
+		// No busy_timeout: begin waits for other processes' writes.
+		pragma("synchronous(FULL)")
+		pragma("secure_delete(ON)") // K4: what is erased is overwritten
+		pragma("wal_autocheckpoint(4000)")
+		pragma("journal_size_limit(67108864)")
+		pragma("cache_size(-16384)")
+	case forReading:
+		pragma("busy_timeout(5000)")
+		query.Set("_query_only", "1")
+		pragma("cache_size(-4096)")
+	case forExamining:
+		pragma("busy_timeout(5000)")
+		query.Set("_query_only", "1")
+		if _, err := os.Stat(string(f) + "-wal"); err == nil {
+			// Closing would move the log into the file; a connection that
+			// cannot write does not. (Without a log it would leave one.)
+			query.Set("mode", "ro")
+		}
+	}
+	pragma("temp_store(MEMORY)")
+	pragma("trusted_schema(OFF)")
+	u := url.URL{Scheme: "file", Path: string(f), RawQuery: query.Encode()}
+	return u.String()
+}
+
+// connect opens a connection to the file.
+func (f file) connect(ctx context.Context, p purpose) (*conn, error) {
+	connector, err := engine.NewConnector(f.dsn(p))
+	if err != nil {
+		return nil, f.explain(err)
+	}
+	dc, err := connector.Connect(ctx)
+	if err != nil {
+		return nil, f.explain(err)
+	}
+	driverConn, ok := dc.(driverConn)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("sqlite driver's connection is an unknown %T", dc), dc.Close())
+	}
+	return &conn{driverConn: driverConn}, nil
+}
+
+// explain adds the file to an engine's error, and advice where there is any.
+// What is not an engine's error it returns as it is.
+func (f file) explain(err error) error {
+	var fault *engine.Error
+	if !errors.As(err, &fault) {
+		return err
+	}
+	switch primary(fault) {
+	case codes.SQLITE_NOTADB, codes.SQLITE_CORRUPT:
+		return fmt.Errorf("sqlite store %s is damaged or not a database: put the last backup in its place: %w", f, err)
+	case codes.SQLITE_FULL:
+		return fmt.Errorf("sqlite store %s cannot grow: make room on its disk: %w", f, err)
+	case codes.SQLITE_READONLY, codes.SQLITE_PERM, codes.SQLITE_CANTOPEN:
+		return fmt.Errorf("sqlite store %s and its directory must be readable and writable for this user: %w", f, err)
+	case codes.SQLITE_BUSY:
+		return fmt.Errorf("sqlite store %s is kept locked by another process: %w", f, err)
+	default:
+		return fmt.Errorf("sqlite store %s: %w", f, err)
+	}
+}
+
+// primary returns the primary result code of an engine's error.
+func primary(fault *engine.Error) int { return fault.Code() & 0xff }
+
+// has reports whether err is an engine's error with the primary code given.
+func has(err error, code int) bool {
+	var fault *engine.Error
+	return errors.As(err, &fault) && primary(fault) == code
+}
+
+// taken reports whether err says that a unique column's value is in use.
+func taken(err error) bool { return has(err, codes.SQLITE_CONSTRAINT) }
+
+// busy reports whether err says that another connection holds a lock.
+func busy(err error) bool { return has(err, codes.SQLITE_BUSY) }
+
+// broken reports whether err leaves the transaction that it happened in, or
+// the connection, in doubt: any engine's error but a refused value.
+func broken(err error) bool {
+	var fault *engine.Error
+	return errors.As(err, &fault) && primary(fault) != codes.SQLITE_CONSTRAINT ||
+		errors.Is(err, driver.ErrBadConn)
+}

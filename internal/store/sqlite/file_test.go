@@ -1,0 +1,188 @@
+package sqlite
+
+import (
+	"bytes"
+	"context"
+	"database/sql/driver"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/keyturn/keyturn/keys"
+)
+
+func TestFileIsItsOwnersOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "odd name?#%20é.db")
+	s := open(t, path)
+	if err := s.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mode := info.Mode().Perm(); mode != 0o600 {
+			t.Errorf("%q has mode %o; want 600", info.Name(), mode)
+		}
+	}
+}
+
+// TestF5_CommitsAreSynced checks what power loss would: that the connection
+// that writes syncs the log at every commit.
+func TestF5_CommitsAreSynced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	open(t, path)
+	c, err := file(path).connect(t.Context(), forWriting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for pragma, want := range map[string]string{
+		"PRAGMA synchronous": "2", "PRAGMA journal_mode": "wal", "PRAGMA secure_delete": "1",
+	} {
+		rows, err := c.QueryContext(t.Context(), pragma, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := row{values: make([]driver.Value, 1)}
+		if err := rows.Next(r.values); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, pragma, r.values[0], want)
+		if err := rows.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestK4_ErasedPrivateHalfLeavesTheFile looks for the bytes of a private half
+// in the file after it was erased.
+func TestK4_ErasedPrivateHalfLeavesTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	secret := []byte(strings.Repeat("private half ", 20))
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := keys.Record{KID: "k", Sealed: secret}
+	steps := []error{s.CreateKey(t.Context(), k), s.Close()}
+	if !bytes.Contains(contents(t, path), secret) {
+		t.Fatal("the private half was never there")
+	}
+	k.Sealed = nil
+	s = open(t, path)
+	steps = append(steps, s.UpdateKey(t.Context(), k), s.Close())
+	if err := errors.Join(steps...); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(contents(t, path), secret[:40]) {
+		t.Error("the private half is still in the file")
+	}
+}
+
+func contents(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// made returns the bytes of a store's file after changes to it.
+func made(t *testing.T, application string, change func(data []byte) []byte) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "made.db")
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if application != "" {
+		if _, err := changeFile(t.Context(), s, application); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data := contents(t, path)
+	if change != nil {
+		data = change(data)
+	}
+	return data
+}
+
+func changeFile(ctx context.Context, s *Store, script string) (int, error) {
+	return change(ctx, s, func(c *conn) (int, error) { return 0, c.script(script) })
+}
+
+func TestUnusableFilesAreRefusedAndLeftAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		data []byte
+		want string
+	}{
+		"not a database":    {[]byte(strings.Repeat("these are notes, not a database\n", 200)), "damaged or not a database"},
+		"very short":        {[]byte("x"), "damaged or not a database"},
+		"another program's": {made(t, "PRAGMA application_id = 77", nil), "another program's database"},
+		"nobody's":          {made(t, "PRAGMA application_id = 0", nil), "another program's database"},
+		"a later version's": {made(t, "PRAGMA user_version = 1000000", nil), "schema version 1000000"},
+		"cut off": {made(t, "", func(data []byte) []byte {
+			return data[:len(data)/2]
+		}), "damaged"},
+		"overwritten in the middle": {made(t, "", func(data []byte) []byte {
+			copy(data[len(data)/2:], bytes.Repeat([]byte{0xa5}, 8192))
+			return data
+		}), "damaged"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "keyturn.db")
+			if err := os.WriteFile(path, c.data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Open(t.Context(), path)
+			if err == nil {
+				t.Fatalf("it was opened: %v", s.Close())
+			}
+			text := err.Error()
+			for _, want := range []string{path, c.want, "nothing was changed"} {
+				if !strings.Contains(text, want) {
+					t.Errorf("the error does not say %q: %s", want, text)
+				}
+			}
+			if strings.Contains(text, "\n") {
+				t.Errorf("the error is not one line: %q", text)
+			}
+			if !bytes.Equal(contents(t, path), c.data) {
+				t.Error("the file was changed")
+			}
+			if beside, _ := filepath.Glob(path + "*"); len(beside) != 1 {
+				t.Errorf("left beside the file: %q", beside)
+			}
+		})
+	}
+}
+
+func TestUnusablePathsAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	for _, path := range []string{"", dir, filepath.Join(dir, "no", "such", "directory.db")} {
+		s, err := Open(t.Context(), path)
+		if err == nil {
+			t.Errorf("%q was opened: %v", path, s.Close())
+			continue
+		}
+		if !strings.Contains(err.Error(), "sqlite") || !strings.Contains(err.Error(), path) {
+			t.Errorf("%q: the error does not name it: %v", path, err)
+		}
+	}
+}
+
+func TestOpeningCanBeCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if s, err := Open(ctx, filepath.Join(t.TempDir(), "keyturn.db")); !errors.Is(err, context.Canceled) {
+		t.Errorf("store %v, error %v; want %v", s, err, context.Canceled)
+	}
+}

@@ -1,0 +1,89 @@
+package sqlite
+
+import (
+	"context"
+
+	"github.com/keyturn/keyturn/keys"
+)
+
+const keyColumns = `kid, seq, alg, public, sealed, created_at, activate_at, token_ttl, revoked_at, revoke_reason,
+	archived, version`
+
+var (
+	insertKey  = sql(`INSERT INTO keys (` + keyColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`)
+	keysBySeq  = sql(`SELECT ` + keyColumns + ` FROM keys WHERE archived = ? ORDER BY seq`)
+	hasKey     = sql(`SELECT 1 FROM keys WHERE kid = ?`)
+	replaceKey = sql(`UPDATE keys SET seq = ?2, alg = ?3, public = ?4, sealed = ?5, created_at = ?6, activate_at = ?7,
+		token_ttl = ?8, revoked_at = ?9, revoke_reason = ?10, archived = ?11, version = ?12 + 1
+		WHERE kid = ?1 AND version = ?12`)
+)
+
+func scanKey(r *row) keys.Record {
+	return keys.Record{
+		KID:          r.text(),
+		Seq:          r.integer(),
+		Alg:          r.text(),
+		Public:       r.blob(),
+		Sealed:       r.blob(),
+		CreatedAt:    r.time(),
+		ActivateAt:   r.time(),
+		TokenTTL:     r.duration(),
+		RevokedAt:    r.time(),
+		RevokeReason: r.text(),
+		Archived:     r.flag(),
+		Version:      r.integer(),
+	}
+}
+
+// writeKey runs insertKey or replaceKey.
+func writeKey(c *conn, s *statement, k keys.Record) (int, error) {
+	n, err := c.exec(s, k.KID, k.Seq, k.Alg, k.Public, k.Sealed, millis(k.CreatedAt), millis(k.ActivateAt),
+		int64(k.TokenTTL), millis(k.RevokedAt), k.RevokeReason, integer(k.Archived), k.Version)
+	if taken(err) {
+		err = keys.ErrKeyExists
+	}
+	return n, err
+}
+
+// Keys implements keys.Store.
+func (s *Store) Keys(ctx context.Context) ([]keys.Record, error) {
+	return s.keys(ctx, false)
+}
+
+// ArchivedKeys implements keys.Store.
+func (s *Store) ArchivedKeys(ctx context.Context) ([]keys.Record, error) {
+	return s.keys(ctx, true)
+}
+
+func (s *Store) keys(ctx context.Context, archived bool) ([]keys.Record, error) {
+	return read(ctx, s, func(c *conn) ([]keys.Record, error) {
+		return list(c, keysBySeq, scanKey, integer(archived))
+	})
+}
+
+// CreateKey implements keys.Store.
+func (s *Store) CreateKey(ctx context.Context, k keys.Record) error {
+	_, err := change(ctx, s, func(c *conn) (int, error) {
+		return writeKey(c, insertKey, k)
+	})
+	return err
+}
+
+// UpdateKey implements keys.Store.
+func (s *Store) UpdateKey(ctx context.Context, k keys.Record) error {
+	_, err := change(ctx, s, func(c *conn) (int, error) {
+		n, err := writeKey(c, replaceKey, k)
+		if err != nil || n > 0 {
+			return n, err
+		}
+		found, err := exists(c, hasKey, k.KID)
+		if err != nil {
+			return 0, err
+		}
+		if !found {
+			return 0, keys.ErrNoKey
+		}
+		return 0, keys.ErrConflict
+	})
+	return err
+}

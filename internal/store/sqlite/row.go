@@ -1,0 +1,103 @@
+package sqlite
+
+import (
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// row is one row of a result; its columns are taken one after the other, in
+// the order in which the statement names them. The first column that is not
+// what it should be is remembered as err.
+type row struct {
+	values []driver.Value
+	next   int
+	err    error
+}
+
+func column[T any](r *row) T {
+	v, ok := r.values[r.next].(T)
+	if !ok && r.err == nil {
+		r.err = fmt.Errorf("column %d of a sqlite row is a %T, not a %T", r.next+1, r.values[r.next], v)
+	}
+	r.next++
+	return v
+}
+
+func (r *row) text() string            { return column[string](r) }
+func (r *row) integer() int64          { return column[int64](r) }
+func (r *row) flag() bool              { return r.integer() != 0 }
+func (r *row) duration() time.Duration { return time.Duration(r.integer()) }
+
+// blob returns a column of bytes, nil if it is NULL.
+func (r *row) blob() []byte {
+	if r.values[r.next] == nil {
+		r.next++
+		return nil
+	}
+	return column[[]byte](r)
+}
+
+func (r *row) time() time.Time {
+	ms := r.integer()
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+func (r *row) list() []string {
+	found, err := decodeList(r.text())
+	if err != nil && r.err == nil {
+		r.err = fmt.Errorf("column %d of a sqlite row is not a list: %w", r.next, err)
+	}
+	return found
+}
+
+// millis is how times are stored: milliseconds since 1970, 0 for no time.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func integer(flag bool) int64 {
+	if flag {
+		return 1
+	}
+	return 0
+}
+
+// encodeList is how lists are stored: as a JSON array of strings.
+func encodeList(list []string) string {
+	if len(list) == 0 {
+		return "[]"
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		return "[]" // a list of strings can always be encoded
+	}
+	return string(text)
+}
+
+func decodeList(text string) ([]string, error) {
+	if text == "[]" {
+		return nil, nil
+	}
+	// Without a backslash no element holds a quote, so quotes only delimit.
+	if inner, ok := strings.CutPrefix(text, `["`); ok && !strings.Contains(text, `\`) {
+		if inner, ok := strings.CutSuffix(inner, `"]`); ok && strings.Count(inner, `"`) == 2*strings.Count(inner, `","`) {
+			return strings.Split(inner, `","`), nil
+		}
+	}
+	var list []string
+	err := json.Unmarshal([]byte(text), &list)
+	return list, err
+}
+
+// limit turns what a caller asks for into what the engine takes, to which a
+// negative number would mean no limit.
+func limit(n int) int64 { return int64(max(n, 0)) }

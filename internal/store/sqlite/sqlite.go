@@ -1,0 +1,139 @@
+// Package sqlite is the embedded store: one SQLite file, no server, no cgo.
+//
+// Reads run on a small pool of read-only connections. Writes go through one
+// goroutine that commits all that wait in one transaction (group commit), so
+// that many clients share one fsync; a write is answered after its commit has
+// reached the disk (F5), and a read that begins later sees it.
+//
+// Several processes may have the file open at once: the command line works on
+// it while the server runs. The file must be on a local disk.
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	"github.com/keyturn/keyturn/internal/store"
+)
+
+// ErrClosed is what a closed store answers.
+var ErrClosed = errors.New("store is closed")
+
+// Store keeps everything in one file. Safe for concurrent use.
+type Store struct {
+	file    file
+	readers chan *conn // idle ones
+	writes  chan *write
+
+	closeOnce sync.Once
+	closeErr  error
+	closing   chan struct{} // closed when Close begins
+	stopped   chan struct{} // closed when the last write was answered
+}
+
+var _ store.Store = (*Store)(nil)
+
+// minReaders is the least number of connections that read.
+const minReaders = 4
+
+// Open opens the store in the file named path, which it makes (mode 0600) if
+// there is none, and brings its schema up to date. A file that is not a
+// Keyturn store, is damaged, or was written by a later version is refused with
+// an error that says so, and left as it was. ctx bounds the opening only.
+func Open(ctx context.Context, path string) (*Store, error) {
+	if path == "" {
+		return nil, errors.New("the sqlite store needs the path of its file, as in sqlite:keyturn.db")
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite store: %w", err)
+	}
+	tuneEngine()
+	f := file(path)
+	if err := f.create(); err != nil {
+		return nil, err
+	}
+	if err := f.examine(ctx); err != nil {
+		return nil, err
+	}
+	writer, err := f.migrate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		file:    f,
+		readers: make(chan *conn, max(minReaders, runtime.GOMAXPROCS(0))),
+		writes:  make(chan *write, queueLength),
+		closing: make(chan struct{}),
+		stopped: make(chan struct{}),
+	}
+	for range cap(s.readers) {
+		c, err := f.connect(ctx, forReading)
+		if err != nil {
+			s.closeReaders(len(s.readers))
+			return nil, errors.Join(err, writer.Close())
+		}
+		s.readers <- c
+	}
+	go s.commitLoop(writer)
+	return s, nil
+}
+
+// Close waits for reads and writes under way, moves the write-ahead log into
+// the file and closes it. Calling it again returns what the first call did.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() {
+		close(s.closing)
+		readers := s.closeReaders(cap(s.readers))
+		<-s.stopped // closes the writer, and with it the last connection
+		s.closeErr = errors.Join(readers, s.closeErr)
+	})
+	return s.closeErr
+}
+
+// closeReaders closes n connections, waiting for those in use.
+func (s *Store) closeReaders(n int) error {
+	var errs []error
+	for range n {
+		errs = append(errs, (<-s.readers).Close())
+	}
+	return errors.Join(errs...)
+}
+
+// read runs f on a connection that sees everything committed so far.
+func read[T any](ctx context.Context, s *Store, f func(c *conn) (T, error)) (T, error) {
+	var none T
+	c, err := s.reader(ctx)
+	if err != nil {
+		return none, err
+	}
+	v, err := f(c)
+	s.readers <- c
+	if err != nil {
+		return none, s.file.explain(err)
+	}
+	return v, nil
+}
+
+func (s *Store) reader(ctx context.Context) (*conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	select {
+	case <-s.closing:
+		return nil, ErrClosed
+	default:
+	}
+	select {
+	case c := <-s.readers:
+		return c, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-s.closing:
+		return nil, ErrClosed
+	}
+}

@@ -1,0 +1,40 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+)
+
+var (
+	ping          = sql(`UPDATE pings SET count = count + 1 WHERE id = 1`)
+	sweepFamilies = sql(`DELETE FROM families WHERE id IN
+		(SELECT id FROM families WHERE purge_at <= ? ORDER BY purge_at LIMIT ?)`)
+	sweepDenied = sql(`DELETE FROM denied WHERE jti IN
+		(SELECT jti FROM denied WHERE expire_at <= ? ORDER BY expire_at LIMIT ?)`)
+	sweepCounters = sql(`DELETE FROM counters WHERE name IN
+		(SELECT name FROM counters WHERE expire_at <= ? ORDER BY expire_at LIMIT ?)`)
+)
+
+// Ping implements store.Store. It commits a small write, so that a full or
+// read-only disk is found out.
+func (s *Store) Ping(ctx context.Context) error {
+	_, err := change(ctx, s, func(c *conn) (int, error) {
+		return c.exec(ping)
+	})
+	return err
+}
+
+// Sweep implements store.Store.
+func (s *Store) Sweep(ctx context.Context, now time.Time, n int) (int, error) {
+	total := 0
+	for _, kind := range []*statement{sweepFamilies, sweepDenied, sweepCounters} {
+		removed, err := change(ctx, s, func(c *conn) (int, error) {
+			return c.exec(kind, millis(now), limit(n))
+		})
+		total += removed
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}

@@ -1,0 +1,154 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"github.com/keyturn/keyturn/users"
+)
+
+const userColumns = `uid, email, email_key, username, username_key, first_name, last_name, password_hash,
+	disabled, epoch, unsettled, created_at, updated_at, password_changed_at`
+
+var (
+	insertUser     = sql(`INSERT INTO users (` + userColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	userByID       = sql(`SELECT ` + userColumns + ` FROM users WHERE uid = ?`)
+	userByEmail    = sql(`SELECT ` + userColumns + ` FROM users WHERE email_key = ?`)
+	hasUser        = sql(`SELECT 1 FROM users WHERE uid = ?`)
+	hasEmail       = sql(`SELECT 1 FROM users WHERE email_key = ?`)
+	hasUsername    = sql(`SELECT 1 FROM users WHERE username_key = ?1 AND username_key <> ''`)
+	usersAfter     = sql(`SELECT ` + userColumns + ` FROM users WHERE uid > ? ORDER BY uid LIMIT ?`)
+	usersUnsettled = sql(`SELECT ` + userColumns + ` FROM users WHERE unsettled = 1 ORDER BY uid LIMIT ?`)
+	updatePassword = sql(`UPDATE users SET password_hash = ?3, epoch = epoch + 1, unsettled = 1,
+		password_changed_at = ?4, updated_at = ?4
+		WHERE uid = ?1 AND epoch = ?2 RETURNING ` + userColumns)
+	updateHash  = sql(`UPDATE users SET password_hash = ?3 WHERE uid = ?1 AND password_hash = ?2`)
+	disableUser = sql(`UPDATE users SET epoch = epoch + (disabled = 0), disabled = 1, unsettled = 1, updated_at = ?2
+		WHERE uid = ?1 RETURNING ` + userColumns)
+	enableUser = sql(`UPDATE users SET disabled = 0, updated_at = ?2 WHERE uid = ?1 RETURNING ` + userColumns)
+	settleUser = sql(`UPDATE users SET unsettled = 0 WHERE uid = ?1 AND epoch = ?2`)
+)
+
+func scanUser(r *row) users.User {
+	return users.User{
+		UID:               r.text(),
+		Email:             r.text(),
+		EmailKey:          r.text(),
+		Username:          r.text(),
+		UsernameKey:       r.text(),
+		FirstName:         r.text(),
+		LastName:          r.text(),
+		PasswordHash:      r.text(),
+		Disabled:          r.flag(),
+		Epoch:             r.integer(),
+		Unsettled:         r.flag(),
+		CreatedAt:         r.time(),
+		UpdatedAt:         r.time(),
+		PasswordChangedAt: r.time(),
+	}
+}
+
+// CreateUser implements users.Store.
+func (s *Store) CreateUser(ctx context.Context, u users.User) error {
+	_, err := change(ctx, s, func(c *conn) (int, error) {
+		n, err := c.exec(insertUser, u.UID, u.Email, u.EmailKey, u.Username, u.UsernameKey, u.FirstName, u.LastName,
+			u.PasswordHash, integer(u.Disabled), u.Epoch, integer(u.Unsettled),
+			millis(u.CreatedAt), millis(u.UpdatedAt), millis(u.PasswordChangedAt))
+		if taken(err) {
+			err = whichTaken(c, u, err)
+		}
+		return n, err
+	})
+	return err
+}
+
+// whichTaken tells which unique value of u another account has; refused is
+// what the engine said.
+func whichTaken(c *conn, u users.User, refused error) error {
+	found, err := exists(c, hasEmail, u.EmailKey)
+	if err != nil {
+		return err
+	}
+	if found {
+		return users.ErrEmailTaken
+	}
+	if found, err = exists(c, hasUsername, u.UsernameKey); err != nil {
+		return err
+	}
+	if found {
+		return users.ErrUsernameTaken
+	}
+	return refused
+}
+
+// UserByID implements users.Store.
+func (s *Store) UserByID(ctx context.Context, uid string) (users.User, error) {
+	return read(ctx, s, func(c *conn) (users.User, error) {
+		return one(c, userByID, scanUser, users.ErrNotFound, uid)
+	})
+}
+
+// UserByEmailKey implements users.Store.
+func (s *Store) UserByEmailKey(ctx context.Context, key string) (users.User, error) {
+	return read(ctx, s, func(c *conn) (users.User, error) {
+		return one(c, userByEmail, scanUser, users.ErrNotFound, key)
+	})
+}
+
+// ListUsers implements users.Store.
+func (s *Store) ListUsers(ctx context.Context, after string, n int) ([]users.User, error) {
+	return read(ctx, s, func(c *conn) ([]users.User, error) {
+		return list(c, usersAfter, scanUser, after, limit(n))
+	})
+}
+
+// SetPassword implements users.Store.
+func (s *Store) SetPassword(ctx context.Context, uid string, epoch int64, hash string, at time.Time) (users.User, error) {
+	return change(ctx, s, func(c *conn) (users.User, error) {
+		u, err := one(c, updatePassword, scanUser, users.ErrConflict, uid, epoch, hash, millis(at))
+		if err == users.ErrConflict {
+			found, err := exists(c, hasUser, uid)
+			if err != nil {
+				return u, err
+			}
+			if !found {
+				return u, users.ErrNotFound
+			}
+		}
+		return u, err
+	})
+}
+
+// RehashPassword implements users.Store.
+func (s *Store) RehashPassword(ctx context.Context, uid, from, to string) error {
+	_, err := change(ctx, s, func(c *conn) (int, error) {
+		return c.exec(updateHash, uid, from, to)
+	})
+	return err
+}
+
+// SetDisabled implements users.Store.
+func (s *Store) SetDisabled(ctx context.Context, uid string, disabled bool, at time.Time) (users.User, error) {
+	set := enableUser
+	if disabled {
+		set = disableUser
+	}
+	return change(ctx, s, func(c *conn) (users.User, error) {
+		return one(c, set, scanUser, users.ErrNotFound, uid, millis(at))
+	})
+}
+
+// Settle implements users.Store.
+func (s *Store) Settle(ctx context.Context, uid string, epoch int64) error {
+	_, err := change(ctx, s, func(c *conn) (int, error) {
+		return c.exec(settleUser, uid, epoch)
+	})
+	return err
+}
+
+// Unsettled implements users.Store.
+func (s *Store) Unsettled(ctx context.Context, n int) ([]users.User, error) {
+	return read(ctx, s, func(c *conn) ([]users.User, error) {
+		return list(c, usersUnsettled, scanUser, limit(n))
+	})
+}

@@ -1,0 +1,210 @@
+package sqlite
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+const (
+	// queueLength bounds the writes that wait, groupLength those that share
+	// one transaction.
+	queueLength = 1024
+	groupLength = 256
+	// lockPatience is how long another process may hold the file's write
+	// lock, lockPoll how often it is tried: often, because a busy server
+	// leaves the lock free for moments only.
+	lockPatience = 10 * time.Second
+	lockPoll     = time.Millisecond
+)
+
+var (
+	beginWrite  = sql(`BEGIN IMMEDIATE`)
+	commitWrite = sql(`COMMIT`)
+)
+
+// write is one write on its way through the queue.
+type write struct {
+	ctx context.Context
+	// run does the work inside a transaction and leaves its result where the
+	// caller of change finds it. When it returns an error it has changed
+	// nothing. It may be run again, in another transaction.
+	run    func(c *conn) error
+	err    error // what run returned
+	answer chan error
+}
+
+// change runs f in a transaction and returns its result once the transaction
+// is committed. If ctx ends first the error is the context's, and the write
+// either never happens or was under way already.
+func change[T any](ctx context.Context, s *Store, f func(c *conn) (T, error)) (T, error) {
+	var result, none T
+	w := &write{ctx: ctx, answer: make(chan error, 1), run: func(c *conn) (err error) {
+		result, err = f(c)
+		return err
+	}}
+	if err := s.do(w); err != nil {
+		return none, s.file.explain(err)
+	}
+	return result, nil
+}
+
+// do puts w into the queue and waits for its answer.
+func (s *Store) do(w *write) error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-s.closing:
+		return ErrClosed
+	default:
+	}
+	select {
+	case s.writes <- w:
+	case <-w.ctx.Done():
+		return w.ctx.Err()
+	case <-s.closing:
+		return ErrClosed
+	}
+	select {
+	case err := <-w.answer:
+		return err
+	case <-w.ctx.Done():
+		return w.ctx.Err()
+	case <-s.stopped:
+	}
+	select {
+	case err := <-w.answer:
+		return err
+	default:
+		return ErrClosed // it came after the last group
+	}
+}
+
+// commitLoop commits the writes, group by group, until the store closes.
+func (s *Store) commitLoop(c *conn) {
+	defer close(s.stopped)
+	wr := writer{file: s.file, conn: c}
+	group := make([]*write, 0, groupLength)
+	for {
+		select {
+		case w := <-s.writes:
+			group = s.fill(append(group[:0], w))
+		case <-s.closing:
+			if group = s.fill(group[:0]); len(group) == 0 {
+				s.closeErr = wr.close()
+				return
+			}
+		}
+		wr.commit(group)
+		clear(group)
+	}
+}
+
+// fill adds the writes that wait to the group.
+func (s *Store) fill(group []*write) []*write {
+	for len(group) < groupLength {
+		select {
+		case w := <-s.writes:
+			group = append(group, w)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// writer owns the connection that writes.
+type writer struct {
+	file file
+	conn *conn // nil after a fault, until the next group
+}
+
+// commit runs the group in one transaction and answers every write in it after
+// the commit. A write that is refused is refused alone; a fault under one
+// (a damaged page, say) undoes the transaction, and each is then tried apart.
+func (wr *writer) commit(group []*write) {
+	group, err := wr.begin(group)
+	if err != nil {
+		answer(group, err)
+		return
+	}
+	for _, w := range group {
+		if w.err = w.run(wr.conn); broken(w.err) {
+			wr.drop()
+			wr.commitApart(group)
+			return
+		}
+	}
+	if _, err := wr.conn.exec(commitWrite); err != nil {
+		wr.drop()
+		answer(group, err)
+		return
+	}
+	for _, w := range group {
+		w.answer <- w.err
+	}
+}
+
+func (wr *writer) commitApart(group []*write) {
+	if len(group) == 1 {
+		answer(group, group[0].err)
+		return
+	}
+	for i := range group {
+		wr.commit(group[i : i+1 : i+1])
+	}
+}
+
+func answer(group []*write, err error) {
+	for _, w := range group {
+		w.answer <- err
+	}
+}
+
+// begin begins a transaction, waiting for other processes, and returns what is
+// left of the group: the writes whose callers have not gone meanwhile.
+func (wr *writer) begin(group []*write) ([]*write, error) {
+	for deadline := time.Now().Add(lockPatience); ; time.Sleep(lockPoll) {
+		group = slices.DeleteFunc(group, func(w *write) bool {
+			err := w.ctx.Err()
+			if err != nil {
+				w.answer <- err
+			}
+			return err != nil
+		})
+		err := wr.tryBegin()
+		if !busy(err) || len(group) == 0 || time.Now().After(deadline) {
+			return group, err
+		}
+	}
+}
+
+func (wr *writer) tryBegin() error {
+	if wr.conn == nil {
+		c, err := wr.file.connect(context.Background(), forWriting)
+		if err != nil {
+			return err
+		}
+		wr.conn = c
+	}
+	_, err := wr.conn.exec(beginWrite)
+	if err != nil && !busy(err) {
+		wr.drop()
+	}
+	return err
+}
+
+// drop closes the connection, which undoes its transaction. The next group
+// gets a new one: so the store recovers from any fault once its cause is gone.
+func (wr *writer) drop() {
+	_ = wr.conn.Close() // it reports the fault once more
+	wr.conn = nil
+}
+
+func (wr *writer) close() error {
+	if wr.conn == nil {
+		return nil
+	}
+	return wr.conn.Close()
+}

@@ -1,0 +1,148 @@
+package storetest
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/keys"
+	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
+)
+
+// epoch is the time at which the suite takes place: so late that no engine
+// that removes expired records by its own clock interferes.
+var epoch = time.Date(2101, time.March, 4, 5, 6, 7, 89e6, time.UTC)
+
+// odd are strings that must come back as they went in.
+var odd = []string{
+	`O'Brien "the quoted" \ back\\slash`,
+	`$set.a.b`, `.dotted.$key.`, `{"$gt": ""}`, `%s%n_`, `'; DROP TABLE users; --`,
+	"tab\tnew\nline\rreturn",
+	"żółć 日本語 עברית 🔑\u200d🚪 e\u0301",
+	" spaces around ",
+	"null", "0", "1e9", "true",
+}
+
+// uid returns the n-th identifier; identifiers sort as their numbers do.
+func uid(n int) string { return fmt.Sprintf("%08x-0000-4000-8000-000000000000", n) }
+
+func sampleUser(n int) users.User {
+	return users.User{
+		UID:               uid(n),
+		Email:             fmt.Sprintf("User%d@Example.com", n),
+		EmailKey:          fmt.Sprintf("user%d@example.com", n),
+		Username:          fmt.Sprintf("User%d", n),
+		UsernameKey:       fmt.Sprintf("user%d", n),
+		FirstName:         "Ada",
+		LastName:          "Lovelace",
+		PasswordHash:      "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
+		Epoch:             7,
+		CreatedAt:         epoch,
+		UpdatedAt:         epoch.Add(time.Millisecond),
+		PasswordChangedAt: epoch.Add(2 * time.Millisecond),
+	}
+}
+
+func sampleClient(id string) oauth.Client {
+	return oauth.Client{
+		ID:             id,
+		SecretHash:     []byte{0, 1, 2, 255},
+		Grants:         []string{"password", "refresh_token"},
+		Scope:          []string{"openid", "email", "read:things"},
+		Audience:       []string{"https://api.example.com/a", "urn:example:b"},
+		AccessTTL:      90 * time.Second,
+		RefreshIdleTTL: 36 * time.Hour,
+		RefreshTTL:     720*time.Hour + time.Millisecond,
+		CreatedAt:      epoch,
+		UpdatedAt:      epoch.Add(time.Millisecond),
+	}
+}
+
+func sampleFamily(n int) oauth.Family {
+	return oauth.Family{
+		ID:             uid(n),
+		ClientID:       "web",
+		UserID:         "user-1",
+		Scope:          []string{"openid", "email"},
+		Audience:       []string{"https://api.example.com"},
+		Email:          "ada@example.com",
+		Salt:           []byte{0, 1, 2, 3, 254, 255},
+		MasterID:       "m1",
+		Generation:     5,
+		RotatedAt:      epoch.Add(3 * time.Millisecond),
+		AuthTime:       epoch.Add(time.Millisecond),
+		CreatedAt:      epoch.Add(2 * time.Millisecond),
+		IdleExpiresAt:  epoch.Add(48 * time.Hour),
+		ExpiresAt:      epoch.Add(720 * time.Hour),
+		PurgeAt:        epoch.Add(721 * time.Hour),
+		FirstIP:        "192.0.2.1",
+		FirstUserAgent: "curl/8.0",
+		LastIP:         "2001:db8::1",
+		LastUserAgent:  "Mozilla/5.0 (X11; Linux x86_64)",
+	}
+}
+
+// rotationOf returns the rotation of f's live generation an hour after epoch.
+func rotationOf(f oauth.Family) oauth.Rotation {
+	at := epoch.Add(time.Hour)
+	return oauth.Rotation{
+		FamilyID:      f.ID,
+		ClientID:      f.ClientID,
+		Presented:     f.Generation,
+		MasterID:      "m2",
+		At:            at,
+		IdleExpiresAt: at.Add(48 * time.Hour),
+		PurgeAt:       at.Add(1000 * time.Hour),
+		IP:            "198.51.100.7",
+		UserAgent:     "next/2.0",
+	}
+}
+
+// rotated returns what f must be after r.
+func rotated(f oauth.Family, r oauth.Rotation) oauth.Family {
+	f.Generation = r.Presented + 1
+	f.RotatedAt, f.MasterID = r.At, r.MasterID
+	f.IdleExpiresAt, f.PurgeAt = r.IdleExpiresAt, r.PurgeAt
+	f.LastIP, f.LastUserAgent = r.IP, r.UserAgent
+	return f
+}
+
+func sampleKey(seq int64) keys.Record {
+	return keys.Record{
+		Seq:        seq,
+		KID:        fmt.Sprintf("kid-%d", seq),
+		Alg:        "ES256",
+		Public:     []byte(`{"kty":"EC","crv":"P-256"}`),
+		Sealed:     []byte{9, 8, 7, 0, 255},
+		CreatedAt:  epoch,
+		ActivateAt: epoch.Add(10 * time.Minute),
+		TokenTTL:   time.Hour,
+		Version:    1,
+	}
+}
+
+func sampleAnchor(chain string, seq int64) audit.Anchor {
+	return audit.Anchor{
+		Chain: chain,
+		Seq:   seq,
+		Hash:  fmt.Sprintf("%064x", seq),
+		Node:  "node-1",
+		At:    epoch.Add(time.Duration(seq) * time.Second),
+	}
+}
+
+// race runs n calls of f at the same time and waits for all.
+func race(n int, f func(i int)) {
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			f(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+}

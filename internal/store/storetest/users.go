@@ -1,0 +1,302 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/users"
+)
+
+func (s *suite) users() []test {
+	return []test{
+		{"every field comes back", s.userRoundTrip},
+		{"odd strings come back", s.userOddStrings},
+		{"unknown", s.userUnknown},
+		{"taken names", s.userTaken},
+		{"of many with one address one is created", s.userTakenRace},
+		{"pages", s.userPages},
+		{"SetPassword", s.setPassword},
+		{"SetPassword is won once per epoch", s.setPasswordRace},
+		{"RehashPassword", s.rehashPassword},
+		{"SetDisabled", s.setDisabled},
+		{"disabled at once by many, Epoch grows once", s.setDisabledRace},
+		{"Settle and Unsettled", s.settle},
+	}
+}
+
+func userByID(t *testing.T, st store.Store, id string) users.User {
+	t.Helper()
+	u, err := st.UserByID(t.Context(), id)
+	ok(t, err)
+	return u
+}
+
+func (s *suite) userRoundTrip(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	full := sampleUser(1)
+	full.Disabled, full.Unsettled = true, true
+	bare := users.User{UID: uid(2), EmailKey: "bare@example.com"}
+	alsoBare := users.User{UID: uid(3), EmailKey: "bare2@example.com"} // no username either
+	for _, u := range []users.User{full, bare, alsoBare} {
+		ok(t, st.CreateUser(ctx, u))
+		same(t, "by id", userByID(t, st, u.UID), u)
+		got, err := st.UserByEmailKey(ctx, u.EmailKey)
+		ok(t, err)
+		same(t, "by e-mail", got, u)
+	}
+	fine := sampleUser(4)
+	fine.CreatedAt = fine.CreatedAt.Add(999 * time.Microsecond).In(time.FixedZone("", 3600))
+	ok(t, st.CreateUser(ctx, fine))
+	fine.CreatedAt = epoch
+	same(t, "times are UTC, cut to milliseconds", userByID(t, st, fine.UID), fine)
+}
+
+func (s *suite) userOddStrings(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	for i, text := range odd {
+		u := sampleUser(i)
+		u.Email, u.EmailKey, u.Username, u.UsernameKey = text, text, text, text
+		u.FirstName, u.LastName, u.PasswordHash = text, text, text
+		ok(t, st.CreateUser(ctx, u))
+		got, err := st.UserByEmailKey(ctx, text)
+		ok(t, err)
+		same(t, "odd string", got, u)
+	}
+}
+
+func (s *suite) userUnknown(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	ok(t, st.CreateUser(ctx, sampleUser(1)))
+	_, err := st.UserByID(ctx, uid(9))
+	is(t, err, users.ErrNotFound)
+	_, err = st.UserByID(ctx, "")
+	is(t, err, users.ErrNotFound)
+	_, err = st.UserByEmailKey(ctx, "User1@Example.com")
+	is(t, err, users.ErrNotFound)
+	_, err = st.SetPassword(ctx, uid(9), 7, "h", epoch)
+	is(t, err, users.ErrNotFound)
+	_, err = st.SetDisabled(ctx, uid(9), true, epoch)
+	is(t, err, users.ErrNotFound)
+	ok(t, st.RehashPassword(ctx, uid(9), "a", "b"))
+	ok(t, st.Settle(ctx, uid(9), 7))
+	same(t, "the other account", userByID(t, st, uid(1)), sampleUser(1))
+}
+
+func (s *suite) userTaken(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	first := sampleUser(1)
+	ok(t, st.CreateUser(ctx, first))
+
+	email := sampleUser(2)
+	email.EmailKey = first.EmailKey
+	is(t, st.CreateUser(ctx, email), users.ErrEmailTaken)
+
+	name := sampleUser(2)
+	name.UsernameKey = first.UsernameKey
+	is(t, st.CreateUser(ctx, name), users.ErrUsernameTaken)
+
+	both := sampleUser(2)
+	both.EmailKey, both.UsernameKey = first.EmailKey, first.UsernameKey
+	if err := st.CreateUser(ctx, both); !errors.Is(err, users.ErrEmailTaken) && !errors.Is(err, users.ErrUsernameTaken) {
+		t.Errorf("both taken: error is %v", err)
+	}
+
+	again := sampleUser(2)
+	again.UID = first.UID
+	if err := st.CreateUser(ctx, again); err == nil {
+		t.Error("a second account with the same uid was created")
+	}
+
+	all, err := st.ListUsers(ctx, "", 10)
+	ok(t, err)
+	same(t, "what is there", all, []users.User{first})
+	ok(t, st.CreateUser(ctx, sampleUser(2))) // a refusal leaves nothing behind
+}
+
+func (s *suite) userTakenRace(t *testing.T) {
+	stores, ctx := s.replicas(t, 2), t.Context()
+	var wins atomic.Int64
+	race(50, func(i int) {
+		u := sampleUser(i)
+		u.EmailKey = "same@example.com"
+		switch err := stores[i%2].CreateUser(ctx, u); {
+		case err == nil:
+			wins.Add(1)
+		case !errors.Is(err, users.ErrEmailTaken):
+			t.Errorf("error is %v; want %v", err, users.ErrEmailTaken)
+		}
+	})
+	if wins.Load() != 1 {
+		t.Errorf("%d accounts were created with one address", wins.Load())
+	}
+}
+
+func (s *suite) userPages(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	for _, n := range []int{5, 3, 1, 4, 2} {
+		ok(t, st.CreateUser(ctx, sampleUser(n)))
+	}
+	var seen []string
+	after := ""
+	for {
+		page, err := st.ListUsers(ctx, after, 2)
+		ok(t, err)
+		if len(page) > 2 {
+			t.Fatalf("a page of 2 has %d accounts", len(page))
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, u := range page {
+			seen = append(seen, u.UID)
+		}
+		after = seen[len(seen)-1]
+	}
+	same(t, "order of the pages", seen, []string{uid(1), uid(2), uid(3), uid(4), uid(5)})
+	none, err := st.ListUsers(ctx, "", 0)
+	ok(t, err)
+	same(t, "a page of none", none, nil)
+}
+
+func (s *suite) setPassword(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	ok(t, st.CreateUser(ctx, sampleUser(1)))
+	ok(t, st.CreateUser(ctx, sampleUser(2)))
+	at := epoch.Add(time.Hour)
+
+	want := sampleUser(1)
+	want.PasswordHash, want.Epoch, want.Unsettled = "new", 8, true
+	want.PasswordChangedAt, want.UpdatedAt = at, at
+	got, err := st.SetPassword(ctx, uid(1), 7, "new", at)
+	ok(t, err)
+	same(t, "what SetPassword returns", got, want)
+
+	for _, moved := range []int64{6, 7, 9} {
+		_, err = st.SetPassword(ctx, uid(1), moved, "newer", at.Add(time.Hour))
+		is(t, err, users.ErrConflict)
+	}
+	same(t, "what is stored", userByID(t, st, uid(1)), want)
+	same(t, "the other account", userByID(t, st, uid(2)), sampleUser(2))
+}
+
+func (s *suite) setPasswordRace(t *testing.T) {
+	stores, ctx := s.replicas(t, 2), t.Context()
+	ok(t, stores[0].CreateUser(ctx, sampleUser(1)))
+	var wins atomic.Int64
+	race(50, func(i int) {
+		_, err := stores[i%2].SetPassword(ctx, uid(1), 7, "new", epoch)
+		switch {
+		case err == nil:
+			wins.Add(1)
+		case !errors.Is(err, users.ErrConflict):
+			t.Errorf("error is %v; want %v", err, users.ErrConflict)
+		}
+	})
+	s.wonOnce(t, wins.Load())
+	if got := userByID(t, stores[1], uid(1)).Epoch; got != 8 {
+		t.Errorf("Epoch is %d; want 8", got)
+	}
+}
+
+func (s *suite) rehashPassword(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	want := sampleUser(1)
+	ok(t, st.CreateUser(ctx, want))
+	ok(t, st.RehashPassword(ctx, want.UID, "not the hash", "other"))
+	same(t, "after a rehash from another hash", userByID(t, st, want.UID), want)
+	ok(t, st.RehashPassword(ctx, want.UID, want.PasswordHash, "better"))
+	want.PasswordHash = "better"
+	same(t, "after a rehash", userByID(t, st, want.UID), want)
+}
+
+func (s *suite) setDisabled(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	want := sampleUser(1)
+	ok(t, st.CreateUser(ctx, want))
+	ok(t, st.CreateUser(ctx, sampleUser(2)))
+	step := func(what string, disabled bool) {
+		t.Helper()
+		want.Disabled = disabled
+		want.UpdatedAt = want.UpdatedAt.Add(time.Hour)
+		got, err := st.SetDisabled(ctx, want.UID, disabled, want.UpdatedAt)
+		ok(t, err)
+		same(t, what+": returned", got, want)
+		same(t, what+": stored", userByID(t, st, want.UID), want)
+	}
+	step("enabling an enabled account", false)
+	want.Epoch, want.Unsettled = 8, true
+	step("disabling", true)
+	step("enabling leaves Unsettled", false)
+	want.Epoch = 9
+	step("disabling again", true)
+	ok(t, st.Settle(ctx, want.UID, 9))
+	step("disabling a disabled account sets Unsettled, leaves Epoch", true)
+	ok(t, st.Settle(ctx, want.UID, 9))
+	want.Unsettled = false
+	step("enabling", false)
+	same(t, "the other account", userByID(t, st, uid(2)), sampleUser(2))
+}
+
+func (s *suite) setDisabledRace(t *testing.T) {
+	stores, ctx := s.replicas(t, 2), t.Context()
+	ok(t, stores[0].CreateUser(ctx, sampleUser(1)))
+	race(30, func(i int) {
+		if _, err := stores[i%2].SetDisabled(ctx, uid(1), true, epoch); err != nil {
+			t.Errorf("disabling: %v", err)
+		}
+	})
+	got := userByID(t, stores[0], uid(1))
+	if !got.Disabled || !got.Unsettled || got.Epoch != 8 {
+		t.Errorf("Disabled %t, Unsettled %t, Epoch %d; want true, true, 8", got.Disabled, got.Unsettled, got.Epoch)
+	}
+}
+
+func (s *suite) settle(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	for n := range 5 {
+		ok(t, st.CreateUser(ctx, sampleUser(n)))
+	}
+	unsettled := func(limit int) int {
+		t.Helper()
+		return len(unsettledUsers(t, ctx, st, limit))
+	}
+	if n := unsettled(10); n != 0 {
+		t.Fatalf("%d accounts are unsettled; want none", n)
+	}
+	for n := range 3 {
+		_, err := st.SetPassword(ctx, uid(n), 7, "new", epoch)
+		ok(t, err)
+	}
+	if n, all := unsettled(2), unsettled(10); n != 2 || all != 3 {
+		t.Errorf("%d and %d accounts; want 2 of 3", n, all)
+	}
+	ok(t, st.Settle(ctx, uid(0), 7)) // an older epoch
+	ok(t, st.Settle(ctx, uid(0), 9)) // one that never was
+	if n := unsettled(10); n != 3 {
+		t.Errorf("%d accounts are unsettled; want 3", n)
+	}
+	want := userByID(t, st, uid(0))
+	ok(t, st.Settle(ctx, uid(0), 8))
+	want.Unsettled = false
+	same(t, "settled", userByID(t, st, uid(0)), want)
+	for _, u := range unsettledUsers(t, ctx, st, 10) {
+		if u.UID == uid(0) {
+			t.Error("a settled account is listed")
+		}
+		same(t, "listed", u, userByID(t, st, u.UID))
+	}
+	if n := unsettled(0); n != 0 {
+		t.Errorf("%d accounts where none was asked for", n)
+	}
+}
+
+func unsettledUsers(t *testing.T, ctx context.Context, st store.Store, limit int) []users.User {
+	t.Helper()
+	list, err := st.Unsettled(ctx, limit)
+	ok(t, err)
+	return list
+}

@@ -1,0 +1,201 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
+)
+
+func (s *suite) whole() []test {
+	return []test{
+		{"Ping", s.ping},
+		{"opened empty by many at once", s.openRace},
+		{"what is written outlives the store", s.reopen},
+		{"a cancelled context is an error", s.cancelled},
+		{"a closed store answers with errors", s.closed},
+	}
+}
+
+func (s *suite) ping(t *testing.T) {
+	st := s.fresh(t)
+	for range 2 {
+		ok(t, st.Ping(t.Context()))
+	}
+	families, tokens := left(t, st)
+	list, err := st.ListUsers(t.Context(), "", 10)
+	ok(t, err)
+	if families != 0 || tokens != 0 || len(list) != 0 {
+		t.Error("a ping left something behind")
+	}
+}
+
+func (s *suite) openRace(t *testing.T) {
+	open, ctx := s.factory.New(t), t.Context()
+	stores := make([]store.Store, 8)
+	race(len(stores), func(i int) {
+		st, err := open(ctx)
+		if err != nil {
+			t.Errorf("opening: %v", err)
+			return
+		}
+		stores[i] = st
+		if err := st.CreateUser(ctx, sampleUser(i)); err != nil {
+			t.Errorf("the first write: %v", err)
+		}
+	})
+	for _, st := range stores {
+		if st == nil {
+			continue
+		}
+		list, err := st.ListUsers(ctx, "", 100)
+		ok(t, err)
+		if len(list) != len(stores) {
+			t.Errorf("a replica sees %d accounts; want %d", len(list), len(stores))
+		}
+	}
+	for _, st := range stores {
+		if st != nil {
+			ok(t, st.Close())
+		}
+	}
+}
+
+func (s *suite) reopen(t *testing.T) {
+	open, ctx := s.factory.New(t), t.Context()
+	want := sampleFamily(1)
+	for range 3 {
+		st, err := open(ctx)
+		ok(t, err)
+		if want.Generation == sampleFamily(1).Generation {
+			create(t, st, want)
+		}
+		same(t, "what an earlier store wrote", familyByID(t, st, want.ID), want)
+		r := rotationOf(want)
+		_, err = st.RotateFamily(ctx, r)
+		ok(t, err)
+		want = rotated(want, r)
+		ok(t, st.Close())
+	}
+}
+
+// call is one method of a store with arguments that would succeed.
+type call struct {
+	name string
+	do   func(ctx context.Context, st store.Store) error
+}
+
+// calls lists every method that takes a context.
+func calls() []call {
+	drop := func(_ any, err error) error { return err }
+	return []call{
+		{"CreateUser", func(ctx context.Context, st store.Store) error { return st.CreateUser(ctx, sampleUser(2)) }},
+		{"UserByID", func(ctx context.Context, st store.Store) error { return drop(st.UserByID(ctx, uid(1))) }},
+		{"UserByEmailKey", func(ctx context.Context, st store.Store) error {
+			return drop(st.UserByEmailKey(ctx, sampleUser(1).EmailKey))
+		}},
+		{"ListUsers", func(ctx context.Context, st store.Store) error { return drop(st.ListUsers(ctx, "", 1)) }},
+		{"SetPassword", func(ctx context.Context, st store.Store) error {
+			return drop(st.SetPassword(ctx, uid(1), 7, "h", epoch))
+		}},
+		{"RehashPassword", func(ctx context.Context, st store.Store) error {
+			return st.RehashPassword(ctx, uid(1), sampleUser(1).PasswordHash, "h")
+		}},
+		{"SetDisabled", func(ctx context.Context, st store.Store) error {
+			return drop(st.SetDisabled(ctx, uid(1), true, epoch))
+		}},
+		{"Settle", func(ctx context.Context, st store.Store) error { return st.Settle(ctx, uid(1), 7) }},
+		{"Unsettled", func(ctx context.Context, st store.Store) error { return drop(st.Unsettled(ctx, 1)) }},
+		{"AddCount", func(ctx context.Context, st store.Store) error { return drop(st.AddCount(ctx, "k", 1, epoch)) }},
+		{"Counts", func(ctx context.Context, st store.Store) error { return drop(st.Counts(ctx, []string{"k"})) }},
+		{"ResetCounts", func(ctx context.Context, st store.Store) error { return st.ResetCounts(ctx, []string{"k"}) }},
+		{"CreateClient", func(ctx context.Context, st store.Store) error { return st.CreateClient(ctx, sampleClient("new")) }},
+		{"ClientByID", func(ctx context.Context, st store.Store) error { return drop(st.ClientByID(ctx, "web")) }},
+		{"ListClients", func(ctx context.Context, st store.Store) error { return drop(st.ListClients(ctx, "", 1)) }},
+		{"SetClientSecret", func(ctx context.Context, st store.Store) error {
+			return st.SetClientSecret(ctx, "web", []byte{1}, epoch)
+		}},
+		{"DisableClient", func(ctx context.Context, st store.Store) error { return st.DisableClient(ctx, "web", epoch) }},
+		{"CreateFamily", func(ctx context.Context, st store.Store) error { return st.CreateFamily(ctx, sampleFamily(2)) }},
+		{"FamilyByID", func(ctx context.Context, st store.Store) error { return drop(st.FamilyByID(ctx, uid(1))) }},
+		{"RotateFamily", func(ctx context.Context, st store.Store) error {
+			return drop(st.RotateFamily(ctx, rotationOf(sampleFamily(1))))
+		}},
+		{"RevokeFamily", func(ctx context.Context, st store.Store) error {
+			return drop(st.RevokeFamily(ctx, uid(1), epoch, "logout"))
+		}},
+		{"RevokeFamiliesOfUser", func(ctx context.Context, st store.Store) error {
+			return drop(st.RevokeFamiliesOfUser(ctx, "user-1", "", epoch, "logout"))
+		}},
+		{"RevokeFamiliesOfClient", func(ctx context.Context, st store.Store) error {
+			return drop(st.RevokeFamiliesOfClient(ctx, "web", epoch, "logout"))
+		}},
+		{"FamiliesOfUser", func(ctx context.Context, st store.Store) error {
+			return drop(st.FamiliesOfUser(ctx, "user-1", epoch, 1))
+		}},
+		{"DenyToken", func(ctx context.Context, st store.Store) error { return st.DenyToken(ctx, "jti", epoch) }},
+		{"TokenDenied", func(ctx context.Context, st store.Store) error { return drop(st.TokenDenied(ctx, "jti")) }},
+		{"Keys", func(ctx context.Context, st store.Store) error { return drop(st.Keys(ctx)) }},
+		{"ArchivedKeys", func(ctx context.Context, st store.Store) error { return drop(st.ArchivedKeys(ctx)) }},
+		{"CreateKey", func(ctx context.Context, st store.Store) error { return st.CreateKey(ctx, sampleKey(1)) }},
+		{"UpdateKey", func(ctx context.Context, st store.Store) error { return st.UpdateKey(ctx, sampleKey(0)) }},
+		{"SetAnchor", func(ctx context.Context, st store.Store) error { return st.SetAnchor(ctx, sampleAnchor("c", 1)) }},
+		{"Anchors", func(ctx context.Context, st store.Store) error { return drop(st.Anchors(ctx)) }},
+		{"Ping", func(ctx context.Context, st store.Store) error { return st.Ping(ctx) }},
+		{"Sweep", func(ctx context.Context, st store.Store) error { return drop(st.Sweep(ctx, epoch, 1)) }},
+		{"AllFamilies", func(ctx context.Context, st store.Store) error { return drop(st.AllFamilies(ctx, "", 1)) }},
+		{"DeniedTokens", func(ctx context.Context, st store.Store) error { return drop(st.DeniedTokens(ctx, "", 1)) }},
+	}
+}
+
+// furnish stores the records that calls work on.
+func furnish(t *testing.T, st store.Store) {
+	t.Helper()
+	ctx := t.Context()
+	ok(t, st.CreateUser(ctx, sampleUser(1)))
+	ok(t, st.CreateClient(ctx, sampleClient("web")))
+	create(t, st, sampleFamily(1))
+	ok(t, st.CreateKey(ctx, sampleKey(0)))
+}
+
+func (s *suite) cancelled(t *testing.T) {
+	st := s.fresh(t)
+	furnish(t, st)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, c := range calls() {
+		if err := c.do(ctx, st); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: error is %v; want %v", c.name, err, context.Canceled)
+		}
+	}
+	same(t, "the account", userByID(t, st, uid(1)), sampleUser(1))
+	same(t, "the client", clientByID(t, st, "web"), sampleClient("web"))
+	same(t, "the family", familyByID(t, st, uid(1)), sampleFamily(1))
+	_, err := st.UserByID(t.Context(), uid(2))
+	is(t, err, users.ErrNotFound)
+	_, err = st.ClientByID(t.Context(), "new")
+	is(t, err, oauth.ErrNoClient)
+	if denied(t, st, "jti") || len(allKeys(t, st)) != 1 || len(allAnchors(t, st)) != 0 {
+		t.Error("a cancelled write was done")
+	}
+	for _, c := range calls() {
+		if err := c.do(t.Context(), st); err != nil {
+			t.Errorf("%s, not cancelled: %v", c.name, err)
+		}
+	}
+}
+
+func (s *suite) closed(t *testing.T) {
+	st, err := s.factory.New(t)(t.Context())
+	ok(t, err)
+	furnish(t, st)
+	ok(t, st.Close())
+	for _, c := range calls() {
+		if err := c.do(t.Context(), st); err == nil {
+			t.Errorf("%s: a closed store answered", c.name)
+		}
+	}
+}
