@@ -1,0 +1,129 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+)
+
+// contradiction is a way in which settings that are fine one by one cannot
+// stand together.
+type contradiction struct {
+	// settings are the names that it is about; it is looked for only if all
+	// of them have usable values. The first is the one refused.
+	settings []string
+	// find returns why the first is refused and what would be accepted, or
+	// nothing accepted if all is well.
+	find func(c *Config) (reason, accepted string)
+}
+
+// contradictions are looked for in this order. A poll interval longer than the
+// publish lead needs no entry: K1's has it.
+var contradictions = []contradiction{
+	{[]string{"tls_key_file", "tls_cert_file"}, func(c *Config) (string, string) {
+		if c.TLSCertFile != "" && c.TLSKeyFile == "" {
+			return "tls_cert_file is set", "the file of its key, or neither"
+		}
+		return "", ""
+	}},
+	{[]string{"tls_cert_file", "tls_key_file"}, func(c *Config) (string, string) {
+		if c.TLSKeyFile != "" && c.TLSCertFile == "" {
+			return "tls_key_file is set", "the file of its certificate, or neither"
+		}
+		return "", ""
+	}},
+	{[]string{"issuer", "listen", "tls_cert_file"}, issuerUnfit},
+	{[]string{"admin_listen", "listen"}, func(c *Config) (string, string) {
+		if c.AdminListen == c.Listen && !systemPort(c.Listen) {
+			return "it is the public listener's", "another HOST:PORT than listen, or off"
+		}
+		return "", ""
+	}},
+	{[]string{"master_key_file", "master_key"}, func(c *Config) (string, string) {
+		if c.MasterKeyFile != "" && !c.MasterKey.IsZero() {
+			return "KEYTURN_MASTER_KEY is set too", "one of the two"
+		}
+		return "", ""
+	}},
+	{[]string{"key_publish_lead", "jwks_max_age", "key_poll_interval", "clock_skew"}, func(c *Config) (string, string) {
+		if least := c.JWKSMaxAge + c.KeyPollInterval + c.ClockSkew; c.KeyPublishLead < least {
+			return "a key would sign before every cache of the key set holds it",
+				fmt.Sprintf("at least %v, which is jwks_max_age %v + key_poll_interval %v + clock_skew %v",
+					least, c.JWKSMaxAge, c.KeyPollInterval, c.ClockSkew)
+		}
+		return "", ""
+	}},
+	{[]string{"key_rotation_interval", "key_publish_lead"}, func(c *Config) (string, string) {
+		if c.KeyRotationInterval < c.KeyPublishLead {
+			return "the next key could not be published early enough", fmt.Sprintf("at least key_publish_lead, %v", c.KeyPublishLead)
+		}
+		return "", ""
+	}},
+	{[]string{"refresh_idle_ttl", "refresh_ttl"}, func(c *Config) (string, string) {
+		if c.RefreshIdleTTL > c.RefreshTTL {
+			return "a session would end before it could be idle so long", fmt.Sprintf("at most refresh_ttl, %v", c.RefreshTTL)
+		}
+		return "", ""
+	}},
+	{[]string{"retry_window", "refresh_idle_ttl"}, func(c *Config) (string, string) {
+		if c.RetryWindow >= c.RefreshIdleTTL {
+			return "a spent token would outlive its session", fmt.Sprintf("less than refresh_idle_ttl, %v", c.RefreshIdleTTL)
+		}
+		return "", ""
+	}},
+	{[]string{"argon2_memory", "argon2_time"}, argon2Weak},
+}
+
+// issuerUnfit refuses an issuer that is missing or that the listener belies.
+func issuerUnfit(c *Config) (reason, accepted string) {
+	const fit = "the https URL that clients reach this server at, without a trailing slash"
+	host, _, err := net.SplitHostPort(c.Listen)
+	switch {
+	case c.Issuer == "" && (err != nil || !isLoopback(host)):
+		return "it is required, as listen (" + quoted(c.Listen) + ") is not a loopback address", fit
+	case c.TLSCertFile != "" && strings.HasPrefix(c.Issuer, "http:"):
+		return "tls_cert_file is set, so nothing answers there", "the same with https"
+	}
+	return "", ""
+}
+
+// argon2Floor are the weakest costs that OWASP's Password Storage Cheat Sheet
+// lists for argon2id with one thread: memory in KiB and passes.
+var argon2Floor = []struct{ memory, time uint32 }{{47104, 1}, {19456, 2}, {12288, 3}, {9216, 4}, {7168, 5}}
+
+func argon2Weak(c *Config) (reason, accepted string) {
+	for _, floor := range argon2Floor {
+		if c.Argon2Memory >= floor.memory && c.Argon2Time >= floor.time {
+			return "", ""
+		}
+	}
+	return fmt.Sprintf("with argon2_time %d it is weaker than OWASP's floor", c.Argon2Time),
+		"at least 47104 KiB with argon2_time 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5"
+}
+
+// contradict looks for contradictions.
+func (l *loader) contradict() {
+	for _, x := range contradictions {
+		if slices.ContainsFunc(x.settings, func(name string) bool { return l.failed[name] }) {
+			continue
+		}
+		if reason, accepted := x.find(l.config); accepted != "" {
+			s, _ := lookup(x.settings[0])
+			l.report(&refusal{name: s.Name, value: quoted(s.kind.show(l.config)),
+				source: l.config.sources[s.Name], reason: reason, accepted: accepted})
+		}
+	}
+}
+
+// CheckMaster reports whether keys can be sealed and opened: on MongoDB every
+// replica must be given the same master key. On SQLite one is made beside the
+// database if none is given.
+func (c *Config) CheckMaster() error {
+	if !c.MongoDB() || c.MasterKeyFile != "" || !c.MasterKey.IsZero() {
+		return nil
+	}
+	return &refusal{name: "master_key_file", value: `""`, source: c.sources["master_key_file"],
+		reason:   "with mongodb every replica must be given the same master key",
+		accepted: "the path of a file that holds it, or KEYTURN_MASTER_KEY in the environment"}
+}

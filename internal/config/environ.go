@@ -1,0 +1,65 @@
+package config
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/knadh/koanf/providers/env/v2"
+)
+
+const (
+	envPrefix = "KEYTURN_"
+	// ConfigEnv names the YAML file where the flag --config does not.
+	ConfigEnv = envPrefix + "CONFIG"
+	// testPrefix is left to tests of the program.
+	testPrefix = envPrefix + "TEST_"
+)
+
+// serviceLink matches the variables that Kubernetes adds to every pod beside a
+// service named keyturn or keyturn-…; they are nobody's typing error.
+var serviceLink = regexp.MustCompile(`^KEYTURN_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+
+// serviceAddress matches the value of the one such variable, KEYTURN_PORT,
+// whose name does not tell it from a setting's.
+var serviceAddress = regexp.MustCompile(`^(tcp|udp|sctp)://`)
+
+// fromEnviron provides the settings among the variables of environ ("K=V", the
+// last of a name counts) and passes the other KEYTURN_* names to stray.
+func fromEnviron(environ []string, stray func(error)) *env.Env {
+	names := make(map[string]string)
+	var known []string
+	for _, s := range table {
+		names[s.Env()] = s.Name
+		known = append(known, s.Name)
+	}
+	return env.Provider("", env.Opt{
+		Prefix:      envPrefix,
+		EnvironFunc: func() []string { return environ },
+		TransformFunc: func(variable, value string) (string, any) {
+			name, found := names[variable]
+			if !found && !foreign(variable, value) {
+				stray(&unknownName{name: variable, prefix: envPrefix, source: FromEnvironment, among: known})
+			}
+			return name, value
+		},
+	})
+}
+
+// foreign reports whether a variable with the prefix is not meant as a setting.
+func foreign(variable, value string) bool {
+	return variable == ConfigEnv || strings.HasPrefix(variable, testPrefix) ||
+		serviceLink.MatchString(variable) ||
+		strings.HasSuffix(variable, "_PORT") && serviceAddress.MatchString(value)
+}
+
+// lookupEnv returns the value of a variable in environ, the last if it is there
+// twice.
+func lookupEnv(environ []string, variable string) string {
+	found := ""
+	for _, pair := range environ {
+		if value, ok := strings.CutPrefix(pair, variable+"="); ok {
+			found = value
+		}
+	}
+	return found
+}

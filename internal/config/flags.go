@@ -1,0 +1,79 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/knadh/koanf/providers/posflag"
+	"github.com/spf13/pflag"
+)
+
+// ConfigFlag is the flag that names the YAML file.
+const ConfigFlag = "config"
+
+// AddFlags adds --config and a flag for every setting to fs. Names are written
+// with dashes; NormalizeFlag, which fs is given, lets underscores pass too.
+// Values are judged by Load, so that all errors are found together.
+func AddFlags(fs *pflag.FlagSet) {
+	fs.SetNormalizeFunc(NormalizeFlag)
+	fs.String(ConfigFlag, "", "YAML `file` with settings, which variables and flags override ["+ConfigEnv+"]")
+	for _, s := range table {
+		if !s.EnvironmentOnly {
+			fs.Var(&flagValue{setting: s}, s.Flag(), s.Help+" ["+s.Env()+"]")
+		}
+	}
+}
+
+// NormalizeFlag makes --signing_alg mean --signing-alg. A flag set that is
+// merged from several, as a command's is from its parent's, needs it as well.
+func NormalizeFlag(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
+}
+
+// flagValue keeps the text of a flag as it was given. Lists grow when the flag
+// is repeated; of other flags the last one counts.
+type flagValue struct {
+	setting Setting
+	given   []string
+}
+
+// String implements pflag.Value.
+func (v *flagValue) String() string {
+	if v.given == nil {
+		return v.setting.Default
+	}
+	return strings.Join(v.given, ",")
+}
+
+// Set implements pflag.Value.
+func (v *flagValue) Set(text string) error {
+	if !v.setting.kind.list {
+		v.given = nil
+	}
+	v.given = append(v.given, text)
+	return nil
+}
+
+// Type implements pflag.Value; help shows it as the name of the argument.
+func (v *flagValue) Type() string { return v.setting.Type }
+
+// fromFlags provides the settings that were given as flags.
+func fromFlags(fs *pflag.FlagSet) *posflag.Posflag {
+	return posflag.ProviderWithFlag(fs, ".", nil, func(f *pflag.Flag) (string, any) {
+		v, ours := f.Value.(*flagValue)
+		if !ours {
+			return "", nil
+		}
+		return v.setting.Name, v.String()
+	})
+}
+
+// configPath returns the path of the YAML file, empty if there is none: the
+// flag's, or else the variable's.
+func configPath(fs *pflag.FlagSet, environ []string) string {
+	if fs != nil {
+		if f := fs.Lookup(ConfigFlag); f != nil && f.Changed {
+			return f.Value.String()
+		}
+	}
+	return lookupEnv(environ, ConfigEnv)
+}

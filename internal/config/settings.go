@@ -1,0 +1,205 @@
+package config
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Setting describes one setting: what documentation, help and error messages
+// say of it.
+type Setting struct {
+	// Name is the key in the YAML file: lower case with underscores.
+	Name string
+	// Type is what help calls the value: address, duration, file, list, name,
+	// number, text, URI, URL, or the two positions of a switch.
+	Type string
+	// Default is the text that stands where nothing is given.
+	Default string
+	// Accepts says what Load accepts, Help what the setting is for.
+	Accepts string
+	Help    string
+	// Secret values print masked, wholly or in their secret parts.
+	Secret bool
+	// EnvironmentOnly settings are neither flags nor allowed in the file.
+	EnvironmentOnly bool
+
+	kind kind
+}
+
+// Env returns the variable of the setting.
+func (s Setting) Env() string { return envPrefix + strings.ToUpper(s.Name) }
+
+// Flag returns the flag of the setting, without the leading dashes; it is not
+// there for settings of the environment only.
+func (s Setting) Flag() string { return strings.ReplaceAll(s.Name, "_", "-") }
+
+// Settings returns every setting, grouped by subject.
+func Settings() []Setting { return slices.Clone(table) }
+
+// table holds every setting there is.
+var table = describe(slices.Concat(storage(), network(), logging(), signing(), lifetimes(), passwords(), access()))
+
+// describe fills in what follows from the kind.
+func describe(settings []Setting) []Setting {
+	for i, s := range settings {
+		settings[i].Type, settings[i].Accepts = s.kind.typ, s.kind.accepts
+	}
+	return settings
+}
+
+// lookup returns the setting of that name.
+func lookup(name string) (Setting, bool) {
+	i := slices.IndexFunc(table, func(s Setting) bool { return s.Name == name })
+	if i < 0 {
+		return Setting{}, false
+	}
+	return table[i], true
+}
+
+// defaults returns the default of every setting.
+func defaults() map[string]any {
+	m := make(map[string]any)
+	for _, s := range table {
+		m[s.Name] = s.Default
+	}
+	return m
+}
+
+func storage() []Setting {
+	return []Setting{
+		{Name: "store", Default: "sqlite:keyturn.db", Secret: true, kind: storeURI(),
+			Help: "where everything is kept: sqlite:PATH on one machine, mongodb://… for several; prefer the variable where the URI holds a password"},
+		{Name: "master_key_file", kind: filePath(func(c *Config) *string { return &c.MasterKeyFile }, "the path of a file"),
+			Help: "file with the key-encryption keys; on SQLite one is made beside the database if this is empty, on MongoDB it is required"},
+		{Name: "master_key", Secret: true, EnvironmentOnly: true, kind: masterKey(),
+			Help: "the key-encryption keys themselves, where no file can be mounted"},
+	}
+}
+
+// masterKey is the kind of a text that is all secret; whoever uses the keys
+// judges their form.
+func masterKey() kind {
+	return kind{
+		typ:     "text",
+		accepts: "the content of a master_key_file",
+		set: func(c *Config, s string) error {
+			c.MasterKey = NewSecret(s)
+			return nil
+		},
+		show: func(c *Config) string { return c.MasterKey.String() },
+	}
+}
+
+func network() []Setting {
+	return []Setting{
+		{Name: "issuer", kind: text(func(c *Config) *string { return &c.Issuer }, "URL",
+			"an https URL without user, query, fragment or trailing slash, such as https://auth.example.com (http for localhost, 127.0.0.0/8 and [::1])", checkIssuer),
+			Help: "the URL that clients reach this server at, the iss of every token; while listen is a loopback address it may be left empty and is then that address"},
+		{Name: "listen", Default: "127.0.0.1:8080", kind: text(func(c *Config) *string { return &c.Listen }, "address",
+			"HOST:PORT, such as 127.0.0.1:8080, [::1]:8080 or :8080", checkListen),
+			Help: "address of the public listener; port 0 lets the system choose"},
+		{Name: "admin_listen", Default: "127.0.0.1:9090", kind: adminListen(),
+			Help: "address of the listener for metrics, which no stranger should reach; off for none"},
+		{Name: "tls_cert_file", kind: filePath(func(c *Config) *string { return &c.TLSCertFile }, "the path of a PEM file"),
+			Help: "certificate chain (PEM) of the public listener; leave empty behind a proxy that ends TLS"},
+		{Name: "tls_key_file", kind: filePath(func(c *Config) *string { return &c.TLSKeyFile }, "the path of a PEM file"),
+			Help: "private key (PEM) that belongs to tls_cert_file"},
+		{Name: "trusted_proxies", kind: listOf(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies },
+			"addresses and networks, such as 10.0.0.7 or 10.0.0.0/8", parseProxy, showProxy),
+			Help: "proxies whose X-Forwarded-For is believed; from anybody else it is ignored"},
+		{Name: "request_timeout", Default: "10s", kind: duration(func(c *Config) *time.Duration { return &c.RequestTimeout }, time.Millisecond),
+			Help: "how long the work on one request may take"},
+		{Name: "shutdown_timeout", Default: "15s", kind: duration(func(c *Config) *time.Duration { return &c.ShutdownTimeout }, time.Millisecond),
+			Help: "how long requests under way may take to finish after a signal to stop"},
+	}
+}
+
+func logging() []Setting {
+	return []Setting{
+		{Name: "audit_log", Default: "keyturn-audit.log", kind: text(func(c *Config) *string { return &c.AuditLog }, "file",
+			"the path of a file, stdout or stderr", func(s string) error {
+				if s == "" {
+					return errors.New("there is always an audit log")
+				}
+				return noControl(s)
+			}),
+			Help: "where every decision is recorded: a path, stdout or stderr; each replica needs a file of its own"},
+		{Name: "log_level", Default: "info", kind: oneOf(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error"),
+			Help: "least severity that is logged: debug, info, warn or error; the audit log is not affected"},
+	}
+}
+
+func signing() []Setting {
+	return []Setting{
+		{Name: "signing_alg", Default: "ES256", kind: oneOf(func(c *Config) *string { return &c.SigningAlg }, "ES256", "RS256", "PS256", "EdDSA"),
+			Help: "algorithm of new signing keys: ES256, RS256, PS256 or EdDSA; keys that exist keep theirs"},
+		{Name: "key_rotation_interval", Default: "720h", kind: duration(func(c *Config) *time.Duration { return &c.KeyRotationInterval }, time.Millisecond),
+			Help: "how long a key signs before the next one takes over"},
+		{Name: "key_publish_lead", Default: "24h", kind: duration(func(c *Config) *time.Duration { return &c.KeyPublishLead }, time.Millisecond),
+			Help: "how long a key is published before it signs; at least jwks_max_age + key_poll_interval + clock_skew, better a day for caches that ignore max-age"},
+		{Name: "key_poll_interval", Default: "10s", kind: duration(func(c *Config) *time.Duration { return &c.KeyPollInterval }, time.Millisecond),
+			Help: "how often each replica reads the keys from the store; the time within which a revoked key is gone everywhere"},
+		{Name: "clock_skew", Default: "30s", kind: duration(func(c *Config) *time.Duration { return &c.ClockSkew }, 0),
+			Help: "how far apart the clocks of replicas and resource servers may be"},
+		{Name: "jwks_max_age", Default: "15m", kind: duration(func(c *Config) *time.Duration { return &c.JWKSMaxAge }, 0),
+			Help: "how long resource servers may cache the key set; the HTTP header rounds it down to seconds"},
+	}
+}
+
+func lifetimes() []Setting {
+	return []Setting{
+		{Name: "access_token_ttl", Default: "1h", kind: duration(func(c *Config) *time.Duration { return &c.AccessTokenTTL }, time.Millisecond),
+			Help: "life of an access token, unless its client has another"},
+		{Name: "refresh_idle_ttl", Default: "48h", kind: duration(func(c *Config) *time.Duration { return &c.RefreshIdleTTL }, time.Millisecond),
+			Help: "how long a session lives since its last refresh, unless its client has another limit"},
+		{Name: "refresh_ttl", Default: "720h", kind: duration(func(c *Config) *time.Duration { return &c.RefreshTTL }, time.Millisecond),
+			Help: "how long a session lives in all, unless its client has another limit"},
+		{Name: "retry_window", Default: "30s", kind: duration(func(c *Config) *time.Duration { return &c.RetryWindow }, 0),
+			Help: "how long a refresh token just spent yields its successor again, for clients whose response was lost; 0 takes every retry for theft"},
+	}
+}
+
+// mostHashes bounds how many passwords are hashed at once.
+const mostHashes = 1024
+
+func passwords() []Setting {
+	return []Setting{
+		{Name: "password_min_length", Default: "15", kind: number(func(c *Config) *int { return &c.PasswordMinLength }, 8, 64, "characters"),
+			Help: "least length of a new password; NIST SP 800-63B-4 asks for 15 where nothing but the password is checked"},
+		{Name: "argon2_memory", Default: "19456", kind: number(func(c *Config) *uint32 { return &c.Argon2Memory }, 7168, 4<<20, "KiB"),
+			Help: "memory in KiB that hashing one password takes; with argon2_time not below OWASP's floor"},
+		{Name: "argon2_time", Default: "2", kind: number(func(c *Config) *uint32 { return &c.Argon2Time }, 1, 64, ""),
+			Help: "passes over that memory"},
+		{Name: "argon2_threads", Default: "1", kind: number(func(c *Config) *uint8 { return &c.Argon2Threads }, 1, 64, ""),
+			Help: "threads that hash one password"},
+		{Name: "hash_concurrency", Default: "0", kind: number(func(c *Config) *int { return &c.HashConcurrency }, 0, mostHashes, ""),
+			Help: "passwords hashed at once, each taking argon2_memory; logins beyond wait and then get 503; 0 is the number of CPUs"},
+	}
+}
+
+func access() []Setting {
+	return []Setting{
+		{Name: "password_grant", Default: "true", kind: switched(func(c *Config) *bool { return &c.PasswordGrant }, "true", "false"),
+			Help: "allow the password grant to clients that are registered with it; false switches it off for all"},
+		{Name: "signup", Default: "true", kind: switched(func(c *Config) *bool { return &c.Signup }, "true", "false"),
+			Help: "let people make themselves an account at /auth/signup"},
+		{Name: "login_throttle", Default: "on", kind: switched(func(c *Config) *bool { return &c.LoginThrottle }, "on", "off"),
+			Help: "slow down guessing of passwords, per account and per network; off only where something before Keyturn does it"},
+		{Name: "cors_origins", kind: listOf(func(c *Config) *[]string { return &c.CORSOrigins },
+			"origins such as https://app.example.com or http://localhost:3000", parseOrigin, func(s string) string { return s }),
+			Help: "origins whose scripts may call from a browser"},
+		{Name: "first_party_client", kind: text(func(c *Config) *string { return &c.FirstPartyClient }, "text",
+			"the id of a client, 1 to 128 visible ASCII characters, or nothing", checkClientID),
+			Help: "client that the /auth routes act for; they are not served while this is empty"},
+	}
+}
+
+func checkClientID(s string) error {
+	if len(s) > 128 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return errNotAccepted
+	}
+	return nil
+}

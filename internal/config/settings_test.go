@@ -1,0 +1,98 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+// samples is a text for every setting that differs from its zero value.
+var samples = map[string]string{
+	"store": "sqlite:x.db", "master_key_file": "keys", "master_key": "k", "issuer": "https://auth.example.com",
+	"listen": ":80", "admin_listen": ":90", "tls_cert_file": "c.pem", "tls_key_file": "k.pem",
+	"trusted_proxies": "10.0.0.7", "request_timeout": "1s", "shutdown_timeout": "1s", "audit_log": "stdout",
+	"log_level": "debug", "signing_alg": "EdDSA", "key_rotation_interval": "1d", "key_publish_lead": "1h",
+	"key_poll_interval": "1s", "clock_skew": "1ms", "jwks_max_age": "1m", "access_token_ttl": "5m",
+	"refresh_idle_ttl": "1h", "refresh_ttl": "2h", "retry_window": "1s", "password_min_length": "8",
+	"argon2_memory": "47104", "argon2_time": "3", "argon2_threads": "2", "hash_concurrency": "3",
+	"password_grant": "on", "signup": "true", "login_throttle": "on", "cors_origins": "https://app.example.com",
+	"first_party_client": "app",
+}
+
+// TestEveryFieldIsOneSetting sets each setting alone and looks which field
+// changed: exactly one, another for each, and in the end every field.
+func TestEveryFieldIsOneSetting(t *testing.T) {
+	settingOf := make(map[string]string)
+	for _, s := range Settings() {
+		sample, found := samples[s.Name]
+		if !found {
+			t.Errorf("%s has no sample here", s.Name)
+			continue
+		}
+		var c Config
+		if err := s.kind.set(&c, sample); err != nil {
+			t.Errorf("%s refuses %q: %v", s.Name, sample, err)
+			continue
+		}
+		changed := changedFields(c)
+		if len(changed) != 1 {
+			t.Errorf("%s changes the fields %v, want one", s.Name, changed)
+			continue
+		}
+		if other, taken := settingOf[changed[0]]; taken {
+			t.Errorf("%s and %s are the same field %s", s.Name, other, changed[0])
+		}
+		settingOf[changed[0]] = s.Name
+		if field := strings.ToLower(changed[0]); field != strings.ReplaceAll(s.Name, "_", "") {
+			t.Errorf("%s is the field %s", s.Name, changed[0])
+		}
+	}
+	for field := range reflect.TypeFor[Config]().Fields() {
+		if _, found := settingOf[field.Name]; field.IsExported() && !found {
+			t.Errorf("the field %s has no setting", field.Name)
+		}
+	}
+}
+
+func changedFields(c Config) []string {
+	var names []string
+	for field, value := range reflect.ValueOf(c).Fields() {
+		if field.IsExported() && !value.IsZero() {
+			names = append(names, field.Name)
+		}
+	}
+	return names
+}
+
+func TestEverySettingIsDescribed(t *testing.T) {
+	fs := pflag.NewFlagSet("keyturn", pflag.ContinueOnError)
+	AddFlags(fs)
+	for _, s := range Settings() {
+		if s.Help == "" || s.Type == "" || s.Accepts == "" {
+			t.Errorf("%s lacks help, type or what it accepts: %+v", s.Name, s)
+		}
+		var c Config
+		if err := s.kind.set(&c, s.Default); err != nil {
+			t.Errorf("%s refuses its own default %q: %v", s.Name, s.Default, err)
+		}
+		f := fs.Lookup(s.Flag())
+		if s.EnvironmentOnly {
+			if f != nil {
+				t.Errorf("%s is a flag", s.Name)
+			}
+			continue
+		}
+		if f == nil || f.DefValue != s.Default || f.Value.Type() != s.Type || !strings.Contains(f.Usage, s.Env()) {
+			t.Errorf("%s: its flag is %+v", s.Name, f)
+		}
+	}
+}
+
+func TestSettingsReturnsACopy(t *testing.T) {
+	Settings()[0].Name = "changed"
+	if Settings()[0].Name == "changed" {
+		t.Error("a caller can change the table")
+	}
+}

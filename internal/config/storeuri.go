@@ -1,0 +1,116 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"unicode"
+)
+
+const (
+	sqliteScheme   = "sqlite:"
+	mongoScheme    = "mongodb://"
+	mongoSRVScheme = "mongodb+srv://"
+	acceptedStores = "sqlite:PATH, mongodb://HOST[,HOST…]/DATABASE or mongodb+srv://HOST/DATABASE"
+)
+
+// ParseStore checks the form of a store's URI, as the setting store has it and
+// commands that copy between stores take it; whether anything answers there is
+// for the store to find out. The error shows the URI masked.
+func ParseStore(uri string) (Secret, error) {
+	if err := checkStore(uri); err != nil {
+		return Secret{}, &refusal{name: "store", value: quoted(uri), reason: err.Error(), accepted: acceptedStores}
+	}
+	return maskedStore(uri), nil
+}
+
+// maskedStore keeps the URI of a store whose form is right.
+func maskedStore(uri string) Secret {
+	if strings.HasPrefix(uri, sqliteScheme) {
+		return Secret{value: uri, shown: uri}
+	}
+	return Secret{value: uri, shown: maskURI(uri)}
+}
+
+func checkStore(uri string) error {
+	if strings.ContainsFunc(uri, unicode.IsControl) {
+		return errors.New("it holds a control character")
+	}
+	if path, found := strings.CutPrefix(uri, sqliteScheme); found {
+		return checkSQLitePath(path)
+	}
+	if rest, found := strings.CutPrefix(uri, mongoScheme); found {
+		return checkMongoHosts(rest, false)
+	}
+	if rest, found := strings.CutPrefix(uri, mongoSRVScheme); found {
+		return checkMongoHosts(rest, true)
+	}
+	return errNotAccepted
+}
+
+func checkSQLitePath(path string) error {
+	switch {
+	case path == "":
+		return errors.New("it names no file")
+	case strings.HasPrefix(path, "//"):
+		return errors.New("the path follows the colon without slashes of its own")
+	case strings.HasPrefix(path, ":") || strings.HasPrefix(path, "file:"):
+		return errors.New("it is not the path of a file")
+	case strings.ContainsAny(path, "?#"):
+		return errors.New("a path with ? or # is mistaken for a URI")
+	}
+	return nil
+}
+
+// checkMongoHosts judges what follows the scheme, as far as the hosts.
+func checkMongoHosts(rest string, srv bool) error {
+	authority, after := rest, ""
+	if end := strings.IndexAny(rest, "/?"); end >= 0 {
+		authority, after = rest[:end], rest[end:]
+	}
+	database, _, _ := strings.Cut(after, "?")
+	if strings.Contains(database, "@") || strings.Contains(after, "@") && !strings.Contains(authority, "@") {
+		return errors.New("in a user name or password, / ? # [ ] @ and : are written %2F %3F %23 %5B %5D %40 and %3A")
+	}
+	hosts := authority[strings.LastIndexByte(authority, '@')+1:]
+	for host := range strings.SplitSeq(hosts, ",") {
+		if host == "" || strings.ContainsFunc(host, unicode.IsSpace) {
+			return errors.New("a host is missing or malformed")
+		}
+	}
+	if srv && strings.ContainsAny(hosts, ",:") {
+		return errors.New("mongodb+srv takes one host name and no port")
+	}
+	return nil
+}
+
+// storeURI is the kind of the setting store.
+func storeURI() kind {
+	return kind{
+		typ:     "URI",
+		accepts: acceptedStores,
+		set: func(c *Config, s string) error {
+			if err := checkStore(s); err != nil {
+				return err
+			}
+			c.Store = maskedStore(s)
+			return nil
+		},
+		show: func(c *Config) string { return c.Store.String() },
+	}
+}
+
+// SQLitePath returns the path of the SQLite file, empty if the store is not
+// SQLite.
+func (c *Config) SQLitePath() string {
+	path, found := strings.CutPrefix(c.Store.Reveal(), sqliteScheme)
+	if !found {
+		return ""
+	}
+	return path
+}
+
+// MongoDB reports whether the store is MongoDB.
+func (c *Config) MongoDB() bool {
+	uri := c.Store.Reveal()
+	return strings.HasPrefix(uri, mongoScheme) || strings.HasPrefix(uri, mongoSRVScheme)
+}
