@@ -1,0 +1,97 @@
+// Package layout holds no code, only the test that keeps the direction of the
+// imports.
+package layout
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/keyturn/keyturn/"
+
+// allowed says, for each package, which packages of this module it may import
+// and which foreign ones it may not do without. A package that is not listed
+// here fails the test: decide where it belongs.
+var allowed = map[string]struct{ own, foreign []string }{
+	"internal/audit":   {foreign: []string{"github.com/go-jose/", "github.com/google/uuid"}},
+	"internal/problem": {},
+	"internal/config":  {foreign: []string{"github.com/knadh/koanf", "github.com/spf13/pflag", "go.yaml.in/yaml"}},
+	"internal/layout":  {},
+	"keys":             {own: []string{"internal/audit"}, foreign: []string{"github.com/go-jose/", "golang.org/x/crypto"}},
+	"users": {
+		own:     []string{"internal/audit", "internal/problem"},
+		foreign: []string{"golang.org/x/crypto", "golang.org/x/text", "github.com/google/uuid"},
+	},
+	"wellknown": {own: []string{"keys", "internal/problem"}},
+	"oauth": {
+		own:     []string{"keys", "users", "internal/audit", "internal/problem"},
+		foreign: []string{"github.com/google/uuid"},
+	},
+	"internal/store":                   {own: []string{"internal/audit", "keys", "oauth", "users"}},
+	"internal/store/transfer":          {own: []string{"internal/store", "internal/audit", "keys", "oauth", "users"}},
+	"internal/store/storetest":         {own: []string{"internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"github.com/google/uuid"}},
+	"internal/store/sqlite":            {own: []string{"internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"modernc.org/sqlite"}},
+	"internal/store/mongodb":           {own: []string{"internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"go.mongodb.org/mongo-driver/v2"}},
+	"internal/store/mongodb/mongotest": {foreign: []string{"go.mongodb.org/mongo-driver/v2", "github.com/google/uuid"}},
+	"internal/server": {
+		own:     []string{"internal/audit", "internal/problem", "oauth", "users", "wellknown"},
+		foreign: []string{"github.com/gorilla/mux", "github.com/rs/", "github.com/prometheus/client_golang", "github.com/google/uuid"},
+	},
+	"internal/e2e": {own: []string{"internal/store/mongodb/mongotest"}, foreign: []string{"github.com/go-jose/"}},
+	"cmd/keyturn": {
+		own:     []string{"internal/", "keys", "oauth", "users", "wellknown"},
+		foreign: []string{"github.com/spf13/", "github.com/rs/zerolog", "github.com/go-jose/"},
+	},
+	"cmd/keyturn-bench": {foreign: []string{
+		"github.com/spf13/", "github.com/HdrHistogram/", "github.com/go-jose/", "golang.org/x/", "modernc.org/sqlite", "github.com/google/uuid",
+	}},
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	seen := 0
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; seen++ {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(p.ImportPath, module)
+		rule, known := allowed[name]
+		if !known {
+			t.Errorf("package %s has no rule", name)
+			continue
+		}
+		for _, path := range p.Imports {
+			own, isOwn := strings.CutPrefix(path, module)
+			switch {
+			case isOwn && !hasPrefix(own, rule.own):
+				t.Errorf("%s imports %s, which stands above it or beside it", name, own)
+			case !isOwn && strings.Contains(strings.SplitN(path, "/", 2)[0], ".") && !hasPrefix(path, rule.foreign):
+				t.Errorf("%s imports %s, which is not its business", name, path)
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("only %d packages seen", seen)
+	}
+}
+
+func hasPrefix(path string, prefixes []string) bool {
+	for _, p := range prefixes {
+		if path == p || strings.HasPrefix(path, p) && (strings.HasSuffix(p, "/") || strings.HasPrefix(path[len(p):], "/")) {
+			return true
+		}
+	}
+	return false
+}

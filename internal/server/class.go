@@ -1,0 +1,168 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/cors"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/problem"
+)
+
+// class is what routes of one kind share.
+type class struct {
+	name string
+	// maxBody is the largest request body, in bytes.
+	maxBody int64
+	// noStore forbids caches to keep the answer, in the words of RFC 6749
+	// §5.1, which asks for Pragma too.
+	noStore bool
+	// crossOrigin lets the cors_origins of the settings call from a browser.
+	crossOrigin bool
+}
+
+// The classes. A token request has a password of at most 1024 bytes, which
+// form-encoding can triple, and a few short parameters: 32 KiB hold them.
+var (
+	tokenClass = class{name: "oauth", maxBody: 32 << 10, noStore: true, crossOrigin: true}
+	firstParty = class{name: "auth", maxBody: 16 << 10, noStore: true, crossOrigin: true}
+	plain      = class{name: "plain", maxBody: 0, noStore: true}
+)
+
+func (s *Server) corsOf(c class) func(http.Handler) http.Handler {
+	if !c.crossOrigin || len(s.settings.CORSOrigins) == 0 {
+		return func(h http.Handler) http.Handler { return h }
+	}
+	return cors.New(cors.Options{
+		AllowedOrigins: s.settings.CORSOrigins,
+		AllowedMethods: []string{"GET", "HEAD", "POST", "DELETE"},
+		AllowedHeaders: []string{"Authorization", "Content-Type"},
+		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", "X-Request-Id"},
+		MaxAge:         600,
+	}).Handler
+}
+
+// class wraps a handler in everything that its class asks for. It runs behind
+// the router, so that metrics can name the route and not the URL.
+func (s *Server) class(c class, route string, serve http.HandlerFunc) http.Handler {
+	observe := s.metrics.route(route)
+	inner := s.corsOf(c)(serve)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		rec := &recorder{ResponseWriter: w}
+		from := audit.Request{ID: uuid.NewString(), IP: s.clientIP(r), UserAgent: r.UserAgent()}
+		ctx, cancel := context.WithTimeout(audit.WithRequest(r.Context(), from), s.settings.RequestTimeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+		r.Body = http.MaxBytesReader(rec, r.Body, c.maxBody)
+		h := rec.Header()
+		h.Set("X-Request-Id", from.ID)
+		h.Set("X-Content-Type-Options", "nosniff")
+		if c.noStore {
+			h.Set("Cache-Control", "no-store")
+			h.Set("Pragma", "no-cache")
+		}
+		if s.settings.HSTS {
+			h.Set("Strict-Transport-Security", "max-age=63072000")
+		}
+		defer func() {
+			if p := recover(); p != nil {
+				s.panicked(rec, r, p)
+			}
+			took := time.Since(start)
+			observe(rec.statusCode(), took)
+			s.log.Debug().Str("request_id", from.ID).Str("method", r.Method).Str("route", route).
+				Int("status", rec.statusCode()).Dur("took", took).Str("ip", from.IP).Msg("request")
+		}()
+		inner.ServeHTTP(rec, r)
+	})
+}
+
+// panicked turns a panic into an event, a log line with the stack, and a 500
+// without it.
+func (s *Server) panicked(w *recorder, r *http.Request, p any) {
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	from := audit.RequestFrom(r.Context())
+	s.log.Error().Str("request_id", from.ID).Str("panic", fmt.Sprintf("%T", p)).Bytes("stack", debug.Stack()).Msg("panic in a handler")
+	event := audit.Event{Action: audit.RequestRefused, Reason: "panic"}
+	if err := s.audit.Record(context.WithoutCancel(r.Context()), event); err != nil {
+		s.log.Error().Err(err).Msg("the panic could not be recorded")
+	}
+	if w.status == 0 {
+		problem.Write(w, http.StatusInternalServerError, "Something went wrong inside; the operators can find it by the request id.")
+	}
+}
+
+// recorder remembers the status that was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *recorder) statusCode() int {
+	if w.status == 0 {
+		return http.StatusOK
+	}
+	return w.status
+}
+
+// clientIP is the address of the client: the peer's, or, where the peer is a
+// trusted proxy, the last address in X-Forwarded-For that is not one. What a
+// client writes into the header itself stands further left and is not believed.
+func (s *Server) clientIP(r *http.Request) string {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	ip := peer.Addr().Unmap()
+	if !s.trusted(ip) {
+		return ip.String()
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		ip = hop.Unmap().WithZone("")
+		if !s.trusted(ip) {
+			break
+		}
+	}
+	return ip.String()
+}
+
+func (s *Server) trusted(ip netip.Addr) bool {
+	for _, p := range s.settings.TrustedProxies {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}

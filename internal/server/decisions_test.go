@@ -1,0 +1,201 @@
+package server_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+type values = url.Values
+
+// decision is one request and the one event that it must leave.
+type decision struct {
+	name   string
+	send   func(w *world, t tokens) *httptest.ResponseRecorder
+	status int
+	action audit.Action
+	reason string
+}
+
+func form(path string, v values) func(*world, tokens) *httptest.ResponseRecorder {
+	return func(w *world, _ tokens) *httptest.ResponseRecorder { return w.post(path, v) }
+}
+
+func decisions() []decision {
+	grant := func(v values) func(*world, tokens) *httptest.ResponseRecorder { return form("/oauth/token", v) }
+	return []decision{
+		{"password", grant(values{"grant_type": {"password"}, "username": {email}, "password": {password}}), 200, audit.TokenIssued, ""},
+		{"client credentials", grant(values{"grant_type": {"client_credentials"}}), 200, audit.TokenIssued, ""},
+		{"refresh", func(w *world, t tokens) *httptest.ResponseRecorder {
+			return w.post("/oauth/token", values{"grant_type": {"refresh_token"}, "refresh_token": {t.Refresh}})
+		}, 200, audit.TokenRefreshed, ""},
+		{"wrong password", grant(values{"grant_type": {"password"}, "username": {email}, "password": {"wrong"}}), 400, audit.TokenRefused, "wrong_password"},
+		{"unknown user", grant(values{"grant_type": {"password"}, "username": {"bob@example.com"}, "password": {"wrong"}}), 400, audit.TokenRefused, "unknown_user"},
+		{"no grant", grant(values{}), 400, audit.TokenRefused, "no_grant_type"},
+		{"unknown grant", grant(values{"grant_type": {"magic"}}), 400, audit.TokenRefused, "unsupported_grant_type"},
+		{"wide scope", grant(values{"grant_type": {"client_credentials"}, "scope": {"admin"}}), 400, audit.TokenRefused, "scope_not_allowed"},
+		{"foreign resource", grant(values{"grant_type": {"client_credentials"}, "resource": {"https://evil.example"}}), 400, audit.TokenRefused, "resource_not_allowed"},
+		{"forged refresh token", grant(values{"grant_type": {"refresh_token"}, "refresh_token": {"kt_rt_nonsense"}}), 400, audit.TokenRefused, "malformed_token"},
+		{"repeated parameter", grant(values{"grant_type": {"password", "password"}}), 400, audit.TokenRefused, "repeated_parameter"},
+		{"wrong secret", func(w *world, _ tokens) *httptest.ResponseRecorder {
+			r := httptest.NewRequest("POST", "/oauth/token", strings.NewReader("grant_type=client_credentials"))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.SetBasicAuth("shop", "wrong")
+			return w.serve(r)
+		}, 401, audit.TokenRefused, "wrong_client_secret"},
+		{"oversized body", grant(values{"grant_type": {strings.Repeat("x", 40<<10)}}), 413, audit.TokenRefused, "body_too_large"},
+		{"introspection", func(w *world, t tokens) *httptest.ResponseRecorder {
+			return w.post("/oauth/introspect", values{"token": {t.Access}})
+		}, 200, audit.TokenIntrospected, ""},
+		{"introspection of nothing", form("/oauth/introspect", values{"token": {"x"}}), 200, audit.TokenIntrospected, "bad_token"},
+		{"revocation", func(w *world, t tokens) *httptest.ResponseRecorder {
+			return w.post("/oauth/revoke", values{"token": {t.Access}})
+		}, 200, audit.TokenRevoked, ""},
+		{"revocation of nothing", form("/oauth/revoke", values{"token": {"kt_rt_x"}}), 200, audit.TokenRevoked, "malformed_token"},
+		{"userinfo", bearer("GET", "/oauth/userinfo", nil), 200, audit.UserInfoRead, ""},
+		{"userinfo with a refresh token", func(w *world, t tokens) *httptest.ResponseRecorder {
+			return w.sendJSON("GET", "/oauth/userinfo", t.Refresh, nil)
+		}, 401, audit.RequestRefused, "bad_token"},
+		{"userinfo without a token", func(w *world, _ tokens) *httptest.ResponseRecorder {
+			return w.sendJSON("GET", "/oauth/userinfo", "", nil)
+		}, 401, audit.RequestRefused, "no_token"},
+		{"login", body("/auth/login", map[string]string{"email": email, "password": password}), 200, audit.TokenIssued, ""},
+		{"failed login", body("/auth/login", map[string]string{"email": email, "password": "no"}), 403, audit.TokenRefused, "wrong_password"},
+		{"malformed login", body("/auth/login", []string{"x"}), 400, audit.TokenRefused, "malformed_body"},
+		{"sign-up", body("/auth/signup", map[string]string{"email": "eve@example.com", "password": "a long enough sentence"}), 201, audit.UserSignedUp, ""},
+		{"weak sign-up", body("/auth/signup", map[string]string{"email": "eve@example.com", "password": "short"}), 422, audit.UserSignedUp, "password_refused"},
+		{"taken sign-up", body("/auth/signup", map[string]string{"email": email, "password": "a long enough sentence"}), 409, audit.UserSignedUp, "email_taken"},
+		{"malformed sign-up", body("/auth/signup", map[string]int{"email": 1}), 400, audit.UserSignedUp, "malformed_body"},
+		{"me", bearer("GET", "/auth/me", nil), 200, audit.UserRead, ""},
+		{"sessions", bearer("GET", "/auth/sessions", nil), 200, audit.SessionsListed, ""},
+		{"end others", bearer("DELETE", "/auth/sessions", nil), 200, audit.SessionsEnded, "ended_by_user"},
+		{"end unknown", bearer("DELETE", "/auth/sessions/x", nil), 404, audit.SessionEnded, "unknown_session"},
+		{"logout", bearer("POST", "/auth/logout", nil), 204, audit.SessionEnded, "logout"},
+		{"password change", bearer("POST", "/auth/password", map[string]string{"current_password": password, "new_password": "another long sentence"}), 200, audit.PasswordChanged, ""},
+	}
+}
+
+func body(path string, v any) func(*world, tokens) *httptest.ResponseRecorder {
+	return func(w *world, _ tokens) *httptest.ResponseRecorder { return w.sendJSON("POST", path, "", v) }
+}
+
+func bearer(method, path string, v any) func(*world, tokens) *httptest.ResponseRecorder {
+	return func(w *world, t tokens) *httptest.ResponseRecorder { return w.sendJSON(method, path, t.Access, v) }
+}
+
+func TestA1_EveryDecisionLeavesOneEvent(t *testing.T) {
+	for _, d := range decisions() {
+		t.Run(d.name, func(t *testing.T) {
+			w := newWorld(t)
+			held := w.login()
+			w.journal.take()
+			rec := d.send(w, held)
+			if rec.Code != d.status {
+				t.Errorf("status %d, want %d: %s", rec.Code, d.status, rec.Body)
+			}
+			events := w.journal.take()
+			if len(events) != 1 {
+				t.Fatalf("%d events, want one: %+v", len(events), events)
+			}
+			e := events[0]
+			if e.Action != d.action || e.Reason != d.reason || (e.Outcome == audit.Success) != (rec.Code < 400) {
+				t.Errorf("event %s %s %q, want %s %q", e.Action, e.Outcome, e.Reason, d.action, d.reason)
+			}
+		})
+	}
+}
+
+func TestA3_WithoutItsEventNoDecisionStands(t *testing.T) {
+	for _, d := range decisions() {
+		t.Run(d.name, func(t *testing.T) {
+			w := newWorld(t)
+			held := w.login()
+			w.journal.breakDown(true)
+			rec := d.send(w, held)
+			if rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") == "" {
+				t.Fatalf("status %d, Retry-After %q; want 503: %s", rec.Code, rec.Header().Get("Retry-After"), rec.Body)
+			}
+			if strings.Contains(rec.Body.String(), "space left") || strings.Contains(rec.Body.String(), "kt_rt_") {
+				t.Errorf("the answer tells too much: %s", rec.Body)
+			}
+		})
+	}
+}
+
+func TestA3_AFailedLoginLeavesNoSession(t *testing.T) {
+	w := newWorld(t)
+	w.journal.breakDown(true)
+	w.post("/oauth/token", values{"grant_type": {"password"}, "username": {email}, "password": {password}})
+	live, err := w.store.FamiliesOfUser(t.Context(), w.uid, time.Now(), 10)
+	if err != nil || len(live) != 0 {
+		t.Fatalf("%d sessions, %v", len(live), err)
+	}
+}
+
+func TestA3_ARefreshThatWasNotRecordedCanBeRetried(t *testing.T) {
+	w := newWorld(t)
+	held := w.login()
+	w.journal.breakDown(true)
+	w.post("/oauth/token", values{"grant_type": {"refresh_token"}, "refresh_token": {held.Refresh}})
+	w.journal.breakDown(false)
+	next := read[tokens](t, w.post("/oauth/token", values{"grant_type": {"refresh_token"}, "refresh_token": {held.Refresh}}), 200)
+	read[tokens](t, w.post("/oauth/token", values{"grant_type": {"refresh_token"}, "refresh_token": {next.Refresh}}), 200)
+}
+
+func TestF7_DisablingEndsEverySession(t *testing.T) {
+	w := newWorld(t)
+	held := w.login()
+	must(t, w.users.Disable(t.Context(), w.uid))
+	rec := w.post("/oauth/token", values{"grant_type": {"refresh_token"}, "refresh_token": {held.Refresh}})
+	if rec.Code != 400 || !strings.Contains(rec.Body.String(), "invalid_grant") {
+		t.Errorf("refresh after disabling: %d %s", rec.Code, rec.Body)
+	}
+	rec = w.post("/oauth/introspect", values{"token": {held.Access}})
+	if got := strings.TrimSpace(rec.Body.String()); got != `{"active":false}` {
+		t.Errorf("introspection after disabling: %s", got)
+	}
+}
+
+func TestF7_APasswordChangeEndsTheOtherSessions(t *testing.T) {
+	w := newWorld(t)
+	mine, other := w.login(), w.login()
+	rec := w.sendJSON("POST", "/auth/password", mine.Access, map[string]string{"current_password": password, "new_password": "another long sentence"})
+	if rec.Code != 200 {
+		t.Fatalf("%d %s", rec.Code, rec.Body)
+	}
+	for name, c := range map[string]struct {
+		token  string
+		status int
+	}{"mine": {mine.Refresh, 200}, "other": {other.Refresh, 400}} {
+		if rec := w.post("/oauth/token", values{"grant_type": {"refresh_token"}, "refresh_token": {c.token}}); rec.Code != c.status {
+			t.Errorf("%s: %d, want %d", name, rec.Code, c.status)
+		}
+	}
+}
+
+func TestK6_ARevokedKeysTokensAreDead(t *testing.T) {
+	w := newWorld(t)
+	before := w.login()
+	active, err := w.keeper.Ring().Active()
+	must(t, err)
+	must(t, w.keeper.Revoke(t.Context(), active.KID, "leaked"))
+	must(t, w.keeper.Poll(t.Context()))
+	after := w.login()
+	for name, c := range map[string]struct {
+		token  string
+		active bool
+	}{"before": {before.Access, false}, "after": {after.Access, true}} {
+		got := read[struct{ Active bool }](t, w.post("/oauth/introspect", values{"token": {c.token}}), 200)
+		if got.Active != c.active {
+			t.Errorf("token of %s the revocation: active %v", name, got.Active)
+		}
+	}
+	if rec := w.serve(httptest.NewRequest("GET", "/.well-known/jwks.json", nil)); strings.Contains(rec.Body.String(), active.KID) {
+		t.Error("the revoked key is still published")
+	}
+}

@@ -1,0 +1,201 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/server"
+	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/internal/store/sqlite"
+	"github.com/keyturn/keyturn/keys"
+	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
+	"github.com/keyturn/keyturn/wellknown"
+)
+
+const (
+	issuer   = "http://127.0.0.1:8080"
+	email    = "ada@example.com"
+	password = "the analytical engine weaves"
+)
+
+// journal is an audit log that remembers, and fails when told to.
+type journal struct {
+	mu     sync.Mutex
+	events []audit.Event
+	broken bool
+}
+
+func (j *journal) Record(_ context.Context, e audit.Event) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.broken {
+		return errors.New("no space left on device")
+	}
+	j.events = append(j.events, e)
+	return nil
+}
+
+func (j *journal) take() []audit.Event {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	taken := j.events
+	j.events = nil
+	return taken
+}
+
+func (j *journal) breakDown(broken bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.broken = broken
+}
+
+// world is a whole server over a real store, without a listener.
+type world struct {
+	t       *testing.T
+	handler http.Handler
+	store   store.Store
+	users   *users.Service
+	uid     string
+	journal *journal
+	secret  string
+	keeper  *keys.Keeper
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "keyturn.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	w := &world{t: t, store: s, journal: &journal{}}
+	line, err := keys.NewMaster()
+	must(t, err)
+	masters, err := keys.ParseMasters([]byte(line))
+	must(t, err)
+	w.keeper, err = keys.NewKeeper(keys.Options{
+		Store: s, Sealer: masters.Sealer(), Audit: w.journal, Now: time.Now,
+		Policy: keys.Policy{Alg: "ES256", Interval: 720 * time.Hour, Lead: 24 * time.Hour, Poll: 10 * time.Second, Skew: 30 * time.Second, MaxAge: 15 * time.Minute, TokenTTL: time.Hour},
+	})
+	must(t, err)
+	must(t, w.keeper.Poll(t.Context()))
+	w.handler = w.build(masters)
+	w.register()
+	w.journal.take()
+	return w
+}
+
+func (w *world) build(masters *keys.Masters) http.Handler {
+	settings := oauth.Settings{
+		Issuer: issuer, AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour,
+		RetryWindow: 30 * time.Second, PasswordGrant: true, FirstPartyClient: "shop",
+	}
+	hasher, err := users.NewHasher(users.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2)
+	must(w.t, err)
+	w.users, err = users.NewService(users.Service{
+		Store: w.store, Hasher: hasher, Sessions: oauth.SessionEnder{Store: w.store, Now: time.Now}, Audit: w.journal, Now: time.Now,
+	})
+	must(w.t, err)
+	fail := func(_ context.Context, err error) { w.t.Log("inside:", err) }
+	o := oauth.NewService(oauth.Options{
+		Store: w.store, Families: oauth.NewFamilies(w.store, masters, settings, time.Now), Users: w.users, Ring: w.keeper.Ring(),
+		Audit: w.journal, Settings: settings, OnError: fail, Now: time.Now,
+	})
+	metadata, err := wellknown.NewMetadata(wellknown.Config{
+		Issuer: issuer, Grants: oauth.Grants(), Scopes: []string{"openid"}, ClientAuth: []string{"client_secret_basic"}, Algs: w.keeper.Ring().Algs, MaxAge: time.Minute,
+	})
+	must(w.t, err)
+	health := &server.Health{Store: w.store.Ping, Keys: func() error { return nil }, OnError: func(string, error) {}}
+	return server.New(server.Settings{
+		RequestTimeout: 10 * time.Second, ShutdownTimeout: time.Second, CORSOrigins: []string{"https://app.example.com"},
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")},
+	}, server.Handlers{
+		OAuth: o, Users: &users.HTTP{Users: w.users, Audit: w.journal, OnError: func(r *http.Request, err error) { fail(r.Context(), err) }},
+		JWKS: wellknown.NewJWKS(w.keeper.Ring(), time.Now), Metadata: metadata, Health: health, FirstParty: true, SignUp: true,
+	}, server.NewMetrics(), w.journal, zerolog.Nop()).Handler()
+}
+
+func (w *world) register() {
+	u, err := w.users.Add(w.t.Context(), users.NewUser{Email: email, FirstName: "Ada", Password: password})
+	must(w.t, err)
+	w.uid = u.UID
+	clients := &oauth.Clients{Store: w.store, Audit: w.journal, AccessTTL: time.Hour, Now: time.Now}
+	_, w.secret, err = clients.Add(w.t.Context(), oauth.Client{
+		ID: "shop", Grants: oauth.Grants(), Scope: []string{"openid", "email", "profile"}, Audience: []string{"https://api.example.com"},
+	})
+	must(w.t, err)
+	_, _, err = clients.Add(w.t.Context(), oauth.Client{ID: "page", Public: true, Grants: []string{"password", "refresh_token"}, Scope: []string{"openid"}})
+	must(w.t, err)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// post sends a form with the shop's credentials.
+func (w *world) post(path string, form url.Values) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("POST", path, strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth("shop", w.secret)
+	return w.serve(r)
+}
+
+// sendJSON sends a body, with an access token if there is one.
+func (w *world) sendJSON(method, path, token string, body any) *httptest.ResponseRecorder {
+	var content io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		must(w.t, err)
+		content = strings.NewReader(string(text))
+	}
+	r := httptest.NewRequest(method, path, content)
+	r.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	return w.serve(r)
+}
+
+func (w *world) serve(r *http.Request) *httptest.ResponseRecorder {
+	rec := httptest.NewRecorder()
+	w.handler.ServeHTTP(rec, r)
+	return rec
+}
+
+type tokens struct {
+	Access  string `json:"access_token"`
+	Refresh string `json:"refresh_token"`
+}
+
+func (w *world) login() tokens {
+	w.t.Helper()
+	return read[tokens](w.t, w.post("/oauth/token", url.Values{"grant_type": {"password"}, "username": {email}, "password": {password}}), 200)
+}
+
+func read[T any](t *testing.T, rec *httptest.ResponseRecorder, status int) T {
+	t.Helper()
+	var v T
+	if rec.Code != status {
+		t.Fatalf("status %d, want %d: %s", rec.Code, status, rec.Body)
+	}
+	must(t, json.Unmarshal(rec.Body.Bytes(), &v))
+	return v
+}

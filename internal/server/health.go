@@ -1,0 +1,63 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Health answers whether the process is alive and whether it can serve.
+type Health struct {
+	// Store reports whether the store can answer; Keys whether the key ring
+	// has been read lately. Either error makes the replica not ready.
+	Store func(context.Context) error
+	Keys  func() error
+	// OnError takes the cause of a failed check, which callers may not see.
+	OnError  func(check string, err error)
+	draining atomic.Bool
+}
+
+// Alive answers GET /healthz: 200 as long as the process can answer at all.
+func (h *Health) Alive(w http.ResponseWriter, _ *http.Request) {
+	writeHealth(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// storePatience is how long /readyz waits for the store.
+const storePatience = 2 * time.Second
+
+// Ready answers GET /readyz: 200 if the store answers and the key ring is
+// fresh, else 503 and which of them failed. While the server drains it answers
+// 503, so that load balancers turn away before the listener closes.
+func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), storePatience)
+	defer cancel()
+	status, body := http.StatusOK, map[string]string{"status": "ok", "store": "ok", "keys": "ok"}
+	fail := func(check, word string, err error) {
+		status, body["status"], body[check] = http.StatusServiceUnavailable, "unavailable", word
+		if err != nil {
+			h.OnError(check, err)
+		}
+	}
+	if err := h.Store(ctx); err != nil {
+		fail("store", "unreachable", err)
+	}
+	if err := h.Keys(); err != nil {
+		fail("keys", "stale", err)
+	}
+	if h.draining.Load() {
+		fail("server", "draining", nil)
+	}
+	writeHealth(w, status, body)
+}
+
+// Drain makes Ready answer 503 from now on.
+func (h *Health) Drain() { h.draining.Store(true) }
+
+func writeHealth(w http.ResponseWriter, status int, body map[string]string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// An error here means that the caller has gone.
+	_ = json.NewEncoder(w).Encode(body)
+}

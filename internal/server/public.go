@@ -1,0 +1,53 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/rs/cors"
+
+	"github.com/keyturn/keyturn/internal/problem"
+)
+
+// Shared values of headers: net/http only reads them.
+var (
+	anyOrigin = []string{"*"}
+	exposed   = []string{"ETag"}
+	noSniff   = []string{"nosniff"}
+)
+
+// public is the class of the documents that anyone may read from anywhere: no
+// decision, no store, no body, and so no request id and no deadline of its own.
+func (s *Server) public(route string, document http.Handler) http.Handler {
+	observe := s.metrics.route(route)
+	preflight := cors.New(cors.Options{
+		AllowedOrigins: anyOrigin, AllowedMethods: []string{"GET", "HEAD"}, AllowedHeaders: anyOrigin, MaxAge: 86400,
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		rec := &recorder{ResponseWriter: w}
+		defer func() {
+			if p := recover(); p != nil {
+				s.panicked(rec, r, p)
+			}
+			observe(rec.statusCode(), time.Since(start))
+		}()
+		h := rec.Header()
+		h["X-Content-Type-Options"] = noSniff
+		switch r.Method {
+		case http.MethodGet, http.MethodHead:
+			h["Access-Control-Allow-Origin"] = anyOrigin
+			h["Access-Control-Expose-Headers"] = exposed
+			document.ServeHTTP(rec, r)
+		case http.MethodOptions:
+			h.Set("Allow", "GET, HEAD, OPTIONS")
+			preflight.HandlerFunc(rec, r)
+			if rec.status == 0 { // an OPTIONS that is no preflight
+				rec.WriteHeader(http.StatusNoContent)
+			}
+		default:
+			h.Set("Allow", "GET, HEAD, OPTIONS")
+			problem.Write(rec, http.StatusMethodNotAllowed, "Use one of the methods GET, HEAD, OPTIONS.")
+		}
+	})
+}

@@ -1,0 +1,135 @@
+// Package server puts the handlers behind one gorilla/mux router and runs the
+// listeners: route classes with their headers, limits and CORS, request ids,
+// metrics, graceful shutdown.
+package server
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"github.com/keyturn/keyturn/internal/problem"
+	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
+	"github.com/keyturn/keyturn/wellknown"
+)
+
+// Handlers are what the routes lead to.
+type Handlers struct {
+	OAuth *oauth.Service
+	Users *users.HTTP
+	JWKS  *wellknown.JWKS
+	// Metadata is served at both well-known metadata paths.
+	Metadata *wellknown.Metadata
+	Health   *Health
+	// FirstParty mounts the /auth routes, SignUp the sign-up among them.
+	FirstParty bool
+	SignUp     bool
+}
+
+// router builds the table of routes. Every path answers the methods named and
+// 405 with Allow to any other.
+func (s *Server) router(h Handlers) http.Handler {
+	r := mux.NewRouter()
+	r.UseEncodedPath()
+	r.NotFoundHandler = s.class(plain, "not_found", func(w http.ResponseWriter, _ *http.Request) {
+		problem.Write(w, http.StatusNotFound, "There is nothing at this path.")
+	})
+
+	s.route(r, tokenClass, "/oauth/token", methods{"POST": h.OAuth.Token})
+	s.route(r, tokenClass, "/oauth/revoke", methods{"POST": h.OAuth.Revoke})
+	s.route(r, tokenClass, "/oauth/introspect", methods{"POST": h.OAuth.Introspect})
+	s.route(r, tokenClass, "/oauth/userinfo", methods{"GET": h.OAuth.UserInfo, "POST": h.OAuth.UserInfo})
+
+	s.route(r, plain, "/healthz", methods{"GET": h.Health.Alive})
+	s.route(r, plain, "/readyz", methods{"GET": h.Health.Ready})
+
+	if h.FirstParty {
+		s.firstPartyRoutes(r, h)
+	}
+	return s.documents(h, r)
+}
+
+// documents serves the public documents by their exact paths, and leads every
+// other request on. They are most of a busy server's traffic, and the router's
+// matching would be a third of their cost.
+func (s *Server) documents(h Handlers, next http.Handler) http.Handler {
+	byPath := map[string]http.Handler{
+		wellknown.JWKSPath:                s.public(wellknown.JWKSPath, h.JWKS),
+		wellknown.AuthorizationServerPath: s.public(wellknown.AuthorizationServerPath, h.Metadata),
+		wellknown.OpenIDPath:              s.public(wellknown.OpenIDPath, h.Metadata),
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if document, ok := byPath[r.URL.Path]; ok {
+			document.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) firstPartyRoutes(r *mux.Router, h Handlers) {
+	if h.SignUp {
+		s.route(r, firstParty, "/auth/signup", methods{"POST": h.Users.SignUp})
+	}
+	s.route(r, firstParty, "/auth/login", methods{"POST": h.OAuth.Login})
+	s.route(r, firstParty, "/auth/refresh", methods{"POST": h.OAuth.Refresh})
+	s.route(r, firstParty, "/auth/logout", methods{"POST": h.OAuth.FirstParty(h.OAuth.Logout)})
+	s.route(r, firstParty, "/auth/me", methods{"GET": h.OAuth.FirstParty(
+		func(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
+			h.Users.Me(w, r, by.UserID, by.SessionID, by.ClientID)
+		})})
+	s.route(r, firstParty, "/auth/password", methods{"POST": h.OAuth.FirstParty(
+		func(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
+			h.Users.ChangePassword(w, r, by.UserID, by.SessionID)
+		})})
+	s.route(r, firstParty, "/auth/sessions", methods{
+		"GET":    h.OAuth.FirstParty(h.OAuth.Sessions),
+		"DELETE": h.OAuth.FirstParty(h.OAuth.EndOtherSessions),
+	})
+	s.route(r, firstParty, "/auth/sessions/{id}", methods{"DELETE": h.OAuth.FirstParty(h.OAuth.EndSession)})
+}
+
+// methods are the handlers of one path.
+type methods map[string]http.HandlerFunc
+
+// allow lists the methods of a path for the Allow header, in a fixed order.
+func (m methods) allow() string {
+	var list []string
+	for _, name := range []string{"GET", "HEAD", "POST", "DELETE"} {
+		if m.handler(name) != nil {
+			list = append(list, name)
+		}
+	}
+	return strings.Join(append(list, "OPTIONS"), ", ")
+}
+
+// handler returns the handler of a method; GET serves HEAD as well.
+func (m methods) handler(name string) http.HandlerFunc {
+	if name == "HEAD" {
+		name = "GET"
+	}
+	return m[name]
+}
+
+// route mounts one path in a class.
+func (s *Server) route(r *mux.Router, c class, path string, m methods) {
+	allow := m.allow()
+	r.Handle(path, s.class(c, path, func(w http.ResponseWriter, r *http.Request) {
+		serve := m.handler(r.Method)
+		switch {
+		case serve != nil:
+			if id, ok := mux.Vars(r)["id"]; ok {
+				r.SetPathValue("id", id)
+			}
+			serve(w, r)
+		case r.Method == http.MethodOptions:
+			w.Header().Set("Allow", allow)
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			w.Header().Set("Allow", allow)
+			problem.Write(w, http.StatusMethodNotAllowed, "Use one of the methods "+allow+".")
+		}
+	}))
+}

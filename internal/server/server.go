@@ -1,0 +1,108 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// Settings are the limits and the surroundings of the listeners.
+type Settings struct {
+	TLSCertFile, TLSKeyFile string
+	// HSTS is set where the issuer is https.
+	HSTS           bool
+	TrustedProxies []netip.Prefix
+	CORSOrigins    []string
+	// RequestTimeout bounds one request, its store calls included.
+	RequestTimeout time.Duration
+	// ShutdownTimeout bounds how long requests under way are waited for.
+	ShutdownTimeout time.Duration
+}
+
+// Server serves the routes. Create it with New.
+type Server struct {
+	settings Settings
+	log      zerolog.Logger
+	audit    audit.Recorder
+	metrics  *Metrics
+	health   *Health
+	http     *http.Server
+	admin    *http.Server
+}
+
+// Limits that are the same for every deployment.
+const (
+	readHeaderTimeout = 5 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 32 << 10
+)
+
+// New builds the server. Nothing listens yet.
+func New(settings Settings, h Handlers, m *Metrics, rec audit.Recorder, log zerolog.Logger) *Server {
+	s := &Server{settings: settings, log: log, audit: rec, metrics: m, health: h.Health}
+	s.http = s.listenerFor(s.router(h))
+	admin := http.NewServeMux()
+	admin.Handle("GET /metrics", m.Handler())
+	admin.HandleFunc("GET /healthz", h.Health.Alive)
+	admin.HandleFunc("GET /readyz", h.Health.Ready)
+	s.admin = s.listenerFor(admin)
+	return s
+}
+
+func (s *Server) listenerFor(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       s.settings.RequestTimeout,
+		WriteTimeout:      s.settings.RequestTimeout + readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+}
+
+// Handler is the public routes, for tests without a listener.
+func (s *Server) Handler() http.Handler { return s.http.Handler }
+
+// Serve answers on public and, unless it is nil, on admin until ctx ends; then
+// it drains: readiness turns to 503, no connection is accepted any more, and
+// requests under way are waited for. It returns nil after a clean drain.
+func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
+	failed := make(chan error, 2)
+	run := func(serve func() error) {
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	}
+	go run(func() error {
+		if s.settings.TLSCertFile != "" {
+			return s.http.ServeTLS(public, s.settings.TLSCertFile, s.settings.TLSKeyFile)
+		}
+		return s.http.Serve(public)
+	})
+	if admin != nil {
+		go run(func() error { return s.admin.Serve(admin) })
+	}
+	select {
+	case err := <-failed:
+		return fmt.Errorf("listener failed: %w", err)
+	case <-ctx.Done():
+	}
+	s.health.Drain()
+	s.log.Info().Dur("at_most", s.settings.ShutdownTimeout).Msg("draining")
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.settings.ShutdownTimeout)
+	defer cancel()
+	if err := errors.Join(s.http.Shutdown(drain), s.admin.Shutdown(drain)); err != nil {
+		return fmt.Errorf("requests were still under way after shutdown_timeout: %w", err)
+	}
+	return nil
+}
