@@ -1,0 +1,181 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/oauth"
+)
+
+// clientRow is a client as commands print it.
+type clientRow struct {
+	ClientID       string    `json:"client_id"`
+	ClientSecret   string    `json:"client_secret,omitempty"`
+	Public         bool      `json:"public"`
+	Grants         []string  `json:"grants"`
+	Scope          string    `json:"scope"`
+	Audience       []string  `json:"audience"`
+	AccessTTL      string    `json:"access_token_ttl,omitempty"`
+	RefreshIdleTTL string    `json:"refresh_idle_ttl,omitempty"`
+	RefreshTTL     string    `json:"refresh_ttl,omitempty"`
+	Disabled       bool      `json:"disabled"`
+	CreatedAt      time.Time `json:"created_at"`
+}
+
+func clientRowOf(c oauth.Client, secret string) clientRow {
+	return clientRow{
+		ClientID: c.ID, ClientSecret: secret, Public: c.Public, Grants: orEmpty(c.Grants), Scope: strings.Join(c.Scope, " "),
+		Audience: orEmpty(c.Audience), AccessTTL: ttl(c.AccessTTL), RefreshIdleTTL: ttl(c.RefreshIdleTTL), RefreshTTL: ttl(c.RefreshTTL),
+		Disabled: c.Disabled, CreatedAt: c.CreatedAt,
+	}
+}
+
+func orEmpty(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+func ttl(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
+}
+
+func (p *program) clientsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "clients", Short: "Register and manage client applications", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(p.clientsAddCommand(), p.clientsListCommand(), p.clientsRotateSecretCommand(), p.clientsDisableCommand())
+	return cmd
+}
+
+func (d *deployment) clients() *oauth.Clients {
+	return &oauth.Clients{Store: d.store, Audit: d.audit, AccessTTL: d.cfg.AccessTokenTTL, Now: time.Now}
+}
+
+func (p *program) clientsAddCommand() *cobra.Command {
+	var client oauth.Client
+	var scope string
+	cmd := &cobra.Command{
+		Use:   "add ID",
+		Short: "Register a client; a confidential one's secret is shown once",
+		Long: `Registers a client application. A confidential client (the default) gets a
+generated secret, which is printed now and never again. A public client
+(--public) has none: apps that users install, and pages in a browser.
+
+The grant "password" is given to a client only by name: the client sees the
+user's password (RFC 9700 §2.4 advises against it); give it to first-party apps
+alone.`,
+		Example: `  keyturn clients add shop --grant password --grant refresh_token --scope "openid email" --audience https://api.example.com
+  keyturn clients add reports --grant client_credentials --audience https://api.example.com`,
+		Args: cobra.ExactArgs(1),
+	}
+	p.withDeployment(cmd, func(d *deployment, args []string) error {
+		var ok bool
+		client.ID = args[0]
+		if client.Scope, ok = oauth.ParseScope(scope); !ok {
+			return usageError{fmt.Errorf("--scope %q: use scope names separated by spaces (RFC 6749 §3.3)", scope)}
+		}
+		made, secret, err := d.clients().Add(d.ctx, client)
+		if errors.Is(err, oauth.ErrClientExists) {
+			return fmt.Errorf("client %s exists already", client.ID)
+		}
+		if err != nil {
+			return err
+		}
+		return p.print(clientRowOf(made, secret), func(w io.Writer) {
+			fmt.Fprintf(w, "client_id:     %s\n", made.ID)
+			if secret != "" {
+				fmt.Fprintf(w, "client_secret: %s\n\nThe secret is not shown again; keep it now.\n", secret)
+			}
+		})
+	})
+	f := cmd.Flags()
+	f.BoolVar(&client.Public, "public", false, "the client has no secret")
+	f.StringSliceVar(&client.Grants, "grant", nil, "a grant that the client may use: "+strings.Join(oauth.Grants(), ", ")+" (repeat for several)")
+	f.StringVar(&scope, "scope", "", "what the client may ask for, separated by spaces")
+	f.StringSliceVar(&client.Audience, "audience", nil, "a resource server that its tokens may be for (repeat for several)")
+	f.DurationVar(&client.AccessTTL, "client-access-token-ttl", 0, "life of its access tokens (default: the deployment's)")
+	f.DurationVar(&client.RefreshIdleTTL, "client-refresh-idle-ttl", 0, "life of its sessions since their last use (default: the deployment's)")
+	f.DurationVar(&client.RefreshTTL, "client-refresh-ttl", 0, "life of its sessions in all (default: the deployment's)")
+	return cmd
+}
+
+func (p *program) clientsListCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "List the clients", Args: cobra.NoArgs}
+	p.withDeployment(cmd, func(d *deployment, _ []string) error {
+		rows := []clientRow{}
+		for after := ""; ; {
+			page, err := d.store.ListClients(d.ctx, after, 500)
+			if err != nil {
+				return err
+			}
+			for _, c := range page {
+				rows = append(rows, clientRowOf(c, ""))
+				after = c.ID
+			}
+			if len(page) < 500 {
+				break
+			}
+		}
+		return p.print(rows, func(w io.Writer) {
+			table(w, "CLIENT_ID\tKIND\tGRANTS\tSCOPE\tAUDIENCE\tSTATE", func(row func(...any)) {
+				for _, c := range rows {
+					kind, state := "confidential", "enabled"
+					if c.Public {
+						kind = "public"
+					}
+					if c.Disabled {
+						state = "disabled"
+					}
+					row(c.ClientID, kind, strings.Join(c.Grants, " "), c.Scope, strings.Join(c.Audience, " "), state)
+				}
+			})
+		})
+	})
+	return cmd
+}
+
+func (p *program) clientsRotateSecretCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "rotate-secret ID", Short: "Give a client a new secret; the old one is void at once", Args: cobra.ExactArgs(1)}
+	p.withDeployment(cmd, func(d *deployment, args []string) error {
+		secret, err := d.clients().RotateSecret(d.ctx, args[0])
+		if err != nil {
+			return fmt.Errorf("client %s: %w", args[0], err)
+		}
+		return p.print(struct {
+			ClientID     string `json:"client_id"`
+			ClientSecret string `json:"client_secret"`
+		}{args[0], secret}, func(w io.Writer) {
+			fmt.Fprintf(w, "client_id:     %s\nclient_secret: %s\n\nThe secret is not shown again; keep it now.\n", args[0], secret)
+		})
+	})
+	return cmd
+}
+
+func (p *program) clientsDisableCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "disable ID", Short: "Refuse a client everything and end its sessions", Args: cobra.ExactArgs(1)}
+	p.withDeployment(cmd, func(d *deployment, args []string) error {
+		ended, err := d.clients().Disable(d.ctx, args[0])
+		if err != nil {
+			return fmt.Errorf("client %s: %w", args[0], err)
+		}
+		return p.print(struct {
+			ClientID      string `json:"client_id"`
+			Disabled      bool   `json:"disabled"`
+			SessionsEnded int    `json:"sessions_ended"`
+		}{args[0], true, ended}, func(w io.Writer) {
+			fmt.Fprintf(w, "client %s is disabled; %d sessions ended\n", args[0], ended)
+		})
+	})
+	return cmd
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/internal/config"
+)
+
+func (p *program) configCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Print the settings in force and where each came from",
+		Long: `Prints every setting as it is in force, secrets masked, and where it came from:
+default, file, environment or flag. Nothing is opened or changed. A setting that
+is unknown or unusable is named, with what would be accepted.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Load(cmd.Flags(), p.environ)
+			if err != nil {
+				return usageError{err}
+			}
+			values := cfg.Effective()
+			return p.print(values, func(w io.Writer) {
+				table(w, "SETTING\tVALUE\tFROM", func(row func(...any)) {
+					for _, v := range values {
+						row(v.Name, fmt.Sprintf("%q", v.Value), v.Source)
+					}
+				})
+			})
+		},
+	}
+	config.AddFlags(cmd.Flags())
+	return cmd
+}

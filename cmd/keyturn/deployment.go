@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/internal/store/mongodb"
+	"github.com/keyturn/keyturn/internal/store/sqlite"
+)
+
+// deployment is what every command that touches data works on: the settings,
+// the open store, and the audit log.
+type deployment struct {
+	ctx   context.Context
+	cfg   *config.Config
+	log   zerolog.Logger
+	store store.Store
+	audit *audit.Log
+}
+
+// withDeployment adds the settings' flags to cmd and runs it on an open
+// deployment.
+func (p *program) withDeployment(cmd *cobra.Command, run func(d *deployment, args []string) error) {
+	config.AddFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		cfg, err := config.Load(cmd.Flags(), p.environ)
+		if err != nil {
+			return usageError{err}
+		}
+		d, err := p.open(cmd.Context(), cfg)
+		if err != nil {
+			return err
+		}
+		return errors.Join(run(d, args), d.close())
+	}
+}
+
+// open opens the store and the audit log. A command's answer has standard
+// output to itself: its audit events then go to standard error.
+func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, error) {
+	d := &deployment{ctx: ctx, cfg: cfg, log: p.logger(cfg)}
+	var err error
+	if d.store, err = openStore(ctx, cfg.Store.Reveal()); err != nil {
+		return nil, err
+	}
+	sink := cfg.AuditLog
+	if sink == "stdout" {
+		sink = "stderr"
+	}
+	if d.audit, err = d.openAudit(sink); err != nil {
+		return nil, errors.Join(err, d.store.Close())
+	}
+	return d, nil
+}
+
+func (d *deployment) openAudit(sink string) (*audit.Log, error) {
+	node, err := os.Hostname()
+	if err != nil {
+		node = "unknown"
+	}
+	l, err := audit.Open(audit.Options{
+		Sink: sink, Node: node, Version: version(),
+		OnError: func(err error) { d.log.Error().Err(err).Msg("audit log") },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("audit_log %s: %w", sink, err)
+	}
+	l.SetAnchors(d.store)
+	return l, nil
+}
+
+func (d *deployment) close() error {
+	return errors.Join(d.audit.Close(), d.store.Close())
+}
+
+// openStore opens the store that a URI of the setting store names.
+func openStore(ctx context.Context, uri string) (store.Store, error) {
+	if path, ok := strings.CutPrefix(uri, "sqlite:"); ok {
+		return sqlite.Open(ctx, path)
+	}
+	return mongodb.Open(ctx, uri)
+}
+
+func (p *program) logger(cfg *config.Config) zerolog.Logger {
+	level, err := zerolog.ParseLevel(cfg.LogLevel)
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
+	return zerolog.New(p.stderr).Level(level).With().Timestamp().Logger()
+}

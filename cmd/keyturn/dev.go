@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+
+	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
+)
+
+// demoFile keeps the demo's credentials, so that the next start in the same
+// directory can print them again.
+const demoFile = "keyturn-dev.json"
+
+// demo is what --dev makes.
+type demo struct {
+	Email        string `json:"email"`
+	Password     string `json:"password"`
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+}
+
+const (
+	demoEmail    = "demo@example.com"
+	demoClient   = "demo"
+	demoAudience = "https://api.example.com"
+)
+
+// checkDev keeps the demo to this machine and to a store of its own.
+func checkDev(cfg *config.Config) error {
+	host, _, err := net.SplitHostPort(cfg.Listen)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("--dev with listen %s: the demo's password is in a file; use a loopback address such as 127.0.0.1:8080", cfg.Listen)
+	}
+	if cfg.MongoDB() {
+		return errors.New("--dev with a MongoDB store: the demo is for an empty SQLite store; leave out --store or --dev")
+	}
+	if cfg.FirstPartyClient == "" {
+		cfg.FirstPartyClient = demoClient
+	}
+	return nil
+}
+
+// makeDemo makes the demo user and client, unless an earlier start did.
+func (d *deployment) makeDemo(s *services) error {
+	if _, err := readDemo(); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	made := demo{Email: demoEmail, Password: rand.Text(), ClientID: demoClient}
+	_, err := s.users.Add(d.ctx, users.NewUser{Email: made.Email, FirstName: "Demo", LastName: "User", Password: made.Password})
+	if err != nil {
+		return fmt.Errorf("--dev: the demo user: %w; start in an empty directory", err)
+	}
+	_, made.ClientSecret, err = d.clients().Add(d.ctx, oauth.Client{
+		ID: made.ClientID, Grants: oauth.Grants(), Scope: []string{"openid", "email", "profile"}, Audience: []string{demoAudience},
+	})
+	if err != nil {
+		return fmt.Errorf("--dev: the demo client: %w; start in an empty directory", err)
+	}
+	text, err := json.MarshalIndent(made, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(demoFile, append(text, '\n'), 0o600)
+}
+
+func readDemo() (demo, error) {
+	var made demo
+	text, err := os.ReadFile(demoFile)
+	if err != nil {
+		return made, err
+	}
+	if err := json.Unmarshal(text, &made); err != nil {
+		return made, fmt.Errorf("--dev: %s is damaged (%w); start in an empty directory", demoFile, err)
+	}
+	return made, nil
+}
+
+// showDemo does what a stranger would: it buys a token with the demo user's
+// password, verifies it knowing the issuer alone, and prints what to try.
+func (p *program) showDemo(ctx context.Context, d *deployment, issuer string) {
+	made, err := readDemo()
+	if err == nil {
+		var kid string
+		if kid, err = firstToken(ctx, issuer, made); err == nil {
+			fmt.Fprintf(p.stdout, demoText, issuer, made.Email, kid, made.Password, made.ClientID, made.ClientSecret, demoFile)
+			return
+		}
+	}
+	if ctx.Err() == nil {
+		d.log.Error().Err(err).Msg("the demo's first token")
+	}
+}
+
+const demoText = `
+Keyturn is up at %[1]s for development.
+A first token for %[2]s was bought with a password and verified with the
+public key %[3]s, knowing only the issuer's URL.
+
+Try (in another terminal):
+
+  # log in, as a client application does
+  curl -s %[1]s/oauth/token -u '%[5]s:%[6]s' \
+    -d grant_type=password -d username=%[2]s -d password=%[4]s -d 'scope=openid email'
+
+  # log in, as a first-party page does
+  curl -s %[1]s/auth/login -H 'Content-Type: application/json' \
+    -d '{"email":"%[2]s","password":"%[4]s"}'
+
+  # spend the refresh token of an answer
+  curl -s %[1]s/oauth/token -u '%[5]s:%[6]s' -d grant_type=refresh_token -d refresh_token=PASTE
+
+  # ask whether an access token is live
+  curl -s %[1]s/oauth/introspect -u '%[5]s:%[6]s' -d token=PASTE
+
+  # what resource servers fetch
+  curl -s %[1]s/.well-known/jwks.json
+  curl -s %[1]s/.well-known/openid-configuration
+
+The demo's credentials are in %[7]s; stop with Ctrl-C.
+`

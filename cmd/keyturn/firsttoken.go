@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+// firstToken logs the demo user in over HTTP and verifies the access token with
+// what the issuer's metadata leads to. It returns the kid of the key.
+func firstToken(ctx context.Context, issuer string, made demo) (kid string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	var metadata struct {
+		TokenEndpoint string `json:"token_endpoint"`
+		JWKSURI       string `json:"jwks_uri"`
+	}
+	if err := fetch(ctx, issuer+"/.well-known/oauth-authorization-server", &metadata); err != nil {
+		return "", err
+	}
+	var jwks jose.JSONWebKeySet
+	if err := fetch(ctx, metadata.JWKSURI, &jwks); err != nil {
+		return "", err
+	}
+	token, err := buyToken(ctx, metadata.TokenEndpoint, made)
+	if err != nil {
+		return "", err
+	}
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA})
+	if err != nil {
+		return "", err
+	}
+	found := jwks.Key(parsed.Headers[0].KeyID)
+	if len(found) != 1 {
+		return "", errors.New("the token's key is not in the key set")
+	}
+	var claims jwt.Claims
+	if err := parsed.Claims(found[0].Key, &claims); err != nil {
+		return "", err
+	}
+	want := jwt.Expected{Issuer: issuer, AnyAudience: jwt.Audience{demoAudience}}
+	return found[0].KeyID, claims.Validate(want)
+}
+
+func buyToken(ctx context.Context, endpoint string, made demo) (string, error) {
+	form := url.Values{"grant_type": {"password"}, "username": {made.Email}, "password": {made.Password}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth(url.QueryEscape(made.ClientID), url.QueryEscape(made.ClientSecret))
+	var answer struct {
+		AccessToken string `json:"access_token"`
+	}
+	err = roundTrip(req, &answer)
+	return answer.AccessToken, err
+}
+
+func fetch(ctx context.Context, url string, v any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	return roundTrip(req, v)
+}
+
+func roundTrip(req *http.Request, v any) error {
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", req.URL.Path, res.Status)
+	}
+	return json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(v)
+}

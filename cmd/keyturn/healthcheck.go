@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/internal/config"
+)
+
+// healthPatience is how long the check waits for an answer.
+const healthPatience = 5 * time.Second
+
+func (p *program) healthcheckCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "healthcheck",
+		Short: "Ask the server on this machine whether it is ready; exit 0 if it is",
+		Long: `Asks /readyz of the server that the same settings would start, over loopback.
+Made for a container's health check, where no other program is at hand.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Load(cmd.Flags(), p.environ)
+			if err != nil {
+				return usageError{err}
+			}
+			status, err := ready(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			if status != http.StatusOK {
+				return fmt.Errorf("not ready: /readyz answered %d", status)
+			}
+			return p.print(struct {
+				Ready bool `json:"ready"`
+			}{true}, func(w io.Writer) { fmt.Fprintln(w, "ready") })
+		},
+	}
+	config.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func ready(ctx context.Context, cfg *config.Config) (int, error) {
+	host, port, err := net.SplitHostPort(cfg.Listen)
+	if err != nil {
+		return 0, err
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	scheme := "http"
+	transport := &http.Transport{}
+	if cfg.TLSCertFile != "" {
+		scheme = "https"
+		// The certificate is for the issuer's name, not for loopback, and the
+		// answer is a status alone: nothing is trusted to this connection.
+		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthPatience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	if err != nil {
+		return 0, err
+	}
+	res, err := transport.RoundTrip(req)
+	if err != nil {
+		return 0, fmt.Errorf("no answer: %w", err)
+	}
+	return res.StatusCode, res.Body.Close()
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/keys"
+)
+
+func (p *program) keysCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "keys", Short: "See, turn and revoke the signing keys", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(p.keysListCommand(), p.keysRotateCommand(), p.keysRevokeCommand(), p.keysRewrapCommand(), p.keysNewMasterCommand())
+	return cmd
+}
+
+// withKeeper runs a command that manages signing keys.
+func (p *program) withKeeper(cmd *cobra.Command, run func(d *deployment, k *keys.Keeper, args []string) error) {
+	p.withDeployment(cmd, func(d *deployment, args []string) error {
+		masters, err := d.masters()
+		if err != nil {
+			return err
+		}
+		keeper, err := d.keeper(masters)
+		if err != nil {
+			return err
+		}
+		return run(d, keeper, args)
+	})
+}
+
+func (p *program) keysListCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the signing keys, their states and times",
+		Long: `Lists the signing keys. A standby is published and will sign next; the active
+key signs; a retired one stays published until its last token has expired; a
+revoked one is out at once.`,
+		Args: cobra.NoArgs,
+	}
+	p.withKeeper(cmd, func(d *deployment, k *keys.Keeper, _ []string) error {
+		list, err := k.List(d.ctx)
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		return p.print(list, func(w io.Writer) {
+			table(w, "KID\tALG\tSTATE\tCREATED\tSIGNS FROM\tRETIRES\tLEAVES JWKS", func(row func(...any)) {
+				for _, i := range list {
+					row(i.KID, i.Alg, i.State, when(i.CreatedAt, now), when(i.ActivateAt, now), when(i.RetireAt, now), when(i.ExpireAt, now))
+				}
+			})
+		})
+	})
+	return cmd
+}
+
+func (p *program) keysRotateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rotate",
+		Short: "Turn the keys now: the standby signs, a new standby is published",
+		Long: `Makes the standby sign as soon as it has been published for key_publish_lead,
+which normally it has: at once. Running servers follow within key_poll_interval.
+Nobody's verification fails: every resource server has the key cached already.`,
+		Args: cobra.NoArgs,
+	}
+	p.withKeeper(cmd, func(d *deployment, k *keys.Keeper, _ []string) error {
+		r, err := k.Rotate(d.ctx)
+		if err != nil {
+			return err
+		}
+		return p.print(struct {
+			KID        string    `json:"kid"`
+			Alg        string    `json:"alg"`
+			ActivateAt time.Time `json:"activate_at"`
+		}{r.KID, r.Alg, r.ActivateAt}, func(w io.Writer) {
+			fmt.Fprintf(w, "%s signs from %s\n", r.KID, when(r.ActivateAt, time.Now()))
+		})
+	})
+	return cmd
+}
+
+func (p *program) keysRevokeCommand() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "revoke KID --reason TEXT",
+		Short: "Take a leaked key out: its tokens die, the standby signs",
+		Long: `Takes a key out of the JWKS for good. Within key_poll_interval every replica
+refuses its tokens and signs with the standby. A resource server that verifies
+alone goes on accepting the key until its cached copy is jwks_max_age old.`,
+		Args: cobra.ExactArgs(1),
+	}
+	p.withKeeper(cmd, func(d *deployment, k *keys.Keeper, args []string) error {
+		if reason == "" {
+			return usageError{errors.New("--reason is needed: the audit log keeps why")}
+		}
+		if err := k.Revoke(d.ctx, args[0], reason); errors.Is(err, keys.ErrNoKey) {
+			return fmt.Errorf("no key %s; see keyturn keys list", args[0])
+		} else if err != nil {
+			return err
+		}
+		return p.print(struct {
+			KID     string `json:"kid"`
+			Revoked bool   `json:"revoked"`
+		}{args[0], true}, func(w io.Writer) { fmt.Fprintf(w, "%s is revoked\n", args[0]) })
+	})
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log (needed)")
+	return cmd
+}
+
+func (p *program) keysRewrapCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rewrap",
+		Short: "Seal every private key under the first master key",
+		Long: `To turn the master key: put a new line (keyturn keys new-master) first into the
+master key file, restart the servers, run this, and remove the old line once all
+sessions that began under it have ended (refresh_ttl). Safe to interrupt and to
+repeat.`,
+		Args: cobra.NoArgs,
+	}
+	p.withKeeper(cmd, func(d *deployment, k *keys.Keeper, _ []string) error {
+		n, err := k.Rewrap(d.ctx, func(done, total int) { fmt.Fprintf(p.stderr, "%d of %d keys\n", done, total) })
+		if err != nil {
+			return err
+		}
+		return p.print(struct {
+			Rewrapped int `json:"rewrapped"`
+		}{n}, func(w io.Writer) { fmt.Fprintf(w, "%d keys sealed anew\n", n) })
+	})
+	return cmd
+}
+
+func (p *program) keysNewMasterCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "new-master",
+		Short:   "Print a new line for a master key file",
+		Long:    `Prints a freshly made master key, as one line of a master key file. It is the secret that everything else rests on: send it to a file of mode 0600, never to a screen.`,
+		Example: `  (umask 077; keyturn keys new-master > master-keys)`,
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			line, err := keys.NewMaster()
+			if err != nil {
+				return err
+			}
+			return p.print(struct {
+				MasterKey string `json:"master_key"`
+			}{line}, func(w io.Writer) { fmt.Fprintln(w, line) })
+		},
+	}
+}

@@ -1,0 +1,110 @@
+// Command keyturn is an OAuth 2 authorization server with signing keys that
+// turn by themselves, and the tool to run it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/internal/config"
+)
+
+// The exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+	os.Exit(p.run(ctx, os.Args[1:]))
+}
+
+// program is one run of the command, with the world that it may touch.
+type program struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	environ        []string
+	output         string
+}
+
+// usageError is a wrong command line or setting: exit code 2.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func (p *program) run(ctx context.Context, args []string) int {
+	root := p.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage):
+		fmt.Fprintf(p.stderr, "keyturn: %v\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(p.stderr, "keyturn: %v\n", err)
+	return exitFailed
+}
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "keyturn",
+		Short: "OAuth 2 authorization server whose signing keys turn by themselves",
+		Long: `Keyturn is an OAuth 2 authorization server. Client applications send a user's
+password, and later a refresh token, to its token endpoint and get short-lived
+signed access tokens; resource servers fetch its public keys and verify those
+tokens alone.
+
+Start with "keyturn serve --dev" in an empty directory. Settings are flags,
+KEYTURN_* variables and an optional YAML file (--config), under the same names;
+"keyturn config" shows what is in force and where it came from.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if p.output != "text" && p.output != "json" {
+				return usageError{fmt.Errorf("--output %q: use text or json", p.output)}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetGlobalNormalizationFunc(config.NormalizeFlag)
+	root.PersistentFlags().StringVar(&p.output, "output", "text", "how to print the result: text or json")
+	root.AddCommand(p.serveCommand(), p.usersCommand(), p.clientsCommand(), p.keysCommand(),
+		p.auditCommand(), p.storeCommand(), p.configCommand(), p.versionCommand(), p.healthcheckCommand())
+	wrapArgErrors(root)
+	return root
+}
+
+// wrapArgErrors makes a wrong number of arguments a usage error everywhere.
+func wrapArgErrors(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageError{fmt.Errorf("%w\nusage: %s", err, cmd.UseLine())}
+			}
+			return nil
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		wrapArgErrors(sub)
+	}
+}

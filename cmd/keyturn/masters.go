@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/keys"
+)
+
+// maxMasterFile bounds what is read as a master key file.
+const maxMasterFile = 64 << 10
+
+// masters reads the master keys that the settings name. A SQLite deployment
+// without them has a file beside its database, which is made the first time.
+func (d *deployment) masters() (*keys.Masters, error) {
+	if err := d.cfg.CheckMaster(); err != nil { // the server has asked before it opened anything
+		return nil, usageError{err}
+	}
+	switch {
+	case !d.cfg.MasterKey.IsZero():
+		m, err := keys.ParseMasters([]byte(d.cfg.MasterKey.Reveal()))
+		if err != nil {
+			return nil, usageError{fmt.Errorf("KEYTURN_MASTER_KEY: %w", err)}
+		}
+		return m, nil
+	case d.cfg.MasterKeyFile != "":
+		return readMasters(d.cfg.MasterKeyFile)
+	}
+	path := masterPathBeside(d.cfg)
+	m, err := readMasters(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return m, err
+	}
+	if err := mayMakeMaster(d.ctx, d.store, path); err != nil {
+		return nil, err
+	}
+	if err := makeMaster(path); err != nil {
+		return nil, fmt.Errorf("master key file %s: %w", path, err)
+	}
+	d.log.Info().Str("file", path).Msg("made a master key; back it up apart from the database: without it the keys and sessions are lost")
+	return readMasters(path)
+}
+
+// masterPathBeside is keyturn.master-key for keyturn.db.
+func masterPathBeside(cfg *config.Config) string {
+	db := cfg.SQLitePath()
+	return db[:len(db)-len(filepath.Ext(db))] + ".master-key"
+}
+
+func readMasters(path string) (*keys.Masters, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("master key file: %w", err)
+	}
+	if info.Size() > maxMasterFile {
+		return nil, fmt.Errorf("master key file %s is larger than %d bytes: it is not one", path, maxMasterFile)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("master key file: %w", err)
+	}
+	m, err := keys.ParseMasters(text)
+	if err != nil {
+		return nil, fmt.Errorf("master key file %s: %w", path, err)
+	}
+	return m, nil
+}
+
+// mayMakeMaster refuses to make a new master key where the store has keys that
+// another one sealed: the file was lost, or the path is wrong.
+func mayMakeMaster(ctx context.Context, s store.Store, path string) error {
+	records, err := s.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	if len(records) > 0 {
+		return fmt.Errorf("master key file %s is missing, and the store has keys that were sealed with it: restore the file, or name it with master_key_file", path)
+	}
+	return nil
+}
+
+// makeMaster writes a new master key file, whole or not at all; a file that
+// another process made meanwhile is left as it is.
+func makeMaster(path string) error {
+	line, err := keys.NewMaster()
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".master-key-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = fmt.Fprintf(f, "# Keyturn master keys: the first seals, all open. Keep this file secret and backed up.\n%s\n", line)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// print answers with v: as JSON, or in the words of text.
+func (p *program) print(v any, text func(w io.Writer)) error {
+	if p.output == "json" {
+		enc := json.NewEncoder(p.stdout)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		return enc.Encode(v)
+	}
+	w := bufio.NewWriter(p.stdout)
+	text(w)
+	return w.Flush()
+}
+
+// table writes rows in aligned columns below a heading.
+func table(w io.Writer, heading string, rows func(row func(cells ...any))) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, heading)
+	rows(func(cells ...any) {
+		for i, c := range cells {
+			if i > 0 {
+				fmt.Fprint(t, "\t")
+			}
+			fmt.Fprint(t, c)
+		}
+		fmt.Fprintln(t)
+	})
+	// The writer behind is a buffer; its Flush reports what went wrong.
+	_ = t.Flush()
+}
+
+// when prints a time for people: absolute, and how far from now.
+func when(t, now time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	d := t.Sub(now).Round(time.Second)
+	if d >= 0 {
+		return fmt.Sprintf("%s (in %s)", t.UTC().Format(time.RFC3339), d)
+	}
+	return fmt.Sprintf("%s (%s ago)", t.UTC().Format(time.RFC3339), -d)
+}
+
+// maxSecretFile bounds what is read as a password.
+const maxSecretFile = 4096
+
+// readSecret reads a secret from a file, or from standard input where the path
+// is "-". One newline at the end is not part of it.
+func (p *program) readSecret(flag, path string) (string, error) {
+	if path == "" {
+		return "", usageError{fmt.Errorf("--%s is needed: a file, or - for standard input", flag)}
+	}
+	in := p.stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return "", fmt.Errorf("--%s: %w", flag, err)
+		}
+		defer f.Close()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, maxSecretFile+1))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("--%s: %w", flag, err)
+	case len(b) > maxSecretFile:
+		return "", fmt.Errorf("--%s: longer than %d bytes", flag, maxSecretFile)
+	}
+	secret := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+	if secret == "" {
+		return "", errors.New("--" + flag + ": it is empty")
+	}
+	return secret, nil
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/server"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	var dev bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Runs the server until it is told to stop (SIGTERM or SIGINT): it then finishes
+the requests under way and exits with 0. SIGHUP reopens the audit log.
+
+With --dev, in an empty directory and on loopback only, it makes everything it
+needs, a demo user and a demo client included, verifies a first token, and
+prints what to try. Without --dev nothing is made up: no user and no client.`,
+		Example: `  keyturn serve --dev
+  keyturn serve --issuer https://login.example.com --listen 0.0.0.0:8080 --store mongodb://db1,db2,db3/keyturn --master-key-file /run/secrets/master-keys`,
+		Args: cobra.NoArgs,
+	}
+	config.AddFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&dev, "dev", false, "make a demo user and a demo client, and show what to try")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := config.Load(cmd.Flags(), p.environ)
+		if err != nil {
+			return usageError{err}
+		}
+		return p.serve(cmd.Context(), cfg, dev)
+	}
+	return cmd
+}
+
+func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err error) {
+	log := p.logger(cfg)
+	if err := cfg.CheckMaster(); err != nil {
+		return usageError{err}
+	}
+	if dev {
+		if err := checkDev(cfg); err != nil {
+			return usageError{err}
+		}
+	}
+	public, admin, err := listeners(cfg)
+	if err != nil {
+		return err
+	}
+	defer public.Close()
+	issuer, err := cfg.IssuerFor(public.Addr())
+	if err != nil {
+		return usageError{err}
+	}
+	d := &deployment{ctx: ctx, cfg: cfg, log: log}
+	if d.store, err = openStore(ctx, cfg.Store.Reveal()); err != nil {
+		return err
+	}
+	if d.audit, err = d.openAudit(cfg.AuditLog); err != nil {
+		return errors.Join(err, d.store.Close())
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	s, err := d.services(issuer)
+	if err != nil {
+		return err
+	}
+	if err := s.keeper.Poll(ctx); err != nil {
+		return fmt.Errorf("signing keys: %w", err)
+	}
+	d.audit.SetSigner(s.ring)
+	if dev {
+		if err := d.makeDemo(s); err != nil {
+			return err
+		}
+	}
+	if err := d.audit.Record(ctx, audit.Event{Action: audit.ServerStarted, Outcome: audit.Success}); err != nil {
+		return fmt.Errorf("audit_log %s: %w", cfg.AuditLog, err)
+	}
+	log.Info().Str("issuer", issuer).Stringer("listen", public.Addr()).Str("version", version()).Msg("serving")
+	background, stop := context.WithCancel(ctx)
+	wait := d.background(background, s)
+	if dev {
+		go p.showDemo(background, d, issuer)
+	}
+	err = s.server(d, issuer).Serve(ctx, public, admin)
+	stop()
+	wait()
+	stopped := audit.Event{Action: audit.ServerStopped, Outcome: audit.Success}
+	if err != nil {
+		stopped.Outcome, stopped.Detail = audit.Failure, err.Error()
+	}
+	return errors.Join(err, d.audit.Record(context.WithoutCancel(ctx), stopped))
+}
+
+// listeners opens both listeners, so that a port in use stops the start before
+// anything is touched.
+func listeners(cfg *config.Config) (public, admin net.Listener, err error) {
+	public, err = net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return nil, nil, fmt.Errorf("listen %s: %w; stop what uses it or choose another address", cfg.Listen, errors.Unwrap(err))
+	}
+	if cfg.AdminListen == "" {
+		return public, nil, nil
+	}
+	admin, err = net.Listen("tcp", cfg.AdminListen)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("admin_listen %s: %w; stop what uses it, choose another address, or set it to off", cfg.AdminListen, errors.Unwrap(err)), public.Close())
+	}
+	return public, admin, nil
+}
+
+// Intervals of the background work.
+const (
+	sweepEvery = time.Minute
+	sweepLimit = 5000
+)
+
+// background runs what goes on beside requests until ctx ends; the function
+// returned waits for it.
+func (d *deployment) background(ctx context.Context, s *services) (wait func()) {
+	var all sync.WaitGroup
+	all.Go(func() { s.keeper.Run(ctx) })
+	all.Go(func() { every(ctx, sweepEvery, func() { d.sweep(ctx, s) }) })
+	all.Go(func() { d.reopenOnHangup(ctx) })
+	return all.Wait
+}
+
+func every(ctx context.Context, interval time.Duration, do func()) {
+	t := time.NewTicker(interval)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			do()
+		}
+	}
+}
+
+// sweep removes what has expired, and finishes what a process that died left
+// half done: accounts whose sessions were to end.
+func (d *deployment) sweep(ctx context.Context, s *services) {
+	if _, err := d.store.Sweep(ctx, time.Now(), sweepLimit); err != nil && ctx.Err() == nil {
+		d.log.Warn().Err(err).Msg("expired records could not be removed; trying again in a minute")
+	}
+	if _, err := s.users.Settle(ctx); err != nil && ctx.Err() == nil {
+		d.log.Warn().Err(err).Msg("sessions that were to end could not be; trying again in a minute")
+	}
+}
+
+func (d *deployment) reopenOnHangup(ctx context.Context) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			if err := d.audit.Reopen(); err != nil {
+				d.log.Error().Err(err).Msg("the audit log could not be reopened")
+			}
+		}
+	}
+}
+
+// server puts the handlers behind the router.
+func (s *services) server(d *deployment, issuer string) *server.Server {
+	metrics := server.NewMetrics()
+	s.keyMetrics(metrics)
+	return server.New(server.Settings{
+		TLSCertFile: d.cfg.TLSCertFile, TLSKeyFile: d.cfg.TLSKeyFile, HSTS: strings.HasPrefix(issuer, "https:"),
+		TrustedProxies: d.cfg.TrustedProxies, CORSOrigins: d.cfg.CORSOrigins,
+		RequestTimeout: d.cfg.RequestTimeout, ShutdownTimeout: d.cfg.ShutdownTimeout,
+	}, server.Handlers{
+		OAuth: s.oauth, Users: s.usersHTTP(d), JWKS: s.jwks, Metadata: s.metadata, Health: s.health(d),
+		FirstParty: d.cfg.FirstPartyClient != "", SignUp: d.cfg.Signup,
+	}, metrics, d.audit, d.log)
+}
+
+func (s *services) health(d *deployment) *server.Health {
+	return &server.Health{
+		Store: d.store.Ping,
+		Keys: func() error {
+			if !s.keeper.Fresh(time.Now()) {
+				return errors.New("the signing keys have not been read from the store lately")
+			}
+			return nil
+		},
+		OnError: func(check string, err error) { d.log.Warn().Str("check", check).Err(err).Msg("not ready") },
+	}
+}
+
+// requestLog logs what went wrong inside under the request's id.
+func (d *deployment) requestLog(ctx context.Context, err error) {
+	d.log.Error().Str("request_id", audit.RequestFrom(ctx).ID).Err(err).Msg("request failed")
+}
+
+func (d *deployment) requestLogHTTP(r *http.Request, err error) { d.requestLog(r.Context(), err) }

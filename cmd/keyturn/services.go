@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/server"
+	"github.com/keyturn/keyturn/keys"
+	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
+	"github.com/keyturn/keyturn/wellknown"
+)
+
+// services are the domain's parts, put together for one deployment.
+type services struct {
+	keeper   *keys.Keeper
+	ring     *keys.Ring
+	users    *users.Service
+	oauth    *oauth.Service
+	jwks     *wellknown.JWKS
+	metadata *wellknown.Metadata
+}
+
+func (d *deployment) services(issuer string) (*services, error) {
+	masters, err := d.masters()
+	if err != nil {
+		return nil, err
+	}
+	s := &services{}
+	if s.keeper, err = d.keeper(masters); err != nil {
+		return nil, err
+	}
+	s.ring = s.keeper.Ring()
+	settings := d.oauthSettings(issuer)
+	families := oauth.NewFamilies(d.store, masters, settings, time.Now)
+	if s.users, err = d.users(); err != nil {
+		return nil, err
+	}
+	s.oauth = oauth.NewService(oauth.Options{
+		Store: d.store, Families: families, Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
+		OnError: d.requestLog, Now: time.Now,
+	})
+	s.jwks = wellknown.NewJWKS(s.ring, time.Now)
+	s.metadata, err = wellknown.NewMetadata(d.metadataConfig(issuer, s.ring))
+	return s, err
+}
+
+// metadataConfig is what the metadata advertise: the grants in force, and what
+// the userinfo endpoint answers.
+func (d *deployment) metadataConfig(issuer string, ring *keys.Ring) wellknown.Config {
+	grants := oauth.Grants()
+	if !d.cfg.PasswordGrant {
+		grants = slices.DeleteFunc(grants, func(g string) bool { return g == oauth.GrantPassword })
+	}
+	return wellknown.Config{
+		Issuer: issuer, Grants: grants, Scopes: []string{"openid", "email", "profile"}, Claims: oauth.UserInfoClaims(),
+		ClientAuth: []string{"client_secret_basic", "client_secret_post"}, Algs: ring.Algs, MaxAge: d.cfg.JWKSMaxAge,
+	}
+}
+
+func (d *deployment) oauthSettings(issuer string) oauth.Settings {
+	return oauth.Settings{
+		Issuer: issuer, AccessTTL: d.cfg.AccessTokenTTL, RefreshIdleTTL: d.cfg.RefreshIdleTTL, RefreshTTL: d.cfg.RefreshTTL,
+		RetryWindow: d.cfg.RetryWindow, PasswordGrant: d.cfg.PasswordGrant, FirstPartyClient: d.cfg.FirstPartyClient,
+	}
+}
+
+func (d *deployment) keeper(masters *keys.Masters) (*keys.Keeper, error) {
+	policy := keys.Policy{
+		Alg: d.cfg.SigningAlg, Interval: d.cfg.KeyRotationInterval, Lead: d.cfg.KeyPublishLead, Poll: d.cfg.KeyPollInterval,
+		Skew: d.cfg.ClockSkew, MaxAge: d.cfg.JWKSMaxAge, TokenTTL: d.cfg.AccessTokenTTL,
+	}
+	k, err := keys.NewKeeper(keys.Options{
+		Store: d.store, Sealer: masters.Sealer(), Policy: policy, Audit: d.audit, Now: time.Now,
+		OnError: func(err error) { d.log.Error().Err(err).Msg("signing keys") },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("signing keys: %w", err)
+	}
+	return k, nil
+}
+
+// users puts the accounts together. It needs no master key: commands that manage
+// accounts make no tokens.
+func (d *deployment) users() (*users.Service, error) {
+	hasher, err := users.NewHasher(users.Params{
+		MemoryKiB: d.cfg.Argon2Memory, Time: d.cfg.Argon2Time, Threads: d.cfg.Argon2Threads,
+	}, d.cfg.HashConcurrency)
+	if err != nil {
+		return nil, err
+	}
+	service := users.Service{
+		Store: d.store, Hasher: hasher, Policy: users.Policy{MinLength: d.cfg.PasswordMinLength},
+		Sessions: oauth.SessionEnder{Store: d.store, Now: time.Now}, Audit: d.audit, Now: time.Now,
+	}
+	if d.cfg.LoginThrottle {
+		service.Throttle = users.NewThrottle(d.store, time.Now)
+	}
+	return users.NewService(service)
+}
+
+func (s *services) usersHTTP(d *deployment) *users.HTTP {
+	return &users.HTTP{Users: s.users, Audit: d.audit, OnError: d.requestLogHTTP}
+}
+
+// keyMetrics shows the schedule to Prometheus.
+func (s *services) keyMetrics(m *server.Metrics) {
+	m.Gauge("keyturn_key_active_age_seconds", "Time since the active key began to sign.", func() float64 {
+		active, err := s.ring.Active()
+		if err != nil {
+			return -1
+		}
+		return time.Since(active.ActivateAt).Seconds()
+	})
+	m.Gauge("keyturn_key_view_age_seconds", "Time since this replica last read the keys from the store.", func() float64 {
+		return time.Since(s.keeper.LastPoll()).Seconds()
+	})
+	m.Gauge("keyturn_key_next_turn_seconds", "Time until the standby begins to sign; -1 while none is scheduled.", func() float64 {
+		active, err := s.ring.Active()
+		if err != nil || active.RetireAt.IsZero() {
+			return -1
+		}
+		return time.Until(active.RetireAt).Seconds()
+	})
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/users"
+)
+
+// userRow is an account as commands print it.
+type userRow struct {
+	UID       string    `json:"uid"`
+	Email     string    `json:"email"`
+	Username  string    `json:"username,omitempty"`
+	FirstName string    `json:"first_name,omitempty"`
+	LastName  string    `json:"last_name,omitempty"`
+	Disabled  bool      `json:"disabled"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+func userRowOf(u users.User) userRow {
+	return userRow{
+		UID: u.UID, Email: u.Email, Username: u.Username, FirstName: u.FirstName, LastName: u.LastName,
+		Disabled: u.Disabled, CreatedAt: u.CreatedAt,
+	}
+}
+
+func (p *program) usersCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "users", Short: "Make and manage accounts", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(p.usersAddCommand(), p.usersImportCommand(), p.usersListCommand(), p.usersPasswdCommand(),
+		p.usersStateCommand("disable", "Refuse an account every login and end its sessions", true),
+		p.usersStateCommand("enable", "Let a disabled account log in again", false),
+		p.usersSessionsCommand(), p.usersLogoutCommand())
+	return cmd
+}
+
+// withUser runs a command on the account that its first argument names, by
+// e-mail address or uid.
+func (p *program) withUser(cmd *cobra.Command, run func(d *deployment, s *users.Service, u users.User) error) {
+	p.withDeployment(cmd, func(d *deployment, args []string) error {
+		s, err := d.users()
+		if err != nil {
+			return err
+		}
+		u, err := d.findUser(args[0])
+		if err != nil {
+			return err
+		}
+		return run(d, s, u)
+	})
+}
+
+func (d *deployment) findUser(name string) (users.User, error) {
+	var u users.User
+	var err error
+	if strings.Contains(name, "@") {
+		var key string
+		if _, key, err = users.EmailKey(name); err == nil {
+			u, err = d.store.UserByEmailKey(d.ctx, key)
+		}
+	} else {
+		u, err = d.store.UserByID(d.ctx, name)
+	}
+	if errors.Is(err, users.ErrNotFound) {
+		return u, fmt.Errorf("no account %s: give its e-mail address or its uid; see keyturn users list", name)
+	}
+	return u, err
+}
+
+func (p *program) usersAddCommand() *cobra.Command {
+	var n users.NewUser
+	var passwordFile string
+	cmd := &cobra.Command{
+		Use:     "add EMAIL --password-file FILE|-",
+		Short:   "Make an account",
+		Example: `  keyturn users add ada@example.com --first-name Ada --last-name Lovelace --password-file -`,
+		Args:    cobra.ExactArgs(1),
+	}
+	p.withDeployment(cmd, func(d *deployment, args []string) error {
+		var err error
+		n.Email = args[0]
+		if n.Password, err = p.readSecret("password-file", passwordFile); err != nil {
+			return err
+		}
+		s, err := d.users()
+		if err != nil {
+			return err
+		}
+		u, err := s.Add(d.ctx, n)
+		if err != nil {
+			return err
+		}
+		return p.print(userRowOf(u), func(w io.Writer) { fmt.Fprintf(w, "uid:   %s\nemail: %s\n", u.UID, u.Email) })
+	})
+	f := cmd.Flags()
+	f.StringVar(&n.Username, "username", "", "a name beside the address, unique")
+	f.StringVar(&n.FirstName, "first-name", "", "first name")
+	f.StringVar(&n.LastName, "last-name", "", "last name")
+	f.StringVar(&passwordFile, "password-file", "", "file with the password, or - for standard input")
+	return cmd
+}
+
+func (p *program) usersListCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "List the accounts", Args: cobra.NoArgs}
+	p.withDeployment(cmd, func(d *deployment, _ []string) error {
+		rows := []userRow{}
+		for after := ""; ; {
+			page, err := d.store.ListUsers(d.ctx, after, 500)
+			if err != nil {
+				return err
+			}
+			for _, u := range page {
+				rows = append(rows, userRowOf(u))
+				after = u.UID
+			}
+			if len(page) < 500 {
+				break
+			}
+		}
+		return p.print(rows, func(w io.Writer) {
+			table(w, "UID\tEMAIL\tUSERNAME\tNAME\tSTATE", func(row func(...any)) {
+				for _, u := range rows {
+					state := "enabled"
+					if u.Disabled {
+						state = "disabled"
+					}
+					row(u.UID, u.Email, u.Username, strings.TrimSpace(u.FirstName+" "+u.LastName), state)
+				}
+			})
+		})
+	})
+	return cmd
+}
+
+func (p *program) usersPasswdCommand() *cobra.Command {
+	var passwordFile string
+	cmd := &cobra.Command{Use: "passwd EMAIL|UID --password-file FILE|-", Short: "Set a new password and end all sessions of the account", Args: cobra.ExactArgs(1)}
+	p.withUser(cmd, func(d *deployment, s *users.Service, u users.User) error {
+		password, err := p.readSecret("password-file", passwordFile)
+		if err != nil {
+			return err
+		}
+		if err := s.ResetPassword(d.ctx, u.UID, password); err != nil {
+			return err
+		}
+		return p.print(userRowOf(u), func(w io.Writer) { fmt.Fprintf(w, "%s has a new password; its sessions have ended\n", u.Email) })
+	})
+	cmd.Flags().StringVar(&passwordFile, "password-file", "", "file with the new password, or - for standard input")
+	return cmd
+}
+
+func (p *program) usersStateCommand(name, short string, disable bool) *cobra.Command {
+	cmd := &cobra.Command{Use: name + " EMAIL|UID", Short: short, Args: cobra.ExactArgs(1)}
+	p.withUser(cmd, func(d *deployment, s *users.Service, u users.User) error {
+		change := s.Enable
+		if disable {
+			change = s.Disable
+		}
+		if err := change(d.ctx, u.UID); err != nil {
+			return err
+		}
+		u.Disabled = disable
+		return p.print(userRowOf(u), func(w io.Writer) { fmt.Fprintf(w, "%s is %sd\n", u.Email, name) })
+	})
+	return cmd
+}
+
+// sessionRow is a session as commands print it.
+type sessionRow struct {
+	ID         string    `json:"id"`
+	ClientID   string    `json:"client_id"`
+	CreatedAt  time.Time `json:"created_at"`
+	LastUsedAt time.Time `json:"last_used_at"`
+	ExpiresAt  time.Time `json:"expires_at"`
+	IP         string    `json:"ip"`
+	UserAgent  string    `json:"user_agent"`
+}
+
+// maxSessionRows bounds the listing; a person has fewer.
+const maxSessionRows = 10_000
+
+func (p *program) usersSessionsCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "sessions EMAIL|UID", Short: "List the live sessions of an account", Args: cobra.ExactArgs(1)}
+	p.withUser(cmd, func(d *deployment, _ *users.Service, u users.User) error {
+		families, err := d.store.FamiliesOfUser(d.ctx, u.UID, time.Now(), maxSessionRows)
+		if err != nil {
+			return err
+		}
+		rows := make([]sessionRow, 0, len(families))
+		for _, f := range families {
+			rows = append(rows, sessionRow{f.ID, f.ClientID, f.CreatedAt, f.RotatedAt, f.IdleExpiresAt, f.LastIP, f.LastUserAgent})
+		}
+		now := time.Now()
+		return p.print(rows, func(w io.Writer) {
+			table(w, "SESSION\tCLIENT\tBEGAN\tLAST USED\tFROM\tDEVICE", func(row func(...any)) {
+				for _, r := range rows {
+					row(r.ID, r.ClientID, when(r.CreatedAt, now), when(r.LastUsedAt, now), r.IP, r.UserAgent)
+				}
+			})
+		})
+	})
+	return cmd
+}
+
+func (p *program) usersLogoutCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "logout EMAIL|UID", Short: "End all sessions of an account", Args: cobra.ExactArgs(1)}
+	p.withUser(cmd, func(d *deployment, s *users.Service, u users.User) error {
+		n, err := s.EndSessions(d.ctx, u.UID)
+		if err != nil {
+			return err
+		}
+		return p.print(struct {
+			UID           string `json:"uid"`
+			SessionsEnded int    `json:"sessions_ended"`
+		}{u.UID, n}, func(w io.Writer) { fmt.Fprintf(w, "%d sessions of %s ended\n", n, u.Email) })
+	})
+	return cmd
+}
