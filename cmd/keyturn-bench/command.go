@@ -30,14 +30,16 @@ percentiles are those of all rounds together. Compare ratios, not rates: client,
 server and floor share one machine.
 
 Any answer that is not 2xx, or not what was asked for, is an error. It is
-counted by status, is in no rate, and makes the exit status 1. The runs leave
-the sessions that they opened to expire by themselves.`
+counted by status, is in no rate, and makes the exit status 1; a run ends after
+1000 of them. The scenario password wants a server with login_throttle off: the
+throttle takes many logins at once from one address for guessing, and answers
+429. The runs leave the sessions that they opened to expire by themselves.`
 
 // newCommand returns the command line.
 func newCommand() *cobra.Command {
 	s := settings{}
 	cmd := &cobra.Command{
-		Use:           "keyturn-bench --url URL [flags]",
+		Use:           "keyturn-bench --url URL",
 		Short:         "Load a Keyturn server and compare it with what the machine could do",
 		Long:          longHelp,
 		Args:          cobra.NoArgs,

@@ -19,7 +19,7 @@ const maxMasterFile = 64 << 10
 // masters reads the master keys that the settings name. A SQLite deployment
 // without them has a file beside its database, which is made the first time.
 func (d *deployment) masters() (*keys.Masters, error) {
-	if err := d.cfg.CheckMaster(); err != nil { // the server has asked before it opened anything
+	if err := d.cfg.CheckMaster(); err != nil {
 		return nil, usageError{err}
 	}
 	switch {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -49,7 +50,7 @@ prints what to try. Without --dev nothing is made up: no user and no client.`,
 
 func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err error) {
 	log := p.logger(cfg)
-	if err := cfg.CheckMaster(); err != nil {
+	if err := errors.Join(cfg.CheckMaster(), checkTLS(cfg)); err != nil {
 		return usageError{err}
 	}
 	if dev {
@@ -104,6 +105,17 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 		stopped.Outcome, stopped.Detail = audit.Failure, err.Error()
 	}
 	return errors.Join(err, d.audit.Record(context.WithoutCancel(ctx), stopped))
+}
+
+// checkTLS reads the certificate before anything is opened.
+func checkTLS(cfg *config.Config) error {
+	if cfg.TLSCertFile == "" {
+		return nil
+	}
+	if _, err := tls.LoadX509KeyPair(cfg.TLSCertFile, cfg.TLSKeyFile); err != nil {
+		return fmt.Errorf("tls_cert_file %s, tls_key_file %s: %w; use a PEM certificate chain and its private key", cfg.TLSCertFile, cfg.TLSKeyFile, err)
+	}
+	return nil
 }
 
 // listeners opens both listeners, so that a port in use stops the start before
