@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,6 +47,15 @@ func (s scope) delay(n int64) time.Duration {
 	return min(d, s.limit)
 }
 
+// delays returns every delay that the scope knows, the shortest first.
+func (s scope) delays() []time.Duration {
+	delays := []time.Duration{s.first}
+	for n := s.free + 1; delays[len(delays)-1] < s.limit; n++ {
+		delays = append(delays, s.delay(n))
+	}
+	return delays
+}
+
 // gate is a scope for one subject: a pair, an account or a network.
 //
 // Its failures are counted in two counters, one for the window that is
@@ -54,9 +64,10 @@ func (s scope) delay(n int64) time.Duration {
 //
 // Time since the last attempt is kept by counters too. Attempt number n puts a
 // mark into the interval of time in which it happens, on a grid of a third of
-// the delay that follows n. While one of the last three intervals bears a mark,
-// the gate is closed. Adding to the mark's counter tells who was first, so of
-// several attempts at the same moment one is let in.
+// the delay that follows n. While one of the last three intervals of any grid
+// bears a mark, the gate is closed. Before its own mark an attempt puts one on
+// the finest grid: adding to a counter tells who was first, so of all attempts
+// in one interval of that grid one is let in, whatever number it thinks it has.
 type gate struct {
 	scope
 	id            string
@@ -93,31 +104,25 @@ func (g *gate) read(count, before int64) {
 	g.seen = max(count, 0) + g.earlier
 }
 
-// turns returns the marks that may close the gate now. As the window slides,
-// the number of failures may have shrunk by one since the last attempt; so the
-// grid of the number above is looked at too.
+// turns returns the marks that may close the gate now. All grids are looked
+// at: the number of failures may have shrunk since the last attempt, as the
+// window slid on, and the delay that was due then still is.
 func (g *gate) turns() []turn {
 	if g.seen < g.free {
 		return nil
 	}
-	turns := g.turnsAfter(g.seen)
-	if g.delay(g.seen+1) != g.delay(g.seen) {
-		turns = append(turns, g.turnsAfter(g.seen+1)...)
+	var turns []turn
+	for _, delay := range g.delays() {
+		for ago := range int64(intervals) {
+			turns = append(turns, g.turnAt(delay, ago))
+		}
 	}
 	return turns
 }
 
-func (g *gate) turnsAfter(n int64) []turn {
-	turns := make([]turn, intervals)
-	for i := range turns {
-		turns[i] = g.turnAt(n, int64(i))
-	}
-	return turns
-}
-
-// turnAt returns the mark of an attempt with number n, ago intervals ago.
-func (g *gate) turnAt(n, ago int64) turn {
-	interval := g.delay(n).Milliseconds() / intervals
+// turnAt returns the mark on the grid of a delay, ago intervals ago.
+func (g *gate) turnAt(delay time.Duration, ago int64) turn {
+	interval := delay.Milliseconds() / intervals
 	index := g.at.UnixMilli()/interval - ago
 	return turn{
 		key:   fmt.Sprintf("%s:%s:turn:%d:%d", g.name, g.id, interval, index),
@@ -128,17 +133,20 @@ func (g *gate) turnAt(n, ago int64) turn {
 // takeTurn marks the attempt numbered n and reports whether it was the first
 // to do so.
 func (g *gate) takeTurn(ctx context.Context, c Counters, n int64) (bool, error) {
-	turn := g.turnAt(n, 0)
-	marks, err := c.AddCount(ctx, turn.key, 1, turn.until.Add(time.Minute))
-	if err != nil || marks > 1 {
-		return false, err
+	delays := []time.Duration{g.first, g.delay(n)}
+	for _, delay := range slices.Compact(delays) {
+		turn := g.turnAt(delay, 0)
+		marks, err := c.AddCount(ctx, turn.key, 1, turn.until.Add(time.Minute))
+		if err != nil || marks > 1 {
+			return false, err
+		}
+		g.ownTurns = append(g.ownTurns, turn.key)
 	}
-	g.ownTurns = append(g.ownTurns, turn.key)
 	return true, nil
 }
 
-// add counts a failure. Where free attempts came at once, it lets in as many
-// as are free and returns the others' waiting time.
+// add counts a failure. Of free attempts that came at once it lets in as many
+// as are free, and returns how long the others have to wait.
 func (g *gate) add(ctx context.Context, c Counters) (time.Duration, error) {
 	count, err := c.AddCount(ctx, g.count, 1, g.expire)
 	if err != nil {
@@ -146,14 +154,13 @@ func (g *gate) add(ctx context.Context, c Counters) (time.Duration, error) {
 	}
 	g.charged = true
 	n := max(count, 0) + g.earlier
-	switch {
-	case len(g.ownTurns) > 0 || n < g.free:
+	if len(g.ownTurns) > 0 || n < g.free {
 		return 0, nil
-	case n > g.free:
-		return g.delay(n), nil
 	}
-	_, err = g.takeTurn(ctx, c, n)
-	return 0, err
+	if first, err := g.takeTurn(ctx, c, g.free); err != nil || first {
+		return 0, err
+	}
+	return g.delay(n), nil
 }
 
 // withdraw undoes add and takeTurn.

@@ -122,8 +122,13 @@ func Verify(encoded, password string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	return h.Verify(password), nil
+}
+
+// Verify is the function Verify for a hash that was parsed before.
+func (h Hash) Verify(password string) bool {
 	normal, err := Normalize(password)
-	return err == nil && h.matches(normal), nil
+	return err == nil && h.scheme != nil && h.matches(normal)
 }
 
 // argon2Hash is argon2id or argon2i, version 19 (0x13).

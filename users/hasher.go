@@ -133,18 +133,21 @@ func (h *Hasher) judge(encoded, password string, live bool) bool {
 	hash, err := ParseHash(encoded)
 	matched := false
 	if err == nil {
-		h.computed.Add(1)
-		matched = hash.matches(normal) && notAPassword == nil
+		matched = h.compute(hash, normal) && notAPassword == nil
 	}
 	if err == nil && hash.class() == h.current || matched && live {
 		return matched
 	}
-	h.computed.Add(1)
-	h.decoy.matches(normal)
+	h.compute(h.decoy, normal)
 	if err == nil {
 		h.pace.learn(hash.class(), time.Since(begin))
 	}
 	return matched
+}
+
+func (h *Hasher) compute(s scheme, password string) bool {
+	h.computed.Add(1)
+	return s.matches(password)
 }
 
 func (h *Hasher) acquire(ctx context.Context) error {

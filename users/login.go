@@ -55,6 +55,13 @@ func (s *Service) Still(ctx context.Context, u User) error {
 // judge charges an attempt on account, finds the account, and verifies its
 // password at a cost that is the same whatever it finds.
 func (s *Service) judge(ctx context.Context, account, password string, find func() (User, error)) (User, error) {
+	if s.Throttle != nil {
+		leave, err := s.lines.enter(ctx, account)
+		if err != nil {
+			return User{}, err
+		}
+		defer leave()
+	}
 	attempt, err := s.Throttle.Begin(ctx, account)
 	if err != nil {
 		return User{}, err

@@ -18,15 +18,24 @@ func TestU1_RefusalsLookAlike(t *testing.T) {
 	if err := f.Disable(t.Context(), grace.UID); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ login, password, reason, uid string }{
-		{"nobody@example.org", goodPassword, ReasonUnknownUser, ""},
-		{"not an address", goodPassword, ReasonUnknownUser, ""},
-		{strings.Repeat("long", 1000), goodPassword, ReasonUnknownUser, ""},
-		{"ada@example.org", wrongPassword, ReasonWrongPassword, f.ada.UID},
-		{"ada@example.org", "", ReasonWrongPassword, f.ada.UID},
-		{"ada@example.org", "\xff", ReasonWrongPassword, f.ada.UID},
-		{"grace@example.org", goodPassword, ReasonDisabledUser, grace.UID},
-		{"grace@example.org", wrongPassword, ReasonWrongPassword, grace.UID},
+	old, err := f.Import(t.Context(), ImportUser{Email: "old@example.org", PasswordHash: vectors["bcrypt 2b"], Disabled: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		login, password, reason, uid string
+		cost                         int64
+	}{
+		{"nobody@example.org", goodPassword, ReasonUnknownUser, "", 1},
+		{"not an address", goodPassword, ReasonUnknownUser, "", 1},
+		{strings.Repeat("long", 1000), goodPassword, ReasonUnknownUser, "", 1},
+		{"ada@example.org", wrongPassword, ReasonWrongPassword, f.ada.UID, 1},
+		{"ada@example.org", "", ReasonWrongPassword, f.ada.UID, 1},
+		{"ada@example.org", "\xff", ReasonWrongPassword, f.ada.UID, 1},
+		{"grace@example.org", goodPassword, ReasonDisabledUser, grace.UID, 1},
+		{"grace@example.org", wrongPassword, ReasonWrongPassword, grace.UID, 1},
+		{"old@example.org", vectorPassword, ReasonDisabledUser, old.UID, 2},
+		{"old@example.org", wrongPassword, ReasonWrongPassword, old.UID, 2},
 	} {
 		before, charged := f.Hasher.Stats().Computed, len(f.mem.counters)
 		u, err := f.Authenticate(t.Context(), c.login, c.password)
@@ -35,8 +44,8 @@ func TestU1_RefusalsLookAlike(t *testing.T) {
 		if errors.As(err, &cred); cred.UserID != c.uid || u != (User{}) {
 			t.Errorf("%q: %+v with %+v", c.login, cred, u)
 		}
-		if cost := f.Hasher.Stats().Computed - before; cost != 1 {
-			t.Errorf("%.40q: %d computations, want 1", c.login, cost)
+		if cost := f.Hasher.Stats().Computed - before; cost != c.cost {
+			t.Errorf("%.40q: %d computations, want %d", c.login, cost, c.cost)
 		}
 		if len(f.mem.counters) == charged && !strings.Contains(c.login, "@example.org") {
 			t.Errorf("%.40q was not counted", c.login)

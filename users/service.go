@@ -33,6 +33,8 @@ type Service struct {
 	Audit audit.Recorder
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
+
+	lines *lines
 }
 
 // NewService checks that s has what it needs and returns it.
@@ -47,6 +49,7 @@ func NewService(s Service) (*Service, error) {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
+	s.lines = &lines{}
 	return &s, nil
 }
 

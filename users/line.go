@@ -1,0 +1,75 @@
+package users
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+const (
+	// abreast is how many attempts on one account from one network are judged
+	// at once: one less than the pair's free failures, so that right passwords
+	// that come together are not taken for guesses.
+	abreast = 4
+	// maxInLine bounds the attempts that wait behind them.
+	maxInLine = 128
+)
+
+// lines has attempts that come together, on one account from one network, wait
+// for each other in this process. The throttle charges an attempt before it is
+// judged; without the line, a few devices that log in at the same moment would
+// look like guessing. The zero lines are ready for use.
+type lines struct {
+	mu sync.Mutex
+	by map[string]*line
+}
+
+type line struct {
+	places chan struct{}
+	inside int // in the line or being judged
+}
+
+// enter waits for a place and returns the function that gives it back. The
+// error is *Busy if the line is too long, or the context's.
+func (l *lines) enter(ctx context.Context, account string) (leave func(), err error) {
+	key := networkOf(audit.RequestFrom(ctx).IP) + " " + account
+	ln, err := l.join(key)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case ln.places <- struct{}{}:
+		return func() { <-ln.places; l.quit(key, ln) }, nil
+	case <-ctx.Done():
+		l.quit(key, ln)
+		return nil, ctx.Err()
+	}
+}
+
+func (l *lines) join(key string) (*line, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ln := l.by[key]
+	if ln == nil {
+		if l.by == nil {
+			l.by = map[string]*line{}
+		}
+		ln = &line{places: make(chan struct{}, abreast)}
+		l.by[key] = ln
+	}
+	if ln.inside >= maxInLine {
+		return nil, &Busy{RetryAfter: time.Second}
+	}
+	ln.inside++
+	return ln, nil
+}
+
+func (l *lines) quit(key string, ln *line) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ln.inside--; ln.inside == 0 {
+		delete(l.by, key)
+	}
+}
