@@ -66,7 +66,8 @@ func (j *journal) breakDown(broken bool) {
 
 // world is a whole server over a real store, without a listener.
 type world struct {
-	t       *testing.T
+	t       testing.TB
+	audit   audit.Recorder
 	handler http.Handler
 	store   store.Store
 	users   *users.Service
@@ -76,27 +77,35 @@ type world struct {
 	keeper  *keys.Keeper
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
+	j := &journal{}
+	w := newWorldWith(t, j)
+	w.journal = j
+	j.take()
+	return w
+}
+
+// newWorldWith is a world whose events go to rec.
+func newWorldWith(t testing.TB, rec audit.Recorder) *world {
 	t.Helper()
 	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "keyturn.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	w := &world{t: t, store: s, journal: &journal{}}
+	w := &world{t: t, store: s, audit: rec}
 	line, err := keys.NewMaster()
 	must(t, err)
 	masters, err := keys.ParseMasters([]byte(line))
 	must(t, err)
 	w.keeper, err = keys.NewKeeper(keys.Options{
-		Store: s, Sealer: masters.Sealer(), Audit: w.journal, Now: time.Now,
+		Store: s, Sealer: masters.Sealer(), Audit: w.audit, Now: time.Now,
 		Policy: keys.Policy{Alg: "ES256", Interval: 720 * time.Hour, Lead: 24 * time.Hour, Poll: 10 * time.Second, Skew: 30 * time.Second, MaxAge: 15 * time.Minute, TokenTTL: time.Hour},
 	})
 	must(t, err)
 	must(t, w.keeper.Poll(t.Context()))
 	w.handler = w.build(masters)
 	w.register()
-	w.journal.take()
 	return w
 }
 
@@ -108,13 +117,13 @@ func (w *world) build(masters *keys.Masters) http.Handler {
 	hasher, err := users.NewHasher(users.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2)
 	must(w.t, err)
 	w.users, err = users.NewService(users.Service{
-		Store: w.store, Hasher: hasher, Sessions: oauth.SessionEnder{Store: w.store, Now: time.Now}, Audit: w.journal, Now: time.Now,
+		Store: w.store, Hasher: hasher, Sessions: oauth.SessionEnder{Store: w.store, Now: time.Now}, Audit: w.audit, Now: time.Now,
 	})
 	must(w.t, err)
 	fail := func(_ context.Context, err error) { w.t.Log("inside:", err) }
 	o := oauth.NewService(oauth.Options{
 		Store: w.store, Families: oauth.NewFamilies(w.store, masters, settings, time.Now), Users: w.users, Ring: w.keeper.Ring(),
-		Audit: w.journal, Settings: settings, OnError: fail, Now: time.Now,
+		Audit: w.audit, Settings: settings, OnError: fail, Now: time.Now,
 	})
 	metadata, err := wellknown.NewMetadata(wellknown.Config{
 		Issuer: issuer, Grants: oauth.Grants(), Scopes: []string{"openid"}, ClientAuth: []string{"client_secret_basic"}, Algs: w.keeper.Ring().Algs, MaxAge: time.Minute,
@@ -125,16 +134,16 @@ func (w *world) build(masters *keys.Masters) http.Handler {
 		RequestTimeout: 10 * time.Second, ShutdownTimeout: time.Second, CORSOrigins: []string{"https://app.example.com"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")},
 	}, server.Handlers{
-		OAuth: o, Users: &users.HTTP{Users: w.users, Audit: w.journal, OnError: func(r *http.Request, err error) { fail(r.Context(), err) }},
+		OAuth: o, Users: &users.HTTP{Users: w.users, Audit: w.audit, OnError: func(r *http.Request, err error) { fail(r.Context(), err) }},
 		JWKS: wellknown.NewJWKS(w.keeper.Ring(), time.Now), Metadata: metadata, Health: health, FirstParty: true, SignUp: true,
-	}, server.NewMetrics(), w.journal, zerolog.Nop()).Handler()
+	}, server.NewMetrics(), w.audit, zerolog.Nop()).Handler()
 }
 
 func (w *world) register() {
 	u, err := w.users.Add(w.t.Context(), users.NewUser{Email: email, FirstName: "Ada", Password: password})
 	must(w.t, err)
 	w.uid = u.UID
-	clients := &oauth.Clients{Store: w.store, Audit: w.journal, AccessTTL: time.Hour, Now: time.Now}
+	clients := &oauth.Clients{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
 	_, w.secret, err = clients.Add(w.t.Context(), oauth.Client{
 		ID: "shop", Grants: oauth.Grants(), Scope: []string{"openid", "email", "profile"}, Audience: []string{"https://api.example.com"},
 	})
@@ -143,7 +152,7 @@ func (w *world) register() {
 	must(w.t, err)
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +199,7 @@ func (w *world) login() tokens {
 	return read[tokens](w.t, w.post("/oauth/token", url.Values{"grant_type": {"password"}, "username": {email}, "password": {password}}), 200)
 }
 
-func read[T any](t *testing.T, rec *httptest.ResponseRecorder, status int) T {
+func read[T any](t testing.TB, rec *httptest.ResponseRecorder, status int) T {
 	t.Helper()
 	var v T
 	if rec.Code != status {

@@ -1,0 +1,62 @@
+package server_test
+
+import (
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// benchWorld has a real audit log beside the real store.
+func benchWorld(b *testing.B) *world {
+	log, err := audit.Open(audit.Options{Sink: filepath.Join(b.TempDir(), "audit.log"), Node: "bench", Version: "bench"})
+	must(b, err)
+	b.Cleanup(func() { log.Close() })
+	return newWorldWith(b, log)
+}
+
+// BenchmarkRefresh is one whole refresh: HTTP decoding, client, family, durable
+// write, signature, audit line, encoding. 32 clients share the group commits.
+func BenchmarkRefresh(b *testing.B) {
+	w := benchWorld(b)
+	const clients = 32
+	held := make([]string, clients)
+	for i := range held {
+		held[i] = w.login().Refresh
+	}
+	var next atomic.Int32
+	b.SetParallelism(clients / 2)
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		mine := int(next.Add(1)-1) % clients
+		for pb.Next() {
+			rec := w.post("/oauth/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {held[mine]}})
+			held[mine] = read[tokens](b, rec, 200).Refresh
+		}
+	})
+}
+
+// BenchmarkClientCredentials is one token without a session.
+func BenchmarkClientCredentials(b *testing.B) {
+	w := benchWorld(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		read[tokens](b, w.post("/oauth/token", url.Values{"grant_type": {"client_credentials"}}), 200)
+	}
+}
+
+// BenchmarkJWKS is one fetch of the key set.
+func BenchmarkJWKS(b *testing.B) {
+	w := benchWorld(b)
+	r := httptest.NewRequest("GET", "/.well-known/jwks.json", nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		if rec := w.serve(r); rec.Code != 200 {
+			b.Fatal(rec.Code)
+		}
+	}
+}
