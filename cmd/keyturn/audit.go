@@ -90,6 +90,9 @@ func verifyOptions(ctx context.Context, cfg *config.Config) (o audit.VerifyOptio
 	if o.Anchors, err = s.Anchors(ctx); err != nil {
 		return o, err
 	}
+	if o.Anchors == nil {
+		o.Anchors = []audit.Anchor{} // asked, and there are none
+	}
 	set, err := publicKeys(ctx, s)
 	o.Keys = audit.KeySet(set)
 	return o, err

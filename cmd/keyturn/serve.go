@@ -49,6 +49,9 @@ prints what to try. Without --dev nothing is made up: no user and no client.`,
 }
 
 func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err error) {
+	// An audit log on standard output whose reader goes away must fail its
+	// events (A3), not kill the process.
+	signal.Ignore(syscall.SIGPIPE)
 	log := p.logger(cfg)
 	if err := errors.Join(cfg.CheckMaster(), checkTLS(cfg)); err != nil {
 		return usageError{err}

@@ -100,8 +100,8 @@ func (a *announced) SetAnchor(ctx context.Context, anchor Anchor) error {
 func TestA3_CheckpointsThatFailDoNotFailDecisions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
-		f.signer.err = errors.New("no key")
-		f.anchors.err = errors.New("store is down")
+		f.signer.fail(errors.New("no key"))
+		f.anchors.fail(errors.New("store is down"))
 		var mu sync.Mutex
 		var errs []string
 		l := f.open(t, func(o *Options) {
@@ -119,7 +119,8 @@ func TestA3_CheckpointsThatFailDoNotFailDecisions(t *testing.T) {
 		if !strings.Contains(all, "no key") || !strings.Contains(all, "store is down") || !strings.Contains(all, "announced") {
 			t.Errorf("reported: %s", all)
 		}
-		f.signer.err, f.anchors.err = nil, nil
+		f.signer.fail(nil)
+		f.anchors.fail(nil)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if a := f.anchors.all(); count(t, f, Checkpoint) != 1 || len(a) != 1 || a[0].Seq != 3 {
@@ -133,24 +134,74 @@ func TestA3_CheckpointsThatFailDoNotFailDecisions(t *testing.T) {
 func TestA2_AnAnchorThatFailedIsOwedWhileNothingIsNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
-		f.anchors.err = errors.New("store is down")
+		f.anchors.fail(errors.New("store is down"))
 		l := f.open(t, func(o *Options) { o.CheckpointEvery = time.Minute })
 		record(t, l, 1)
 		synctest.Wait()
-		f.anchors.err = nil
+		f.anchors.fail(nil)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if a := f.anchors.all(); len(a) != 1 || a[0].Seq != 1 {
 			t.Errorf("%+v", a)
 		}
-		calls := f.anchors.calls
+		calls := f.anchors.called()
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		if f.anchors.calls != calls {
+		if f.anchors.called() != calls {
 			t.Error("the head was anchored again though nothing was new")
 		}
 		closeLog(t, l)
 	})
+}
+
+// syncing counts the lines that were synced.
+type syncing struct {
+	sink
+	mu             sync.Mutex
+	written, safe  int
+	anchoredBefore bool
+}
+
+func (s *syncing) append(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.written++
+	return s.sink.append(b)
+}
+
+func (s *syncing) sync() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.safe = s.written
+	return s.sink.sync()
+}
+
+// synced is an AnchorStore that refuses what a power loss could take back.
+type synced struct {
+	memoryAnchors
+	s *syncing
+}
+
+func (a *synced) SetAnchor(ctx context.Context, anchor Anchor) error {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	if anchor.Seq >= int64(a.s.safe) {
+		a.s.anchoredBefore = true
+	}
+	return a.memoryAnchors.SetAnchor(ctx, anchor)
+}
+
+func TestA2_WhatIsAnchoredIsOnTheDisk(t *testing.T) {
+	f := newFixture(t)
+	l := f.open(t)
+	s := &syncing{sink: l.sink}
+	l.sink = s
+	l.SetAnchors(&synced{s: s})
+	record(t, l, 12) // one line to a batch, since each waits for the one before
+	closeLog(t, l)
+	if s.anchoredBefore || s.safe < 12 {
+		t.Errorf("a line was anchored before it was synced; %d were", s.safe)
+	}
 }
 
 func TestASignerThatReturnsNoJWSIsRefused(t *testing.T) {

@@ -52,6 +52,19 @@ func (m *memoryAnchors) Anchors(context.Context) ([]Anchor, error) {
 	return all, nil
 }
 
+// fail makes SetAnchor return err from now on.
+func (m *memoryAnchors) fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.err = err
+}
+
+func (m *memoryAnchors) called() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.calls
+}
+
 func (m *memoryAnchors) all() []Anchor {
 	a, _ := m.Anchors(context.Background())
 	return a
@@ -61,7 +74,15 @@ func (m *memoryAnchors) all() []Anchor {
 type testSigner struct {
 	key ecdsa.PrivateKey
 	kid string
+	mu  sync.Mutex
 	err error
+}
+
+// fail makes Sign return err from now on.
+func (s *testSigner) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
 }
 
 func newSigner(t testing.TB, kid string) *testSigner {
@@ -74,6 +95,8 @@ func newSigner(t testing.TB, kid string) *testSigner {
 }
 
 func (s *testSigner) Sign(typ string, payload []byte) (string, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.err != nil {
 		return "", "", s.err
 	}

@@ -80,54 +80,83 @@ func TestA2_ManyGoroutinesAndTwoLogsOnOneFile(t *testing.T) {
 
 // gate is a writer that waits until it is opened.
 type gate struct {
-	entered chan struct{}
-	open    chan struct{}
+	open chan struct{}
 	bytes.Buffer
 }
 
 func (g *gate) Write(b []byte) (int, error) {
-	g.entered <- struct{}{}
 	<-g.open
 	return g.Buffer.Write(b)
 }
 
 func TestRecordHonoursTheContext(t *testing.T) {
-	g := &gate{entered: make(chan struct{}, 10), open: make(chan struct{})}
-	l, err := Open(Options{Writer: g, Node: "n"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended, end := context.WithCancel(t.Context())
-	end()
-	if err := l.Record(ended, Event{Action: UserRead, Detail: "ended"}); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{open: make(chan struct{})}
+		l, err := Open(Options{Writer: g, Node: "n"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := func(detail string) (end func() error) {
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- l.Record(ctx, Event{Action: UserRead, Detail: detail}) }()
+			synctest.Wait()
+			return func() error { cancel(); return <-done }
+		}
+		underWay := start("under way")
+		withdrawn := start("withdrawn")
+		if err := withdrawn(); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "was not written") {
+			t.Errorf("got %v", err)
+		}
+		if err := underWay(); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "may not have been") {
+			t.Errorf("got %v", err)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := l.Record(ended, Event{Action: UserRead, Detail: "ended"}); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		close(g.open)
+		closeLog(t, l)
+		if out := g.String(); !strings.Contains(out, "under way") || strings.Contains(out, "withdrawn") || strings.Contains(out, "ended") {
+			t.Errorf("written: %s", out)
+		}
+	})
+}
 
-	first := make(chan error, 1)
-	under, stop := context.WithCancel(t.Context())
-	go func() { first <- l.Record(under, Event{Action: UserRead, Detail: "under way"}) }()
-	<-g.entered
-	waitingCtx, leave := context.WithCancel(t.Context())
-	second := make(chan error, 1)
-	go func() { second <- l.Record(waitingCtx, Event{Action: UserRead, Detail: "withdrawn"}) }()
-	leave()
-	if err := <-second; !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
-	stop()
-	if err := <-first; !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "may not have been") {
-		t.Errorf("got %v", err)
-	}
-	close(g.open)
-	closeLog(t, l)
-	if out := g.String(); !strings.Contains(out, "under way") || strings.Contains(out, "withdrawn") || strings.Contains(out, "ended") {
-		t.Errorf("written: %s", out)
-	}
+func TestAFullQueueHonoursTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{open: make(chan struct{})}
+		l, err := Open(Options{Writer: g, Node: "n"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range queueLen + 1 {
+			wg.Go(func() {
+				if err := l.Record(context.Background(), Event{Action: UserRead}); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := l.Record(ctx, Event{Action: UserRead}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		close(g.open)
+		wg.Wait()
+		closeLog(t, l)
+		if n := strings.Count(g.String(), "\n"); n != queueLen+1 {
+			t.Errorf("%d lines", n)
+		}
+	})
 }
 
 func TestA1_WhatWaitsAtCloseIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := &gate{entered: make(chan struct{}, 100), open: make(chan struct{})}
+		g := &gate{open: make(chan struct{})}
 		l, err := Open(Options{Writer: g, Node: "n"})
 		if err != nil {
 			t.Fatal(err)

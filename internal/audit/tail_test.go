@@ -43,6 +43,11 @@ func TestFormatDoesNotLetStrangersSteerTheTerminal(t *testing.T) {
 			t.Errorf("%q", s)
 		}
 	}
+	for _, s := range []string{"\x1b[2J", "\u009b", "\u202e", "\xff", `"`, `\`, "a=b", "a b", "\u00a0"} {
+		if b := bare(s); b == s || strings.ContainsAny(b, "\x1b\u009b\u202e") {
+			t.Errorf("%q stands bare", s)
+		}
+	}
 	if strings.Contains(got, " client=admin ") {
 		t.Errorf("a forged field: %s", got)
 	}

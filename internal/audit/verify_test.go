@@ -92,6 +92,51 @@ func TestA2_AnEditOfTheFirstOrLastLine(t *testing.T) {
 	}
 }
 
+func TestA2_TheLastLineUnderAnotherChainsID(t *testing.T) {
+	f, lines := tampered(t)
+	lines[14] = strings.Replace(lines[14], lines[14][len(idKey):][:8], "01234567", 1)
+	path := writeLines(t, lines[:15])
+	mustFind(t, VerifyOptions{}, 15, "the id of another chain", path)
+	mustFind(t, f.options(), 15, "", path)
+}
+
+func TestParseLineRefuses(t *testing.T) {
+	_, lines := tampered(t)
+	good := lines[9]
+	if _, err := parseLine([]byte(good)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		from, to string
+		want     error
+	}{
+		{`{"keyturn"`, `{ "keyturn"`, errNotALine},
+		{`"seq":9`, `"seq":09`, errBadSeq},
+		{`"seq":9`, `"seq":`, errBadSeq},
+		{`"seq":9`, `"seq":-9`, errBadSeq},
+		{`"seq":9`, `"seq":1234567890123456789`, errBadSeq},
+		{`"seq":9`, `"seq": 9`, errBadSeq},
+		{`-7`, `-G`, errBadID},
+		{`-`, `_`, errBadID},
+		{`"prev":"`, `"prev":"F`, errBadPrev},
+		{`"prev":"`, `"prev":null,"`, errNotALine},
+		{`"}}}`, `"}`, errUnclosed},
+	} {
+		line := strings.Replace(good, c.from, c.to, 1)
+		if line == good {
+			t.Fatalf("nothing was changed by %s", c.from)
+		}
+		if _, err := parseLine([]byte(line)); err != c.want {
+			t.Errorf("%s for %s: got %v, want %v", c.to, c.from, err, c.want)
+		}
+	}
+	for n := range len(good) {
+		if _, err := parseLine([]byte(good[:n])); err == nil && n < len(good)-1 {
+			t.Errorf("%d bytes of a line passed for one", n)
+		}
+	}
+}
+
 func TestA2_RemovedLines(t *testing.T) {
 	f, lines := tampered(t)
 	mustFind(t, f.options(), 8, "line 7 of chain", writeLines(t, slices.Delete(slices.Clone(lines), 7, 8)))
@@ -244,6 +289,7 @@ func TestA2_TheBeginningOfALaterChainRemovedIsFound(t *testing.T) {
 	at := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
 	f := newFixture(t)
 	l := f.open(t, func(o *Options) { o.Now = func() time.Time { return at } })
+	l.SetSigner(nil) // its checkpoint would come between the lines of the second
 	record(t, l, 1)
 	second := f.open(t, func(o *Options) { o.Now = func() time.Time { return at.Add(time.Second) } })
 	record(t, second, 3)
@@ -252,6 +298,20 @@ func TestA2_TheBeginningOfALaterChainRemovedIsFound(t *testing.T) {
 	lines := f.lines(t)
 	first := slices.IndexFunc(lines, func(s string) bool { return strings.Contains(s, second.Chain()) })
 	mustFind(t, f.options(), int64(first)+1, "the first 1 lines", writeLines(t, slices.Delete(lines, first, first+1)))
+}
+
+func TestA2_TheFirstLineMustFollowTheAnchor(t *testing.T) {
+	f, lines := tampered(t)
+	o := f.options()
+	k, err := parseLine([]byte(lines[9]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := writeLines(t, lines[9:])
+	o.Anchors[0].Seq, o.Anchors[0].Hash = k.seq-1, string(k.prev)
+	mustVerify(t, o, path)
+	o.Anchors[0].Hash = noHash
+	mustFind(t, o, 1, "does not follow", path)
 }
 
 func TestA2_OtherMachinesChainsAreNotMissed(t *testing.T) {
