@@ -108,9 +108,9 @@ func (a *Attempt) look(ctx context.Context, account, network string) error {
 			a.known = keys[0]
 		}
 		if counts[0] > 0 || counts[1] > 0 {
-			gates, keys, counts = gates[2:], keys[4:], counts[4:]
+			gates, counts = gates[2:], counts[4:]
 		}
-		keys, counts = keys[2:], counts[2:]
+		counts = counts[2:]
 	}
 	for i, g := range gates {
 		g.read(counts[2*i], counts[2*i+1])
