@@ -57,7 +57,7 @@ func (s *Server) class(c class, route string, serve http.HandlerFunc) http.Handl
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		rec := &recorder{ResponseWriter: w}
-		from := audit.Request{ID: uuid.NewString(), IP: s.clientIP(r), UserAgent: r.UserAgent()}
+		from := audit.Request{ID: uuid.NewString(), IP: s.clientIP(r), UserAgent: userAgent(r)}
 		ctx, cancel := context.WithTimeout(audit.WithRequest(r.Context(), from), s.settings.RequestTimeout)
 		defer cancel()
 		r = r.WithContext(ctx)
@@ -83,6 +83,18 @@ func (s *Server) class(c class, route string, serve http.HandlerFunc) http.Handl
 		}()
 		inner.ServeHTTP(rec, r)
 	})
+}
+
+// maxUserAgent bounds what is kept of a User-Agent header, in bytes.
+const maxUserAgent = 512
+
+// userAgent is the header as text that every store and log can keep.
+func userAgent(r *http.Request) string {
+	s := r.UserAgent()
+	if len(s) > maxUserAgent {
+		s = s[:maxUserAgent]
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 }
 
 // panicked turns a panic into an event, a log line with the stack, and a 500

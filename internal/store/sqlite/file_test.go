@@ -92,16 +92,16 @@ func contents(t *testing.T, path string) []byte {
 	return data
 }
 
-// made returns the bytes of a store's file after changes to it.
-func made(t *testing.T, application string, change func(data []byte) []byte) []byte {
+// made returns the bytes of a store's file after a script and a change to it.
+func made(t *testing.T, script string, change func(data []byte) []byte) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "made.db")
 	s, err := Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if application != "" {
-		if _, err := changeFile(t.Context(), s, application); err != nil {
+	if script != "" {
+		if _, err := runScript(t.Context(), s, script); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -115,7 +115,7 @@ func made(t *testing.T, application string, change func(data []byte) []byte) []b
 	return data
 }
 
-func changeFile(ctx context.Context, s *Store, script string) (int, error) {
+func runScript(ctx context.Context, s *Store, script string) (int, error) {
 	return change(ctx, s, func(c *conn) (int, error) { return 0, c.script(script) })
 }
 
@@ -184,5 +184,33 @@ func TestOpeningCanBeCancelled(t *testing.T) {
 	cancel()
 	if s, err := Open(ctx, filepath.Join(t.TempDir(), "keyturn.db")); !errors.Is(err, context.Canceled) {
 		t.Errorf("store %v, error %v; want %v", s, err, context.Canceled)
+	}
+}
+
+// TestRefusedFileKeepsItsLog checks that what another program has not yet
+// moved from its write-ahead log into its database stays where it is.
+func TestRefusedFileKeepsItsLog(t *testing.T) {
+	from := filepath.Join(t.TempDir(), "theirs.db")
+	s := open(t, from)
+	if _, err := runScript(t.Context(), s, "PRAGMA application_id = 77"); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	before := map[string][]byte{}
+	for _, suffix := range []string{"", "-wal"} {
+		before[suffix] = contents(t, from+suffix)
+		if err := os.WriteFile(path+suffix, before[suffix], 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s, err := Open(t.Context(), path); err == nil {
+		t.Fatalf("it was opened: %v", s.Close())
+	} else if !strings.Contains(err.Error(), "another program's") {
+		t.Errorf("error is %v", err)
+	}
+	for suffix, data := range before {
+		if !bytes.Equal(contents(t, path+suffix), data) {
+			t.Errorf("the file%s was changed", suffix)
+		}
 	}
 }

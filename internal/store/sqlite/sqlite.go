@@ -27,12 +27,12 @@ var ErrClosed = errors.New("store is closed")
 type Store struct {
 	file    file
 	readers chan *conn // idle ones
+	writer  *writer    // commitLoop's own until stopped
 	writes  chan *write
 
-	closeOnce sync.Once
-	closeErr  error
-	closing   chan struct{} // closed when Close begins
-	stopped   chan struct{} // closed when the last write was answered
+	closing chan struct{} // closed when Close begins
+	stopped chan struct{} // closed when the last write was answered
+	close   func() error
 }
 
 var _ store.Store = (*Store)(nil)
@@ -60,12 +60,13 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err := f.examine(ctx); err != nil {
 		return nil, err
 	}
-	writer, err := f.migrate(ctx)
+	c, err := f.migrate(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{
 		file:    f,
+		writer:  &writer{file: f, conn: c},
 		readers: make(chan *conn, max(minReaders, runtime.GOMAXPROCS(0))),
 		writes:  make(chan *write, queueLength),
 		closing: make(chan struct{}),
@@ -74,25 +75,25 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	for range cap(s.readers) {
 		c, err := f.connect(ctx, forReading)
 		if err != nil {
-			s.closeReaders(len(s.readers))
-			return nil, errors.Join(err, writer.Close())
+			return nil, errors.Join(err, s.closeReaders(len(s.readers)), s.writer.close())
 		}
 		s.readers <- c
 	}
-	go s.commitLoop(writer)
+	s.close = sync.OnceValue(s.closeAll)
+	go s.commitLoop()
 	return s, nil
 }
 
 // Close waits for reads and writes under way, moves the write-ahead log into
 // the file and closes it. Calling it again returns what the first call did.
-func (s *Store) Close() error {
-	s.closeOnce.Do(func() {
-		close(s.closing)
-		readers := s.closeReaders(cap(s.readers))
-		<-s.stopped // closes the writer, and with it the last connection
-		s.closeErr = errors.Join(readers, s.closeErr)
-	})
-	return s.closeErr
+func (s *Store) Close() error { return s.close() }
+
+func (s *Store) closeAll() error {
+	close(s.closing)
+	<-s.stopped
+	// The last connection moves the log into the file, if it can be sure to
+	// be the last: so one after the other, and the writer at the end.
+	return errors.Join(s.closeReaders(cap(s.readers)), s.writer.close())
 }
 
 // closeReaders closes n connections, waiting for those in use.

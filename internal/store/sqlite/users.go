@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/keyturn/keyturn/users"
@@ -106,7 +107,7 @@ func (s *Store) ListUsers(ctx context.Context, after string, n int) ([]users.Use
 func (s *Store) SetPassword(ctx context.Context, uid string, epoch int64, hash string, at time.Time) (users.User, error) {
 	return change(ctx, s, func(c *conn) (users.User, error) {
 		u, err := one(c, updatePassword, scanUser, users.ErrConflict, uid, epoch, hash, millis(at))
-		if err == users.ErrConflict {
+		if errors.Is(err, users.ErrConflict) {
 			found, err := exists(c, hasUser, uid)
 			if err != nil {
 				return u, err

@@ -82,9 +82,8 @@ func (s *Store) do(w *write) error {
 }
 
 // commitLoop commits the writes, group by group, until the store closes.
-func (s *Store) commitLoop(c *conn) {
+func (s *Store) commitLoop() {
 	defer close(s.stopped)
-	wr := writer{file: s.file, conn: c}
 	group := make([]*write, 0, groupLength)
 	for {
 		select {
@@ -92,11 +91,10 @@ func (s *Store) commitLoop(c *conn) {
 			group = s.fill(append(group[:0], w))
 		case <-s.closing:
 			if group = s.fill(group[:0]); len(group) == 0 {
-				s.closeErr = wr.close()
 				return
 			}
 		}
-		wr.commit(group)
+		s.writer.commit(group)
 		clear(group)
 	}
 }
@@ -130,6 +128,9 @@ func (wr *writer) commit(group []*write) {
 		return
 	}
 	for _, w := range group {
+		if w.err = w.ctx.Err(); w.err != nil {
+			continue
+		}
 		if w.err = w.run(wr.conn); broken(w.err) {
 			wr.drop()
 			wr.commitApart(group)

@@ -24,8 +24,11 @@ func allAnchors(t *testing.T, st store.Store) []audit.Anchor {
 func (s *suite) anchorMonotonic(t *testing.T) {
 	st, ctx := s.fresh(t), t.Context()
 	same(t, "an empty store", allAnchors(t, st), nil)
+	ok(t, st.SetAnchor(ctx, sampleAnchor("b", -1))) // announced before its first line
+	same(t, "announced", allAnchors(t, st), []audit.Anchor{sampleAnchor("b", -1)})
 	ok(t, st.SetAnchor(ctx, sampleAnchor("b", 5)))
 	ok(t, st.SetAnchor(ctx, sampleAnchor("a", 9)))
+	ok(t, st.SetAnchor(ctx, sampleAnchor("a", -1))) // a chain announced again
 	same(t, "oldest first", allAnchors(t, st), []audit.Anchor{sampleAnchor("b", 5), sampleAnchor("a", 9)})
 
 	lower, equal := sampleAnchor("b", 4), sampleAnchor("b", 5)
