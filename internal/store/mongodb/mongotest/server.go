@@ -84,7 +84,7 @@ func build() (string, error) {
 	}
 	defer os.RemoveAll(fresh)
 	made := filepath.Join(fresh, "ferretdb")
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", made, ".")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", made, ".")
 	cmd.Dir = source
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off") // those of the outer module are not for this one
 	if out, err := cmd.CombinedOutput(); err != nil {

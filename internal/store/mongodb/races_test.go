@@ -1,0 +1,83 @@
+package mongodb
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// scripted opens a store on a replica set that answers commands one by one as
+// script says, and returns the list of what was sent besides createIndexes.
+func scripted(t *testing.T, script ...bson.M) (st *Store, sent func() []bson.Raw) {
+	t.Helper()
+	var mu sync.Mutex
+	var commands []bson.Raw
+	address := pretends(t, bson.M{"setName": "rs0"}, mongod(7), func(command string, doc bson.Raw) bson.M {
+		mu.Lock()
+		defer mu.Unlock()
+		if command == "createIndexes" || len(commands) == len(script) {
+			return bson.M{"ok": 1}
+		}
+		commands = append(commands, doc)
+		return script[len(commands)-1]
+	})
+	st, err := Open(t.Context(), "mongodb://"+address+"/?replicaSet=rs0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	return st, func() []bson.Raw {
+		mu.Lock()
+		defer mu.Unlock()
+		return commands
+	}
+}
+
+// TestA2_TwoFirstHeadsAtOnce lets another replica set the first head of a chain
+// between the search and the insert of an upsert. That head may be the lower
+// one, so the higher must be tried once more, as an update.
+func TestA2_TwoFirstHeadsAtOnce(t *testing.T) {
+	t.Parallel()
+	st, sent := scripted(t,
+		bson.M{"ok": 1, "n": 0, "writeErrors": bson.A{bson.M{"index": 0, "code": 11000, "errmsg": "E11000"}}},
+		bson.M{"ok": 1, "n": 1, "nModified": 1})
+	if err := st.SetAnchor(t.Context(), audit.Anchor{Chain: "c", Seq: 9}); err != nil {
+		t.Fatal(err)
+	}
+	commands := sent()
+	if len(commands) != 2 {
+		t.Fatalf("%d commands were sent; want 2", len(commands))
+	}
+	for i, command := range commands {
+		if below, _ := command.Lookup("updates", "0", "q", "seq", "$lt").Int64OK(); below != 9 {
+			t.Errorf("write %d could move the head back: %v", i, command)
+		}
+	}
+	if again, _ := commands[1].Lookup("updates", "0", "upsert").BooleanOK(); again {
+		t.Errorf("the second write is an upsert: %v", commands[1])
+	}
+}
+
+// TestSweepSparesWhatWasRenewed looks at the delete that follows the search:
+// between the two a refresh may have given the family longer to live.
+func TestSweepSparesWhatWasRenewed(t *testing.T) {
+	t.Parallel()
+	found := bson.M{"id": int64(0), "ns": "keyturn.families", "firstBatch": bson.A{bson.M{"_id": "f"}}}
+	st, sent := scripted(t, bson.M{"ok": 1, "cursor": found}, bson.M{"ok": 1, "n": 0})
+	now := time.Date(2026, time.November, 24, 0, 0, 0, 0, time.UTC)
+	// The script ends before the other kinds of records; that is an error.
+	if n, err := st.Sweep(t.Context(), now, 10); n != 0 || err == nil {
+		t.Errorf("swept %d, %v", n, err)
+	}
+	commands := sent()
+	if len(commands) != 2 {
+		t.Fatalf("%d commands were sent; want 2", len(commands))
+	}
+	if at, _ := commands[1].Lookup("deletes", "0", "q", "purge_at", "$lte").DateTimeOK(); at != now.UnixMilli() {
+		t.Errorf("the delete spares nothing: %v", commands[1])
+	}
+}
