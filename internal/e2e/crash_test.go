@@ -1,0 +1,151 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// refresher is a client application that spends its refresh token again and
+// again. It trusts nothing but an answer that reached it.
+type refresher struct {
+	url   string
+	by    credentials
+	token string
+	// refreshes counts the answers; lost says how the session was lost.
+	refreshes atomic.Int64
+	lost      atomic.Pointer[string]
+}
+
+// refresh spends the token once. Where no answer comes, or one that says to try
+// again, the token is kept.
+func (r *refresher) refresh() (tokens, bool) {
+	a, err := postForm(r.url+"/oauth/token", r.by, values("grant_type", "refresh_token", "refresh_token", r.token))
+	if err != nil || a.status == http.StatusServiceUnavailable {
+		return tokens{}, false
+	}
+	var got tokens
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK || got.RefreshToken == "" {
+		how := fmt.Sprintf("status %d, %s after %d refreshes", a.status, a.body, r.refreshes.Load())
+		r.lost.Store(&how)
+		return tokens{}, false
+	}
+	r.token = got.RefreshToken
+	r.refreshes.Add(1)
+	return got, true
+}
+
+// run refreshes until done is closed or the session is lost. Where the server
+// does not answer, it pauses.
+func (r *refresher) run(done <-chan struct{}) {
+	pause := time.NewTicker(10 * time.Millisecond)
+	defer pause.Stop()
+	for r.lost.Load() == nil {
+		if _, ok := r.refresh(); ok {
+			select {
+			case <-done:
+				return
+			default:
+				continue
+			}
+		}
+		select {
+		case <-done:
+			return
+		case <-pause.C:
+		}
+	}
+}
+
+// TestF5_SessionsSurviveKill kills the server under clients that refresh. Each
+// goes on with the last token that it was given, none loses its session, and
+// what was acknowledged right before the kill stands.
+func TestF5_SessionsSurviveKill(t *testing.T) {
+	t.Parallel()
+	const clients, kills, between = 16, 4, 5
+	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+		s := openShop(t, d)
+		all := make([]*refresher, clients)
+		for i := range all {
+			all[i] = &refresher{url: s.url, by: s.public, token: s.login(t, s.public, email, password).RefreshToken}
+		}
+		done := make(chan struct{})
+		var running sync.WaitGroup
+		for _, r := range all {
+			running.Go(func() { r.run(done) })
+		}
+		finish := sync.OnceFunc(func() {
+			close(done)
+			running.Wait()
+		})
+		defer finish()
+		for range kills {
+			goOn(t, all, between)
+			promised := s.acknowledge(t)
+			s.kill(t)
+			s.server = s.again(t)
+			promised.check(t, s)
+		}
+		goOn(t, all, between)
+		finish()
+		s.stop(t)
+		s.checkAudit(t)
+	})
+}
+
+// promises are what a server acknowledged last.
+type promises struct{ begun, spent, live, ended string }
+
+// acknowledge has the server answer to a login, a refresh and a revocation.
+func (s *shop) acknowledge(t *testing.T) promises {
+	t.Helper()
+	ended := s.login(t, s.confidential, email, password).RefreshToken
+	p := promises{spent: s.login(t, s.confidential, email, password).RefreshToken, ended: ended}
+	p.begun = s.login(t, s.confidential, email, password).RefreshToken
+	p.live = s.grant(t, s.confidential, "grant_type", "refresh_token", "refresh_token", p.spent).RefreshToken
+	a, err := postForm(s.url+"/oauth/revoke", s.confidential, values("token", ended))
+	if err != nil || a.status != http.StatusOK {
+		t.Fatalf("revocation: %v, status %d, %s", err, a.status, a.body)
+	}
+	return p
+}
+
+// check asks a server that was started again whether all of it still stands.
+func (p promises) check(t *testing.T, s *shop) {
+	t.Helper()
+	for what, c := range map[string]struct {
+		token string
+		alive bool
+	}{
+		"the session that was begun": {p.begun, true}, "the token that was spent": {p.spent, false},
+		"the token that was issued": {p.live, true}, "the session that was ended": {p.ended, false},
+	} {
+		if alive := s.active(t, s.confidential, c.token); alive != c.alive {
+			t.Errorf("after the kill, %s is alive: %v; want %v", what, alive, c.alive)
+		}
+	}
+}
+
+// goOn waits until every client has got so many more answers. None may lose its
+// session.
+func goOn(t *testing.T, all []*refresher, more int64) {
+	t.Helper()
+	least := make([]int64, len(all))
+	for i, r := range all {
+		least[i] = r.refreshes.Load() + more
+	}
+	eventually(t, fmt.Sprintf("each of %d clients has refreshed %d times", len(all), more), func() bool {
+		done := true
+		for i, r := range all {
+			if how := r.lost.Load(); how != nil {
+				t.Fatalf("client %d lost its session: %s", i, *how)
+			}
+			done = done && r.refreshes.Load() >= least[i]
+		}
+		return done
+	})
+}

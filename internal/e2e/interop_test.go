@@ -1,0 +1,56 @@
+//go:build interop
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestNodeClients(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join("clients", "node")
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", "openid-client")); err != nil {
+		t.Fatalf("the packages of the Node.js clients are missing: run npm ci --prefix internal/e2e/clients/node (%v)", err)
+	}
+	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+		s := openShop(t, d)
+		for _, by := range []credentials{s.confidential, s.public} {
+			var got struct {
+				Jose, OAuth4WebAPI map[string]claims
+				UserInfo           userInfo
+				Refreshes          int
+				Refused            string
+			}
+			ask(t, s.request(by), &got, "node", filepath.Join(dir, "client.mjs"))
+			s.checkClaims(t, by, map[string]map[string]claims{"jose": got.Jose, "oauth4webapi": got.OAuth4WebAPI})
+			s.checkUserInfo(t, got.UserInfo)
+			if got.Refreshes != 3 || got.Refused != "invalid_grant" {
+				t.Errorf("%s: %d refreshes, and a revoked refresh token was answered %q; want 3 and invalid_grant", by.id, got.Refreshes, got.Refused)
+			}
+		}
+	})
+}
+
+// TestPythonClient has Debian's PyJWT verify tokens of every algorithm.
+func TestPythonClient(t *testing.T) {
+	t.Parallel()
+	for _, alg := range []string{"ES256", "RS256", "PS256", "EdDSA"} {
+		t.Run(alg, func(t *testing.T) {
+			t.Parallel()
+			s := openShop(t, newDeployment(t, "", "--signing-alg", alg))
+			login := s.login(t, s.confidential, email, password)
+			refreshed := s.grant(t, s.confidential, "grant_type", "refresh_token", "refresh_token", login.RefreshToken)
+			own := s.grant(t, s.confidential, "grant_type", "client_credentials")
+			r := s.request(s.confidential)
+			r.Alg = alg
+			r.Tokens = map[string]string{
+				"password": login.AccessToken, "refresh_token": refreshed.AccessToken, "client_credentials": own.AccessToken,
+			}
+			var got struct{ PyJWT map[string]claims }
+			ask(t, r, &got, "/usr/bin/python3", filepath.Join("clients", "python", "client.py"))
+			s.checkClaims(t, s.confidential, map[string]map[string]claims{"PyJWT": got.PyJWT})
+		})
+	}
+}

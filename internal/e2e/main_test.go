@@ -1,0 +1,50 @@
+// Package e2e drives the keyturn binary from outside, as operators, client
+// applications and resource servers do: through its command line, its HTTP
+// interface, and client libraries that were written by others.
+//
+// The clients in Node.js and Python need more than Go and run with the build
+// tag interop.
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// binaries is where TestMain builds, keyturn the program under test.
+var binaries, keyturn string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	var err error
+	if binaries, err = os.MkdirTemp("", "keyturn-e2e-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(binaries)
+	keyturn = filepath.Join(binaries, "keyturn")
+	var flags []string
+	if raceDetector {
+		flags = append(flags, "-race")
+	}
+	if err := build(keyturn, filepath.Join("..", ".."), "./cmd/keyturn", flags...); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// build builds the program pkg of the module in dir.
+func build(to, dir, pkg string, flags ...string) error {
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-o", to}, flags, []string{pkg})...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s in %s: %w\n%s", pkg, dir, err, out)
+	}
+	return nil
+}

@@ -1,0 +1,218 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+)
+
+const (
+	email    = "ada@example.com"
+	password = "plum orbit candle seven"
+	api      = "https://api.example.com"
+	scope    = "openid email profile"
+)
+
+// shop is a deployment with a user, clients of both kinds, and a server.
+type shop struct {
+	*deployment
+	*server
+	uid string
+	// confidential may use every grant; public has no secret.
+	confidential, public credentials
+}
+
+// openShop sets a deployment up from its command line and serves it.
+func openShop(t *testing.T, d *deployment, flags ...string) *shop {
+	t.Helper()
+	s := &shop{deployment: d}
+	s.uid = d.addUser(t, email, password, "--username", "ada", "--first-name", "Ada", "--last-name", "Lovelace")
+	s.confidential = d.addClient(t, "shop", "--grant", "password", "--grant", "refresh_token", "--grant", "client_credentials",
+		"--scope", scope, "--audience", api)
+	s.public = d.addClient(t, "app", "--public", "--grant", "password", "--grant", "refresh_token", "--scope", scope, "--audience", api)
+	s.server = d.serve(t, flags...)
+	return s
+}
+
+// request is what a client program reads.
+type request struct {
+	Issuer       string            `json:"issuer"`
+	ClientID     string            `json:"client_id"`
+	ClientSecret string            `json:"client_secret"`
+	Username     string            `json:"username"`
+	Password     string            `json:"password"`
+	Audience     string            `json:"audience"`
+	Alg          string            `json:"alg"`
+	Tokens       map[string]string `json:"tokens,omitempty"`
+}
+
+func (s *shop) request(by credentials) request {
+	return request{
+		Issuer: s.url, ClientID: by.id, ClientSecret: by.secret,
+		Username: email, Password: password, Audience: api, Alg: "ES256",
+	}
+}
+
+// ask runs a client program on a request and decodes what it prints into v.
+func ask(t *testing.T, r request, v any, name string, args ...string) {
+	t.Helper()
+	stdin, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Stdin = bytes.NewReader(stdin)
+	out, err := cmd.Output()
+	var ended *exec.ExitError
+	if errors.As(err, &ended) {
+		t.Fatalf("%s: %v\n%s", filepath.Base(name), err, ended.Stderr)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(out, v); err != nil {
+		t.Fatalf("%s printed %q: %v", filepath.Base(name), out, err)
+	}
+}
+
+// claims are those of an access token, as a verifier returned them.
+type claims struct {
+	Issuer   string  `json:"iss"`
+	Subject  string  `json:"sub"`
+	Audience string  `json:"aud"`
+	Expiry   float64 `json:"exp"`
+	IssuedAt float64 `json:"iat"`
+	ID       string  `json:"jti"`
+	ClientID string  `json:"client_id"`
+	Scope    string  `json:"scope"`
+	AuthTime float64 `json:"auth_time"`
+	Session  string  `json:"sid"`
+	Email    string  `json:"email"`
+}
+
+// checkClaims checks what every verifier read in every token.
+func (s *shop) checkClaims(t *testing.T, by credentials, verifiers map[string]map[string]claims) {
+	t.Helper()
+	for verifier, byName := range verifiers {
+		grants := []string{"password", "refresh_token"}
+		if by.secret != "" {
+			grants = append(grants, "client_credentials")
+		}
+		if len(byName) != len(grants) {
+			t.Errorf("%s verified %d tokens, want those of %v", verifier, len(byName), grants)
+		}
+		for _, grant := range grants {
+			got := byName[grant]
+			want := claims{
+				Issuer: s.url, Subject: s.uid, Audience: api, ClientID: by.id, Scope: scope, Email: email,
+				Expiry: got.IssuedAt + 3600, IssuedAt: got.IssuedAt, ID: got.ID, AuthTime: got.AuthTime, Session: got.Session,
+			}
+			if grant == "client_credentials" {
+				want.Subject, want.Email, want.AuthTime, want.Session = by.id, "", 0, ""
+			} else if got.AuthTime == 0 || got.Session == "" {
+				t.Errorf("%s read auth_time %v and sid %q in the token of %s", verifier, got.AuthTime, got.Session, grant)
+			}
+			if got != want || got.ID == "" || got.IssuedAt == 0 {
+				t.Errorf("%s read in the token of %s\n%+v, want\n%+v", verifier, grant, got, want)
+			}
+		}
+		if byName["password"].Session != byName["refresh_token"].Session {
+			t.Errorf("%s: a refresh changed the session", verifier)
+		}
+	}
+}
+
+// userInfo is what the userinfo endpoint says of the shop's user.
+type userInfo struct {
+	Subject    string `json:"sub"`
+	Email      string `json:"email"`
+	Name       string `json:"name"`
+	GivenName  string `json:"given_name"`
+	FamilyName string `json:"family_name"`
+	Username   string `json:"preferred_username"`
+}
+
+func (s *shop) checkUserInfo(t *testing.T, got userInfo) {
+	t.Helper()
+	if want := (userInfo{s.uid, email, "Ada Lovelace", "Ada", "Lovelace", "ada"}); got != want {
+		t.Errorf("userinfo answered %+v, want %+v", got, want)
+	}
+}
+
+// goClient builds the client program in Go, which is a module of its own.
+var goClient = sync.OnceValues(func() (string, error) {
+	to := filepath.Join(binaries, "client")
+	return to, build(to, filepath.Join("clients", "go"), ".")
+})
+
+func TestGoClients(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+		program, err := goClient()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := openShop(t, d)
+		for _, by := range []credentials{s.confidential, s.public} {
+			var got struct {
+				OIDC, Keyfunc map[string]claims
+				UserInfo      userInfo
+				Refreshes     int
+				Refused       string
+			}
+			ask(t, s.request(by), &got, program)
+			s.checkClaims(t, by, map[string]map[string]claims{"go-oidc": got.OIDC, "keyfunc": got.Keyfunc})
+			s.checkUserInfo(t, got.UserInfo)
+			if got.Refreshes != 3 || got.Refused != "invalid_grant" {
+				t.Errorf("%s: %d refreshes, and a wrong password was answered %q; want 3 and invalid_grant", by.id, got.Refreshes, got.Refused)
+			}
+		}
+		s.stop(t)
+		s.checkAudit(t)
+	})
+}
+
+// checkAudit verifies the audit log as an operator does.
+func (d *deployment) checkAudit(t *testing.T, more ...string) {
+	t.Helper()
+	files := append([]string{d.auditLog}, more...)
+	o := d.run(t, append([]string{"audit", "verify"}, files...)...)
+	if o.code != 0 {
+		t.Errorf("audit verify: exit code %d\n%s%s", o.code, o.stdout, o.stderr)
+	}
+	for _, file := range files {
+		log := readFile(t, file)
+		if log == "" {
+			t.Errorf("the audit log %s is empty", filepath.Base(file))
+		}
+		checkNoSecrets(t, filepath.Base(file), log)
+	}
+}
+
+// secretForm matches the secrets that Keyturn makes, and jwsHeader the first
+// part of a JWS.
+var (
+	secretForm = regexp.MustCompile(`kt_(rt|cs|mk)_[A-Za-z0-9_-]{8,}`)
+	jwsHeader  = regexp.MustCompile(`eyJ[A-Za-z0-9_-]+`)
+)
+
+// checkNoSecrets fails where a text holds what must be in no log (K7). The
+// signatures of checkpoints are no secrets; access tokens are.
+func checkNoSecrets(t *testing.T, name, text string) {
+	t.Helper()
+	if strings.Contains(text, password) || strings.Contains(text, "PRIVATE KEY") || secretForm.MatchString(text) {
+		t.Errorf("%s holds a secret", name)
+	}
+	for _, header := range jwsHeader.FindAllString(text, -1) {
+		if raw, err := base64.RawURLEncoding.DecodeString(header); err == nil && bytes.Contains(raw, []byte("at+jwt")) {
+			t.Errorf("%s holds an access token", name)
+		}
+	}
+}

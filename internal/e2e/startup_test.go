@@ -1,0 +1,178 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// refusesToStart checks the outcome of a server that must refuse to start: an
+// exit code that is not 0 and one line that says why, holding every one of
+// words. Only lines of the operational log may come before it.
+func refusesToStart(t *testing.T, o outcome, words ...string) {
+	t.Helper()
+	if o.code <= 0 {
+		t.Errorf("exit code %d, want a failure", o.code)
+	}
+	lines := strings.Split(strings.TrimSuffix(o.stderr, "\n"), "\n")
+	line := lines[len(lines)-1]
+	logged := lines[:len(lines)-1]
+	if !strings.HasPrefix(line, "keyturn: ") || o.stdout != "" ||
+		slices.ContainsFunc(logged, func(s string) bool { return !json.Valid([]byte(s)) }) {
+		t.Errorf("standard error %q, output %q; want one line that begins with keyturn:", o.stderr, o.stdout)
+	}
+	for _, word := range words {
+		if !strings.Contains(line, word) {
+			t.Errorf("standard error %q does not say %q", line, word)
+		}
+	}
+	checkNoSecrets(t, "standard error", o.stderr)
+}
+
+// start runs serve where it is expected to fail.
+func (d *deployment) start(t *testing.T, environ []string, flags ...string) outcome {
+	t.Helper()
+	args := slices.Concat([]string{"serve"}, d.flags(), []string{"--listen", freePort(t), "--admin-listen", "off"}, flags)
+	return execute(t, environ, "", args...)
+}
+
+func TestPortInUse(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	d := newDeployment(t, "")
+	address := taken.Addr().String()
+	refusesToStart(t, d.start(t, nil, "--listen", address), address, "address already in use")
+	refusesToStart(t, d.start(t, nil, "--admin-listen", address), address, "address already in use", "admin_listen")
+}
+
+func TestUnknownSetting(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	file := filepath.Join(d.dir, "keyturn.yaml")
+	writeFile(t, file, "acess_token_ttl: 1h\n")
+	refusesToStart(t, d.start(t, nil, "--acess-token-ttl", "1h"), "acess-token-ttl")
+	refusesToStart(t, d.start(t, []string{"KEYTURN_ACESS_TOKEN_TTL=1h"}), "KEYTURN_ACESS_TOKEN_TTL", "did you mean KEYTURN_ACCESS_TOKEN_TTL")
+	refusesToStart(t, d.start(t, nil, "--config", file), "acess_token_ttl", "did you mean access_token_ttl")
+}
+
+func TestUnusableSetting(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	for name, c := range map[string]struct {
+		flags []string
+		words []string
+	}{
+		"no duration":        {[]string{"--access-token-ttl", "soon"}, []string{"access_token_ttl", "soon", "accepted"}},
+		"issuer not https":   {[]string{"--issuer", "http://login.example.com"}, []string{"issuer", "http://login.example.com", "https"}},
+		"unknown algorithm":  {[]string{"--signing-alg", "HS256"}, []string{"signing_alg", "HS256", "ES256"}},
+		"lead breaks K1":     {[]string{"--key-publish-lead", "1m"}, []string{"key_publish_lead", "jwks_max_age", "15m40s"}},
+		"TLS without a key":  {[]string{"--tls-cert-file", "cert.pem"}, []string{"tls_key_file"}},
+		"unreachable memory": {[]string{"--argon2-memory", "7168"}, []string{"argon2_memory", "OWASP"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			refusesToStart(t, d.start(t, nil, c.flags...), c.words...)
+		})
+	}
+}
+
+func TestCorruptedDatabase(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	d.addUser(t, email, password)
+	file := filepath.Join(d.dir, "keyturn.db")
+	whole := readFile(t, file)
+	for name, corrupted := range map[string]string{
+		"not a database": strings.Repeat("This is not a database. ", 400),
+		"damaged header": "SQLite format 3\x00" + strings.Repeat("\xff", len(whole)-16),
+		"cut off":        whole[:len(whole)/2+100],
+	} {
+		t.Run(name, func(t *testing.T) {
+			writeFile(t, file, corrupted)
+			refusesToStart(t, d.start(t, nil), file)
+			if readFile(t, file) != corrupted {
+				t.Error("the start changed the file")
+			}
+		})
+	}
+}
+
+func TestUnreadableMasterKeys(t *testing.T) {
+	t.Parallel()
+	const secret = "kt_mk_thisisnotamasterkeybutmustnotbeshownatall"
+	d := newDeployment(t, "")
+	garbage := filepath.Join(d.dir, "garbage")
+	writeFile(t, garbage, secret+"\n")
+	empty := filepath.Join(d.dir, "empty")
+	writeFile(t, empty, "# nothing\n")
+	for name, path := range map[string]string{
+		"missing": filepath.Join(d.dir, "missing"), "a directory": d.dir, "no key in it": garbage, "empty": empty,
+	} {
+		t.Run(name, func(t *testing.T) {
+			refusesToStart(t, d.start(t, nil, "--master-key-file", path), "master key", path)
+		})
+	}
+}
+
+// TestK7_WrongMasterKey starts a server with another master key than the one
+// that the store's keys are sealed under.
+func TestK7_WrongMasterKey(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+		d.serve(t).stop(t)
+		var before, after []struct {
+			KID      string
+			Alg      string
+			State    string
+			MasterID string `json:"master_id"`
+		}
+		d.must(t, &before, "keys", "list")
+		if len(before) < 2 || before[0].MasterID == "" {
+			t.Fatalf("keys list printed %+v; want an active key and a standby, and the master key that they are sealed under", before)
+		}
+		stored := d.contents(t)
+		wrong := filepath.Join(d.dir, "wrong")
+		newMasterKeys(t, wrong)
+		refusesToStart(t, d.start(t, nil, "--master-key-file", wrong), before[0].MasterID)
+		if now := d.contents(t); now != stored {
+			t.Errorf("the refused start changed the store from\n%s\nto\n%s", stored, now)
+		}
+		d.must(t, &after, "keys", "list")
+		if !slices.Equal(before, after) {
+			t.Errorf("the refused start changed the keys from %+v to %+v", before, after)
+		}
+		d.serve(t).stop(t)
+	})
+}
+
+// contents is a checksum of every record but the heads of the audit chains,
+// which every command moves on.
+func (d *deployment) contents(t *testing.T) string {
+	t.Helper()
+	var digests []struct{ Kind, SHA256 string }
+	d.must(t, &digests, "store", "check")
+	var lines []string
+	for _, digest := range digests {
+		if !strings.Contains(digest.Kind, "anchor") {
+			lines = append(lines, digest.Kind+" "+digest.SHA256)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestMongoDBNeedsMasterKeys(t *testing.T) {
+	t.Parallel()
+	const secret = "s3cr3tInTheURI"
+	o := execute(t, nil, "", "serve", "--listen", freePort(t), "--admin-listen", "off",
+		"--store", "mongodb://keyturn:"+secret+"@127.0.0.1:1/keyturn", "--audit-log", filepath.Join(t.TempDir(), "audit.log"))
+	refusesToStart(t, o, "master_key_file")
+	if strings.Contains(o.stderr, secret) {
+		t.Errorf("standard error %q shows the password", o.stderr)
+	}
+}
