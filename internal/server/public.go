@@ -12,7 +12,6 @@ import (
 // Shared values of headers: net/http only reads them.
 var (
 	anyOrigin = []string{"*"}
-	exposed   = []string{"ETag"}
 	noSniff   = []string{"nosniff"}
 )
 
@@ -37,7 +36,6 @@ func (s *Server) public(route string, document http.Handler) http.Handler {
 		switch r.Method {
 		case http.MethodGet, http.MethodHead:
 			h["Access-Control-Allow-Origin"] = anyOrigin
-			h["Access-Control-Expose-Headers"] = exposed
 			document.ServeHTTP(rec, r)
 		case http.MethodOptions:
 			h.Set("Allow", "GET, HEAD, OPTIONS")
