@@ -116,7 +116,7 @@ func (s *Service) firstParty(w http.ResponseWriter, r *http.Request, grant strin
 }
 
 // writeProblem answers e as problem details, with the statuses of the /auth
-// routes: 403 for wrong credentials, 401 for a session that is over.
+// routes: 403 for wrong credentials and for a session that is over.
 func (e *Error) writeProblem(w http.ResponseWriter) {
 	if e.RetryAfter > 0 {
 		problem.RetryAfter(w, e.RetryAfter)

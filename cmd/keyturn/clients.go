@@ -112,7 +112,7 @@ alone.`,
 
 func (p *program) clientsListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the clients", Args: cobra.NoArgs}
-	p.withDeployment(cmd, func(d *deployment, _ []string) error {
+	p.withStore(cmd, func(d *deployment, _ []string) error {
 		rows := []clientRow{}
 		for after := ""; ; {
 			page, err := d.store.ListClients(d.ctx, after, 500)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/keys"
 )
 
@@ -27,7 +29,7 @@ func (p *program) withKeeper(cmd *cobra.Command, run func(d *deployment, k *keys
 		if err != nil {
 			return err
 		}
-		keeper, err := d.keeper(masters)
+		keeper, err := d.keeper(masters, d.audit)
 		if err != nil {
 			return err
 		}
@@ -44,8 +46,8 @@ key signs; a retired one stays published until its last token has expired; a
 revoked one is out at once.`,
 		Args: cobra.NoArgs,
 	}
-	p.withKeeper(cmd, func(d *deployment, k *keys.Keeper, _ []string) error {
-		list, err := k.List(d.ctx)
+	p.withStore(cmd, func(d *deployment, _ []string) error {
+		list, err := d.listKeys()
 		if err != nil {
 			return err
 		}
@@ -59,6 +61,31 @@ revoked one is out at once.`,
 		})
 	})
 	return cmd
+}
+
+// listKeys makes nothing: a store without keys has none to list.
+func (d *deployment) listKeys() ([]keys.Info, error) {
+	records, err := d.store.Keys(d.ctx)
+	if err != nil || len(records) == 0 {
+		return []keys.Info{}, err
+	}
+	masters, err := d.masters()
+	if err != nil {
+		return nil, err
+	}
+	k, err := d.keeper(masters, nothingToRecord{})
+	if err != nil {
+		return nil, err
+	}
+	return k.List(d.ctx)
+}
+
+// nothingToRecord is the audit log of a command that decides nothing.
+type nothingToRecord struct{}
+
+// Record fails: whoever gets here has decided something.
+func (nothingToRecord) Record(context.Context, audit.Event) error {
+	return errors.New("a command that only looks was about to decide something")
 }
 
 func (p *program) keysRotateCommand() *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/server"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
@@ -28,7 +29,7 @@ func (d *deployment) services(issuer string) (*services, error) {
 		return nil, err
 	}
 	s := &services{}
-	if s.keeper, err = d.keeper(masters); err != nil {
+	if s.keeper, err = d.keeper(masters, d.audit); err != nil {
 		return nil, err
 	}
 	s.ring = s.keeper.Ring()
@@ -66,13 +67,13 @@ func (d *deployment) oauthSettings(issuer string) oauth.Settings {
 	}
 }
 
-func (d *deployment) keeper(masters *keys.Masters) (*keys.Keeper, error) {
+func (d *deployment) keeper(masters *keys.Masters, rec audit.Recorder) (*keys.Keeper, error) {
 	policy := keys.Policy{
 		Alg: d.cfg.SigningAlg, Interval: d.cfg.KeyRotationInterval, Lead: d.cfg.KeyPublishLead, Poll: d.cfg.KeyPollInterval,
 		Skew: d.cfg.ClockSkew, MaxAge: d.cfg.JWKSMaxAge, TokenTTL: d.cfg.AccessTokenTTL,
 	}
 	k, err := keys.NewKeeper(keys.Options{
-		Store: d.store, Sealer: masters.Sealer(), Policy: policy, Audit: d.audit, Now: time.Now,
+		Store: d.store, Sealer: masters.Sealer(), Policy: policy, Audit: rec, Now: time.Now,
 		OnError: func(err error) { d.log.Error().Err(err).Msg("signing keys") },
 	})
 	if err != nil {

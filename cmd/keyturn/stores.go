@@ -31,7 +31,7 @@ func (p *program) storeCheckCommand() *cobra.Command {
 the same data, whatever engine keeps them.`,
 		Args: cobra.NoArgs,
 	}
-	p.withDeployment(cmd, func(d *deployment, _ []string) error {
+	p.withStore(cmd, func(d *deployment, _ []string) error {
 		digests, err := transfer.Digest(d.ctx, d.store, p.progress("reading"))
 		if err != nil {
 			return err

@@ -110,7 +110,7 @@ func (p *program) usersAddCommand() *cobra.Command {
 
 func (p *program) usersListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the accounts", Args: cobra.NoArgs}
-	p.withDeployment(cmd, func(d *deployment, _ []string) error {
+	p.withStore(cmd, func(d *deployment, _ []string) error {
 		rows := []userRow{}
 		for after := ""; ; {
 			page, err := d.store.ListUsers(d.ctx, after, 500)
@@ -189,7 +189,11 @@ const maxSessionRows = 10_000
 
 func (p *program) usersSessionsCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "sessions EMAIL|UID", Short: "List the live sessions of an account", Args: cobra.ExactArgs(1)}
-	p.withUser(cmd, func(d *deployment, _ *users.Service, u users.User) error {
+	p.withStore(cmd, func(d *deployment, args []string) error {
+		u, err := d.findUser(args[0])
+		if err != nil {
+			return err
+		}
 		families, err := d.store.FamiliesOfUser(d.ctx, u.UID, time.Now(), maxSessionRows)
 		if err != nil {
 			return err

@@ -38,7 +38,7 @@ func TestBoundsAreAccepted(t *testing.T) {
 		{"--cors-origins=https://a.example:8443,http://localhost:3000,http://[::1]:3000,capacitor://localhost,http://a.example:443"},
 		{"--tls-cert-file=c", "--tls-key-file=k", "--issuer=https://localhost"},
 		{"--listen=0.0.0.0:8080", "--issuer=http://localhost:8080"},
-		{"--clock-skew=0", "--jwks-max-age=0", "--key-poll-interval=1ms", "--key-publish-lead=1ms", "--key-rotation-interval=1ms"},
+		{"--clock-skew=1ms", "--jwks-max-age=1ms", "--key-poll-interval=1ms", "--key-publish-lead=3ms", "--key-rotation-interval=3ms"},
 		{"--key-publish-lead=15m40s"}, {"--key-rotation-interval=24h"}, {"--key-rotation-interval=3650d"},
 		{"--refresh-idle-ttl=720h"}, {"--retry-window=0"}, {"--retry-window=29999ms", "--refresh-idle-ttl=30s"},
 		{"--access-token-ttl=721h"},
@@ -74,7 +74,7 @@ func TestAllErrorsAreReportedTogether(t *testing.T) {
 		`store: a list from the file is refused` + wantStore,
 		`"KEYTURN_ISUER" from the environment is not the name of a setting; did you mean KEYTURN_ISSUER?`,
 		`log_level: "loud" from the environment is refused; accepted: debug, info, warn, error`,
-		`clock_skew: "1" from the environment is refused: it has no unit` + wantDuration0,
+		`clock_skew: "1" from the environment is refused: it has no unit` + wantDuration,
 		`key_rotation_interval: "1h0m0s" from the flag is refused: the next key could not be published early enough; accepted: at least key_publish_lead, 24h0m0s`,
 	}, "\n")
 	if err == nil || err.Error() != want {

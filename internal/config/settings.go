@@ -142,9 +142,9 @@ func signing() []Setting {
 			Help: "how long a key is published before it signs; at least jwks_max_age + key_poll_interval + clock_skew, better a day for caches that ignore max-age"},
 		{Name: "key_poll_interval", Default: "10s", kind: duration(func(c *Config) *time.Duration { return &c.KeyPollInterval }, time.Millisecond),
 			Help: "how often each replica reads the keys from the store; the time within which a revoked key is gone everywhere"},
-		{Name: "clock_skew", Default: "30s", kind: duration(func(c *Config) *time.Duration { return &c.ClockSkew }, 0),
+		{Name: "clock_skew", Default: "30s", kind: duration(func(c *Config) *time.Duration { return &c.ClockSkew }, time.Millisecond),
 			Help: "how far apart the clocks of replicas and resource servers may be"},
-		{Name: "jwks_max_age", Default: "15m", kind: duration(func(c *Config) *time.Duration { return &c.JWKSMaxAge }, 0),
+		{Name: "jwks_max_age", Default: "15m", kind: duration(func(c *Config) *time.Duration { return &c.JWKSMaxAge }, time.Millisecond),
 			Help: "how long resource servers may cache the key set; the HTTP header rounds it down to seconds"},
 	}
 }
