@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -75,9 +76,8 @@ func sign(alg string, key crypto.Signer, input []byte) ([]byte, error) {
 	if alg == EdDSA {
 		return key.Sign(rand.Reader, input, crypto.Hash(0))
 	}
-	h := crypto.SHA256.New()
-	h.Write(input)
-	digest := h.Sum(nil)
+	sum := sha256.Sum256(input)
+	digest := sum[:]
 	switch alg {
 	case ES256:
 		der, err := key.Sign(rand.Reader, digest, crypto.SHA256)

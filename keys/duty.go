@@ -95,10 +95,11 @@ func (s *scheduler) promotionDue() (Duty, bool) {
 	return Duty{Kind: PromoteStandby, KID: next.KID, ActivateAt: at}, true
 }
 
-// upkeep lists what one key needs. A private half is erased one poll after the
-// key retired, when every replica has heard of the turn, and at once when the
-// key was revoked. The key with the highest Seq is never archived: it holds the
-// place of the next number.
+// upkeep lists what one key needs. A private half is erased one poll and the
+// clock skew after the key retired, when every replica has heard of the turn and
+// its time has come on every clock, and at once when the key was revoked (K4). A key is archived only when it has expired by the slowest clock
+// too: the record of an archived key is gone for everybody. The key with the
+// highest Seq is never archived: it holds the place of the next number.
 func (s *scheduler) upkeep(i int, k *KeyView) []Duty {
 	if i == s.signing || k.State == Standby {
 		if s.usable(i) && k.TokenTTL < s.policy.TokenTTL {
@@ -109,10 +110,10 @@ func (s *scheduler) upkeep(i int, k *KeyView) []Duty {
 	if k.RetireAt.IsZero() {
 		return nil
 	}
-	if len(k.Sealed) > 0 && (k.State == Revoked || !s.now.Before(k.RetireAt.Add(s.policy.Poll))) {
+	if len(k.Sealed) > 0 && (k.State == Revoked || !s.now.Before(k.RetireAt.Add(s.policy.Poll+s.policy.Skew))) {
 		return []Duty{{Kind: Erase, KID: k.KID}}
 	}
-	if len(k.Sealed) == 0 && i < len(s.records)-1 && !s.now.Before(k.ExpireAt) {
+	if len(k.Sealed) == 0 && i < len(s.records)-1 && !s.now.Before(k.ExpireAt.Add(s.policy.Skew)) {
 		return []Duty{{Kind: Archive, KID: k.KID}}
 	}
 	return nil

@@ -21,6 +21,7 @@ func (k *Keeper) start(ctx context.Context) (book, error) {
 	}
 	settled := k.settle(ctx, b.records)
 	b, err = k.perform(ctx, b)
+	k.book = b
 	return b, errors.Join(settled, err)
 }
 

@@ -106,7 +106,7 @@ func (r *Ring) build(records []Record, m *material, readAt, now time.Time, befor
 	}
 	var set []json.RawMessage
 	for _, k := range v.Keys {
-		if pub := m.verifiers[k.KID]; pub != nil && k.Published {
+		if pub := m.verifiers[k.KID]; pub != nil && (k.Published || r.unconfirmed(k, readAt)) {
 			s.verifiers[k.KID] = pub
 			set = append(set, pub.jwk)
 			s.algs = append(s.algs, pub.alg)
@@ -132,6 +132,14 @@ func (r *Ring) build(records []Record, m *material, readAt, now time.Time, befor
 		s.published.Version = r.versions.Add(1)
 	}
 	return s
+}
+
+// unconfirmed says that the store was last read before the key's turn ended. Its
+// successor may have been revoked since, and the key be signing on elsewhere, so
+// it stays published until a read tells (K1, K3). That happens only on a replica
+// that has lost the store for longer than a token lives.
+func (r *Ring) unconfirmed(k KeyView, readAt time.Time) bool {
+	return k.State != Revoked && readAt.Before(k.RetireAt.Add(r.policy.Skew))
 }
 
 func sameKey(a, b json.RawMessage) bool { return string(a) == string(b) }
@@ -187,13 +195,17 @@ func (r *Ring) Active() (Info, error) {
 }
 
 // TokenTTL returns the longest life that a token signed now may have: the
-// policy's, unless a key that is about to sign it was made for less. Zero if
-// the ring was never filled.
+// policy's, unless a key that is about to sign it was made for less. On a replica
+// that has missed a poll it shrinks, down to zero: the signing key may have been
+// turned by hand meanwhile, and what it signs must not outlive its place in the
+// JWKS (K3). Zero if the ring was never filled.
 func (r *Ring) TokenTTL() time.Duration {
-	if s := r.current(); s != nil {
-		return s.ttl
+	s := r.current()
+	if s == nil {
+		return 0
 	}
-	return 0
+	behind := r.clock().Sub(s.readAt) - r.policy.Poll - r.policy.Skew
+	return max(0, s.ttl-max(0, behind))
 }
 
 // Published returns the set to serve as JWKS; the zero set if the ring was never

@@ -146,9 +146,9 @@ func (s *scheduler) emergency() bool {
 	if s.signing < 0 {
 		return false
 	}
-	if c := s.current; c >= 0 && c != s.signing {
+	if i := max(s.current, 0); i != s.signing {
 		// An erased key, though, only tells that this clock is behind.
-		r := &s.records[c]
+		r := &s.records[i]
 		return r.revoked() || s.unusable[r.KID] != nil
 	}
 	promoted := &s.records[s.signing]

@@ -43,11 +43,12 @@ type cachedSet struct {
 	until time.Time
 }
 
-// signature is a token: label is the time by its signer's clock.
+// signature is a token; expiry is by its signer's clock.
 type signature struct {
 	kid, compact string
-	label        time.Time
-	ttl          time.Duration
+	expiry       time.Time
+	// behind says that the signer had missed a poll.
+	behind bool
 }
 
 func seconds(t *rapid.T, label string, from, to int) time.Duration {
@@ -102,8 +103,23 @@ func (s *simulation) run(outages, commands bool) {
 	for range rapid.IntRange(5, 60).Draw(s.t, "steps") {
 		s.advance(time.Duration(rapid.IntRange(1, int(s.policy.Interval/time.Millisecond/2)).Draw(s.t, "pass")) * time.Millisecond)
 		actions[rapid.IntRange(0, len(actions)-1).Draw(s.t, "action")]()
-		s.check(s)
+		s.look()
 	}
+}
+
+// look notes which keys sign in an emergency, and checks.
+func (s *simulation) look() {
+	for _, r := range s.replicas {
+		snap := r.ring.current()
+		if snap == nil || !snap.view.Emergency {
+			continue
+		}
+		if len(s.revoked) == 0 {
+			s.t.Fatal("an emergency without a revocation")
+		}
+		s.emergency[snap.active.KID] = true
+	}
+	s.check(s)
 }
 
 // advance moves time on, stopping at each poll and at each turn.
@@ -132,7 +148,7 @@ func (s *simulation) advance(d time.Duration) {
 				s.poll(r)
 			}
 		}
-		s.check(s)
+		s.look()
 		if !s.now.Before(end) {
 			return
 		}
@@ -166,7 +182,7 @@ func (s *simulation) fetch() {
 func (s *simulation) sign() {
 	r := s.pick("sign on")
 	if compact, kid, err := r.ring.Sign("at+jwt", []byte("{}")); err == nil {
-		s.signed = append(s.signed, signature{kid, compact, r.clock(), r.ring.TokenTTL()})
+		s.signed = append(s.signed, signature{kid, compact, r.clock().Add(r.ring.TokenTTL()), s.now.Sub(r.polled) > s.policy.Poll})
 	}
 }
 

@@ -1,0 +1,112 @@
+package keys
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// minutes is a time on the clock of these tests.
+func minutes(n int) time.Time { return start.Add(time.Duration(n) * time.Minute) }
+
+func key(seq int64, kid string, activate int) Record {
+	return Record{
+		Seq: seq, KID: kid, Alg: ES256, Sealed: []byte{1}, TokenTTL: 20 * time.Minute,
+		CreatedAt: minutes(activate - 60), ActivateAt: minutes(activate),
+	}
+}
+
+func revoked(r Record, at int) Record {
+	r.RevokedAt, r.RevokeReason = minutes(at), "test"
+	return r
+}
+
+func erased(r Record) Record {
+	r.Sealed = nil
+	return r
+}
+
+func TestNewView(t *testing.T) {
+	a, b, c := key(0, "a", 0), key(1, "b", 60), key(2, "c", 120)
+	for _, test := range []struct {
+		name      string
+		records   []Record
+		now       int
+		signs     string
+		emergency bool
+		states    []State
+		published []bool
+		duties    []DutyKind
+	}{
+		{"empty store", nil, 0, "", false, nil, nil, []DutyKind{CreateFirst}},
+		{"in the beginning", []Record{a, b}, 1, "a", false, []State{Active, Standby}, []bool{true, true}, nil},
+		{"clock behind the first key", []Record{a, b}, -1, "a", false, []State{Active, Standby}, []bool{true, true}, nil},
+		{"no standby", []Record{a}, 1, "a", false, []State{Active}, []bool{true}, []DutyKind{CreateStandby}},
+		{"before a turn", []Record{a, b}, 60 - 1, "a", false, []State{Active, Standby}, []bool{true, true}, nil},
+		{"after a turn", []Record{a, b, c}, 60, "b", false, []State{Retired, Active, Standby}, []bool{true, true, true}, nil},
+		{"after a turn, late", []Record{a, b, c}, 70, "b", false, []State{Retired, Active, Standby}, []bool{true, true, true}, []DutyKind{Erase}},
+		{"expired", []Record{erased(a), b, c}, 90, "b", false, []State{Retired, Active, Standby}, []bool{false, true, true}, []DutyKind{Archive}},
+		{"signing key revoked", []Record{revoked(a, 30), b, c}, 30, "b", true, []State{Revoked, Active, Standby}, []bool{false, true, true}, []DutyKind{PromoteStandby, Erase}},
+		{"standby revoked", []Record{a, erased(revoked(b, 30)), c}, 70, "a", false, []State{Active, Revoked, Standby}, []bool{true, false, true}, []DutyKind{Archive}},
+		{"both revoked", []Record{erased(revoked(a, 30)), erased(revoked(b, 20)), c}, 30, "c", true, []State{Revoked, Revoked, Active}, []bool{false, false, true}, []DutyKind{CreateStandby, PromoteStandby}},
+		{"all revoked", []Record{erased(revoked(a, 30)), erased(revoked(b, 30))}, 30, "", false, []State{Revoked, Revoked}, []bool{false, false}, []DutyKind{CreateFirst}},
+		{"the last number stays taken", []Record{a, c, erased(revoked(key(3, "d", 180), 10))}, 90, "a", false, []State{Active, Standby, Revoked}, []bool{true, true, false}, nil},
+	} {
+		v := NewView(test.records, testPolicy(), minutes(test.now))
+		signing, _ := v.Signing()
+		var states []State
+		var published []bool
+		for _, k := range v.Keys {
+			states, published = append(states, k.State), append(published, k.Published)
+		}
+		var duties []DutyKind
+		for _, d := range v.Duties {
+			duties = append(duties, d.Kind)
+		}
+		if signing.KID != test.signs || v.Emergency != test.emergency || !slices.Equal(states, test.states) ||
+			!slices.Equal(published, test.published) || !slices.Equal(duties, test.duties) {
+			t.Errorf("%s: %q signs, emergency %v, %v, published %v, duties %v",
+				test.name, signing.KID, v.Emergency, states, published, duties)
+		}
+	}
+}
+
+func TestNewViewPromotesToTheTimeOfTheRevocation(t *testing.T) {
+	records := []Record{revoked(key(0, "a", 0), 30), key(1, "b", 60), key(2, "c", 120)}
+	v := NewView(records, testPolicy(), minutes(31))
+	if d := v.Duties[0]; d.Kind != PromoteStandby || d.KID != "b" || !d.ActivateAt.Equal(minutes(30)) {
+		t.Fatalf("duty %+v", d)
+	}
+	records[1].ActivateAt = minutes(30)
+	v = NewView(records, testPolicy(), minutes(31))
+	if signing, _ := v.Signing(); signing.KID != "b" || !v.Emergency || v.Duties[0].Kind == PromoteStandby {
+		t.Errorf("after the promotion %s signs, emergency %v, duties %v", signing.KID, v.Emergency, v.Duties)
+	}
+}
+
+func TestUnusableKeys(t *testing.T) {
+	records := []Record{key(0, "a", 0), key(1, "b", 60), key(2, "c", 120)}
+	for _, test := range []struct {
+		unusable []string
+		now      int
+		signs    string
+	}{
+		{[]string{"a"}, 30, "b"},
+		{[]string{"b"}, 30, "a"},
+		{[]string{"b"}, 61, "c"},
+		{[]string{"b", "c"}, 60, "a"},
+		{[]string{"a", "b", "c"}, 30, ""},
+	} {
+		bad := make(map[string]error)
+		for _, kid := range test.unusable {
+			bad[kid] = ErrDamaged
+		}
+		v := newView(records, testPolicy(), minutes(test.now), bad)
+		if signing, _ := v.Signing(); signing.KID != test.signs {
+			t.Errorf("without %v %q signs, want %q", test.unusable, signing.KID, test.signs)
+		}
+		if test.signs == "" && len(v.Duties) > 0 {
+			t.Errorf("no key can be used, and still there are duties: %v", v.Duties)
+		}
+	}
+}
