@@ -18,16 +18,7 @@ func (s *Service) Revoke(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	event := audit.Event{Action: audit.TokenRevoked}
 	e := s.revoke(ctx, r, &event)
-	if e != nil {
-		s.report(ctx, e)
-		event.Reason = e.Reason
-	} else {
-		event.Outcome = audit.Success
-	}
-	if failure := s.record(ctx, event); failure != nil {
-		e = failure
-	}
-	if e != nil {
+	if e = s.conclude(ctx, event, e); e != nil {
 		e.write(w)
 		return
 	}

@@ -77,6 +77,20 @@ func (s *Service) record(ctx context.Context, e audit.Event) *Error {
 	return nil
 }
 
+// conclude writes the one event of a decision that ended in e, or well where e
+// is nil, and returns what the caller is to be told.
+func (s *Service) conclude(ctx context.Context, event audit.Event, e *Error) *Error {
+	event.Outcome = audit.Success
+	if e != nil {
+		s.report(ctx, e)
+		event.Outcome, event.Reason = audit.Failure, e.Reason
+	}
+	if failure := s.record(ctx, event); failure != nil {
+		return failure
+	}
+	return e
+}
+
 // report hands what callers may not see to the operational log.
 func (s *Service) report(ctx context.Context, e *Error) {
 	if e.cause != nil {

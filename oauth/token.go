@@ -114,24 +114,15 @@ func (s *Service) mayUse(client Client, grant string) *Error {
 // settle writes the one event of a token request, refused or granted, and takes
 // the grant back if that fails (A3).
 func (s *Service) settle(ctx context.Context, out issued, event *audit.Event, e *Error) *Error {
-	if e != nil {
-		s.report(ctx, e)
-		event.Reason = e.Reason
-		if failure := s.record(ctx, *event); failure != nil {
-			return failure
-		}
-		return e
+	if e == nil {
+		event.TokenID, event.KeyID = out.access.id, out.access.kid
+		event.Scope = strings.Join(out.scope, " ")
 	}
-	event.Outcome = audit.Success
-	event.TokenID, event.KeyID = out.access.id, out.access.kid
-	event.Scope = strings.Join(out.scope, " ")
-	if failure := s.record(ctx, *event); failure != nil {
-		if out.undo != nil {
-			out.undo(ctx)
-		}
-		return failure
+	failure := s.conclude(ctx, *event, e)
+	if e == nil && failure != nil && out.undo != nil {
+		out.undo(ctx)
 	}
-	return nil
+	return failure
 }
 
 // clientCredentialsGrant serves RFC 6749 §4.4: the client acts for itself, and

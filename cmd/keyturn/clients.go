@@ -113,19 +113,10 @@ alone.`,
 func (p *program) clientsListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the clients", Args: cobra.NoArgs}
 	p.withStore(cmd, func(d *deployment, _ []string) error {
-		rows := []clientRow{}
-		for after := ""; ; {
-			page, err := d.store.ListClients(d.ctx, after, 500)
-			if err != nil {
-				return err
-			}
-			for _, c := range page {
-				rows = append(rows, clientRowOf(c, ""))
-				after = c.ID
-			}
-			if len(page) < 500 {
-				break
-			}
+		rows, err := listAll(d.ctx, d.store.ListClients, func(c oauth.Client) string { return c.ID },
+			func(c oauth.Client) clientRow { return clientRowOf(c, "") })
+		if err != nil {
+			return err
 		}
 		return p.print(rows, func(w io.Writer) {
 			table(w, "CLIENT_ID\tKIND\tGRANTS\tSCOPE\tAUDIENCE\tSTATE", func(row func(...any)) {

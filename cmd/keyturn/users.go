@@ -111,19 +111,9 @@ func (p *program) usersAddCommand() *cobra.Command {
 func (p *program) usersListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the accounts", Args: cobra.NoArgs}
 	p.withStore(cmd, func(d *deployment, _ []string) error {
-		rows := []userRow{}
-		for after := ""; ; {
-			page, err := d.store.ListUsers(d.ctx, after, 500)
-			if err != nil {
-				return err
-			}
-			for _, u := range page {
-				rows = append(rows, userRowOf(u))
-				after = u.UID
-			}
-			if len(page) < 500 {
-				break
-			}
+		rows, err := listAll(d.ctx, d.store.ListUsers, func(u users.User) string { return u.UID }, userRowOf)
+		if err != nil {
+			return err
 		}
 		return p.print(rows, func(w io.Writer) {
 			table(w, "UID\tEMAIL\tUSERNAME\tNAME\tSTATE", func(row func(...any)) {
