@@ -60,6 +60,10 @@ type minted struct {
 	expiresIn time.Duration
 }
 
+// errStaleKeys means that this replica has not read the keys for so long that
+// nothing it signs could be relied on.
+var errStaleKeys = errors.New("the signing keys have not been read from the store lately")
+
 // mint signs c for at most ttl, counted from now. No token outlives what the
 // signing key's place in the JWKS is planned for (K3).
 func (s *Service) mint(c claims, client Client, now time.Time) (minted, error) {
@@ -68,6 +72,9 @@ func (s *Service) mint(c claims, client Client, now time.Time) (minted, error) {
 		ttl = min(ttl, client.AccessTTL)
 	}
 	ttl = min(ttl, s.ring.TokenTTL())
+	if ttl < time.Second {
+		return minted{}, errStaleKeys
+	}
 	c.Issuer = s.settings.Issuer
 	if len(c.Audience) == 0 {
 		c.Audience = audience{s.settings.Issuer}
