@@ -72,7 +72,7 @@ func (s *Service) mint(c claims, client Client, now time.Time) (minted, error) {
 		ttl = min(ttl, client.AccessTTL)
 	}
 	ttl = min(ttl, s.ring.TokenTTL())
-	if ttl < time.Second {
+	if ttl <= 0 {
 		return minted{}, errStaleKeys
 	}
 	c.Issuer = s.settings.Issuer
