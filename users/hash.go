@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -82,6 +83,10 @@ type scheme interface {
 func ParseHash(encoded string) (Hash, error) {
 	if len(encoded) > maxEncoded {
 		return Hash{}, fmt.Errorf("password hash is longer than %d bytes", maxEncoded)
+	}
+	// encoding/base64 passes over line breaks, even where it is strict.
+	if strings.ContainsAny(encoded, "\r\n") {
+		return Hash{}, errors.New("password hash has a line break in it")
 	}
 	parse := schemeOf(encoded)
 	if parse == nil {

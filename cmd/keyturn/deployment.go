@@ -79,13 +79,13 @@ func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, er
 	if sink == "stdout" {
 		sink = "stderr"
 	}
-	if d.audit, err = d.openAudit(sink); err != nil {
+	if d.audit, err = d.openAudit(sink, d.store); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
 	return d, nil
 }
 
-func (d *deployment) openAudit(sink string) (*audit.Log, error) {
+func (d *deployment) openAudit(sink string, anchors audit.AnchorStore) (*audit.Log, error) {
 	node, err := os.Hostname()
 	if err != nil {
 		node = "unknown"
@@ -97,7 +97,7 @@ func (d *deployment) openAudit(sink string) (*audit.Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit_log %s: %w", sink, err)
 	}
-	l.SetAnchors(d.store)
+	l.SetAnchors(anchors)
 	return l, nil
 }
 

@@ -76,7 +76,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	if d.store, err = openStore(ctx, cfg.Store.Reveal()); err != nil {
 		return err
 	}
-	if d.audit, err = d.openAudit(cfg.AuditLog); err != nil {
+	if d.audit, err = d.openAudit(cfg.AuditLog, d.store); err != nil {
 		return errors.Join(err, d.store.Close())
 	}
 	defer func() { err = errors.Join(err, d.close()) }()

@@ -104,12 +104,12 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 	}
 	defer target.Close()
 	digests, err := p.copyAndCompare(ctx, source, target)
-	d := &deployment{ctx: ctx, cfg: cfg, log: p.logger(cfg), store: target}
+	d := &deployment{ctx: ctx, cfg: cfg, log: p.logger(cfg)}
 	event := audit.Event{Action: audit.StoreCopied, Outcome: audit.Success}
 	if err != nil {
 		event.Outcome, event.Reason = audit.Failure, "failed"
 	}
-	if recordErr := d.recordOnce(event); recordErr != nil {
+	if recordErr := d.recordOnce(event, bothStores{source, target}); recordErr != nil {
 		return errors.Join(err, recordErr)
 	}
 	if err != nil {
@@ -133,13 +133,27 @@ func (p *program) copyAndCompare(ctx context.Context, source, target store.Store
 	return there, transfer.Compare(here, there)
 }
 
+// bothStores anchors a chain in both ends of a copy, so that the log can be
+// verified against either.
+type bothStores struct{ source, target store.Store }
+
+// SetAnchor implements audit.AnchorStore.
+func (b bothStores) SetAnchor(ctx context.Context, a audit.Anchor) error {
+	return errors.Join(b.source.SetAnchor(ctx, a), b.target.SetAnchor(ctx, a))
+}
+
+// Anchors implements audit.AnchorStore.
+func (b bothStores) Anchors(ctx context.Context) ([]audit.Anchor, error) {
+	return b.source.Anchors(ctx)
+}
+
 // recordOnce opens the audit log for one event.
-func (d *deployment) recordOnce(e audit.Event) error {
+func (d *deployment) recordOnce(e audit.Event, anchors audit.AnchorStore) error {
 	sink := d.cfg.AuditLog
 	if sink == "stdout" {
 		sink = "stderr"
 	}
-	l, err := d.openAudit(sink)
+	l, err := d.openAudit(sink, anchors)
 	if err != nil {
 		return err
 	}
