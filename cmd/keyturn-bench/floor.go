@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 )
 
@@ -71,6 +72,11 @@ type floor struct {
 func startFloor(ctx context.Context, order floorOrder, floorDir string) (*floor, error) {
 	f := &floor{}
 	if order.Kind == floorRefresh {
+		// SQLite is given the path as a URI, which must be absolute.
+		floorDir, err := filepath.Abs(floorDir)
+		if err != nil {
+			return nil, err
+		}
 		dir, err := os.MkdirTemp(floorDir, "keyturn-bench-")
 		if err != nil {
 			return nil, fmt.Errorf("make the floor's directory: %w", err)
