@@ -88,13 +88,14 @@ var manipulations = map[string]func(t *rapid.T, lines []string) expectation{
 		return expectation{slices.Insert(lines, to, lines[from]), to + 1}
 	},
 	"swap": func(t *rapid.T, lines []string) expectation {
-		a := rapid.IntRange(0, len(lines)-2).Draw(t, "a")
-		same := func(line string) bool { return chainOf(line) == chainOf(lines[a]) }
-		b := slices.IndexFunc(lines[a+1:], same)
-		if b < 0 {
-			t.Skip("no other line of the chain behind it")
+		var swappable [][2]int // a line and the next one of its chain
+		for i, line := range lines {
+			if n := slices.IndexFunc(lines[i+1:], func(l string) bool { return chainOf(l) == chainOf(line) }); n >= 0 {
+				swappable = append(swappable, [2]int{i, i + 1 + n})
+			}
 		}
-		b += a + 1
+		pair := rapid.SampledFrom(swappable).Draw(t, "pair")
+		a, b := pair[0], pair[1]
 		lines[a], lines[b] = lines[b], lines[a]
 		return expectation{lines, a + 1}
 	},
