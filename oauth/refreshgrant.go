@@ -55,6 +55,7 @@ func refreshRefused(err error, event *audit.Event) *Error {
 	}
 	if no.reuse {
 		event.Action = audit.TokenReuse
+		event.Previous = audit.Use{At: no.family.RotatedAt, IP: no.family.LastIP, UserAgent: no.family.LastUserAgent}
 	}
 	return refused(invalidGrant, no.reason, "The refresh token is not valid, has expired or was revoked.")
 }

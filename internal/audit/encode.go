@@ -56,7 +56,39 @@ func appendBody(b []byte, e *Event, r *Request, checkpoint string, at time.Time,
 		b = append(b, '}')
 	}
 	b = appendRequest(b, r)
+	b = appendRelated(b, r, &e.Previous)
 	return append(b, suffix...)
+}
+
+// appendUse appends an earlier use of the session to the keyturn object.
+func appendUse(b []byte, u *Use) []byte {
+	if u.At.IsZero() {
+		return b
+	}
+	b = append(b, `,"previous":{"at":"`...)
+	b = u.At.UTC().AppendFormat(b, timeLayout)
+	b = append(b, '"')
+	b = appendMember(b, `,"ip":`, u.IP, maxID)
+	b = appendMember(b, `,"user_agent":`, u.UserAgent, maxUserAgent)
+	return append(b, '}')
+}
+
+// appendRelated appends ECS related.ip, both addresses of an event that has
+// two, so that a search for either finds it.
+func appendRelated(b []byte, r *Request, u *Use) []byte {
+	if !isIP(u.IP) {
+		return b
+	}
+	b = appendString(append(b, `,"related":{"ip":[`...), u.IP, maxID)
+	if r.IP != u.IP && isIP(r.IP) {
+		b = appendString(append(b, ','), r.IP, maxID)
+	}
+	return append(b, "]}"...)
+}
+
+func isIP(s string) bool {
+	ip, err := netip.ParseAddr(s)
+	return err == nil && ip.Zone() == ""
 }
 
 // appendKeyturn appends the members of the keyturn object that follow chain.
@@ -79,6 +111,7 @@ func appendKeyturn(b []byte, e *Event, checkpoint string) []byte {
 		b = append(b, `,"presented_generation":`...)
 		b = strconv.AppendInt(b, e.Presented, 10)
 	}
+	b = appendUse(b, &e.Previous)
 	if e.Count != 0 {
 		b = append(b, `,"count":`...)
 		b = strconv.AppendInt(b, int64(e.Count), 10)
@@ -91,7 +124,7 @@ func appendRequest(b []byte, r *Request) []byte {
 		// ECS types source.ip as an address, and an index refuses a line
 		// where it is none; source.address takes any text.
 		key := `,"source":{"address":`
-		if ip, err := netip.ParseAddr(r.IP); err == nil && ip.Zone() == "" {
+		if isIP(r.IP) {
 			key = `,"source":{"ip":`
 		}
 		b = appendMember(b, key, r.IP, maxID)
@@ -104,6 +137,10 @@ func appendRequest(b []byte, r *Request) []byte {
 	if r.ID != "" {
 		b = appendMember(b, `,"http":{"request":{"id":`, r.ID, maxWord)
 		b = append(b, "}}"...)
+	}
+	if r.TraceID != "" {
+		b = appendMember(b, `,"trace":{"id":`, r.TraceID, maxWord)
+		b = append(b, '}')
 	}
 	return b
 }

@@ -15,9 +15,10 @@ var full = Event{
 	Action: TokenReuse, Outcome: Failure, Reason: "old_generation",
 	UserID: "u-1", UserEmail: "ada@example.org", ClientID: "app", SessionID: "s-1", TokenID: "j-1", KeyID: "k-1",
 	Grant: "refresh_token", Scope: "openid email", HasGeneration: true, Generation: 7, Presented: 0, Count: 3, Detail: "both \"generations\"",
+	Previous: Use{At: time.Unix(0, 5), IP: "2001:db8::1", UserAgent: "Firefox/140"},
 }
 
-var fullRequest = Request{ID: "r-1", IP: "192.0.2.7", UserAgent: "curl/8"}
+var fullRequest = Request{ID: "r-1", IP: "192.0.2.7", UserAgent: "curl/8", TraceID: "0af7651916cd43dd8448eb211c80319c"}
 
 func TestA1_ShapeOfALine(t *testing.T) {
 	var out bytes.Buffer
@@ -34,11 +35,11 @@ func TestA1_ShapeOfALine(t *testing.T) {
 	closeLog(t, l)
 	want := `{"keyturn":{"chain":{"id":"` + l.Chain() + `","seq":0,"prev":"` + noHash + `"},` +
 		`"client_id":"app","session_id":"s-1","jti":"j-1","kid":"k-1","grant_type":"refresh_token","scope":"openid email",` +
-		`"generation":7,"presented_generation":0,"count":3,"detail":"both \"generations\""},` +
+		`"generation":7,"presented_generation":0,"previous":{"at":"1970-01-01T00:00:00.000000005Z","ip":"2001:db8::1","user_agent":"Firefox/140"},"count":3,"detail":"both \"generations\""},` +
 		`"@timestamp":"2026-11-24T00:02:03.000000456Z","ecs":{"version":"8.17.0"},` +
 		`"event":{"kind":"event","action":"token-reuse","category":["authentication","session","intrusion_detection"],"type":["end","denied"],"outcome":"failure","reason":"old_generation"},` +
 		`"user":{"id":"u-1","email":"ada@example.org"},"source":{"ip":"192.0.2.7"},"user_agent":{"original":"curl/8"},` +
-		`"http":{"request":{"id":"r-1"}},"service":{"name":"keyturn","version":"1.2.3","node":{"name":"` + l.Node() + `"}}}` + "\n"
+		`"http":{"request":{"id":"r-1"}},"trace":{"id":"0af7651916cd43dd8448eb211c80319c"},"related":{"ip":["2001:db8::1","192.0.2.7"]},"service":{"name":"keyturn","version":"1.2.3","node":{"name":"` + l.Node() + `"}}}` + "\n"
 	if out.String() != want {
 		t.Errorf("got  %s\nwant %s", out.String(), want)
 	}
@@ -101,8 +102,9 @@ func TestTheLongestLineFits(t *testing.T) {
 	e := Event{
 		Action: Action(worst), Reason: worst, UserID: worst, UserEmail: worst, ClientID: worst, SessionID: worst, TokenID: worst,
 		KeyID: worst, Grant: worst, Scope: worst, HasGeneration: true, Count: 1, Detail: worst,
+		Previous: Use{At: time.Now(), IP: worst, UserAgent: worst},
 	}
-	r := Request{ID: worst, IP: worst, UserAgent: worst}
+	r := Request{ID: worst, IP: worst, UserAgent: worst, TraceID: worst}
 	line := appendChain(nil, newChainID(time.Now()), 1<<62, noHash)
 	line = appendBody(line, &e, &r, strings.Repeat("a", maxJWS), time.Now(), lineSuffix(worst, worst))
 	if len(line) > MaxLine {

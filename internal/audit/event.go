@@ -53,11 +53,22 @@ type Event struct {
 	HasGeneration bool
 	Generation    int64
 	Presented     int64
+	// Previous is the last use of the session that was granted, where the
+	// decision is about a token that two parties may hold: the other side.
+	Previous Use
 	// Count is how many things the decision touched (sessions ended, users
 	// imported). Zero is not written.
 	Count int
 	// Detail is free text for people: an operator's reason, an error's text.
 	Detail string
+}
+
+// Use is one use of a session: when it was, and from where. The zero Use is not
+// written.
+type Use struct {
+	At        time.Time
+	IP        string
+	UserAgent string
 }
 
 // Request says from where a decision was asked for. The server's middleware
@@ -69,6 +80,9 @@ type Request struct {
 	IP string
 	// UserAgent is the User-Agent header as sent.
 	UserAgent string
+	// TraceID is the trace-id of a traceparent header (W3C Trace Context
+	// §3.2.2.3), 32 hex digits, empty if there is none.
+	TraceID string
 }
 
 type requestKey struct{}

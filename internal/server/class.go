@@ -57,7 +57,7 @@ func (s *Server) class(c class, route string, serve http.HandlerFunc) http.Handl
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		rec := &recorder{ResponseWriter: w}
-		from := audit.Request{ID: uuid.NewString(), IP: s.clientIP(r), UserAgent: userAgent(r)}
+		from := audit.Request{ID: uuid.NewString(), IP: s.clientIP(r), UserAgent: userAgent(r), TraceID: traceID(r)}
 		ctx, cancel := context.WithTimeout(audit.WithRequest(r.Context(), from), s.settings.RequestTimeout)
 		defer cancel()
 		r = r.WithContext(ctx)
@@ -95,6 +95,26 @@ func userAgent(r *http.Request) string {
 		s = s[:maxUserAgent]
 	}
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+}
+
+// traceID is the trace-id of a well-formed traceparent header (W3C Trace Context
+// §3.2): version, trace-id, parent-id and flags in lower-case hex.
+func traceID(r *http.Request) string {
+	h := r.Header.Get("Traceparent")
+	const length = len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	if len(h) < length || h[2] != '-' || h[35] != '-' || h[52] != '-' || h[:2] == "ff" || h[:2] == "00" && len(h) > length {
+		return ""
+	}
+	id := h[3:35]
+	for _, part := range []string{h[:2], id, h[36:52], h[53:55]} {
+		if strings.Trim(part, "0123456789abcdef") != "" {
+			return ""
+		}
+	}
+	if strings.Trim(id, "0") == "" {
+		return ""
+	}
+	return id
 }
 
 // panicked turns a panic into an event, a log line with the stack, and a 500
