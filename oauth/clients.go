@@ -134,7 +134,9 @@ func (c *Clients) change(ctx context.Context, event audit.Event, do func() (coun
 			event.Reason = err.Error()
 		}
 	}
-	if failure := c.Audit.Record(context.WithoutCancel(ctx), event); failure != nil {
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	if failure := c.Audit.Record(ctx, event); failure != nil {
 		return fmt.Errorf("the change could not be recorded in the audit log: %w", errors.Join(failure, err))
 	}
 	return err

@@ -32,14 +32,14 @@ func (s *Service) passwordGrant(ctx context.Context, a ask, username, password s
 	if err != nil {
 		return issued{}, loginRefused(err, event)
 	}
-	event.Action, event.UserID, event.UserEmail = audit.TokenIssued, user.UID, user.Email
+	event.UserID, event.UserEmail = user.UID, user.Email
 	return s.login(ctx, a.client, user, scope, aud, event)
 }
 
-// login starts a session for a user whose password was right. The account is
-// looked at once more after the session stands: a disabling or a change of the
-// password that came in between either found the session and ended it, or is
-// found here (F7).
+// login starts a session for a user whose password was right. The account and
+// the client are looked at once more after the session stands: a disabling or a
+// change of the password that came in between either found the session and
+// ended it, or is found here (F7).
 func (s *Service) login(ctx context.Context, client Client, user users.User, scope, aud []string, event *audit.Event) (issued, *Error) {
 	family, refresh, err := s.families.start(ctx, client, user.UID, user.Email, scope, aud)
 	if err != nil {
@@ -47,13 +47,19 @@ func (s *Service) login(ctx context.Context, client Client, user users.User, sco
 	}
 	event.SessionID = family.ID
 	undo := func(ctx context.Context) {
-		if _, err := s.store.RevokeFamily(context.WithoutCancel(ctx), family.ID, s.now(), "login_failed"); err != nil {
+		ctx, cancel := audit.Outlast(ctx)
+		defer cancel()
+		if _, err := s.store.RevokeFamily(ctx, family.ID, s.now(), "login_failed"); err != nil {
 			s.onError(ctx, err)
 		}
 	}
 	if err := s.users.Still(ctx, user); err != nil {
 		undo(ctx)
 		return issued{}, loginRefused(err, event)
+	}
+	if e := s.stillServed(ctx, client.ID); e != nil {
+		undo(ctx)
+		return issued{}, e
 	}
 	out, e := s.issue(family, client, scope, aud)
 	if e != nil {
@@ -64,7 +70,22 @@ func (s *Service) login(ctx context.Context, client Client, user users.User, sco
 		out.refresh = refresh
 	}
 	out.email, out.undo = user.Email, undo
+	event.Action = audit.TokenIssued
 	return out, nil
+}
+
+// stillServed reports whether a client that was authenticated before may still
+// be issued tokens.
+func (s *Service) stillServed(ctx context.Context, clientID string) *Error {
+	err := s.checkClient(ctx, clientID)
+	var dead errNotLive
+	switch {
+	case errors.As(err, &dead):
+		return clientRefused(dead.reason)
+	case err != nil:
+		return unavailable("store", err)
+	}
+	return nil
 }
 
 // issue mints an access token of the family.
@@ -86,7 +107,6 @@ func (s *Service) issue(f Family, client Client, scope, aud []string) (issued, *
 // loginRefused turns what users says into an answer that tells an attacker
 // nothing (U1), and tells the audit log the rest.
 func loginRefused(err error, event *audit.Event) *Error {
-	event.Action = audit.TokenRefused
 	var wrong *users.CredentialsError
 	var throttled *users.Throttled
 	var busy *users.Busy

@@ -66,9 +66,12 @@ func NewService(o Options) *Service {
 	}
 }
 
-// record writes the one event of a decision. If it cannot, the decision must
-// not stand (A3): the caller answers with the error returned.
+// record writes the one event of a decision, also for a caller that hung up or
+// whose time is over (A1). If it cannot, the decision must not stand (A3): the
+// caller answers with the error returned.
 func (s *Service) record(ctx context.Context, e audit.Event) *Error {
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
 	if err := s.audit.Record(ctx, e); err != nil {
 		failure := unavailable("audit", err)
 		s.report(ctx, failure)

@@ -67,7 +67,7 @@ func (h *HTTP) Me(w http.ResponseWriter, r *http.Request, uid, session, client s
 	} else {
 		event.Reason = "store"
 	}
-	if recordErr := h.Audit.Record(r.Context(), event); recordErr != nil {
+	if recordErr := h.record(r, event); recordErr != nil {
 		err = recordErr
 	}
 	if err != nil {
@@ -106,12 +106,19 @@ func (h *HTTP) read(w http.ResponseWriter, r *http.Request, event audit.Event, v
 		return true
 	}
 	event.Reason = "malformed_body"
-	if err := h.Audit.Record(r.Context(), event); err != nil {
+	if err := h.record(r, event); err != nil {
 		h.refuse(w, r, err)
 		return false
 	}
 	problem.Write(w, bad.Status, bad.Detail)
 	return false
+}
+
+// record writes an event, also for a caller that hung up.
+func (h *HTTP) record(r *http.Request, event audit.Event) error {
+	ctx, cancel := audit.Outlast(r.Context())
+	defer cancel()
+	return h.Audit.Record(ctx, event)
 }
 
 // refuse is the one table from this package's errors to answers.

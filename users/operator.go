@@ -31,7 +31,9 @@ func (s *Service) Disable(ctx context.Context, uid string) error {
 		return s.conclude(ctx, event, err)
 	}
 	event.UserEmail = u.Email
-	event.Count, event.Detail = s.endEarlier(context.WithoutCancel(ctx), u, "", endUserDisabled)
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	event.Count, event.Detail = s.endEarlier(ctx, u, "", endUserDisabled)
 	return s.conclude(ctx, event, nil)
 }
 
@@ -50,7 +52,8 @@ func (s *Service) Enable(ctx context.Context, uid string) error {
 	}
 	err = s.conclude(ctx, event, nil)
 	if err != nil && before.Disabled {
-		ctx = context.WithoutCancel(ctx)
+		ctx, cancel := audit.Outlast(ctx)
+		defer cancel()
 		u, undoErr := s.Store.SetDisabled(ctx, uid, true, s.now())
 		if undoErr == nil {
 			s.endEarlier(ctx, u, "", endUserDisabled)

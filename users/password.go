@@ -81,7 +81,8 @@ func (s *Service) replacePassword(ctx context.Context, c passwordChange, err err
 	if err != nil {
 		return s.conclude(ctx, event, err)
 	}
-	ctx = context.WithoutCancel(ctx)
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
 	event.Count, event.Detail = s.endEarlier(ctx, changed, c.keep, c.reason)
 	if err := s.conclude(ctx, event, nil); err != nil {
 		back, undoErr := s.Store.SetPassword(ctx, c.uid, changed.Epoch, former, s.now())

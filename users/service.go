@@ -161,7 +161,9 @@ func (s *Service) created(ctx context.Context, action audit.Action, email string
 	}
 	recordErr := s.conclude(ctx, event, err)
 	if err == nil && recordErr != nil {
-		_, undoErr := s.Store.SetDisabled(context.WithoutCancel(ctx), u.UID, true, s.now())
+		ctx, cancel := audit.Outlast(ctx)
+		defer cancel()
+		_, undoErr := s.Store.SetDisabled(ctx, u.UID, true, s.now())
 		return User{}, errors.Join(recordErr, undoErr)
 	}
 	if recordErr != nil {
@@ -181,7 +183,9 @@ func (s *Service) conclude(ctx context.Context, event audit.Event, err error) er
 		}
 	}
 	// A caller that hangs up must not keep the event from being written.
-	if recordErr := s.Audit.Record(context.WithoutCancel(ctx), event); recordErr != nil {
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	if recordErr := s.Audit.Record(ctx, event); recordErr != nil {
 		return fmt.Errorf("%w: %w", ErrNotRecorded, recordErr)
 	}
 	return err

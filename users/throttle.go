@@ -177,7 +177,9 @@ func (a *Attempt) Succeed(ctx context.Context) {
 	if a == nil {
 		return
 	}
-	ctx, c := context.WithoutCancel(ctx), a.throttle.counters
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	c := a.throttle.counters
 	steps := []func() error{}
 	for _, g := range a.gates {
 		if g.scope == pairScope {
@@ -202,7 +204,8 @@ func (a *Attempt) Withdraw(ctx context.Context) {
 	if a == nil {
 		return
 	}
-	ctx = context.WithoutCancel(ctx)
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
 	_ = inParallel(len(a.gates), func(i int) error {
 		return a.gates[i].withdraw(ctx, a.throttle.counters)
 	})

@@ -126,7 +126,9 @@ func (s *Server) panicked(w *recorder, r *http.Request, p any) {
 	from := audit.RequestFrom(r.Context())
 	s.log.Error().Str("request_id", from.ID).Str("panic", fmt.Sprintf("%T", p)).Bytes("stack", debug.Stack()).Msg("panic in a handler")
 	event := audit.Event{Action: audit.RequestRefused, Reason: "panic"}
-	if err := s.audit.Record(context.WithoutCancel(r.Context()), event); err != nil {
+	ctx, cancel := audit.Outlast(r.Context())
+	defer cancel()
+	if err := s.audit.Record(ctx, event); err != nil {
 		s.log.Error().Err(err).Msg("the panic could not be recorded")
 	}
 	if w.status == 0 {

@@ -40,7 +40,10 @@ type journal struct {
 	broken bool
 }
 
-func (j *journal) Record(_ context.Context, e audit.Event) error {
+func (j *journal) Record(ctx context.Context, e audit.Event) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.broken {
@@ -75,6 +78,9 @@ type world struct {
 	journal *journal
 	secret  string
 	keeper  *keys.Keeper
+	masters *keys.Masters
+	// timeout is how long a request may take.
+	timeout time.Duration
 }
 
 func newWorld(t testing.TB) *world {
@@ -88,12 +94,23 @@ func newWorld(t testing.TB) *world {
 // newWorldWith is a world whose events go to rec.
 func newWorldWith(t testing.TB, rec audit.Recorder) *world {
 	t.Helper()
+	return newWorldOn(t, openSQLite(t), rec)
+}
+
+func openSQLite(t testing.TB) store.Store {
+	t.Helper()
 	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "keyturn.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	w := &world{t: t, store: s, audit: rec}
+	return s
+}
+
+// newWorldOn is a world on an empty store.
+func newWorldOn(t testing.TB, s store.Store, rec audit.Recorder) *world {
+	t.Helper()
+	w := &world{t: t, store: s, audit: rec, timeout: 10 * time.Second}
 	line, err := keys.NewMaster()
 	must(t, err)
 	masters, err := keys.ParseMasters([]byte(line))
@@ -104,12 +121,13 @@ func newWorldWith(t testing.TB, rec audit.Recorder) *world {
 	})
 	must(t, err)
 	must(t, w.keeper.Poll(t.Context()))
-	w.handler = w.build(masters)
+	w.masters = masters
+	w.handler = w.build()
 	w.register()
 	return w
 }
 
-func (w *world) build(masters *keys.Masters) http.Handler {
+func (w *world) build() http.Handler {
 	settings := oauth.Settings{
 		Issuer: issuer, AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour,
 		RetryWindow: 30 * time.Second, PasswordGrant: true, FirstPartyClient: "shop",
@@ -122,7 +140,7 @@ func (w *world) build(masters *keys.Masters) http.Handler {
 	must(w.t, err)
 	fail := func(_ context.Context, err error) { w.t.Log("inside:", err) }
 	o := oauth.NewService(oauth.Options{
-		Store: w.store, Families: oauth.NewFamilies(w.store, masters, settings, time.Now), Users: w.users, Ring: w.keeper.Ring(),
+		Store: w.store, Families: oauth.NewFamilies(w.store, w.masters, settings, time.Now), Users: w.users, Ring: w.keeper.Ring(),
 		Audit: w.audit, Settings: settings, OnError: fail, Now: time.Now,
 	})
 	metadata, err := wellknown.NewMetadata(wellknown.Config{
@@ -131,7 +149,7 @@ func (w *world) build(masters *keys.Masters) http.Handler {
 	must(w.t, err)
 	health := &server.Health{Store: w.store.Ping, Keys: func() error { return nil }, OnError: func(string, error) {}}
 	return server.New(server.Settings{
-		RequestTimeout: 10 * time.Second, ShutdownTimeout: time.Second, CORSOrigins: []string{"https://app.example.com"},
+		RequestTimeout: w.timeout, ShutdownTimeout: time.Second, CORSOrigins: []string{"https://app.example.com"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")},
 	}, server.Handlers{
 		OAuth: o, Users: &users.HTTP{Users: w.users, Audit: w.audit, OnError: func(r *http.Request, err error) { fail(r.Context(), err) }},

@@ -49,6 +49,7 @@ func Run(t *testing.T, f Factory) {
 		{"anchors", s.anchors()},
 		{"sweep", s.sweep()},
 		{"store", s.whole()},
+		{"faults", s.repeats()},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, test := range group.tests {

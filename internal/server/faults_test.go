@@ -1,0 +1,203 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/store/mongodb"
+	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
+	"github.com/keyturn/keyturn/internal/store/storetest"
+)
+
+// finished reports whether the call is one that the sweeper makes up for, so
+// that the request is answered as ever whatever becomes of it.
+func finished(d decision, method string) bool {
+	return d.name == "password change" && (method == "Settle" || method == "RevokeFamiliesOfUser")
+}
+
+// faultyWorld is a world whose store can be made to fail.
+type faultyWorld struct {
+	*world
+	faulty *storetest.Faulty
+}
+
+func newFaultyWorld(t testing.TB) faultyWorld {
+	return faultyWorldOn(t, storetest.NewFaulty(openSQLite(t)))
+}
+
+func faultyWorldOn(t testing.TB, st *storetest.Faulty) faultyWorld {
+	j := &journal{}
+	w := newWorldOn(t, st, j)
+	w.journal = j
+	return faultyWorld{w, st}
+}
+
+// askedBy returns the methods that a request asks of the store, in order.
+func (w faultyWorld) askedBy(d decision) []string {
+	held := w.login()
+	w.faulty.Inject(nil)
+	d.send(w.world, held)
+	return w.faulty.Asked()
+}
+
+// fail has the n-th call go wrong. A store that hangs, or was cut off, stays so.
+func (w faultyWorld) fail(n int, fault storetest.Fault) {
+	calls := -1
+	w.faulty.Inject(func(string) storetest.Fault {
+		calls++
+		switch {
+		case calls == n:
+			return fault
+		case calls > n && (fault == storetest.Hangs || fault == storetest.HangsAfter):
+			return storetest.Hangs
+		}
+		return storetest.None
+	})
+}
+
+// check sends a request while the store goes wrong, and again once it has
+// healed: the first is answered with 503 and recorded, and whoever holds a
+// session goes on.
+func (w faultyWorld) check(t *testing.T, d decision, n int, method string, fault storetest.Fault) {
+	t.Helper()
+	name := fmt.Sprintf("%s: %s, call %d, %s", d.name, method, n, fault)
+	held := w.login()
+	w.journal.take()
+	w.fail(n, fault)
+	began := time.Now()
+	rec := d.send(w.world, held)
+	took := time.Since(began)
+	w.faulty.Inject(nil)
+	events := w.journal.take()
+
+	switch rec.Code {
+	case http.StatusServiceUnavailable:
+		if rec.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: 503 without Retry-After", name)
+		}
+	case d.status:
+		if !finished(d, method) {
+			t.Errorf("%s: answered with %d", name, rec.Code)
+		}
+	default:
+		t.Errorf("%s: answered with %d: %s", name, rec.Code, rec.Body)
+	}
+	if strings.Contains(rec.Body.String(), "fault") || strings.Contains(rec.Body.String(), "context") {
+		t.Errorf("%s: the answer tells of the inside: %s", name, rec.Body)
+	}
+	if len(events) != 1 || (events[0].Outcome == audit.Success) != (rec.Code == d.status) {
+		t.Errorf("%s: events %+v", name, events)
+	}
+	// What is left over after the deadline is taking back and recording.
+	if w.virtual() && took > w.timeout+4*time.Second {
+		t.Errorf("%s: answered after %v", name, took)
+	}
+	w.goesOn(t, name, d, held, fault)
+}
+
+// virtual reports whether the time is the bubble's.
+func (w faultyWorld) virtual() bool { return time.Now().Year() < 2020 }
+
+// goesOn checks that the token held before the fault is as good as ever.
+func (w faultyWorld) goesOn(t *testing.T, name string, d decision, held tokens, fault storetest.Fault) {
+	t.Helper()
+	if d.name == "logout" && fault.Persistent() {
+		return // the session was ended, as was asked
+	}
+	next := held
+	for range 2 {
+		rec := w.post("/oauth/token", values{"grant_type": {"refresh_token"}, "refresh_token": {next.Refresh}})
+		if rec.Code != http.StatusOK {
+			t.Errorf("%s: the session is lost: %d %s", name, rec.Code, rec.Body)
+			return
+		}
+		next = read[tokens](t, rec, http.StatusOK)
+	}
+	if again := d.send(w.world, held); again.Code != d.status && !spent(d, again) {
+		t.Errorf("%s: once more, with the store healed: %d %s", name, again.Code, again.Body)
+	}
+	w.journal.take()
+}
+
+// spent reports whether a repetition is refused because the first was done, or
+// because goesOn has moved the session on.
+func spent(d decision, again *httptest.ResponseRecorder) bool {
+	switch d.name {
+	case "refresh":
+		return again.Code == http.StatusBadRequest
+	case "sign-up":
+		return again.Code == http.StatusConflict
+	case "password change":
+		return again.Code == http.StatusForbidden
+	}
+	return false
+}
+
+// injected are the decisions that are put through every fault.
+func injected(t *testing.T, names ...string) []decision {
+	t.Helper()
+	var chosen []decision
+	for _, d := range decisions() {
+		if slices.Contains(names, d.name) {
+			chosen = append(chosen, d)
+		}
+	}
+	if len(chosen) != len(names) {
+		t.Fatalf("%d of %d decisions found", len(chosen), len(names))
+	}
+	return chosen
+}
+
+// TestF5_AStoreThatFailsHalvesNothing makes each call that a request makes of
+// the store go wrong in each way. The clock is the bubble's, so that a store
+// that hangs takes no time.
+func TestF5_AStoreThatFailsHalvesNothing(t *testing.T) {
+	for _, d := range injected(t, "password", "client credentials", "refresh", "introspection", "revocation", "userinfo",
+		"login", "sign-up", "me", "sessions", "end others", "logout", "password change") {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			var asked []string
+			synctest.Test(t, func(t *testing.T) { asked = newFaultyWorld(t).askedBy(d) })
+			if len(asked) == 0 {
+				t.Fatal("the store was asked nothing")
+			}
+			for n, method := range asked {
+				for _, fault := range storetest.Faults {
+					synctest.Test(t, func(t *testing.T) { newFaultyWorld(t).check(t, d, n, method, fault) })
+				}
+			}
+		})
+	}
+}
+
+// TestF5_AStoreThatFailsHalvesNothingMongoDB does so over MongoDB, with a short
+// deadline in real time.
+func TestF5_AStoreThatFailsHalvesNothingMongoDB(t *testing.T) {
+	for _, d := range injected(t, "password", "refresh", "revocation", "logout") {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			st, err := mongodb.Open(t.Context(), mongotest.URI(t))
+			must(t, err)
+			t.Cleanup(func() { must(t, st.Close()) })
+			w := faultyWorldOn(t, storetest.NewFaulty(st))
+			asked := w.askedBy(d)
+			for n, method := range asked {
+				for _, fault := range storetest.Faults {
+					w.timeout = 10 * time.Second
+					if fault == storetest.Hangs || fault == storetest.HangsAfter {
+						w.timeout = 500 * time.Millisecond
+					}
+					w.handler = w.build()
+					w.check(t, d, n, method, fault)
+				}
+			}
+		})
+	}
+}

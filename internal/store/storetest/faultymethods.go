@@ -1,0 +1,159 @@
+package storetest
+
+import (
+	"context"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/keys"
+	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
+)
+
+// The methods of a store, each of which can go wrong. The compiler holds this
+// list to being complete.
+
+func (f *Faulty) CreateUser(ctx context.Context, u users.User) error {
+	return f.write(ctx, "CreateUser", func() error { return f.inner.CreateUser(ctx, u) })
+}
+
+func (f *Faulty) UserByID(ctx context.Context, uid string) (users.User, error) {
+	return inject(ctx, f, "UserByID", func() (users.User, error) { return f.inner.UserByID(ctx, uid) })
+}
+
+func (f *Faulty) UserByEmailKey(ctx context.Context, key string) (users.User, error) {
+	return inject(ctx, f, "UserByEmailKey", func() (users.User, error) { return f.inner.UserByEmailKey(ctx, key) })
+}
+
+func (f *Faulty) ListUsers(ctx context.Context, after string, limit int) ([]users.User, error) {
+	return inject(ctx, f, "ListUsers", func() ([]users.User, error) { return f.inner.ListUsers(ctx, after, limit) })
+}
+
+func (f *Faulty) SetPassword(ctx context.Context, uid string, epoch int64, hash string, at time.Time) (users.User, error) {
+	return inject(ctx, f, "SetPassword", func() (users.User, error) { return f.inner.SetPassword(ctx, uid, epoch, hash, at) })
+}
+
+func (f *Faulty) RehashPassword(ctx context.Context, uid, from, to string) error {
+	return f.write(ctx, "RehashPassword", func() error { return f.inner.RehashPassword(ctx, uid, from, to) })
+}
+
+func (f *Faulty) SetDisabled(ctx context.Context, uid string, disabled bool, at time.Time) (users.User, error) {
+	return inject(ctx, f, "SetDisabled", func() (users.User, error) { return f.inner.SetDisabled(ctx, uid, disabled, at) })
+}
+
+func (f *Faulty) Settle(ctx context.Context, uid string, epoch int64) error {
+	return f.write(ctx, "Settle", func() error { return f.inner.Settle(ctx, uid, epoch) })
+}
+
+func (f *Faulty) Unsettled(ctx context.Context, limit int) ([]users.User, error) {
+	return inject(ctx, f, "Unsettled", func() ([]users.User, error) { return f.inner.Unsettled(ctx, limit) })
+}
+
+func (f *Faulty) AddCount(ctx context.Context, key string, n int64, expireAt time.Time) (int64, error) {
+	return inject(ctx, f, "AddCount", func() (int64, error) { return f.inner.AddCount(ctx, key, n, expireAt) })
+}
+
+func (f *Faulty) Counts(ctx context.Context, keys []string) ([]int64, error) {
+	return inject(ctx, f, "Counts", func() ([]int64, error) { return f.inner.Counts(ctx, keys) })
+}
+
+func (f *Faulty) ResetCounts(ctx context.Context, keys []string) error {
+	return f.write(ctx, "ResetCounts", func() error { return f.inner.ResetCounts(ctx, keys) })
+}
+
+func (f *Faulty) CreateClient(ctx context.Context, c oauth.Client) error {
+	return f.write(ctx, "CreateClient", func() error { return f.inner.CreateClient(ctx, c) })
+}
+
+func (f *Faulty) ClientByID(ctx context.Context, id string) (oauth.Client, error) {
+	return inject(ctx, f, "ClientByID", func() (oauth.Client, error) { return f.inner.ClientByID(ctx, id) })
+}
+
+func (f *Faulty) ListClients(ctx context.Context, after string, limit int) ([]oauth.Client, error) {
+	return inject(ctx, f, "ListClients", func() ([]oauth.Client, error) { return f.inner.ListClients(ctx, after, limit) })
+}
+
+func (f *Faulty) SetClientSecret(ctx context.Context, id string, hash []byte, at time.Time) error {
+	return f.write(ctx, "SetClientSecret", func() error { return f.inner.SetClientSecret(ctx, id, hash, at) })
+}
+
+func (f *Faulty) DisableClient(ctx context.Context, id string, at time.Time) error {
+	return f.write(ctx, "DisableClient", func() error { return f.inner.DisableClient(ctx, id, at) })
+}
+
+func (f *Faulty) CreateFamily(ctx context.Context, fam oauth.Family) error {
+	return f.write(ctx, "CreateFamily", func() error { return f.inner.CreateFamily(ctx, fam) })
+}
+
+func (f *Faulty) FamilyByID(ctx context.Context, id string) (oauth.Family, error) {
+	return inject(ctx, f, "FamilyByID", func() (oauth.Family, error) { return f.inner.FamilyByID(ctx, id) })
+}
+
+func (f *Faulty) RotateFamily(ctx context.Context, r oauth.Rotation) (oauth.Family, error) {
+	return inject(ctx, f, "RotateFamily", func() (oauth.Family, error) { return f.inner.RotateFamily(ctx, r) })
+}
+
+func (f *Faulty) RevokeFamily(ctx context.Context, id string, at time.Time, reason string) (bool, error) {
+	return inject(ctx, f, "RevokeFamily", func() (bool, error) { return f.inner.RevokeFamily(ctx, id, at, reason) })
+}
+
+func (f *Faulty) RevokeFamiliesOfUser(ctx context.Context, uid, except string, at time.Time, reason string) (int, error) {
+	return inject(ctx, f, "RevokeFamiliesOfUser", func() (int, error) { return f.inner.RevokeFamiliesOfUser(ctx, uid, except, at, reason) })
+}
+
+func (f *Faulty) RevokeFamiliesOfClient(ctx context.Context, clientID string, at time.Time, reason string) (int, error) {
+	return inject(ctx, f, "RevokeFamiliesOfClient", func() (int, error) { return f.inner.RevokeFamiliesOfClient(ctx, clientID, at, reason) })
+}
+
+func (f *Faulty) FamiliesOfUser(ctx context.Context, uid string, now time.Time, limit int) ([]oauth.Family, error) {
+	return inject(ctx, f, "FamiliesOfUser", func() ([]oauth.Family, error) { return f.inner.FamiliesOfUser(ctx, uid, now, limit) })
+}
+
+func (f *Faulty) DenyToken(ctx context.Context, jti string, expireAt time.Time) error {
+	return f.write(ctx, "DenyToken", func() error { return f.inner.DenyToken(ctx, jti, expireAt) })
+}
+
+func (f *Faulty) TokenDenied(ctx context.Context, jti string) (bool, error) {
+	return inject(ctx, f, "TokenDenied", func() (bool, error) { return f.inner.TokenDenied(ctx, jti) })
+}
+
+func (f *Faulty) Keys(ctx context.Context) ([]keys.Record, error) {
+	return inject(ctx, f, "Keys", func() ([]keys.Record, error) { return f.inner.Keys(ctx) })
+}
+
+func (f *Faulty) ArchivedKeys(ctx context.Context) ([]keys.Record, error) {
+	return inject(ctx, f, "ArchivedKeys", func() ([]keys.Record, error) { return f.inner.ArchivedKeys(ctx) })
+}
+
+func (f *Faulty) CreateKey(ctx context.Context, r keys.Record) error {
+	return f.write(ctx, "CreateKey", func() error { return f.inner.CreateKey(ctx, r) })
+}
+
+func (f *Faulty) UpdateKey(ctx context.Context, r keys.Record) error {
+	return f.write(ctx, "UpdateKey", func() error { return f.inner.UpdateKey(ctx, r) })
+}
+
+func (f *Faulty) SetAnchor(ctx context.Context, a audit.Anchor) error {
+	return f.write(ctx, "SetAnchor", func() error { return f.inner.SetAnchor(ctx, a) })
+}
+
+func (f *Faulty) Anchors(ctx context.Context) ([]audit.Anchor, error) {
+	return inject(ctx, f, "Anchors", func() ([]audit.Anchor, error) { return f.inner.Anchors(ctx) })
+}
+
+func (f *Faulty) Ping(ctx context.Context) error {
+	return f.write(ctx, "Ping", func() error { return f.inner.Ping(ctx) })
+}
+
+func (f *Faulty) Sweep(ctx context.Context, now time.Time, limit int) (int, error) {
+	return inject(ctx, f, "Sweep", func() (int, error) { return f.inner.Sweep(ctx, now, limit) })
+}
+
+func (f *Faulty) AllFamilies(ctx context.Context, after string, limit int) ([]oauth.Family, error) {
+	return inject(ctx, f, "AllFamilies", func() ([]oauth.Family, error) { return f.inner.AllFamilies(ctx, after, limit) })
+}
+
+func (f *Faulty) DeniedTokens(ctx context.Context, after string, limit int) ([]store.DeniedToken, error) {
+	return inject(ctx, f, "DeniedTokens", func() ([]store.DeniedToken, error) { return f.inner.DeniedTokens(ctx, after, limit) })
+}
