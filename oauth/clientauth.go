@@ -101,19 +101,33 @@ func (s *Service) authenticateClient(ctx context.Context, r *http.Request, f for
 	if e != nil {
 		return Client{}, e
 	}
-	known := Client{ID: c.id}
+	return s.authenticate(ctx, c)
+}
+
+// authenticate returns the client that the credentials name, if they prove it.
+func (s *Service) authenticate(ctx context.Context, c credentials) (Client, *Error) {
 	client, err := s.store.ClientByID(ctx, c.id)
-	switch {
-	case errors.Is(err, ErrNoClient):
-		return known, clientRefused("unknown_client")
-	case err != nil:
-		return known, unavailable("store", err)
-	case client.Public && c.hasSecret:
-		return known, clientRefused("secret_of_public_client")
-	case !client.Public && !client.HasSecret(c.secret):
-		return known, clientRefused("wrong_client_secret")
-	case client.Disabled:
-		return known, clientRefused("disabled_client")
+	if err != nil && !errors.Is(err, ErrNoClient) {
+		return Client{ID: c.id}, unavailable("store", err)
+	}
+	if e := c.prove(client); e != nil {
+		return Client{ID: c.id}, e
 	}
 	return client, nil
+}
+
+// prove checks the credentials against the record of the client that they name,
+// the zero Client if there is none.
+func (c credentials) prove(client Client) *Error {
+	switch {
+	case client.ID == "":
+		return clientRefused("unknown_client")
+	case client.Public && c.hasSecret:
+		return clientRefused("secret_of_public_client")
+	case !client.Public && !client.HasSecret(c.secret):
+		return clientRefused("wrong_client_secret")
+	case client.Disabled:
+		return clientRefused("disabled_client")
+	}
+	return nil
 }

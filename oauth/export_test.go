@@ -14,8 +14,20 @@ func (f *Families) Start(ctx context.Context, c Client, uid, email string, scope
 	return f.start(ctx, c, uid, email, scope, audience)
 }
 
-func (f *Families) Refresh(ctx context.Context, token string, c Client, fits func(Family) error) (Family, string, error) {
-	return f.refresh(ctx, token, c, fits)
+// Refresh spends a token for a client as it stands in the store.
+func (f *Families) Refresh(ctx context.Context, token, clientID string, fits func(Family) error) (Family, string, error) {
+	p, err := f.tokens.parse(token)
+	if err != nil {
+		return Family{}, "", &refusal{reason: refusalReason(err)}
+	}
+	admits := func(c Client) error {
+		if c.ID == "" {
+			return ErrNoClient
+		}
+		return nil
+	}
+	out, err := f.refresh(ctx, p, request{clientID: clientID, admits: admits, fits: fits})
+	return out.family, out.token, err
 }
 
 func (f *Families) Derive(fam Family) (string, error) { return f.tokens.derive(fam) }

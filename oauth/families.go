@@ -3,7 +3,6 @@ package oauth
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -81,52 +80,66 @@ type refusal struct {
 	reason    string
 	family    Family
 	presented int64
-	// reuse is set where the refusal ended the family (F3).
+	// reuse is set where the refusal ends the family (F3).
 	reuse bool
 }
 
 func (r *refusal) Error() string { return r.reason }
 
-// maxRaces bounds how often a refresh that lost a race looks again. Whoever
-// loses finds the winner's generation at the next look.
-const maxRaces = 4
+// request is what a refresh asks for beside its token: by whom, and what must
+// fit. Both functions are called inside the store's step, before anything is
+// changed: admits with the client that clientID names (its zero value if there
+// is none), fits with the family once the token is known to be good.
+type request struct {
+	clientID string
+	admits   func(Client) error
+	fits     func(Family) error
+}
 
-// refresh spends a refresh token: it moves the family on by one generation and
-// returns the family and its new live token. The token just spent, presented
-// again within the retry window and before its successor was used, yields the
-// same successor (F2); any older one ends the family (F3). A *refusal says that
-// the token does not count; any other error that the store could not say.
-// fits is asked, before anything is changed, whether the request fits the
-// family.
-func (f *Families) refresh(ctx context.Context, token string, client Client, fits func(Family) error) (Family, string, error) {
-	p, err := f.tokens.parse(token)
+// refreshed is what a refresh yields: the family as it now stands, its live
+// token, and the client.
+type refreshed struct {
+	family Family
+	token  string
+	client Client
+}
+
+// refresh spends a refresh token: it moves the family on by one generation. The
+// token just spent, presented again within the retry window and before its
+// successor was used, yields the same successor (F2); any older one ends the
+// family (F3). A *refusal says that the token does not count, an error of
+// admits or fits is returned as it is; any other means that the store could not
+// say.
+func (f *Families) refresh(ctx context.Context, p presented, q request) (refreshed, error) {
+	var by Client
+	family, err := f.store.RotateFamily(ctx, p.familyID, q.clientID, func(fam Family, client Client) (*Rotation, error) {
+		by = client
+		if err := q.admits(client); err != nil {
+			return nil, err
+		}
+		if err := f.prove(fam, p); err != nil {
+			return nil, err
+		}
+		if err := f.admit(fam, p, client); err != nil {
+			return nil, err
+		}
+		if err := q.fits(fam); err != nil {
+			return nil, err
+		}
+		if p.generation < fam.Generation {
+			return nil, nil // a retry
+		}
+		return f.rotation(ctx, fam, p, client), nil
+	})
+	var no *refusal
+	if errors.As(err, &no) && no.reuse {
+		return refreshed{}, f.end(ctx, no)
+	}
 	if err != nil {
-		return Family{}, "", &refusal{reason: refusalReason(err)}
+		return refreshed{}, err
 	}
-	for range maxRaces {
-		fam, err := f.load(ctx, p)
-		if err != nil {
-			return Family{}, "", err
-		}
-		if err := f.admit(ctx, fam, p, client); err != nil {
-			return Family{}, "", err
-		}
-		if err := fits(fam); err != nil {
-			return Family{}, "", err
-		}
-		if p.generation >= fam.Generation {
-			fam, err = f.rotate(ctx, fam, p, client)
-			if errors.Is(err, ErrNotRotated) {
-				continue
-			}
-			if err != nil {
-				return Family{}, "", err
-			}
-		}
-		successor, err := f.tokens.derive(fam)
-		return fam, successor, err
-	}
-	return Family{}, "", fmt.Errorf("session %s changed under every one of %d attempts", p.familyID, maxRaces)
+	token, err := f.tokens.derive(family)
+	return refreshed{family, token, by}, err
 }
 
 func refusalReason(err error) string {
@@ -136,61 +149,52 @@ func refusalReason(err error) string {
 	return "malformed_token"
 }
 
-// load finds the family of a token and proves that the token is the family's.
-func (f *Families) load(ctx context.Context, p presented) (Family, error) {
-	fam, err := f.store.FamilyByID(ctx, p.familyID)
-	if errors.Is(err, ErrNoFamily) {
-		return Family{}, &refusal{reason: "unknown_session", presented: p.generation}
-	}
-	if err != nil {
-		return Family{}, err
+// prove checks that a token is the family's, which may be the zero Family.
+func (f *Families) prove(fam Family, p presented) error {
+	if fam.ID == "" {
+		return &refusal{reason: "unknown_session", presented: p.generation}
 	}
 	if err := f.tokens.verify(p, fam); err != nil {
-		return Family{}, &refusal{reason: refusalReason(err), presented: p.generation}
+		return &refusal{reason: refusalReason(err), presented: p.generation}
 	}
-	return fam, nil
+	return nil
 }
 
 // admit decides whether a token proved to be the family's may be spent.
-func (f *Families) admit(ctx context.Context, fam Family, p presented, client Client) error {
+func (f *Families) admit(fam Family, p presented, client Client) error {
 	now := f.now()
 	no := &refusal{family: fam, presented: p.generation}
 	switch {
 	case !fam.RevokedAt.IsZero():
 		no.reason = "ended_session"
-		return no
 	case fam.ClientID != client.ID:
-		return f.end(ctx, no, "foreign_client")
+		no.reason, no.reuse = "foreign_client", true
 	case !now.Before(fam.ExpiresAt) || !now.Before(fam.IdleExpiresAt):
 		no.reason = "expired_session"
-		return no
 	case p.generation >= fam.Generation:
 		return nil
 	case p.generation == fam.Generation-1 && now.Sub(fam.RotatedAt) <= f.settings.RetryWindow && f.settings.RetryWindow > 0:
 		return nil
+	default:
+		no.reason, no.reuse = "reused_token", true
 	}
-	return f.end(ctx, no, "reused_token")
-}
-
-// end revokes the family, durably, and returns the refusal that says so.
-func (f *Families) end(ctx context.Context, no *refusal, reason string) error {
-	no.reason = reason
-	if _, err := f.store.RevokeFamily(ctx, no.family.ID, f.now(), reason); err != nil {
-		return err
-	}
-	no.reuse = true
 	return no
 }
 
-func (f *Families) rotate(ctx context.Context, fam Family, p presented, client Client) (Family, error) {
+// end revokes the family of a refusal, durably, and returns the refusal.
+func (f *Families) end(ctx context.Context, no *refusal) error {
+	if _, err := f.store.RevokeFamily(ctx, no.family.ID, f.now(), no.reason); err != nil {
+		return err
+	}
+	return no
+}
+
+func (f *Families) rotation(ctx context.Context, fam Family, p presented, client Client) *Rotation {
 	now := f.now().UTC().Truncate(time.Millisecond)
 	from := audit.RequestFrom(ctx)
-	r := Rotation{
-		FamilyID: fam.ID, ClientID: client.ID, Presented: p.generation, MasterID: f.tokens.primary,
-		At: now, IP: from.IP, UserAgent: from.UserAgent,
-	}
+	r := &Rotation{Presented: p.generation, MasterID: f.tokens.primary, At: now, IP: from.IP, UserAgent: from.UserAgent}
 	r.IdleExpiresAt, r.PurgeAt = f.lifetimes(client, fam.ExpiresAt, now)
-	return f.store.RotateFamily(ctx, r)
+	return r
 }
 
 // find returns the family of an authentic refresh token of any generation,
@@ -200,8 +204,14 @@ func (f *Families) find(ctx context.Context, token string) (Family, presented, e
 	if err != nil {
 		return Family{}, p, &refusal{reason: refusalReason(err)}
 	}
-	fam, err := f.load(ctx, p)
-	return fam, p, err
+	fam, err := f.store.FamilyByID(ctx, p.familyID)
+	if err != nil && !errors.Is(err, ErrNoFamily) {
+		return Family{}, p, err
+	}
+	if err := f.prove(fam, p); err != nil {
+		return Family{}, p, err
+	}
+	return fam, p, nil
 }
 
 // SessionEnder implements users.Sessions: it ends the families of an account.

@@ -91,6 +91,13 @@ func newFixture(t *testing.T, change func(*oauth.Settings)) *fixture {
 		change(&settings)
 	}
 	c, s := newClock(), openStore(t)
+	for _, id := range []string{app.ID, "other"} {
+		client := app
+		client.ID = id
+		if err := s.CreateClient(t.Context(), client); err != nil {
+			t.Fatal(err)
+		}
+	}
 	ctx := audit.WithRequest(t.Context(), audit.Request{ID: "r", IP: "192.0.2.1", UserAgent: "test"})
 	return &fixture{oauth.NewFamilies(s, newMasters(t), settings, c.now), c, s, ctx}
 }
@@ -109,7 +116,7 @@ func anything(oauth.Family) error { return nil }
 // spend refreshes and fails the test unless that works.
 func (f *fixture) spend(t *testing.T, token string) string {
 	t.Helper()
-	_, next, err := f.Refresh(f.ctx, token, app, anything)
+	_, next, err := f.Refresh(f.ctx, token, app.ID, anything)
 	if err != nil {
 		t.Fatalf("refresh: %v", err)
 	}
@@ -117,9 +124,9 @@ func (f *fixture) spend(t *testing.T, token string) string {
 }
 
 // refuse refreshes and fails the test unless it is refused for the reason.
-func (f *fixture) refuse(t *testing.T, token string, client oauth.Client, reason string) oauth.Refusal {
+func (f *fixture) refuse(t *testing.T, token, clientID, reason string) oauth.Refusal {
 	t.Helper()
-	_, _, err := f.Refresh(f.ctx, token, client, anything)
+	_, _, err := f.Refresh(f.ctx, token, clientID, anything)
 	no, ok := oauth.RefusalOf(err)
 	if !ok || no.Reason != reason {
 		t.Fatalf("refresh: got %v, want a refusal for %s", err, reason)
@@ -174,7 +181,7 @@ func TestF2_ManyAtOnceGetOneSuccessor(t *testing.T) {
 		got := make([]string, n)
 		for i := range n {
 			all.Go(func() {
-				_, next, err := f.Refresh(f.ctx, token, app, anything)
+				_, next, err := f.Refresh(f.ctx, token, app.ID, anything)
 				if err != nil {
 					t.Errorf("%d at once: %v", n, err)
 				}
@@ -201,7 +208,7 @@ func TestF2_StrictWithoutAWindow(t *testing.T) {
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {
-			_, _, err := f.Refresh(f.ctx, token, app, anything)
+			_, _, err := f.Refresh(f.ctx, token, app.ID, anything)
 			mu.Lock()
 			defer mu.Unlock()
 			if _, refused := oauth.RefusalOf(err); refused {
@@ -235,7 +242,7 @@ func TestF2_AStoreThatWasSetBackLogsNobodyOut(t *testing.T) {
 	if g := f.family(t, fam.ID).Generation; g != 8 {
 		t.Fatalf("generation %d, want 8", g)
 	}
-	f.refuse(t, token, app, "reused_token")
+	f.refuse(t, token, app.ID, "reused_token")
 }
 
 func TestF3_ReuseEndsTheFamilyBeforeTheAnswer(t *testing.T) {
@@ -246,21 +253,21 @@ func TestF3_ReuseEndsTheFamilyBeforeTheAnswer(t *testing.T) {
 		f := newFixture(t, nil)
 		fam, first := f.login(t)
 		second := f.spend(t, first)
-		no := f.refuse(t, reuse(f, first, second), app, "reused_token")
+		no := f.refuse(t, reuse(f, first, second), app.ID, "reused_token")
 		if !no.Reuse || no.Presented != 0 || no.Live < 1 {
 			t.Errorf("%s: refusal %+v names neither generation", name, no)
 		}
 		if f.family(t, fam.ID).RevokeReason != "reused_token" {
 			t.Errorf("%s: the family was not ended", name)
 		}
-		f.refuse(t, second, app, "ended_session")
+		f.refuse(t, second, app.ID, "ended_session")
 	}
 }
 
 func TestF3_AForeignClientEndsTheFamily(t *testing.T) {
 	f := newFixture(t, nil)
 	fam, token := f.login(t)
-	f.refuse(t, token, oauth.Client{ID: "other", Public: true}, "foreign_client")
+	f.refuse(t, token, "other", "foreign_client")
 	if f.family(t, fam.ID).RevokedAt.IsZero() {
 		t.Fatal("the family lives on")
 	}
@@ -276,7 +283,7 @@ func TestF4_TheStoreAloneMakesNoToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.refuse(t, forged, app, "forged_token")
+	f.refuse(t, forged, app.ID, "forged_token")
 	raw, _ := base64.RawURLEncoding.DecodeString(token[len("kt_rt_"):])
 	for _, secret := range [][]byte{raw[22:54], raw[54:62]} {
 		if strings.Contains(string(stolen.Salt), string(secret)) || len(stolen.Salt) != 16 {
@@ -294,7 +301,7 @@ func TestF6_RevocationBeatsEveryRefresh(t *testing.T) {
 		var all sync.WaitGroup
 		all.Go(func() {
 			for {
-				_, next, err := f.Refresh(f.ctx, token, app, anything)
+				_, next, err := f.Refresh(f.ctx, token, app.ID, anything)
 				if err != nil {
 					return
 				}
@@ -319,7 +326,7 @@ func TestF6_RevocationBeatsEveryRefresh(t *testing.T) {
 func TestF7_AFamilyIsBoundForLife(t *testing.T) {
 	f := newFixture(t, nil)
 	fam, token := f.login(t)
-	_, _, err := f.Refresh(f.ctx, token, app, oauth.Within("openid admin"))
+	_, _, err := f.Refresh(f.ctx, token, app.ID, oauth.Within("openid admin"))
 	var e *oauth.Error
 	if !errors.As(err, &e) || e.Code != "invalid_scope" || !strings.Contains(e.Description, "admin") {
 		t.Fatalf("a wider scope: got %v, want invalid_scope that names it", err)
@@ -331,14 +338,14 @@ func TestF7_AFamilyIsBoundForLife(t *testing.T) {
 	if n, err := (oauth.SessionEnder{Store: f.store, Now: f.clock.now}).EndSessionsOf(f.ctx, "uid-1", "", "user_disabled"); n != 1 || err != nil {
 		t.Fatalf("ended %d, %v", n, err)
 	}
-	f.refuse(t, token, app, "ended_session")
+	f.refuse(t, token, app.ID, "ended_session")
 }
 
 func TestFamiliesExpire(t *testing.T) {
 	f := newFixture(t, nil)
 	_, token := f.login(t)
 	f.clock.advance(48 * time.Hour)
-	f.refuse(t, token, app, "expired_session")
+	f.refuse(t, token, app.ID, "expired_session")
 
 	_, token = f.login(t)
 	for range 15 {
@@ -346,7 +353,7 @@ func TestFamiliesExpire(t *testing.T) {
 		token = f.spend(t, token)
 	}
 	f.clock.advance(15 * time.Hour)
-	f.refuse(t, token, app, "expired_session")
+	f.refuse(t, token, app.ID, "expired_session")
 }
 
 func TestTheMasterSecretTurnsAndLogsNobodyOut(t *testing.T) {

@@ -43,8 +43,6 @@ type Family struct {
 
 // Rotation moves a family on by one generation.
 type Rotation struct {
-	FamilyID string
-	ClientID string
 	// Presented is the generation of the token that was presented. The
 	// family moves to Presented+1.
 	Presented int64
@@ -57,3 +55,18 @@ type Rotation struct {
 	// IP and UserAgent become LastIP and LastUserAgent.
 	IP, UserAgent string
 }
+
+// Apply returns what the rotation makes of f.
+func (r Rotation) Apply(f Family) Family {
+	f.Generation, f.RotatedAt, f.MasterID = r.Presented+1, r.At, r.MasterID
+	f.IdleExpiresAt, f.PurgeAt = r.IdleExpiresAt, r.PurgeAt
+	f.LastIP, f.LastUserAgent = r.IP, r.UserAgent
+	return f
+}
+
+// Decide judges a refresh: it is shown the family whose token was presented
+// and the client that presents it, each as its zero value where there is none,
+// and returns what becomes of the family: a rotation, or nil to leave it, or an
+// error to refuse. A store may call it more than once, and in a goroutine that
+// others wait for: it must be quick and have no effect of its own.
+type Decide func(f Family, by Client) (*Rotation, error)

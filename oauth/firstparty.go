@@ -17,15 +17,22 @@ import (
 // firstPartyClient returns the client that the /auth routes act for.
 func (s *Service) firstPartyClient(ctx context.Context) (Client, *Error) {
 	client, err := s.store.ClientByID(ctx, s.settings.FirstPartyClient)
-	switch {
-	case errors.Is(err, ErrNoClient):
-		return Client{ID: s.settings.FirstPartyClient}, clientRefused("unknown_client")
-	case err != nil:
-		return Client{ID: s.settings.FirstPartyClient}, unavailable("store", err)
-	case client.Disabled:
-		return client, clientRefused("disabled_client")
+	if err != nil && !errors.Is(err, ErrNoClient) {
+		return Client{}, unavailable("store", err)
 	}
-	return client, nil
+	return client, inForce(client)
+}
+
+// inForce refuses a client that is not there or disabled. The first-party
+// client proves itself by being named in the settings.
+func inForce(client Client) *Error {
+	switch {
+	case client.ID == "":
+		return clientRefused("unknown_client")
+	case client.Disabled:
+		return clientRefused("disabled_client")
+	}
+	return nil
 }
 
 type loginBody struct {
@@ -54,12 +61,19 @@ func (i issued) loginAnswer() loginAnswer {
 
 // Login answers POST /auth/login.
 func (s *Service) Login(w http.ResponseWriter, r *http.Request) {
-	s.firstParty(w, r, GrantPassword, func(ctx context.Context, a ask, event *audit.Event) (loginAnswer, issued, *Error) {
+	s.firstParty(w, r, GrantPassword, func(ctx context.Context, event *audit.Event) (loginAnswer, issued, *Error) {
+		client, e := s.firstPartyClient(ctx)
+		if e == nil {
+			e = s.mayUse(client, GrantPassword)
+		}
+		if e != nil {
+			return loginAnswer{}, issued{}, e
+		}
 		var body loginBody
 		if e := readBody(r, &body); e != nil {
 			return loginAnswer{}, issued{}, e
 		}
-		out, e := s.passwordGrant(ctx, a, body.Email, body.Password, event)
+		out, e := s.passwordGrant(ctx, ask{client: client}, body.Email, body.Password, event)
 		if e != nil {
 			return loginAnswer{}, issued{}, e
 		}
@@ -72,12 +86,12 @@ func (s *Service) Login(w http.ResponseWriter, r *http.Request) {
 
 // Refresh answers POST /auth/refresh.
 func (s *Service) Refresh(w http.ResponseWriter, r *http.Request) {
-	s.firstParty(w, r, GrantRefreshToken, func(ctx context.Context, a ask, event *audit.Event) (loginAnswer, issued, *Error) {
+	s.firstParty(w, r, GrantRefreshToken, func(ctx context.Context, event *audit.Event) (loginAnswer, issued, *Error) {
 		var body refreshBody
 		if e := readBody(r, &body); e != nil {
 			return loginAnswer{}, issued{}, e
 		}
-		out, e := s.refreshGrant(ctx, a, body.RefreshToken, event)
+		out, e := s.refreshGrant(ctx, s.settings.FirstPartyClient, inForce, ask{}, body.RefreshToken, event)
 		return out.loginAnswer(), out, e
 	})
 }
@@ -96,18 +110,10 @@ func readBody(r *http.Request, v any) *Error {
 
 // firstParty runs one grant for the first-party client and answers in the
 // manner of the /auth routes.
-func (s *Service) firstParty(w http.ResponseWriter, r *http.Request, grant string, run func(context.Context, ask, *audit.Event) (loginAnswer, issued, *Error)) {
+func (s *Service) firstParty(w http.ResponseWriter, r *http.Request, grant string, run func(context.Context, *audit.Event) (loginAnswer, issued, *Error)) {
 	ctx := r.Context()
 	event := audit.Event{Action: audit.TokenRefused, Grant: grant, ClientID: s.settings.FirstPartyClient}
-	client, e := s.firstPartyClient(ctx)
-	if e == nil {
-		e = s.mayUse(client, grant)
-	}
-	var answer loginAnswer
-	var out issued
-	if e == nil {
-		answer, out, e = run(ctx, ask{client: client}, &event)
-	}
+	answer, out, e := run(ctx, &event)
 	if e = s.settle(ctx, out, &event, e); e != nil {
 		e.writeProblem(w)
 		return

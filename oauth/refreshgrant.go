@@ -7,13 +7,26 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// refreshGrant serves RFC 6749 §6.
-func (s *Service) refreshGrant(ctx context.Context, a ask, token string, event *audit.Event) (issued, *Error) {
-	if token == "" {
-		return issued{}, badRequest("no_refresh_token", "The parameter refresh_token is missing.")
+// refreshGrant serves RFC 6749 §6 for the client named clientID if prove accepts
+// its record. The client is read, and proved, in the one step that moves the
+// family on: so a refresh costs one visit to the store, and a client that is
+// disabled meanwhile gets nothing.
+func (s *Service) refreshGrant(ctx context.Context, clientID string, prove func(Client) *Error, a ask, token string, event *audit.Event) (issued, *Error) {
+	admits := func(client Client) error {
+		if e := prove(client); e != nil {
+			return e
+		}
+		if e := s.mayUse(client, GrantRefreshToken); e != nil {
+			return e
+		}
+		return nil
+	}
+	p, err := s.families.tokens.parse(token)
+	if err != nil {
+		return issued{}, s.refuseUnread(ctx, clientID, admits, token, err, event)
 	}
 	var scope, aud []string
-	fits := func(f Family) error {
+	out, err := s.families.refresh(ctx, p, request{clientID: clientID, admits: admits, fits: func(f Family) error {
 		var e *Error
 		if scope, e = narrow(a.scope, f.Scope); e != nil {
 			return e
@@ -22,20 +35,36 @@ func (s *Service) refreshGrant(ctx context.Context, a ask, token string, event *
 			return e
 		}
 		return nil
-	}
-	family, successor, err := s.families.refresh(ctx, token, a.client, fits)
+	}})
 	if err != nil {
 		return issued{}, refreshRefused(err, event)
 	}
+	family := out.family
 	event.UserID, event.SessionID = family.UserID, family.ID
 	event.HasGeneration, event.Generation, event.Presented = true, family.Generation, family.Generation-1
-	out, e := s.issue(family, a.client, scope, aud)
+	answer, e := s.issue(family, out.client, scope, aud)
 	if e != nil {
 		return issued{}, e
 	}
 	event.Action = audit.TokenRefreshed
-	out.refresh = successor
-	return out, nil
+	answer.refresh = out.token
+	return answer, nil
+}
+
+// refuseUnread refuses what is not a refresh token of ours, which leads to no
+// family; but first whoever is not the client that it says it is.
+func (s *Service) refuseUnread(ctx context.Context, clientID string, admits func(Client) error, token string, cause error, event *audit.Event) *Error {
+	client, err := s.store.ClientByID(ctx, clientID)
+	if err == nil || errors.Is(err, ErrNoClient) {
+		err = admits(client)
+	}
+	switch {
+	case err != nil:
+		return refreshRefused(err, event)
+	case token == "":
+		return badRequest("no_refresh_token", "The parameter refresh_token is missing.")
+	}
+	return refreshRefused(&refusal{reason: refusalReason(cause)}, event)
 }
 
 // refreshRefused answers every refresh token that does not count alike; the

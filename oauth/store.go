@@ -14,9 +14,6 @@ var (
 	ErrClientExists = errors.New("client exists")
 	// ErrNoFamily means that no such family exists.
 	ErrNoFamily = errors.New("no such session")
-	// ErrNotRotated means that the condition of a Rotation did not hold; the
-	// family is as it was.
-	ErrNotRotated = errors.New("session was not rotated")
 )
 
 // Store keeps clients, refresh-token families and the denylist of access
@@ -41,18 +38,14 @@ type Store interface {
 	// FamilyByID returns one family, ended or expired ones included, or
 	// ErrNoFamily. It sees every write acknowledged before it began.
 	FamilyByID(ctx context.Context, id string) (Family, error)
-	// RotateFamily is the one write of a refresh (F1). In one atomic step it
-	// checks that the family exists, belongs to r.ClientID, has a Generation
-	// not above r.Presented, has not been revoked, and that IdleExpiresAt and
-	// ExpiresAt are after r.At; then it sets Generation to r.Presented+1,
-	// RotatedAt to r.At, MasterID, IdleExpiresAt, PurgeAt, LastIP and
-	// LastUserAgent, and returns the family as it now stands. If the
-	// condition does not hold it changes nothing and returns ErrNotRotated.
-	//
-	// A Generation below r.Presented can only be found where a store was set
-	// back (a restored backup): the token was made by us, so its bearer is
-	// let on.
-	RotateFamily(ctx context.Context, r Rotation) (Family, error)
+	// RotateFamily is the one write of a refresh (F1). It shows decide the
+	// family and the client and makes the rotation that decide returns, as one
+	// atomic step: nothing happens to the family between what decide was shown
+	// and what is written, be it another refresh or a revocation (F6). Without
+	// a rotation it writes nothing. It returns the family as it then stands,
+	// or decide's error as it is; ErrNoFamily if there is none to rotate. What it shows includes every write
+	// acknowledged before it began.
+	RotateFamily(ctx context.Context, familyID, clientID string, decide Decide) (Family, error)
 	// RevokeFamily ends the family: from its return on, no RotateFamily
 	// succeeds (F6). It reports whether this call ended it; an ended family
 	// keeps its first reason, and an unknown one is (false, nil).

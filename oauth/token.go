@@ -67,27 +67,31 @@ func (s *Service) grant(ctx context.Context, r *http.Request, event *audit.Event
 	if e != nil {
 		return issued{}, e
 	}
-	client, e := s.authenticateClient(ctx, r, f)
-	event.ClientID = client.ID
+	credentials, e := readCredentials(r, f)
 	if e != nil {
 		return issued{}, e
 	}
-	event.Grant = f.get("grant_type")
+	event.ClientID, event.Grant = credentials.id, f.get("grant_type")
+	ask := ask{scope: f.get("scope"), resources: f.all("resource")}
+	if event.Grant == GrantRefreshToken {
+		return s.refreshGrant(ctx, credentials.id, credentials.prove, ask, f.get("refresh_token"), event)
+	}
+	client, e := s.authenticate(ctx, credentials)
+	if e != nil {
+		event.Grant = ""
+		return issued{}, e
+	}
 	if e := s.mayUse(client, event.Grant); e != nil {
 		if e.Code != unauthorizedClient {
 			event.Grant = ""
 		}
 		return issued{}, e
 	}
-	ask := ask{client: client, scope: f.get("scope"), resources: f.all("resource")}
-	switch event.Grant {
-	case GrantPassword:
+	ask.client = client
+	if event.Grant == GrantPassword {
 		return s.passwordGrant(ctx, ask, f.get("username"), f.get("password"), event)
-	case GrantRefreshToken:
-		return s.refreshGrant(ctx, ask, f.get("refresh_token"), event)
-	default:
-		return s.clientCredentialsGrant(ask, event)
 	}
+	return s.clientCredentialsGrant(ask, event)
 }
 
 // ask is what every grant is asked for, by whom.

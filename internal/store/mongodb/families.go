@@ -52,7 +52,11 @@ func (s *Store) CreateFamily(ctx context.Context, f oauth.Family) error {
 
 // FamilyByID implements oauth.Store.
 func (s *Store) FamilyByID(ctx context.Context, id string) (oauth.Family, error) {
-	return one[familyRecord](s.latestFamilies.FindOne(ctx, bson.M{"_id": id}), "reading a session", oauth.ErrNoFamily)
+	return familyIn(ctx, s.latestFamilies, id)
+}
+
+func familyIn(ctx context.Context, families *mongo.Collection, id string) (oauth.Family, error) {
+	return one[familyRecord](families.FindOne(ctx, bson.M{"_id": id}), "reading a session", oauth.ErrNoFamily)
 }
 
 // FamiliesOfUser implements oauth.Store.

@@ -46,12 +46,23 @@ func sampleFamily(id string) oauth.Family {
 	}
 }
 
-func rotationOf(f oauth.Family) oauth.Rotation {
+func rotationOf(f oauth.Family) *oauth.Rotation {
 	at := now.Add(time.Hour)
-	return oauth.Rotation{
-		FamilyID: f.ID, ClientID: f.ClientID, Presented: f.Generation, MasterID: "m1",
-		At: at, IdleExpiresAt: at.Add(48 * time.Hour), PurgeAt: at.Add(721 * time.Hour),
+	return &oauth.Rotation{
+		Presented: f.Generation, MasterID: "m1", At: at, IdleExpiresAt: at.Add(48 * time.Hour), PurgeAt: at.Add(721 * time.Hour),
 	}
+}
+
+var errRefused = errors.New("refused")
+
+// rotate presents the token of f's generation.
+func rotate(ctx context.Context, st *mongodb.Store, f oauth.Family) (oauth.Family, error) {
+	return st.RotateFamily(ctx, f.ID, f.ClientID, func(seen oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+		if seen.ID == "" || seen.Generation > f.Generation || !seen.RevokedAt.IsZero() {
+			return nil, errRefused
+		}
+		return rotationOf(f), nil
+	})
 }
 
 // open opens a store that is closed when t ends.
@@ -85,7 +96,7 @@ func TestF2_EngineThatLetsTwoWritersWin(t *testing.T) {
 		won := make([]oauth.Family, refreshes)
 		errs := make([]error, refreshes)
 		atOnce(refreshes, func(i int) {
-			won[i], errs[i] = replicas[i%2].RotateFamily(t.Context(), rotationOf(f))
+			won[i], errs[i] = rotate(t.Context(), replicas[i%2], f)
 		})
 		stands, err := replicas[0].FamilyByID(t.Context(), f.ID)
 		if err != nil {
@@ -102,8 +113,8 @@ func TestF2_EngineThatLetsTwoWritersWin(t *testing.T) {
 				if !reflect.DeepEqual(won[i], stands) {
 					t.Errorf("a winner holds %+v; the family stands at %+v", won[i], stands)
 				}
-			case !errors.Is(err, oauth.ErrNotRotated):
-				t.Errorf("error is %v; want %v", err, oauth.ErrNotRotated)
+			case !errors.Is(err, errRefused):
+				t.Errorf("error is %v; want %v", err, errRefused)
 			}
 		}
 		if wins == 0 {
@@ -112,6 +123,35 @@ func TestF2_EngineThatLetsTwoWritersWin(t *testing.T) {
 		most = max(most, wins)
 	}
 	t.Logf("up to %d of %d refreshes of one token succeeded", most, refreshes)
+}
+
+// TestF6_EndedBetweenLookAndWrite ends a family, through another replica, after
+// decide was shown it alive.
+func TestF6_EndedBetweenLookAndWrite(t *testing.T) {
+	t.Parallel()
+	uri := mongotest.URI(t)
+	st, other := open(t, uri), open(t, uri)
+	f := sampleFamily("family-1")
+	if err := st.CreateFamily(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	looks := 0
+	_, err := st.RotateFamily(t.Context(), f.ID, f.ClientID, func(seen oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+		if looks++; !seen.RevokedAt.IsZero() {
+			return nil, errRefused
+		}
+		if _, err := other.RevokeFamily(t.Context(), f.ID, now, "logout"); err != nil {
+			t.Error(err)
+		}
+		return rotationOf(seen), nil
+	})
+	if !errors.Is(err, errRefused) || looks < 2 {
+		t.Errorf("error is %v after %d looks; want %v", err, looks, errRefused)
+	}
+	stands, err := st.FamilyByID(t.Context(), f.ID)
+	if err != nil || stands.Generation != f.Generation {
+		t.Errorf("the ended family stands at generation %d, %v; want %d", stands.Generation, err, f.Generation)
+	}
 }
 
 // atOnce runs n calls of f at the same time and waits for all.

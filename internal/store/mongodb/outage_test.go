@@ -106,7 +106,7 @@ var asked = []struct {
 	do   func(ctx context.Context, st *mongodb.Store) error
 }{
 	{"RotateFamily", func(ctx context.Context, st *mongodb.Store) error {
-		_, err := st.RotateFamily(ctx, rotationOf(sampleFamily("family-1")))
+		_, err := rotate(ctx, st, sampleFamily("family-1"))
 		return err
 	}},
 	{"FamilyByID", func(ctx context.Context, st *mongodb.Store) error {
@@ -158,7 +158,7 @@ func TestOutage(t *testing.T) {
 					t.Errorf("%s: no error though the server is away", a.name)
 				}
 				for _, decision := range []error{
-					oauth.ErrNotRotated, oauth.ErrNoFamily, users.ErrNotFound, keys.ErrNoKey,
+					errRefused, oauth.ErrNoFamily, users.ErrNotFound, keys.ErrNoKey,
 				} {
 					if errors.Is(err, decision) {
 						t.Errorf("%s: error is %v though the server is away", a.name, err)
@@ -166,7 +166,7 @@ func TestOutage(t *testing.T) {
 				}
 			}
 			n.set(connected)
-			got, err := st.RotateFamily(t.Context(), rotationOf(f))
+			got, err := rotate(t.Context(), st, f)
 			if err != nil {
 				t.Fatalf("the server is back: %v", err)
 			}

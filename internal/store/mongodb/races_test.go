@@ -1,6 +1,7 @@
 package mongodb
 
 import (
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/oauth"
 )
 
 // scripted opens a store on a replica set that answers commands one by one as
@@ -59,6 +61,42 @@ func TestA2_TwoFirstHeadsAtOnce(t *testing.T) {
 	}
 	if again, _ := commands[1].Lookup("updates", "0", "upsert").BooleanOK(); again {
 		t.Errorf("the second write is an upsert: %v", commands[1])
+	}
+}
+
+// TestF6_AStaleLookIsNotTheLastWord has a primary that was deposed answer with
+// what has been: a family that was ended since. A token that asks for nothing to
+// be written must not be answered on the strength of that.
+func TestF6_AStaleLookIsNotTheLastWord(t *testing.T) {
+	t.Parallel()
+	address := pretends(t, bson.M{"setName": "rs0"}, mongod(7), func(command string, doc bson.Raw) bson.M {
+		found := bson.A{}
+		if command == "find" && doc.Lookup("find").StringValue() == "families" {
+			f := bson.M{"_id": "f", "generation": int64(5)}
+			if level, _ := doc.Lookup("readConcern", "level").StringValueOK(); level == "linearizable" {
+				f["revoked_at"] = time.Now()
+			}
+			found = append(found, f)
+		}
+		return bson.M{"ok": 1, "cursor": bson.M{"id": int64(0), "ns": "keyturn.c", "firstBatch": found}}
+	})
+	st, err := Open(t.Context(), "mongodb://"+address+"/?replicaSet=rs0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	ended := errors.New("ended")
+	_, err = st.RotateFamily(t.Context(), "f", "c", func(f oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+		if f.Generation != 5 {
+			t.Errorf("decide was shown %+v", f)
+		}
+		if !f.RevokedAt.IsZero() {
+			return nil, ended
+		}
+		return nil, nil // a retry, which writes nothing
+	})
+	if !errors.Is(err, ended) {
+		t.Errorf("error is %v; want %v", err, ended)
 	}
 }
 

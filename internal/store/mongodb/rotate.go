@@ -2,25 +2,80 @@ package mongodb
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/keyturn/keyturn/oauth"
 )
 
-// RotateFamily implements oauth.Store: one findAndModify whose filter is the
-// whole condition (F1).
-func (s *Store) RotateFamily(ctx context.Context, r oauth.Rotation) (oauth.Family, error) {
-	result := s.families.FindOneAndUpdate(ctx,
-		bson.M{
-			"_id":             r.FamilyID,
-			"client_id":       r.ClientID,
-			"generation":      bson.M{"$lte": r.Presented},
-			"revoked_at":      notEnded,
-			"idle_expires_at": bson.M{"$gt": r.At},
-			"expires_at":      bson.M{"$gt": r.At},
-		},
+// maxRaces bounds how often a refresh that lost a race looks again. Whoever
+// loses finds what the winner made of the family at the next look.
+const maxRaces = 8
+
+// RotateFamily implements oauth.Store: one conditional write, which finds the
+// family only as decide was shown it. Whatever changes a family either moves
+// its generation or ends it, so those two are the condition.
+//
+// The first look is one that a primary which was deposed without noticing may
+// answer with what has been: the write that follows would not find that. Only
+// where none follows is the family looked at again, linearizably.
+func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, decide oauth.Decide) (oauth.Family, error) {
+	families := s.families
+	for range maxRaces {
+		f, by, err := s.familyAndClient(ctx, families, familyID, clientID)
+		if err != nil {
+			return oauth.Family{}, err
+		}
+		r, err := decide(f, by)
+		idle := err != nil || r == nil || f.ID == ""
+		switch {
+		case idle && families != s.latestFamilies:
+			families = s.latestFamilies
+			continue
+		case err != nil || r == nil:
+			return f, err
+		case idle:
+			return f, oauth.ErrNoFamily
+		}
+		rotated, err := s.rotate(ctx, f, *r)
+		if err != nil {
+			return oauth.Family{}, err
+		}
+		if rotated {
+			return r.Apply(f), nil
+		}
+	}
+	return oauth.Family{}, fmt.Errorf("mongodb: session %s changed under every one of %d attempts to rotate it", familyID, maxRaces)
+}
+
+// familyAndClient reads both at once, each as its zero value where there is
+// none.
+func (s *Store) familyAndClient(
+	ctx context.Context, families *mongo.Collection, familyID, clientID string,
+) (f oauth.Family, by oauth.Client, err error) {
+	var clientErr error
+	var both sync.WaitGroup
+	both.Go(func() { by, clientErr = s.ClientByID(ctx, clientID) })
+	f, err = familyIn(ctx, families, familyID)
+	both.Wait()
+	if errors.Is(err, oauth.ErrNoFamily) {
+		err = nil
+	}
+	if errors.Is(clientErr, oauth.ErrNoClient) {
+		clientErr = nil
+	}
+	return f, by, errors.Join(err, clientErr)
+}
+
+// rotate makes r of f and reports whether it still found f as it is given.
+func (s *Store) rotate(ctx context.Context, f oauth.Family, r oauth.Rotation) (bool, error) {
+	result, err := s.families.UpdateOne(ctx,
+		bson.M{"_id": f.ID, "generation": f.Generation, "revoked_at": notEnded},
 		bson.M{"$set": bson.M{
 			"generation":      r.Presented + 1,
 			"rotated_at":      r.At,
@@ -29,9 +84,11 @@ func (s *Store) RotateFamily(ctx context.Context, r oauth.Rotation) (oauth.Famil
 			"purge_at":        r.PurgeAt,
 			"last_ip":         r.IP,
 			"last_user_agent": r.UserAgent,
-		}},
-		returnNew())
-	return one[familyRecord](result, "rotating a session", oauth.ErrNotRotated)
+		}})
+	if err != nil {
+		return false, failed("rotating a session", err)
+	}
+	return result.MatchedCount > 0, nil
 }
 
 // RevokeFamily implements oauth.Store.

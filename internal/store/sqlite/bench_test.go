@@ -57,6 +57,9 @@ func benchFill(b *testing.B, s *Store) []oauth.Family {
 func BenchmarkRotateFamily(b *testing.B) {
 	s := benchStore(b)
 	families := benchFill(b, s)
+	if err := s.CreateClient(b.Context(), client("web")); err != nil {
+		b.Fatal(err)
+	}
 	var turn atomic.Int64
 	b.SetParallelism(16) // times two processors
 	b.RunParallel(func(pb *testing.PB) {
@@ -66,45 +69,13 @@ func BenchmarkRotateFamily(b *testing.B) {
 			r := rotation(f, f.Generation+n/benchFamilies)
 			r.At = r.At.Add(time.Duration(n) * time.Millisecond)
 			r.PurgeAt = r.PurgeAt.Add(time.Duration(n) * time.Millisecond)
-			if _, err := s.RotateFamily(b.Context(), r); err != nil {
+			if _, err := rotate(b.Context(), s, f, r); err != nil {
 				b.Error(err)
 				return
 			}
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rotations/s")
-}
-
-// BenchmarkRefresh is what 32 clients ask of the store for one refresh each:
-// the client, the family, the rotation.
-func BenchmarkRefresh(b *testing.B) {
-	s := benchStore(b)
-	families := benchFill(b, s)
-	if err := s.CreateClient(b.Context(), client("web")); err != nil {
-		b.Fatal(err)
-	}
-	var turn atomic.Int64
-	b.SetParallelism(16)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			n := turn.Add(1)
-			f := families[n%benchFamilies]
-			if _, err := s.ClientByID(b.Context(), "web"); err != nil {
-				b.Error(err)
-				return
-			}
-			f, err := s.FamilyByID(b.Context(), f.ID)
-			if err != nil {
-				b.Error(err)
-				return
-			}
-			if _, err := s.RotateFamily(b.Context(), rotation(f, f.Generation)); err != nil {
-				b.Error(err)
-				return
-			}
-		}
-	})
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "refreshes/s")
 }
 
 func BenchmarkFamilyByID(b *testing.B) {

@@ -141,6 +141,15 @@ func one[T any](c *conn, s *statement, scan func(r *row) T, missing error, args 
 	return found[0], nil
 }
 
+// oneOrZero is one, with the zero value for a row that is not there.
+func oneOrZero[T any](c *conn, s *statement, scan func(r *row) T, args ...driver.Value) (found T, err error) {
+	all, err := list(c, s, scan, args...)
+	if len(all) > 0 {
+		found = all[0]
+	}
+	return found, err
+}
+
 // exists reports whether a statement returns any row.
 func exists(c *conn, s *statement, args ...driver.Value) (bool, error) {
 	found, err := list(c, s, func(r *row) int64 { return r.integer() }, args...)

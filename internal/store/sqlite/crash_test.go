@@ -63,7 +63,7 @@ func writeUntilKilled(path string) error {
 			for err == nil {
 				// One line, one write to the pipe: whole or not at all.
 				if _, err = fmt.Fprintf(os.Stdout, "%s %d\n", f.ID, f.Generation); err == nil {
-					f, err = s.RotateFamily(ctx, rotation(f, f.Generation))
+					f, err = rotate(ctx, s, f, rotation(f, f.Generation))
 				}
 			}
 			failed <- err

@@ -17,12 +17,10 @@ var (
 		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	familyByID    = sql(`SELECT ` + familyColumns + ` FROM families WHERE id = ?`)
 	familiesAfter = sql(`SELECT ` + familyColumns + ` FROM families WHERE id > ? ORDER BY id LIMIT ?`)
-	// The one write of a refresh: condition, change and answer in one (F1).
-	rotateFamily = sql(`UPDATE families SET generation = ?3 + 1, rotated_at = ?5, master_id = ?4,
-		idle_expires_at = ?6, purge_at = ?7, last_ip = ?8, last_user_agent = ?9
-		WHERE id = ?1 AND client_id = ?2 AND generation <= ?3 AND revoked_at = 0
-		AND idle_expires_at > ?5 AND expires_at > ?5
-		RETURNING ` + familyColumns)
+	// Inside the transaction that has just read the row: no condition is left
+	// to check (F1).
+	rotateFamily = sql(`UPDATE families SET generation = ?2, rotated_at = ?3, master_id = ?4,
+		idle_expires_at = ?5, purge_at = ?6, last_ip = ?7, last_user_agent = ?8 WHERE id = ?1`)
 	familiesOfUser = sql(`SELECT ` + familyColumns + ` FROM families
 		WHERE user_id = ?1 AND revoked_at = 0 AND idle_expires_at > ?2 AND expires_at > ?2
 		ORDER BY created_at DESC LIMIT ?3`)
@@ -88,11 +86,30 @@ func (s *Store) FamilyByID(ctx context.Context, id string) (oauth.Family, error)
 	})
 }
 
-// RotateFamily implements oauth.Store.
-func (s *Store) RotateFamily(ctx context.Context, r oauth.Rotation) (oauth.Family, error) {
+// RotateFamily implements oauth.Store. Family and client are read on the
+// connection that writes, inside the transaction of the group: that makes the
+// step atomic, and finds their pages in memory, which every commit drops from
+// the caches of the connections that read.
+func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, decide oauth.Decide) (oauth.Family, error) {
 	return change(ctx, s, func(c *conn) (oauth.Family, error) {
-		return one(c, rotateFamily, scanFamily, oauth.ErrNotRotated, r.FamilyID, r.ClientID, r.Presented, r.MasterID,
-			millis(r.At), millis(r.IdleExpiresAt), millis(r.PurgeAt), r.IP, r.UserAgent)
+		by, err := oneOrZero(c, clientByID, scanClient, clientID)
+		if err != nil {
+			return oauth.Family{}, err
+		}
+		f, err := oneOrZero(c, familyByID, scanFamily, familyID)
+		if err != nil {
+			return oauth.Family{}, err
+		}
+		r, err := decide(f, by)
+		switch {
+		case err != nil || r == nil:
+			return f, err
+		case f.ID == "":
+			return f, oauth.ErrNoFamily
+		}
+		_, err = c.exec(rotateFamily, familyID, r.Presented+1, millis(r.At), r.MasterID,
+			millis(r.IdleExpiresAt), millis(r.PurgeAt), r.IP, r.UserAgent)
+		return r.Apply(f), err
 	})
 }
 

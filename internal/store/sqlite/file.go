@@ -136,9 +136,9 @@ func taken(err error) bool { return has(err, codes.SQLITE_CONSTRAINT) }
 func busy(err error) bool { return has(err, codes.SQLITE_BUSY) }
 
 // broken reports whether err leaves the transaction that it happened in, or
-// the connection, in doubt: any engine's error but a refused value.
+// the connection, in doubt: any engine's error but a refused value, and a panic.
 func broken(err error) bool {
 	var fault *engine.Error
 	return errors.As(err, &fault) && primary(fault) != codes.SQLITE_CONSTRAINT ||
-		errors.Is(err, driver.ErrBadConn)
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, errPanicked)
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 	"time"
@@ -34,11 +35,9 @@ func family(id string) oauth.Family {
 	}
 }
 
-func rotation(f oauth.Family, presented int64) oauth.Rotation {
+func rotation(f oauth.Family, presented int64) *oauth.Rotation {
 	at := began.Add(time.Minute)
-	return oauth.Rotation{
-		FamilyID:      f.ID,
-		ClientID:      f.ClientID,
+	return &oauth.Rotation{
 		Presented:     presented,
 		MasterID:      f.MasterID,
 		At:            at,
@@ -47,6 +46,11 @@ func rotation(f oauth.Family, presented int64) oauth.Rotation {
 		IP:            f.LastIP,
 		UserAgent:     f.LastUserAgent,
 	}
+}
+
+// rotate makes r of f, whatever f stands at.
+func rotate(ctx context.Context, s *Store, f oauth.Family, r *oauth.Rotation) (oauth.Family, error) {
+	return s.RotateFamily(ctx, f.ID, f.ClientID, func(oauth.Family, oauth.Client) (*oauth.Rotation, error) { return r, nil })
 }
 
 func client(id string) oauth.Client {

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -32,18 +33,34 @@ type write struct {
 	run    func(c *conn) error
 	err    error // what run returned
 	answer chan error
+	// panicked is what the caller's own code inside run panicked with.
+	panicked any
 }
+
+// errPanicked is what run returns when the caller's code panicked in it: the
+// transaction is undone, and the panic goes on where it belongs.
+var errPanicked = errors.New("sqlite store: panic in a write")
 
 // change runs f in a transaction and returns its result once the transaction
 // is committed. If ctx ends first the error is the context's, and the write
 // either never happens or was under way already.
 func change[T any](ctx context.Context, s *Store, f func(c *conn) (T, error)) (T, error) {
 	var result, none T
-	w := &write{ctx: ctx, answer: make(chan error, 1), run: func(c *conn) (err error) {
+	w := &write{ctx: ctx, answer: make(chan error, 1)}
+	w.run = func(c *conn) (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				w.panicked, err = p, errPanicked
+			}
+		}()
 		result, err = f(c)
 		return err
-	}}
-	if err := s.do(w); err != nil {
+	}
+	err := s.do(w)
+	if errors.Is(err, errPanicked) {
+		panic(w.panicked)
+	}
+	if err != nil {
 		return none, s.file.explain(err)
 	}
 	return result, nil

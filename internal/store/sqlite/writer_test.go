@@ -167,7 +167,7 @@ func TestTwoStoresOnOneFile(t *testing.T) {
 				t.Error(err)
 			}
 			for turn := range int64(turns) {
-				if _, err := server.RotateFamily(t.Context(), rotation(f, turn)); err != nil {
+				if _, err := rotate(t.Context(), server, f, rotation(f, turn)); err != nil {
 					t.Errorf("server: %v", err)
 				}
 			}
@@ -244,4 +244,29 @@ func TestCloseUnderLoad(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestPanicInAWrite has what a caller decides panic in the goroutine that
+// writes for everybody: the caller alone must feel it.
+func TestPanicInAWrite(t *testing.T) {
+	s := fresh(t)
+	f := family("family-1")
+	if err := s.CreateFamily(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	panicked := make(chan any)
+	go func() {
+		defer func() { panicked <- recover() }()
+		_, _ = s.RotateFamily(t.Context(), f.ID, f.ClientID, func(oauth.Family, oauth.Client) (*oauth.Rotation, error) {
+			panic("a slip")
+		})
+	}()
+	if p := <-panicked; p != "a slip" {
+		t.Errorf("the caller saw %v", p)
+	}
+	got, err := rotate(t.Context(), s, f, rotation(f, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "generation", got.Generation, 1)
 }

@@ -63,10 +63,10 @@ func (s *suite) familyUnknown(t *testing.T) {
 	for _, id := range []string{"", uid(9)} {
 		_, err := st.FamilyByID(ctx, id)
 		is(t, err, oauth.ErrNoFamily)
-		r := rotationOf(sampleFamily(1))
-		r.FamilyID = id
-		_, err = st.RotateFamily(ctx, r)
-		is(t, err, oauth.ErrNotRotated)
+		r := refreshOf(sampleFamily(1))
+		r.familyID = id
+		_, err = rotate(ctx, st, r)
+		is(t, err, errRefused)
 		ended, err := st.RevokeFamily(ctx, id, epoch, "logout")
 		ok(t, err)
 		if ended {

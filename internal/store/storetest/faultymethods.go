@@ -90,8 +90,8 @@ func (f *Faulty) FamilyByID(ctx context.Context, id string) (oauth.Family, error
 	return inject(ctx, f, "FamilyByID", func() (oauth.Family, error) { return f.inner.FamilyByID(ctx, id) })
 }
 
-func (f *Faulty) RotateFamily(ctx context.Context, r oauth.Rotation) (oauth.Family, error) {
-	return inject(ctx, f, "RotateFamily", func() (oauth.Family, error) { return f.inner.RotateFamily(ctx, r) })
+func (f *Faulty) RotateFamily(ctx context.Context, familyID, clientID string, decide oauth.Decide) (oauth.Family, error) {
+	return inject(ctx, f, "RotateFamily", func() (oauth.Family, error) { return f.inner.RotateFamily(ctx, familyID, clientID, decide) })
 }
 
 func (f *Faulty) RevokeFamily(ctx context.Context, id string, at time.Time, reason string) (bool, error) {

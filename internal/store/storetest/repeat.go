@@ -24,7 +24,7 @@ var again = map[string]error{
 	"SetPassword":  users.ErrConflict,
 	"CreateClient": oauth.ErrClientExists,
 	"CreateFamily": errAny,
-	"RotateFamily": oauth.ErrNotRotated,
+	"RotateFamily": errRefused,
 	"CreateKey":    keys.ErrKeyExists,
 	"UpdateKey":    keys.ErrConflict,
 }

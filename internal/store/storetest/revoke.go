@@ -40,8 +40,8 @@ func (s *suite) revoke(t *testing.T) {
 		}
 		same(t, "the ended family keeps its first reason", familyByID(t, st, want.ID), want)
 	}
-	_, err := st.RotateFamily(ctx, rotationOf(want))
-	is(t, err, oauth.ErrNotRotated)
+	_, err := rotate(ctx, st, refreshOf(want))
+	is(t, err, errRefused)
 
 	ended, err := st.RevokeFamily(ctx, expired.ID, epoch.Add(time.Hour), "logout")
 	ok(t, err)
@@ -73,8 +73,8 @@ func (s *suite) revokeRace(t *testing.T) {
 func chain(ctx context.Context, t *testing.T, st store.Store, f oauth.Family, after func() bool) (late int) {
 	for {
 		over := after()
-		got, err := st.RotateFamily(ctx, rotationOf(f))
-		if errors.Is(err, oauth.ErrNotRotated) {
+		got, err := rotate(ctx, st, refreshOf(f))
+		if errors.Is(err, errRefused) {
 			return late
 		}
 		if err != nil {
@@ -104,7 +104,7 @@ func (s *suite) beaten(t *testing.T, n int, revoke func(st store.Store) error) {
 	for i := range n {
 		wg.Go(func() {
 			st := stores[i%2]
-			f, err := st.RotateFamily(ctx, rotationOf(sampleFamily(i)))
+			f, err := rotate(ctx, st, refreshOf(sampleFamily(i)))
 			if err != nil {
 				t.Errorf("rotating: %v", err)
 			}
@@ -129,8 +129,8 @@ func (s *suite) beaten(t *testing.T, n int, revoke func(st store.Store) error) {
 		if f.RevokedAt.IsZero() {
 			t.Errorf("family %d is alive", i)
 		}
-		_, err := stores[i%2].RotateFamily(ctx, rotationOf(f))
-		is(t, err, oauth.ErrNotRotated)
+		_, err := rotate(ctx, stores[i%2], refreshOf(f))
+		is(t, err, errRefused)
 	}
 }
 

@@ -1,11 +1,14 @@
 package storetest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -84,12 +87,17 @@ func sampleFamily(n int) oauth.Family {
 	}
 }
 
-// rotationOf returns the rotation of f's live generation an hour after epoch.
-func rotationOf(f oauth.Family) oauth.Rotation {
+// refresh is a refresh token presented to a store: the rotation that is wanted
+// of a family.
+type refresh struct {
+	familyID, clientID string
+	oauth.Rotation
+}
+
+// refreshOf returns the refresh of f's live generation an hour after epoch.
+func refreshOf(f oauth.Family) refresh {
 	at := epoch.Add(time.Hour)
-	return oauth.Rotation{
-		FamilyID:      f.ID,
-		ClientID:      f.ClientID,
+	return refresh{f.ID, f.ClientID, oauth.Rotation{
 		Presented:     f.Generation,
 		MasterID:      "m2",
 		At:            at,
@@ -97,11 +105,27 @@ func rotationOf(f oauth.Family) oauth.Rotation {
 		PurgeAt:       at.Add(1000 * time.Hour),
 		IP:            "198.51.100.7",
 		UserAgent:     "next/2.0",
+	}}
+}
+
+// errRefused is what decide says of a token that is not the live one.
+var errRefused = errors.New("refused")
+
+// decide is an oauth.Decide that lets the live generation on, and any above.
+func (r refresh) decide(f oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+	if f.ID == "" || !f.RevokedAt.IsZero() || f.Generation > r.Presented {
+		return nil, errRefused
 	}
+	return &r.Rotation, nil
+}
+
+// rotate has st decide on r.
+func rotate(ctx context.Context, st store.Store, r refresh) (oauth.Family, error) {
+	return st.RotateFamily(ctx, r.familyID, r.clientID, r.decide)
 }
 
 // rotated returns what f must be after r.
-func rotated(f oauth.Family, r oauth.Rotation) oauth.Family {
+func rotated(f oauth.Family, r refresh) oauth.Family {
 	f.Generation = r.Presented + 1
 	f.RotatedAt, f.MasterID = r.At, r.MasterID
 	f.IdleExpiresAt, f.PurgeAt = r.IdleExpiresAt, r.PurgeAt

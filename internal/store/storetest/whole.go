@@ -74,8 +74,8 @@ func (s *suite) reopen(t *testing.T) {
 			create(t, st, want)
 		}
 		same(t, "what an earlier store wrote", familyByID(t, st, want.ID), want)
-		r := rotationOf(want)
-		_, err = st.RotateFamily(ctx, r)
+		r := refreshOf(want)
+		_, err = rotate(ctx, st, r)
 		ok(t, err)
 		want = rotated(want, r)
 		ok(t, st.Close())
@@ -122,7 +122,7 @@ func calls() []call {
 		{"CreateFamily", func(ctx context.Context, st store.Store) error { return st.CreateFamily(ctx, sampleFamily(2)) }},
 		{"FamilyByID", func(ctx context.Context, st store.Store) error { return drop(st.FamilyByID(ctx, uid(1))) }},
 		{"RotateFamily", func(ctx context.Context, st store.Store) error {
-			return drop(st.RotateFamily(ctx, rotationOf(sampleFamily(1))))
+			return drop(rotate(ctx, st, refreshOf(sampleFamily(1))))
 		}},
 		{"RevokeFamily", func(ctx context.Context, st store.Store) error {
 			return drop(st.RevokeFamily(ctx, uid(1), epoch, "logout"))
