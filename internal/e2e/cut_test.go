@@ -1,0 +1,67 @@
+package e2e
+
+import (
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// cutter is a network before a server that loses answers: one in four never
+// arrives, or not whole, though the server has done and said all it had to.
+type cutter struct {
+	url    string
+	server string
+	cuts   atomic.Int64
+}
+
+func newCutter(t *testing.T, url string) *cutter {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	c := &cutter{url: "http://" + l.Addr().String(), server: strings.TrimPrefix(url, "http://")}
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go c.carry(client)
+		}
+	}()
+	return c
+}
+
+// carry forwards one connection. A server that is not there closes it.
+func (c *cutter) carry(client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial("tcp", c.server)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go func() {
+		_, _ = io.Copy(server, client)
+		server.Close()
+	}()
+	answer := make([]byte, 64<<10)
+	for {
+		n, err := server.Read(answer)
+		if err != nil {
+			return
+		}
+		if rand.IntN(4) == 0 {
+			c.cuts.Add(1)
+			_, _ = client.Write(answer[:rand.IntN(n)])
+			return
+		}
+		if _, err := client.Write(answer[:n]); err != nil {
+			return
+		}
+	}
+}
