@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -12,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
 )
 
 // refresher is a client application that spends its refresh token again and
@@ -82,6 +85,27 @@ func kills(t *testing.T) int {
 	return n
 }
 
+// runAll has all clients refresh, until the function returned is called.
+func runAll(all []*refresher) (finish func()) {
+	done := make(chan struct{})
+	var running sync.WaitGroup
+	for _, r := range all {
+		running.Go(func() { r.run(done) })
+	}
+	return sync.OnceFunc(func() {
+		close(done)
+		running.Wait()
+	})
+}
+
+// checkNoReuse fails the test if a client was taken for a thief.
+func (d *deployment) checkNoReuse(t *testing.T) {
+	t.Helper()
+	if strings.Contains(readFile(t, d.auditLog), `"token-reuse"`) {
+		t.Error("a client was taken for a thief")
+	}
+}
+
 // TestF5_SessionsSurviveKill kills the server at random under clients that
 // refresh over a network that loses answers. Each goes on with the last token
 // that reached it, none loses its session, none is taken for a thief, and what
@@ -91,20 +115,13 @@ func TestF5_SessionsSurviveKill(t *testing.T) {
 	const clients, between = 32, 2
 	onBothStores(t, nil, func(t *testing.T, d *deployment) {
 		s := openShop(t, d)
-		lossy := newCutter(t, s.url)
+		lossy := newCutter(t, strings.TrimPrefix(s.url, "http://"))
+		lossy.oneIn.Store(4)
 		all := make([]*refresher, clients)
 		for i := range all {
-			all[i] = &refresher{url: lossy.url, by: s.public, token: s.login(t, s.public, email, password).RefreshToken}
+			all[i] = &refresher{url: "http://" + lossy.address, by: s.public, token: s.login(t, s.public, email, password).RefreshToken}
 		}
-		done := make(chan struct{})
-		var running sync.WaitGroup
-		for _, r := range all {
-			running.Go(func() { r.run(done) })
-		}
-		finish := sync.OnceFunc(func() {
-			close(done)
-			running.Wait()
-		})
+		finish := runAll(all)
 		defer finish()
 		for range kills(t) {
 			goOn(t, all, between)
@@ -118,9 +135,7 @@ func TestF5_SessionsSurviveKill(t *testing.T) {
 		finish()
 		s.stop(t)
 		s.checkAudit(t)
-		if strings.Contains(readFile(t, s.auditLog), `"token-reuse"`) {
-			t.Error("a client was taken for a thief")
-		}
+		s.checkNoReuse(t)
 		var refreshes int64
 		for _, r := range all {
 			refreshes += r.refreshes.Load()
@@ -130,6 +145,49 @@ func TestF5_SessionsSurviveKill(t *testing.T) {
 			t.Error("the network lost no answer")
 		}
 	})
+}
+
+// TestF2_ADatabaseThatLosesAnswersLosesNoSession puts a network between the
+// server and MongoDB that breaks after one write in twenty, as a failover does:
+// the server cannot know whether the write was done.
+func TestF2_ADatabaseThatLosesAnswersLosesNoSession(t *testing.T) {
+	t.Parallel()
+	uri, err := url.Parse(mongotest.URI(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := openShop(t, newDeployment(t, uri.String()))
+	s.stop(t)
+	lossy := newCutter(t, uri.Host)
+	options := uri.Query()
+	options.Set("directConnection", "true")
+	uri.Host, uri.RawQuery = lossy.address, options.Encode()
+	s.server = s.serve(t, "--store", uri.String())
+	lossy.oneIn.Store(20)
+	all := make([]*refresher, 16)
+	for i := range all {
+		all[i] = &refresher{url: s.url, by: s.public}
+		eventually(t, "a login succeeds", func() bool {
+			a, err := postForm(s.url+"/oauth/token", s.public, values("grant_type", "password", "username", email, "password", password))
+			if err != nil || a.status != http.StatusOK {
+				return false
+			}
+			all[i].token = a.member(t, "refresh_token")
+			return true
+		})
+	}
+	finish := runAll(all)
+	defer finish()
+	goOn(t, all, 10)
+	finish()
+	lossy.oneIn.Store(0)
+	s.stop(t)
+	s.checkAudit(t)
+	s.checkNoReuse(t)
+	if lossy.cuts.Load() == 0 {
+		t.Error("the network lost no answer")
+	}
+	t.Logf("%d answers of the database were lost", lossy.cuts.Load())
 }
 
 // promises are what a server acknowledged last.

@@ -4,27 +4,27 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"strings"
 	"sync/atomic"
 	"testing"
 )
 
-// cutter is a network before a server that loses answers: one in four never
+// cutter is a network before a server that loses answers: one in so many never
 // arrives, or not whole, though the server has done and said all it had to.
 type cutter struct {
-	url    string
-	server string
-	cuts   atomic.Int64
+	address string
+	server  string
+	oneIn   atomic.Int64 // 0: none
+	cuts    atomic.Int64
 }
 
-func newCutter(t *testing.T, url string) *cutter {
+func newCutter(t *testing.T, server string) *cutter {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	c := &cutter{url: "http://" + l.Addr().String(), server: strings.TrimPrefix(url, "http://")}
+	c := &cutter{address: l.Addr().String(), server: server}
 	go func() {
 		for {
 			client, err := l.Accept()
@@ -55,7 +55,7 @@ func (c *cutter) carry(client net.Conn) {
 		if err != nil {
 			return
 		}
-		if rand.IntN(4) == 0 {
+		if oneIn := c.oneIn.Load(); oneIn > 0 && rand.Int64N(oneIn) == 0 {
 			c.cuts.Add(1)
 			_, _ = client.Write(answer[:rand.IntN(n)])
 			return

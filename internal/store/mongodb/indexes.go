@@ -37,8 +37,12 @@ func (s *Store) indexes() []index {
 		{on: s.users, name: indexEmail, keys: ascending("email_key"), unique: true},
 		{on: s.users, name: indexUsername, keys: ascending("username_key"), unique: true, sparse: true},
 		{on: s.users, name: "unsettled", keys: ascending("unsettled"), sparse: true},
-		{on: s.families, name: "user", keys: bson.D{{Key: "user_id", Value: 1}, {Key: "created_at", Value: -1}}},
-		{on: s.families, name: "client", keys: ascending("client_id")},
+		// revoked_at in the second place keeps families that have ended, of
+		// which there can be many, out of the way of those that have not.
+		{on: s.families, name: "user_live", keys: bson.D{
+			{Key: "user_id", Value: 1}, {Key: "revoked_at", Value: 1}, {Key: "created_at", Value: -1}, {Key: "_id", Value: -1},
+		}},
+		{on: s.families, name: "client_live", keys: bson.D{{Key: "client_id", Value: 1}, {Key: "revoked_at", Value: 1}}},
 		{on: s.families, name: "purge", keys: ascending("purge_at"), ttl: true},
 		{on: s.keys, name: indexKID, keys: ascending("kid"), unique: true},
 		{on: s.keys, name: "archived", keys: bson.D{{Key: "archived", Value: 1}, {Key: "_id", Value: 1}}},
