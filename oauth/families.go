@@ -80,8 +80,10 @@ type refusal struct {
 	reason    string
 	family    Family
 	presented int64
-	// reuse is set where the refusal ends the family (F3).
-	reuse bool
+	// reuse is set where the refusal ends the family (F3); unended is why the
+	// store could not end it.
+	reuse   bool
+	unended error
 }
 
 func (r *refusal) Error() string { return r.reason }
@@ -102,7 +104,12 @@ type refreshed struct {
 	family Family
 	token  string
 	client Client
+	// before is the family as it stood; the same as family after a retry.
+	before Family
 }
+
+// retry reports whether the token had been spent before.
+func (r refreshed) retry() bool { return r.before.Generation == r.family.Generation }
 
 // refresh spends a refresh token: it moves the family on by one generation. The
 // token just spent, presented again within the retry window and before its
@@ -112,8 +119,9 @@ type refreshed struct {
 // say.
 func (f *Families) refresh(ctx context.Context, p presented, q request) (refreshed, error) {
 	var by Client
+	var before Family
 	family, err := f.store.RotateFamily(ctx, p.familyID, q.clientID, func(fam Family, client Client) (*Rotation, error) {
-		by = client
+		by, before = client, fam
 		if err := q.admits(client); err != nil {
 			return nil, err
 		}
@@ -139,7 +147,7 @@ func (f *Families) refresh(ctx context.Context, p presented, q request) (refresh
 		return refreshed{}, err
 	}
 	token, err := f.tokens.derive(family)
-	return refreshed{family, token, by}, err
+	return refreshed{family, token, by, before}, err
 }
 
 func refusalReason(err error) string {
@@ -181,11 +189,12 @@ func (f *Families) admit(fam Family, p presented, client Client) error {
 	return no
 }
 
-// end revokes the family of a refusal, durably, and returns the refusal.
+// end revokes the family of a refusal, durably, also for a thief who hangs up,
+// and returns the refusal.
 func (f *Families) end(ctx context.Context, no *refusal) error {
-	if _, err := f.store.RevokeFamily(ctx, no.family.ID, f.now(), no.reason); err != nil {
-		return err
-	}
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	_, no.unended = f.store.RevokeFamily(ctx, no.family.ID, f.now(), no.reason)
 	return no
 }
 

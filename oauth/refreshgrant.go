@@ -42,12 +42,23 @@ func (s *Service) refreshGrant(ctx context.Context, clientID string, prove func(
 	family := out.family
 	event.UserID, event.SessionID = family.UserID, family.ID
 	event.HasGeneration, event.Generation, event.Presented = true, family.Generation, family.Generation-1
+	undo := func(ctx context.Context) {
+		ctx, cancel := audit.Outlast(ctx)
+		defer cancel()
+		if err := s.families.takeBack(ctx, out); err != nil {
+			s.onError(ctx, err)
+		}
+	}
 	answer, e := s.issue(family, out.client, scope, aud)
 	if e != nil {
+		undo(ctx)
 		return issued{}, e
 	}
 	event.Action = audit.TokenRefreshed
-	answer.refresh = out.token
+	if out.retry() {
+		event.Reason = "retry"
+	}
+	answer.refresh, answer.undo = out.token, undo
 	return answer, nil
 }
 
@@ -78,6 +89,9 @@ func refreshRefused(err error, event *audit.Event) *Error {
 	case !errors.As(err, &no):
 		return unavailable("store", err)
 	}
+	if !no.family.RevokedAt.IsZero() {
+		event.Detail = "the session was ended before: " + no.family.RevokeReason
+	}
 	if no.family.ID != "" {
 		event.UserID, event.SessionID = no.family.UserID, no.family.ID
 		event.HasGeneration, event.Generation, event.Presented = true, no.family.Generation, no.presented
@@ -85,6 +99,10 @@ func refreshRefused(err error, event *audit.Event) *Error {
 	if no.reuse {
 		event.Action = audit.TokenReuse
 		event.Previous = audit.Use{At: no.family.RotatedAt, IP: no.family.LastIP, UserAgent: no.family.LastUserAgent}
+	}
+	if no.unended != nil {
+		event.Detail = no.reason + ": the session is still to be ended"
+		return unavailable("store", no.unended)
 	}
 	return refused(invalidGrant, no.reason, "The refresh token is not valid, has expired or was revoked.")
 }

@@ -38,11 +38,16 @@ type journal struct {
 	mu     sync.Mutex
 	events []audit.Event
 	broken bool
+	// meanwhile is called, if it is set, before an event is taken.
+	meanwhile func()
 }
 
 func (j *journal) Record(ctx context.Context, e audit.Event) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if j.meanwhile != nil {
+		j.meanwhile()
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
