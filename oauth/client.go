@@ -1,8 +1,6 @@
 package oauth
 
-import (
-	"time"
-)
+import "time"
 
 // Client is a registered OAuth client (RFC 6749 §2).
 type Client struct {
@@ -10,15 +8,22 @@ type Client struct {
 	ID string
 	// Public clients have no secret (RFC 6749 §2.1).
 	Public bool
-	// SecretHash is the SHA-256 of the secret; nil for public clients. The
-	// secret is 256 random bits, so one plain hash keeps it safe.
+	// SecretHash is the SHA-256 of the secret; nil for clients without one.
+	// The secret is 256 random bits, so one plain hash keeps it safe.
 	SecretHash []byte
+	// JWKS is the client's own JWK set (RFC 7517), JWKSURI the https URL where
+	// it publishes one; at most one of them is set. A client with either
+	// authenticates by private_key_jwt and in no other way.
+	JWKS    string
+	JWKSURI string
 	// Grants are the grant types that the client may use.
 	Grants []string
-	// Scope lists what the client may ask for; Audience the resource servers
+	// Scope lists what the client may ask for, DefaultScope what it gets where
+	// it asks for nothing (empty: all of Scope); Audience the resource servers
 	// that its tokens may be for.
-	Scope    []string
-	Audience []string
+	Scope        []string
+	DefaultScope []string
+	Audience     []string
 	// Lifetimes; zero means the deployment's.
 	AccessTTL      time.Duration
 	RefreshIdleTTL time.Duration
@@ -28,4 +33,21 @@ type Client struct {
 	// Times are UTC with milliseconds.
 	CreatedAt time.Time
 	UpdatedAt time.Time
+}
+
+// HasKeys reports whether the client authenticates with keys of its own
+// (private_key_jwt, RFC 7523 §2.2).
+func (c Client) HasKeys() bool { return c.JWKS != "" || c.JWKSURI != "" }
+
+// AuthMethod is how the client authenticates, by its name in the registry of
+// RFC 7591 §2. A client with a secret may send it by either of two methods; the
+// first is named.
+func (c Client) AuthMethod() string {
+	switch {
+	case c.Public:
+		return "none"
+	case c.HasKeys():
+		return "private_key_jwt"
+	}
+	return "client_secret_basic"
 }

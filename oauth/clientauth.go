@@ -13,6 +13,8 @@ import (
 type credentials struct {
 	id, secret string
 	hasSecret  bool
+	// assertion is nil unless the client presented one.
+	assertion *assertion
 }
 
 func clientRefused(reason string) *Error {
@@ -23,13 +25,23 @@ func clientRefused(reason string) *Error {
 }
 
 // readCredentials finds the client's credentials: in the Authorization header
-// (basic), in the body (post), or only a client_id (a public client). A client
-// uses one method per request (RFC 6749 §2.3).
+// (basic), in the body (post, or an assertion), or only a client_id (a public
+// client). A client uses one method per request (RFC 6749 §2.3).
 func readCredentials(r *http.Request, f form) (credentials, *Error) {
 	headers := r.Header.Values("Authorization")
+	a, e := readAssertion(f)
 	switch {
+	case e != nil:
+		return credentials{}, e
 	case len(headers) > 1:
 		return credentials{}, badRequest("repeated_authorization", "The Authorization header is given more than once.")
+	case a != nil && (len(headers) > 0 || f.get("client_secret") != ""):
+		return credentials{}, badRequest("two_client_methods", "Authenticate the client by its assertion or by a secret, not both.")
+	case a != nil:
+		if id := f.get("client_id"); id != "" && id != a.client {
+			return credentials{}, badRequest("two_clients", "The client_id is not the one of the client assertion.")
+		}
+		return credentials{id: a.client, assertion: a}, nil
 	case len(headers) == 0:
 		c := credentials{id: f.get("client_id"), secret: f.get("client_secret")}
 		c.hasSecret = c.secret != ""
@@ -105,10 +117,17 @@ func (s *Service) authenticateClient(ctx context.Context, r *http.Request, f for
 }
 
 // authenticate returns the client that the credentials name, if they prove it.
+// An assertion is verified and spent here.
 func (s *Service) authenticate(ctx context.Context, c credentials) (Client, *Error) {
 	client, err := s.store.ClientByID(ctx, c.id)
 	if err != nil && !errors.Is(err, ErrNoClient) {
 		return Client{ID: c.id}, unavailable("store", err)
+	}
+	if c.assertion != nil && client.HasKeys() && !client.Disabled {
+		if e := s.checkAssertion(ctx, c.assertion, client); e != nil {
+			return Client{ID: c.id}, e
+		}
+		c.assertion.verified = true
 	}
 	if e := c.prove(client); e != nil {
 		return Client{ID: c.id}, e
@@ -117,17 +136,24 @@ func (s *Service) authenticate(ctx context.Context, c credentials) (Client, *Err
 }
 
 // prove checks the credentials against the record of the client that they name,
-// the zero Client if there is none.
+// the zero Client if there is none. An assertion counts only once authenticate
+// has verified it; of a client that has keys nothing else does.
 func (c credentials) prove(client Client) *Error {
 	switch {
 	case client.ID == "":
 		return clientRefused("unknown_client")
-	case client.Public && c.hasSecret:
+	case client.Public && (c.hasSecret || c.assertion != nil):
 		return clientRefused("secret_of_public_client")
-	case !client.Public && !client.HasSecret(c.secret):
+	case client.HasKeys() && c.assertion == nil:
+		return clientRefused("no_assertion")
+	case !client.HasKeys() && c.assertion != nil:
+		return clientRefused("client_without_keys")
+	case !client.Public && c.assertion == nil && !client.HasSecret(c.secret):
 		return clientRefused("wrong_client_secret")
 	case client.Disabled:
 		return clientRefused("disabled_client")
+	case c.assertion != nil && !c.assertion.verified:
+		return clientRefused("wrong_assertion_key")
 	}
 	return nil
 }

@@ -23,23 +23,60 @@ type Clients struct {
 }
 
 // Add checks and registers a client and returns it with its secret, which is
-// empty for a public client and shown only this once. If the event
-// cannot be written the secret is not returned, and so of use to nobody (A3).
+// empty for a client that is public or has keys, and shown only this once. If
+// the event cannot be written the secret is not returned, and so of use to
+// nobody (A3).
 func (c *Clients) Add(ctx context.Context, client Client) (Client, string, error) {
 	if err := c.check(client); err != nil {
 		return Client{}, "", err
 	}
 	var secret string
-	if !client.Public {
+	if !client.Public && !client.HasKeys() {
 		secret, client.SecretHash = NewClientSecret()
 	}
 	now := c.Now().UTC().Truncate(time.Millisecond)
 	client.CreatedAt, client.UpdatedAt = now, now
-	event := audit.Event{Action: audit.ClientAdded, ClientID: client.ID, Scope: strings.Join(client.Scope, " "), Detail: "grants: " + strings.Join(client.Grants, " ")}
+	event := audit.Event{Action: audit.ClientAdded, ClientID: client.ID, Scope: strings.Join(client.Scope, " "), Detail: described(client)}
 	if err := c.change(ctx, event, func() (int, error) { return 0, c.Store.CreateClient(ctx, client) }); err != nil {
 		return Client{}, "", err
 	}
 	return client, secret, nil
+}
+
+// described says what the log is to know of a registration beside the scope.
+func described(c Client) string {
+	return "grants: " + strings.Join(c.Grants, " ") + "; authenticates by: " + c.AuthMethod()
+}
+
+// Update changes a registered client: apply is given what it is now and leaves
+// in it what it shall be. Its id, its kind and whether it is disabled stay. A
+// client that is given keys loses its secret. ErrNoClient if there is no such
+// client. Sessions that live keep what the client may still have.
+func (c *Clients) Update(ctx context.Context, id string, apply func(*Client)) (Client, error) {
+	old, err := c.Store.ClientByID(ctx, id)
+	if err != nil {
+		return Client{}, err
+	}
+	client := old
+	apply(&client)
+	client.ID, client.Public, client.Disabled = old.ID, old.Public, old.Disabled
+	if client.HasKeys() {
+		client.SecretHash = nil
+	}
+	if err := c.check(client); err != nil {
+		return Client{}, err
+	}
+	if !client.Public && !client.HasKeys() && len(client.SecretHash) == 0 {
+		return Client{}, errors.New("without its keys the client could not authenticate: give it other keys, or register another client")
+	}
+	// Later than what it replaces, though clocks differ.
+	client.UpdatedAt = c.Now().UTC().Truncate(time.Millisecond)
+	if !client.UpdatedAt.After(old.UpdatedAt) {
+		client.UpdatedAt = old.UpdatedAt.Add(time.Millisecond)
+	}
+	event := audit.Event{Action: audit.ClientChanged, ClientID: id, Scope: strings.Join(client.Scope, " "), Detail: described(client)}
+	err = c.change(ctx, event, func() (int, error) { return 0, c.Store.UpdateClient(ctx, client, old.UpdatedAt) })
+	return client, err
 }
 
 func (c *Clients) check(client Client) error {
@@ -65,12 +102,35 @@ func (c *Clients) check(client Client) error {
 			return fmt.Errorf("scope %q: use visible ASCII characters but quote and backslash (RFC 6749 §3.3)", s)
 		}
 	}
+	for _, s := range client.DefaultScope {
+		if !slices.Contains(client.Scope, s) {
+			return fmt.Errorf("default scope %q: it is not in the client's scope", s)
+		}
+	}
+	if err := checkClientKeys(client); err != nil {
+		return err
+	}
 	for _, a := range client.Audience {
 		if u, err := url.Parse(a); err != nil || a == "" || len(a) > 512 || u.Fragment != "" || strings.ContainsAny(a, " \t\r\n") {
 			return fmt.Errorf("audience %q: use a URI or a name without spaces or fragment", a)
 		}
 	}
 	return c.checkLifetimes(client)
+}
+
+func checkClientKeys(client Client) error {
+	switch {
+	case !client.HasKeys():
+		return nil
+	case client.Public:
+		return errors.New("a public client has no keys: whoever can read its program could use them")
+	case client.JWKS != "" && client.JWKSURI != "":
+		return errors.New("give a client's keys or the URL of its keys, not both (RFC 7591 §2)")
+	case client.JWKSURI != "":
+		return CheckClientJWKSURI(client.JWKSURI)
+	}
+	_, err := ParseClientJWKS([]byte(client.JWKS))
+	return err
 }
 
 func (c *Clients) checkLifetimes(client Client) error {
@@ -96,6 +156,9 @@ func (c *Clients) RotateSecret(ctx context.Context, id string) (string, error) {
 	}
 	if client.Public {
 		return "", fmt.Errorf("client %s is public: it has no secret", id)
+	}
+	if client.HasKeys() {
+		return "", fmt.Errorf("client %s authenticates with its keys: it has no secret", id)
 	}
 	secret, hash := NewClientSecret()
 	err = c.change(ctx, audit.Event{Action: audit.ClientSecretTurned, ClientID: id}, func() (int, error) {
@@ -130,7 +193,7 @@ func (c *Clients) change(ctx context.Context, event audit.Event, do func() (coun
 	event.Outcome, event.Count = audit.Success, n
 	if err != nil {
 		event.Outcome, event.Reason = audit.Failure, "failed"
-		if errors.Is(err, ErrNoClient) || errors.Is(err, ErrClientExists) {
+		if errors.Is(err, ErrNoClient) || errors.Is(err, ErrClientExists) || errors.Is(err, ErrClientChanged) {
 			event.Reason = err.Error()
 		}
 	}

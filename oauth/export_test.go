@@ -2,7 +2,14 @@ package oauth
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/keyturn/keyturn/keys"
 )
@@ -26,7 +33,7 @@ func (f *Families) Refresh(ctx context.Context, token, clientID string, fits fun
 		}
 		return nil
 	}
-	out, err := f.refresh(ctx, p, request{clientID: clientID, admits: admits, fits: fits})
+	out, err := f.refresh(ctx, p, request{clientID: clientID, admits: admits, fits: func(f Family, _ Client) error { return fits(f) }})
 	return out.family, out.token, err
 }
 
@@ -54,9 +61,26 @@ func RefusalOf(err error) (Refusal, bool) {
 // Within is a refresh's test of the scope asked for.
 func Within(asked string) func(Family) error {
 	return func(f Family) error {
-		if _, e := narrow(asked, f.Scope); e != nil {
+		if _, e := narrow(asked, f.Scope, f.Scope); e != nil {
 			return e
 		}
 		return nil
 	}
+}
+
+// TrustingClientKeys is a ClientKeys that trusts the certificates of a test.
+func TrustingClientKeys(allowed []netip.Prefix, roots *x509.CertPool, now func() time.Time) *ClientKeys {
+	k := NewClientKeys(allowed, now)
+	k.client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: roots}
+	return k
+}
+
+// Keys returns the kids that the client's set has when kid is looked for.
+func (k *ClientKeys) Keys(ctx context.Context, c Client, kid string) ([]string, error) {
+	keys, err := k.of(ctx, c, func(key jose.JSONWebKey) bool { return key.KeyID == kid })
+	var kids []string
+	for _, key := range keys {
+		kids = append(kids, key.KeyID)
+	}
+	return kids, err
 }

@@ -91,11 +91,11 @@ func (r *refusal) Error() string { return r.reason }
 // request is what a refresh asks for beside its token: by whom, and what must
 // fit. Both functions are called inside the store's step, before anything is
 // changed: admits with the client that clientID names (its zero value if there
-// is none), fits with the family once the token is known to be good.
+// is none), fits with both once the token is known to be good.
 type request struct {
 	clientID string
 	admits   func(Client) error
-	fits     func(Family) error
+	fits     func(Family, Client) error
 }
 
 // refreshed is what a refresh yields: the family as it now stands, its live
@@ -131,7 +131,7 @@ func (f *Families) refresh(ctx context.Context, p presented, q request) (refresh
 		if err := f.admit(fam, p, client); err != nil {
 			return nil, err
 		}
-		if err := q.fits(fam); err != nil {
+		if err := q.fits(fam, client); err != nil {
 			return nil, err
 		}
 		if p.generation < fam.Generation {

@@ -23,7 +23,7 @@ func (f form) all(name string) []string { return f.values[name] }
 // parameters are the names that Keyturn gives a meaning to.
 var parameters = map[string]bool{
 	"grant_type": true, "username": true, "password": true, "scope": true, "refresh_token": true,
-	"client_id": true, "client_secret": true, "resource": true, "token": true, "token_type_hint": true,
+	"client_id": true, "client_secret": true, "client_assertion": true, "client_assertion_type": true, "resource": true, "token": true, "token_type_hint": true,
 }
 
 // readForm reads the body of r as RFC 6749 §3.2 has it, strictly. Parameters

@@ -20,7 +20,7 @@ func (s *Service) passwordGrant(ctx context.Context, a ask, username, password s
 	case password == "":
 		return issued{}, badRequest("no_password", "The parameter password is missing.")
 	}
-	scope, e := narrow(a.scope, a.client.Scope)
+	scope, e := a.client.grantable(a.scope)
 	if e != nil {
 		return issued{}, e
 	}

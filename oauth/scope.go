@@ -35,15 +35,16 @@ func validScopeToken(s string) bool {
 	return s != "" && len(s) <= 128
 }
 
-// narrow returns what is granted of the scope asked for: all that is allowed
-// where nothing is asked, and never anything that is not allowed.
-func narrow(asked string, allowed []string) ([]string, *Error) {
+// narrow returns what is granted of the scope asked for: byDefault where
+// nothing is asked, and never anything that is not allowed.
+func narrow(asked string, allowed, byDefault []string) ([]string, *Error) {
 	scope, ok := ParseScope(asked)
 	if !ok {
-		return nil, refused(invalidScope, "malformed_scope", "The parameter scope is malformed.")
+		return nil, refused(invalidScope, "malformed_scope",
+			"The parameter scope is malformed: send at most 100 names of visible ASCII characters, separated by spaces.")
 	}
 	if len(scope) == 0 {
-		return allowed, nil
+		return byDefault, nil
 	}
 	for _, token := range scope {
 		if !slices.Contains(allowed, token) {
@@ -51,6 +52,16 @@ func narrow(asked string, allowed []string) ([]string, *Error) {
 		}
 	}
 	return scope, nil
+}
+
+// grantable returns what the client gets of the scope that it asks for in a
+// grant of its own or a login.
+func (c Client) grantable(asked string) ([]string, *Error) {
+	byDefault := c.DefaultScope
+	if len(byDefault) == 0 {
+		byDefault = c.Scope
+	}
+	return narrow(asked, c.Scope, byDefault)
 }
 
 // target returns the audience of the token asked for (RFC 8707 §2): all that
@@ -62,7 +73,7 @@ func target(resources, allowed []string) ([]string, *Error) {
 			continue
 		}
 		if u, err := url.Parse(resource); err != nil || u.Fragment != "" || !slices.Contains(allowed, resource) {
-			return nil, refused(invalidTarget, "resource_not_allowed", "A resource asked for is not one that this client may have tokens for.")
+			return nil, refused(invalidTarget, "resource_not_allowed", "A resource asked for is not one that this client may have tokens for here.")
 		}
 		if !slices.Contains(audience, resource) {
 			audience = append(audience, resource)
@@ -72,4 +83,14 @@ func target(resources, allowed []string) ([]string, *Error) {
 		return allowed, nil
 	}
 	return audience, nil
+}
+
+// kept returns those of list that allowed still has: list itself where that is
+// all of them.
+func kept(list, allowed []string) []string {
+	withdrawn := func(s string) bool { return !slices.Contains(allowed, s) }
+	if !slices.ContainsFunc(list, withdrawn) {
+		return list
+	}
+	return slices.DeleteFunc(slices.Clone(list), withdrawn)
 }

@@ -14,8 +14,12 @@ import (
 
 // Settings are the deployment's, as the operator chose them.
 type Settings struct {
-	// Issuer is the iss of every token.
-	Issuer string
+	// Issuer is the iss of every token, TokenEndpoint the URL of the token
+	// endpoint: the two audiences that a client assertion may have.
+	Issuer        string
+	TokenEndpoint string
+	// ClockSkew is how far a client's clock may be off.
+	ClockSkew time.Duration
 	// AccessTTL is the life of an access token; a client's own may be
 	// shorter.
 	AccessTTL time.Duration
@@ -43,16 +47,20 @@ type Service struct {
 	settings Settings
 	onError  func(context.Context, error)
 	now      func() time.Time
+
+	clientKeys *ClientKeys
 }
 
 // Options are the parts of a Service; every one is needed.
 type Options struct {
 	Store    Store
 	Families *Families
-	Users    *users.Service
-	Ring     *keys.Ring
-	Audit    audit.Recorder
-	Settings Settings
+	// ClientKeys finds the keys of clients that have some.
+	ClientKeys *ClientKeys
+	Users      *users.Service
+	Ring       *keys.Ring
+	Audit      audit.Recorder
+	Settings   Settings
 	// OnError takes what went wrong inside and is not for the caller's eyes.
 	OnError func(context.Context, error)
 	Now     func() time.Time
@@ -62,7 +70,7 @@ type Options struct {
 func NewService(o Options) *Service {
 	return &Service{
 		store: o.Store, families: o.Families, users: o.Users, ring: o.Ring, audit: o.Audit,
-		settings: o.Settings, onError: o.OnError, now: o.Now,
+		settings: o.Settings, onError: o.OnError, now: o.Now, clientKeys: o.ClientKeys,
 	}
 }
 

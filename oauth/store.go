@@ -12,12 +12,17 @@ var (
 	ErrNoClient = errors.New("no such client")
 	// ErrClientExists means that the client id is taken.
 	ErrClientExists = errors.New("client exists")
+	// ErrClientChanged means that the client was changed since it was read.
+	ErrClientChanged = errors.New("client changed meanwhile")
+	// ErrTokenSpent means that the token was presented before.
+	ErrTokenSpent = errors.New("token spent")
 	// ErrNoFamily means that no such family exists.
 	ErrNoFamily = errors.New("no such session")
 )
 
-// Store keeps clients, refresh-token families and the denylist of access
-// tokens. Every method is one atomic operation, durable when it returns nil
+// Store keeps clients, refresh-token families and the denylist of tokens that
+// no longer count: access tokens that were revoked, client assertions that were
+// used. Every method is one atomic operation, durable when it returns nil
 // (F5), safe for concurrent use by many processes. Times are kept to the
 // millisecond.
 type Store interface {
@@ -30,6 +35,11 @@ type Store interface {
 	// SetClientSecret replaces the secret's hash; ErrNoClient if there is no
 	// such client.
 	SetClientSecret(ctx context.Context, id string, hash []byte, at time.Time) error
+	// UpdateClient replaces grants, scopes, audience, lifetimes, keys and the
+	// secret's hash of the client by those of c, and UpdatedAt, if its
+	// UpdatedAt is still seen; ErrClientChanged if it is not, ErrNoClient if
+	// there is no such client.
+	UpdateClient(ctx context.Context, c Client, seen time.Time) error
 	// DisableClient disables the client; ErrNoClient if there is no such one.
 	DisableClient(ctx context.Context, id string, at time.Time) error
 
@@ -63,6 +73,10 @@ type Store interface {
 	// DenyToken puts an access token's jti on the denylist until expireAt.
 	// Denying it twice is no error.
 	DenyToken(ctx context.Context, jti string, expireAt time.Time) error
+	// SpendToken puts the id of a token that may be used once on the denylist
+	// until expireAt, or returns ErrTokenSpent if it is there: of many calls,
+	// on whatever replicas, one succeeds.
+	SpendToken(ctx context.Context, id string, expireAt time.Time) error
 	// TokenDenied reports whether the jti is on the denylist.
 	TokenDenied(ctx context.Context, jti string) (bool, error)
 }

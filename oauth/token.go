@@ -74,6 +74,12 @@ func (s *Service) grant(ctx context.Context, r *http.Request, event *audit.Event
 	event.ClientID, event.Grant = credentials.id, f.get("grant_type")
 	ask := ask{scope: f.get("scope"), resources: f.all("resource")}
 	if event.Grant == GrantRefreshToken {
+		// An assertion is looked at outside the step that moves the family on.
+		if credentials.assertion != nil {
+			if _, e := s.authenticate(ctx, credentials); e != nil {
+				return issued{}, e
+			}
+		}
 		return s.refreshGrant(ctx, credentials.id, credentials.prove, ask, f.get("refresh_token"), event)
 	}
 	client, e := s.authenticate(ctx, credentials)
@@ -135,7 +141,7 @@ func (s *Service) clientCredentialsGrant(a ask, event *audit.Event) (issued, *Er
 	if a.client.Public {
 		return issued{}, refused(unauthorizedClient, "public_client", "A public client cannot use this grant type.")
 	}
-	scope, e := narrow(a.scope, a.client.Scope)
+	scope, e := a.client.grantable(a.scope)
 	if e != nil {
 		return issued{}, e
 	}

@@ -17,7 +17,6 @@ const (
 	AuthorizationServerPath = "/.well-known/oauth-authorization-server"
 	OpenIDPath              = "/.well-known/openid-configuration"
 
-	tokenPath      = "/oauth/token"
 	revokePath     = "/oauth/revoke"
 	introspectPath = "/oauth/introspect"
 	userInfoPath   = "/oauth/userinfo"
@@ -38,12 +37,18 @@ type Config struct {
 	// ClientAuth are the authentication methods of confidential clients.
 	// Public clients (none) may use the token and revocation endpoints.
 	ClientAuth []string
+	// ClientAuthAlgs are the algorithms of client assertions; needed with
+	// private_key_jwt among the methods (RFC 8414 §2).
+	ClientAuthAlgs []string
 	// Algs returns the algorithms of the published keys, sorted; see
 	// keys.Ring.Algs.
 	Algs func() []string
 	// MaxAge is how long the documents may be cached.
 	MaxAge time.Duration
 }
+
+// TokenEndpoint is the URL of the issuer's token endpoint.
+func TokenEndpoint(issuer string) string { return strings.TrimSuffix(issuer, "/") + "/oauth/token" }
 
 // Metadata serves one document for RFC 8414 and OpenID Connect Discovery 1.0
 // alike; mount it at AuthorizationServerPath and at OpenIDPath. Until there is a
@@ -89,8 +94,11 @@ type metadata struct {
 	SubjectTypes          []string `json:"subject_types_supported"`
 	IDTokenAlgs           []string `json:"id_token_signing_alg_values_supported"`
 	TokenAuth             []string `json:"token_endpoint_auth_methods_supported"`
+	TokenAuthAlgs         []string `json:"token_endpoint_auth_signing_alg_values_supported,omitempty"`
 	RevocationAuth        []string `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationAuthAlgs    []string `json:"revocation_endpoint_auth_signing_alg_values_supported,omitempty"`
 	IntrospectionAuth     []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAuthAlgs []string `json:"introspection_endpoint_auth_signing_alg_values_supported,omitempty"`
 }
 
 // NewMetadata returns a handler, or an error that says what c lacks.
@@ -103,6 +111,8 @@ func NewMetadata(c Config) (*Metadata, error) {
 		return nil, errors.New("metadata: at least one grant type is needed")
 	case len(c.ClientAuth) == 0:
 		return nil, errors.New("metadata: at least one client authentication method is needed")
+	case slices.Contains(c.ClientAuth, "private_key_jwt") && len(c.ClientAuthAlgs) == 0:
+		return nil, errors.New("metadata: private_key_jwt needs its algorithms (RFC 8414 §2)")
 	case c.Algs == nil:
 		return nil, errors.New("metadata: the algorithms of the published keys are needed")
 	}
@@ -135,7 +145,7 @@ func (m *Metadata) describe(algs []string) metadata {
 	withPublic := append(slices.Clone(c.ClientAuth), "none")
 	d := metadata{
 		Issuer:                c.Issuer,
-		TokenEndpoint:         base + tokenPath,
+		TokenEndpoint:         TokenEndpoint(c.Issuer),
 		RevocationEndpoint:    base + revokePath,
 		IntrospectionEndpoint: base + introspectPath,
 		JWKSURI:               base + JWKSPath,
@@ -145,8 +155,11 @@ func (m *Metadata) describe(algs []string) metadata {
 		SubjectTypes:          []string{"public"},
 		IDTokenAlgs:           algs,
 		TokenAuth:             withPublic,
+		TokenAuthAlgs:         c.ClientAuthAlgs,
 		RevocationAuth:        withPublic,
+		RevocationAuthAlgs:    c.ClientAuthAlgs,
 		IntrospectionAuth:     c.ClientAuth,
+		IntrospectionAuthAlgs: c.ClientAuthAlgs,
 	}
 	if slices.Contains(c.Scopes, "openid") {
 		d.UserInfoEndpoint = base + userInfoPath

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,22 +15,27 @@ import (
 
 // clientRow is a client as commands print it.
 type clientRow struct {
-	ClientID       string    `json:"client_id"`
-	ClientSecret   string    `json:"client_secret,omitempty"`
-	Public         bool      `json:"public"`
-	Grants         []string  `json:"grants"`
-	Scope          string    `json:"scope"`
-	Audience       []string  `json:"audience"`
-	AccessTTL      string    `json:"access_token_ttl,omitempty"`
-	RefreshIdleTTL string    `json:"refresh_idle_ttl,omitempty"`
-	RefreshTTL     string    `json:"refresh_ttl,omitempty"`
-	Disabled       bool      `json:"disabled"`
-	CreatedAt      time.Time `json:"created_at"`
+	ClientID       string          `json:"client_id"`
+	ClientSecret   string          `json:"client_secret,omitempty"`
+	Public         bool            `json:"public"`
+	AuthMethod     string          `json:"auth_method"`
+	JWKS           json.RawMessage `json:"jwks,omitempty"`
+	JWKSURI        string          `json:"jwks_uri,omitempty"`
+	Grants         []string        `json:"grants"`
+	Scope          string          `json:"scope"`
+	DefaultScope   string          `json:"default_scope,omitempty"`
+	Audience       []string        `json:"audience"`
+	AccessTTL      string          `json:"access_token_ttl,omitempty"`
+	RefreshIdleTTL string          `json:"refresh_idle_ttl,omitempty"`
+	RefreshTTL     string          `json:"refresh_ttl,omitempty"`
+	Disabled       bool            `json:"disabled"`
+	CreatedAt      time.Time       `json:"created_at"`
 }
 
 func clientRowOf(c oauth.Client, secret string) clientRow {
 	return clientRow{
-		ClientID: c.ID, ClientSecret: secret, Public: c.Public, Grants: orEmpty(c.Grants), Scope: strings.Join(c.Scope, " "),
+		ClientID: c.ID, ClientSecret: secret, Public: c.Public, AuthMethod: c.AuthMethod(), JWKS: json.RawMessage(c.JWKS), JWKSURI: c.JWKSURI,
+		Grants: orEmpty(c.Grants), Scope: strings.Join(c.Scope, " "), DefaultScope: strings.Join(c.DefaultScope, " "),
 		Audience: orEmpty(c.Audience), AccessTTL: ttl(c.AccessTTL), RefreshIdleTTL: ttl(c.RefreshIdleTTL), RefreshTTL: ttl(c.RefreshTTL),
 		Disabled: c.Disabled, CreatedAt: c.CreatedAt,
 	}
@@ -54,7 +60,7 @@ func (p *program) clientsCommand() *cobra.Command {
 		Use: "clients", Short: "Register and manage client applications", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(p.clientsAddCommand(), p.clientsListCommand(), p.clientsRotateSecretCommand(), p.clientsDisableCommand())
+	cmd.AddCommand(p.clientsAddCommand(), p.clientsListCommand(), p.clientsUpdateCommand(), p.clientsRotateSecretCommand(), p.clientsDisableCommand())
 	return cmd
 }
 
@@ -63,31 +69,32 @@ func (d *deployment) clients() *oauth.Clients {
 }
 
 func (p *program) clientsAddCommand() *cobra.Command {
-	var client oauth.Client
-	var scope string
 	cmd := &cobra.Command{
 		Use:   "add ID",
 		Short: "Register a client; a confidential one's secret is shown once",
 		Long: `Registers a client application. A confidential client (the default) gets a
-generated secret, which is printed now and never again. A public client
-(--public) has none: apps that users install, and pages in a browser.
+generated secret, which is printed now and never again; with --jwks-file or
+--jwks-uri it has none and authenticates by assertions that it signs with its
+own key (private_key_jwt, RFC 7523), which RFC 9700 §2.5 recommends. A public
+client (--public) has neither: apps that users install, and pages in a browser.
 
 The grant "password" is given to a client only by name: the client sees the
 user's password (RFC 9700 §2.4 advises against it); give it to first-party apps
 alone.`,
 		Example: `  keyturn clients add shop --grant password --grant refresh_token --scope "openid email" --audience https://api.example.com
-  keyturn clients add reports --grant client_credentials --audience https://api.example.com`,
+  keyturn clients add reports --grant client_credentials --audience https://api.example.com --jwks-file reports.jwks.json`,
 		Args: cobra.ExactArgs(1),
 	}
+	flags := newClientFlags(cmd)
+	cmd.Flags().BoolVar(&flags.client.Public, "public", false, "the client has no secret")
 	p.withDeployment(cmd, func(d *deployment, args []string) error {
-		var ok bool
-		client.ID = args[0]
-		if client.Scope, ok = oauth.ParseScope(scope); !ok {
-			return usageError{fmt.Errorf("--scope %q: use scope names separated by spaces (RFC 6749 §3.3)", scope)}
+		if err := flags.read(p); err != nil {
+			return err
 		}
-		made, secret, err := d.clients().Add(d.ctx, client)
+		flags.client.ID = args[0]
+		made, secret, err := d.clients().Add(d.ctx, flags.client)
 		if errors.Is(err, oauth.ErrClientExists) {
-			return fmt.Errorf("client %s exists already", client.ID)
+			return fmt.Errorf("client %s exists already", args[0])
 		}
 		if err != nil {
 			return err
@@ -99,14 +106,35 @@ alone.`,
 			}
 		})
 	})
-	f := cmd.Flags()
-	f.BoolVar(&client.Public, "public", false, "the client has no secret")
-	f.StringSliceVar(&client.Grants, "grant", nil, "a grant that the client may use: "+strings.Join(oauth.Grants(), ", ")+" (repeat for several)")
-	f.StringVar(&scope, "scope", "", "what the client may ask for, separated by spaces")
-	f.StringSliceVar(&client.Audience, "audience", nil, "a resource server that its tokens may be for (repeat for several)")
-	f.DurationVar(&client.AccessTTL, "client-access-token-ttl", 0, "life of its access tokens (default: the deployment's)")
-	f.DurationVar(&client.RefreshIdleTTL, "client-refresh-idle-ttl", 0, "life of its sessions since their last use (default: the deployment's)")
-	f.DurationVar(&client.RefreshTTL, "client-refresh-ttl", 0, "life of its sessions in all (default: the deployment's)")
+	return cmd
+}
+
+func (p *program) clientsUpdateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "update ID",
+		Short: "Change what a client may do, or its keys",
+		Long: `Changes what the flags given say; everything else stays. Sessions that live go
+on with what the client may still have: a scope that is taken away is gone from
+the next refresh on.
+
+--jwks-file and --jwks-uri replace the client's keys. To turn keys without a
+break, publish the new key beside the old one first. A client that had a secret
+loses it.`,
+		Example: `  keyturn clients update shop --scope "openid email orders:read" --default-scope "openid email"
+  keyturn clients update reports --jwks-file reports.jwks.json`,
+		Args: cobra.ExactArgs(1),
+	}
+	flags := newClientFlags(cmd)
+	p.withDeployment(cmd, func(d *deployment, args []string) error {
+		if err := flags.read(p); err != nil {
+			return err
+		}
+		made, err := d.clients().Update(d.ctx, args[0], flags.apply)
+		if err != nil {
+			return fmt.Errorf("client %s: %w", args[0], err)
+		}
+		return p.print(clientRowOf(made, ""), func(w io.Writer) { fmt.Fprintf(w, "client %s is changed\n", made.ID) })
+	})
 	return cmd
 }
 

@@ -39,7 +39,7 @@ func (d *deployment) services(issuer string) (*services, error) {
 		return nil, err
 	}
 	s.oauth = oauth.NewService(oauth.Options{
-		Store: d.store, Families: families, Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
+		Store: d.store, Families: families, ClientKeys: oauth.NewClientKeys(d.cfg.ClientJWKSNetworks, time.Now), Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
 		OnError: d.requestLog, Now: time.Now,
 	})
 	s.jwks = wellknown.NewJWKS(s.ring, time.Now)
@@ -56,13 +56,13 @@ func (d *deployment) metadataConfig(issuer string, ring *keys.Ring) wellknown.Co
 	}
 	return wellknown.Config{
 		Issuer: issuer, Grants: grants, Scopes: []string{"openid", "email", "profile"}, Claims: oauth.UserInfoClaims(),
-		ClientAuth: []string{"client_secret_basic", "client_secret_post"}, Algs: ring.Algs, MaxAge: d.cfg.JWKSMaxAge,
+		ClientAuth: []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}, ClientAuthAlgs: oauth.AssertionAlgs(), Algs: ring.Algs, MaxAge: d.cfg.JWKSMaxAge,
 	}
 }
 
 func (d *deployment) oauthSettings(issuer string) oauth.Settings {
 	return oauth.Settings{
-		Issuer: issuer, AccessTTL: d.cfg.AccessTokenTTL, RefreshIdleTTL: d.cfg.RefreshIdleTTL, RefreshTTL: d.cfg.RefreshTTL,
+		Issuer: issuer, TokenEndpoint: wellknown.TokenEndpoint(issuer), ClockSkew: d.cfg.ClockSkew, AccessTTL: d.cfg.AccessTokenTTL, RefreshIdleTTL: d.cfg.RefreshIdleTTL, RefreshTTL: d.cfg.RefreshTTL,
 		RetryWindow: d.cfg.RetryWindow, PasswordGrant: d.cfg.PasswordGrant, FirstPartyClient: d.cfg.FirstPartyClient,
 	}
 }

@@ -25,6 +25,7 @@ const (
 	SessionsEnded      Action = "sessions-ended"       // several at once
 	ClientAdded        Action = "client-added"         // by an operator
 	ClientSecretTurned Action = "client-secret-turned" // by an operator
+	ClientChanged      Action = "client-changed"       // by an operator: scopes, audience, keys, lifetimes
 	ClientDisabled     Action = "client-disabled"      // by an operator
 	KeyCreated         Action = "key-created"          // a new standby, or the first key
 	KeyActivated       Action = "key-activated"        // this replica signs with the key from now on

@@ -36,6 +36,7 @@ var vocabulary = []Term{
 	term(SessionsEnded, "session", "end", "several sessions were ended at once"),
 	term(ClientAdded, "iam configuration", "admin creation", "an operator registered a client"),
 	term(ClientSecretTurned, "iam configuration", "admin change", "an operator gave a client a new secret"),
+	term(ClientChanged, "iam configuration", "admin change", "an operator changed what a client may do, or its keys"),
 	term(ClientDisabled, "iam configuration", "admin change", "an operator disabled a client"),
 	term(KeyCreated, "configuration", "creation", "a signing key was made and published"),
 	term(KeyActivated, "configuration", "change", "this replica began to sign with the key"),

@@ -86,6 +86,9 @@ type Config struct {
 	// FirstPartyClient is the client that the /auth routes act for; empty if
 	// they are not served.
 	FirstPartyClient string
+	// ClientJWKSNetworks are networks that a client's jwks_uri may lead to
+	// though their addresses are not public.
+	ClientJWKSNetworks []netip.Prefix
 	// ShutdownTimeout is how long requests under way may take to finish after
 	// a signal to stop.
 	ShutdownTimeout time.Duration

@@ -110,8 +110,17 @@ func validPort(host string) bool {
 	return err == nil && port > 0
 }
 
-// parseProxy reads an address or a network.
+// parseProxy reads an address or a network whose word is believed.
 func parseProxy(s string) (netip.Prefix, error) {
+	prefix, err := parseNetwork(s)
+	if err == nil && prefix.Bits() == 0 {
+		return netip.Prefix{}, errors.New("trusting everybody would let every caller choose the address that is throttled and logged")
+	}
+	return prefix, err
+}
+
+// parseNetwork reads an address or a network.
+func parseNetwork(s string) (netip.Prefix, error) {
 	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
 		ip = ip.Unmap()
 		return netip.PrefixFrom(ip, ip.BitLen()), nil
@@ -124,14 +133,12 @@ func parseProxy(s string) (netip.Prefix, error) {
 		return netip.Prefix{}, errors.New("write it as an IPv4 network")
 	case prefix.Masked() != prefix:
 		return netip.Prefix{}, errors.New("it has bits set beyond its mask; " + prefix.Masked().String() + " would be the network")
-	case prefix.Bits() == 0:
-		return netip.Prefix{}, errors.New("trusting everybody would let every caller choose the address that is throttled and logged")
 	}
 	return prefix, nil
 }
 
-// showProxy prints a network, an address alone where it is all of it.
-func showProxy(p netip.Prefix) string {
+// showNetwork prints a network, an address alone where it is all of it.
+func showNetwork(p netip.Prefix) string {
 	if p.IsSingleIP() {
 		return p.Addr().String()
 	}

@@ -108,7 +108,7 @@ func network() []Setting {
 		{Name: "tls_key_file", kind: filePath(func(c *Config) *string { return &c.TLSKeyFile }, "the path of a PEM file"),
 			Help: "private key (PEM) that belongs to tls_cert_file"},
 		{Name: "trusted_proxies", kind: listOf(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies },
-			"addresses and networks, such as 10.0.0.7 or 10.0.0.0/8", parseProxy, showProxy),
+			"addresses and networks, such as 10.0.0.7 or 10.0.0.0/8", parseProxy, showNetwork),
 			Help: "proxies whose X-Forwarded-For is believed; from anybody else it is ignored"},
 		{Name: "request_timeout", Default: "10s", kind: duration(func(c *Config) *time.Duration { return &c.RequestTimeout }, time.Millisecond),
 			Help: "how long the work on one request may take"},
@@ -194,6 +194,9 @@ func access() []Setting {
 		{Name: "first_party_client", kind: text(func(c *Config) *string { return &c.FirstPartyClient }, "text",
 			"the id of a client, 1 to 128 visible ASCII characters, or nothing", checkClientID),
 			Help: "client that the /auth routes act for; they are not served while this is empty"},
+		{Name: "client_jwks_networks", kind: listOf(func(c *Config) *[]netip.Prefix { return &c.ClientJWKSNetworks },
+			"addresses and networks, such as 10.0.0.7 or 10.0.0.0/8", parseNetwork, showNetwork),
+			Help: "networks of your own that a client's jwks_uri may lead to; without any, public addresses alone"},
 	}
 }
 

@@ -134,7 +134,7 @@ func newWorldOn(t testing.TB, s store.Store, rec audit.Recorder) *world {
 
 func (w *world) build() http.Handler {
 	settings := oauth.Settings{
-		Issuer: issuer, AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour,
+		Issuer: issuer, TokenEndpoint: issuer + "/oauth/token", ClockSkew: 30 * time.Second, AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour,
 		RetryWindow: 30 * time.Second, PasswordGrant: true, FirstPartyClient: "shop",
 	}
 	hasher, err := users.NewHasher(users.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2)
@@ -145,7 +145,8 @@ func (w *world) build() http.Handler {
 	must(w.t, err)
 	fail := func(_ context.Context, err error) { w.t.Log("inside:", err) }
 	o := oauth.NewService(oauth.Options{
-		Store: w.store, Families: oauth.NewFamilies(w.store, w.masters, settings, time.Now), Users: w.users, Ring: w.keeper.Ring(),
+		Store: w.store, Families: oauth.NewFamilies(w.store, w.masters, settings, time.Now), ClientKeys: oauth.NewClientKeys(nil, time.Now),
+		Users: w.users, Ring: w.keeper.Ring(),
 		Audit: w.audit, Settings: settings, OnError: fail, Now: time.Now,
 	})
 	metadata, err := wellknown.NewMetadata(wellknown.Config{

@@ -14,8 +14,11 @@ type clientRecord struct {
 	ID             string        `bson:"_id"`
 	Public         bool          `bson:"public"`
 	SecretHash     []byte        `bson:"secret_hash"`
+	JWKS           string        `bson:"jwks,omitempty"`
+	JWKSURI        string        `bson:"jwks_uri,omitempty"`
 	Grants         []string      `bson:"grants"`
 	Scope          []string      `bson:"scope"`
+	DefaultScope   []string      `bson:"default_scope,omitempty"`
 	Audience       []string      `bson:"audience"`
 	AccessTTL      time.Duration `bson:"access_ttl_ns"`
 	RefreshIdleTTL time.Duration `bson:"refresh_idle_ttl_ns"`
@@ -50,6 +53,25 @@ func (s *Store) ListClients(ctx context.Context, after string, limit int) ([]oau
 // SetClientSecret implements oauth.Store.
 func (s *Store) SetClientSecret(ctx context.Context, id string, hash []byte, at time.Time) error {
 	return s.changeClient(ctx, id, bson.M{"secret_hash": hash, "updated_at": at})
+}
+
+// UpdateClient implements oauth.Store.
+func (s *Store) UpdateClient(ctx context.Context, c oauth.Client, seen time.Time) error {
+	result, err := s.clients.UpdateOne(ctx, bson.M{"_id": c.ID, "updated_at": seen}, bson.M{"$set": bson.M{
+		"secret_hash": c.SecretHash, "jwks": c.JWKS, "jwks_uri": c.JWKSURI, "grants": c.Grants,
+		"scope": c.Scope, "default_scope": c.DefaultScope, "audience": c.Audience, "access_ttl_ns": c.AccessTTL,
+		"refresh_idle_ttl_ns": c.RefreshIdleTTL, "refresh_ttl_ns": c.RefreshTTL, "updated_at": c.UpdatedAt,
+	}})
+	if err != nil {
+		return failed("changing a client", err)
+	}
+	if result.MatchedCount == 0 {
+		if _, err := s.ClientByID(ctx, c.ID); err != nil {
+			return err
+		}
+		return oauth.ErrClientChanged
+	}
+	return nil
 }
 
 // DisableClient implements oauth.Store.

@@ -5,9 +5,11 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/oauth"
 )
 
 type deniedRecord struct {
@@ -27,6 +29,15 @@ func (s *Store) DenyToken(ctx context.Context, jti string, expireAt time.Time) e
 		return err
 	})
 	return failed("denying a token", err)
+}
+
+// SpendToken implements oauth.Store.
+func (s *Store) SpendToken(ctx context.Context, id string, expireAt time.Time) error {
+	_, err := s.denied.InsertOne(ctx, deniedRecord{id, expireAt})
+	if mongo.IsDuplicateKeyError(err) {
+		return oauth.ErrTokenSpent
+	}
+	return failed("spending a token", err)
 }
 
 // TokenDenied implements oauth.Store.

@@ -7,14 +7,18 @@ import (
 	"github.com/keyturn/keyturn/oauth"
 )
 
-const clientColumns = `id, public, secret_hash, grants, scope, audience, access_ttl, refresh_idle_ttl, refresh_ttl,
-	disabled, created_at, updated_at`
+const clientColumns = `id, public, secret_hash, jwks, jwks_uri, grants, scope, default_scope, audience,
+	access_ttl, refresh_idle_ttl, refresh_ttl, disabled, created_at, updated_at`
 
 var (
-	insertClient  = sql(`INSERT INTO clients (` + clientColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`)
-	clientByID    = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id = ?`)
-	clientsAfter  = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id > ? ORDER BY id LIMIT ?`)
-	updateSecret  = sql(`UPDATE clients SET secret_hash = ?2, updated_at = ?3 WHERE id = ?1`)
+	insertClient = sql(`INSERT INTO clients (` + clientColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	clientByID   = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id = ?`)
+	clientsAfter = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id > ? ORDER BY id LIMIT ?`)
+	updateSecret = sql(`UPDATE clients SET secret_hash = ?2, updated_at = ?3 WHERE id = ?1`)
+	updateClient = sql(`UPDATE clients SET secret_hash = ?3, jwks = ?4, jwks_uri = ?5, grants = ?6, scope = ?7, default_scope = ?8,
+		audience = ?9, access_ttl = ?10, refresh_idle_ttl = ?11, refresh_ttl = ?12, updated_at = ?13
+		WHERE id = ?1 AND updated_at = ?2`)
+	clientExists  = sql(`SELECT 1 FROM clients WHERE id = ?`)
 	disableClient = sql(`UPDATE clients SET disabled = 1, updated_at = ?2 WHERE id = ?1`)
 )
 
@@ -23,8 +27,11 @@ func scanClient(r *row) oauth.Client {
 		ID:             r.text(),
 		Public:         r.flag(),
 		SecretHash:     r.blob(),
+		JWKS:           r.text(),
+		JWKSURI:        r.text(),
 		Grants:         r.list(),
 		Scope:          r.list(),
+		DefaultScope:   r.list(),
 		Audience:       r.list(),
 		AccessTTL:      r.duration(),
 		RefreshIdleTTL: r.duration(),
@@ -38,8 +45,8 @@ func scanClient(r *row) oauth.Client {
 // CreateClient implements oauth.Store.
 func (s *Store) CreateClient(ctx context.Context, cl oauth.Client) error {
 	_, err := change(ctx, s, func(c *conn) (int, error) {
-		n, err := c.exec(insertClient, cl.ID, integer(cl.Public), cl.SecretHash,
-			encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.Audience),
+		n, err := c.exec(insertClient, cl.ID, integer(cl.Public), cl.SecretHash, cl.JWKS, cl.JWKSURI,
+			encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.DefaultScope), encodeList(cl.Audience),
 			int64(cl.AccessTTL), int64(cl.RefreshIdleTTL), int64(cl.RefreshTTL),
 			integer(cl.Disabled), millis(cl.CreatedAt), millis(cl.UpdatedAt))
 		if taken(err) {
@@ -69,6 +76,27 @@ func (s *Store) SetClientSecret(ctx context.Context, id string, hash []byte, at 
 	return s.changeClient(ctx, func(c *conn) (int, error) {
 		return c.exec(updateSecret, id, hash, millis(at))
 	})
+}
+
+// UpdateClient implements oauth.Store.
+func (s *Store) UpdateClient(ctx context.Context, cl oauth.Client, seen time.Time) error {
+	_, err := change(ctx, s, func(c *conn) (int, error) {
+		n, err := c.exec(updateClient, cl.ID, millis(seen), cl.SecretHash, cl.JWKS, cl.JWKSURI,
+			encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.DefaultScope), encodeList(cl.Audience),
+			int64(cl.AccessTTL), int64(cl.RefreshIdleTTL), int64(cl.RefreshTTL), millis(cl.UpdatedAt))
+		if err != nil || n > 0 {
+			return n, err
+		}
+		there, err := exists(c, clientExists, cl.ID)
+		switch {
+		case err != nil:
+			return 0, err
+		case there:
+			return 0, oauth.ErrClientChanged
+		}
+		return 0, oauth.ErrNoClient
+	})
+	return err
 }
 
 // DisableClient implements oauth.Store.

@@ -5,11 +5,13 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/oauth"
 )
 
 var (
 	denyToken = sql(`INSERT INTO denied (jti, expire_at) VALUES (?,?)
 		ON CONFLICT (jti) DO UPDATE SET expire_at = max(expire_at, excluded.expire_at)`)
+	spendToken   = sql(`INSERT INTO denied (jti, expire_at) VALUES (?,?) ON CONFLICT (jti) DO NOTHING`)
 	tokenDenied  = sql(`SELECT 1 FROM denied WHERE jti = ?`)
 	deniedTokens = sql(`SELECT jti, expire_at FROM denied WHERE jti > ? ORDER BY jti LIMIT ?`)
 )
@@ -19,6 +21,17 @@ func (s *Store) DenyToken(ctx context.Context, jti string, expireAt time.Time) e
 	_, err := change(ctx, s, func(c *conn) (int, error) {
 		return c.exec(denyToken, jti, millis(expireAt))
 	})
+	return err
+}
+
+// SpendToken implements oauth.Store.
+func (s *Store) SpendToken(ctx context.Context, id string, expireAt time.Time) error {
+	n, err := change(ctx, s, func(c *conn) (int, error) {
+		return c.exec(spendToken, id, millis(expireAt))
+	})
+	if err == nil && n == 0 {
+		err = oauth.ErrTokenSpent
+	}
 	return err
 }
 

@@ -19,6 +19,8 @@ func (s *suite) clients() []test {
 		{"of many with one id one is created", s.clientTakenRace},
 		{"pages", s.clientPages},
 		{"SetClientSecret and DisableClient", s.clientChanges},
+		{"UpdateClient", s.clientUpdate},
+		{"of many updates of one state one is made", s.clientUpdateRace},
 	}
 }
 
@@ -48,6 +50,7 @@ func (s *suite) clientOddStrings(t *testing.T) {
 	for _, text := range odd {
 		c := sampleClient(text)
 		c.Grants, c.Scope, c.Audience = []string{text, "x"}, []string{text}, []string{"", text, text}
+		c.DefaultScope, c.JWKS, c.JWKSURI = []string{text}, text, text
 		ok(t, st.CreateClient(ctx, c))
 		same(t, "odd string", clientByID(t, st, text), c)
 	}
@@ -61,6 +64,7 @@ func (s *suite) clientUnknown(t *testing.T) {
 		is(t, err, oauth.ErrNoClient)
 		is(t, st.SetClientSecret(ctx, id, []byte{1}, epoch), oauth.ErrNoClient)
 		is(t, st.DisableClient(ctx, id, epoch), oauth.ErrNoClient)
+		is(t, st.UpdateClient(ctx, oauth.Client{ID: id}, epoch), oauth.ErrNoClient)
 	}
 	same(t, "the other client", clientByID(t, st, "web"), sampleClient("web"))
 }
@@ -132,4 +136,50 @@ func (s *suite) clientChanges(t *testing.T) {
 	ok(t, st.DisableClient(ctx, "web", want.UpdatedAt))
 	same(t, "after a second DisableClient", clientByID(t, st, "web"), want)
 	same(t, "the other client", clientByID(t, st, "other"), sampleClient("other"))
+}
+
+func (s *suite) clientUpdate(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	old := sampleClient("web")
+	ok(t, st.CreateClient(ctx, old))
+	ok(t, st.CreateClient(ctx, sampleClient("other")))
+	ok(t, st.DisableClient(ctx, "web", old.UpdatedAt))
+
+	want := oauth.Client{
+		ID: "web", JWKSURI: "https://new.example.com/jwks", Grants: []string{"client_credentials"}, Scope: []string{"a", "b"},
+		DefaultScope: []string{"b"}, Audience: []string{"urn:new"}, AccessTTL: time.Second, RefreshIdleTTL: time.Minute,
+		RefreshTTL: time.Hour, Disabled: true, CreatedAt: old.CreatedAt, UpdatedAt: old.UpdatedAt.Add(time.Second),
+	}
+	given := want
+	// What it does not change.
+	given.Disabled, given.Public, given.CreatedAt = false, true, epoch.Add(time.Hour)
+	is(t, st.UpdateClient(ctx, given, old.UpdatedAt.Add(time.Millisecond)), oauth.ErrClientChanged)
+	ok(t, st.UpdateClient(ctx, given, old.UpdatedAt))
+	same(t, "after UpdateClient", clientByID(t, st, "web"), want)
+	is(t, st.UpdateClient(ctx, given, old.UpdatedAt), oauth.ErrClientChanged)
+
+	bare := oauth.Client{ID: "web", Disabled: true, CreatedAt: old.CreatedAt, UpdatedAt: want.UpdatedAt.Add(time.Second)}
+	ok(t, st.UpdateClient(ctx, bare, want.UpdatedAt))
+	same(t, "after an update that empties", clientByID(t, st, "web"), bare)
+	same(t, "the other client", clientByID(t, st, "other"), sampleClient("other"))
+}
+
+func (s *suite) clientUpdateRace(t *testing.T) {
+	stores, ctx := s.replicas(t, 2), t.Context()
+	old := sampleClient("web")
+	ok(t, stores[0].CreateClient(ctx, old))
+	var wins atomic.Int64
+	race(20, func(i int) {
+		next := old
+		next.UpdatedAt = old.UpdatedAt.Add(time.Duration(i+1) * time.Millisecond)
+		switch err := stores[i%2].UpdateClient(ctx, next, old.UpdatedAt); {
+		case err == nil:
+			wins.Add(1)
+		case !errors.Is(err, oauth.ErrClientChanged):
+			t.Errorf("error is %v; want %v", err, oauth.ErrClientChanged)
+		}
+	})
+	if n := wins.Load(); n != 1 && !s.factory.LosesUpdates {
+		t.Errorf("%d updates of one state were made", n)
+	}
 }

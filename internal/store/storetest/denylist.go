@@ -1,11 +1,14 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/oauth"
 )
 
 func (s *suite) denylist() []test {
@@ -14,6 +17,8 @@ func (s *suite) denylist() []test {
 		{"denied by many at once", s.denyRace},
 		{"a token is denied as long as the longest promise", s.denyExpiry},
 		{"DeniedTokens pages", s.denyPages},
+		{"SpendToken spends once", s.spend},
+		{"of many that spend one token one does", s.spendRace},
 	}
 }
 
@@ -96,4 +101,36 @@ func (s *suite) denyPages(t *testing.T) {
 	none, err := st.DeniedTokens(ctx, "", 0)
 	ok(t, err)
 	same(t, "a page of none", none, nil)
+}
+
+func (s *suite) spend(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	for _, id := range append([]string{"assertion 1"}, odd...) {
+		ok(t, st.SpendToken(ctx, id, epoch.Add(time.Hour)))
+		is(t, st.SpendToken(ctx, id, epoch.Add(2*time.Hour)), oauth.ErrTokenSpent)
+		if !denied(t, st, id) {
+			t.Errorf("%q is spent and not denied", id)
+		}
+	}
+	ok(t, st.DenyToken(ctx, "denied", epoch.Add(time.Hour)))
+	is(t, st.SpendToken(ctx, "denied", epoch.Add(time.Hour)), oauth.ErrTokenSpent)
+	_, err := st.Sweep(ctx, epoch.Add(time.Hour), 100)
+	ok(t, err)
+	ok(t, st.SpendToken(ctx, "assertion 1", epoch.Add(3*time.Hour)))
+}
+
+func (s *suite) spendRace(t *testing.T) {
+	stores, ctx := s.replicas(t, 3), t.Context()
+	var wins atomic.Int64
+	race(30, func(i int) {
+		switch err := stores[i%3].SpendToken(ctx, "assertion 1", epoch.Add(time.Hour)); {
+		case err == nil:
+			wins.Add(1)
+		case !errors.Is(err, oauth.ErrTokenSpent):
+			t.Errorf("error is %v; want %v", err, oauth.ErrTokenSpent)
+		}
+	})
+	if n := wins.Load(); n != 1 {
+		t.Errorf("one token was spent %d times", n)
+	}
 }

@@ -74,6 +74,10 @@ func (f *Faulty) ListClients(ctx context.Context, after string, limit int) ([]oa
 	return inject(ctx, f, "ListClients", func() ([]oauth.Client, error) { return f.inner.ListClients(ctx, after, limit) })
 }
 
+func (f *Faulty) UpdateClient(ctx context.Context, c oauth.Client, seen time.Time) error {
+	return f.write(ctx, "UpdateClient", func() error { return f.inner.UpdateClient(ctx, c, seen) })
+}
+
 func (f *Faulty) SetClientSecret(ctx context.Context, id string, hash []byte, at time.Time) error {
 	return f.write(ctx, "SetClientSecret", func() error { return f.inner.SetClientSecret(ctx, id, hash, at) })
 }
@@ -112,6 +116,10 @@ func (f *Faulty) FamiliesOfUser(ctx context.Context, uid string, now time.Time, 
 
 func (f *Faulty) DenyToken(ctx context.Context, jti string, expireAt time.Time) error {
 	return f.write(ctx, "DenyToken", func() error { return f.inner.DenyToken(ctx, jti, expireAt) })
+}
+
+func (f *Faulty) SpendToken(ctx context.Context, id string, expireAt time.Time) error {
+	return f.write(ctx, "SpendToken", func() error { return f.inner.SpendToken(ctx, id, expireAt) })
 }
 
 func (f *Faulty) TokenDenied(ctx context.Context, jti string) (bool, error) {

@@ -25,6 +25,7 @@ var again = map[string]error{
 	"CreateClient": oauth.ErrClientExists,
 	"CreateFamily": errAny,
 	"RotateFamily": errRefused,
+	"SpendToken":   oauth.ErrTokenSpent,
 	"CreateKey":    keys.ErrKeyExists,
 	"UpdateKey":    keys.ErrConflict,
 }
@@ -94,7 +95,7 @@ func differs(t *testing.T, name string, before, after contents) {
 		for _, k := range c.Keys {
 			n += k.Version
 		}
-		return n + int64(len(c.Users)+len(c.Clients)+len(c.Families)+len(c.Keys))
+		return n + int64(len(c.Users)+len(c.Clients)+len(c.Families)+len(c.Keys)+len(c.Denied))
 	}
 	if count(before) == count(after) {
 		t.Errorf("%s: the write that was to persist did not", name)

@@ -52,8 +52,11 @@ func sampleClient(id string) oauth.Client {
 	return oauth.Client{
 		ID:             id,
 		SecretHash:     []byte{0, 1, 2, 255},
+		JWKS:           `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`,
+		JWKSURI:        "https://client.example.com/jwks.json",
 		Grants:         []string{"password", "refresh_token"},
 		Scope:          []string{"openid", "email", "read:things"},
+		DefaultScope:   []string{"openid", "read:things"},
 		Audience:       []string{"https://api.example.com/a", "urn:example:b"},
 		AccessTTL:      90 * time.Second,
 		RefreshIdleTTL: 36 * time.Hour,

@@ -115,6 +115,9 @@ func calls() []call {
 		{"CreateClient", func(ctx context.Context, st store.Store) error { return st.CreateClient(ctx, sampleClient("new")) }},
 		{"ClientByID", func(ctx context.Context, st store.Store) error { return drop(st.ClientByID(ctx, "web")) }},
 		{"ListClients", func(ctx context.Context, st store.Store) error { return drop(st.ListClients(ctx, "", 1)) }},
+		{"UpdateClient", func(ctx context.Context, st store.Store) error {
+			return st.UpdateClient(ctx, sampleClient("web"), sampleClient("web").UpdatedAt)
+		}},
 		{"SetClientSecret", func(ctx context.Context, st store.Store) error {
 			return st.SetClientSecret(ctx, "web", []byte{1}, epoch)
 		}},
@@ -137,6 +140,7 @@ func calls() []call {
 			return drop(st.FamiliesOfUser(ctx, "user-1", epoch, 1))
 		}},
 		{"DenyToken", func(ctx context.Context, st store.Store) error { return st.DenyToken(ctx, "jti", epoch) }},
+		{"SpendToken", func(ctx context.Context, st store.Store) error { return st.SpendToken(ctx, "once", epoch) }},
 		{"TokenDenied", func(ctx context.Context, st store.Store) error { return drop(st.TokenDenied(ctx, "jti")) }},
 		{"Keys", func(ctx context.Context, st store.Store) error { return drop(st.Keys(ctx)) }},
 		{"ArchivedKeys", func(ctx context.Context, st store.Store) error { return drop(st.ArchivedKeys(ctx)) }},

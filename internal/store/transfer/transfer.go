@@ -183,7 +183,7 @@ func Digest(ctx context.Context, s store.Store, progress Progress) ([]KindDigest
 func addRecord(sum hash.Hash, r any) error {
 	switch v := r.(type) {
 	case oauth.Client:
-		v.Grants, v.Scope, v.Audience = some(v.Grants), some(v.Scope), some(v.Audience)
+		v.Grants, v.Scope, v.DefaultScope, v.Audience = some(v.Grants), some(v.Scope), some(v.DefaultScope), some(v.Audience)
 		v.CreatedAt, v.UpdatedAt, r = v.CreatedAt.UTC(), v.UpdatedAt.UTC(), v
 		if len(v.SecretHash) == 0 {
 			v.SecretHash, r = nil, v

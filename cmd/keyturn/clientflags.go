@@ -1,0 +1,103 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/oauth"
+)
+
+// clientFlags are the flags that say what a client may do and how it proves
+// who it is; "clients add" and "clients update" share them.
+type clientFlags struct {
+	cmd                 *cobra.Command
+	client              oauth.Client
+	scope, defaultScope string
+	jwksFile            string
+}
+
+func newClientFlags(cmd *cobra.Command) *clientFlags {
+	c := &clientFlags{cmd: cmd}
+	f := cmd.Flags()
+	f.StringSliceVar(&c.client.Grants, "grant", nil, "a grant that the client may use: "+strings.Join(oauth.Grants(), ", ")+" (repeat for several)")
+	f.StringVar(&c.scope, "scope", "", "what the client may ask for, separated by spaces")
+	f.StringVar(&c.defaultScope, "default-scope", "", "what it gets where it asks for nothing (default: all that it may ask for)")
+	f.StringSliceVar(&c.client.Audience, "audience", nil, "a resource server that its tokens may be for (repeat for several)")
+	f.StringVar(&c.jwksFile, "jwks-file", "", "file with the client's public keys, a JWK set (- for standard input): it authenticates with them and has no secret")
+	f.StringVar(&c.client.JWKSURI, "jwks-uri", "", "https URL where the client publishes its JWK set, in place of --jwks-file")
+	f.DurationVar(&c.client.AccessTTL, "client-access-token-ttl", 0, "life of its access tokens (default: the deployment's)")
+	f.DurationVar(&c.client.RefreshIdleTTL, "client-refresh-idle-ttl", 0, "life of its sessions since their last use (default: the deployment's)")
+	f.DurationVar(&c.client.RefreshTTL, "client-refresh-ttl", 0, "life of its sessions in all (default: the deployment's)")
+	return c
+}
+
+// read turns the flags into a client.
+func (c *clientFlags) read(p *program) error {
+	var ok bool
+	if c.client.Scope, ok = oauth.ParseScope(c.scope); !ok {
+		return usageError{fmt.Errorf("--scope %q: use scope names separated by spaces (RFC 6749 §3.3)", c.scope)}
+	}
+	if c.client.DefaultScope, ok = oauth.ParseScope(c.defaultScope); !ok {
+		return usageError{fmt.Errorf("--default-scope %q: use scope names separated by spaces (RFC 6749 §3.3)", c.defaultScope)}
+	}
+	if c.jwksFile == "" {
+		return nil
+	}
+	text, err := p.readJWKS(c.jwksFile)
+	if err != nil {
+		return fmt.Errorf("--jwks-file %s: %w", c.jwksFile, err)
+	}
+	c.client.JWKS = text
+	return nil
+}
+
+// apply changes in client what the flags given say.
+func (c *clientFlags) apply(client *oauth.Client) {
+	given := c.cmd.Flags().Changed
+	for flag, set := range map[string]func(){
+		"grant":                   func() { client.Grants = c.client.Grants },
+		"scope":                   func() { client.Scope = c.client.Scope },
+		"default-scope":           func() { client.DefaultScope = c.client.DefaultScope },
+		"audience":                func() { client.Audience = c.client.Audience },
+		"jwks-file":               func() { client.JWKS, client.JWKSURI = c.client.JWKS, "" },
+		"jwks-uri":                func() { client.JWKS, client.JWKSURI = "", c.client.JWKSURI },
+		"client-access-token-ttl": func() { client.AccessTTL = c.client.AccessTTL },
+		"client-refresh-idle-ttl": func() { client.RefreshIdleTTL = c.client.RefreshIdleTTL },
+		"client-refresh-ttl":      func() { client.RefreshTTL = c.client.RefreshTTL },
+	} {
+		if given(flag) {
+			set()
+		}
+	}
+}
+
+// maxJWKSFile bounds what is read as a JWK set; the set itself may be smaller.
+const maxJWKSFile = 1 << 20
+
+// readJWKS reads a client's key set, checks it, and returns it in one line.
+func (p *program) readJWKS(path string) (string, error) {
+	in := p.stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxJWKSFile))
+	if err != nil {
+		return "", err
+	}
+	keys, err := oauth.ParseClientJWKS(text)
+	if err != nil {
+		return "", err
+	}
+	line, err := json.Marshal(map[string]any{"keys": keys})
+	return string(line), err
+}

@@ -1,0 +1,117 @@
+package oauth
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Bounds of a client's key set.
+const (
+	maxClientJWKS = 64 << 10 // bytes
+	maxClientKeys = 16
+	minRSABits    = 2048
+	maxRSABits    = 8192
+)
+
+// ParseClientJWKS reads a client's JWK set as it is registered: public keys
+// alone, each fit to verify a client assertion. The set is to be refused as a
+// whole where one is not, and the error says which and why.
+func ParseClientJWKS(text []byte) ([]jose.JSONWebKey, error) {
+	raw, err := splitJWKS(text)
+	if err != nil {
+		return nil, err
+	}
+	kids := map[string]bool{}
+	keys := make([]jose.JSONWebKey, len(raw))
+	for i, member := range raw {
+		key, err := parseClientKey(member)
+		if err != nil {
+			return nil, fmt.Errorf("key %d of the JWK set: %w", i+1, err)
+		}
+		if key.KeyID != "" && kids[key.KeyID] {
+			return nil, fmt.Errorf("key %d of the JWK set: the kid %q is given twice", i+1, key.KeyID)
+		}
+		keys[i], kids[key.KeyID] = key, true
+	}
+	return keys, nil
+}
+
+// usableClientKeys is ParseClientJWKS for a set that a client publishes: it may
+// hold keys for other purposes, which are passed over.
+func usableClientKeys(text []byte) ([]jose.JSONWebKey, error) {
+	raw, err := splitJWKS(text)
+	if err != nil {
+		return nil, err
+	}
+	var keys []jose.JSONWebKey
+	for _, member := range raw {
+		if key, err := parseClientKey(member); err == nil {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("no key of the JWK set can verify a client assertion")
+	}
+	return keys, nil
+}
+
+func splitJWKS(text []byte) ([]json.RawMessage, error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	switch {
+	case len(text) > maxClientJWKS:
+		return nil, fmt.Errorf("the JWK set is larger than %d bytes", maxClientJWKS)
+	case json.Unmarshal(text, &set) != nil || set.Keys == nil:
+		return nil, errors.New(`it is not a JWK set: {"keys":[…]} (RFC 7517 §5)`)
+	case len(set.Keys) == 0 || len(set.Keys) > maxClientKeys:
+		return nil, fmt.Errorf("the JWK set has %d keys: use 1 to %d", len(set.Keys), maxClientKeys)
+	}
+	return set.Keys, nil
+}
+
+func parseClientKey(text []byte) (jose.JSONWebKey, error) {
+	var key jose.JSONWebKey
+	if err := key.UnmarshalJSON(text); err != nil {
+		return key, errors.New("it is no key of the types RSA, EC or OKP")
+	}
+	// What else a key may bring along (certificates) is of no use here.
+	key = jose.JSONWebKey{Key: key.Key, KeyID: key.KeyID, Algorithm: key.Algorithm, Use: key.Use}
+	switch k := key.Key.(type) {
+	case *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey:
+		return key, errors.New("it is a private key: register the public half alone, and take this one for leaked")
+	case *rsa.PublicKey:
+		if bits := k.N.BitLen(); bits < minRSABits || bits > maxRSABits {
+			return key, fmt.Errorf("an RSA key of %d bits: use %d to %d", bits, minRSABits, maxRSABits)
+		}
+	case *ecdsa.PublicKey, ed25519.PublicKey:
+	default:
+		return key, errors.New("it is a symmetric key or of an unknown type: use RSA, EC or Ed25519")
+	}
+	if key.Use != "" && key.Use != "sig" {
+		return key, fmt.Errorf("its use is %q: a key that signs has the use sig", key.Use)
+	}
+	if key.Algorithm != "" && !isAssertionAlg(key.Algorithm) {
+		return key, fmt.Errorf("its alg is %q: use one of %v", key.Algorithm, AssertionAlgs())
+	}
+	if !key.Valid() {
+		return key, errors.New("it is not a valid key")
+	}
+	return key, nil
+}
+
+// CheckClientJWKSURI reports why a client's jwks_uri cannot be used.
+func CheckClientJWKSURI(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" || len(s) > 512 {
+		return fmt.Errorf("jwks_uri %q: use an https URL without user or fragment, of at most 512 characters", s)
+	}
+	return nil
+}
