@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -35,8 +36,8 @@ func (r *refresher) refresh() (tokens, bool) {
 	if err != nil || a.status == http.StatusServiceUnavailable {
 		return tokens{}, false
 	}
-	var got tokens
-	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK || got.RefreshToken == "" {
+	got, err := decodeTokens(a)
+	if err != nil || a.status != http.StatusOK {
 		how := fmt.Sprintf("status %d, %s after %d refreshes", a.status, a.body, r.refreshes.Load())
 		r.lost.Store(&how)
 		return tokens{}, false
@@ -44,6 +45,14 @@ func (r *refresher) refresh() (tokens, bool) {
 	r.token = got.RefreshToken
 	r.refreshes.Add(1)
 	return got, true
+}
+
+// decodeTokens reads an answer, without a test that it could end.
+func decodeTokens(a answer) (got tokens, err error) {
+	if err = json.Unmarshal([]byte(a.body), &got); err == nil && got.RefreshToken == "" {
+		err = errors.New("there is no refresh token")
+	}
+	return got, err
 }
 
 // run refreshes until done is closed or the session is lost. Where the server
