@@ -205,15 +205,30 @@ type promises struct{ begun, spent, live, ended string }
 // acknowledge has the server answer to a login, a refresh and a revocation.
 func (s *shop) acknowledge(t *testing.T) promises {
 	t.Helper()
-	ended := s.login(t, s.confidential, email, password).RefreshToken
-	p := promises{spent: s.login(t, s.confidential, email, password).RefreshToken, ended: ended}
-	p.begun = s.login(t, s.confidential, email, password).RefreshToken
-	p.live = s.grant(t, s.confidential, "grant_type", "refresh_token", "refresh_token", p.spent).RefreshToken
-	a, err := postForm(s.url+"/oauth/revoke", s.confidential, values("token", ended))
-	if err != nil || a.status != http.StatusOK {
-		t.Fatalf("revocation: %v, status %d, %s", err, a.status, a.body)
+	begin := func() string {
+		return s.insist(t, "/oauth/token", "grant_type", "password", "username", email, "password", password).member(t, "refresh_token")
 	}
+	p := promises{ended: begin(), spent: begin(), begun: begin()}
+	p.live = s.insist(t, "/oauth/token", "grant_type", "refresh_token", "refresh_token", p.spent).member(t, "refresh_token")
+	s.insist(t, "/oauth/revoke", "token", p.ended)
 	return p
+}
+
+// insist repeats a request of the confidential client until it is not answered
+// with 503, as a database that is starved of its processor may make it.
+func (s *shop) insist(t *testing.T, path string, pairs ...string) (a answer) {
+	t.Helper()
+	eventually(t, "a request to "+path+" is answered", func() bool {
+		var err error
+		if a, err = postForm(s.url+path, s.confidential, values(pairs...)); err != nil {
+			t.Fatal(err)
+		}
+		return a.status != http.StatusServiceUnavailable
+	})
+	if a.status != http.StatusOK {
+		t.Fatalf("%s: status %d, %s", path, a.status, a.body)
+	}
+	return a
 }
 
 // check asks a server that was started again whether all of it still stands.
