@@ -12,11 +12,14 @@ const (
 	CreateFirst DutyKind = "create first"
 	// CreateStandby: publish the next key (K2).
 	CreateStandby DutyKind = "create standby"
+	// PutOff: the key was published later than its record says.
+	PutOff DutyKind = "put off"
 	// PromoteStandby: the key that signs does so because the one before it
 	// was revoked; write that down.
 	PromoteStandby DutyKind = "promote standby"
-	// RaiseTTL: the key may sign tokens that live longer than it knows.
-	RaiseTTL DutyKind = "raise token ttl"
+	// Raise: by the settings of this replica the key has to stay published
+	// for longer than its record says.
+	Raise DutyKind = "raise"
 	// Erase: the key has stopped signing; erase its private half (K4).
 	Erase DutyKind = "erase"
 	// Archive: nothing that the key signed can be valid any more.
@@ -73,7 +76,7 @@ func (s *scheduler) creation() (Duty, bool) {
 	if last != s.signing && s.now.Before(previous.Add(-2*s.policy.Poll-s.policy.Skew)) {
 		return Duty{}, false
 	}
-	at := later(previous.Add(s.policy.Interval), s.now.Add(s.policy.Lead))
+	at := later(previous.Add(s.policy.Interval), s.now.Add(leadFor(s.records, s.policy)))
 	for i := range s.records {
 		// A later key never signs before an earlier one.
 		if r := &s.records[i]; !r.revoked() {
@@ -81,6 +84,26 @@ func (s *scheduler) creation() (Duty, bool) {
 		}
 	}
 	return Duty{Kind: CreateStandby, ActivateAt: at}, true
+}
+
+// leadFor is the least time for which a key made after records has to stand in
+// the published set: what the policy asks for, and what any of them promises.
+func leadFor(records []Record, p Policy) time.Duration {
+	lead := p.Lead
+	for i := range records {
+		lead = max(lead, records[i].Lead)
+	}
+	return lead
+}
+
+// promised is the lead that every key newer than all of records keeps. Only the
+// newest record's promise counts: an older one may be archived by the time that
+// the next key is made.
+func promised(records []Record, p Policy) time.Duration {
+	if n := len(records); n > 0 && records[n-1].Lead > 0 {
+		return records[n-1].Lead
+	}
+	return p.Lead
 }
 
 func (s *scheduler) promotionDue() (Duty, bool) {
@@ -98,12 +121,13 @@ func (s *scheduler) promotionDue() (Duty, bool) {
 // upkeep lists what one key needs. A private half is erased one poll and the
 // clock skew after the key retired, when every replica has heard of the turn and
 // its time has come on every clock, and at once when the key was revoked (K4). A key is archived only when it has expired by the slowest clock
-// too: the record of an archived key is gone for everybody. The key with the
+// too, since the record of an archived key is gone for everybody, and when no copy
+// of the key set can be in force any more that was handed out on its promise. The key with the
 // highest Seq is never archived: it holds the place of the next number.
 func (s *scheduler) upkeep(i int, k *KeyView) []Duty {
 	if i == s.signing || k.State == Standby {
-		if s.usable(i) && k.TokenTTL < s.policy.TokenTTL {
-			return []Duty{{Kind: RaiseTTL, KID: k.KID}}
+		if s.usable(i) && (k.TokenTTL < s.policy.TokenTTL || k.Margin < s.policy.margin()) {
+			return []Duty{{Kind: Raise, KID: k.KID}}
 		}
 		return nil
 	}
@@ -113,7 +137,8 @@ func (s *scheduler) upkeep(i int, k *KeyView) []Duty {
 	if len(k.Sealed) > 0 && (k.State == Revoked || !s.now.Before(k.RetireAt.Add(s.policy.Poll+s.policy.Skew))) {
 		return []Duty{{Kind: Erase, KID: k.KID}}
 	}
-	if len(k.Sealed) == 0 && i < len(s.records)-1 && !s.now.Before(k.ExpireAt.Add(s.policy.Skew)) {
+	over := later(k.ExpireAt, k.RetireAt.Add(k.Lead)).Add(s.policy.Skew)
+	if len(k.Sealed) == 0 && i < len(s.records)-1 && !s.now.Before(over) {
 		return []Duty{{Kind: Archive, KID: k.KID}}
 	}
 	return nil

@@ -169,6 +169,7 @@ func newReplica(t testing.TB, s Store, sealer Sealer, p Policy, at *time.Time) *
 	k, err := NewKeeper(Options{
 		Store: s, Sealer: sealer, Policy: p, Audit: r.log,
 		Now:     func() time.Time { return at.Add(r.offset) },
+		Elapsed: func() time.Duration { return at.Sub(start) },
 		OnError: func(err error) { r.errs = append(r.errs, err) },
 	})
 	if err != nil {

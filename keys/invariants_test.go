@@ -3,31 +3,23 @@ package keys
 import (
 	"errors"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// Whatever any replica signs with, every set that is still cached holds.
+// Whatever any replica may have signed and is valid still, every copy of a key set
+// that is still in force verifies, and so does every copy that could be fetched now.
 func TestK1_KeySignsOnlyOnceEveryCacheHoldsIt(t *testing.T) {
-	simulate(t, true, true, func(s *simulation) {
-		for _, r := range s.replicas {
-			active, err := r.ring.Active()
-			if err != nil || s.emergency[active.KID] {
-				continue
-			}
-			if r.ring.TokenTTL() <= s.policy.Skew && s.now.Sub(r.polled) > s.policy.Poll {
-				// It lost the store so long ago that no token it signs lives.
-				continue
-			}
-			for _, c := range s.caches {
-				if s.now.Before(c.until) && !c.kids[active.KID] {
-					// A key that was revoked since can still be the active
-					// one where the store could not be read.
-					if _, gone := s.revoked[active.KID]; !gone {
-						s.t.Fatalf("key %s signs, and a set cached until %v lacks it", active.KID, c.until)
-					}
+	simulate(t, func(s *simulation) {
+		for _, kid := range s.live() {
+			for held, until := range s.copies {
+				if !strings.Contains(held, kid) {
+					s.fatalf("a token of key %d is live until %v, and a copy that lacks the key until %v (now %v)",
+						s.store.get(kid).Seq, s.tokens[kid], until, s.now)
 				}
 			}
 		}
@@ -35,10 +27,10 @@ func TestK1_KeySignsOnlyOnceEveryCacheHoldsIt(t *testing.T) {
 }
 
 func TestK1_PublishLead(t *testing.T) {
-	simulate(t, true, true, func(s *simulation) {
+	simulate(t, func(s *simulation) {
 		for _, r := range s.store.records {
-			if first := r.Seq == 0; !first && !s.emergency[r.KID] && r.ActivateAt.Sub(r.CreatedAt) < s.policy.Lead {
-				s.t.Fatalf("key %d signs %v after it was published; the lead is %v", r.Seq, r.ActivateAt.Sub(r.CreatedAt), s.policy.Lead)
+			if least := s.leastLead(r); !s.hurried(r.KID) && r.Seq > 0 && r.ActivateAt.Sub(r.CreatedAt) < least {
+				s.fatalf("key %d signs %v after it was published; the lead is %v", r.Seq, r.ActivateAt.Sub(r.CreatedAt), least)
 			}
 		}
 	})
@@ -69,7 +61,6 @@ func TestK1_LostStoreShortensTheCacheLife(t *testing.T) {
 	w := newWorld(t)
 	w.poll(t)
 	p := w.policy
-	complete := start.Add(p.Lead - p.Skew)
 	for _, c := range []struct{ at, want time.Duration }{
 		{0, p.MaxAge},
 		{p.Lead - p.Skew - p.MaxAge, p.MaxAge},
@@ -77,15 +68,18 @@ func TestK1_LostStoreShortensTheCacheLife(t *testing.T) {
 		{p.Lead - p.Skew, 0},
 		{24 * time.Hour, 0},
 	} {
-		if got := w.ring.Published().MaxAge(start.Add(c.at)); got != c.want {
-			t.Errorf("after %v: max-age %v, want %v (complete until %v)", c.at, got, c.want, complete)
+		w.now = start.Add(c.at)
+		for _, w.offset = range []time.Duration{-time.Hour, 0, time.Hour} {
+			if got := w.ring.Published().MaxAge; got != c.want {
+				t.Errorf("after %v: max-age %v, want %v", c.at, got, c.want)
+			}
 		}
 	}
 }
 
 // A standby that never signed is published at every moment, turns included.
 func TestK2_ThereIsAlwaysAPublishedStandby(t *testing.T) {
-	simulate(t, true, true, func(s *simulation) {
+	simulate(t, func(s *simulation) {
 		if !s.settled() {
 			return
 		}
@@ -100,7 +94,7 @@ func TestK2_ThereIsAlwaysAPublishedStandby(t *testing.T) {
 				found = found || k.State == Standby && k.Seq > signing.Seq && k.Published && snap.verifiers[k.KID] != nil
 			}
 			if !found {
-				s.t.Fatalf("no standby at %v beside key %d", r.clock(), signing.Seq)
+				s.fatalf("no standby at %v beside key %d", r.clock(), signing.Seq)
 			}
 		}
 	})
@@ -127,25 +121,22 @@ func TestK2_NextStandbyIsMadeFirst(t *testing.T) {
 	}
 }
 
+// A token that was really signed is really verified, by Keyturn and by the copies
+// that resource servers hold, until it expires.
 func TestK3_KeyIsPublishedWhileItsTokensLive(t *testing.T) {
-	simulate(t, true, true, func(s *simulation) {
+	simulate(t, func(s *simulation) {
+		s.signed = slices.DeleteFunc(s.signed, func(token signature) bool { return !s.now.Before(token.expiry) })
+		live := s.live()
 		for _, token := range s.signed {
-			if _, gone := s.revoked[token.kid]; gone {
+			if !slices.Contains(live, token.kid) {
 				continue
 			}
-			expiry := token.expiry
-			if token.behind {
-				// The signer counts from its own clock when the key may have
-				// been turned by another's.
-				expiry = expiry.Add(-s.policy.Skew)
-			}
 			for _, r := range s.replicas {
-				heard := r.polled.After(s.store.get(token.kid).CreatedAt)
-				if !heard || !r.clock().Before(expiry) {
+				if !r.serving || r.ring.Published().MaxAge <= 0 {
 					continue
 				}
 				if _, _, err := r.ring.Verify(token.compact, "at+jwt"); err != nil {
-					s.t.Fatalf("a token that expires at %v is refused at %v: %v", token.expiry, r.clock(), err)
+					s.fatalf("a token of key %d that expires at %v is refused at %v: %v", s.store.get(token.kid).Seq, token.expiry, s.now, err)
 				}
 			}
 		}
@@ -171,52 +162,41 @@ func TestK3_LostStoreShortensTheLifeOfTokens(t *testing.T) {
 }
 
 func TestK3_KeyIsPublishedNoLongerThanNeeded(t *testing.T) {
-	simulate(t, true, true, func(s *simulation) {
+	simulate(t, func(s *simulation) {
+		if !s.settled() {
+			return
+		}
 		for _, r := range s.replicas {
-			if r.polled.Before(s.now.Add(-s.policy.Poll)) || s.now.Sub(s.upSince) < s.policy.Poll {
-				continue
-			}
 			set := published(r.ring)
-			if snap := r.ring.current(); snap != nil && len(set) == 0 {
+			if r.serving && len(set) == 0 {
 				s.t.Fatal("the set is empty")
 			}
-			for i, k := range s.store.records {
-				stopped := time.Time{}
-				for _, next := range s.store.records[i+1:] {
-					if stopped.IsZero() && (next.RevokedAt.IsZero() || next.RevokedAt.After(next.ActivateAt)) {
-						stopped = next.ActivateAt
-					}
-				}
-				limit := stopped.Add(k.TokenTTL + s.policy.Skew + s.policy.Poll)
-				if !stopped.IsZero() && set[k.KID] && !r.clock().Before(limit) && s.turnKnown() {
-					s.t.Fatalf("key %d stopped at %v and is still published at %v", k.Seq, stopped, r.clock())
+			for _, k := range NewView(s.store.records, r.policy, r.clock()).Keys {
+				// It may have seen the turn, by either clock, a poll and the
+				// drift after its time.
+				limit := k.ExpireAt.Add(2*r.policy.Poll + s.drift + s.writeTime)
+				if !k.ExpireAt.IsZero() && set[k.KID] && r.clock().After(limit) {
+					s.fatalf("key %d expired at %v and is still published at %v", k.Seq, k.ExpireAt, r.clock())
 				}
 			}
 		}
 	})
 }
 
-// turnKnown says that every turn made by hand is a poll old.
-func (s *simulation) turnKnown() bool {
-	for _, times := range []map[string]time.Time{s.turned, s.revoked} {
-		for _, at := range times {
-			if s.now.Sub(at) <= s.policy.Poll {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 func TestK4_PrivateHalfIsErased(t *testing.T) {
-	simulate(t, true, true, func(s *simulation) {
+	simulate(t, func(s *simulation) {
 		if !s.settled() {
 			return
 		}
-		for _, k := range NewView(s.store.records, s.policy, s.now.Add(-2*s.policy.Poll)).Keys {
-			late := k.RetireAt.Add(s.policy.Poll + s.policy.Skew)
-			if !k.RetireAt.IsZero() && s.now.Add(-2*s.policy.Poll).After(late) && len(s.store.get(k.KID).Sealed) > 0 {
-				s.t.Fatalf("key %d retired at %v and its private half is there at %v", k.Seq, k.RetireAt, s.now)
+		for _, r := range s.replicas {
+			// It has polled twice since the key retired, or since it began, and
+			// since the time for erasing came.
+			since := later(r.started, s.changed)
+			for _, k := range NewView(s.store.records, r.policy, s.now).Keys {
+				due := later(since, k.RetireAt).Add(4*r.policy.Poll + r.policy.Skew + s.writeTime)
+				if !k.RetireAt.IsZero() && s.now.After(due) && len(s.store.get(k.KID).Sealed) > 0 {
+					s.fatalf("key %d retired at %v and its private half is there at %v", k.Seq, k.RetireAt, s.now)
+				}
 			}
 		}
 	})
@@ -250,7 +230,7 @@ func TestK4_ErasureIsRecordedOnceAndMemoryForgets(t *testing.T) {
 // Replicas with the same records and the same time see the same, in whatever
 // order the records come.
 func TestK5_ViewIsAPureFunction(t *testing.T) {
-	simulate(t, true, true, func(s *simulation) {
+	simulate(t, func(s *simulation) {
 		before := append([]Record(nil), s.store.records...)
 		a := NewView(s.store.records, s.policy, s.now)
 		shuffled := append([]Record(nil), s.store.records...)
@@ -309,7 +289,7 @@ func TestK3_KeyStaysWhileAnOutageHidesItsFate(t *testing.T) {
 	first, standby := w.store.records[0].KID, w.store.records[1]
 	w.pass(t, time.Hour-time.Minute)
 	w.store.down = true
-	w.now = standby.ActivateAt.Add(w.policy.TokenTTL + w.policy.Poll + w.policy.Skew)
+	w.now = standby.ActivateAt.Add(w.policy.TokenTTL + w.policy.margin())
 	if w.active(t) != standby.KID || !published(w.ring)[first] {
 		t.Error("the key was dropped on hearsay")
 	}

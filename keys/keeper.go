@@ -12,7 +12,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// Options are what a Keeper works with. All but OnError are needed.
+// Options are what a Keeper works with. All but Elapsed and OnError are needed.
 type Options struct {
 	Store  Store
 	Sealer Sealer
@@ -20,6 +20,10 @@ type Options struct {
 	Audit  audit.Recorder
 	// Now is the clock.
 	Now func() time.Time
+	// Elapsed is how much time has passed since some moment, by a clock that
+	// never jumps. Nil means that Now's readings tell that by their monotonic
+	// part, as those of time.Now do.
+	Elapsed func() time.Duration
 	// OnError is told of what went wrong in the background: a key that
 	// cannot be used (once per key), a poll that failed. The errors name
 	// keys, never their content. It must not call the Keeper. Nil means that
@@ -37,6 +41,7 @@ type Keeper struct {
 	policy  Policy
 	audit   audit.Recorder
 	now     func() time.Time
+	elapsed func() time.Duration
 	onError func(error)
 	ring    *Ring
 
@@ -45,12 +50,15 @@ type Keeper struct {
 	mu   sync.Mutex
 	book book
 	owed []owedEvent
+	// absent holds, for keys that other replicas wrote, when the store was
+	// last read without them, where that was later than they say.
+	absent map[string]time.Time
 
 	// turnMu guards announced, the kid whose activation was last recorded.
 	turnMu    sync.Mutex
 	announced string
 	filled    chan struct{}
-	lastRead  atomic.Int64
+	lastRead  atomic.Pointer[book]
 }
 
 // book is what was read from the store, with the keys opened. Its slices and
@@ -58,7 +66,10 @@ type Keeper struct {
 type book struct {
 	records  []Record
 	material *material
-	readAt   time.Time
+	// readAt is when the reading began, by the clock; elapsed is the same by
+	// the clock that never jumps.
+	readAt  time.Time
+	elapsed time.Duration
 }
 
 // NewKeeper returns a Keeper with an empty ring; Poll fills it. The error says
@@ -73,9 +84,14 @@ func NewKeeper(o Options) (*Keeper, error) {
 	if o.OnError == nil {
 		o.OnError = func(error) {}
 	}
+	if o.Elapsed == nil {
+		origin := o.Now()
+		o.Elapsed = func() time.Duration { return o.Now().Sub(origin) }
+	}
 	return &Keeper{
-		store: o.Store, sealer: o.Sealer, policy: o.Policy, audit: o.Audit, now: o.Now, onError: o.OnError,
-		ring:   &Ring{now: o.Now, policy: o.Policy, sealer: o.Sealer},
+		store: o.Store, sealer: o.Sealer, policy: o.Policy, audit: o.Audit, now: o.Now, elapsed: o.Elapsed, onError: o.OnError,
+		ring:   &Ring{now: o.Now, elapsed: o.Elapsed, policy: o.Policy, sealer: o.Sealer},
+		absent: make(map[string]time.Time),
 		book:   book{material: &material{}},
 		filled: make(chan struct{}, 1),
 	}, nil
@@ -108,8 +124,8 @@ func (k *Keeper) Poll(ctx context.Context) error {
 		b, performed = k.perform(ctx, b)
 		k.book = b
 	}
-	k.ring.fill(b.records, b.material, b.readAt, k.clock())
-	k.lastRead.Store(b.readAt.UnixMilli())
+	k.ring.fill(b, k.clock())
+	k.lastRead.Store(&b)
 	select {
 	case k.filled <- struct{}{}:
 	default:
@@ -122,34 +138,44 @@ func (k *Keeper) Poll(ctx context.Context) error {
 
 // LastPoll returns when the store was last read; zero if it never was.
 func (k *Keeper) LastPoll() time.Time {
-	if ms := k.lastRead.Load(); ms != 0 {
-		return time.UnixMilli(ms).UTC()
+	if b := k.lastRead.Load(); b != nil {
+		return b.readAt
 	}
 	return time.Time{}
 }
 
-// Fresh reports whether the ring is as young at now as it should be: read at
-// most three polls and the clock skew ago. A replica that is not fresh may not
-// have heard of a revocation and should get no requests.
-func (k *Keeper) Fresh(now time.Time) bool {
-	last := k.LastPoll()
-	return !last.IsZero() && !now.After(last.Add(3*k.policy.Poll+k.policy.Skew))
+// ViewAge returns how long ago the store was last read, whatever the clock has
+// done since; false if it never was.
+func (k *Keeper) ViewAge() (time.Duration, bool) {
+	if b := k.lastRead.Load(); b != nil {
+		return k.elapsed() - b.elapsed, true
+	}
+	return 0, false
+}
+
+// Fresh reports whether the ring is as young as it should be: read at most three
+// polls and the clock skew ago. A replica that is not fresh may not have heard of
+// a revocation and should get no requests.
+func (k *Keeper) Fresh() bool {
+	age, ever := k.ViewAge()
+	return ever && age <= 3*k.policy.Poll+k.policy.Skew
 }
 
 // read reads the records and opens what it has not seen before. Keys that
 // cannot be used are reported and left out of what can sign.
 func (k *Keeper) read(ctx context.Context) (book, error) {
-	readAt := k.clock()
+	b := book{readAt: k.clock(), elapsed: k.elapsed()}
 	records, err := k.store.Keys(ctx)
 	if err != nil {
 		return book{}, fmt.Errorf("reading the signing keys: %w", err)
 	}
 	if len(k.book.records) > 0 && slices.EqualFunc(records, k.book.records, sameRecord) {
-		k.book.readAt = readAt
+		k.book.readAt, k.book.elapsed = b.readAt, b.elapsed
 		return k.book, nil
 	}
-	b := book{records: records, readAt: readAt}
+	b.records = records
 	b.material = k.open(records, k.book.material)
+	k.noteAbsence(k.book, b)
 	k.book = b
 	return b, nil
 }

@@ -333,13 +333,18 @@ func TestRewrap(t *testing.T) {
 
 func TestFresh(t *testing.T) {
 	w := newWorld(t)
-	if w.Fresh(w.now) || !w.LastPoll().IsZero() {
+	if _, ever := w.ViewAge(); w.Fresh() || ever || !w.LastPoll().IsZero() {
 		t.Error("fresh before the first poll")
 	}
 	w.poll(t)
-	limit := 3*w.policy.Poll + w.policy.Skew
-	if !w.Fresh(w.now.Add(limit)) || w.Fresh(w.now.Add(limit+1)) || !w.LastPoll().Equal(start) {
-		t.Error("Fresh ends at the wrong time")
+	// A jump of the clock makes the view no older.
+	w.offset = time.Hour
+	for _, age := range []time.Duration{0, 3*w.policy.Poll + w.policy.Skew, 3*w.policy.Poll + w.policy.Skew + 1} {
+		w.now = start.Add(age)
+		got, ever := w.ViewAge()
+		if got != age || !ever || w.Fresh() != (age <= 3*w.policy.Poll+w.policy.Skew) || !w.LastPoll().Equal(start) {
+			t.Errorf("at %v: view age %v, fresh %v", age, got, w.Fresh())
+		}
 	}
 }
 

@@ -23,11 +23,11 @@ const (
 func (k *Keeper) perform(ctx context.Context, b book) (book, error) {
 	conflicts := 0
 	for range maxDuties {
-		v := newView(b.records, k.policy, k.clock(), b.material.unusable)
-		if len(v.Duties) == 0 {
+		d, ok := k.due(b)
+		if !ok {
 			return b, nil
 		}
-		next, err := k.do(ctx, b, v.Duties[0])
+		next, err := k.do(ctx, b, d)
 		if isConflict(err) && conflicts < maxConflicts {
 			conflicts++
 			next, err = k.read(ctx)
@@ -40,6 +40,20 @@ func (k *Keeper) perform(ctx context.Context, b book) (book, error) {
 	return b, nil
 }
 
+// due returns the first duty whose time has come.
+func (k *Keeper) due(b book) (Duty, bool) {
+	if d, ok := k.lateDuty(b.records); ok {
+		return d, true
+	}
+	v := newView(b.records, k.policy, k.clock(), b.material.unusable)
+	for _, d := range v.Duties {
+		if k.ripe(d, &v) {
+			return d, true
+		}
+	}
+	return Duty{}, false
+}
+
 func isConflict(err error) bool {
 	return errors.Is(err, ErrKeyExists) || errors.Is(err, ErrConflict) || errors.Is(err, ErrNoKey)
 }
@@ -48,10 +62,14 @@ func (k *Keeper) do(ctx context.Context, b book, d Duty) (book, error) {
 	switch d.Kind {
 	case CreateFirst, CreateStandby:
 		return k.create(ctx, b, d)
+	case PutOff:
+		return k.publishedNow(ctx, b, d.KID)
 	case PromoteStandby:
 		return k.update(ctx, b, d.KID, func(r *Record) { r.ActivateAt = d.ActivateAt }, "")
-	case RaiseTTL:
-		return k.update(ctx, b, d.KID, func(r *Record) { r.TokenTTL = k.policy.TokenTTL }, "")
+	case Raise:
+		return k.update(ctx, b, d.KID, func(r *Record) {
+			r.TokenTTL, r.Margin = max(r.TokenTTL, k.policy.TokenTTL), max(r.Margin, k.policy.margin())
+		}, "")
 	case Erase:
 		return k.update(ctx, b, d.KID, func(r *Record) { r.Sealed = nil }, audit.KeyErased)
 	case Archive:
@@ -69,10 +87,11 @@ func (k *Keeper) create(ctx context.Context, b book, d Duty) (book, error) {
 	}
 	// Making an RSA key can take a second: the clock is read after that.
 	now := k.clock()
-	r.CreatedAt, r.ActivateAt, r.TokenTTL, r.Version = now, now, k.policy.TokenTTL, 1
+	r.CreatedAt, r.ActivateAt, r.Version = now, now, 1
+	r.TokenTTL, r.Margin, r.Lead = k.policy.TokenTTL, k.policy.margin(), k.policy.Lead
 	reason := "first_key"
 	if d.Kind == CreateStandby {
-		r.ActivateAt = later(d.ActivateAt, now.Add(k.policy.Lead))
+		r.ActivateAt = later(d.ActivateAt, now.Add(leadFor(b.records, k.policy)))
 		reason = "standby"
 	}
 	for _, other := range b.records {
@@ -108,12 +127,19 @@ func (m *material) with(v *verifier, s *signer) *material {
 // putOff keeps K1 when the write that published the key took longer than the
 // clock skew covers: others could not read it before the write ended.
 func (k *Keeper) putOff(ctx context.Context, b book, r Record) (book, error) {
-	now := k.clock()
-	earliest := now.Add(k.policy.Lead)
-	if now.Sub(r.CreatedAt) <= k.policy.Skew || !r.ActivateAt.Before(earliest) {
+	if k.clock().Sub(r.CreatedAt) <= k.policy.Skew {
 		return b, nil
 	}
-	return k.update(ctx, b, r.KID, func(r *Record) { r.CreatedAt, r.ActivateAt = now, earliest }, "")
+	return k.publishedNow(ctx, b, r.KID)
+}
+
+// publishedNow writes down that a key was published no earlier than now.
+func (k *Keeper) publishedNow(ctx context.Context, b book, kid string) (book, error) {
+	now := k.clock()
+	return k.update(ctx, b, kid, func(r *Record) {
+		lead := leadFor(b.records[:find(b.records, kid)], k.policy)
+		r.CreatedAt, r.ActivateAt = now, later(r.ActivateAt, now.Add(lead))
+	}, "")
 }
 
 // update changes one record. If event is not empty it is recorded once the

@@ -27,6 +27,12 @@ type Policy struct {
 	TokenTTL time.Duration
 }
 
+// margin is how long a key stays published after the last token that it should
+// have signed has expired: a replica that has not heard of a turn made by hand
+// signs on for one poll, and the clocks of the signer, of the replica that drops
+// the key and of the one where the turn was made may differ.
+func (p Policy) margin() time.Duration { return p.Poll + 3*p.Skew }
+
 // longest is ten years: far from where sums of durations overflow.
 const longest = 10 * 365 * 24 * time.Hour
 

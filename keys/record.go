@@ -26,9 +26,16 @@ type Record struct {
 	// begins to sign.
 	CreatedAt  time.Time
 	ActivateAt time.Time
-	// TokenTTL is the longest life of a token that the key may sign. It only
-	// grows.
+	// TokenTTL is the longest life of a token that the key may sign, Margin
+	// how much longer the key stays published after it retired, by the
+	// settings of the most generous replica. Both only grow.
 	TokenTTL time.Duration
+	Margin   time.Duration
+	// Lead is a promise that binds whoever makes a key while this record is
+	// there: that key will stand in the published set for at least so long
+	// before it signs. Zero, in records of a version that made no promise,
+	// means the lead of the reader's own policy.
+	Lead time.Duration
 	// RevokedAt is zero unless the key was revoked, with RevokeReason.
 	RevokedAt    time.Time
 	RevokeReason string

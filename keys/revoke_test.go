@@ -13,7 +13,7 @@ func TestK6_RevokedKeyIsDeadWithinOnePoll(t *testing.T) {
 	sealer := testMasters(t, 1).Sealer()
 	rapid.Check(t, func(rt *rapid.T) {
 		s := newSimulation(rt, sealer, func(*simulation) {})
-		s.run(false, false)
+		s.run(false)
 		// Every replica has heard of every key.
 		s.advance(s.policy.Poll)
 		victim, err := s.replicas[0].ring.Active()
@@ -21,14 +21,14 @@ func TestK6_RevokedKeyIsDeadWithinOnePoll(t *testing.T) {
 			rt.Fatal(err)
 		}
 		snap := s.replicas[0].ring.current()
-		standby, ok := nextStandby(snap.view, snap.material)
+		standby, ok := nextStandby(snap.view, snap.book.material)
 		if !ok {
 			rt.Fatal("no standby")
 		}
 		for range 4 {
 			s.sign()
 		}
-		if err := s.pick("revoke on").Revoke(context.Background(), victim.KID, "stolen"); err != nil {
+		if err := s.operator().Revoke(context.Background(), victim.KID, "stolen"); err != nil {
 			rt.Fatalf("Revoke: %v", err)
 		}
 		s.revoked[victim.KID] = s.now

@@ -18,6 +18,7 @@ var ErrNoSigningKey = errors.New("no signing key is ready")
 // Keeper. It is safe for concurrent use and takes no lock.
 type Ring struct {
 	now      func() time.Time
+	elapsed  func() time.Duration
 	policy   Policy
 	sealer   Sealer
 	snapshot atomic.Pointer[snapshot]
@@ -32,21 +33,14 @@ type PublishedSet struct {
 	// Keys are public JWKs by Seq, so that all replicas serve the same bytes.
 	// Empty means that there is nothing to serve.
 	Keys []json.RawMessage
-	// Fresh is when the records were read from the store.
-	Fresh time.Time
-	// CompleteUntil is how long the set is sure to hold every key that signs:
-	// one that it does not hold was made after Fresh, and signs a publish
-	// lead after that, on a clock that may be ahead by the skew.
-	CompleteUntil time.Time
 	// Limit is the policy's MaxAge.
 	Limit time.Duration
-}
-
-// MaxAge returns for how long the set may be cached from now on. A replica that
-// has lost the store shortens it, down to zero, rather than promise what it
-// cannot know (K1).
-func (s PublishedSet) MaxAge(now time.Time) time.Duration {
-	return max(0, min(s.Limit, s.CompleteUntil.Sub(now)))
+	// MaxAge is for how long the set may be cached from now on: Limit, unless
+	// the replica has lost the store. The set is sure to hold every key that
+	// signs until the promised lead after it was read, less the skew: a key
+	// that it does not hold was made after that. So the replica shortens
+	// MaxAge, down to zero, rather than promise what it cannot know (K1).
+	MaxAge time.Duration
 }
 
 // material is what the records hold, opened; it does not change once made.
@@ -59,9 +53,10 @@ type material struct {
 
 // snapshot is a view of the keys that holds from since until until.
 type snapshot struct {
-	records      []Record
-	material     *material
-	readAt       time.Time
+	book book
+	// at is when it was made, elapsed the same by the clock that never jumps.
+	at           time.Time
+	elapsed      time.Duration
 	since, until time.Time
 	view         View
 	published    PublishedSet
@@ -70,13 +65,20 @@ type snapshot struct {
 	signer       *signer
 	active       Info
 	ttl          time.Duration
+	// complete is for how long after the reading the set is sure to hold
+	// every key that signs.
+	complete time.Duration
+	seen     map[string]sighting
 }
 
 func (r *Ring) clock() time.Time { return toMilli(r.now()) }
 
+// age is how long ago the records of s were read.
+func (r *Ring) age(s *snapshot) time.Duration { return r.elapsed() - s.book.elapsed }
+
 // fill replaces what the ring knows.
-func (r *Ring) fill(records []Record, m *material, readAt, now time.Time) {
-	r.snapshot.Store(r.build(records, m, readAt, now, r.snapshot.Load()))
+func (r *Ring) fill(b book, now time.Time) {
+	r.snapshot.Store(r.build(b, now, r.snapshot.Load()))
 }
 
 // current returns the snapshot for this moment, or nil if the ring was never
@@ -90,30 +92,32 @@ func (r *Ring) current() *snapshot {
 	if !now.Before(s.since) && (s.until.IsZero() || now.Before(s.until)) {
 		return s
 	}
-	next := r.build(s.records, s.material, s.readAt, now, s)
+	next := r.build(s.book, now, s)
 	// If another call was faster, or the Keeper read the store meanwhile,
 	// theirs stays.
 	r.snapshot.CompareAndSwap(s, next)
 	return next
 }
 
-func (r *Ring) build(records []Record, m *material, readAt, now time.Time, before *snapshot) *snapshot {
-	v := newView(records, r.policy, now, m.unusable)
+func (r *Ring) build(b book, now time.Time, before *snapshot) *snapshot {
+	m := b.material
+	v := newView(b.records, r.policy, now, m.unusable)
 	s := &snapshot{
-		records: records, material: m, readAt: readAt, view: v,
-		since: v.Since, until: v.Until,
+		book: b, at: now, elapsed: r.elapsed(), view: v, since: v.Since, until: v.Until,
 		verifiers: make(map[string]*verifier), ttl: r.policy.TokenTTL,
+		complete: promised(b.records, r.policy) - r.policy.Skew,
 	}
+	s.seen = s.sightings(before, r.policy.Skew)
 	var set []json.RawMessage
 	for _, k := range v.Keys {
-		if pub := m.verifiers[k.KID]; pub != nil && (k.Published || r.unconfirmed(k, readAt)) {
+		if pub := m.verifiers[k.KID]; pub != nil && (k.Published || r.unconfirmed(k, b.readAt) || s.seen[k.KID].outlives(k, s.elapsed)) {
 			s.verifiers[k.KID] = pub
 			set = append(set, pub.jwk)
 			s.algs = append(s.algs, pub.alg)
 		}
 		// A token may be signed by the next key after its life was fixed.
 		if m.signers[k.KID] != nil && (k.State == Active || k.State == Standby) {
-			s.ttl = min(s.ttl, k.TokenTTL)
+			s.ttl = min(s.ttl, k.TokenTTL, k.TokenTTL+k.Margin-r.policy.margin())
 		}
 	}
 	slices.Sort(s.algs)
@@ -122,10 +126,7 @@ func (r *Ring) build(records []Record, m *material, readAt, now time.Time, befor
 		s.signer = m.signers[k.KID]
 		s.active = newInfo(k, r.sealer)
 	}
-	s.published = PublishedSet{
-		Keys: set, Fresh: readAt, Limit: r.policy.MaxAge,
-		CompleteUntil: readAt.Add(r.policy.Lead - r.policy.Skew),
-	}
+	s.published = PublishedSet{Keys: set, Limit: r.policy.MaxAge}
 	if before != nil && slices.EqualFunc(set, before.published.Keys, sameKey) {
 		s.published.Version = before.published.Version
 	} else {
@@ -204,17 +205,20 @@ func (r *Ring) TokenTTL() time.Duration {
 	if s == nil {
 		return 0
 	}
-	behind := r.clock().Sub(s.readAt) - r.policy.Poll - r.policy.Skew
+	behind := r.age(s) - r.policy.Poll - r.policy.Skew
 	return max(0, s.ttl-max(0, behind))
 }
 
 // Published returns the set to serve as JWKS; the zero set if the ring was never
 // filled.
 func (r *Ring) Published() PublishedSet {
-	if s := r.current(); s != nil {
-		return s.published
+	s := r.current()
+	if s == nil {
+		return PublishedSet{}
 	}
-	return PublishedSet{}
+	set := s.published
+	set.MaxAge = max(0, min(set.Limit, s.complete-r.age(s)))
+	return set
 }
 
 // Algs returns the algorithms of the published keys, sorted. The slice is

@@ -41,11 +41,11 @@ func ringOf(alg string, now func() time.Time) *Ring {
 	pair := pairs()[alg]
 	line, _ := NewMaster()
 	m, _ := ParseMasters([]byte(line))
-	r := &Ring{now: now, policy: testPolicy(), sealer: m.Sealer()}
-	r.fill([]Record{pair.record}, &material{
+	r := &Ring{now: now, elapsed: func() time.Duration { return 0 }, policy: testPolicy(), sealer: m.Sealer()}
+	r.fill(book{records: []Record{pair.record}, readAt: start, material: &material{
 		verifiers: map[string]*verifier{pair.record.KID: pair.verifier},
 		signers:   map[string]*signer{pair.record.KID: pair.signer},
-	}, start, start)
+	}}, start)
 	return r
 }
 

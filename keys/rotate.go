@@ -44,7 +44,8 @@ func (k *Keeper) rotateOnce(ctx context.Context, event audit.Event) (Record, err
 		return Record{}, errors.New("there is no standby key that could sign")
 	}
 	event.KeyID = standby.KID
-	at := later(now, standby.CreatedAt.Add(k.policy.Lead))
+	older := b.records[:find(b.records, standby.KID)]
+	at := later(now, standby.CreatedAt.Add(leadFor(older, k.policy)))
 	if !at.Before(standby.ActivateAt) {
 		return Record{}, k.refuse(ctx, event, "already_scheduled", fmt.Errorf("%w: key %s signs from %s on",
 			ErrTurnScheduled, standby.KID, standby.ActivateAt.UTC().Format(time.RFC3339Nano)))

@@ -28,9 +28,8 @@ type KeyView struct {
 	// RetireAt is when the key stops signing: when the next one begins to, or
 	// when it was revoked. Zero if nothing follows it yet.
 	RetireAt time.Time
-	// ExpireAt is when no token of the key can be valid any more: RetireAt,
-	// the longest life of a token, one poll (for so long may a replica sign
-	// on that has not heard of a turn made by hand) and the clock skew (K3).
+	// ExpireAt is when no token of the key can be valid any more by any
+	// clock: RetireAt, the longest life of a token, and the margin (K3).
 	// Zero if RetireAt is.
 	ExpireAt time.Time
 	// Published says that the key belongs in the JWKS.
@@ -165,7 +164,7 @@ func (s *scheduler) key(i int) KeyView {
 	r := s.records[i]
 	k := KeyView{Record: r, RetireAt: s.retireAt(i)}
 	if !k.RetireAt.IsZero() {
-		k.ExpireAt = k.RetireAt.Add(r.TokenTTL + s.policy.Poll + s.policy.Skew)
+		k.ExpireAt = k.RetireAt.Add(r.TokenTTL + max(r.Margin, s.policy.margin()))
 	}
 	switch {
 	case r.revoked():

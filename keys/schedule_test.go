@@ -11,7 +11,7 @@ func minutes(n int) time.Time { return start.Add(time.Duration(n) * time.Minute)
 
 func key(seq int64, kid string, activate int) Record {
 	return Record{
-		Seq: seq, KID: kid, Alg: ES256, Sealed: []byte{1}, TokenTTL: 20 * time.Minute,
+		Seq: seq, KID: kid, Alg: ES256, Sealed: []byte{1}, TokenTTL: 20 * time.Minute, Margin: time.Minute,
 		CreatedAt: minutes(activate - 60), ActivateAt: minutes(activate),
 	}
 }

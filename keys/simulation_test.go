@@ -3,124 +3,159 @@ package keys
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 )
 
-// simulation runs several replicas whose clocks differ, on one store that comes
-// and goes, against resource servers that cache the key set for exactly as long
-// as they are told. Time moves from event to event; after each, every property
-// is checked by the hook of the test.
+// simulation is the model of docs/decisions/key-schedule.md: replicas that run
+// the code of this package on one store, and every resource server that could be,
+// each of which keeps a copy of the key set for exactly as long as it was told and
+// never fetches early. Time goes from event to event. At each, every replica could
+// have given its key set to somebody and signed a token; of those copies and
+// tokens the longest-lived are remembered, and the test's check is called.
 type simulation struct {
-	t        *rapid.T
-	policy   Policy
-	store    *fakeStore
-	now      time.Time
-	replicas []*simReplica
-	caches   []cachedSet
-	signed   []signature
-	// downUntil is when the present outage ends, upSince when the last did.
-	downUntil, upSince time.Time
+	t     *rapid.T
+	store *fakeStore
+	// now is the true time. No clock is behind it, and none ahead by more
+	// than drift. A write takes at most writeTime. Together they are no more
+	// than the least clock_skew that any replica is told.
+	now              time.Time
+	drift, writeTime time.Duration
+	leastSkew        time.Duration
+	// policy is what a process that starts now is told, older what those were
+	// that started before the last change of the settings.
+	policy, older Policy
+	sealer        Sealer
+	replicas      []*simReplica
+
+	// copies maps a key set (its kids, joined) to the time until which some
+	// resource server may hold it, tokens a kid to when the last token that
+	// it may have signed expires, by the true time.
+	copies map[string]time.Time
+	tokens map[string]time.Time
+	signed []signature
+
+	// downUntil is when the present outage ends. changed is when anything
+	// last happened after which the replicas need time to agree.
+	downUntil, changed time.Time
+	// calmUntil bars mishaps for a while; see stall. Without mishaps there
+	// are none at all.
+	calmUntil time.Time
+	mishaps   bool
+	writing   bool
+	stalled   bool
 	// revoked holds when each key was revoked, turned when each was last
 	// told to sign by hand.
 	revoked, turned map[string]time.Time
-	emergency       map[string]bool
 	check           func(*simulation)
 }
 
 type simReplica struct {
 	*replica
-	next time.Time
-	// polled is when the store was last read.
-	polled time.Time
+	link *link
+	// next is when it polls next, started when it first read the store,
+	// polled when it last did.
+	next, started, polled time.Time
+	// serving says that it has read the store once and takes requests.
+	serving, busy bool
 }
 
-// cachedSet is what one resource server holds until until.
-type cachedSet struct {
-	kids  map[string]bool
-	until time.Time
+// link is the way of one process to the store, which may be cut.
+type link struct {
+	*fakeStore
+	cut bool
 }
 
-// signature is a token; expiry is by its signer's clock.
+func (l *link) Keys(ctx context.Context) ([]Record, error) {
+	if l.cut {
+		return nil, errDown
+	}
+	return l.fakeStore.Keys(ctx)
+}
+
+func (l *link) CreateKey(ctx context.Context, r Record) error {
+	if l.cut {
+		return errDown
+	}
+	return l.fakeStore.CreateKey(ctx, r)
+}
+
+func (l *link) UpdateKey(ctx context.Context, r Record) error {
+	if l.cut {
+		return errDown
+	}
+	return l.fakeStore.UpdateKey(ctx, r)
+}
+
+// signature is a token that was really signed.
 type signature struct {
 	kid, compact string
 	expiry       time.Time
-	// behind says that the signer had missed a poll.
-	behind bool
 }
 
-func seconds(t *rapid.T, label string, from, to int) time.Duration {
-	return time.Duration(rapid.IntRange(from, to).Draw(t, label)) * time.Second
+func between(t *rapid.T, label string, from, to time.Duration) time.Duration {
+	const ms = time.Millisecond
+	return time.Duration(rapid.Int64Range(int64(from/ms), int64(to/ms)).Draw(t, label)) * ms
 }
 
-func newSimulation(t *rapid.T, sealer Sealer, check func(*simulation)) *simulation {
-	p := Policy{Alg: EdDSA, Poll: seconds(t, "poll", 1, 30), Skew: seconds(t, "skew", 1, 20),
-		MaxAge: seconds(t, "max age", 1, 120), TokenTTL: seconds(t, "ttl", 5, 300)}
-	p.Lead = p.MaxAge + p.Poll + p.Skew + seconds(t, "spare lead", 0, 60)
-	p.Interval = p.Lead + seconds(t, "spare interval", 0, 300)
+func (s *simulation) drawPolicy() Policy {
+	t := s.t
+	p := Policy{
+		Alg:    rapid.SampledFrom([]string{EdDSA, ES256}).Draw(t, "alg"),
+		Poll:   between(t, "poll", time.Second, 30*time.Second),
+		Skew:   s.leastSkew + between(t, "spare skew", 0, 10*time.Second),
+		MaxAge: between(t, "max age", time.Second, 2*time.Minute), TokenTTL: between(t, "ttl", 5*time.Second, 5*time.Minute),
+	}
+	p.Lead = p.MaxAge + p.Poll + p.Skew + between(t, "spare lead", 0, time.Minute)
+	p.Interval = p.Lead + between(t, "spare interval", 0, 5*time.Minute)
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+func newSimulation(t *rapid.T, sealer Sealer, check func(*simulation)) *simulation {
 	s := &simulation{
-		t: t, policy: p, store: &fakeStore{}, now: start, upSince: start, check: check,
-		revoked: map[string]time.Time{}, turned: map[string]time.Time{}, emergency: map[string]bool{},
+		t: t, store: &fakeStore{}, now: start, changed: start, sealer: sealer, check: check,
+		copies: map[string]time.Time{}, tokens: map[string]time.Time{},
+		revoked: map[string]time.Time{}, turned: map[string]time.Time{},
 	}
+	s.leastSkew = between(t, "least skew", time.Second, 20*time.Second)
+	s.drift = between(t, "drift", 0, s.leastSkew)
+	s.writeTime = s.leastSkew - s.drift
+	s.policy = s.drawPolicy()
+	s.older = s.policy
+	s.store.onWrite = s.duringWrite
 	for range rapid.IntRange(1, 3).Draw(t, "replicas") {
-		r := newSimReplica(t, s, sealer)
-		r.offset = time.Duration(rapid.IntRange(0, int(p.Skew/time.Millisecond)).Draw(t, "offset")) * time.Millisecond
-		r.next = start.Add(time.Duration(rapid.IntRange(0, int(p.Poll/time.Millisecond)).Draw(t, "phase")) * time.Millisecond)
-		s.replicas = append(s.replicas, r)
+		s.join()
 	}
 	return s
 }
 
-func newSimReplica(t *rapid.T, s *simulation, sealer Sealer) *simReplica {
-	r := &replica{at: &s.now, log: &recorder{}}
+// process returns a new Keeper, as a server or a command starts with.
+func (s *simulation) process(p Policy) *simReplica {
+	r := &simReplica{
+		replica: &replica{at: &s.now, log: &recorder{}, offset: between(s.t, "offset", 0, s.drift)},
+		link:    &link{fakeStore: s.store}, next: s.now,
+	}
 	k, err := NewKeeper(Options{
-		Store: s.store, Sealer: sealer, Policy: s.policy, Audit: r.log,
-		Now: func() time.Time { return s.now.Add(r.offset) },
+		Store: r.link, Sealer: s.sealer, Policy: p, Audit: r.log,
+		Now:     func() time.Time { return s.now.Add(r.offset) },
+		Elapsed: func() time.Duration { return s.now.Sub(start) },
+		OnError: func(err error) { s.t.Fatalf("reported: %v", err) },
 	})
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	r.Keeper = k
-	return &simReplica{replica: r}
+	return r
 }
 
 func (r *simReplica) clock() time.Time { return r.Keeper.clock() }
-
-// run lets actions happen at random times.
-func (s *simulation) run(outages, commands bool) {
-	actions := []func(){s.fetch, s.fetch, s.sign}
-	if outages {
-		actions = append(actions, s.outage)
-	}
-	if commands {
-		actions = append(actions, s.rotate, s.revoke)
-	}
-	for range rapid.IntRange(5, 60).Draw(s.t, "steps") {
-		s.advance(time.Duration(rapid.IntRange(1, int(s.policy.Interval/time.Millisecond/2)).Draw(s.t, "pass")) * time.Millisecond)
-		actions[rapid.IntRange(0, len(actions)-1).Draw(s.t, "action")]()
-		s.look()
-	}
-}
-
-// look notes which keys sign in an emergency, and checks.
-func (s *simulation) look() {
-	for _, r := range s.replicas {
-		snap := r.ring.current()
-		if snap == nil || !snap.view.Emergency {
-			continue
-		}
-		if len(s.revoked) == 0 {
-			s.t.Fatal("an emergency without a revocation")
-		}
-		s.emergency[snap.active.KID] = true
-	}
-	s.check(s)
-}
 
 // advance moves time on, stopping at each poll and at each turn.
 func (s *simulation) advance(d time.Duration) {
@@ -128,7 +163,7 @@ func (s *simulation) advance(d time.Duration) {
 	for {
 		next := end
 		for _, r := range s.replicas {
-			if r.next.Before(next) {
+			if !r.busy && r.next.Before(next) {
 				next = r.next
 			}
 			snap := r.ring.snapshot.Load()
@@ -139,16 +174,17 @@ func (s *simulation) advance(d time.Duration) {
 				next = turn
 			}
 		}
-		s.now = next
+		s.now = later(s.now, next)
 		if s.store.down && !s.now.Before(s.downUntil) {
-			s.store.down, s.upSince = false, s.now
+			s.store.down, s.changed = false, s.now
 		}
-		for _, r := range s.replicas {
-			if !r.next.After(s.now) {
+		s.observe()
+		for _, r := range slices.Clone(s.replicas) {
+			if !r.busy && !r.next.After(s.now) {
 				s.poll(r)
+				s.observe()
 			}
 		}
-		s.look()
 		if !s.now.Before(end) {
 			return
 		}
@@ -156,91 +192,125 @@ func (s *simulation) advance(d time.Duration) {
 }
 
 func (s *simulation) poll(r *simReplica) {
+	r.busy = true
+	at := s.now
 	err := r.Poll(context.Background())
+	r.busy = false
 	switch {
 	case err == nil:
-		r.polled = s.now
+		if !r.serving {
+			r.started, r.serving = at, true
+		}
+		r.polled = at
 	case !errors.Is(err, errDown):
 		s.t.Fatalf("Poll: %v", err)
 	}
-	r.next = s.now.Add(s.policy.Poll)
-}
-
-func (s *simulation) pick(label string) *simReplica {
-	return s.replicas[rapid.IntRange(0, len(s.replicas)-1).Draw(s.t, label)]
-}
-
-// fetch has a resource server fetch the set from one replica.
-func (s *simulation) fetch() {
-	r := s.pick("fetch from")
-	set := r.ring.Published()
-	if age := set.MaxAge(r.clock()); len(set.Keys) > 0 && age > 0 {
-		s.caches = append(s.caches, cachedSet{published(r.ring), s.now.Add(age)})
+	// A ticker keeps to its beat.
+	r.next = later(s.now, at.Add(r.policy.Poll))
+	if s.stalled {
+		s.store.lost, s.stalled = false, false
+		s.leave(r)
+		s.join()
 	}
 }
 
-func (s *simulation) sign() {
-	r := s.pick("sign on")
-	if compact, kid, err := r.ring.Sign("at+jwt", []byte("{}")); err == nil {
-		s.signed = append(s.signed, signature{kid, compact, r.clock().Add(r.ring.TokenTTL()), s.now.Sub(r.polled) > s.policy.Poll})
+// observe lets every replica hand out its key set and sign, and checks.
+func (s *simulation) observe() {
+	for _, r := range s.replicas {
+		if !r.serving {
+			continue
+		}
+		if age := r.ring.Published().MaxAge; age > 0 {
+			held := join(published(r.ring))
+			s.copies[held] = later(s.copies[held], s.now.Add(age))
+		}
+		active, err := r.ring.Active()
+		if err != nil {
+			s.t.Fatalf("a replica that serves cannot sign: %v", err)
+		}
+		if ttl := r.ring.TokenTTL(); ttl > 0 {
+			s.tokens[active.KID] = later(s.tokens[active.KID], r.clock().Add(ttl))
+		}
 	}
+	for held, until := range s.copies {
+		if !s.now.Before(until) {
+			delete(s.copies, held)
+		}
+	}
+	s.check(s)
 }
 
-func (s *simulation) outage() {
-	if !s.store.down {
-		s.store.down = true
-		s.downUntil = s.now.Add(time.Duration(rapid.IntRange(1, int(2*s.policy.Lead/time.Millisecond)).Draw(s.t, "outage")) * time.Millisecond)
+func join(kids map[string]bool) string {
+	list := make([]string, 0, len(kids))
+	for kid := range kids {
+		list = append(list, kid)
 	}
+	slices.Sort(list)
+	return strings.Join(list, " ")
 }
 
-// rotate and revoke act as an operator would, through any replica's store.
-func (s *simulation) rotate() {
-	r := s.pick("rotate on")
-	if len(s.store.records) == 0 {
-		return
+// live are the keys that have signed a token that is live and that nothing
+// excuses: no key that was revoked, and none that an emergency let sign before its
+// lead was over.
+func (s *simulation) live() []string {
+	var kids []string
+	for kid, expiry := range s.tokens {
+		if _, gone := s.revoked[kid]; !gone && s.now.Before(expiry) && !s.hurried(kid) {
+			kids = append(kids, kid)
+		}
 	}
-	turned, err := r.Rotate(context.Background())
-	switch {
-	case err == nil:
-		s.turned[turned.KID] = s.now
-	case !errors.Is(err, errDown) && !errors.Is(err, ErrTurnScheduled):
-		s.t.Fatalf("Rotate: %v", err)
-	}
+	return kids
 }
 
-func (s *simulation) revoke() {
-	r := s.pick("revoke on")
-	n := len(s.store.records)
-	// Most of the time a revocation is out of the question.
-	if n == 0 || s.store.down || rapid.IntRange(0, 3).Draw(s.t, "revoke at all") > 0 {
-		return
-	}
-	kid := s.store.records[n-1-rapid.IntRange(0, min(n-1, 3)).Draw(s.t, "which")].KID
-	err := r.Revoke(context.Background(), kid, "test")
-	if errors.Is(err, ErrRevoked) || errors.Is(err, ErrNoKey) {
-		return
-	}
-	if err != nil {
-		s.t.Fatalf("Revoke: %v", err)
-	}
-	s.revoked[kid] = s.now
-	v := NewView(s.store.records, s.policy, r.clock())
-	if signing, ok := v.Signing(); ok && v.Emergency {
-		s.emergency[signing.KID] = true
-	}
+// hurried says that an emergency made the key sign before its lead was over.
+func (s *simulation) hurried(kid string) bool {
+	i := find(s.store.records, kid)
+	r := s.store.records[i]
+	return i > 0 && len(s.revoked) > 0 && r.ActivateAt.Sub(r.CreatedAt) < s.leastLead(r)
 }
 
-// settled says that the store has been there for long enough that every replica
-// has polled since, twice.
+// leastLead is the lead that the keys before r promised.
+func (s *simulation) leastLead(r Record) time.Duration {
+	var lead time.Duration
+	for _, other := range s.store.records {
+		if other.Seq < r.Seq && !other.Archived {
+			lead = max(lead, other.Lead)
+		}
+	}
+	return lead
+}
+
+// settled says that nothing has happened for so long that every replica has
+// polled twice since.
 func (s *simulation) settled() bool {
-	return !s.store.down && s.now.After(s.upSince.Add(2*s.policy.Poll))
+	longest := max(s.policy.Poll, s.older.Poll)
+	for _, r := range s.replicas {
+		longest = max(longest, r.policy.Poll)
+		if r.link.cut {
+			return false
+		}
+	}
+	return !s.writing && !s.store.down && s.now.After(s.changed.Add(2*longest+s.writeTime))
 }
 
 // simulate runs the check over random lives.
-func simulate(t *testing.T, outages, commands bool, check func(*simulation)) {
+func simulate(t *testing.T, check func(*simulation)) {
 	sealer := testMasters(t, 1).Sealer()
 	rapid.Check(t, func(rt *rapid.T) {
-		s := newSimulation(rt, sealer, check)
-		s.run(outages, commands)
+		newSimulation(rt, sealer, check).run(true)
 	})
+}
+
+// fatalf fails with the records as they are.
+func (s *simulation) fatalf(format string, args ...any) {
+	since := func(t time.Time) time.Duration { return max(t.Sub(start), -1) }
+	s.t.Logf("now %v", since(s.now))
+	for _, r := range s.store.records {
+		s.t.Logf("key %d: created %v, signs from %v, lead %v, life %v + %v, revoked %v, erased %v, archived %v",
+			r.Seq, since(r.CreatedAt), since(r.ActivateAt), r.Lead, r.TokenTTL, r.Margin, since(r.RevokedAt), len(r.Sealed) == 0, r.Archived)
+	}
+	for _, r := range s.replicas {
+		s.t.Logf("replica: started %v, read %v, ahead by %v, serving %v, cut %v, %+v", since(r.started), since(r.polled), r.offset, r.serving, r.link.cut, r.policy)
+	}
+	s.t.Fatalf(format, args...)
 }

@@ -15,10 +15,9 @@ import (
 // The type is application/json and not application/jwk-set+json (RFC 7517
 // §8.5.2): some clients take nothing else, and none is known to mind.
 //
-// How long the set may be cached follows from keys.PublishedSet.MaxAge.
+// How long the set may be cached is what keys.PublishedSet.MaxAge says.
 type JWKS struct {
 	ring *keys.Ring
-	now  func() time.Time
 	last atomic.Pointer[keySet]
 }
 
@@ -31,10 +30,8 @@ type keySet struct {
 	fullCache []string
 }
 
-// NewJWKS returns a handler for the keys of ring. now is the clock.
-func NewJWKS(ring *keys.Ring, now func() time.Time) *JWKS {
-	return &JWKS{ring: ring, now: now}
-}
+// NewJWKS returns a handler for the keys of ring.
+func NewJWKS(ring *keys.Ring) *JWKS { return &JWKS{ring: ring} }
 
 // ServeHTTP answers GET and HEAD.
 func (j *JWKS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +41,7 @@ func (j *JWKS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rendered := j.render(set)
-	rendered.document.serve(w, r, rendered.cache(set.MaxAge(j.now())))
+	rendered.document.serve(w, r, rendered.cache(set.MaxAge))
 }
 
 func (j *JWKS) render(set keys.PublishedSet) *keySet {

@@ -94,7 +94,7 @@ func newServer(t testing.TB) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.jwks = NewJWKS(s.keeper.Ring(), clock)
+	s.jwks = NewJWKS(s.keeper.Ring())
 	if s.metadata, err = NewMetadata(testConfig(s.keeper.Ring())); err != nil {
 		t.Fatal(err)
 	}

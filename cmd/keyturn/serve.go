@@ -214,7 +214,7 @@ func (s *services) health(d *deployment) *server.Health {
 	return &server.Health{
 		Store: d.store.Ping,
 		Keys: func() error {
-			if !s.keeper.Fresh(time.Now()) {
+			if !s.keeper.Fresh() {
 				return errors.New("the signing keys have not been read from the store lately")
 			}
 			return nil

@@ -42,7 +42,7 @@ func (d *deployment) services(issuer string) (*services, error) {
 		Store: d.store, Families: families, ClientKeys: oauth.NewClientKeys(d.cfg.ClientJWKSNetworks, time.Now), Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
 		OnError: d.requestLog, Now: time.Now,
 	})
-	s.jwks = wellknown.NewJWKS(s.ring, time.Now)
+	s.jwks = wellknown.NewJWKS(s.ring)
 	s.metadata, err = wellknown.NewMetadata(d.metadataConfig(issuer, s.ring))
 	return s, err
 }
@@ -115,7 +115,11 @@ func (s *services) keyMetrics(m *server.Metrics) {
 		return time.Since(active.ActivateAt).Seconds()
 	})
 	m.Gauge("keyturn_key_view_age_seconds", "Time since this replica last read the keys from the store.", func() float64 {
-		return time.Since(s.keeper.LastPoll()).Seconds()
+		age, ever := s.keeper.ViewAge()
+		if !ever {
+			return -1
+		}
+		return age.Seconds()
 	})
 	m.Gauge("keyturn_key_next_turn_seconds", "Time until the standby begins to sign; -1 while none is scheduled.", func() float64 {
 		active, err := s.ring.Active()

@@ -159,7 +159,7 @@ func (w *world) build() http.Handler {
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")},
 	}, server.Handlers{
 		OAuth: o, Users: &users.HTTP{Users: w.users, Audit: w.audit, OnError: func(r *http.Request, err error) { fail(r.Context(), err) }},
-		JWKS: wellknown.NewJWKS(w.keeper.Ring(), time.Now), Metadata: metadata, Health: health, FirstParty: true, SignUp: true,
+		JWKS: wellknown.NewJWKS(w.keeper.Ring()), Metadata: metadata, Health: health, FirstParty: true, SignUp: true,
 	}, server.NewMetrics(), w.audit, zerolog.Nop()).Handler()
 }
 

@@ -19,6 +19,8 @@ type keyRecord struct {
 	CreatedAt    time.Time     `bson:"created_at"`
 	ActivateAt   time.Time     `bson:"activate_at"`
 	TokenTTL     time.Duration `bson:"token_ttl_ns"`
+	Margin       time.Duration `bson:"margin_ns"`
+	Lead         time.Duration `bson:"lead_ns"`
 	RevokedAt    time.Time     `bson:"revoked_at,omitempty"`
 	RevokeReason string        `bson:"revoke_reason,omitempty"`
 	Archived     bool          `bson:"archived"`

@@ -7,14 +7,14 @@ import (
 )
 
 const keyColumns = `kid, seq, alg, public, sealed, created_at, activate_at, token_ttl, revoked_at, revoke_reason,
-	archived, version`
+	archived, version, margin, lead`
 
 var (
-	insertKey  = sql(`INSERT INTO keys (` + keyColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`)
+	insertKey  = sql(`INSERT INTO keys (` + keyColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	keysBySeq  = sql(`SELECT ` + keyColumns + ` FROM keys WHERE archived = ? ORDER BY seq`)
 	hasKey     = sql(`SELECT 1 FROM keys WHERE kid = ?`)
 	replaceKey = sql(`UPDATE keys SET seq = ?2, alg = ?3, public = ?4, sealed = ?5, created_at = ?6, activate_at = ?7,
-		token_ttl = ?8, revoked_at = ?9, revoke_reason = ?10, archived = ?11, version = ?12 + 1
+		token_ttl = ?8, revoked_at = ?9, revoke_reason = ?10, archived = ?11, version = ?12 + 1, margin = ?13, lead = ?14
 		WHERE kid = ?1 AND version = ?12`)
 )
 
@@ -32,13 +32,16 @@ func scanKey(r *row) keys.Record {
 		RevokeReason: r.text(),
 		Archived:     r.flag(),
 		Version:      r.integer(),
+		Margin:       r.duration(),
+		Lead:         r.duration(),
 	}
 }
 
 // writeKey runs insertKey or replaceKey.
 func writeKey(c *conn, s *statement, k keys.Record) (int, error) {
 	n, err := c.exec(s, k.KID, k.Seq, k.Alg, k.Public, k.Sealed, millis(k.CreatedAt), millis(k.ActivateAt),
-		int64(k.TokenTTL), millis(k.RevokedAt), k.RevokeReason, integer(k.Archived), k.Version)
+		int64(k.TokenTTL), millis(k.RevokedAt), k.RevokeReason, integer(k.Archived), k.Version,
+		int64(k.Margin), int64(k.Lead))
 	if taken(err) {
 		err = keys.ErrKeyExists
 	}

@@ -102,7 +102,7 @@ func (s *suite) keyUpdate(t *testing.T) {
 
 	r := sampleKey(1)
 	r.Public, r.Sealed = []byte(`{"kty":"OKP"}`), nil
-	r.ActivateAt, r.TokenTTL = epoch.Add(time.Hour), 2*time.Hour
+	r.ActivateAt, r.TokenTTL, r.Margin, r.Lead = epoch.Add(time.Hour), 2*time.Hour, time.Hour, 3*time.Hour
 	r.RevokedAt, r.RevokeReason = epoch.Add(2*time.Hour), "lost"
 	ok(t, st.UpdateKey(ctx, r))
 	stale := r // still says version 1

@@ -146,6 +146,8 @@ func sampleKey(seq int64) keys.Record {
 		CreatedAt:  epoch,
 		ActivateAt: epoch.Add(10 * time.Minute),
 		TokenTTL:   time.Hour,
+		Margin:     2 * time.Minute,
+		Lead:       24 * time.Hour,
 		Version:    1,
 	}
 }

@@ -1,0 +1,128 @@
+package keys
+
+import (
+	"slices"
+	"time"
+)
+
+// sighting is what this process has seen of a key that no longer signs, by the
+// clock that never jumps.
+type sighting struct {
+	// retired and erased are when the process first saw the key so; erased is
+	// below zero while it has not.
+	retired, erased time.Duration
+	// lived says that the process also saw the key before it retired.
+	lived bool
+}
+
+// sightings carries what was seen of retired keys from the snapshot before to s.
+func (s *snapshot) sightings(before *snapshot, skew time.Duration) map[string]sighting {
+	seen := make(map[string]sighting)
+	for i := range s.view.Keys {
+		k := &s.view.Keys[i]
+		if k.State != Retired {
+			continue
+		}
+		one, known := before.sighting(k.KID)
+		if !known {
+			one = sighting{retired: s.elapsed, erased: -1, lived: before.held(k.KID)}
+			if one.lived && !s.jumped(before, skew) {
+				one.retired -= max(0, s.at.Sub(k.RetireAt))
+			}
+		}
+		if one.erased < 0 && len(k.Sealed) == 0 {
+			one.erased = s.elapsed
+		}
+		seen[k.KID] = one
+	}
+	return seen
+}
+
+// jumped says that the clock has not kept pace since before.
+func (s *snapshot) jumped(before *snapshot, skew time.Duration) bool {
+	return (s.at.Sub(before.at) - (s.elapsed - before.elapsed)).Abs() > skew
+}
+
+func (s *snapshot) sighting(kid string) (sighting, bool) {
+	if s == nil {
+		return sighting{}, false
+	}
+	seen, ok := s.seen[kid]
+	return seen, ok
+}
+
+// held says that the key had not retired yet.
+func (s *snapshot) held(kid string) bool {
+	if s == nil {
+		return false
+	}
+	for i := range s.view.Keys {
+		if k := &s.view.Keys[i]; k.KID == kid {
+			return k.State == Active || k.State == Standby
+		}
+	}
+	return false
+}
+
+// outlives says that something that the key signed in this process's life may be
+// valid still, whatever the clock says now: the time has not passed for which the
+// key stays published. The clock may have jumped ahead (K3).
+func (s sighting) outlives(k KeyView, elapsed time.Duration) bool {
+	return s.lived && elapsed < s.retired+k.ExpireAt.Sub(k.RetireAt)
+}
+
+// ripe says whether a duty may be done now. What cannot be undone waits until
+// the time for it has passed not only by the clock but in this process's life
+// too, so that a replica whose clock is wrong, or jumps, takes no key from the
+// others: a private half is erased one poll and the skew after the process saw
+// the key retired, and a key archived when nothing that was signed before the
+// process saw it erased can be valid.
+func (k *Keeper) ripe(d Duty, v *View) bool {
+	if d.Kind != Erase && d.Kind != Archive {
+		return true
+	}
+	i := slices.IndexFunc(v.Keys, func(key KeyView) bool { return key.KID == d.KID })
+	key := &v.Keys[i]
+	if key.State == Revoked {
+		return true
+	}
+	seen, ok := k.ring.snapshot.Load().sighting(d.KID)
+	passed := k.elapsed()
+	if d.Kind == Erase {
+		return ok && passed >= seen.retired+k.policy.Poll+k.policy.Skew
+	}
+	return ok && seen.erased >= 0 && passed >= seen.erased+key.ExpireAt.Sub(key.RetireAt)
+}
+
+// noteAbsence notes when the store was last read without a key.
+func (k *Keeper) noteAbsence(before, now book) {
+	for kid := range k.absent {
+		if find(now.records, kid) < 0 {
+			delete(k.absent, kid)
+		}
+	}
+	if len(before.records) == 0 {
+		return
+	}
+	newest := before.records[len(before.records)-1].Seq
+	for i := range now.records {
+		if r := &now.records[i]; r.Seq > newest && !r.revoked() && r.CreatedAt.Add(k.policy.Skew).Before(before.readAt) {
+			k.absent[r.KID] = before.readAt
+		}
+	}
+}
+
+// lateDuty puts off a standby whose record was not in the store yet when this
+// replica read it, after the time that the record gives. Its writer was slow, and
+// may have died before it could put the key off itself (K1).
+func (k *Keeper) lateDuty(records []Record) (Duty, bool) {
+	now := k.clock()
+	for i := range records {
+		r := &records[i]
+		absent, late := k.absent[r.KID]
+		if late && !r.revoked() && r.ActivateAt.After(now) && r.CreatedAt.Add(k.policy.Skew).Before(absent) {
+			return Duty{Kind: PutOff, KID: r.KID}, true
+		}
+	}
+	return Duty{}, false
+}
