@@ -30,6 +30,10 @@ func NewFamilies(store Store, masters *keys.Masters, settings Settings, now func
 // purgeGrace is how long an expired family is kept, for clocks that differ.
 const purgeGrace = time.Hour
 
+// purgeSteps is how many steps the idle lifetime has for PurgeAt, which is
+// rounded up to the next: most refreshes then leave it, and its index, alone.
+const purgeSteps = 8
+
 // start begins a family for a user who has just logged in, and returns its
 // first refresh token.
 func (f *Families) start(ctx context.Context, client Client, uid, email string, scope, audience []string) (Family, string, error) {
@@ -64,7 +68,8 @@ func (f *Families) lifetimes(client Client, expires, now time.Time) (idle, purge
 	if purge.Before(idle) {
 		purge = idle
 	}
-	return idle, purge.Add(purgeGrace)
+	step := f.settings.RefreshIdleTTL / purgeSteps
+	return idle, purge.Add(purgeGrace).Truncate(step).Add(step)
 }
 
 func orDefault(d, def time.Duration) time.Duration {

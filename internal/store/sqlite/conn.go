@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // The store speaks to the driver and not through database/sql: it has its own
@@ -29,6 +30,8 @@ type driverStmt interface {
 type statement struct {
 	index int
 	text  string
+	// ofClients is set where the statement has to do with clients.
+	ofClients bool
 }
 
 // statements are all statements there are, by index.
@@ -36,7 +39,7 @@ var statements []*statement
 
 // sql registers a statement; it is called only where package variables are set.
 func sql(text string) *statement {
-	s := &statement{index: len(statements), text: text}
+	s := &statement{index: len(statements), text: text, ofClients: strings.Contains(text, "clients")}
 	statements = append(statements, s)
 	return s
 }
@@ -47,6 +50,7 @@ func sql(text string) *statement {
 type conn struct {
 	driverConn
 	compiled []driverStmt
+	clients  clientCache
 }
 
 // Close closes the connection and its statements.
@@ -79,7 +83,7 @@ func (c *conn) compile(s *statement) (driverStmt, error) {
 	return stmt, nil
 }
 
-// script runs SQL that is neither registered nor kept.
+// script runs SQL that is neither registered nor kept, and changes no client.
 func (c *conn) script(text string) error {
 	_, err := c.ExecContext(context.Background(), text, nil)
 	return err
@@ -87,6 +91,9 @@ func (c *conn) script(text string) error {
 
 // exec runs a statement that returns no rows and tells how many it changed.
 func (c *conn) exec(s *statement, args ...driver.Value) (int, error) {
+	if s.ofClients {
+		c.clients.byID = nil
+	}
 	stmt, err := c.compile(s)
 	if err != nil {
 		return 0, err

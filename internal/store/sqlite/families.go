@@ -20,7 +20,9 @@ var (
 	// Inside the transaction that has just read the row: no condition is left
 	// to check (F1).
 	rotateFamily = sql(`UPDATE families SET generation = ?2, rotated_at = ?3, master_id = ?4,
-		idle_expires_at = ?5, purge_at = ?6, last_ip = ?7, last_user_agent = ?8 WHERE id = ?1`)
+		idle_expires_at = ?5, last_ip = ?6, last_user_agent = ?7 WHERE id = ?1`)
+	// Apart, since naming a column renews its index, changed or not.
+	postponePurge  = sql(`UPDATE families SET purge_at = ?2 WHERE id = ?1`)
 	familiesOfUser = sql(`SELECT ` + familyColumns + ` FROM families
 		WHERE user_id = ?1 AND revoked_at = 0 AND idle_expires_at > ?2 AND expires_at > ?2
 		ORDER BY created_at DESC LIMIT ?3`)
@@ -92,7 +94,7 @@ func (s *Store) FamilyByID(ctx context.Context, id string) (oauth.Family, error)
 // the caches of the connections that read.
 func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, decide oauth.Decide) (oauth.Family, error) {
 	return change(ctx, s, func(c *conn) (oauth.Family, error) {
-		by, err := oneOrZero(c, clientByID, scanClient, clientID)
+		by, err := c.client(clientID)
 		if err != nil {
 			return oauth.Family{}, err
 		}
@@ -108,7 +110,10 @@ func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, dec
 			return f, oauth.ErrNoFamily
 		}
 		_, err = c.exec(rotateFamily, familyID, r.Presented+1, millis(r.At), r.MasterID,
-			millis(r.IdleExpiresAt), millis(r.PurgeAt), r.IP, r.UserAgent)
+			millis(r.IdleExpiresAt), r.IP, r.UserAgent)
+		if err == nil && !r.PurgeAt.Equal(f.PurgeAt) {
+			_, err = c.exec(postponePurge, familyID, millis(r.PurgeAt))
+		}
 		return r.Apply(f), err
 	})
 }

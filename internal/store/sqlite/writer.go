@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -116,8 +117,10 @@ func (s *Store) commitLoop() {
 	}
 }
 
-// fill adds the writes that wait to the group.
+// fill adds the writes that wait to the group, and those of callers that are
+// just about to write: the larger the group, the fewer the fsyncs.
 func (s *Store) fill(group []*write) []*write {
+	runtime.Gosched()
 	for len(group) < groupLength {
 		select {
 		case w := <-s.writes:
@@ -207,6 +210,9 @@ func (wr *writer) tryBegin() error {
 		wr.conn = c
 	}
 	_, err := wr.conn.exec(beginWrite)
+	if err == nil {
+		err = wr.conn.refreshClients()
+	}
 	if err != nil && !busy(err) {
 		wr.drop()
 	}

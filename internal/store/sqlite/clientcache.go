@@ -1,0 +1,45 @@
+package sqlite
+
+import "github.com/keyturn/keyturn/oauth"
+
+// maxCachedClients bounds a client cache.
+const maxCachedClients = 256
+
+// clientCache keeps clients as the connection that writes last read them. There
+// are few clients, and every refresh wants one. It holds for as long as nobody
+// writes to their table: neither this connection, which forgets when it runs a
+// statement that does, nor another process, whose commits show in the file's
+// data version at the beginning of the next transaction. It is dropped with its
+// connection, and so with a transaction that is undone after a fault.
+type clientCache struct {
+	version int64
+	byID    map[string]oauth.Client
+}
+
+var dataVersion = sql(`PRAGMA data_version`)
+
+// refreshClients begins a transaction for the cache.
+func (c *conn) refreshClients() error {
+	version, err := oneOrZero(c, dataVersion, func(r *row) int64 { return r.integer() })
+	if err == nil && version != c.clients.version {
+		c.clients = clientCache{version: version}
+	}
+	return err
+}
+
+// client returns a client, or the zero Client. It is for the connection that
+// writes, inside a transaction.
+func (c *conn) client(id string) (oauth.Client, error) {
+	if cl, ok := c.clients.byID[id]; ok {
+		return cl, nil
+	}
+	cl, err := oneOrZero(c, clientByID, scanClient, id)
+	if err != nil || cl.ID == "" {
+		return cl, err
+	}
+	if c.clients.byID == nil || len(c.clients.byID) >= maxCachedClients {
+		c.clients.byID = make(map[string]oauth.Client)
+	}
+	c.clients.byID[id] = cl
+	return cl, nil
+}
