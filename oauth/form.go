@@ -29,12 +29,8 @@ var parameters = map[string]bool{
 // readForm reads the body of r as RFC 6749 §3.2 has it, strictly. Parameters
 // in the URL are refused: they end up in logs (RFC 6749 §2.3.1).
 func readForm(r *http.Request) (form, *Error) {
-	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/x-www-form-urlencoded" {
-		return form{}, badRequest("content_type", "Send the parameters as application/x-www-form-urlencoded.")
-	}
-	if cs := params["charset"]; cs != "" && !strings.EqualFold(cs, "utf-8") {
-		return form{}, badRequest("content_type", "Send the parameters in UTF-8.")
+	if e := checkFormType(r.Header.Get("Content-Type")); e != nil {
+		return form{}, e
 	}
 	if inURL(r.URL) {
 		return form{}, badRequest("parameter_in_url", "Send the parameters in the body, not in the URL.")
@@ -50,6 +46,22 @@ func readForm(r *http.Request) (form, *Error) {
 		return form{}, badRequest("body_unreadable", "The body could not be read to its end.")
 	}
 	return parseForm(string(body))
+}
+
+const formType = "application/x-www-form-urlencoded"
+
+func checkFormType(contentType string) *Error {
+	if contentType == formType {
+		return nil
+	}
+	media, params, err := mime.ParseMediaType(contentType)
+	if err != nil || media != formType {
+		return badRequest("content_type", "Send the parameters as "+formType+".")
+	}
+	if cs := params["charset"]; cs != "" && !strings.EqualFold(cs, "utf-8") {
+		return badRequest("content_type", "Send the parameters in UTF-8.")
+	}
+	return nil
 }
 
 func inURL(u *url.URL) bool {

@@ -9,7 +9,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"hash/crc32"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -48,14 +50,34 @@ type tokenKeys struct {
 	order   []string
 }
 
-type masterKeys struct{ family, tag []byte }
+type masterKeys struct{ family, tag *keyed }
+
+// keyed is HMAC-SHA256 under one key. It keeps the hashes that it made, whose
+// setting up costs as much as a short message. Safe for concurrent use.
+type keyed struct{ hashes sync.Pool }
+
+func newKeyed(key []byte) *keyed {
+	return &keyed{sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+}
+
+// appendSum appends the MAC over the parts, one after the other, to b.
+func (k *keyed) appendSum(b []byte, parts ...[]byte) []byte {
+	h := k.hashes.Get().(hash.Hash)
+	h.Reset()
+	for _, p := range parts {
+		h.Write(p)
+	}
+	b = h.Sum(b)
+	k.hashes.Put(h)
+	return b
+}
 
 func newTokenKeys(m *keys.Masters) *tokenKeys {
 	k := &tokenKeys{primary: m.Primary(), byID: map[string]masterKeys{}, order: m.IDs()}
 	for _, id := range k.order {
 		family, _ := m.Derive(id, "keyturn/refresh/v1")
 		tag, _ := m.Derive(id, "keyturn/refresh-tag/v1")
-		k.byID[id] = masterKeys{family: family, tag: tag}
+		k.byID[id] = masterKeys{family: newKeyed(family), tag: newKeyed(tag)}
 	}
 	return k
 }
@@ -137,20 +159,13 @@ func (k *tokenKeys) derive(f Family) (string, error) {
 }
 
 func (k *tokenKeys) mac(m masterKeys, id uuid.UUID, salt []byte, generation int64) []byte {
-	h := hmac.New(sha256.New, m.family)
-	h.Write(id[:])
-	h.Write(salt)
-	h = hmac.New(sha256.New, h.Sum(nil))
+	h := hmac.New(sha256.New, m.family.appendSum(nil, id[:], salt))
 	h.Write(id[:])
 	h.Write(appendUint48(nil, generation))
 	return h.Sum(nil)
 }
 
-func outerTag(key, body []byte) []byte {
-	h := hmac.New(sha256.New, key)
-	h.Write(body)
-	return h.Sum(nil)[:8]
-}
+func outerTag(key *keyed, body []byte) []byte { return key.appendSum(nil, body)[:8] }
 
 func newSalt() []byte {
 	salt := make([]byte, saltLen)

@@ -63,14 +63,13 @@ func (s *Server) class(c class, route string, serve http.HandlerFunc) http.Handl
 		r = r.WithContext(ctx)
 		r.Body = http.MaxBytesReader(rec, r.Body, c.maxBody)
 		h := rec.Header()
-		h.Set("X-Request-Id", from.ID)
-		h.Set("X-Content-Type-Options", "nosniff")
+		h["X-Request-Id"] = []string{from.ID}
+		h["X-Content-Type-Options"] = noSniff
 		if c.noStore {
-			h.Set("Cache-Control", "no-store")
-			h.Set("Pragma", "no-cache")
+			h["Cache-Control"], h["Pragma"] = neverStore, noCache
 		}
 		if s.settings.HSTS {
-			h.Set("Strict-Transport-Security", "max-age=63072000")
+			h["Strict-Transport-Security"] = httpsOnly
 		}
 		defer func() {
 			if p := recover(); p != nil {

@@ -11,8 +11,11 @@ import (
 
 // Shared values of headers: net/http only reads them.
 var (
-	anyOrigin = []string{"*"}
-	noSniff   = []string{"nosniff"}
+	anyOrigin  = []string{"*"}
+	noSniff    = []string{"nosniff"}
+	neverStore = []string{"no-store"}
+	noCache    = []string{"no-cache"}
+	httpsOnly  = []string{"max-age=63072000"}
 )
 
 // public is the class of the documents that anyone may read from anywhere: no
