@@ -111,8 +111,9 @@ func (d *deployment) addClient(t *testing.T, id string, args ...string) credenti
 		Secret string `json:"client_secret"`
 	}
 	d.must(t, &made, slices.Concat([]string{"clients", "add", id}, args)...)
-	if public := slices.Contains(args, "--public"); made.ID != id || public != (made.Secret == "") {
-		t.Fatalf("clients add printed the id %q and a secret of %d characters for %s, public %v", made.ID, len(made.Secret), id, public)
+	secretless := slices.Contains(args, "--public") || slices.Contains(args, "--jwks-file") || slices.Contains(args, "--jwks-uri")
+	if made.ID != id || secretless != (made.Secret == "") {
+		t.Fatalf("clients add printed the id %q and a secret of %d characters for %s %v", made.ID, len(made.Secret), id, args)
 	}
 	return credentials{made.ID, made.Secret}
 }
@@ -139,12 +140,13 @@ func execute(t *testing.T, environ []string, stdin string, args ...string) outco
 	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-// bareEnviron is the environment without settings of Keyturn. A program built
+// bareEnviron is the environment without settings of Keyturn and with trust in
+// the tests' authority. A program built
 // with the race detector sleeps for a second before it exits unless it is told
 // not to; where it found a race its exit code is 66.
 func bareEnviron() []string {
 	kept := slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, "KEYTURN_") })
-	return append(kept, "GORACE=atexit_sleep_ms=0")
+	return append(kept, append(trust.environ(), "GORACE=atexit_sleep_ms=0")...)
 }
 
 func writeFile(t *testing.T, path, text string) {

@@ -7,7 +7,9 @@
 package e2e
 
 import (
+	"crypto/tls"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +29,11 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(binaries)
+	if trust, err = newAuthority(binaries); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	web.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: trust.roots}
 	keyturn = filepath.Join(binaries, "keyturn")
 	var flags []string
 	if raceDetector {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -17,6 +18,7 @@ const (
 	email    = "ada@example.com"
 	password = "plum orbit candle seven"
 	api      = "https://api.example.com"
+	billing  = "https://billing.example.com"
 	scope    = "openid email profile"
 )
 
@@ -25,19 +27,47 @@ type shop struct {
 	*deployment
 	*server
 	uid string
-	// confidential may use every grant; public has no secret.
-	confidential, public credentials
+	// issuer is what clients are told; the server's own URL unless it stands
+	// behind a front.
+	issuer string
+	front  *front
+	// confidential may use every grant; public has no secret; keyed signs.
+	confidential, public, keyed credentials
+	keys                        clientKeys
 }
 
 // openShop sets a deployment up from its command line and serves it.
 func openShop(t *testing.T, d *deployment, flags ...string) *shop {
+	t.Helper()
+	s := stock(t, d)
+	s.server = d.serve(t, flags...)
+	s.issuer = s.url
+	return s
+}
+
+// openShopBehindFront is openShop behind a front, with a client that has keys.
+func openShopBehindFront(t *testing.T, d *deployment, flags ...string) *shop {
+	t.Helper()
+	s := stock(t, d)
+	s.front = newFront(t)
+	s.issuer = s.front.url
+	s.keys = newClientKeys(t)
+	file := filepath.Join(t.TempDir(), "jwks.json")
+	writeFile(t, file, s.keys.jwks)
+	s.keyed = s.addClient(t, "batch", "--grant", "client_credentials", "--scope", scope, "--audience", api, "--audience", billing, "--jwks-file", file)
+	s.server = d.serveAs(t, s.issuer, append([]string{"--trusted-proxies", "127.0.0.1"}, flags...)...)
+	s.front.backend = s.url
+	return s
+}
+
+// stock makes the user and the clients of a shop.
+func stock(t *testing.T, d *deployment) *shop {
 	t.Helper()
 	s := &shop{deployment: d}
 	s.uid = d.addUser(t, email, password, "--username", "ada", "--first-name", "Ada", "--last-name", "Lovelace")
 	s.confidential = d.addClient(t, "shop", "--grant", "password", "--grant", "refresh_token", "--grant", "client_credentials",
 		"--scope", scope, "--audience", api)
 	s.public = d.addClient(t, "app", "--public", "--grant", "password", "--grant", "refresh_token", "--scope", scope, "--audience", api)
-	s.server = d.serve(t, flags...)
 	return s
 }
 
@@ -51,12 +81,18 @@ type request struct {
 	Audience     string            `json:"audience"`
 	Alg          string            `json:"alg"`
 	Tokens       map[string]string `json:"tokens,omitempty"`
+	// KeyedID is a client that signs with PrivateKeys, PEM by algorithm.
+	KeyedID     string            `json:"keyed_id,omitempty"`
+	PrivateKeys map[string]string `json:"private_keys,omitempty"`
+	// Resource is the one of its audiences that it asks for.
+	Resource string `json:"resource,omitempty"`
 }
 
 func (s *shop) request(by credentials) request {
 	return request{
-		Issuer: s.url, ClientID: by.id, ClientSecret: by.secret,
+		Issuer: s.issuer, ClientID: by.id, ClientSecret: by.secret,
 		Username: email, Password: password, Audience: api, Alg: "ES256",
+		KeyedID: s.keyed.id, PrivateKeys: s.keys.pem, Resource: billing,
 	}
 }
 
@@ -69,6 +105,7 @@ func ask(t *testing.T, r request, v any, name string, args ...string) {
 	}
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Stdin = bytes.NewReader(stdin)
+	cmd.Env = append(os.Environ(), trust.environ()...)
 	out, err := cmd.Output()
 	var ended *exec.ExitError
 	if errors.As(err, &ended) {
@@ -111,7 +148,7 @@ func (s *shop) checkClaims(t *testing.T, by credentials, verifiers map[string]ma
 		for _, grant := range grants {
 			got := byName[grant]
 			want := claims{
-				Issuer: s.url, Subject: s.uid, Audience: api, ClientID: by.id, Scope: scope, Email: email,
+				Issuer: s.issuer, Subject: s.uid, Audience: api, ClientID: by.id, Scope: scope, Email: email,
 				Expiry: got.IssuedAt + 3600, IssuedAt: got.IssuedAt, ID: got.ID, AuthTime: got.AuthTime, Session: got.Session,
 			}
 			if grant == "client_credentials" {
@@ -152,6 +189,58 @@ var goClient = sync.OnceValues(func() (string, error) {
 	return to, build(to, filepath.Join("clients", "go"), ".")
 })
 
+// journey is what a client program of any language reports.
+type journey struct {
+	// Refreshes is how many refresh tokens were spent, Lost how many answers
+	// to a refresh did not arrive.
+	Refreshes, Lost int
+	// Refused is the error of a request that has to be refused.
+	Refused string
+	// Keyed are the claims of the token of the client that signs.
+	Keyed claims
+	// Tokens are those that the program did not verify itself.
+	Tokens map[string]string
+}
+
+// check checks what a program reports that has spent three refresh tokens, the
+// first answer to each lost.
+func (j journey) check(t *testing.T, s *shop, program string, by credentials, signs bool) {
+	t.Helper()
+	if j.Refreshes != 3 || j.Lost != 3 || j.Refused != "invalid_grant" {
+		t.Errorf("%s as %s: %d refreshes, %d of them lost, and the refusal %q; want 3, 3 and invalid_grant", program, by.id, j.Refreshes, j.Lost, j.Refused)
+	}
+	if signs && (j.Keyed.ClientID != s.keyed.id || j.Keyed.Subject != s.keyed.id || j.Keyed.Audience != billing) {
+		t.Errorf("%s: the token of the client that signs has %+v; want one of %s for %s", program, j.Keyed, s.keyed.id, billing)
+	}
+	if j.Tokens != nil {
+		s.checkClaims(t, by, map[string]map[string]claims{program: s.read(t, j.Tokens)})
+	}
+}
+
+// read verifies tokens and returns their claims.
+func (s *shop) read(t *testing.T, tokens map[string]string) map[string]claims {
+	t.Helper()
+	v := &verifier{url: s.url, issuer: s.issuer}
+	all := map[string]claims{}
+	for name, token := range tokens {
+		if _, err := v.verify(token); err != nil {
+			t.Errorf("the token of %s: %v", name, err)
+		}
+		_, rest, _ := strings.Cut(token, ".")
+		payload, _, _ := strings.Cut(rest, ".")
+		text, err := base64.RawURLEncoding.DecodeString(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c claims
+		if err := json.Unmarshal(text, &c); err != nil {
+			t.Fatal(err)
+		}
+		all[name] = c
+	}
+	return all
+}
+
 func TestGoClients(t *testing.T) {
 	t.Parallel()
 	onBothStores(t, nil, func(t *testing.T, d *deployment) {
@@ -159,20 +248,17 @@ func TestGoClients(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := openShop(t, d)
+		s := openShopBehindFront(t, d)
 		for _, by := range []credentials{s.confidential, s.public} {
 			var got struct {
+				journey
 				OIDC, Keyfunc map[string]claims
 				UserInfo      userInfo
-				Refreshes     int
-				Refused       string
 			}
 			ask(t, s.request(by), &got, program)
 			s.checkClaims(t, by, map[string]map[string]claims{"go-oidc": got.OIDC, "keyfunc": got.Keyfunc})
 			s.checkUserInfo(t, got.UserInfo)
-			if got.Refreshes != 3 || got.Refused != "invalid_grant" {
-				t.Errorf("%s: %d refreshes, and a wrong password was answered %q; want 3 and invalid_grant", by.id, got.Refreshes, got.Refused)
-			}
+			got.check(t, s, "x/oauth2", by, true)
 		}
 		s.stop(t)
 		s.checkAudit(t)

@@ -27,6 +27,11 @@ type request struct {
 	Password     string `json:"password"`
 	Audience     string `json:"audience"`
 	Alg          string `json:"alg"`
+	// KeyedID is a client that signs with PrivateKeys, PEM by algorithm, and
+	// asks for one Resource.
+	KeyedID     string            `json:"keyed_id"`
+	PrivateKeys map[string]string `json:"private_keys"`
+	Resource    string            `json:"resource"`
 }
 
 // result says what each step yielded. Claims are those that a verifier
@@ -37,6 +42,10 @@ type result struct {
 	UserInfo claims            `json:"userinfo"`
 	// Refreshes is how many refresh tokens, all different, were spent.
 	Refreshes int `json:"refreshes"`
+	// Lost is how many answers to a refresh did not arrive.
+	Lost int `json:"lost"`
+	// Keyed are the claims of the token of the client that signs.
+	Keyed claims `json:"keyed"`
 	// Refused is the OAuth error of a login with a wrong password.
 	Refused string `json:"refused"`
 }
@@ -86,7 +95,12 @@ func obtain(ctx context.Context, ask request, provider *oidc.Provider) (map[stri
 	seen := map[string]bool{token.RefreshToken: true}
 	for range refreshes {
 		// A token without an access token is stale: the source refreshes it.
-		token, err = config.TokenSource(ctx, &oauth2.Token{RefreshToken: token.RefreshToken}).Token()
+		source := config.TokenSource(ctx, &oauth2.Token{RefreshToken: token.RefreshToken})
+		token, err = source.Token()
+		if refused := new(oauth2.RetrieveError); err != nil && !errors.As(err, &refused) {
+			out.Lost++
+			token, err = source.Token()
+		}
 		if err != nil {
 			return nil, out, fmt.Errorf("refresh grant: %w", err)
 		}
@@ -115,6 +129,9 @@ func obtain(ctx context.Context, ask request, provider *oidc.Provider) (map[stri
 			return nil, out, fmt.Errorf("client_credentials grant: %w", err)
 		}
 		tokens["client_credentials"] = token.AccessToken
+	}
+	if out.Keyed, err = signedGrant(ctx, ask, provider.Endpoint().TokenURL); err != nil {
+		return nil, out, fmt.Errorf("private_key_jwt: %w", err)
 	}
 	var refused *oauth2.RetrieveError
 	if _, err := config.PasswordCredentialsToken(ctx, ask.Username, ask.Password+"x"); !errors.As(err, &refused) {
