@@ -27,6 +27,9 @@ type claims struct {
 	AuthTime int64    `json:"auth_time,omitempty"`
 	Session  string   `json:"sid,omitempty"`
 	Email    string   `json:"email,omitempty"`
+
+	// user are the claims about the user that the client's registration names.
+	user members
 }
 
 // audience is a string where there is one and a list where there are several
@@ -87,7 +90,7 @@ func (s *Service) mint(c claims, client Client, now time.Time) (minted, error) {
 	if err != nil {
 		return minted{}, err
 	}
-	token, kid, err := s.ring.Sign(accessTokenType, payload)
+	token, kid, err := s.ring.Sign(accessTokenType, c.user.into(payload))
 	if err != nil {
 		return minted{}, err
 	}
@@ -152,6 +155,9 @@ func (s *Service) checkSignature(token string) (claims, error) {
 	}
 	var c claims
 	if err := json.Unmarshal(payload, &c); err != nil {
+		return claims{}, errNotLive{"bad_token"}
+	}
+	if c.user, err = claimsIn(payload); err != nil {
 		return claims{}, errNotLive{"bad_token"}
 	}
 	switch {

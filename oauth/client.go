@@ -24,6 +24,9 @@ type Client struct {
 	Scope        []string
 	DefaultScope []string
 	Audience     []string
+	// Claims names what the client's tokens say of their user, of what the
+	// user's account holds: users.RolesClaim and custom claims.
+	Claims []string
 	// Lifetimes; zero means the deployment's.
 	AccessTTL      time.Duration
 	RefreshIdleTTL time.Duration

@@ -45,7 +45,7 @@ func (c *Clients) Add(ctx context.Context, client Client) (Client, string, error
 
 // described says what the log is to know of a registration beside the scope.
 func described(c Client) string {
-	return "grants: " + strings.Join(c.Grants, " ") + "; authenticates by: " + c.AuthMethod()
+	return "grants: " + strings.Join(c.Grants, " ") + "; authenticates by: " + c.AuthMethod() + describeClaims(c)
 }
 
 // Update changes a registered client: apply is given what it is now and leaves
@@ -108,6 +108,9 @@ func (c *Clients) check(client Client) error {
 		}
 	}
 	if err := checkClientKeys(client); err != nil {
+		return err
+	}
+	if err := checkClientClaims(client); err != nil {
 		return err
 	}
 	for _, a := range client.Audience {

@@ -12,13 +12,14 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/keyturn/keyturn/keys"
+	"github.com/keyturn/keyturn/users"
 )
 
 // What the tests in package oauth_test, which use the real stores, need of the
 // inside.
 
 func (f *Families) Start(ctx context.Context, c Client, uid, email string, scope, audience []string) (Family, string, error) {
-	return f.start(ctx, c, uid, email, scope, audience)
+	return f.start(ctx, c, users.User{UID: uid, Email: email}, scope, audience)
 }
 
 // Refresh spends a token for a client as it stands in the store.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/keys"
+	"github.com/keyturn/keyturn/users"
 )
 
 // Families starts, refreshes and ends refresh-token families. Safe for
@@ -36,18 +37,18 @@ const purgeSteps = 8
 
 // start begins a family for a user who has just logged in, and returns its
 // first refresh token.
-func (f *Families) start(ctx context.Context, client Client, uid, email string, scope, audience []string) (Family, string, error) {
+func (f *Families) start(ctx context.Context, client Client, user users.User, scope, audience []string) (Family, string, error) {
 	now := f.now().UTC().Truncate(time.Millisecond)
 	from := audit.RequestFrom(ctx)
 	fam := Family{
-		ID: uuid.NewString(), ClientID: client.ID, UserID: uid, Scope: scope, Audience: audience,
+		ID: uuid.NewString(), ClientID: client.ID, UserID: user.UID, Claims: user.TokenClaims(), Scope: scope, Audience: audience,
 		Salt: newSalt(), MasterID: f.tokens.primary,
 		AuthTime: now, CreatedAt: now, RotatedAt: now,
 		ExpiresAt: now.Add(orDefault(client.RefreshTTL, f.settings.RefreshTTL)),
 		FirstIP:   from.IP, FirstUserAgent: from.UserAgent, LastIP: from.IP, LastUserAgent: from.UserAgent,
 	}
 	if slices.Contains(scope, "email") {
-		fam.Email = email
+		fam.Email = user.Email
 	}
 	fam.IdleExpiresAt, fam.PurgeAt = f.lifetimes(client, fam.ExpiresAt, now)
 	token, err := f.tokens.derive(fam)
@@ -228,10 +229,16 @@ func (f *Families) find(ctx context.Context, token string) (Family, presented, e
 	return fam, p, nil
 }
 
-// SessionEnder implements users.Sessions: it ends the families of an account.
+// SessionEnder implements users.Sessions over the families of an account.
 type SessionEnder struct {
 	Store Store
 	Now   func() time.Time
+}
+
+// SetClaimsOf has every live session of the user bear claims from its next
+// refresh on, and returns how many it changed.
+func (e SessionEnder) SetClaimsOf(ctx context.Context, uid, claims string) (int, error) {
+	return e.Store.SetFamilyClaims(ctx, uid, claims)
 }
 
 // EndSessionsOf ends every live session of the user but except and returns how

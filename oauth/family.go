@@ -15,6 +15,10 @@ type Family struct {
 	Audience []string
 	// Email is the user's address if the scope email was granted.
 	Email string
+	// Claims are what tokens may say of the user beyond that, as far as the
+	// client's registration says: a JSON object, or empty. They follow the
+	// account while the family lives.
+	Claims string
 	// Salt enters the derivation of the family's tokens; MasterID names the
 	// master secret that the token of the live generation is derived under.
 	Salt     []byte

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -24,6 +25,19 @@ type introspection struct {
 	Scope     string   `json:"scope,omitempty"`
 	AuthTime  int64    `json:"auth_time,omitempty"`
 	Session   string   `json:"sid,omitempty"`
+
+	// user are the claims about the user that the token bears.
+	user members
+}
+
+// MarshalJSON adds the user's claims (RFC 7662 §2.2 leaves room for them).
+func (i introspection) MarshalJSON() ([]byte, error) {
+	type named introspection
+	object, err := json.Marshal(named(i))
+	if err != nil {
+		return nil, err
+	}
+	return i.user.into(object), nil
 }
 
 // Introspect is the introspection endpoint (RFC 7662), for confidential
@@ -74,7 +88,7 @@ func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.
 	return introspection{
 		Active: true, TokenType: "Bearer", Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience,
 		Expiry: c.Expiry, IssuedAt: c.IssuedAt, ID: c.ID, ClientID: c.ClientID, Scope: c.Scope,
-		AuthTime: c.AuthTime, Session: c.Session,
+		AuthTime: c.AuthTime, Session: c.Session, user: c.user,
 	}, nil
 }
 

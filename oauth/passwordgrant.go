@@ -41,7 +41,7 @@ func (s *Service) passwordGrant(ctx context.Context, a ask, username, password s
 // change of the password that came in between either found the session and
 // ended it, or is found here (F7).
 func (s *Service) login(ctx context.Context, client Client, user users.User, scope, aud []string, event *audit.Event) (issued, *Error) {
-	family, refresh, err := s.families.start(ctx, client, user.UID, user.Email, scope, aud)
+	family, refresh, err := s.families.start(ctx, client, user, scope, aud)
 	if err != nil {
 		return issued{}, unavailable("store", err)
 	}
@@ -96,6 +96,10 @@ func (s *Service) issue(f Family, client Client, scope, aud []string) (issued, *
 	}
 	if slices.Contains(scope, "email") {
 		c.Email = f.Email
+	}
+	var err error
+	if c.user, err = userClaims(f.Claims, client.Claims); err != nil {
+		return issued{}, unavailable("store", err)
 	}
 	token, err := s.mint(c, client, s.now())
 	if err != nil {

@@ -66,6 +66,9 @@ type Store interface {
 	RevokeFamiliesOfUser(ctx context.Context, uid, except string, at time.Time, reason string) (int, error)
 	// RevokeFamiliesOfClient does the same for a client.
 	RevokeFamiliesOfClient(ctx context.Context, clientID string, at time.Time, reason string) (int, error)
+	// SetFamilyClaims replaces Claims in every family of the user that is not
+	// ended and was there when the call began, and returns how many.
+	SetFamilyClaims(ctx context.Context, uid, claims string) (int, error)
 	// FamiliesOfUser returns the user's families that are neither ended nor
 	// expired at now, newest first, at most limit.
 	FamiliesOfUser(ctx context.Context, uid string, now time.Time, limit int) ([]Family, error)

@@ -47,7 +47,7 @@ func (e *CredentialsError) Is(target error) bool { return target == ErrCredentia
 // to whoever sent it: the message never repeats a password.
 type PolicyError struct {
 	// Field is the field's JSON name: "email", "username", "first_name",
-	// "last_name", "password", "password_hash" or "uid".
+	// "last_name", "password", "password_hash", "uid", "roles" or "claims".
 	Field string
 	// Message says what is wrong and what would be accepted.
 	Message string
@@ -110,6 +110,8 @@ func Reason(err error) string {
 		return "email_taken"
 	case errors.Is(err, ErrUsernameTaken):
 		return "username_taken"
+	case errors.Is(err, ErrResetToken):
+		return "bad_reset_token"
 	case errors.Is(err, ErrNotFound):
 		return ReasonUnknownUser
 	case errors.Is(err, ErrConflict):

@@ -23,6 +23,7 @@ type memory struct {
 	events   []audit.Event
 	sessions map[string][]string // uid -> session ids
 	ended    []string            // reasons, in order
+	claims   map[string]string   // uid -> what sessions bear
 
 	storeDown, countersDown, sessionsDown, auditDown bool
 	// onRead runs, unlocked, after an account was read.
@@ -30,7 +31,7 @@ type memory struct {
 }
 
 func newMemory() *memory {
-	return &memory{users: map[string]User{}, counters: map[string]int64{}, sessions: map[string][]string{}}
+	return &memory{users: map[string]User{}, counters: map[string]int64{}, sessions: map[string][]string{}, claims: map[string]string{}}
 }
 
 func (m *memory) CreateUser(_ context.Context, u User) error {
@@ -113,8 +114,54 @@ func (m *memory) SetPassword(_ context.Context, uid string, epoch int64, hash st
 		}
 		u.Epoch++
 		u.Unsettled, u.PasswordHash, u.PasswordChangedAt, u.UpdatedAt = true, hash, at, at
+		u.ResetHash, u.ResetExpiresAt = nil, time.Time{}
 		return nil
 	})
+}
+
+func (m *memory) UsernameTaken(_ context.Context, key string) (bool, error) {
+	_, err := m.find(func(u User) bool { return u.UsernameKey == key && key != "" })
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (m *memory) SetReset(_ context.Context, uid string, hash []byte, expires, at time.Time) (User, error) {
+	return m.change(uid, func(u *User) error {
+		u.ResetHash, u.ResetExpiresAt, u.UpdatedAt = hash, expires, at
+		return nil
+	})
+}
+
+func (m *memory) SetClaims(_ context.Context, uid string, roles []string, claims string, at time.Time) (User, error) {
+	return m.change(uid, func(u *User) error {
+		u.Roles, u.Claims, u.UpdatedAt = roles, claims, at
+		return nil
+	})
+}
+
+func (m *memory) DeleteUser(_ context.Context, uid string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.storeDown {
+		return errDown
+	}
+	if _, ok := m.users[uid]; !ok {
+		return ErrNotFound
+	}
+	delete(m.users, uid)
+	return nil
+}
+
+func (m *memory) SetClaimsOf(_ context.Context, uid, claims string) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sessionsDown {
+		return 0, errDown
+	}
+	m.claims[uid] = claims
+	return len(m.sessions[uid]), nil
 }
 
 func (m *memory) RehashPassword(_ context.Context, uid, from, to string) error {

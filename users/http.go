@@ -46,7 +46,9 @@ func (h *HTTP) SignUp(w http.ResponseWriter, r *http.Request) {
 	if !h.read(w, r, audit.Event{Action: audit.UserSignedUp}, &body) {
 		return
 	}
-	u, err := h.Users.SignUp(r.Context(), NewUser(body))
+	u, err := h.Users.SignUp(r.Context(), NewUser{
+		Email: body.Email, Username: body.Username, FirstName: body.FirstName, LastName: body.LastName, Password: body.Password,
+	})
 	if err != nil {
 		h.refuse(w, r, err)
 		return
@@ -98,6 +100,27 @@ func (h *HTTP) ChangePassword(w http.ResponseWriter, r *http.Request, uid, sessi
 	}{"Password changed; your other sessions have ended"})
 }
 
+type resetBody struct {
+	Token string `json:"token"`
+	New   string `json:"new_password"`
+}
+
+// ResetPassword answers POST /auth/reset: whoever has the one-time token that
+// an operator made sets a new password; every session of the account ends.
+func (h *HTTP) ResetPassword(w http.ResponseWriter, r *http.Request) {
+	var body resetBody
+	if !h.read(w, r, audit.Event{Action: audit.ResetRedeemed}, &body) {
+		return
+	}
+	if err := h.Users.RedeemReset(r.Context(), body.Token, body.New); err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	write(w, http.StatusOK, struct {
+		Message string `json:"message"`
+	}{"Password changed; log in with the new one"})
+}
+
 // read decodes the body; a body that cannot be used is a refusal like any
 // other and leaves its event.
 func (h *HTTP) read(w http.ResponseWriter, r *http.Request, event audit.Event, v any) bool {
@@ -135,6 +158,8 @@ func (h *HTTP) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		problem.WriteField(w, http.StatusConflict, "username", "This username is taken.")
 	case errors.Is(err, ErrCredentials):
 		problem.Write(w, http.StatusForbidden, "Invalid email or password")
+	case errors.Is(err, ErrResetToken):
+		problem.Write(w, http.StatusForbidden, "The one-time token is not valid, was used, or has expired.")
 	case errors.As(err, &throttled):
 		problem.RetryAfter(w, throttled.RetryAfter)
 		problem.Write(w, http.StatusTooManyRequests, "Too many attempts; wait before the next one.")

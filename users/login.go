@@ -28,8 +28,8 @@ func (s *Service) Authenticate(ctx context.Context, login, password string) (Use
 }
 
 // Still reports whether a login that returned u may stand: nil, or a
-// *CredentialsError if the account was disabled, or its password changed, since
-// u was read. Or the store's error.
+// *CredentialsError if the account was disabled, or its password or what tokens
+// say of it changed, since u was read. Or the store's error.
 //
 // A password change first moves the account's epoch and then ends the sessions
 // that it finds. A session made in between, or after, on the strength of the
@@ -46,7 +46,7 @@ func (s *Service) Still(ctx context.Context, u User) error {
 		return fmt.Errorf("look at the account again: %w", err)
 	case now.Disabled:
 		return &CredentialsError{Reason: ReasonDisabledUser, UserID: u.UID}
-	case now.Epoch != u.Epoch:
+	case now.Epoch != u.Epoch, now.TokenClaims() != u.TokenClaims():
 		return &CredentialsError{Reason: ReasonAccountChanged, UserID: u.UID}
 	}
 	return nil

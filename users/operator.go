@@ -63,6 +63,32 @@ func (s *Service) Enable(ctx context.Context, uid string) error {
 	return err
 }
 
+// Delete removes the account uid for good, after disabling it and ending its
+// sessions; the event's Count says how many. Its address and username are free
+// again; the audit log keeps its uid. The error is ErrNotFound, ErrNotRecorded
+// or the store's: the account may then be left disabled, and deleting it can be
+// repeated. Where the event cannot be written the account is put back,
+// disabled.
+func (s *Service) Delete(ctx context.Context, uid string) error {
+	event := audit.Event{Action: audit.UserDeleted, UserID: uid}
+	u, err := s.Store.SetDisabled(ctx, uid, true, s.now())
+	if err == nil {
+		event.UserEmail = u.Email
+		event.Count, err = s.Sessions.EndSessionsOf(ctx, uid, "", endUserDeleted)
+	}
+	if err == nil {
+		err = s.Store.DeleteUser(ctx, uid)
+	}
+	deleted := err == nil
+	err = s.conclude(ctx, event, err)
+	if err != nil && deleted {
+		ctx, cancel := audit.Outlast(ctx)
+		defer cancel()
+		return errors.Join(err, s.Store.CreateUser(ctx, u))
+	}
+	return err
+}
+
 // EndSessions ends every session of the account uid, on an operator's behalf,
 // and returns how many there were. The error is ErrNotFound, ErrNotRecorded or
 // the store's. Sessions once ended stay ended, recorded or not.

@@ -13,6 +13,7 @@ const (
 	endPasswordChanged = "password_changed"
 	endPasswordReset   = "password_reset"
 	endUserDisabled    = "user_disabled"
+	endUserDeleted     = "user_deleted"
 	endLoggedOut       = "logged_out_by_operator"
 	endAccountChanged  = "account_changed"
 )

@@ -64,6 +64,9 @@ type NewUser struct {
 	LastName  string
 	// Password must please the Policy.
 	Password string
+	// Roles and Claims are an operator's to give: SignUp ignores them.
+	Roles  []string
+	Claims string
 }
 
 // SignUp makes an account for whoever asks. It returns the account, or
@@ -79,6 +82,7 @@ type NewUser struct {
 // the way of a second sign-up, but nobody can log in to it until an operator
 // enables it.
 func (s *Service) SignUp(ctx context.Context, n NewUser) (User, error) {
+	n.Roles, n.Claims = nil, ""
 	u, err := s.signUp(ctx, n)
 	return s.created(ctx, audit.UserSignedUp, n.Email, u, err)
 }
@@ -136,6 +140,9 @@ func (s *Service) prepare(n NewUser) (User, error) {
 		return User{}, err
 	}
 	if u.LastName, err = checkName("last_name", n.LastName); err != nil {
+		return User{}, err
+	}
+	if err := u.setClaims(n.Roles, n.Claims); err != nil {
 		return User{}, err
 	}
 	return u, nil

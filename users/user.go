@@ -21,8 +21,17 @@ type User struct {
 	UsernameKey string
 	FirstName   string
 	LastName    string
+	// Roles and Claims are what resource servers may be told of the user, as
+	// far as the client's registration says (see CheckRoles and CheckClaims).
+	// Claims is a JSON object; both may be empty.
+	Roles  []string
+	Claims string
 	// PasswordHash is a PHC string (or an imported one, see Verify).
 	PasswordHash string
+	// ResetHash is the SHA-256 of a one-time token by which the user may set a
+	// new password until ResetExpiresAt; nil if none is out.
+	ResetHash      []byte
+	ResetExpiresAt time.Time
 	// Disabled accounts cannot log in and have no sessions.
 	Disabled bool
 	// Epoch grows whenever the account's sessions must end: a password
@@ -59,13 +68,25 @@ type Store interface {
 	// UserByID and UserByEmailKey return one account or ErrNotFound.
 	UserByID(ctx context.Context, uid string) (User, error)
 	UserByEmailKey(ctx context.Context, key string) (User, error)
+	// UsernameTaken reports whether an account has the username.
+	UsernameTaken(ctx context.Context, key string) (bool, error)
 	// ListUsers returns at most limit accounts with a UID above after, by UID.
 	ListUsers(ctx context.Context, after string, limit int) ([]User, error)
 	// SetPassword replaces the hash if the account's Epoch is still epoch;
-	// it grows Epoch by one, sets Unsettled, PasswordChangedAt and UpdatedAt,
-	// and returns the account as it now stands. ErrConflict if the epoch
-	// moved, ErrNotFound if there is no such account.
+	// it grows Epoch by one, voids a one-time token, sets Unsettled,
+	// PasswordChangedAt and UpdatedAt, and returns the account as it now
+	// stands. ErrConflict if the epoch moved, ErrNotFound if there is no such
+	// account.
 	SetPassword(ctx context.Context, uid string, epoch int64, hash string, at time.Time) (User, error)
+	// SetReset replaces ResetHash and ResetExpiresAt, sets UpdatedAt and
+	// returns the account as it now stands; a nil hash voids the token that
+	// is out. ErrNotFound if there is no such account.
+	SetReset(ctx context.Context, uid string, hash []byte, expires, at time.Time) (User, error)
+	// SetClaims replaces Roles and Claims, sets UpdatedAt and returns the
+	// account as it now stands. ErrNotFound if there is no such account.
+	SetClaims(ctx context.Context, uid string, roles []string, claims string, at time.Time) (User, error)
+	// DeleteUser removes the account, or returns ErrNotFound.
+	DeleteUser(ctx context.Context, uid string) error
 	// RehashPassword replaces the hash from by to, with nothing else changed:
 	// the same password under better parameters. It does nothing, without an
 	// error, if the hash is no longer from.
@@ -94,9 +115,13 @@ type Counters interface {
 	ResetCounts(ctx context.Context, keys []string) error
 }
 
-// Sessions ends the sessions (refresh-token families) of an account.
+// Sessions ends the sessions (refresh-token families) of an account, and tells
+// them what tokens say of its user.
 type Sessions interface {
 	// EndSessionsOf ends every live session of the user but the one named
 	// by except (may be empty) and returns how many it ended.
 	EndSessionsOf(ctx context.Context, uid, except, reason string) (int, error)
+	// SetClaimsOf has every live session of the user bear claims, a JSON
+	// object or empty, and returns how many it changed.
+	SetClaimsOf(ctx context.Context, uid, claims string) (int, error)
 }

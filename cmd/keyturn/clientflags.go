@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
 )
 
 // clientFlags are the flags that say what a client may do and how it proves
@@ -28,6 +29,7 @@ func newClientFlags(cmd *cobra.Command) *clientFlags {
 	f.StringVar(&c.scope, "scope", "", "what the client may ask for, separated by spaces")
 	f.StringVar(&c.defaultScope, "default-scope", "", "what it gets where it asks for nothing (default: all that it may ask for)")
 	f.StringSliceVar(&c.client.Audience, "audience", nil, "a resource server that its tokens may be for (repeat for several)")
+	f.StringSliceVar(&c.client.Claims, "claim", nil, "what its tokens say of the user beside the scope: "+users.RolesClaim+", or the name of a custom claim (repeat for several)")
 	f.StringVar(&c.jwksFile, "jwks-file", "", "file with the client's public keys, a JWK set (- for standard input): it authenticates with them and has no secret")
 	f.StringVar(&c.client.JWKSURI, "jwks-uri", "", "https URL where the client publishes its JWK set, in place of --jwks-file")
 	f.DurationVar(&c.client.AccessTTL, "client-access-token-ttl", 0, "life of its access tokens (default: the deployment's)")
@@ -64,6 +66,7 @@ func (c *clientFlags) apply(client *oauth.Client) {
 		"scope":                   func() { client.Scope = c.client.Scope },
 		"default-scope":           func() { client.DefaultScope = c.client.DefaultScope },
 		"audience":                func() { client.Audience = c.client.Audience },
+		"claim":                   func() { client.Claims = c.client.Claims },
 		"jwks-file":               func() { client.JWKS, client.JWKSURI = c.client.JWKS, "" },
 		"jwks-uri":                func() { client.JWKS, client.JWKSURI = "", c.client.JWKSURI },
 		"client-access-token-ttl": func() { client.AccessTTL = c.client.AccessTTL },

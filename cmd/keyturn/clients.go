@@ -25,6 +25,7 @@ type clientRow struct {
 	Scope          string          `json:"scope"`
 	DefaultScope   string          `json:"default_scope,omitempty"`
 	Audience       []string        `json:"audience"`
+	Claims         []string        `json:"claims,omitempty"`
 	AccessTTL      string          `json:"access_token_ttl,omitempty"`
 	RefreshIdleTTL string          `json:"refresh_idle_ttl,omitempty"`
 	RefreshTTL     string          `json:"refresh_ttl,omitempty"`
@@ -36,7 +37,7 @@ func clientRowOf(c oauth.Client, secret string) clientRow {
 	return clientRow{
 		ClientID: c.ID, ClientSecret: secret, Public: c.Public, AuthMethod: c.AuthMethod(), JWKS: json.RawMessage(c.JWKS), JWKSURI: c.JWKSURI,
 		Grants: orEmpty(c.Grants), Scope: strings.Join(c.Scope, " "), DefaultScope: strings.Join(c.DefaultScope, " "),
-		Audience: orEmpty(c.Audience), AccessTTL: ttl(c.AccessTTL), RefreshIdleTTL: ttl(c.RefreshIdleTTL), RefreshTTL: ttl(c.RefreshTTL),
+		Audience: orEmpty(c.Audience), Claims: c.Claims, AccessTTL: ttl(c.AccessTTL), RefreshIdleTTL: ttl(c.RefreshIdleTTL), RefreshTTL: ttl(c.RefreshTTL),
 		Disabled: c.Disabled, CreatedAt: c.CreatedAt,
 	}
 }

@@ -18,8 +18,13 @@ const (
 	UserImported       Action = "user-imported"        // by an operator
 	UserDisabled       Action = "user-disabled"        // by an operator
 	UserEnabled        Action = "user-enabled"         // by an operator
+	UserChanged        Action = "user-changed"         // roles or claims, by an operator
+	UserDeleted        Action = "user-deleted"         // by an operator
+	UsersExported      Action = "users-exported"       // by an operator
 	PasswordChanged    Action = "password-changed"     // by the user
 	PasswordReset      Action = "password-reset"       // by an operator
+	ResetIssued        Action = "reset-issued"         // a one-time token, by an operator
+	ResetRedeemed      Action = "reset-redeemed"       // a new password, by whoever has the token
 	SessionsListed     Action = "sessions-listed"      // GET /auth/sessions
 	SessionEnded       Action = "session-ended"        // one session, by its user or an operator
 	SessionsEnded      Action = "sessions-ended"       // several at once

@@ -73,6 +73,7 @@ func (s *Server) firstPartyRoutes(r *mux.Router, h Handlers) {
 	if h.SignUp {
 		s.route(r, firstParty, "/auth/signup", methods{"POST": h.Users.SignUp})
 	}
+	s.route(r, firstParty, "/auth/reset", methods{"POST": h.Users.ResetPassword})
 	s.route(r, firstParty, "/auth/login", methods{"POST": h.OAuth.Login})
 	s.route(r, firstParty, "/auth/refresh", methods{"POST": h.OAuth.Refresh})
 	s.route(r, firstParty, "/auth/logout", methods{"POST": h.OAuth.FirstParty(h.OAuth.Logout)})

@@ -20,6 +20,7 @@ type clientRecord struct {
 	Scope          []string      `bson:"scope"`
 	DefaultScope   []string      `bson:"default_scope,omitempty"`
 	Audience       []string      `bson:"audience"`
+	Claims         []string      `bson:"claims,omitempty"`
 	AccessTTL      time.Duration `bson:"access_ttl_ns"`
 	RefreshIdleTTL time.Duration `bson:"refresh_idle_ttl_ns"`
 	RefreshTTL     time.Duration `bson:"refresh_ttl_ns"`
@@ -59,7 +60,7 @@ func (s *Store) SetClientSecret(ctx context.Context, id string, hash []byte, at 
 func (s *Store) UpdateClient(ctx context.Context, c oauth.Client, seen time.Time) error {
 	result, err := s.clients.UpdateOne(ctx, bson.M{"_id": c.ID, "updated_at": seen}, bson.M{"$set": bson.M{
 		"secret_hash": c.SecretHash, "jwks": c.JWKS, "jwks_uri": c.JWKSURI, "grants": c.Grants,
-		"scope": c.Scope, "default_scope": c.DefaultScope, "audience": c.Audience, "access_ttl_ns": c.AccessTTL,
+		"scope": c.Scope, "default_scope": c.DefaultScope, "audience": c.Audience, "claims": c.Claims, "access_ttl_ns": c.AccessTTL,
 		"refresh_idle_ttl_ns": c.RefreshIdleTTL, "refresh_ttl_ns": c.RefreshTTL, "updated_at": c.UpdatedAt,
 	}})
 	if err != nil {

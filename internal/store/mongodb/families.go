@@ -19,6 +19,7 @@ type familyRecord struct {
 	Scope          []string  `bson:"scope"`
 	Audience       []string  `bson:"audience"`
 	Email          string    `bson:"email,omitempty"`
+	Claims         string    `bson:"claims,omitempty"`
 	Salt           []byte    `bson:"salt"`
 	MasterID       string    `bson:"master_id"`
 	Generation     int64     `bson:"generation"`
@@ -73,6 +74,16 @@ func (s *Store) FamiliesOfUser(ctx context.Context, uid string, now time.Time, l
 		},
 		options.Find().SetSort(bson.D{{Key: "created_at", Value: -1}, {Key: "_id", Value: -1}}).SetLimit(int64(limit)))
 	return found, failed("listing a user's sessions", err)
+}
+
+// SetFamilyClaims implements oauth.Store.
+func (s *Store) SetFamilyClaims(ctx context.Context, uid, claims string) (int, error) {
+	result, err := s.families.UpdateMany(ctx,
+		bson.M{"user_id": uid, "revoked_at": notEnded}, bson.M{"$set": bson.M{"claims": claims}})
+	if err != nil {
+		return 0, failed("changing the claims of sessions", err)
+	}
+	return int(result.MatchedCount), nil
 }
 
 // AllFamilies implements store.Store.

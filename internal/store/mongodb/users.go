@@ -20,7 +20,11 @@ type userRecord struct {
 	UsernameKey       string    `bson:"username_key,omitempty"` // left out, the sparse index does not see it
 	FirstName         string    `bson:"first_name"`
 	LastName          string    `bson:"last_name"`
+	Roles             []string  `bson:"roles,omitempty"`
+	Claims            string    `bson:"claims,omitempty"`
 	PasswordHash      string    `bson:"password_hash"`
+	ResetHash         []byte    `bson:"reset_hash,omitempty"`
+	ResetExpiresAt    time.Time `bson:"reset_expires_at,omitempty"`
 	Disabled          bool      `bson:"disabled"`
 	Epoch             int64     `bson:"epoch"`
 	Unsettled         bool      `bson:"unsettled,omitempty"` // likewise
@@ -79,6 +83,15 @@ func (s *Store) UserByEmailKey(ctx context.Context, key string) (users.User, err
 	return s.user(ctx, bson.M{"email_key": key})
 }
 
+// UsernameTaken implements users.Store.
+func (s *Store) UsernameTaken(ctx context.Context, key string) (bool, error) {
+	if key == "" {
+		return false, nil // the sparse index knows no account without one
+	}
+	taken, err := exists(ctx, s.users, bson.M{"username_key": key})
+	return taken, failed("looking for the username", err)
+}
+
 func (s *Store) user(ctx context.Context, filter bson.M) (users.User, error) {
 	return one[userRecord](s.users.FindOne(ctx, filter), "reading an account", users.ErrNotFound)
 }
@@ -97,7 +110,8 @@ func (s *Store) SetPassword(
 		"$set": bson.M{
 			"password_hash": hash, "unsettled": true, "password_changed_at": at, "updated_at": at,
 		},
-		"$inc": bson.M{"epoch": int64(1)},
+		"$inc":   bson.M{"epoch": int64(1)},
+		"$unset": noReset,
 	}, users.ErrConflict)
 	if !errors.Is(err, users.ErrConflict) {
 		return u, err
@@ -110,6 +124,37 @@ func (s *Store) SetPassword(
 		return users.User{}, users.ErrConflict
 	}
 	return users.User{}, users.ErrNotFound
+}
+
+// noReset are the fields of a one-time token, which an account without one
+// lacks.
+var noReset = bson.M{"reset_hash": "", "reset_expires_at": ""}
+
+// SetReset implements users.Store.
+func (s *Store) SetReset(ctx context.Context, uid string, hash []byte, expires, at time.Time) (users.User, error) {
+	update := bson.M{"$set": bson.M{"reset_hash": hash, "reset_expires_at": expires, "updated_at": at}}
+	if hash == nil {
+		update = bson.M{"$set": bson.M{"updated_at": at}, "$unset": noReset}
+	}
+	return s.changeUser(ctx, bson.M{"_id": uid}, update, users.ErrNotFound)
+}
+
+// SetClaims implements users.Store.
+func (s *Store) SetClaims(ctx context.Context, uid string, roles []string, claims string, at time.Time) (users.User, error) {
+	return s.changeUser(ctx, bson.M{"_id": uid},
+		bson.M{"$set": bson.M{"roles": roles, "claims": claims, "updated_at": at}}, users.ErrNotFound)
+}
+
+// DeleteUser implements users.Store.
+func (s *Store) DeleteUser(ctx context.Context, uid string) error {
+	result, err := s.users.DeleteOne(ctx, bson.M{"_id": uid})
+	if err != nil {
+		return failed("deleting an account", err)
+	}
+	if result.DeletedCount == 0 {
+		return users.ErrNotFound
+	}
+	return nil
 }
 
 // changeUser applies update to the account that matches filter and returns it

@@ -7,16 +7,16 @@ import (
 	"github.com/keyturn/keyturn/oauth"
 )
 
-const clientColumns = `id, public, secret_hash, jwks, jwks_uri, grants, scope, default_scope, audience,
+const clientColumns = `id, public, secret_hash, jwks, jwks_uri, grants, scope, default_scope, audience, claims,
 	access_ttl, refresh_idle_ttl, refresh_ttl, disabled, created_at, updated_at`
 
 var (
-	insertClient = sql(`INSERT INTO clients (` + clientColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	insertClient = sql(`INSERT INTO clients (` + clientColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	clientByID   = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id = ?`)
 	clientsAfter = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id > ? ORDER BY id LIMIT ?`)
 	updateSecret = sql(`UPDATE clients SET secret_hash = ?2, updated_at = ?3 WHERE id = ?1`)
 	updateClient = sql(`UPDATE clients SET secret_hash = ?3, jwks = ?4, jwks_uri = ?5, grants = ?6, scope = ?7, default_scope = ?8,
-		audience = ?9, access_ttl = ?10, refresh_idle_ttl = ?11, refresh_ttl = ?12, updated_at = ?13
+		audience = ?9, access_ttl = ?10, refresh_idle_ttl = ?11, refresh_ttl = ?12, updated_at = ?13, claims = ?14
 		WHERE id = ?1 AND updated_at = ?2`)
 	clientExists  = sql(`SELECT 1 FROM clients WHERE id = ?`)
 	disableClient = sql(`UPDATE clients SET disabled = 1, updated_at = ?2 WHERE id = ?1`)
@@ -33,6 +33,7 @@ func scanClient(r *row) oauth.Client {
 		Scope:          r.list(),
 		DefaultScope:   r.list(),
 		Audience:       r.list(),
+		Claims:         r.list(),
 		AccessTTL:      r.duration(),
 		RefreshIdleTTL: r.duration(),
 		RefreshTTL:     r.duration(),
@@ -46,7 +47,7 @@ func scanClient(r *row) oauth.Client {
 func (s *Store) CreateClient(ctx context.Context, cl oauth.Client) error {
 	_, err := change(ctx, s, func(c *conn) (int, error) {
 		n, err := c.exec(insertClient, cl.ID, integer(cl.Public), cl.SecretHash, cl.JWKS, cl.JWKSURI,
-			encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.DefaultScope), encodeList(cl.Audience),
+			encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.DefaultScope), encodeList(cl.Audience), encodeList(cl.Claims),
 			int64(cl.AccessTTL), int64(cl.RefreshIdleTTL), int64(cl.RefreshTTL),
 			integer(cl.Disabled), millis(cl.CreatedAt), millis(cl.UpdatedAt))
 		if taken(err) {
@@ -83,7 +84,7 @@ func (s *Store) UpdateClient(ctx context.Context, cl oauth.Client, seen time.Tim
 	_, err := change(ctx, s, func(c *conn) (int, error) {
 		n, err := c.exec(updateClient, cl.ID, millis(seen), cl.SecretHash, cl.JWKS, cl.JWKSURI,
 			encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.DefaultScope), encodeList(cl.Audience),
-			int64(cl.AccessTTL), int64(cl.RefreshIdleTTL), int64(cl.RefreshTTL), millis(cl.UpdatedAt))
+			int64(cl.AccessTTL), int64(cl.RefreshIdleTTL), int64(cl.RefreshTTL), millis(cl.UpdatedAt), encodeList(cl.Claims))
 		if err != nil || n > 0 {
 			return n, err
 		}

@@ -8,13 +8,13 @@ import (
 	"github.com/keyturn/keyturn/oauth"
 )
 
-const familyColumns = `id, client_id, user_id, scope, audience, email, salt, master_id, generation, rotated_at,
+const familyColumns = `id, client_id, user_id, scope, audience, email, claims, salt, master_id, generation, rotated_at,
 	auth_time, created_at, idle_expires_at, expires_at, purge_at, first_ip, first_user_agent, last_ip, last_user_agent,
 	revoked_at, revoke_reason`
 
 var (
 	insertFamily = sql(`INSERT INTO families (` + familyColumns + `)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	familyByID    = sql(`SELECT ` + familyColumns + ` FROM families WHERE id = ?`)
 	familiesAfter = sql(`SELECT ` + familyColumns + ` FROM families WHERE id > ? ORDER BY id LIMIT ?`)
 	// Inside the transaction that has just read the row: no condition is left
@@ -29,7 +29,8 @@ var (
 	revokeFamily = sql(`UPDATE families SET revoked_at = ?2, revoke_reason = ?3 WHERE id = ?1 AND revoked_at = 0`)
 	revokeOfUser = sql(`UPDATE families SET revoked_at = ?3, revoke_reason = ?4
 		WHERE id IN (SELECT id FROM families WHERE user_id = ?1 AND revoked_at = 0 AND id <> ?2 LIMIT ?5)`)
-	revokeOfClient = sql(`UPDATE families SET revoked_at = ?2, revoke_reason = ?3
+	updateFamilyClaims = sql(`UPDATE families SET claims = ?2 WHERE user_id = ?1 AND revoked_at = 0`)
+	revokeOfClient     = sql(`UPDATE families SET revoked_at = ?2, revoke_reason = ?3
 		WHERE id IN (SELECT id FROM families WHERE client_id = ?1 AND revoked_at = 0 LIMIT ?4)`)
 )
 
@@ -45,6 +46,7 @@ func scanFamily(r *row) oauth.Family {
 		Scope:          r.list(),
 		Audience:       r.list(),
 		Email:          r.text(),
+		Claims:         r.text(),
 		Salt:           r.blob(),
 		MasterID:       r.text(),
 		Generation:     r.integer(),
@@ -66,7 +68,7 @@ func scanFamily(r *row) oauth.Family {
 // familyValues are f's columns in the order of familyColumns.
 func familyValues(f oauth.Family) []driver.Value {
 	return []driver.Value{
-		f.ID, f.ClientID, f.UserID, encodeList(f.Scope), encodeList(f.Audience), f.Email, f.Salt, f.MasterID,
+		f.ID, f.ClientID, f.UserID, encodeList(f.Scope), encodeList(f.Audience), f.Email, f.Claims, f.Salt, f.MasterID,
 		f.Generation, millis(f.RotatedAt), millis(f.AuthTime), millis(f.CreatedAt), millis(f.IdleExpiresAt),
 		millis(f.ExpiresAt), millis(f.PurgeAt), f.FirstIP, f.FirstUserAgent, f.LastIP, f.LastUserAgent,
 		millis(f.RevokedAt), f.RevokeReason,
@@ -137,6 +139,13 @@ func (s *Store) RevokeFamiliesOfUser(ctx context.Context, uid, except string, at
 func (s *Store) RevokeFamiliesOfClient(ctx context.Context, clientID string, at time.Time, reason string) (int, error) {
 	return s.revokeInSteps(ctx, func(c *conn) (int, error) {
 		return c.exec(revokeOfClient, clientID, millis(at), reason, int64(revokeStep))
+	})
+}
+
+// SetFamilyClaims implements oauth.Store.
+func (s *Store) SetFamilyClaims(ctx context.Context, uid, claims string) (int, error) {
+	return change(ctx, s, func(c *conn) (int, error) {
+		return c.exec(updateFamilyClaims, uid, claims)
 	})
 }
 

@@ -2,17 +2,18 @@ package sqlite
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"time"
 
 	"github.com/keyturn/keyturn/users"
 )
 
-const userColumns = `uid, email, email_key, username, username_key, first_name, last_name, password_hash,
-	disabled, epoch, unsettled, created_at, updated_at, password_changed_at`
+const userColumns = `uid, email, email_key, username, username_key, first_name, last_name, roles, claims,
+	password_hash, reset_hash, reset_expires_at, disabled, epoch, unsettled, created_at, updated_at, password_changed_at`
 
 var (
-	insertUser     = sql(`INSERT INTO users (` + userColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	insertUser     = sql(`INSERT INTO users (` + userColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	userByID       = sql(`SELECT ` + userColumns + ` FROM users WHERE uid = ?`)
 	userByEmail    = sql(`SELECT ` + userColumns + ` FROM users WHERE email_key = ?`)
 	hasUser        = sql(`SELECT 1 FROM users WHERE uid = ?`)
@@ -21,10 +22,15 @@ var (
 	usersAfter     = sql(`SELECT ` + userColumns + ` FROM users WHERE uid > ? ORDER BY uid LIMIT ?`)
 	usersUnsettled = sql(`SELECT ` + userColumns + ` FROM users WHERE unsettled = 1 ORDER BY uid LIMIT ?`)
 	updatePassword = sql(`UPDATE users SET password_hash = ?3, epoch = epoch + 1, unsettled = 1,
+		reset_hash = NULL, reset_expires_at = 0,
 		password_changed_at = ?4, updated_at = ?4
 		WHERE uid = ?1 AND epoch = ?2 RETURNING ` + userColumns)
-	updateHash  = sql(`UPDATE users SET password_hash = ?3 WHERE uid = ?1 AND password_hash = ?2`)
-	disableUser = sql(`UPDATE users SET epoch = epoch + (disabled = 0), disabled = 1, unsettled = 1, updated_at = ?2
+	updateReset = sql(`UPDATE users SET reset_hash = ?2, reset_expires_at = ?3, updated_at = ?4
+		WHERE uid = ?1 RETURNING ` + userColumns)
+	updateClaims = sql(`UPDATE users SET roles = ?2, claims = ?3, updated_at = ?4 WHERE uid = ?1 RETURNING ` + userColumns)
+	deleteUser   = sql(`DELETE FROM users WHERE uid = ?`)
+	updateHash   = sql(`UPDATE users SET password_hash = ?3 WHERE uid = ?1 AND password_hash = ?2`)
+	disableUser  = sql(`UPDATE users SET epoch = epoch + (disabled = 0), disabled = 1, unsettled = 1, updated_at = ?2
 		WHERE uid = ?1 RETURNING ` + userColumns)
 	enableUser = sql(`UPDATE users SET disabled = 0, updated_at = ?2 WHERE uid = ?1 RETURNING ` + userColumns)
 	settleUser = sql(`UPDATE users SET unsettled = 0 WHERE uid = ?1 AND epoch = ?2`)
@@ -39,7 +45,11 @@ func scanUser(r *row) users.User {
 		UsernameKey:       r.text(),
 		FirstName:         r.text(),
 		LastName:          r.text(),
+		Roles:             r.list(),
+		Claims:            r.text(),
 		PasswordHash:      r.text(),
+		ResetHash:         r.blob(),
+		ResetExpiresAt:    r.time(),
 		Disabled:          r.flag(),
 		Epoch:             r.integer(),
 		Unsettled:         r.flag(),
@@ -53,7 +63,7 @@ func scanUser(r *row) users.User {
 func (s *Store) CreateUser(ctx context.Context, u users.User) error {
 	_, err := change(ctx, s, func(c *conn) (int, error) {
 		n, err := c.exec(insertUser, u.UID, u.Email, u.EmailKey, u.Username, u.UsernameKey, u.FirstName, u.LastName,
-			u.PasswordHash, integer(u.Disabled), u.Epoch, integer(u.Unsettled),
+			encodeList(u.Roles), u.Claims, u.PasswordHash, u.ResetHash, millis(u.ResetExpiresAt), integer(u.Disabled), u.Epoch, integer(u.Unsettled),
 			millis(u.CreatedAt), millis(u.UpdatedAt), millis(u.PasswordChangedAt))
 		if taken(err) {
 			err = whichTaken(c, u, err)
@@ -96,6 +106,13 @@ func (s *Store) UserByEmailKey(ctx context.Context, key string) (users.User, err
 	})
 }
 
+// UsernameTaken implements users.Store.
+func (s *Store) UsernameTaken(ctx context.Context, key string) (bool, error) {
+	return read(ctx, s, func(c *conn) (bool, error) {
+		return exists(c, hasUsername, key)
+	})
+}
+
 // ListUsers implements users.Store.
 func (s *Store) ListUsers(ctx context.Context, after string, n int) ([]users.User, error) {
 	return read(ctx, s, func(c *conn) ([]users.User, error) {
@@ -120,6 +137,34 @@ func (s *Store) SetPassword(ctx context.Context, uid string, epoch int64, hash s
 	})
 }
 
+// SetReset implements users.Store.
+func (s *Store) SetReset(ctx context.Context, uid string, hash []byte, expires, at time.Time) (users.User, error) {
+	return s.changeUser(ctx, updateReset, uid, hash, millis(expires), millis(at))
+}
+
+// SetClaims implements users.Store.
+func (s *Store) SetClaims(ctx context.Context, uid string, roles []string, claims string, at time.Time) (users.User, error) {
+	return s.changeUser(ctx, updateClaims, uid, encodeList(roles), claims, millis(at))
+}
+
+// changeUser runs an update of one account, which must exist.
+func (s *Store) changeUser(ctx context.Context, update *statement, args ...driver.Value) (users.User, error) {
+	return change(ctx, s, func(c *conn) (users.User, error) {
+		return one(c, update, scanUser, users.ErrNotFound, args...)
+	})
+}
+
+// DeleteUser implements users.Store.
+func (s *Store) DeleteUser(ctx context.Context, uid string) error {
+	n, err := change(ctx, s, func(c *conn) (int, error) {
+		return c.exec(deleteUser, uid)
+	})
+	if err == nil && n == 0 {
+		err = users.ErrNotFound
+	}
+	return err
+}
+
 // RehashPassword implements users.Store.
 func (s *Store) RehashPassword(ctx context.Context, uid, from, to string) error {
 	_, err := change(ctx, s, func(c *conn) (int, error) {
@@ -134,9 +179,7 @@ func (s *Store) SetDisabled(ctx context.Context, uid string, disabled bool, at t
 	if disabled {
 		set = disableUser
 	}
-	return change(ctx, s, func(c *conn) (users.User, error) {
-		return one(c, set, scanUser, users.ErrNotFound, uid, millis(at))
-	})
+	return s.changeUser(ctx, set, uid, millis(at))
 }
 
 // Settle implements users.Store.

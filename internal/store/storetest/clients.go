@@ -50,7 +50,7 @@ func (s *suite) clientOddStrings(t *testing.T) {
 	for _, text := range odd {
 		c := sampleClient(text)
 		c.Grants, c.Scope, c.Audience = []string{text, "x"}, []string{text}, []string{"", text, text}
-		c.DefaultScope, c.JWKS, c.JWKSURI = []string{text}, text, text
+		c.DefaultScope, c.JWKS, c.JWKSURI, c.Claims = []string{text}, text, text, []string{text}
 		ok(t, st.CreateClient(ctx, c))
 		same(t, "odd string", clientByID(t, st, text), c)
 	}
@@ -147,7 +147,7 @@ func (s *suite) clientUpdate(t *testing.T) {
 
 	want := oauth.Client{
 		ID: "web", JWKSURI: "https://new.example.com/jwks", Grants: []string{"client_credentials"}, Scope: []string{"a", "b"},
-		DefaultScope: []string{"b"}, Audience: []string{"urn:new"}, AccessTTL: time.Second, RefreshIdleTTL: time.Minute,
+		DefaultScope: []string{"b"}, Audience: []string{"urn:new"}, Claims: []string{"tier"}, AccessTTL: time.Second, RefreshIdleTTL: time.Minute,
 		RefreshTTL: time.Hour, Disabled: true, CreatedAt: old.CreatedAt, UpdatedAt: old.UpdatedAt.Add(time.Second),
 	}
 	given := want

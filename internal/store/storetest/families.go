@@ -16,6 +16,7 @@ func (s *suite) families() []test {
 		{"unknown", s.familyUnknown},
 		{"an id is used once", s.familyTaken},
 		{"FamiliesOfUser", s.familiesOfUser},
+		{"SetFamilyClaims", s.familyClaims},
 		{"AllFamilies pages", s.familyPages},
 	}
 }

@@ -34,6 +34,22 @@ func (f *Faulty) SetPassword(ctx context.Context, uid string, epoch int64, hash 
 	return inject(ctx, f, "SetPassword", func() (users.User, error) { return f.inner.SetPassword(ctx, uid, epoch, hash, at) })
 }
 
+func (f *Faulty) UsernameTaken(ctx context.Context, key string) (bool, error) {
+	return inject(ctx, f, "UsernameTaken", func() (bool, error) { return f.inner.UsernameTaken(ctx, key) })
+}
+
+func (f *Faulty) SetReset(ctx context.Context, uid string, hash []byte, expires, at time.Time) (users.User, error) {
+	return inject(ctx, f, "SetReset", func() (users.User, error) { return f.inner.SetReset(ctx, uid, hash, expires, at) })
+}
+
+func (f *Faulty) SetClaims(ctx context.Context, uid string, roles []string, claims string, at time.Time) (users.User, error) {
+	return inject(ctx, f, "SetClaims", func() (users.User, error) { return f.inner.SetClaims(ctx, uid, roles, claims, at) })
+}
+
+func (f *Faulty) DeleteUser(ctx context.Context, uid string) error {
+	return f.write(ctx, "DeleteUser", func() error { return f.inner.DeleteUser(ctx, uid) })
+}
+
 func (f *Faulty) RehashPassword(ctx context.Context, uid, from, to string) error {
 	return f.write(ctx, "RehashPassword", func() error { return f.inner.RehashPassword(ctx, uid, from, to) })
 }
@@ -108,6 +124,10 @@ func (f *Faulty) RevokeFamiliesOfUser(ctx context.Context, uid, except string, a
 
 func (f *Faulty) RevokeFamiliesOfClient(ctx context.Context, clientID string, at time.Time, reason string) (int, error) {
 	return inject(ctx, f, "RevokeFamiliesOfClient", func() (int, error) { return f.inner.RevokeFamiliesOfClient(ctx, clientID, at, reason) })
+}
+
+func (f *Faulty) SetFamilyClaims(ctx context.Context, uid, claims string) (int, error) {
+	return inject(ctx, f, "SetFamilyClaims", func() (int, error) { return f.inner.SetFamilyClaims(ctx, uid, claims) })
 }
 
 func (f *Faulty) FamiliesOfUser(ctx context.Context, uid string, now time.Time, limit int) ([]oauth.Family, error) {

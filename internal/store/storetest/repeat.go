@@ -21,6 +21,7 @@ func (s *suite) repeats() []test {
 // succeeds once more.
 var again = map[string]error{
 	"CreateUser":   users.ErrEmailTaken,
+	"DeleteUser":   users.ErrNotFound,
 	"SetPassword":  users.ErrConflict,
 	"CreateClient": oauth.ErrClientExists,
 	"CreateFamily": errAny,

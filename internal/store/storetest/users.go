@@ -21,6 +21,9 @@ func (s *suite) users() []test {
 		{"pages", s.userPages},
 		{"SetPassword", s.setPassword},
 		{"SetPassword is won once per epoch", s.setPasswordRace},
+		{"SetReset", s.setReset},
+		{"SetClaims", s.setClaims},
+		{"DeleteUser and UsernameTaken", s.deleteUser},
 		{"RehashPassword", s.rehashPassword},
 		{"SetDisabled", s.setDisabled},
 		{"disabled at once by many, Epoch grows once", s.setDisabledRace},
@@ -61,6 +64,7 @@ func (s *suite) userOddStrings(t *testing.T) {
 		u := sampleUser(i)
 		u.Email, u.EmailKey, u.Username, u.UsernameKey = text, text, text, text
 		u.FirstName, u.LastName, u.PasswordHash = text, text, text
+		u.Roles, u.Claims = []string{text, text}, text
 		ok(t, st.CreateUser(ctx, u))
 		got, err := st.UserByEmailKey(ctx, text)
 		ok(t, err)
@@ -81,6 +85,11 @@ func (s *suite) userUnknown(t *testing.T) {
 	is(t, err, users.ErrNotFound)
 	_, err = st.SetDisabled(ctx, uid(9), true, epoch)
 	is(t, err, users.ErrNotFound)
+	_, err = st.SetReset(ctx, uid(9), []byte{1}, epoch, epoch)
+	is(t, err, users.ErrNotFound)
+	_, err = st.SetClaims(ctx, uid(9), nil, "", epoch)
+	is(t, err, users.ErrNotFound)
+	is(t, st.DeleteUser(ctx, uid(9)), users.ErrNotFound)
 	ok(t, st.RehashPassword(ctx, uid(9), "a", "b"))
 	ok(t, st.Settle(ctx, uid(9), 7))
 	same(t, "the other account", userByID(t, st, uid(1)), sampleUser(1))
@@ -170,6 +179,7 @@ func (s *suite) setPassword(t *testing.T) {
 
 	want := sampleUser(1)
 	want.PasswordHash, want.Epoch, want.Unsettled = "new", 8, true
+	want.ResetHash, want.ResetExpiresAt = nil, time.Time{}
 	want.PasswordChangedAt, want.UpdatedAt = at, at
 	got, err := st.SetPassword(ctx, uid(1), 7, "new", at)
 	ok(t, err)

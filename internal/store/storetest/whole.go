@@ -101,6 +101,14 @@ func calls() []call {
 		{"SetPassword", func(ctx context.Context, st store.Store) error {
 			return drop(st.SetPassword(ctx, uid(1), 7, "h", epoch))
 		}},
+		{"UsernameTaken", func(ctx context.Context, st store.Store) error { return drop(st.UsernameTaken(ctx, "ada")) }},
+		{"SetReset", func(ctx context.Context, st store.Store) error {
+			return drop(st.SetReset(ctx, uid(1), []byte{1}, epoch, epoch))
+		}},
+		{"SetClaims", func(ctx context.Context, st store.Store) error {
+			return drop(st.SetClaims(ctx, uid(1), nil, "", epoch))
+		}},
+		{"DeleteUser", func(ctx context.Context, st store.Store) error { return st.DeleteUser(ctx, uid(3)) }},
 		{"RehashPassword", func(ctx context.Context, st store.Store) error {
 			return st.RehashPassword(ctx, uid(1), sampleUser(1).PasswordHash, "h")
 		}},
@@ -136,6 +144,9 @@ func calls() []call {
 		{"RevokeFamiliesOfClient", func(ctx context.Context, st store.Store) error {
 			return drop(st.RevokeFamiliesOfClient(ctx, "web", epoch, "logout"))
 		}},
+		{"SetFamilyClaims", func(ctx context.Context, st store.Store) error {
+			return drop(st.SetFamilyClaims(ctx, "user-1", "{}"))
+		}},
 		{"FamiliesOfUser", func(ctx context.Context, st store.Store) error {
 			return drop(st.FamiliesOfUser(ctx, "user-1", epoch, 1))
 		}},
@@ -160,6 +171,7 @@ func furnish(t *testing.T, st store.Store) {
 	t.Helper()
 	ctx := t.Context()
 	ok(t, st.CreateUser(ctx, sampleUser(1)))
+	ok(t, st.CreateUser(ctx, sampleUser(3)))
 	ok(t, st.CreateClient(ctx, sampleClient("web")))
 	create(t, st, sampleFamily(1))
 	ok(t, st.CreateKey(ctx, sampleKey(0)))

@@ -184,10 +184,17 @@ func addRecord(sum hash.Hash, r any) error {
 	switch v := r.(type) {
 	case oauth.Client:
 		v.Grants, v.Scope, v.DefaultScope, v.Audience = some(v.Grants), some(v.Scope), some(v.DefaultScope), some(v.Audience)
+		v.Claims = some(v.Claims)
 		v.CreatedAt, v.UpdatedAt, r = v.CreatedAt.UTC(), v.UpdatedAt.UTC(), v
 		if len(v.SecretHash) == 0 {
 			v.SecretHash, r = nil, v
 		}
+	case users.User:
+		v.Roles = some(v.Roles)
+		if len(v.ResetHash) == 0 {
+			v.ResetHash = nil
+		}
+		r = v
 	case oauth.Family:
 		v.Scope, v.Audience = some(v.Scope), some(v.Audience)
 		r = v

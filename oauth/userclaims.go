@@ -1,0 +1,91 @@
+package oauth
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/keyturn/keyturn/users"
+)
+
+// userClaims returns what a client's tokens say of their user: of the JSON
+// object all those members that names lists, without the braces, so that they
+// can be spliced into another object. Names that the server itself uses are
+// never among them (see users.CheckClaimName).
+func userClaims(all string, names []string) (members, error) {
+	if all == "" || len(names) == 0 {
+		return nil, nil
+	}
+	var claims map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(all), &claims); err != nil {
+		return nil, fmt.Errorf("the claims of a session: %w", err)
+	}
+	for name := range claims {
+		if !slices.Contains(names, name) || !mayClaim(name) {
+			delete(claims, name)
+		}
+	}
+	return membersOf(claims)
+}
+
+// mayClaim reports whether a member of a token is one of the user's claims.
+func mayClaim(name string) bool {
+	return name == users.RolesClaim || users.CheckClaimName(name) == nil
+}
+
+// claimsIn returns the user's claims in the payload of an access token of ours.
+func claimsIn(payload []byte) (members, error) {
+	var claims map[string]json.RawMessage
+	if err := json.Unmarshal(payload, &claims); err != nil {
+		return nil, err
+	}
+	for name := range claims {
+		if !mayClaim(name) {
+			delete(claims, name)
+		}
+	}
+	return membersOf(claims)
+}
+
+// members are the members of a JSON object, without its braces.
+type members []byte
+
+func membersOf(claims map[string]json.RawMessage) (members, error) {
+	if len(claims) == 0 {
+		return nil, nil
+	}
+	text, err := json.Marshal(claims)
+	if err != nil {
+		return nil, err
+	}
+	return text[1 : len(text)-1], nil
+}
+
+// into returns the JSON object with m added.
+func (m members) into(object []byte) []byte {
+	if len(m) == 0 {
+		return object
+	}
+	object = append(object[:len(object)-1], ',')
+	return append(append(object, m...), '}')
+}
+
+// checkClientClaims refuses names that no user's account can hold.
+func checkClientClaims(client Client) error {
+	for _, name := range client.Claims {
+		if !mayClaim(name) {
+			return fmt.Errorf("claim %q: use %s, or the name of a custom claim, which is not one of the names that the server itself uses",
+				name, users.RolesClaim)
+		}
+	}
+	return nil
+}
+
+// describeClaims says of which claims a client's tokens speak.
+func describeClaims(client Client) string {
+	if len(client.Claims) == 0 {
+		return ""
+	}
+	return "; claims: " + strings.Join(client.Claims, " ")
+}

@@ -1,0 +1,257 @@
+package users
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// The bounds of what tokens say of a user. A token travels in a header, and
+// servers commonly take 8 KiB of headers in all.
+const (
+	maxRoles       = 64
+	maxRoleRunes   = 100
+	maxClaimName   = 100
+	maxClaimDepth  = 5
+	maxTokenClaims = 2048
+)
+
+// RolesClaim is the name under which tokens bear Roles (RFC 9068 §2.2.3.1).
+const RolesClaim = "roles"
+
+// reserved are claims that mean something to the parties of the protocol (RFC
+// 7519 §4.1, RFC 7662 §2.2, RFC 7800, RFC 8693, RFC 9068 §2.2, OpenID Connect
+// Core §2 and §5), or that Keyturn fills in itself. Who could set them for a
+// user could forge what a resource server relies on.
+var reserved = map[string]bool{
+	"iss": true, "sub": true, "aud": true, "exp": true, "nbf": true, "iat": true, "jti": true,
+	"client_id": true, "scope": true, "auth_time": true, "acr": true, "amr": true, "azp": true, "sid": true,
+	"nonce": true, "at_hash": true, "c_hash": true, "cnf": true, "act": true, "may_act": true,
+	"typ": true, "alg": true, "kid": true, "active": true, "token_type": true, "username": true,
+	"email": true, "email_verified": true, "events": true, "authorization_details": true,
+	RolesClaim: true,
+}
+
+// CheckClaimName reports why a custom claim cannot have the name, or nil. The
+// error is a *PolicyError.
+func CheckClaimName(name string) error {
+	if name == "" || len(name) > maxClaimName {
+		return refuse("claims", "a name must have 1 to %d characters", maxClaimName)
+	}
+	for _, c := range []byte(name) {
+		if c <= ' ' || c > '~' || c == '"' || c == '\\' {
+			return refuse("claims", "a name must have visible ASCII characters but quote and backslash only")
+		}
+	}
+	if reserved[name] {
+		return refuse("claims", "the name %q is reserved for what the server itself says", name)
+	}
+	return nil
+}
+
+// CheckRoles returns roles in NFC, each once, in the order given, or a
+// *PolicyError.
+func CheckRoles(roles []string) ([]string, error) {
+	if len(roles) > maxRoles {
+		return nil, refuse("roles", "at most %d are accepted", maxRoles)
+	}
+	var checked []string
+	for _, role := range roles {
+		role, err := checkName("roles", role)
+		if err != nil {
+			return nil, err
+		}
+		if role == "" || strings.ContainsFunc(role, unicode.IsSpace) {
+			return nil, refuse("roles", "each must have 1 to %d visible characters and no space", maxRoleRunes)
+		}
+		if !slices.Contains(checked, role) {
+			checked = append(checked, role)
+		}
+	}
+	return checked, nil
+}
+
+// CheckClaims returns a JSON object of custom claims in the one form in which
+// it is kept (names sorted, nothing between), and an empty one as "". The error
+// is a *PolicyError.
+func CheckClaims(object string) (string, error) {
+	if strings.TrimSpace(object) == "" {
+		return "", nil
+	}
+	if len(object) > 2*maxTokenClaims {
+		return "", refuse("claims", "must be at most %d bytes long", maxTokenClaims)
+	}
+	claims, err := decodeClaims(object)
+	if err != nil {
+		return "", err
+	}
+	for name, value := range claims {
+		if err := CheckClaimName(name); err != nil {
+			return "", err
+		}
+		if value == nil {
+			return "", refuse("claims", "%q is null: leave it out", name)
+		}
+	}
+	if len(claims) == 0 {
+		return "", nil
+	}
+	canonical, err := encodeClaims(claims)
+	if err != nil {
+		return "", refuse("claims", "must be a JSON object")
+	}
+	return canonical, nil
+}
+
+func decodeClaims(object string) (map[string]any, error) {
+	if err := checkNesting(object); err != nil {
+		return nil, err
+	}
+	d := json.NewDecoder(strings.NewReader(object))
+	d.UseNumber() // so that no number changes on its way
+	var claims map[string]any
+	if err := d.Decode(&claims); err != nil || claims == nil {
+		return nil, refuse("claims", "must be a JSON object")
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, refuse("claims", "must be one JSON object and nothing after it")
+	}
+	return claims, nil
+}
+
+// checkNesting refuses an object that is too deep, or that names a member twice
+// on its first level: which of the two counts would depend on who reads it.
+func checkNesting(object string) error {
+	d := json.NewDecoder(strings.NewReader(object))
+	seen := map[string]bool{}
+	depth, isName := 0, false
+	for {
+		token, err := d.Token()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return refuse("claims", "must be a JSON object")
+		}
+		delim, _ := token.(json.Delim)
+		switch {
+		case delim == '{' || delim == '[':
+			if depth++; depth > maxClaimDepth {
+				return refuse("claims", "must not be nested more than %d deep", maxClaimDepth)
+			}
+			isName = depth == 1
+			continue
+		case delim == '}' || delim == ']':
+			depth--
+		case depth == 1 && isName:
+			name, _ := token.(string)
+			if seen[name] {
+				return refuse("claims", "a name is there twice")
+			}
+			seen[name] = true
+			isName = false
+			continue
+		}
+		isName = depth == 1
+	}
+}
+
+func encodeClaims(claims map[string]any) (string, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(claims)
+	return strings.TrimSuffix(b.String(), "\n"), err
+}
+
+// setClaims checks roles and claims and puts them into u.
+func (u *User) setClaims(roles []string, claims string) error {
+	var err error
+	if u.Roles, err = CheckRoles(roles); err != nil {
+		return err
+	}
+	if u.Claims, err = CheckClaims(claims); err != nil {
+		return err
+	}
+	if len(u.TokenClaims()) > maxTokenClaims {
+		return refuse("claims", "roles and claims must fit in %d bytes of JSON, since every token bears them", maxTokenClaims)
+	}
+	return nil
+}
+
+// TokenClaims returns all that tokens may say of the user beside the e-mail
+// address: one JSON object of Claims and, under RolesClaim, Roles; "" if there
+// is nothing to say.
+func (u User) TokenClaims() string {
+	if len(u.Roles) == 0 {
+		return u.Claims
+	}
+	claims, err := decodeClaims(u.Claims)
+	if err != nil {
+		claims = map[string]any{}
+	}
+	claims[RolesClaim] = u.Roles
+	all, err := encodeClaims(claims)
+	if err != nil {
+		return "" // strings and what was decoded can always be encoded
+	}
+	return all
+}
+
+// SetClaims replaces what tokens say of the account uid and returns the account
+// as it now stands. Its live sessions bear the change from their next refresh
+// on; access tokens that are out keep what they say until they expire. The
+// error is ErrNotFound, *PolicyError, ErrNotRecorded or the store's; after any
+// but the first two, repeating it is safe and needed: sessions may not have
+// been told. Where the event cannot be written, what was is put back.
+func (s *Service) SetClaims(ctx context.Context, uid string, roles []string, claims string) (User, error) {
+	event := audit.Event{Action: audit.UserChanged, UserID: uid}
+	before, err := s.Store.UserByID(ctx, uid)
+	if err != nil {
+		return User{}, s.conclude(ctx, event, err)
+	}
+	event.UserEmail = before.Email
+	want := before
+	if err := want.setClaims(roles, claims); err != nil {
+		return User{}, s.conclude(ctx, event, err)
+	}
+	event.Detail = want.describeClaims()
+	now, told, err := s.storeClaims(ctx, want)
+	event.Count = told
+	if err = s.conclude(ctx, event, err); errors.Is(err, ErrNotRecorded) {
+		ctx, cancel := audit.Outlast(ctx)
+		defer cancel()
+		_, _, undoErr := s.storeClaims(ctx, before)
+		return User{}, errors.Join(err, undoErr)
+	}
+	return now, err
+}
+
+func (s *Service) storeClaims(ctx context.Context, u User) (now User, told int, err error) {
+	if now, err = s.Store.SetClaims(ctx, u.UID, u.Roles, u.Claims, s.now()); err == nil {
+		told, err = s.Sessions.SetClaimsOf(ctx, u.UID, u.TokenClaims())
+	}
+	return now, told, err
+}
+
+// describeClaims says what the audit log is told: the roles, since they decide
+// what a user may do, and of the claims only the names.
+func (u User) describeClaims() string {
+	claims, err := decodeClaims(u.Claims)
+	if err != nil {
+		claims = nil
+	}
+	names := make([]string, 0, len(claims))
+	for name := range claims {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return "roles: " + strings.Join(u.Roles, " ") + "; claims: " + strings.Join(names, " ")
+}

@@ -1,0 +1,108 @@
+package users
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+const (
+	// resetPrefix lets secret scanners recognise a one-time token that leaked.
+	resetPrefix      = "kt_pr_"
+	resetSecretBytes = 32
+	maxResetToken    = 256
+	// LongestReset is the longest life of a one-time token.
+	LongestReset = 7 * 24 * time.Hour
+)
+
+// ErrResetToken means that a one-time token is not valid, was used or replaced,
+// or has expired; the caller is not told which.
+var ErrResetToken = errors.New("the one-time token is not valid, was used, or has expired")
+
+// IssueReset makes a one-time token by which whoever has it sets a new password
+// for the account uid, within life. It replaces one that is out. The password,
+// and the account's sessions, stay as they are until the token is used: an
+// operator who cannot leave them so disables the account or ends its sessions.
+//
+// The store keeps the token's SHA-256 only. The error is ErrNotFound,
+// ErrNotRecorded (and then the token is void again) or the store's.
+func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration) (token string, expires time.Time, err error) {
+	if life <= 0 || life > LongestReset {
+		return "", time.Time{}, fmt.Errorf("a one-time token of %s: more than 0 and up to %s are accepted", life, LongestReset)
+	}
+	secret := make([]byte, resetSecretBytes)
+	rand.Read(secret) // never fails
+	hash := sha256.Sum256(secret)
+	now := s.now()
+	expires = now.Add(life)
+	event := audit.Event{Action: audit.ResetIssued, UserID: uid}
+	u, err := s.Store.SetReset(ctx, uid, hash[:], expires, now)
+	if err == nil {
+		event.UserEmail, event.Detail = u.Email, "valid until "+expires.Format(time.RFC3339)
+	}
+	if err := s.conclude(ctx, event, err); err != nil {
+		if errors.Is(err, ErrNotRecorded) && u.UID != "" {
+			ctx, cancel := audit.Outlast(ctx)
+			defer cancel()
+			_, undoErr := s.Store.SetReset(ctx, uid, nil, time.Time{}, s.now())
+			err = errors.Join(err, undoErr)
+		}
+		return "", time.Time{}, err
+	}
+	return resetPrefix + base64.RawURLEncoding.EncodeToString(append(secret, uid...)), expires, nil
+}
+
+// RedeemReset replaces the password of the account that a one-time token was
+// made for and ends all its sessions. The token is spent by that and by nothing
+// else: a password that the policy refuses leaves it valid. The error is
+// ErrResetToken, *PolicyError, *Busy, ErrConflict, ErrNotRecorded or the
+// store's. Where the event cannot be written the former password is put back,
+// and the token is spent all the same.
+func (s *Service) RedeemReset(ctx context.Context, token, next string) error {
+	u, err := s.ownerOf(ctx, token)
+	return s.replacePassword(ctx, passwordChange{
+		uid: u.UID, user: u, next: next,
+		action: audit.ResetRedeemed, reason: endPasswordReset,
+	}, err)
+}
+
+// ownerOf returns the account whose password a one-time token opens, or, beside
+// an ErrResetToken, the account that it would have opened.
+func (s *Service) ownerOf(ctx context.Context, token string) (User, error) {
+	secret, uid, ok := parseReset(token)
+	if !ok {
+		return User{}, ErrResetToken
+	}
+	u, err := s.Store.UserByID(ctx, uid)
+	if errors.Is(err, ErrNotFound) {
+		return User{}, ErrResetToken
+	}
+	if err != nil {
+		return User{}, fmt.Errorf("find the account: %w", err)
+	}
+	hash := sha256.Sum256(secret)
+	if subtle.ConstantTimeCompare(hash[:], u.ResetHash) != 1 || !s.Now().Before(u.ResetExpiresAt) || u.Disabled {
+		return u, ErrResetToken
+	}
+	return u, nil
+}
+
+func parseReset(token string) (secret []byte, uid string, ok bool) {
+	encoded, ok := strings.CutPrefix(token, resetPrefix)
+	if !ok || len(token) > maxResetToken || strings.ContainsAny(encoded, "\r\n") {
+		return nil, "", false
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	if err != nil || len(b) <= resetSecretBytes || !isUID(string(b[resetSecretBytes:])) {
+		return nil, "", false
+	}
+	return b[:resetSecretBytes], string(b[resetSecretBytes:]), true
+}
