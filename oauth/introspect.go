@@ -85,10 +85,14 @@ func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.
 		return introspection{}, unavailable("store", err)
 	}
 	event.UserID, event.SessionID, event.TokenID = c.Subject, c.Session, c.ID
+	user, err := claimsIn(c.payload)
+	if err != nil {
+		return introspection{}, unavailable("token", err)
+	}
 	return introspection{
 		Active: true, TokenType: "Bearer", Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience,
 		Expiry: c.Expiry, IssuedAt: c.IssuedAt, ID: c.ID, ClientID: c.ClientID, Scope: c.Scope,
-		AuthTime: c.AuthTime, Session: c.Session, user: c.user,
+		AuthTime: c.AuthTime, Session: c.Session, user: user,
 	}, nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,19 +15,21 @@ import (
 
 // userRow is an account as commands print it.
 type userRow struct {
-	UID       string    `json:"uid"`
-	Email     string    `json:"email"`
-	Username  string    `json:"username,omitempty"`
-	FirstName string    `json:"first_name,omitempty"`
-	LastName  string    `json:"last_name,omitempty"`
-	Disabled  bool      `json:"disabled"`
-	CreatedAt time.Time `json:"created_at"`
+	UID       string          `json:"uid"`
+	Email     string          `json:"email"`
+	Username  string          `json:"username,omitempty"`
+	FirstName string          `json:"first_name,omitempty"`
+	LastName  string          `json:"last_name,omitempty"`
+	Roles     []string        `json:"roles,omitempty"`
+	Claims    json.RawMessage `json:"claims,omitempty"`
+	Disabled  bool            `json:"disabled"`
+	CreatedAt time.Time       `json:"created_at"`
 }
 
 func userRowOf(u users.User) userRow {
 	return userRow{
 		UID: u.UID, Email: u.Email, Username: u.Username, FirstName: u.FirstName, LastName: u.LastName,
-		Disabled: u.Disabled, CreatedAt: u.CreatedAt,
+		Roles: u.Roles, Claims: json.RawMessage(u.Claims), Disabled: u.Disabled, CreatedAt: u.CreatedAt,
 	}
 }
 
@@ -38,6 +41,7 @@ func (p *program) usersCommand() *cobra.Command {
 	cmd.AddCommand(p.usersAddCommand(), p.usersImportCommand(), p.usersListCommand(), p.usersPasswdCommand(),
 		p.usersStateCommand("disable", "Refuse an account every login and end its sessions", true),
 		p.usersStateCommand("enable", "Let a disabled account log in again", false),
+		p.usersDeleteCommand(), p.usersResetCommand(), p.usersClaimsCommand(),
 		p.usersSessionsCommand(), p.usersLogoutCommand())
 	return cmd
 }
@@ -78,6 +82,7 @@ func (d *deployment) findUser(name string) (users.User, error) {
 func (p *program) usersAddCommand() *cobra.Command {
 	var n users.NewUser
 	var passwordFile string
+	var said userClaimFlags
 	cmd := &cobra.Command{
 		Use:     "add EMAIL --password-file FILE|-",
 		Short:   "Make an account",
@@ -87,6 +92,10 @@ func (p *program) usersAddCommand() *cobra.Command {
 	p.withDeployment(cmd, func(d *deployment, args []string) error {
 		var err error
 		n.Email = args[0]
+		n.Roles = said.roles
+		if n.Claims, err = said.object(); err != nil {
+			return err
+		}
 		if n.Password, err = p.readSecret("password-file", passwordFile); err != nil {
 			return err
 		}
@@ -105,6 +114,7 @@ func (p *program) usersAddCommand() *cobra.Command {
 	f.StringVar(&n.FirstName, "first-name", "", "first name")
 	f.StringVar(&n.LastName, "last-name", "", "last name")
 	f.StringVar(&passwordFile, "password-file", "", "file with the password, or - for standard input")
+	said.add(cmd)
 	return cmd
 }
 

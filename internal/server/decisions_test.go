@@ -71,6 +71,8 @@ func decisions() []decision {
 		{"weak sign-up", body("/auth/signup", map[string]string{"email": "eve@example.com", "password": "short"}), 422, audit.UserSignedUp, "password_refused"},
 		{"taken sign-up", body("/auth/signup", map[string]string{"email": email, "password": "a long enough sentence"}), 409, audit.UserSignedUp, "email_taken"},
 		{"malformed sign-up", body("/auth/signup", map[string]int{"email": 1}), 400, audit.UserSignedUp, "malformed_body"},
+		{"bad reset token", body("/auth/reset", map[string]string{"token": "kt_pr_x", "new_password": "another long sentence"}), 403, audit.ResetRedeemed, "bad_reset_token"},
+		{"malformed reset", body("/auth/reset", []string{"x"}), 400, audit.ResetRedeemed, "malformed_body"},
 		{"me", bearer("GET", "/auth/me", nil), 200, audit.UserRead, ""},
 		{"sessions", bearer("GET", "/auth/sessions", nil), 200, audit.SessionsListed, ""},
 		{"end others", bearer("DELETE", "/auth/sessions", nil), 200, audit.SessionsEnded, "ended_by_user"},

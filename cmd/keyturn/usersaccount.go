@@ -1,0 +1,152 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/users"
+)
+
+// userClaimFlags are the flags that say what tokens may say of a user.
+type userClaimFlags struct {
+	roles, claims []string
+}
+
+func (c *userClaimFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&c.roles, "role", nil, "a role that tokens may name (repeat for several)")
+	cmd.Flags().StringArrayVar(&c.claims, "claim", nil, "a custom claim that tokens may bear, NAME=VALUE; a value that is JSON is taken as such (repeat for several)")
+}
+
+// object returns the claims as one JSON object.
+func (c *userClaimFlags) object() (string, error) {
+	if len(c.claims) == 0 {
+		return "", nil
+	}
+	object := map[string]json.RawMessage{}
+	for _, pair := range c.claims {
+		name, value, ok := strings.Cut(pair, "=")
+		if _, twice := object[name]; !ok || twice {
+			return "", usageError{fmt.Errorf("--claim %q: use NAME=VALUE, each name once", pair)}
+		}
+		text := json.RawMessage(value)
+		if !json.Valid(text) {
+			var err error
+			if text, err = json.Marshal(value); err != nil {
+				return "", err
+			}
+		}
+		object[name] = text
+	}
+	text, err := json.Marshal(object)
+	return string(text), err
+}
+
+func (p *program) usersClaimsCommand() *cobra.Command {
+	var said userClaimFlags
+	var noRoles, noClaims bool
+	cmd := &cobra.Command{
+		Use:   "claims EMAIL|UID",
+		Short: "Set the roles and custom claims that tokens may bear",
+		Long: `Replaces the account's roles by those of --role, and its custom claims by those
+of --claim; what is not given stays. Which of them a token bears is up to its
+client's registration (keyturn clients update ID --claim roles).
+
+Live sessions bear the change from their next refresh on; access tokens that are
+out keep what they say until they expire. Names that the server itself uses
+(sub, scope, email, …) are refused.`,
+		Example: `  keyturn users claims ada@example.com --role admin --role editor --claim department=engines --claim 'limits={"orders":5}'
+  keyturn users claims ada@example.com --no-roles`,
+		Args: cobra.ExactArgs(1),
+	}
+	p.withUser(cmd, func(d *deployment, s *users.Service, u users.User) error {
+		roles, claims := u.Roles, u.Claims
+		given := cmd.Flags().Changed
+		if given("role") || noRoles {
+			roles = said.roles
+		}
+		if given("claim") || noClaims {
+			var err error
+			if claims, err = said.object(); err != nil {
+				return err
+			}
+		}
+		u, err := s.SetClaims(d.ctx, u.UID, roles, claims)
+		if err != nil {
+			return err
+		}
+		return p.print(userRowOf(u), func(w io.Writer) {
+			fmt.Fprintf(w, "roles:  %s\nclaims: %s\n", strings.Join(u.Roles, " "), u.Claims)
+		})
+	})
+	said.add(cmd)
+	cmd.Flags().BoolVar(&noRoles, "no-roles", false, "take all roles away")
+	cmd.Flags().BoolVar(&noClaims, "no-claims", false, "take all custom claims away")
+	cmd.MarkFlagsMutuallyExclusive("role", "no-roles")
+	cmd.MarkFlagsMutuallyExclusive("claim", "no-claims")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := cmd.ValidateFlagGroups(); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+	cmd.MarkFlagsOneRequired("role", "no-roles", "claim", "no-claims")
+	return cmd
+}
+
+func (p *program) usersDeleteCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "delete EMAIL|UID",
+		Short: "Delete an account for good and end its sessions",
+		Long: `Ends the account's sessions and removes it for good. Its e-mail address and
+username are free again; the audit log keeps its uid and what it did. To keep an
+address taken, disable the account instead.`,
+		Args: cobra.ExactArgs(1),
+	}
+	p.withUser(cmd, func(d *deployment, s *users.Service, u users.User) error {
+		if err := s.Delete(d.ctx, u.UID); err != nil {
+			return err
+		}
+		return p.print(struct {
+			UID     string `json:"uid"`
+			Email   string `json:"email"`
+			Deleted bool   `json:"deleted"`
+		}{u.UID, u.Email, true}, func(w io.Writer) { fmt.Fprintf(w, "%s (%s) is deleted\n", u.Email, u.UID) })
+	})
+	return cmd
+}
+
+func (p *program) usersResetCommand() *cobra.Command {
+	var life time.Duration
+	cmd := &cobra.Command{
+		Use:   "reset EMAIL|UID",
+		Short: "Make a one-time token by which the user sets a new password",
+		Long: `Prints a token that is good for one new password, at POST /auth/reset, within
+--valid-for. Hand it to the user over a channel that you trust. It replaces one
+that is out; a change of the password voids it.
+
+Until it is used the password and the sessions stay as they are. If somebody
+else may know the password, disable the account or end its sessions too.`,
+		Example: `  keyturn users reset ada@example.com --valid-for 1h`,
+		Args:    cobra.ExactArgs(1),
+	}
+	p.withUser(cmd, func(d *deployment, s *users.Service, u users.User) error {
+		token, expires, err := s.IssueReset(d.ctx, u.UID, life)
+		if err != nil {
+			return err
+		}
+		return p.print(struct {
+			UID       string    `json:"uid"`
+			Token     string    `json:"token"`
+			ExpiresAt time.Time `json:"expires_at"`
+		}{u.UID, token, expires}, func(w io.Writer) {
+			fmt.Fprintf(w, "token:   %s\nexpires: %s\n\nThe token is not shown again; keep it now.\n", token, when(expires, time.Now()))
+		})
+	})
+	cmd.Flags().DurationVar(&life, "valid-for", 24*time.Hour, fmt.Sprintf("how long the token is good, at most %s", users.LongestReset))
+	return cmd
+}
