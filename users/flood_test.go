@@ -60,7 +60,9 @@ func (g guesser) flood(account, ip string) int64 {
 func TestU4_GuessesAtOnceAreCountedOneByOne(t *testing.T) {
 	g := newGuesser(t)
 	flood := func() int64 { return g.flood("ada", home) }
-	if n := flood(); n < 1 || n > pairScope.free {
+	// It may be none: the network's gate is as narrow for 200 at once, and an
+	// attempt that is early at one gate may be late at the other.
+	if n := flood(); n > pairScope.free {
 		t.Errorf("%d of 200 guesses at once were judged, %d are free", n, pairScope.free)
 	} else if seen := g.seenBy(pairScope, "ada", networkOf(home)); seen != n {
 		t.Errorf("%d guesses were judged and %d charged", n, seen)

@@ -77,8 +77,8 @@ type scheme interface {
 }
 
 // ParseHash reads an encoded hash: a PHC string of argon2id or argon2i,
-// bcrypt ($2a$, $2b$, $2y$), passlib's $scrypt$ and $pbkdf2-sha256$, or
-// Django's pbkdf2_sha256$. It refuses a cost that no login should pay, so what
+// bcrypt ($2a$, $2b$, $2y$), passlib's $scrypt$, $pbkdf2-sha256$ and
+// $pbkdf2-sha512$, or Django's pbkdf2_sha256$, argon2$… and bcrypt$…. It refuses a cost that no login should pay, so what
 // it returns can be verified safely. An error never repeats the hash.
 func ParseHash(encoded string) (Hash, error) {
 	if len(encoded) > maxEncoded {
@@ -88,9 +88,10 @@ func ParseHash(encoded string) (Hash, error) {
 	if strings.ContainsAny(encoded, "\r\n") {
 		return Hash{}, errors.New("password hash has a line break in it")
 	}
+	encoded = withoutDjangosName(encoded)
 	parse := schemeOf(encoded)
 	if parse == nil {
-		return Hash{}, fmt.Errorf("password hash is of an unknown scheme: argon2id, argon2i, bcrypt (2a, 2b, 2y), scrypt, pbkdf2-sha256 and pbkdf2_sha256 are accepted")
+		return Hash{}, fmt.Errorf("password hash is of an unknown scheme: argon2id, argon2i, bcrypt (2a, 2b, 2y), scrypt, pbkdf2-sha256, pbkdf2-sha512 and pbkdf2_sha256 are accepted")
 	}
 	s, err := parse(encoded)
 	if err != nil {
@@ -102,6 +103,18 @@ func ParseHash(encoded string) (Hash, error) {
 	return Hash{s}, nil
 }
 
+// withoutDjangosName takes off the name that Django puts before the hashes that
+// it has from other libraries.
+func withoutDjangosName(encoded string) string {
+	if rest, ok := strings.CutPrefix(encoded, "argon2$"); ok {
+		return "$" + rest
+	}
+	if rest, ok := strings.CutPrefix(encoded, "bcrypt$"); ok {
+		return rest
+	}
+	return encoded
+}
+
 func schemeOf(encoded string) func(string) (scheme, error) {
 	switch {
 	case strings.HasPrefix(encoded, "$argon2id$"), strings.HasPrefix(encoded, "$argon2i$"):
@@ -110,7 +123,7 @@ func schemeOf(encoded string) func(string) (scheme, error) {
 		return parseBcrypt
 	case strings.HasPrefix(encoded, "$scrypt$"):
 		return parseScrypt
-	case strings.HasPrefix(encoded, "$pbkdf2-sha256$"):
+	case strings.HasPrefix(encoded, "$pbkdf2-sha256$"), strings.HasPrefix(encoded, "$pbkdf2-sha512$"):
 		return parsePasslibPBKDF2
 	case strings.HasPrefix(encoded, "pbkdf2_sha256$"):
 		return parseDjangoPBKDF2

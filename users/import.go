@@ -2,7 +2,9 @@ package users
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 )
@@ -14,19 +16,25 @@ const maxUIDBytes = 64
 type ImportUser struct {
 	// UID keeps the account's former id: up to 64 letters, digits and
 	// ._:@- characters. Empty makes a new one.
-	UID string `json:"uid"`
+	UID string `json:"uid,omitempty"`
 	// The address and the names, as for NewUser.
 	Email     string `json:"email"`
-	Username  string `json:"username"`
-	FirstName string `json:"first_name"`
-	LastName  string `json:"last_name"`
+	Username  string `json:"username,omitempty"`
+	FirstName string `json:"first_name,omitempty"`
+	LastName  string `json:"last_name,omitempty"`
 	// PasswordHash is a hash that ParseHash takes, kept until the next login.
 	// Password is a password instead, which must please the Policy. One of
 	// the two is needed.
-	PasswordHash string `json:"password_hash"`
-	Password     string `json:"password"`
+	PasswordHash string `json:"password_hash,omitempty"`
+	Password     string `json:"password,omitempty"`
 	// Disabled accounts are imported so that their address stays taken.
-	Disabled bool `json:"disabled"`
+	Disabled bool `json:"disabled,omitempty"`
+	// Roles and Claims are what tokens may say of the user.
+	Roles  []string        `json:"roles,omitempty"`
+	Claims json.RawMessage `json:"claims,omitempty"`
+	// When the account was made and its password set; now if zero.
+	CreatedAt         time.Time `json:"created_at,omitzero"`
+	PasswordChangedAt time.Time `json:"password_changed_at,omitzero"`
 }
 
 // Import makes one account out of n, on an operator's behalf. It returns the
@@ -38,49 +46,87 @@ func (s *Service) Import(ctx context.Context, n ImportUser) (User, error) {
 }
 
 func (s *Service) importOne(ctx context.Context, n ImportUser) (User, error) {
-	u, err := s.prepare(NewUser{Email: n.Email, Username: n.Username, FirstName: n.FirstName, LastName: n.LastName})
+	u, err := s.prepareImport(n)
 	if err != nil {
 		return User{}, err
 	}
-	u.Disabled = n.Disabled
 	if n.UID != "" {
-		if u.UID, err = s.freeUID(ctx, n.UID); err != nil {
+		if err := s.freeUID(ctx, u); err != nil {
 			return User{}, err
 		}
-	}
-	if (n.PasswordHash == "") == (n.Password == "") {
-		return User{}, refuse("password_hash", "either a password hash or a password is needed, not both")
 	}
 	if n.Password != "" {
-		if err := s.Policy.Check(n.Password, u); err != nil {
-			return User{}, err
-		}
 		return s.insert(ctx, u, n.Password)
 	}
-	if err := CheckImport(n.PasswordHash); err != nil {
-		return User{}, refuse("password_hash", "%s", err)
-	}
-	u.PasswordHash = n.PasswordHash
 	if err := s.Store.CreateUser(ctx, u); err != nil {
 		return User{}, err
 	}
 	return u, nil
 }
 
-// freeUID checks an id from elsewhere and that no account has it. Two imports
-// of one id at the same moment are told apart by the store, as its own error.
-func (s *Service) freeUID(ctx context.Context, uid string) (string, error) {
-	if !isUID(uid) {
-		return "", refuse("uid", "must have 1 to %d letters, digits and ._:@- characters", maxUIDBytes)
+// prepareImport checks everything that can be checked without the store.
+func (s *Service) prepareImport(n ImportUser) (User, error) {
+	claims := string(n.Claims)
+	if claims == "null" {
+		claims = ""
 	}
-	_, err := s.Store.UserByID(ctx, uid)
-	if err == nil {
-		return "", refuse("uid", "belongs to another account")
+	u, err := s.prepare(NewUser{
+		Email: n.Email, Username: n.Username, FirstName: n.FirstName, LastName: n.LastName, Roles: n.Roles, Claims: claims,
+	})
+	if err != nil {
+		return User{}, err
 	}
-	if !errors.Is(err, ErrNotFound) {
-		return "", err
+	u.Disabled = n.Disabled
+	if n.UID != "" {
+		if !isUID(n.UID) {
+			return User{}, refuse("uid", "must have 1 to %d letters, digits and ._:@- characters", maxUIDBytes)
+		}
+		u.UID = n.UID
 	}
-	return uid, nil
+	if u.CreatedAt, err = formerTime("created_at", n.CreatedAt, u.CreatedAt); err != nil {
+		return User{}, err
+	}
+	if u.PasswordChangedAt, err = formerTime("password_changed_at", n.PasswordChangedAt, u.PasswordChangedAt); err != nil {
+		return User{}, err
+	}
+	switch {
+	case (n.PasswordHash == "") == (n.Password == ""):
+		return User{}, refuse("password_hash", "either a password hash or a password is needed, not both")
+	case n.Password != "":
+		return u, s.Policy.Check(n.Password, u)
+	}
+	if err := CheckImport(n.PasswordHash); err != nil {
+		return User{}, refuse("password_hash", "%s", err)
+	}
+	u.PasswordHash = n.PasswordHash
+	return u, nil
+}
+
+// formerTime returns a time from elsewhere, which must have been, or now.
+func formerTime(field string, t, now time.Time) (time.Time, error) {
+	switch {
+	case t.IsZero():
+		return now, nil
+	case t.Unix() <= 0 || t.After(now.Add(24*time.Hour)):
+		return now, refuse(field, "must be a time between 1970 and today")
+	}
+	return t.UTC().Truncate(time.Millisecond), nil
+}
+
+// freeUID checks that no other account has the uid of one to be imported; an
+// account with the same address has been imported before. Two imports of one
+// id at the same moment are told apart by the store, as its own error.
+func (s *Service) freeUID(ctx context.Context, u User) error {
+	other, err := s.Store.UserByID(ctx, u.UID)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case other.EmailKey == u.EmailKey:
+		return ErrEmailTaken
+	}
+	return refuse("uid", "belongs to another account")
 }
 
 func isUID(uid string) bool {

@@ -3,9 +3,11 @@ package users
 import (
 	"crypto/pbkdf2"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"hash"
 	"strings"
 
 	"golang.org/x/crypto/bcrypt"
@@ -122,14 +124,15 @@ func (h scryptHash) check() error {
 	return nil
 }
 
-// pbkdf2Hash is PBKDF2 with HMAC-SHA-256 (RFC 8018 §5.2).
+// pbkdf2Hash is PBKDF2 with HMAC-SHA-256 or HMAC-SHA-512 (RFC 8018 §5.2).
 type pbkdf2Hash struct {
+	sha512       bool
 	rounds       uint32
 	salt, digest []byte
 }
 
-// parsePasslibPBKDF2 reads $pbkdf2-sha256$rounds$salt$hash, whose base64 has
-// a dot for the plus and no padding.
+// parsePasslibPBKDF2 reads $pbkdf2-sha256$rounds$salt$hash, or the same with
+// sha512, whose base64 has a dot for the plus and no padding.
 func parsePasslibPBKDF2(encoded string) (scheme, error) {
 	const want = "as in $pbkdf2-sha256$29000$salt$hash"
 	f := strings.Split(encoded, "$")
@@ -140,7 +143,7 @@ func parsePasslibPBKDF2(encoded string) (scheme, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pbkdf2 hash: the number of rounds %w, %s", err, want)
 	}
-	h := pbkdf2Hash{rounds: rounds}
+	h := pbkdf2Hash{sha512: f[1] == "pbkdf2-sha512", rounds: rounds}
 	h.salt, h.digest, err = parseSaltAndDigest(passlibBase64, f[3], f[4])
 	if err != nil {
 		return nil, fmt.Errorf("pbkdf2 hash: %w", err)
@@ -173,11 +176,21 @@ func parseDjangoPBKDF2(encoded string) (scheme, error) {
 }
 
 func (h pbkdf2Hash) matches(password string) bool {
-	got, err := pbkdf2.Key(sha256.New, password, h.salt, int(h.rounds), len(h.digest))
+	var digest func() hash.Hash = sha256.New
+	if h.sha512 {
+		digest = sha512.New
+	}
+	got, err := pbkdf2.Key(digest, password, h.salt, int(h.rounds), len(h.digest))
 	return err == nil && subtle.ConstantTimeCompare(got, h.digest) == 1
 }
 
-func (h pbkdf2Hash) class() string { return fmt.Sprintf("pbkdf2-sha256 of %d rounds", h.rounds) }
+func (h pbkdf2Hash) class() string {
+	name := "pbkdf2-sha256"
+	if h.sha512 {
+		name = "pbkdf2-sha512"
+	}
+	return fmt.Sprintf("%s of %d rounds", name, h.rounds)
+}
 
 func (h pbkdf2Hash) check() error {
 	if h.rounds < minPBKDF2Rounds || h.rounds > maxPBKDF2Rounds {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"iter"
 	"strings"
+	"time"
 )
 
 // maxImportLine bounds one line of an import.
@@ -25,8 +26,13 @@ const (
 	JSONLines ImportFormat = "jsonl"
 	// CSV has a first line that names its columns, which are those of
 	// ImportUser in any order, and one account a line (RFC 4180, but no line
-	// breaks within a field). disabled is true, false or empty.
+	// breaks within a field). disabled is true or 1, false or 0, or empty;
+	// roles are separated by spaces; claims are a JSON object; times are of
+	// RFC 3339.
 	CSV ImportFormat = "csv"
+	// Keycloak is a realm export of Keycloak with its users, or a list of
+	// users of the same form.
+	Keycloak ImportFormat = "keycloak"
 )
 
 // LineError says on which line, counted from 1, an import cannot be read.
@@ -54,11 +60,14 @@ type ImportLine struct {
 // are passed over.
 func ReadImport(r io.Reader, format ImportFormat) iter.Seq2[ImportLine, error] {
 	return func(yield func(ImportLine, error) bool) {
-		if format != JSONLines && format != CSV {
-			yield(ImportLine{}, &LineError{Line: 1, Err: fmt.Errorf("unknown format %q: %s and %s are accepted", format, JSONLines, CSV)})
-			return
+		switch format {
+		case JSONLines, CSV:
+			readLines(r, format, yield)
+		case Keycloak:
+			readKeycloak(r, yield)
+		default:
+			yield(ImportLine{}, &LineError{Line: 1, Err: fmt.Errorf("unknown format %q: %s, %s and %s are accepted", format, JSONLines, CSV, Keycloak)})
 		}
-		readLines(r, format, yield)
 	}
 }
 
@@ -118,7 +127,10 @@ func parseJSONLine(line []byte) (ImportUser, error) {
 	return u, nil
 }
 
-var importFields = []string{"uid", "email", "username", "first_name", "last_name", "password_hash", "password", "disabled"}
+var importFields = []string{
+	"uid", "email", "username", "first_name", "last_name", "password_hash", "password", "disabled", "roles", "claims",
+	"created_at", "password_changed_at",
+}
 
 // set assigns one column; it reports false for a name that is none.
 func (u *ImportUser) set(column, value string) (known bool, err error) {
@@ -139,16 +151,37 @@ func (u *ImportUser) set(column, value string) (known bool, err error) {
 		u.Password = value
 	case "disabled":
 		switch value {
-		case "", "false":
-		case "true":
+		case "", "false", "0", "f":
+		case "true", "1", "t":
 			u.Disabled = true
 		default:
 			return true, errors.New("disabled must be true, false or empty")
 		}
+	case "roles":
+		u.Roles = strings.Fields(value)
+	case "claims":
+		if value != "" {
+			u.Claims = json.RawMessage(value)
+		}
+	case "created_at":
+		return true, setTime(&u.CreatedAt, column, value)
+	case "password_changed_at":
+		return true, setTime(&u.PasswordChangedAt, column, value)
 	default:
 		return false, nil
 	}
 	return true, nil
+}
+
+func setTime(t *time.Time, column, value string) error {
+	if value == "" {
+		return nil
+	}
+	var err error
+	if *t, err = time.Parse(time.RFC3339, value); err != nil {
+		return fmt.Errorf("%s must be a time of RFC 3339, as in 2026-01-31T12:00:00Z", column)
+	}
+	return nil
 }
 
 func parseHeading(line []byte) ([]string, error) {

@@ -31,40 +31,44 @@ type deployment struct {
 // deployment.
 func (p *program) withDeployment(cmd *cobra.Command, run func(d *deployment, args []string) error) {
 	config.AddFlags(cmd.Flags())
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		cfg, err := config.Load(cmd.Flags(), p.environ)
-		if err != nil {
-			return usageError{err}
-		}
-		d, err := p.open(cmd.Context(), cfg)
-		if err != nil {
-			return err
-		}
-		return errors.Join(run(d, args), d.close())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return p.onDeployment(cmd, args, run) }
+}
+
+func (p *program) onDeployment(cmd *cobra.Command, args []string, run func(d *deployment, args []string) error) error {
+	cfg, err := config.Load(cmd.Flags(), p.environ)
+	if err != nil {
+		return usageError{err}
 	}
+	d, err := p.open(cmd.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	return errors.Join(run(d, args), d.close())
 }
 
 // withStore is withDeployment for commands that only look: there is no audit
 // log, since nothing is decided, and a SQLite store must be there already.
 func (p *program) withStore(cmd *cobra.Command, run func(d *deployment, args []string) error) {
 	config.AddFlags(cmd.Flags())
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		cfg, err := config.Load(cmd.Flags(), p.environ)
-		if err != nil {
-			return usageError{err}
-		}
-		if path := cfg.SQLitePath(); path != "" {
-			if _, err := os.Stat(path); err != nil {
-				return fmt.Errorf("store: %w; name the one to look at with --store", err)
-			}
-		}
-		s, err := openStore(cmd.Context(), cfg.Store.Reveal())
-		if err != nil {
-			return err
-		}
-		d := &deployment{ctx: cmd.Context(), cfg: cfg, log: p.logger(cfg), store: s}
-		return errors.Join(run(d, args), s.Close())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return p.onStore(cmd, args, run) }
+}
+
+func (p *program) onStore(cmd *cobra.Command, args []string, run func(d *deployment, args []string) error) error {
+	cfg, err := config.Load(cmd.Flags(), p.environ)
+	if err != nil {
+		return usageError{err}
 	}
+	if path := cfg.SQLitePath(); path != "" {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("store: %w; name the one to look at with --store", err)
+		}
+	}
+	s, err := openStore(cmd.Context(), cfg.Store.Reveal())
+	if err != nil {
+		return err
+	}
+	d := &deployment{ctx: cmd.Context(), cfg: cfg, log: p.logger(cfg), store: s}
+	return errors.Join(run(d, args), s.Close())
 }
 
 // open opens the store and the audit log. A command's answer has standard

@@ -38,7 +38,7 @@ func (p *program) usersCommand() *cobra.Command {
 		Use: "users", Short: "Make and manage accounts", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(p.usersAddCommand(), p.usersImportCommand(), p.usersListCommand(), p.usersPasswdCommand(),
+	cmd.AddCommand(p.usersAddCommand(), p.usersImportCommand(), p.usersExportCommand(), p.usersListCommand(), p.usersPasswdCommand(),
 		p.usersStateCommand("disable", "Refuse an account every login and end its sessions", true),
 		p.usersStateCommand("enable", "Let a disabled account log in again", false),
 		p.usersDeleteCommand(), p.usersResetCommand(), p.usersClaimsCommand(),

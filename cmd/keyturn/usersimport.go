@@ -7,13 +7,17 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
+	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/users"
 )
 
-// importReport is how an import went.
+// importReport is how an import went, as it is printed.
 type importReport struct {
+	DryRun   bool            `json:"dry_run"`
 	Imported int             `json:"imported"`
 	Present  int             `json:"already_present"`
 	Refused  []importRefusal `json:"refused"`
@@ -26,86 +30,120 @@ type importRefusal struct {
 
 func (p *program) usersImportCommand() *cobra.Command {
 	var format string
+	var dry bool
 	cmd := &cobra.Command{
-		Use:   "import FILE",
+		Use:   "import FILE|-",
 		Short: "Make accounts from a file, password hashes included",
 		Long: `Reads accounts from JSON Lines (.jsonl) or CSV (.csv) with the fields uid, email,
-username, first_name, last_name, password_hash or password, and disabled. Hashes
-of argon2id, argon2i, bcrypt, scrypt and PBKDF2-SHA256 (Django's and passlib's
-forms) are taken as they are and become argon2id at the next login; one whose
-cost is out of bounds is refused.
+username, first_name, last_name, password_hash or password, disabled, roles,
+claims, created_at and password_changed_at, or from a Keycloak realm export with
+its users (--format keycloak).
+
+Hashes of argon2id, argon2i, bcrypt, scrypt and PBKDF2 (Django's, passlib's and
+Keycloak's forms) are taken as they are and become argon2id at the next login;
+one whose cost is out of bounds is refused.
 
 A line that cannot be taken is reported with its number and passed over; an
 address that has an account already is left as it is, so that an import can be
-repeated. Exits with 1 if any line was refused.`,
-		Example: `  keyturn users import accounts.jsonl`,
-		Args:    cobra.ExactArgs(1),
+repeated. Exits with 1 if any line was refused. --dry-run reads and checks
+everything and writes nothing.`,
+		Example: `  keyturn users import accounts.jsonl --dry-run
+  sqlite3 -csv -header app.db "SELECT id AS uid, email, hashed_password AS password_hash, NOT is_active AS disabled FROM users" |
+    keyturn users import - --format csv
+  keyturn users import realm-export.json --format keycloak`,
+		Args: cobra.ExactArgs(1),
 	}
-	p.withDeployment(cmd, func(d *deployment, args []string) error {
-		f, err := os.Open(args[0])
+	run := func(d *deployment, args []string) error {
+		return p.importFile(d, args[0], format, dry)
+	}
+	config.AddFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if dry {
+			return p.onStore(cmd, args, run)
+		}
+		return p.onDeployment(cmd, args, run)
+	}
+	cmd.Flags().StringVar(&format, "format", "", "jsonl, csv or keycloak (default: by the file's name)")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "check everything and write nothing")
+	return cmd
+}
+
+func (p *program) importFile(d *deployment, path, format string, dry bool) error {
+	in := p.stdin
+	if path != "-" {
+		f, err := os.Open(path)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
-		if format == "" {
-			format = formatOf(args[0])
-		}
-		s, err := d.users()
-		if err != nil {
-			return err
-		}
-		report, err := importUsers(d, s, f, users.ImportFormat(format))
-		if err != nil {
-			return err
-		}
-		if err := p.printImport(report); err != nil {
-			return err
-		}
-		if len(report.Refused) > 0 {
-			return fmt.Errorf("%d lines were refused", len(report.Refused))
-		}
-		return nil
-	})
-	cmd.Flags().StringVar(&format, "format", "", "jsonl or csv (default: by the file's name)")
-	return cmd
-}
-
-func formatOf(path string) string {
-	if filepath.Ext(path) == ".csv" {
-		return string(users.CSV)
+		in = f
 	}
-	return string(users.JSONLines)
+	var err error
+	if format, err = formatOf(path, format); err != nil {
+		return err
+	}
+	s, err := d.users()
+	if err != nil {
+		return err
+	}
+	in, done := p.progressBar(in)
+	report, err := s.ImportAll(d.ctx, users.ReadImport(in, users.ImportFormat(format)), dry)
+	done()
+	if err := errors.Join(err, p.printImport(report, dry)); err != nil {
+		return err
+	}
+	if n := len(report.Refused); n > 0 {
+		return fmt.Errorf("%d refused; correct them and import again", n)
+	}
+	return nil
 }
 
-func importUsers(d *deployment, s *users.Service, r io.Reader, format users.ImportFormat) (importReport, error) {
-	report := importReport{Refused: []importRefusal{}}
-	for line, err := range users.ReadImport(r, format) {
-		var bad *users.LineError
-		if errors.As(err, &bad) {
-			report.Refused = append(report.Refused, importRefusal{bad.Line, bad.Err.Error()})
-			continue
-		}
-		_, err = s.Import(d.ctx, line.User)
-		var policy *users.PolicyError
-		switch {
-		case err == nil:
-			report.Imported++
-		case errors.Is(err, users.ErrEmailTaken):
-			report.Present++
-		case errors.As(err, &policy), errors.Is(err, users.ErrUsernameTaken):
-			report.Refused = append(report.Refused, importRefusal{line.Line, err.Error()})
-		default:
-			return report, fmt.Errorf("line %d: %w; %d accounts were imported, and the import can be repeated", line.Line, err, report.Imported)
+// formatOf returns the format given, or that which the file's name says.
+func formatOf(path, format string) (string, error) {
+	switch {
+	case format != "":
+		return format, nil
+	case filepath.Ext(path) == ".csv":
+		return string(users.CSV), nil
+	case filepath.Ext(path) == ".jsonl":
+		return string(users.JSONLines), nil
+	}
+	return "", usageError{fmt.Errorf("%s: its name does not say its format: use --format %s, %s or %s", path, users.JSONLines, users.CSV, users.Keycloak)}
+}
+
+// progressBar returns in and has a bar on standard error show how much of it
+// has been read, if that is a terminal. The function returned ends the bar.
+func (p *program) progressBar(in io.Reader) (read io.Reader, done func()) {
+	screen, ok := p.stderr.(*os.File)
+	if !ok || !term.IsTerminal(int(screen.Fd())) {
+		return in, func() {}
+	}
+	size := int64(-1) // unknown, as of a pipe
+	if f, ok := in.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			size = info.Size()
 		}
 	}
-	return report, nil
+	bar := progressbar.NewOptions64(size, progressbar.OptionSetWriter(screen), progressbar.OptionSetDescription("importing"),
+		progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish())
+	reader := progressbar.NewReader(in, bar)
+	// What cannot be drawn is no reason to stop.
+	return &reader, func() { _ = bar.Finish() }
 }
 
-func (p *program) printImport(r importReport) error {
-	return p.print(r, func(w io.Writer) {
-		for _, no := range r.Refused {
+func (p *program) printImport(r users.ImportReport, dry bool) error {
+	printed := importReport{DryRun: dry, Imported: r.Imported, Present: r.Present, Refused: []importRefusal{}}
+	for _, no := range r.Refused {
+		printed.Refused = append(printed.Refused, importRefusal{no.Line, no.Err.Error()})
+	}
+	return p.print(printed, func(w io.Writer) {
+		for _, no := range printed.Refused {
 			fmt.Fprintf(w, "line %d: %s\n", no.Line, no.Reason)
 		}
-		fmt.Fprintf(w, "%d imported, %d already there, %d refused\n", r.Imported, r.Present, len(r.Refused))
+		verb := "imported"
+		if dry {
+			verb = "would be imported"
+		}
+		fmt.Fprintf(w, "%d %s, %d already there, %d refused\n", r.Imported, verb, r.Present, len(r.Refused))
 	})
 }

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/users"
+)
+
+func (p *program) usersExportCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "export FILE|-",
+		Short: "Write all accounts to a file, password hashes included",
+		Long: `Writes every account as JSON Lines (.jsonl) or CSV (.csv), in the fields that
+"users import" reads: ids, names, roles, claims, times and password hashes. The
+file is made for its owner alone (mode 0600) and must not exist yet; guard it as
+you guard the store. Sessions and one-time tokens are not in it.`,
+		Example: `  keyturn users export accounts.jsonl`,
+		Args:    cobra.ExactArgs(1),
+	}
+	p.withDeployment(cmd, func(d *deployment, args []string) error {
+		if args[0] == "-" && format == "" {
+			format = string(users.JSONLines)
+		}
+		format, err := formatOf(args[0], format)
+		if err != nil {
+			return err
+		}
+		s, err := d.users()
+		if err != nil {
+			return err
+		}
+		if args[0] == "-" {
+			_, err := s.Export(d.ctx, p.stdout, users.ImportFormat(format))
+			return err
+		}
+		n, err := exportTo(d, s, args[0], users.ImportFormat(format))
+		if err != nil {
+			return err
+		}
+		return p.print(struct {
+			File     string `json:"file"`
+			Exported int    `json:"exported"`
+		}{args[0], n}, func(w io.Writer) { fmt.Fprintf(w, "%d accounts are in %s\n", n, args[0]) })
+	})
+	cmd.Flags().StringVar(&format, "format", "", "jsonl or csv (default: by the file's name; jsonl to standard output)")
+	return cmd
+}
+
+// exportTo writes a new file. One that could not be finished is removed.
+func exportTo(d *deployment, s *users.Service, path string, format users.ImportFormat) (int, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	n, err := s.Export(d.ctx, f, format)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return n, err
+}

@@ -1,0 +1,238 @@
+package users
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// reported writes a report down, one refusal a line.
+func reported(r ImportReport) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d imported, %d present", r.Imported, r.Present)
+	for _, no := range r.Refused {
+		fmt.Fprintf(&b, "\n%v", no)
+	}
+	return b.String()
+}
+
+func (f *fixture) importAll(t *testing.T, in string, format ImportFormat, dry bool) string {
+	t.Helper()
+	report, err := f.ImportAll(t.Context(), ReadImport(strings.NewReader(in), format), dry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reported(report)
+}
+
+func TestU3_ImportAll(t *testing.T) {
+	f := newFixture(t)
+	hash := strings.ReplaceAll(vectors["bcrypt 2b"], "\n", "")
+	file := strings.Join([]string{
+		`{"uid":"1","email":"one@example.org","username":"one","password_hash":"` + hash + `","roles":["admin"],"claims":{"tier":1}}`,
+		`{"email":"Ada@Example.ORG","password_hash":"` + hash + `"}`,                  // has an account
+		`{"email":"ONE@example.org","password_hash":"` + hash + `"}`,                  // line 1 again
+		`{"email":"two@example.org","username":"ONE","password_hash":"` + hash + `"}`, // line 1's username
+		`{"email":"two@example.org","uid":"1","password_hash":"` + hash + `"}`,        // line 1's id
+		`nonsense`, //
+		`{"email":"two@example.org","password_hash":"$argon2id$v=19$m=2147483648,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$eLfG50/UiKfi+PUXwa7UJUnEKxew7g/6fQMDOgY1744"}`, // lies about its cost
+		`{"email":"tw\u0000o@example.org","password_hash":"` + hash + `"}`,                                                                                     //
+		`{"email":"two@example.org","password_hash":"` + hash + `","claims":{"sub":"root"}}`,                                                                   //
+		`{"email":"two@example.org","password_hash":"` + hash + `","claims":null,"roles":null}`,                                                                // at last
+	}, "\n")
+	refusals := `
+line 3: email: stands on line 1 already
+line 4: username: stands on line 1 already
+line 5: uid: stands on line 1 already
+line 6: not a JSON object with the fields uid, email`
+	want := "2 imported, 1 present" + refusals
+	dry := f.importAll(t, file, JSONLines, true)
+	if !strings.HasPrefix(dry, want) || len(f.mem.users) != 1 || len(f.mem.events) != 0 {
+		t.Errorf("dry run: %s\n%d accounts, %d events; want\n%s\nand nothing done", dry, len(f.mem.users), len(f.mem.events), want)
+	}
+	got := f.importAll(t, file, JSONLines, false)
+	if got != dry {
+		t.Errorf("the import went\n%s\nand its dry run\n%s", got, dry)
+	}
+	for n, part := range map[int]string{7: "password_hash: argon2 with 2147483648 KiB", 8: "email: ", 9: `claims: the name "sub" is reserved`} {
+		if !strings.Contains(got, fmt.Sprintf("\nline %d: %s", n, part)) {
+			t.Errorf("no refusal of line %d for %q in\n%s", n, part, got)
+		}
+	}
+	if strings.Contains(got, hash) {
+		t.Error("a refusal repeats a hash")
+	}
+	if u := f.mem.users["1"]; u.TokenClaims() != `{"roles":["admin"],"tier":1}` {
+		t.Errorf("imported %+v", u)
+	}
+	before := maps.Clone(f.mem.users)
+	if again := f.importAll(t, file, JSONLines, false); !strings.HasPrefix(again, "0 imported, 3 present"+refusals) {
+		t.Errorf("repeated: %s", again)
+	}
+	if !reflect.DeepEqual(before, f.mem.users) {
+		t.Error("repeating the import changed an account")
+	}
+}
+
+func TestImportAllStopsWhenTheStoreFails(t *testing.T) {
+	f := newFixture(t)
+	f.mem.storeDown = true
+	report, err := f.ImportAll(t.Context(), func(yield func(ImportLine, error) bool) {
+		for n := 1; n < 10_000; n++ {
+			if !yield(ImportLine{n, ImportUser{Email: fmt.Sprintf("u%d@example.org", n), PasswordHash: vectors["scrypt"]}}, nil) {
+				return
+			}
+		}
+		t.Error("every line was read, though the store is down")
+	}, false)
+	if !errors.Is(err, errDown) || report.Imported != 0 {
+		t.Errorf("%s, %v", reported(report), err)
+	}
+}
+
+func TestReadKeycloak(t *testing.T) {
+	file := `{
+  "realm": "shop",
+  "roles": {"realm": [{"name": "users"}]},
+  "users": [
+    {"id":"a1","username":"ada@x.org","email":"ada@x.org","firstName":"Ada","enabled":true,"createdTimestamp":1700000000123,
+     "realmRoles":["admin","default-roles-shop","offline_access"],
+     "credentials":[{"type":"otp"},{"type":"password","secretData":"{\"value\":\"` + b64Digest + `\",\"salt\":\"` + b64Salt + `\",\"additionalParameters\":{}}",
+       "credentialData":"{\"hashIterations\":27500,\"algorithm\":\"pbkdf2-sha256\",\"additionalParameters\":{}}"}]},
+    {"id":"b2","username":"bob","email":"bob@x.org","enabled":false,
+     "credentials":[{"type":"password","secretData":"{\"value\":\"` + b64Digest + `\",\"salt\":\"` + b64Salt + `\"}",
+       "credentialData":"{\"hashIterations\":5,\"algorithm\":\"argon2\",\"additionalParameters\":{\"hashLength\":[\"32\"],\"memory\":[\"7168\"],\"type\":[\"id\"],\"version\":[\"1.3\"],\"parallelism\":[\"1\"]}}"}]},
+    {"username":"none","email":"none@x.org"},
+    {"username":"service-account-x","serviceAccountClientId":"x"},
+    {"username":"old","email":"old@x.org","credentials":[{"type":"password","secretData":"{}","credentialData":"{\"algorithm\":\"md5\"}"}]}
+  ],
+  "clients": []
+}`
+	got := readAll(file, Keycloak)
+	want := `5: a1 ada@x.org |Ada| $pbkdf2-sha256$27500$MDEyMzQ1Njc4OWFiY2RlZg$eLfG50/UiKfi.PUXwa7UJUnEKxew7g/6fQMDOgY1744 false
+9: b2 bob@x.org bob|| $argon2id$v=19$m=7168,t=5,p=1$MDEyMzQ1Njc4OWFiY2RlZg$eLfG50/UiKfi+PUXwa7UJUnEKxew7g/6fQMDOgY1744 true
+line 12: no password among its credentials
+line 13: a service account: register it as a client
+line 14: its algorithm is none of pbkdf2-sha256, pbkdf2-sha512 and argon2
+`
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	for line, err := range ReadImport(strings.NewReader(file), Keycloak) {
+		if err == nil && line.User.UID == "a1" && (!slices.Equal(line.User.Roles, []string{"admin"}) || line.User.CreatedAt.UnixMilli() != 1700000000123) {
+			t.Errorf("%+v", line.User)
+		}
+	}
+	for in, want := range map[string]string{
+		"":                            "line 1: not the JSON",
+		"7":                           "line 1: not the JSON",
+		`{"realm":"x"}`:               `line 1: the file has no list "users"`,
+		`{"users":{}}`:                `line 1: not a Keycloak export: "users" is no list`,
+		"{\"users\":[\n{}\n,nonsense": "line 2: no password among its credentials\nline 3: not the JSON",
+		"[7]":                         "line 1: not a Keycloak user",
+		"[":                           "line 1: not the JSON",
+		`[{"email":"` + strings.Repeat("x", maxImportLine) + `"}]`: "line 1: longer than",
+	} {
+		if got := readAll(in, Keycloak); !strings.HasPrefix(got, want) {
+			t.Errorf("%.40q: got %.200q, want %q", in, got, want)
+		}
+	}
+}
+
+// The salt and digest of vectors["argon2id"] in standard base64.
+const (
+	b64Salt   = "MDEyMzQ1Njc4OWFiY2RlZg=="
+	b64Digest = "eLfG50/UiKfi+PUXwa7UJUnEKxew7g/6fQMDOgY1744="
+)
+
+func FuzzReadKeycloak(f *testing.F) {
+	f.Add(`{"users":[{"email":"a","credentials":[{"type":"password","secretData":"{}","credentialData":"{}"}]}]}`)
+	f.Add("[{},\n{}]")
+	f.Fuzz(func(t *testing.T, in string) {
+		last := 1
+		for line, err := range ReadImport(strings.NewReader(in), Keycloak) {
+			number := line.Line
+			if bad := (*LineError)(nil); errors.As(err, &bad) {
+				number = bad.Line
+			}
+			if number < last || number > strings.Count(in, "\n")+1 {
+				t.Fatalf("line %d after line %d", number, last)
+			}
+			last = number
+		}
+	})
+}
+
+func TestExportRoundTrip(t *testing.T) {
+	for _, format := range []ImportFormat{JSONLines, CSV} {
+		f := newFixture(t)
+		if _, err := f.Import(t.Context(), ImportUser{
+			UID: "507f1f77bcf86cd799439011", Email: `"quoted"@example.org`, PasswordHash: vectors["pbkdf2 django"],
+		}); err == nil {
+			t.Error("an address with quotes was taken")
+		}
+		for n, name := range slices.Sorted(maps.Keys(vectors)) {
+			_, err := f.Import(t.Context(), ImportUser{
+				UID: fmt.Sprintf("id-%d", n), Email: fmt.Sprintf("u%d@example.org", n), FirstName: `Ann, "the <first>"`, LastName: "Grüße",
+				Username: fmt.Sprintf("u%d", n), PasswordHash: vectors[name], Disabled: n%2 == 1,
+				Roles: []string{"a", "b:c"}, Claims: []byte(`{"x":["<&>",1.50]}`), CreatedAt: time.Date(2020, 2, 29, 1, 2, 3, 4e6, time.UTC),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		f.mem.events = nil
+		var file bytes.Buffer
+		n, err := f.Export(t.Context(), &file, format)
+		if err != nil || n != len(vectors)+1 {
+			t.Fatalf("%d written, %v", n, err)
+		}
+		if e := f.mem.lastEvent(t); e.Action != audit.UsersExported || e.Outcome != audit.Success {
+			t.Errorf("event %+v", e)
+		}
+		g := newFixture(t)
+		delete(g.mem.users, g.ada.UID)
+		if got, want := g.importAll(t, file.String(), format, false), fmt.Sprintf("%d imported, 0 present", n); got != want {
+			t.Fatalf("%s: %s", format, got)
+		}
+		for uid, want := range f.mem.users {
+			got := g.mem.users[uid]
+			// What an export leaves out.
+			want.UpdatedAt, want.Epoch, want.Unsettled, want.ResetHash, want.ResetExpiresAt = got.UpdatedAt, 0, false, nil, time.Time{}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: got\n%+v\nwant\n%+v", format, got, want)
+			}
+		}
+	}
+}
+
+func TestExportThatCannotBe(t *testing.T) {
+	f := newFixture(t)
+	var file bytes.Buffer
+	if _, err := f.Export(t.Context(), &file, "xml"); err == nil || len(f.mem.events) > 0 {
+		t.Errorf("an unknown format: %v", err)
+	}
+	f.mem.auditDown = true
+	if _, err := f.Export(t.Context(), &file, JSONLines); !errors.Is(err, ErrNotRecorded) || file.Len() > 0 {
+		t.Errorf("A3: without its event %d bytes were written, error %v", file.Len(), err)
+	}
+	f.mem.auditDown = false
+	if _, err := f.Export(t.Context(), failingWriter{}, CSV); !errors.Is(err, errDown) {
+		t.Errorf("a writer that fails: %v", err)
+	}
+}
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, errDown }
