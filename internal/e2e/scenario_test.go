@@ -97,7 +97,7 @@ func (s *shop) request(by credentials) request {
 }
 
 // ask runs a client program on a request and decodes what it prints into v.
-func ask(t *testing.T, r request, v any, name string, args ...string) {
+func ask(t *testing.T, r, v any, name string, args ...string) {
 	t.Helper()
 	stdin, err := json.Marshal(r)
 	if err != nil {

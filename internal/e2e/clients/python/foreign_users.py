@@ -1,0 +1,81 @@
+"""Makes accounts as other systems keep them, with those systems' own tools.
+
+Reads {"dir": ...} and writes into that directory fastapi.csv, the user table of
+a FastAPI application that hashes with passlib, and accounts.jsonl, one account
+for each kind of hash that passlib, bcrypt and Django make. Prints the accounts
+with their passwords.
+"""
+
+import csv
+import json
+import os
+import sqlite3
+import sys
+
+import bcrypt
+import django
+from django.conf import settings
+from passlib.context import CryptContext
+from passlib.hash import argon2, pbkdf2_sha256, pbkdf2_sha512, scrypt
+
+where = json.load(sys.stdin)["dir"]
+made = []
+
+
+def account(email, password, scheme):
+    made.append({"email": email, "password": password, "scheme": scheme})
+    return password
+
+
+# The table and the context of FastAPI's own tutorial and project template.
+context = CryptContext(schemes=["bcrypt"], deprecated="auto")
+db = sqlite3.connect(":memory:")
+db.execute(
+    "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT UNIQUE, full_name TEXT,"
+    " hashed_password TEXT, is_active BOOLEAN)"
+)
+for n, active in ((1, True), (2, False)):
+    email = f"fastapi{n}@example.com"
+    password = account(email, f"fastapi und Gänseblümchen {n}", "bcrypt" if active else "disabled")
+    db.execute(
+        "INSERT INTO users VALUES (?,?,?,?,?)",
+        (n, email, "Grace Hopper", context.hash(password), active),
+    )
+rows = db.execute(
+    "SELECT id AS uid, email, full_name AS first_name, hashed_password AS password_hash,"
+    " NOT is_active AS disabled FROM users"
+)
+with open(os.path.join(where, "fastapi.csv"), "w", newline="") as f:
+    out = csv.writer(f)
+    out.writerow(column[0] for column in rows.description)
+    out.writerows(rows)
+
+settings.configure(
+    PASSWORD_HASHERS=[
+        "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+        "django.contrib.auth.hashers.Argon2PasswordHasher",
+        "django.contrib.auth.hashers.BCryptPasswordHasher",
+    ]
+)
+django.setup()
+from django.contrib.auth.hashers import make_password  # noqa: E402
+
+hashers = {
+    "passlib-argon2id": lambda p: argon2.using(type="ID", memory_cost=4096, rounds=2).hash(p),
+    "passlib-argon2i": lambda p: argon2.using(type="I", memory_cost=4096, rounds=3).hash(p),
+    "passlib-scrypt": lambda p: scrypt.using(rounds=12).hash(p),
+    "passlib-pbkdf2-sha256": lambda p: pbkdf2_sha256.hash(p),
+    "passlib-pbkdf2-sha512": lambda p: pbkdf2_sha512.hash(p),
+    "bcrypt-2b": lambda p: bcrypt.hashpw(p.encode(), bcrypt.gensalt(5)).decode(),
+    "bcrypt-2a": lambda p: bcrypt.hashpw(p.encode(), bcrypt.gensalt(5, b"2a")).decode(),
+    "django-pbkdf2": lambda p: make_password(p),
+    "django-argon2": lambda p: make_password(p, hasher="argon2"),
+    "django-bcrypt": lambda p: make_password(p, hasher="bcrypt"),
+}
+with open(os.path.join(where, "accounts.jsonl"), "w") as f:
+    for n, (name, make) in enumerate(hashers.items()):
+        email = f"{name}@example.com"
+        password = account(email, f"la niña y el jabalí, {name}", name)
+        print(json.dumps({"email": email, "password_hash": make(password)}), file=f)
+
+json.dump({"accounts": made}, sys.stdout)
