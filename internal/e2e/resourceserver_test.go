@@ -1,0 +1,261 @@
+//go:build interop
+
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+)
+
+// library is a way to guard a resource server, as docs/interop.md describes it.
+type library struct {
+	name string
+	// host is what it runs in; program and path where it is found.
+	host    string
+	program *resourceProgram
+	path    string
+	// versions are the packages whose versions the table tells.
+	versions []string
+	// cache is what it does with the key set as it comes, forgets how long it
+	// goes on taking a revoked key for good, advice what an operator sets.
+	cache, forgets, advice string
+	// noShort says that its cache cannot be made as short as the test's.
+	noShort bool
+	// noDefault says that, as it comes, it looks for new keys more rarely than
+	// the test's keys turn.
+	noDefault bool
+}
+
+// guard is one library at work, as it comes or with a short cache.
+type guard struct {
+	library
+	url   string
+	short bool
+}
+
+func (g guard) String() string {
+	if g.short {
+		return g.name + " with a short cache"
+	}
+	return g.name + " as it comes"
+}
+
+// accepts reports whether the resource server takes the token.
+func (g guard) accepts(token string) (bool, string) {
+	a, err := send("GET", g.url, bearer(token), "")
+	if err != nil {
+		return false, err.Error()
+	}
+	return a.status < 400, fmt.Sprintf("status %d %s", a.status, a.body)
+}
+
+// startGuards starts every library twice: as it comes, and with a cache of a
+// second where it lets one choose.
+func startGuards(t *testing.T, s *shop) []guard {
+	t.Helper()
+	type place struct {
+		program *resourceProgram
+		short   bool
+	}
+	programs := []*resourceProgram{&goProgram, &expressProgram, &fastifyProgram, &pythonProgram, &rubyProgram, &apacheProgram, &nginxProgram}
+	var mu sync.Mutex
+	urls := map[place]string{}
+	var all sync.WaitGroup
+	for _, p := range programs {
+		for short, seconds := range map[bool]string{false: "", true: "1"} {
+			all.Go(func() {
+				url := p.start(t, s, seconds)
+				mu.Lock()
+				defer mu.Unlock()
+				urls[place{p, short}] = url
+			})
+		}
+	}
+	all.Wait()
+	var guards []guard
+	for _, l := range libraries() {
+		if !l.noDefault {
+			guards = append(guards, guard{l, urls[place{l.program, false}] + l.path, false})
+		}
+		if !l.noShort {
+			guards = append(guards, guard{l, urls[place{l.program, true}] + l.path, true})
+		}
+	}
+	return guards
+}
+
+// season is the life of a deployment's keys as resource servers see it.
+type season struct {
+	t      *testing.T
+	s      *shop
+	guards []guard
+
+	mu       sync.Mutex
+	revoked  string
+	current  string
+	failures map[string]string
+	asked    map[string]int
+}
+
+// token buys a token and returns it with the kid that signed it.
+func (n *season) token() (token, kid string) {
+	n.t.Helper()
+	got := n.s.grant(n.t, n.s.confidential, "grant_type", "client_credentials")
+	return got.AccessToken, kidOf(n.t, got.AccessToken)
+}
+
+// watch presents fresh tokens at every resource server until done is closed. A
+// token of a key that was revoked meanwhile may be refused.
+func (n *season) watch(done <-chan struct{}) {
+	pace := time.NewTicker(300 * time.Millisecond)
+	defer pace.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-pace.C:
+		}
+		a, err := postForm(n.s.url+"/oauth/token", n.s.confidential, values("grant_type", "client_credentials"))
+		var got tokens
+		if err != nil || a.status != http.StatusOK || unmarshal(a.body, &got) != nil {
+			n.note("the token endpoint", fmt.Sprintf("%v, status %d", err, a.status), "")
+			continue
+		}
+		n.present(got.AccessToken)
+	}
+}
+
+// present has every resource server accept the token.
+func (n *season) present(token string) {
+	kid := kidOf(n.t, token)
+	for _, g := range n.guards {
+		if ok, why := g.accepts(token); !ok {
+			n.note(g.String(), why, kid)
+		}
+		n.mu.Lock()
+		n.asked[g.String()]++
+		n.mu.Unlock()
+	}
+}
+
+func (n *season) note(who, why, kid string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if kid != "" && kid == n.revoked {
+		return
+	}
+	if _, there := n.failures[who]; !there {
+		n.failures[who] = fmt.Sprintf("%s (key %s)", why, kid)
+	}
+}
+
+// turn turns the keys and waits until the next one signs.
+func (n *season) turn() (kid string) {
+	n.t.Helper()
+	var next struct{ KID string }
+	eventually(n.t, "the keys can be turned", func() bool {
+		o := n.s.run(n.t, "keys", "rotate")
+		return o.code == 0 && unmarshal(o.stdout, &next) == nil
+	})
+	eventually(n.t, "the key "+next.KID+" signs", func() bool {
+		_, kid := n.token()
+		return kid == next.KID
+	})
+	return next.KID
+}
+
+// resigned is the token with another signature.
+func resigned(token string) string {
+	at := len(token) - 20
+	other := byte('A')
+	if token[at] == other {
+		other = 'B'
+	}
+	return token[:at] + string(other) + token[at+1:]
+}
+
+// TestResourceServers has every kind of resource server live through two turns
+// of the keys, the second to another algorithm, and an emergency. None may
+// refuse a good token for a moment, and each must forget the revoked key.
+func TestResourceServers(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "", "--key-rotation-interval", "1h", "--key-publish-lead", "4s", "--jwks-max-age", "1s",
+		"--key-poll-interval", "200ms", "--clock-skew", "500ms", "--access-token-ttl", "10m")
+	s := stock(t, d)
+	s.gateway = d.addClient(t, "gateway", "--grant", "client_credentials")
+	s.foreign = d.addClient(t, "elsewhere", "--grant", "client_credentials", "--audience", billing)
+	// The first keys are of one algorithm; those to come, of another.
+	before := d.serve(t)
+	before.stop(t)
+	// Whatever makes keys has to know, "keys rotate" too.
+	d.settings = append(d.settings, "--signing-alg", "RS256")
+	s.server = d.serveTLS(t)
+	s.issuer = s.url
+
+	n := &season{t: t, s: s, failures: map[string]string{}, asked: map[string]int{}}
+	n.guards = startGuards(t, s)
+	first, firstKey := n.token()
+	n.present(first)
+	begun := time.Now()
+	foreign := s.grant(t, s.foreign, "grant_type", "client_credentials").AccessToken
+	for _, g := range n.guards {
+		if ok, _ := g.accepts(resigned(first)); ok {
+			t.Errorf("%s accepts a token with a wrong signature", g)
+		}
+		if ok, _ := g.accepts(foreign); ok {
+			t.Errorf("%s accepts a token for another audience", g)
+		}
+	}
+
+	done := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() { n.watch(done) })
+	finish := sync.OnceFunc(func() {
+		close(done)
+		running.Wait()
+	})
+	defer finish()
+
+	second := n.turn()
+	secondToken, _ := n.token()
+	// As they come, some libraries do not look for new keys more often than
+	// every 30 seconds.
+	time.Sleep(time.Until(begun.Add(32 * time.Second)))
+	third := n.turn()
+	thirdToken, _ := n.token()
+	if alg := algOf(t, thirdToken); alg != "RS256" || algOf(t, first) != "ES256" {
+		t.Fatalf("the third key signs with %s; want RS256", alg)
+	}
+	n.present(thirdToken)
+	// Every cache now has the standby; those with a short life, too.
+	time.Sleep(3 * time.Second)
+
+	n.mu.Lock()
+	n.revoked = third
+	n.mu.Unlock()
+	s.must(t, nil, "keys", "revoke", third, "--reason", "leaked in a test")
+	eventually(t, "the standby signs", func() bool {
+		_, kid := n.token()
+		return kid != third
+	})
+	fourthToken, fourth := n.token()
+	for _, token := range []string{first, secondToken, fourthToken} {
+		n.present(token)
+	}
+	for _, g := range n.guards {
+		if g.short {
+			eventually(t, g.String()+" refuses the revoked key", func() bool {
+				ok, _ := g.accepts(thirdToken)
+				return !ok
+			})
+		}
+	}
+	finish()
+	for who, why := range n.failures {
+		t.Errorf("%s refused a good token: %s; the keys were %s, %s, %s, %s", who, why, firstKey, second, third, fourth)
+	}
+	n.checkTable(t)
+}

@@ -1,0 +1,175 @@
+//go:build interop
+
+package e2e
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+var update = flag.Bool("update", false, "write the documents that the tests write")
+
+// libraries are the ways to guard a resource server that are tried.
+func libraries() []library {
+	const (
+		nothing  = "nothing"
+		hourly   = "every hour, and for an unknown `kid` once in 5 minutes"
+		tenCool  = "10 minutes; for an unknown `kid` after 30 seconds"
+		shorter  = "a shorter `cacheMaxAge` where 10 minutes are too long after a leak"
+		tryAgain = "for an unknown `kid` only"
+	)
+	return []library{
+		{name: "coreos/go-oidc", host: "Go net/http", program: &goProgram, path: "/go-oidc", versions: []string{"go:github.com/coreos/go-oidc/v3"},
+			cache: tryAgain, forgets: "when it next meets an unknown `kid`", noShort: true,
+			advice: "restart it after a revocation; before an algorithm changes, restart it once the metadata name the new one"},
+		{name: "MicahParks/keyfunc", host: "Go net/http", program: &goProgram, path: "/keyfunc", versions: []string{"go:github.com/MicahParks/keyfunc/v3"},
+			cache: hourly, forgets: "1 hour", advice: "`RefreshInterval` of 15 minutes; both algorithms before a change"},
+		{name: "lestrrat-go/jwx", host: "Go net/http", program: &goProgram, path: "/jwx", versions: []string{"go:github.com/lestrrat-go/jwx/v3"},
+			cache: "by `max-age`, at least 15 minutes; never for an unknown `kid`", forgets: "15 minutes", noDefault: true, advice: nothing},
+		{name: "jose", host: "Express", program: &expressProgram, path: "/jose-express", versions: []string{"npm:jose", "npm:express"},
+			cache: tenCool, forgets: "10 minutes", advice: shorter + "; both algorithms before a change"},
+		{name: "jose", host: "Fastify", program: &fastifyProgram, path: "/jose-fastify", versions: []string{"npm:jose", "npm:fastify"},
+			cache: tenCool, forgets: "10 minutes", advice: shorter + "; both algorithms before a change"},
+		{name: "express-oauth2-jwt-bearer", host: "Express", program: &expressProgram, path: "/express-oauth2-jwt-bearer",
+			versions: []string{"npm:express-oauth2-jwt-bearer", "npm:express"}, cache: tenCool, forgets: "10 minutes", advice: "`strict: true`; " + shorter},
+		{name: "@fastify/jwt and get-jwks", host: "Fastify", program: &fastifyProgram, path: "/fastify-jwt",
+			versions: []string{"npm:@fastify/jwt", "npm:get-jwks", "npm:fastify"}, cache: "each key for 1 minute", noShort: true,
+			forgets: "never, while tokens of it keep arriving: it falls back on the key that it had",
+			advice:  "**restart it after a revocation**; `issuersWhitelist`, `allowedIss`, `allowedAud`; both algorithms before a change"},
+		{name: "PyJWT", host: "FastAPI", program: &pythonProgram, path: "/pyjwt-fastapi", versions: []string{"deb:python3-jwt", "deb:python3-fastapi"},
+			cache: "5 minutes, and for an unknown `kid`", forgets: "5 minutes", advice: "both algorithms before a change"},
+		{name: "Authlib", host: "FastAPI", program: &pythonProgram, path: "/authlib-fastapi", versions: []string{"deb:python3-authlib", "deb:python3-fastapi"},
+			cache: "none of its own: the program's, here 5 minutes and for an unknown `kid`", forgets: "5 minutes", advice: "a cache; both algorithms before a change"},
+		{name: "ruby-jwt", host: "WEBrick", program: &rubyProgram, path: "/ruby-jwt", versions: []string{"deb:ruby-jwt"},
+			cache: "the loader's, here 5 minutes and for an unknown `kid`", forgets: "5 minutes", advice: "a loader that heeds `kid_not_found`; both algorithms before a change"},
+		{name: "mod_auth_openidc", host: "Apache httpd", program: &apacheProgram, path: "/mod-auth-openidc", versions: []string{"deb:libapache2-mod-auth-openidc"},
+			cache: "1 hour, and for an unknown `kid`", forgets: "1 hour", noShort: true, advice: "`OIDCJWKSRefreshInterval 300`, its least; `Require claim` for `iss` and `aud`"},
+		{name: "mod_oauth2", host: "Apache httpd", program: &apacheProgram, path: "/mod-oauth2", versions: []string{"deb:libapache2-mod-oauth2"},
+			cache: "1 day, and for an unknown `kid`; each token's verdict for 5 minutes", forgets: "1 day",
+			advice: "`jwks_uri.expiry=900`, `expiry=60`; `Require oauth2_claim` for `iss` and `aud`"},
+		{name: "auth_request and introspection", host: "nginx with Lua", program: &nginxProgram, path: "/nginx", versions: []string{"deb:nginx-light"},
+			cache: "none: it asks about every token", forgets: "`key_poll_interval`", advice: "a client of its own"},
+	}
+}
+
+// checkTable compares docs/interop.md with what was found, or writes it.
+func (n *season) checkTable(t *testing.T) {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString(interopHead)
+	for _, l := range libraries() {
+		var versions, ran []string
+		for _, v := range l.versions {
+			versions = append(versions, versionOf(t, v))
+		}
+		for _, g := range n.guards {
+			if g.path != l.path {
+				continue
+			}
+			how := "as it comes"
+			if g.short {
+				how = "with a cache of 1 s"
+			}
+			outcome := "passed"
+			if _, failed := n.failures[g.String()]; failed {
+				outcome = "FAILED"
+			}
+			ran = append(ran, how+": "+outcome)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", l.name, l.host, strings.Join(versions, ", "), strings.Join(ran, "; "), l.cache, l.forgets, l.advice)
+	}
+	b.WriteString(interopFoot)
+	golden(t, filepath.Join("..", "..", "docs", "interop.md"), b.String())
+}
+
+// golden compares a document with what the test makes of it, or writes it.
+func golden(t *testing.T, path, want string) {
+	t.Helper()
+	if *update {
+		writeFile(t, path, want)
+		return
+	}
+	if got := readFile(t, path); got != want {
+		t.Errorf("%s is not what the test finds; run this test with -update and look at the difference\n%s", path, want)
+	}
+}
+
+var upstream = regexp.MustCompile(`^(?:\d+:)?([0-9.]+[0-9])`)
+
+// versionOf tells the version of a package in use, by its lock file or, for
+// Debian's, by dpkg without Debian's own part.
+func versionOf(t *testing.T, name string) string {
+	t.Helper()
+	kind, name, _ := strings.Cut(name, ":")
+	base := filepath.Base(name)
+	switch kind {
+	case "go":
+		m := regexp.MustCompile(regexp.QuoteMeta(name) + ` v(\S+)`).FindStringSubmatch(readFile(t, filepath.Join("clients", "go", "go.mod")))
+		if m == nil {
+			t.Fatalf("%s is not in go.mod", name)
+		}
+		return m[1]
+	case "npm":
+		var lock struct {
+			Packages map[string]struct{ Version string }
+		}
+		if err := json.Unmarshal([]byte(readFile(t, filepath.Join("clients", "node", "package-lock.json"))), &lock); err != nil {
+			t.Fatal(err)
+		}
+		return base + " " + lock.Packages["node_modules/"+name].Version
+	}
+	out, err := exec.Command("dpkg-query", "-W", "-f", "${Version}", name).Output()
+	if err != nil {
+		t.Fatalf("the Debian package %s is missing: %v", name, err)
+	}
+	m := upstream.FindStringSubmatch(string(out))
+	if m == nil {
+		t.Fatalf("the version %q of %s", out, name)
+	}
+	return strings.TrimPrefix(name, "python3-") + " " + m[1] + " (Debian 12)"
+}
+
+func header(t *testing.T, token string) jose.Header {
+	t.Helper()
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed.Headers[0]
+}
+
+func kidOf(t *testing.T, token string) string { return header(t, token).KeyID }
+
+func algOf(t *testing.T, token string) string { return header(t, token).Algorithm }
+
+const interopHead = `# What was run against what
+
+Written by the test ` + "`TestResourceServers`" + ` in ` + "`internal/e2e`" + ` (` + "`go test -tags interop ./internal/e2e -run TestResourceServers -update`" + `).
+Each of these resource servers was installed from its registry, told the issuer's URL and its audience and nothing else,
+and started against the real binary over TLS. While fresh tokens arrived several times a second it lived through two turns
+of the keys, the second from ES256 to RS256, and the revocation of the key that signed. **Passed** means that it refused no
+good token for a moment, tokens of earlier keys included, and did refuse a wrong signature and a foreign audience; with a
+cache of 1 s, also that it refused the revoked key as soon as its cache was over.
+
+The test's keys are published 4 seconds ahead, yours (` + "`key_publish_lead`" + `) a day: longer than each of these caches. That is why
+scheduled turns need no setting anywhere. *Forgets* is how long a library, as it comes, may go on accepting a **revoked** key:
+its own cache, where that is longer than ` + "`jwks_max_age`" + `.
+
+| library | in | version | run | fetches the key set | forgets a revoked key after | set |
+| --- | --- | --- | --- | --- | --- | --- |
+`
+
+const interopFoot = `
+Where a library is told which algorithms to accept, list the old and the new one before the operator changes
+` + "`signing_alg`" + `, and drop the old one when the last old token has expired. The metadata name the new algorithm from the restart
+on that announces it, at least ` + "`key_publish_lead`" + ` before a token has it.
+`
