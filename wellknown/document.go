@@ -16,7 +16,7 @@ import (
 type document struct {
 	body   []byte
 	etag   string
-	header struct{ etag, length []string }
+	header struct{ etag, length, kind []string }
 }
 
 var jsonType = []string{"application/json"}
@@ -29,6 +29,7 @@ func newDocument(body []byte) *document {
 	d := &document{body: body}
 	d.etag = `"` + base64.RawURLEncoding.EncodeToString(sum[:hashBytes]) + `"`
 	d.header.etag = []string{d.etag}
+	d.header.kind = jsonType
 	d.header.length = []string{strconv.Itoa(len(body))}
 	return d
 }
@@ -43,7 +44,7 @@ func (d *document) serve(w http.ResponseWriter, r *http.Request, cache []string)
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	h["Content-Type"] = jsonType
+	h["Content-Type"] = d.header.kind
 	h["Content-Length"] = d.header.length
 	if r.Method == http.MethodHead {
 		w.WriteHeader(http.StatusOK)

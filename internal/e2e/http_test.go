@@ -44,7 +44,11 @@ func send(method, url string, header http.Header, body string) (answer, error) {
 	}
 	defer res.Body.Close()
 	read, err := io.ReadAll(res.Body)
-	return answer{res.StatusCode, res.Header, string(read)}, err
+	a := answer{res.StatusCode, res.Header, string(read)}
+	if err == nil {
+		hear(method, url, header, a)
+	}
+	return a, err
 }
 
 // mustSend is send where the network has to work.

@@ -20,6 +20,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/problem": {},
 	"internal/config":  {foreign: []string{"github.com/knadh/koanf", "github.com/spf13/pflag", "go.yaml.in/yaml"}},
 	"internal/layout":  {},
+	"docs":             {},
 	"keys":             {own: []string{"internal/audit"}, foreign: []string{"github.com/go-jose/", "golang.org/x/crypto"}},
 	"users": {
 		own:     []string{"internal/audit", "internal/problem"},
@@ -37,7 +38,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/store/mongodb":           {own: []string{"internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"go.mongodb.org/mongo-driver/v2"}},
 	"internal/store/mongodb/mongotest": {foreign: []string{"go.mongodb.org/mongo-driver/v2", "github.com/google/uuid"}},
 	"internal/server": {
-		own:     []string{"internal/audit", "internal/problem", "oauth", "users", "wellknown"},
+		own:     []string{"docs", "internal/audit", "internal/problem", "oauth", "users", "wellknown"},
 		foreign: []string{"github.com/gorilla/mux", "github.com/rs/", "github.com/prometheus/client_golang", "github.com/google/uuid"},
 	},
 	"internal/e2e": {own: []string{"internal/store/mongodb/mongotest"}, foreign: []string{"github.com/go-jose/"}},

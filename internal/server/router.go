@@ -6,9 +6,11 @@ package server
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/gorilla/mux"
 
+	"github.com/keyturn/keyturn/docs"
 	"github.com/keyturn/keyturn/internal/problem"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -51,6 +53,9 @@ func (s *Server) router(h Handlers) http.Handler {
 	return s.documents(h, r)
 }
 
+// descriptionPath is where the description of all routes is served.
+const descriptionPath = "/openapi.yaml"
+
 // documents serves the public documents by their exact paths, and leads every
 // other request on. They are most of a busy server's traffic, and the router's
 // matching would be a third of their cost.
@@ -59,6 +64,7 @@ func (s *Server) documents(h Handlers, next http.Handler) http.Handler {
 		wellknown.JWKSPath:                s.public(wellknown.JWKSPath, h.JWKS),
 		wellknown.AuthorizationServerPath: s.public(wellknown.AuthorizationServerPath, h.Metadata),
 		wellknown.OpenIDPath:              s.public(wellknown.OpenIDPath, h.Metadata),
+		descriptionPath:                   s.public(descriptionPath, wellknown.NewStatic(docs.OpenAPI, "application/yaml", time.Hour)),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if document, ok := byPath[r.URL.Path]; ok {

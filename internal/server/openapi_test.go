@@ -1,0 +1,293 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/keys"
+	"github.com/keyturn/keyturn/users"
+)
+
+// exchange is what openapicheck reads: one request and its answer.
+type exchange struct {
+	Name          string
+	Good          bool
+	Method, URL   string
+	Header        http.Header
+	Body          []byte
+	Status        int
+	AnswerHeader  http.Header
+	AnswerContent []byte
+}
+
+// stenographer passes requests on and writes down what was said.
+type stenographer struct {
+	name      string
+	next      http.Handler
+	exchanges []exchange
+}
+
+func (s *stenographer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	x := exchange{Name: s.name, Method: r.Method, URL: issuer + r.URL.String(), Header: r.Header.Clone(), Body: body}
+	rec := httptest.NewRecorder()
+	s.next.ServeHTTP(rec, r)
+	x.Status, x.AnswerHeader, x.AnswerContent = rec.Code, rec.Header().Clone(), rec.Body.Bytes()
+	x.Good = x.Status < 400
+	s.exchanges = append(s.exchanges, x)
+	for name, values := range rec.Header() {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(rec.Code)
+	_, _ = w.Write(rec.Body.Bytes())
+}
+
+// listen has every request to the world written down.
+func (w *world) listen(name string) *stenographer {
+	s := &stenographer{name: name, next: w.handler}
+	w.handler = s
+	return s
+}
+
+// TestOpenAPI holds docs/openapi.yaml against the server, both ways: every
+// answer that occurs is as described, and every answer that is described
+// occurs. The description is also what is served.
+func TestOpenAPI(t *testing.T) {
+	var all []exchange
+	for _, d := range decisions() {
+		for _, broken := range []bool{false, true} {
+			w := newWorld(t)
+			held := w.login()
+			s := w.listen(d.name)
+			w.journal.breakDown(broken)
+			d.send(w, held)
+			all = append(all, s.exchanges...)
+		}
+	}
+	for name, journey := range rareAnswers() {
+		w := newWorld(t)
+		s := w.listen(name)
+		journey(t, w)
+		all = append(all, s.exchanges...)
+	}
+	path, err := filepath.Abs(filepath.Join("..", "..", "docs", "openapi.yaml"))
+	must(t, err)
+	for _, wrong := range openAPICheck(t, path, all) {
+		t.Error(wrong)
+	}
+	seen := map[string]bool{}
+	for _, x := range all {
+		seen[fmt.Sprintf("%s %s %d", x.Method, template(x.URL), x.Status)] = true
+	}
+	for answer := range documented(t, path) {
+		if !seen[answer] {
+			t.Errorf("%s is described and never occurred", answer)
+		}
+	}
+	w := newWorld(t)
+	text, err := os.ReadFile(path)
+	must(t, err)
+	if rec := w.serve(httptest.NewRequest("GET", "/openapi.yaml", nil)); rec.Body.String() != string(text) {
+		t.Error("what is served is not docs/openapi.yaml")
+	}
+}
+
+// openAPICheck runs the validator, which is a module of its own, and returns
+// what it finds.
+func openAPICheck(t *testing.T, description string, all []exchange) []string {
+	t.Helper()
+	var in bytes.Buffer
+	enc := json.NewEncoder(&in)
+	for _, x := range all {
+		must(t, enc.Encode(x))
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "run", ".", description)
+	cmd.Dir = "openapicheck"
+	cmd.Stdin = &in
+	var complaints bytes.Buffer
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("openapicheck: %v\n%s", err, complaints.String())
+	}
+	if text := strings.TrimSpace(string(out)); text != "" {
+		return strings.Split(text, "\n")
+	}
+	return nil
+}
+
+var oneSession = regexp.MustCompile(`^/auth/sessions/.+`)
+
+// template is the path of a URL as the description has it.
+func template(url string) string {
+	path, _, _ := strings.Cut(strings.TrimPrefix(url, issuer), "?")
+	return oneSession.ReplaceAllString(path, "/auth/sessions/{id}")
+}
+
+// documented lists every answer that is described.
+func documented(t *testing.T, path string) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	must(t, err)
+	var description struct {
+		Paths map[string]map[string]struct{ Responses map[string]any }
+	}
+	must(t, yaml.Unmarshal(text, &description))
+	answers := map[string]bool{}
+	for path, operations := range description.Paths {
+		for method, o := range operations {
+			for status := range o.Responses {
+				answers[strings.ToUpper(method)+" "+path+" "+status] = true
+			}
+		}
+	}
+	if len(answers) < 50 {
+		t.Fatalf("only %d answers are described", len(answers))
+	}
+	return answers
+}
+
+// get asks for a path, with headers in pairs.
+func (w *world) get(path string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("GET", path, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	return w.serve(r)
+}
+
+// rareAnswers are journeys to the answers that no decision in the table gets.
+func rareAnswers() map[string]func(*testing.T, *world) {
+	return map[string]func(*testing.T, *world){
+		"documents": func(t *testing.T, w *world) {
+			for _, path := range []string{"/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/openapi.yaml"} {
+				w.get(path, "If-None-Match", w.get(path).Header().Get("ETag"))
+			}
+			w.get("/healthz")
+			w.get("/readyz")
+		},
+		"no keys yet": func(t *testing.T, w *world) {
+			keeper, err := keys.NewKeeper(keys.Options{
+				Store: openSQLite(t), Sealer: w.masters.Sealer(), Audit: w.audit, Now: time.Now,
+				Policy: keys.Policy{Alg: "ES256", Interval: 720 * time.Hour, Lead: 24 * time.Hour, Poll: 10 * time.Second, Skew: 30 * time.Second, MaxAge: 15 * time.Minute, TokenTTL: time.Hour},
+			})
+			must(t, err)
+			s := w.handler.(*stenographer)
+			w.keeper = keeper
+			s.next = w.build()
+			for _, path := range []string{"/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
+				w.get(path)
+			}
+		},
+		"a store that is closed": func(t *testing.T, w *world) {
+			must(t, w.store.Close())
+			w.get("/readyz")
+		},
+		"throttled": func(t *testing.T, w *world) {
+			w.users.Throttle = users.NewThrottle(w.store, time.Now)
+			held := w.login()
+			for range 40 {
+				w.post("/oauth/token", values{"grant_type": {"password"}, "username": {email}, "password": {"wrong"}})
+				w.sendJSON("POST", "/auth/login", "", map[string]string{"email": email, "password": "wrong"})
+				w.sendJSON("POST", "/auth/password", held.Access, map[string]string{"current_password": "wrong", "new_password": "another long sentence"})
+			}
+			// Sign-up is slowed per network.
+			for slow := false; !slow; {
+				slow = w.sendJSON("POST", "/auth/signup", "", map[string]string{"email": email, "password": "a long enough sentence"}).Code == http.StatusTooManyRequests
+			}
+		},
+		"bodies": func(t *testing.T, w *world) {
+			held := w.login()
+			for _, path := range []string{"/auth/signup", "/auth/login", "/auth/refresh", "/auth/reset", "/auth/password"} {
+				w.sendJSON("POST", path, held.Access, map[string]string{"email": strings.Repeat("x", 17<<10)})
+				w.sendJSON("POST", path, held.Access, []string{"x"})
+				r := httptest.NewRequest("POST", path, strings.NewReader("a=b"))
+				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+				r.Header.Set("Authorization", "Bearer "+held.Access)
+				w.serve(r)
+			}
+			for _, path := range []string{"/oauth/revoke", "/oauth/introspect"} {
+				w.post(path, values{"token": {strings.Repeat("x", 40<<10)}})
+				w.post(path, values{})
+				w.postAs(path, values{"token": {"x"}, "client_id": {"shop"}, "client_secret": {"wrong"}})
+			}
+		},
+		"bearers": func(t *testing.T, w *world) {
+			foreign := read[tokens](t, w.postAs("/oauth/token", login("client_id", "page")), 200)
+			own := read[tokens](t, w.post("/oauth/token", values{"grant_type": {"client_credentials"}}), 200)
+			held := w.login()
+			for _, method := range []string{"GET", "POST"} {
+				for _, token := range []string{"", held.Access, own.Access} {
+					w.sendJSON(method, "/oauth/userinfo", token, nil)
+				}
+			}
+			for path, method := range map[string]string{
+				"/auth/logout": "POST", "/auth/me": "GET", "/auth/password": "POST", "/auth/sessions": "GET", "/auth/sessions/x": "DELETE",
+			} {
+				w.sendJSON(method, path, "", nil)
+				w.sendJSON(method, path, foreign.Access, nil)
+			}
+			w.sendJSON("DELETE", "/auth/sessions", "", nil)
+			w.sendJSON("DELETE", "/auth/sessions", foreign.Access, nil)
+			w.journal.breakDown(true)
+			w.sendJSON("POST", "/oauth/userinfo", held.Access, nil)
+		},
+		"a session of one's own": func(t *testing.T, w *world) {
+			held := w.login()
+			type list struct{ Sessions []struct{ ID string } }
+			mine := read[list](t, w.sendJSON("GET", "/auth/sessions", held.Access, nil), 200)
+			w.sendJSON("DELETE", "/auth/sessions/"+mine.Sessions[0].ID, held.Access, nil)
+		},
+		"refreshing": func(t *testing.T, w *world) {
+			held := w.login()
+			w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": held.Refresh})
+			w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": "kt_rt_x"})
+			w.journal.breakDown(true)
+			w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": held.Refresh})
+		},
+		"passwords": func(t *testing.T, w *world) {
+			held := w.login()
+			w.sendJSON("POST", "/auth/password", held.Access, map[string]string{"current_password": password, "new_password": "short"})
+			w.sendJSON("POST", "/auth/password", held.Access, map[string]string{"current_password": "wrong", "new_password": "another long sentence"})
+			token, _, err := w.users.IssueReset(t.Context(), w.uid, time.Hour)
+			must(t, err)
+			w.sendJSON("POST", "/auth/reset", "", map[string]string{"token": token, "new_password": "short"})
+			w.sendJSON("POST", "/auth/reset", "", map[string]string{"token": token, "new_password": "another long sentence"})
+		},
+		"an account that changes meanwhile": func(t *testing.T, w *world) {
+			held := w.login()
+			token, _, err := w.users.IssueReset(t.Context(), w.uid, time.Hour)
+			must(t, err)
+			w.users.Store = changing{w.store}
+			w.sendJSON("POST", "/auth/reset", "", map[string]string{"token": token, "new_password": "another long sentence"})
+			w.sendJSON("POST", "/auth/password", held.Access, map[string]string{"current_password": password, "new_password": "another long sentence"})
+		},
+	}
+}
+
+// changing is a store in which somebody else is always faster.
+type changing struct{ store.Store }
+
+func (changing) SetPassword(context.Context, string, int64, string, time.Time) (users.User, error) {
+	return users.User{}, users.ErrConflict
+}
