@@ -81,6 +81,9 @@ func (m *memory) UserByEmailKey(_ context.Context, key string) (User, error) {
 func (m *memory) ListUsers(_ context.Context, after string, limit int) ([]User, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.storeDown {
+		return nil, errDown
+	}
 	var page []User
 	for _, uid := range slices.Sorted(maps.Keys(m.users)) {
 		if uid > after && len(page) < limit {

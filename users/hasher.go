@@ -46,6 +46,9 @@ type HasherStats struct {
 	// Computed counts hash computations, decoys included; Refused the
 	// callers that were told Busy.
 	Computed, Refused int64
+	// Floor is how long a refusal takes at least, so that all take equally
+	// long; zero while no imported or outdated hash is known.
+	Floor time.Duration
 }
 
 // NewHasher returns a Hasher that makes hashes at p and runs at most
@@ -116,6 +119,17 @@ func (h *Hasher) Outdated(encoded string) bool {
 	return err == nil && hash.class() != h.current
 }
 
+// measure learns what a refusal under the hash encoded costs, if it is not of
+// the current parameters. It waits for its turn as a login does, and passes
+// over one that nobody could wait for.
+func (h *Hasher) measure(ctx context.Context, encoded string) {
+	if h.acquire(ctx) != nil {
+		return
+	}
+	defer h.release()
+	h.judge(encoded, "a password that nobody has", false)
+}
+
 // Stats returns what the Hasher is doing now and has done so far.
 func (h *Hasher) Stats() HasherStats {
 	return HasherStats{
@@ -123,6 +137,7 @@ func (h *Hasher) Stats() HasherStats {
 		Waiting:  h.waiting.Load(),
 		Computed: h.computed.Load(),
 		Refused:  h.refused.Load(),
+		Floor:    h.pace.floor(),
 	}
 }
 

@@ -3,6 +3,7 @@ package users
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -185,6 +186,38 @@ func TestU1_RefusalsKeepThePaceOfImportedHashes(t *testing.T) {
 			t.Errorf("a success waited %s", d)
 		}
 	})
+}
+
+// What the store holds is known before anybody asks.
+func TestU1_HashesAreLearnedAtTheStart(t *testing.T) {
+	f := newFixture(t)
+	if err := f.LearnHashes(t.Context()); err != nil || f.Hasher.Stats().Floor != 0 || f.Hasher.Stats().Computed != 1 {
+		t.Errorf("without imported hashes: %+v, %v", f.Hasher.Stats(), err)
+	}
+	for n := range 2 * exportPage {
+		hash := vectors["bcrypt 2b"]
+		if n == exportPage+7 {
+			hash = vectors["scrypt"]
+		}
+		u := User{UID: fmt.Sprintf("id-%04d", n), EmailKey: fmt.Sprintf("u%d@example.org", n), PasswordHash: hash}
+		if err := f.mem.CreateUser(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := f.Hasher.Stats().Computed
+	if err := f.LearnHashes(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := f.Hasher.Stats().Computed - before; n != 4 {
+		t.Errorf("%d computations; want two for each of the two kinds", n)
+	}
+	if len(f.Hasher.pace.least) != 2 || f.Hasher.Stats().Floor == 0 {
+		t.Errorf("learned %v", f.Hasher.pace.least)
+	}
+	f.mem.storeDown = true
+	if err := f.LearnHashes(t.Context()); !errors.Is(err, errDown) {
+		t.Errorf("a store that is down: %v", err)
+	}
 }
 
 func TestU1_PaceForgetsNobodyWhoHangsUp(t *testing.T) {

@@ -16,8 +16,9 @@ const maxPaceClasses = 64
 // costs at best in this process, and from then on no refusal, whatever its
 // account, is answered before a quarter more than the slowest class's time has
 // passed. Waiting takes no slot and no processor. Logins that succeed do not
-// wait. Before the first refusal under a class the class is not known; that one
-// answer may be told apart.
+// wait. What classes there are is read from the store at the start
+// (LearnHashes); one that is imported while the server runs is known from its
+// first refusal on, and that one answer may be told apart.
 type pace struct {
 	mu    sync.RWMutex
 	least map[string]time.Duration

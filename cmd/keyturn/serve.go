@@ -151,9 +151,16 @@ const (
 func (d *deployment) background(ctx context.Context, s *services) (wait func()) {
 	var all sync.WaitGroup
 	all.Go(func() { s.keeper.Run(ctx) })
+	all.Go(func() { d.learnHashes(ctx, s) })
 	all.Go(func() { every(ctx, sweepEvery, func() { d.sweep(ctx, s) }) })
 	all.Go(func() { d.reopenOnHangup(ctx) })
 	return all.Wait
+}
+
+func (d *deployment) learnHashes(ctx context.Context, s *services) {
+	if err := s.users.LearnHashes(ctx); err != nil && ctx.Err() == nil {
+		d.log.Warn().Err(err).Msg("the accounts could not be read for the kinds of their hashes; the first refusal of each kind may be told apart by its time")
+	}
 }
 
 func every(ctx context.Context, interval time.Duration, do func()) {
