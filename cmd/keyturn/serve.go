@@ -53,7 +53,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	// An audit log on standard output whose reader goes away must fail its
 	// events (A3), not kill the process.
 	signal.Ignore(syscall.SIGPIPE)
-	defer runtime.KeepAlive(newBallast())
+	defer runtime.KeepAlive(collectingFor(int64(cfg.Argon2Memory) << 10 * int64(cfg.HashConcurrency)).set())
 	log := p.logger(cfg)
 	if err := errors.Join(cfg.CheckMaster(), checkTLS(cfg)); err != nil {
 		return usageError{err}

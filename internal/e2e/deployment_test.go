@@ -23,6 +23,8 @@ type deployment struct {
 	masterKeys, auditLog string
 	// settings are flags that servers and commands share.
 	settings []string
+	// program is what its servers run, if not keyturn as TestMain built it.
+	program string
 }
 
 // newDeployment makes an empty deployment on the store with that URI; on a new

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -15,12 +16,14 @@ import (
 
 // server is a running replica.
 type server struct {
-	url    string
-	admin  string
-	args   []string
-	cmd    *exec.Cmd
-	stdout logBuffer
-	stderr logBuffer
+	url   string
+	admin string
+	// program is what runs; keyturn as TestMain built it, if empty.
+	program string
+	args    []string
+	cmd     *exec.Cmd
+	stdout  logBuffer
+	stderr  logBuffer
 	// exited is closed when the process has ended.
 	exited chan struct{}
 	// over is set once the test has ended the process itself.
@@ -39,7 +42,7 @@ func (d *deployment) serve(t *testing.T, flags ...string) *server {
 func (d *deployment) serveAs(t *testing.T, issuer string, flags ...string) *server {
 	t.Helper()
 	public, admin := freePort(t), freePort(t)
-	s := &server{url: "http://" + public, admin: "http://" + admin}
+	s := &server{url: "http://" + public, admin: "http://" + admin, program: d.program}
 	if issuer == "" {
 		issuer = s.url
 	}
@@ -65,14 +68,14 @@ func (d *deployment) serveTLS(t *testing.T, flags ...string) *server {
 // again starts a server that was ended once more, as it was.
 func (s *server) again(t *testing.T) *server {
 	t.Helper()
-	next := &server{url: s.url, admin: s.admin, args: s.args}
+	next := &server{url: s.url, admin: s.admin, program: s.program, args: s.args}
 	next.start(t)
 	return next
 }
 
 func (s *server) start(t *testing.T) {
 	t.Helper()
-	s.cmd = exec.Command(keyturn, s.args...)
+	s.cmd = exec.Command(cmp.Or(s.program, keyturn), s.args...)
 	s.cmd.Env = bareEnviron()
 	s.cmd.Dir = t.TempDir()
 	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, &s.stderr
