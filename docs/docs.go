@@ -7,3 +7,10 @@ import _ "embed"
 //
 //go:embed openapi.yaml
 var OpenAPI []byte
+
+// source is where the pages are published.
+const source = "https://github.com/keyturn/keyturn/blob/main/docs/"
+
+// URL is where a page is published; page may end in the anchor of a heading,
+// as in "operating.md#signing-keys".
+func URL(page string) string { return source + page }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 
+	"github.com/keyturn/keyturn/docs"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -93,7 +94,8 @@ func (p *program) showDemo(ctx context.Context, d *deployment, issuer string) {
 	if err == nil {
 		var kid string
 		if kid, err = firstToken(ctx, issuer, made); err == nil {
-			fmt.Fprintf(p.stdout, demoText, issuer, made.Email, kid, made.Password, made.ClientID, made.ClientSecret, demoFile)
+			fmt.Fprintf(p.stdout, demoText, issuer, made.Email, kid, made.Password, made.ClientID, made.ClientSecret, demoFile,
+				docs.URL("clients.md"), docs.URL("resource-servers.md"))
 			return
 		}
 	}
@@ -126,6 +128,16 @@ Try (in another terminal):
   # what resource servers fetch
   curl -s %[1]s/.well-known/jwks.json
   curl -s %[1]s/.well-known/openid-configuration
+
+Then:
+
+  keyturn doctor --issuer %[1]s   # what your resource servers will see
+  keyturn keys rotate                       # turn the keys, and verify an old token
+  keyturn audit tail keyturn-audit.log      # every decision so far
+  curl -s %[1]s/openapi.yaml   # every route, for your tools
+
+Writing a client: %[8]s
+Writing a resource server: %[9]s
 
 The demo's credentials are in %[7]s; stop with Ctrl-C.
 `

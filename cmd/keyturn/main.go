@@ -46,16 +46,19 @@ func (e usageError) Unwrap() error { return e.error }
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	var usage usageError
-	switch {
-	case err == nil:
+	err := complete(root)
+	cmd := root
+	if err == nil {
+		cmd, err = root.ExecuteContextC(ctx)
+	}
+	if err == nil {
 		return exitOK
-	case errors.As(err, &usage):
-		fmt.Fprintf(p.stderr, "keyturn: %v\n", err)
+	}
+	fmt.Fprintf(p.stderr, "keyturn: %v; see %s\n", err, pageFor(cmd, err))
+	var usage usageError
+	if errors.As(err, &usage) {
 		return exitUsage
 	}
-	fmt.Fprintf(p.stderr, "keyturn: %v\n", err)
 	return exitFailed
 }
 
@@ -89,7 +92,7 @@ KEYTURN_* variables and an optional YAML file (--config), under the same names;
 	root.SetGlobalNormalizationFunc(config.NormalizeFlag)
 	root.PersistentFlags().StringVar(&p.output, "output", "text", "how to print the result: text or json")
 	root.AddCommand(p.serveCommand(), p.usersCommand(), p.clientsCommand(), p.keysCommand(),
-		p.auditCommand(), p.storeCommand(), p.configCommand(), p.versionCommand(), p.healthcheckCommand())
+		p.auditCommand(), p.storeCommand(), p.configCommand(), p.versionCommand(), p.healthcheckCommand(), p.doctorCommand(), p.manCommand())
 	wrapArgErrors(root)
 	return root
 }

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/oauth"
+)
+
+// choices are the values that a shell can complete, by flag.
+func choices() map[string][]string {
+	byFlag := map[string][]string{"output": {"text", "json"}, "grant": oauth.Grants(), "store": {"sqlite:", "mongodb://"}}
+	for _, s := range config.Settings() {
+		if words := enumerated(s.Accepts); words != nil {
+			byFlag[s.Flag()] = words
+		}
+	}
+	return byFlag
+}
+
+// enumeration matches what a setting accepts where that is a list of words.
+var enumeration = regexp.MustCompile(`^[A-Za-z0-9]+(, [A-Za-z0-9]+)+$`)
+
+func enumerated(accepts string) []string {
+	if !enumeration.MatchString(accepts) {
+		return nil
+	}
+	return strings.Split(accepts, ", ")
+}
+
+// complete lets shells complete the values of flags, in cmd and all below it.
+func complete(cmd *cobra.Command) error {
+	for flag, words := range choices() {
+		if cmd.Flags().Lookup(flag) == nil && cmd.PersistentFlags().Lookup(flag) == nil {
+			continue
+		}
+		if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+			return err
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		if err := complete(sub); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/doctor"
+)
+
+func (p *program) doctorCommand() *cobra.Command {
+	var inside bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look at a deployment as its clients see it, and say what to fix",
+		Long: `Asks the issuer for its public documents, as clients and resource servers do,
+and checks: is it reachable, is TLS in order, do the clocks agree, do the
+metadata agree with the issuer, is a standby key published, can the key set be
+cached, is the token endpoint passed on and never cached, does the store answer
+and how fast, is anything public that should not be. It changes nothing and
+leaves no event. Run it from where your resource servers are: it needs nothing
+but the issuer's URL.
+
+With --inside it also opens the store that the settings name and checks the
+schedule of the keys. The exit code is 1 if any check fails.`,
+		Example: `  keyturn doctor --issuer https://login.example.com
+  keyturn doctor --issuer https://login.example.com --inside --config keyturn.yaml`,
+		Args: cobra.NoArgs,
+	}
+	look := func(cfg *config.Config, more ...doctor.Finding) error {
+		if cfg.Issuer == "" {
+			return usageError{errors.New("--issuer is needed: the URL that clients use")}
+		}
+		found := doctor.New(cfg.Issuer, cfg.ClockSkew, nil, time.Now).Examine(cmd.Context())
+		return p.printFindings(append(found, more...))
+	}
+	p.withStore(cmd, func(d *deployment, _ []string) error {
+		list, err := d.listKeys()
+		if err != nil {
+			return err
+		}
+		return look(d.cfg, doctor.Schedule(list, d.cfg.KeyRotationInterval, time.Now()))
+	})
+	within := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if inside {
+			return within(cmd, args)
+		}
+		cfg, err := config.Load(cmd.Flags(), p.environ)
+		if err != nil {
+			return usageError{err}
+		}
+		return look(cfg)
+	}
+	cmd.Flags().BoolVar(&inside, "inside", false, "open the store, too, and check the schedule of the keys")
+	return cmd
+}
+
+// printFindings prints what was found; an error if anything failed.
+func (p *program) printFindings(found []doctor.Finding) error {
+	failed := 0
+	err := p.print(found, func(w io.Writer) {
+		for _, f := range found {
+			fmt.Fprintf(w, "%-8s %s: %s\n", f.Verdict, f.Check, f.Seen)
+			if f.Fix != "" {
+				fmt.Fprintf(w, "         fix: %s\n", f.Fix)
+			}
+		}
+	})
+	for _, f := range found {
+		if f.Verdict == doctor.Failure {
+			failed++
+		}
+	}
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("%d of %d checks failed", failed, len(found))
+	}
+	return err
+}

@@ -1,0 +1,114 @@
+// Package doctor looks at a Keyturn deployment from outside, as its clients and
+// resource servers see it, and says what to fix.
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Verdict is how a check came out.
+type Verdict string
+
+// The verdicts. A deployment with a failure is broken, or will be, for somebody.
+const (
+	OK      Verdict = "ok"
+	Warning Verdict = "warning"
+	Failure Verdict = "failure"
+)
+
+// Finding is the outcome of one check.
+type Finding struct {
+	Check   string  `json:"check"`
+	Verdict Verdict `json:"verdict"`
+	// Seen says what was found, Fix what to do about it; Fix is empty where
+	// all is well.
+	Seen string `json:"seen"`
+	Fix  string `json:"fix,omitempty"`
+}
+
+// Doctor examines one issuer. Create it with New.
+type Doctor struct {
+	issuer   string
+	skew     time.Duration
+	client   *http.Client
+	now      func() time.Time
+	findings []Finding
+}
+
+// patience is how long one request may take.
+const patience = 10 * time.Second
+
+// maxAnswer bounds an answer, in bytes.
+const maxAnswer = 1 << 20
+
+// New returns a Doctor for an issuer whose clocks may differ by skew. A nil
+// roots in trust means the system's.
+func New(issuer string, skew time.Duration, trust *tls.Config, now func() time.Time) *Doctor {
+	return &Doctor{
+		issuer: strings.TrimSuffix(issuer, "/"), skew: skew, now: now,
+		client: &http.Client{
+			Timeout:       patience,
+			Transport:     &http.Transport{TLSClientConfig: trust, Proxy: http.ProxyFromEnvironment},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+// Examine makes every check and returns what was found, in order. It asks for
+// public documents only and changes nothing.
+func (d *Doctor) Examine(ctx context.Context) []Finding {
+	d.findings = nil
+	if !d.reachable(ctx) {
+		return d.findings
+	}
+	metadata := d.metadata(ctx)
+	d.keySet(ctx, metadata)
+	d.tokenEndpoint(ctx)
+	d.readiness(ctx)
+	d.privateParts(ctx)
+	return d.findings
+}
+
+func (d *Doctor) say(check string, verdict Verdict, seen, fix string) {
+	if verdict == OK {
+		fix = ""
+	}
+	d.findings = append(d.findings, Finding{check, verdict, seen, fix})
+}
+
+// answer is one HTTP answer, read to its end.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	tls    *tls.ConnectionState
+	took   time.Duration
+}
+
+func (d *Doctor) get(ctx context.Context, path string, header ...string) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.issuer+path, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	start := time.Now()
+	res, err := d.client.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	return answer{res.StatusCode, res.Header, body, res.TLS, time.Since(start)}, err
+}
+
+func (a answer) describe() string {
+	return fmt.Sprintf("answered %d with %s", a.status, a.header.Get("Content-Type"))
+}

@@ -1,0 +1,178 @@
+package doctor_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/doctor"
+	"github.com/keyturn/keyturn/keys"
+)
+
+// deployment is a server as healthy ones are, with places to make it ill.
+type deployment struct {
+	*httptest.Server
+	issuer   string
+	jwks     string
+	ready    int
+	headers  map[string]map[string]string
+	override map[string]http.HandlerFunc
+}
+
+const (
+	oauthMetadata = "/.well-known/oauth-authorization-server"
+	oidcMetadata  = "/.well-known/openid-configuration"
+	jwksPath      = "/.well-known/jwks.json"
+)
+
+func healthy(t *testing.T) *deployment {
+	d := &deployment{
+		jwks: `{"keys":[{"kid":"a","alg":"ES256"},{"kid":"b","alg":"ES256"}]}`, ready: 200,
+		headers: map[string]map[string]string{
+			jwksPath:       {"Cache-Control": "public, max-age=900", "ETag": `"x"`},
+			"/oauth/token": {"Cache-Control": "no-store", "Allow": "POST, OPTIONS", "Strict-Transport-Security": "max-age=1"},
+		},
+		override: map[string]http.HandlerFunc{},
+	}
+	d.Server = httptest.NewTLSServer(d)
+	t.Cleanup(d.Close)
+	d.issuer = d.URL
+	return d
+}
+
+func (d *deployment) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if serve, ok := d.override[r.URL.Path]; ok {
+		serve(w, r)
+		return
+	}
+	for name, value := range d.headers[r.URL.Path] {
+		w.Header().Set(name, value)
+	}
+	switch r.URL.Path {
+	case oauthMetadata, oidcMetadata:
+		fmt.Fprintf(w, `{"issuer":%q,"token_endpoint":"%s/oauth/token","jwks_uri":"%s/.well-known/jwks.json","id_token_signing_alg_values_supported":["ES256"]}`,
+			d.issuer, d.issuer, d.issuer)
+	case jwksPath:
+		if r.Header.Get("If-None-Match") != "" {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		fmt.Fprint(w, d.jwks)
+	case "/oauth/token":
+		w.WriteHeader(http.StatusMethodNotAllowed)
+	case "/readyz":
+		w.WriteHeader(d.ready)
+		fmt.Fprint(w, `{"store":"unreachable"}`)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (d *deployment) examine(t *testing.T, now time.Time) []doctor.Finding {
+	roots := x509.NewCertPool()
+	roots.AddCert(d.Certificate())
+	return doctor.New(d.URL, 30*time.Second, &tls.Config{RootCAs: roots}, func() time.Time { return now }).Examine(t.Context())
+}
+
+// TestEveryIllnessIsFound makes a deployment ill in one way at a time.
+func TestEveryIllnessIsFound(t *testing.T) {
+	for name, c := range map[string]struct {
+		sicken  func(*deployment)
+		check   string
+		verdict doctor.Verdict
+		seen    string
+	}{
+		"well":                    {func(*deployment) {}, "", doctor.OK, ""},
+		"another issuer":          {func(d *deployment) { d.issuer = "https://other.example" }, "metadata", doctor.Failure, "calls itself"},
+		"one path not passed":     {func(d *deployment) { d.override[oidcMetadata] = http.NotFound }, "metadata", doctor.Failure, "404"},
+		"documents that differ":   {func(d *deployment) { d.override[oidcMetadata] = write("{}") }, "metadata", doctor.Failure, "differ"},
+		"a page for the metadata": {func(d *deployment) { d.override[oauthMetadata] = write("<html>") }, "metadata", doctor.Failure, "not JSON"},
+		"no standby":              {func(d *deployment) { d.jwks = `{"keys":[{"kid":"a","alg":"ES256"}]}` }, "keys", doctor.Failure, "no standby"},
+		"a private key": {func(d *deployment) {
+			d.jwks = `{"keys":[{"kid":"a","alg":"ES256","d":"x"},{"kid":"b","alg":"ES256"}]}`
+		}, "keys", doctor.Failure, "PRIVATE"},
+		"an unknown algorithm":  {func(d *deployment) { d.jwks = strings.Replace(d.jwks, "ES256", "RS256", 1) }, "keys", doctor.Failure, "RS256"},
+		"no keys":               {func(d *deployment) { d.override[jwksPath] = http.NotFound }, "keys", doctor.Failure, "404"},
+		"no ETag":               {func(d *deployment) { delete(d.headers[jwksPath], "ETag") }, "jwks caching", doctor.Failure, "ETag"},
+		"no max-age":            {func(d *deployment) { d.headers[jwksPath]["Cache-Control"] = "no-cache" }, "jwks caching", doctor.Failure, "no-cache"},
+		"max-age of nothing":    {func(d *deployment) { d.headers[jwksPath]["Cache-Control"] = "max-age=0" }, "jwks caching", doctor.Warning, "max-age=0"},
+		"no 304":                {func(d *deployment) { d.override[jwksPath] = d.always }, "jwks caching", doctor.Warning, "200"},
+		"token endpoint hidden": {func(d *deployment) { d.override["/oauth/token"] = http.NotFound }, "token endpoint", doctor.Failure, "404"},
+		"cached tokens":         {func(d *deployment) { delete(d.headers["/oauth/token"], "Cache-Control") }, "token endpoint", doctor.Failure, "no-store"},
+		"no HSTS":               {func(d *deployment) { delete(d.headers["/oauth/token"], "Strict-Transport-Security") }, "token endpoint", doctor.Warning, "Strict"},
+		"store down":            {func(d *deployment) { d.ready = 503 }, "store", doctor.Failure, "unreachable"},
+		"metrics public":        {func(d *deployment) { d.override["/metrics"] = write("keyturn_key_view_age_seconds 1") }, "metrics", doctor.Failure, "public"},
+		"no Date":               {func(d *deployment) { d.headers[oauthMetadata] = map[string]string{"Date": "x"} }, "clock", doctor.Warning, "Date"},
+		"a clock off": {func(d *deployment) {
+			d.headers[oauthMetadata] = map[string]string{"Date": time.Now().Add(-time.Minute).UTC().Format(http.TimeFormat)}
+		}, "clock", doctor.Failure, "apart"},
+		"down": {func(d *deployment) { d.Close() }, "issuer", doctor.Failure, "refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := healthy(t)
+			c.sicken(d)
+			found := false
+			for _, f := range d.examine(t, time.Now()) {
+				if f.Check != c.check {
+					if f.Verdict != doctor.OK {
+						t.Errorf("%s: %s %s", f.Check, f.Verdict, f.Seen)
+					}
+					continue
+				}
+				found = true
+				if f.Verdict != c.verdict || !strings.Contains(f.Seen, c.seen) || f.Fix == "" {
+					t.Errorf("found %+v; want %s with %q and a fix", f, c.verdict, c.seen)
+				}
+			}
+			if !found && c.check != "" {
+				t.Errorf("nothing was said of %s", c.check)
+			}
+		})
+	}
+}
+
+func (d *deployment) always(w http.ResponseWriter, _ *http.Request) {
+	for name, value := range d.headers[jwksPath] {
+		w.Header().Set(name, value)
+	}
+	fmt.Fprint(w, d.jwks)
+}
+
+func write(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) }
+}
+
+func TestCertificateThatRunsOut(t *testing.T) {
+	d := healthy(t)
+	for _, f := range d.examine(t, d.Certificate().NotAfter.Add(-24*time.Hour)) {
+		if f.Check == "tls" && (f.Verdict != doctor.Warning || !strings.Contains(f.Fix, "renew")) {
+			t.Errorf("a day before the certificate's end: %+v", f)
+		}
+	}
+}
+
+func TestSchedule(t *testing.T) {
+	now := time.Now()
+	active := keys.Info{KID: "a", State: keys.Active, ActivateAt: now.Add(-time.Hour), MasterID: "m"}
+	standby := keys.Info{KID: "b", State: keys.Standby, ActivateAt: now.Add(time.Hour)}
+	old, erased := active, active
+	old.ActivateAt = now.Add(-100 * time.Hour)
+	erased.MasterID = ""
+	for want, list := range map[string][]keys.Info{
+		"none of 0":      nil,
+		"no standby":     {active},
+		"overdue":        {old, standby},
+		"is gone":        {erased, standby},
+		"takes over in ": {active, standby},
+	} {
+		f := doctor.Schedule(list, 24*time.Hour, now)
+		if !strings.Contains(f.Seen, want) || (f.Verdict == doctor.OK) != (want == "takes over in ") {
+			t.Errorf("%s: %+v", want, f)
+		}
+	}
+}

@@ -1,0 +1,35 @@
+package doctor
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/keyturn/keyturn/keys"
+)
+
+// Schedule judges the key schedule as the store has it: interval is
+// key_rotation_interval.
+func Schedule(list []keys.Info, interval time.Duration, now time.Time) Finding {
+	var active, standby *keys.Info
+	for i := range list {
+		switch list[i].State {
+		case keys.Active:
+			active = &list[i]
+		case keys.Standby:
+			standby = &list[i]
+		}
+	}
+	find := func(v Verdict, seen, fix string) Finding { return Finding{"key schedule", v, seen, fix} }
+	switch {
+	case active == nil:
+		return find(Failure, fmt.Sprintf("none of %d keys signs", len(list)), "start a server, and see its log")
+	case active.MasterID == "":
+		return find(Failure, "the private half of the signing key is gone", "run keyturn keys rotate, and see the audit log for who erased it")
+	case standby == nil:
+		return find(Failure, "there is no standby", "see the server's log for why the next key is not made")
+	case now.Sub(active.ActivateAt) > interval+time.Hour:
+		return find(Failure, fmt.Sprintf("key %s has signed for %s; a turn is overdue", active.KID, now.Sub(active.ActivateAt).Round(time.Minute)),
+			"see whether a server runs with these settings, and its log")
+	}
+	return find(OK, fmt.Sprintf("key %s signs; %s takes over in %s", active.KID, standby.KID, standby.ActivateAt.Sub(now).Round(time.Minute)), "")
+}

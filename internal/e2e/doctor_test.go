@@ -1,0 +1,33 @@
+package e2e
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// TestDoctor looks at a deployment behind a proxy that ends TLS, as an operator
+// does, and at one that is not there.
+func TestDoctor(t *testing.T) {
+	t.Parallel()
+	s := openShopBehindFront(t, newDeployment(t, ""))
+	var found []struct{ Check, Verdict, Seen, Fix string }
+	o := s.run(t, "doctor", "--issuer", s.issuer, "--inside")
+	if err := json.Unmarshal([]byte(o.stdout), &found); err != nil || o.code != 0 || len(found) != 10 {
+		t.Fatalf("exit code %d, %d findings, %v\n%s%s", o.code, len(found), err, o.stdout, o.stderr)
+	}
+	for _, f := range found {
+		// The certificate of the tests is good for a day.
+		if f.Verdict != "ok" && f.Check != "tls" {
+			t.Errorf("%s: %s %s", f.Check, f.Verdict, f.Seen)
+		}
+	}
+	events := strings.Count(readFile(t, s.auditLog), "token-refused")
+	if events != 0 {
+		t.Errorf("the doctor left %d events", events)
+	}
+	s.stop(t)
+	if o := s.run(t, "doctor", "--issuer", s.issuer); o.code != 1 || !strings.Contains(o.stdout, "502") {
+		t.Errorf("of a server that is down: exit code %d\n%s%s", o.code, o.stdout, o.stderr)
+	}
+}
