@@ -72,19 +72,29 @@ func (c *conn) exchange(request []byte) (status int, keep bool, err error) {
 	if _, err := c.net.Write(request); err != nil {
 		return 0, false, err
 	}
+	if head, ok := readHead(c.in); ok {
+		return head.status, !head.close, c.readBody(io.LimitReader(c.in, int64(head.length)), head.length)
+	}
 	resp, err := http.ReadResponse(c.in, nil)
 	if err != nil {
 		return 0, false, err
 	}
 	defer resp.Body.Close()
-	n, err := c.answer.ReadFrom(io.LimitReader(resp.Body, maxAnswerBytes+1))
-	if err != nil {
-		return 0, false, err
+	return resp.StatusCode, !resp.Close, c.readBody(resp.Body, -1)
+}
+
+// readBody reads a body, of so many bytes unless length is negative.
+func (c *conn) readBody(body io.Reader, length int) error {
+	n, err := c.answer.ReadFrom(io.LimitReader(body, maxAnswerBytes+1))
+	switch {
+	case err != nil:
+		return err
+	case n > maxAnswerBytes || length > maxAnswerBytes:
+		return fmt.Errorf("the answer is longer than %d bytes", maxAnswerBytes)
+	case length >= 0 && n < int64(length):
+		return io.ErrUnexpectedEOF
 	}
-	if n > maxAnswerBytes {
-		return 0, false, fmt.Errorf("the answer is longer than %d bytes", maxAnswerBytes)
-	}
-	return resp.StatusCode, !resp.Close, nil
+	return nil
 }
 
 // close closes the connection, if there is one.

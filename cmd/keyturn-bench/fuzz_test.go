@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -61,6 +64,39 @@ func FuzzParseProc(f *testing.F) {
 			t.Errorf("memory %d", n)
 		}
 		parseListeners(text, 8080)
+	})
+}
+
+// FuzzReadHead holds readHead to net/http: whatever it reads, it reads as
+// net/http does, and what it leaves is untouched.
+func FuzzReadHead(f *testing.F) {
+	f.Add([]byte("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"))
+	f.Add([]byte("HTTP/1.1 503 \r\ncontent-length:0\r\nx: y\r\n\r\nHTTP/1.1"))
+	f.Add([]byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		in := bufio.NewReader(bytes.NewReader(text))
+		head, ok := readHead(in)
+		rest, err := io.ReadAll(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			if !bytes.Equal(rest, text) {
+				t.Errorf("%q was left of %q", rest, text)
+			}
+			return
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(text)), nil)
+		if err != nil {
+			return // net/http is stricter: its error is the server's, not the loop's
+		}
+		if head.status != resp.StatusCode || int64(head.length) != resp.ContentLength || head.close && !resp.Close {
+			t.Errorf("%q: read %+v; net/http reads %d, %d, %t", text, head, resp.StatusCode, resp.ContentLength, resp.Close)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		if !bytes.HasPrefix(rest, body) {
+			t.Errorf("%q: the body is %q; %q is left", text, body, rest)
+		}
 	})
 }
 
