@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/keyturn/keyturn/docs"
 	"github.com/keyturn/keyturn/internal/problem"
 )
 
@@ -62,6 +63,9 @@ func unavailable(reason string, cause error) *Error {
 	}
 }
 
+// errorPage explains every error of these endpoints to who writes a client.
+var errorPage = docs.URL("clients.md#errors-of-the-token-endpoint")
+
 // write answers e as RFC 6749 §5.2 has it.
 func (e *Error) write(w http.ResponseWriter) {
 	if e.RetryAfter > 0 {
@@ -73,7 +77,8 @@ func (e *Error) write(w http.ResponseWriter) {
 	writeJSON(w, e.Status, struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description,omitempty"`
-	}{e.Code, e.Description})
+		URI         string `json:"error_uri"`
+	}{e.Code, e.Description, errorPage})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -40,6 +40,10 @@ func TestErrorsLeadToPages(t *testing.T) {
 	if !anchors(t, file)[anchor] {
 		t.Errorf("docs/%s has no heading #%s", file, anchor)
 	}
+	// The page that the OAuth endpoints name.
+	if !anchors(t, "clients.md")["errors-of-the-token-endpoint"] {
+		t.Error("docs/clients.md has no heading #errors-of-the-token-endpoint")
+	}
 	root := (&program{}).root()
 	for _, cmd := range root.Commands() {
 		switch cmd.Name() {

@@ -29,7 +29,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	},
 	"wellknown": {own: []string{"keys", "internal/problem"}},
 	"oauth": {
-		own:     []string{"keys", "users", "internal/audit", "internal/problem"},
+		own:     []string{"docs", "keys", "users", "internal/audit", "internal/problem"},
 		foreign: []string{"github.com/google/uuid", "github.com/go-jose/", "code.dny.dev/ssrf"},
 	},
 	"internal/store":                   {own: []string{"internal/audit", "keys", "oauth", "users"}},
