@@ -11,6 +11,8 @@ type sighting struct {
 	// retired and erased are when the process first saw the key so; erased is
 	// below zero while it has not.
 	retired, erased time.Duration
+	// retireAt is when the record says that it retired.
+	retireAt time.Time
 	// lived says that the process also saw the key before it retired.
 	lived bool
 }
@@ -25,10 +27,14 @@ func (s *snapshot) sightings(before *snapshot, skew time.Duration) map[string]si
 		}
 		one, known := before.sighting(k.KID)
 		if !known {
-			one = sighting{retired: s.elapsed, erased: -1, lived: before.held(k.KID)}
+			one = sighting{retired: s.elapsed, erased: -1, retireAt: k.RetireAt, lived: before.held(k.KID)}
 			if one.lived && !s.jumped(before, skew) {
 				one.retired -= max(0, s.at.Sub(k.RetireAt))
 			}
+		}
+		// A replica that was cut off may learn that a turn came earlier.
+		if k.RetireAt.Before(one.retireAt) {
+			one.retired, one.retireAt = one.retired-one.retireAt.Sub(k.RetireAt), k.RetireAt
 		}
 		if one.erased < 0 && len(k.Sealed) == 0 {
 			one.erased = s.elapsed

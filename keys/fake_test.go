@@ -18,6 +18,7 @@ var errDown = errors.New("store is down")
 type fakeStore struct {
 	mu      sync.Mutex
 	records []Record
+	reads   int
 	writes  int
 	// down fails every call, readOnly every write; lost makes writes that
 	// take effect report failure.
@@ -29,6 +30,7 @@ type fakeStore struct {
 func (s *fakeStore) list(archived bool) ([]Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.reads++
 	if s.down {
 		return nil, errDown
 	}
@@ -163,11 +165,11 @@ type replica struct {
 	errs   []error
 }
 
-func newReplica(t testing.TB, s Store, sealer Sealer, p Policy, at *time.Time) *replica {
+func newReplica(t testing.TB, s Store, vault Vault, p Policy, at *time.Time) *replica {
 	t.Helper()
 	r := &replica{at: at, log: &recorder{}}
 	k, err := NewKeeper(Options{
-		Store: s, Sealer: sealer, Policy: p, Audit: r.log,
+		Store: s, Vault: vault, Policy: p, Audit: r.log,
 		Now:     func() time.Time { return at.Add(r.offset) },
 		Elapsed: func() time.Duration { return at.Sub(start) },
 		OnError: func(err error) { r.errs = append(r.errs, err) },
@@ -188,16 +190,16 @@ func (r *replica) poll(t testing.TB) {
 
 // world is one store, one clock and one replica.
 type world struct {
-	store  *fakeStore
-	sealer Sealer
-	now    time.Time
+	store *fakeStore
+	vault Vault
+	now   time.Time
 	*replica
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{store: &fakeStore{}, sealer: testMasters(t, 1).Sealer(), now: start}
-	w.replica = newReplica(t, w.store, w.sealer, testPolicy(), &w.now)
+	w := &world{store: &fakeStore{}, vault: testMasters(t, 1).Vault(), now: start}
+	w.replica = newReplica(t, w.store, w.vault, testPolicy(), &w.now)
 	return w
 }
 

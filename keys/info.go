@@ -17,11 +17,13 @@ type Info struct {
 	RevokedAt    time.Time `json:"revoked_at,omitzero"`
 	RevokeReason string    `json:"revoke_reason,omitempty"`
 	// MasterID names the master secret that the private half is sealed
-	// under; empty once that half is erased.
+	// under (or what else it rests in); empty once that half is erased.
 	MasterID string `json:"master_id,omitempty"`
+	// Problem says why the key cannot be used here; empty if it can.
+	Problem string `json:"problem,omitempty"`
 }
 
-func newInfo(k KeyView, sealer Sealer) Info {
+func newInfo(k KeyView, vault Vault) Info {
 	info := Info{
 		KID: k.KID, Alg: k.Alg, State: k.State, Seq: k.Seq,
 		CreatedAt: k.CreatedAt.UTC(), ActivateAt: k.ActivateAt.UTC(),
@@ -29,7 +31,7 @@ func newInfo(k KeyView, sealer Sealer) Info {
 		RevokedAt: k.RevokedAt.UTC(), RevokeReason: k.RevokeReason,
 	}
 	if len(k.Sealed) > 0 {
-		info.MasterID, _ = sealer.SealedUnder(k.Sealed)
+		info.MasterID, _ = vault.SealedUnder(k.Sealed)
 	}
 	return info
 }

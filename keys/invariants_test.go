@@ -42,7 +42,7 @@ func TestK1_EmergencyIsRecorded(t *testing.T) {
 	w := newWorld(t)
 	w.poll(t)
 	standby := w.store.records[1].KID
-	b := newReplica(t, w.store, w.sealer, testPolicy(), &w.now)
+	b := newReplica(t, w.store, w.vault, testPolicy(), &w.now)
 	b.poll(t)
 	w.pass(t, time.Minute)
 	if err := w.Revoke(t.Context(), w.active(t), "stolen"); err != nil {
@@ -206,7 +206,7 @@ func TestK4_ErasureIsRecordedOnceAndMemoryForgets(t *testing.T) {
 	w := newWorld(t)
 	w.poll(t)
 	first := w.active(t)
-	b := newReplica(t, w.store, w.sealer, testPolicy(), &w.now)
+	b := newReplica(t, w.store, w.vault, testPolicy(), &w.now)
 	b.poll(t)
 	w.pass(t, time.Hour+w.policy.Poll+w.policy.Skew)
 	b.poll(t)
@@ -261,7 +261,7 @@ func TestK5_ViewIsAPureFunction(t *testing.T) {
 func TestK5_TurnHappensOnTimeInAnOutage(t *testing.T) {
 	w := newWorld(t)
 	w.poll(t)
-	b := newReplica(t, w.store, w.sealer, testPolicy(), &w.now)
+	b := newReplica(t, w.store, w.vault, testPolicy(), &w.now)
 	b.poll(t)
 	first, standby := w.store.records[0].KID, w.store.records[1]
 	w.store.down = true

@@ -15,7 +15,7 @@ import (
 // Options are what a Keeper works with. All but Elapsed and OnError are needed.
 type Options struct {
 	Store  Store
-	Sealer Sealer
+	Vault  Vault
 	Policy Policy
 	Audit  audit.Recorder
 	// Now is the clock.
@@ -37,7 +37,7 @@ type Options struct {
 // concurrent use.
 type Keeper struct {
 	store   Store
-	sealer  Sealer
+	vault   Vault
 	policy  Policy
 	audit   audit.Recorder
 	now     func() time.Time
@@ -54,11 +54,16 @@ type Keeper struct {
 	// last read without them, where that was later than they say.
 	absent map[string]time.Time
 
-	// turnMu guards announced, the kid whose activation was last recorded.
-	turnMu    sync.Mutex
-	announced string
-	filled    chan struct{}
-	lastRead  atomic.Pointer[book]
+	// turnMu guards announced, the kid whose activation was last recorded,
+	// and signedWith, the one that this replica last signed with.
+	turnMu                           sync.Mutex
+	announced                        string
+	signedWith                       string
+	turns, emergencies, pollFailures atomic.Uint64
+	// warned holds when each warning was last given to OnError; Run's alone.
+	warned   map[string]time.Duration
+	filled   chan struct{}
+	lastRead atomic.Pointer[book]
 }
 
 // book is what was read from the store, with the keys opened. Its slices and
@@ -75,8 +80,8 @@ type book struct {
 // NewKeeper returns a Keeper with an empty ring; Poll fills it. The error says
 // which option is missing or why the policy cannot be kept.
 func NewKeeper(o Options) (*Keeper, error) {
-	if o.Store == nil || o.Sealer == nil || o.Audit == nil || o.Now == nil {
-		return nil, errors.New("keys: a keeper needs a store, a sealer, an audit recorder and a clock")
+	if o.Store == nil || o.Vault == nil || o.Audit == nil || o.Now == nil {
+		return nil, errors.New("keys: a keeper needs a store, a vault, an audit recorder and a clock")
 	}
 	if err := o.Policy.Validate(); err != nil {
 		return nil, err
@@ -89,8 +94,8 @@ func NewKeeper(o Options) (*Keeper, error) {
 		o.Elapsed = func() time.Duration { return o.Now().Sub(origin) }
 	}
 	return &Keeper{
-		store: o.Store, sealer: o.Sealer, policy: o.Policy, audit: o.Audit, now: o.Now, elapsed: o.Elapsed, onError: o.OnError,
-		ring:   &Ring{now: o.Now, elapsed: o.Elapsed, policy: o.Policy, sealer: o.Sealer},
+		store: o.Store, vault: o.Vault, policy: o.Policy, audit: o.Audit, now: o.Now, elapsed: o.Elapsed, onError: o.OnError,
+		ring:   &Ring{now: o.Now, elapsed: o.Elapsed, policy: o.Policy, vault: o.Vault},
 		absent: make(map[string]time.Time),
 		book:   book{material: &material{}},
 		filled: make(chan struct{}, 1),
@@ -174,7 +179,7 @@ func (k *Keeper) read(ctx context.Context) (book, error) {
 		return k.book, nil
 	}
 	b.records = records
-	b.material = k.open(records, k.book.material)
+	b.material = k.open(ctx, records, k.book.material)
 	k.noteAbsence(k.book, b)
 	k.book = b
 	return b, nil
@@ -184,14 +189,14 @@ func sameRecord(a, b Record) bool { return a.KID == b.KID && a.Version == b.Vers
 
 // open opens what the records hold, taking over from before what was open
 // already: the kid is the key's thumbprint, so it cannot have become another.
-func (k *Keeper) open(records []Record, before *material) *material {
+func (k *Keeper) open(ctx context.Context, records []Record, before *material) *material {
 	m := &material{
 		verifiers: make(map[string]*verifier),
 		signers:   make(map[string]*signer),
 		unusable:  make(map[string]error),
 	}
 	for _, r := range records {
-		if err := m.add(r, before, k.sealer); err != nil {
+		if err := m.add(ctx, r, before, k.vault); err != nil {
 			m.unusable[r.KID] = err
 			if before.unusable[r.KID] == nil {
 				k.onError(fmt.Errorf("key %.64q cannot be used: %w", r.KID, err))
@@ -201,7 +206,7 @@ func (k *Keeper) open(records []Record, before *material) *material {
 	return m
 }
 
-func (m *material) add(r Record, before *material, sealer Sealer) error {
+func (m *material) add(ctx context.Context, r Record, before *material, vault Vault) error {
 	v := before.verifiers[r.KID]
 	if v == nil || v.alg != r.Alg {
 		var err error
@@ -216,7 +221,7 @@ func (m *material) add(r Record, before *material, sealer Sealer) error {
 	s := before.signers[r.KID]
 	if s == nil || s.alg != r.Alg {
 		var err error
-		if s, err = openPrivate(r, sealer); err != nil {
+		if s, err = openPrivate(ctx, r, vault); err != nil {
 			return err
 		}
 	}

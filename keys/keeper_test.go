@@ -40,7 +40,7 @@ func TestFirstPollMakesTwoKeys(t *testing.T) {
 
 func TestReplicasAgreeOnTheFirstKeys(t *testing.T) {
 	w := newWorld(t)
-	b := newReplica(t, w.store, w.sealer, testPolicy(), &w.now)
+	b := newReplica(t, w.store, w.vault, testPolicy(), &w.now)
 	// The other replica is faster between reading and writing.
 	w.store.onWrite = func() {
 		w.store.onWrite = nil
@@ -67,9 +67,9 @@ func (r *replica) mustActive(t testing.TB) string {
 func TestWrongMasterKeysTouchNothing(t *testing.T) {
 	w := newWorld(t)
 	w.poll(t)
-	id, _ := w.sealer.SealedUnder(w.store.records[0].Sealed)
+	id, _ := w.vault.SealedUnder(w.store.records[0].Sealed)
 	w.now = w.now.Add(48 * time.Hour)
-	stranger := newReplica(t, w.store, testMasters(t, 1).Sealer(), testPolicy(), &w.now)
+	stranger := newReplica(t, w.store, testMasters(t, 1).Vault(), testPolicy(), &w.now)
 	writes := w.store.writes
 	err := stranger.Poll(t.Context())
 	var missing *MissingMasterError
@@ -104,7 +104,7 @@ func TestDamagedKeyIsReportedAndSkipped(t *testing.T) {
 		w.poll(t)
 		damage(&w.store.records[0])
 		kid := w.store.records[0].KID
-		b := newReplica(t, w.store, w.sealer, testPolicy(), &w.now)
+		b := newReplica(t, w.store, w.vault, testPolicy(), &w.now)
 		b.poll(t)
 		b.poll(t)
 		if b.mustActive(t) != w.store.records[1].KID || len(w.store.records) != 3 {
@@ -150,7 +150,7 @@ func TestLostWriteIsStillRecorded(t *testing.T) {
 func TestReadOnlyStoreStillFillsTheRing(t *testing.T) {
 	w := newWorld(t)
 	w.poll(t)
-	b := newReplica(t, w.store, w.sealer, testPolicy(), &w.now)
+	b := newReplica(t, w.store, w.vault, testPolicy(), &w.now)
 	b.poll(t)
 	first := b.mustActive(t)
 	if err := w.Revoke(t.Context(), first, "test"); err != nil {
@@ -188,7 +188,7 @@ func TestTokenTTLIsRaised(t *testing.T) {
 	w.poll(t)
 	longer := testPolicy()
 	longer.TokenTTL = time.Hour
-	b := newReplica(t, w.store, w.sealer, longer, &w.now)
+	b := newReplica(t, w.store, w.vault, longer, &w.now)
 	b.poll(t)
 	if b.ring.TokenTTL() != time.Hour || w.store.records[0].TokenTTL != time.Hour || w.store.records[1].TokenTTL != time.Hour {
 		t.Errorf("TokenTTL() = %v, stored %v", b.ring.TokenTTL(), w.store.records[0].TokenTTL)
@@ -294,7 +294,7 @@ func TestRevokeTheLastUsableKey(t *testing.T) {
 	w := newWorld(t)
 	w.poll(t)
 	w.store.records[1].Sealed = w.store.records[1].Sealed[:10]
-	b := newReplica(t, w.store, w.sealer, testPolicy(), &w.now)
+	b := newReplica(t, w.store, w.vault, testPolicy(), &w.now)
 	if err := b.Revoke(t.Context(), w.store.records[0].KID, "stolen"); err != nil {
 		t.Fatal(err)
 	}
@@ -307,10 +307,10 @@ func TestRevokeTheLastUsableKey(t *testing.T) {
 func TestRewrap(t *testing.T) {
 	w := newWorld(t)
 	old, next := testMasters(t, 1), testMasters(t, 1)
-	w.replica = newReplica(t, w.store, old.Sealer(), testPolicy(), &w.now)
+	w.replica = newReplica(t, w.store, old.Vault(), testPolicy(), &w.now)
 	w.poll(t)
 	both := &Masters{list: append(slices.Clone(next.list), old.list...)}
-	b := newReplica(t, w.store, both.Sealer(), testPolicy(), &w.now)
+	b := newReplica(t, w.store, both.Vault(), testPolicy(), &w.now)
 	b.poll(t)
 	var steps []int
 	n, err := b.Rewrap(t.Context(), func(done, total int) { steps = append(steps, done, total) })
@@ -323,7 +323,7 @@ func TestRewrap(t *testing.T) {
 	if b.log.count(audit.KeyRewrapped, audit.Success) != 2 {
 		t.Errorf("events: %v", b.log.events)
 	}
-	newReplica(t, w.store, next.Sealer(), testPolicy(), &w.now).poll(t)
+	newReplica(t, w.store, next.Vault(), testPolicy(), &w.now).poll(t)
 	// A replica that has the old master key only goes on with what it opened.
 	w.poll(t)
 	if w.active(t) != w.store.records[0].KID {

@@ -99,7 +99,7 @@ func TestK7_MastersNeverPrintTheirSecrets(t *testing.T) {
 
 func TestSealer(t *testing.T) {
 	m := testMasters(t, 2)
-	s := m.Sealer()
+	s := m.sealer()
 	sealed, err := s.Seal([]byte("private"), []byte("kid"))
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestSealer(t *testing.T) {
 	if err != nil || string(plain) != "private" {
 		t.Fatalf("Open = %q, %v", plain, err)
 	}
-	if id, ok := s.SealedUnder(sealed); !ok || id != m.Primary() || s.NeedsReseal(sealed) {
+	if id, ok := s.SealedUnder(sealed); !ok || id != m.Primary() {
 		t.Errorf("SealedUnder = %s, %v", id, ok)
 	}
 	if _, err := s.Open(sealed, []byte("other")); !errors.Is(err, ErrDamaged) {
@@ -125,13 +125,19 @@ func TestSealer(t *testing.T) {
 		}
 	}
 	var missing *MissingMasterError
-	_, err = testMasters(t, 1).Sealer().Open(sealed, []byte("kid"))
+	_, err = testMasters(t, 1).sealer().Open(sealed, []byte("kid"))
 	if !errors.As(err, &missing) || missing.ID != m.Primary() {
 		t.Errorf("Open with other masters: %v", err)
 	}
 	turned := &Masters{list: []master{m.list[1], m.list[0]}}
-	if !turned.Sealer().NeedsReseal(sealed) {
-		t.Error("sealed under a secondary secret, yet needs no reseal")
+	if _, current := turned.Vault().SealedUnder(sealed); current {
+		t.Error("sealed under a secondary secret, yet counts as current")
+	}
+	if id, current := m.Vault().SealedUnder(sealed); !current || id != m.Primary() {
+		t.Errorf("sealed under %s, current %v", id, current)
+	}
+	if id, current := m.Vault().SealedUnder([]byte("a handle of another vault, long enough to be one of ours, as it seems, or not")); current || id != "" {
+		t.Errorf("foreign: sealed under %s, current %v", id, current)
 	}
 }
 
@@ -160,7 +166,7 @@ func FuzzParseMasters(f *testing.F) {
 }
 
 func FuzzOpen(f *testing.F) {
-	s := testMasters(f, 1).Sealer()
+	s := testMasters(f, 1).sealer()
 	sealed, _ := s.Seal([]byte("private"), []byte("kid"))
 	f.Add(sealed)
 	f.Add(sealed[:sealMinimum-1])

@@ -1,8 +1,8 @@
 package keys
 
 import (
+	"context"
 	"crypto"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -14,23 +14,17 @@ import (
 
 const maxPublic = 16 << 10
 
-// newRecord makes a key and its record: public half as a JWK, private half
-// sealed. Times and Seq are for the caller to set.
-func newRecord(alg string, sealer Sealer) (Record, *verifier, *signer, error) {
-	private, err := generate(alg)
+// newRecord makes a key and its record: public half as a JWK, private half as
+// the vault keeps it. Times and Seq are for the caller to set.
+func newRecord(ctx context.Context, alg string, vault Vault) (Record, *verifier, *signer, error) {
+	private, sealed, err := vault.Make(ctx, alg)
 	if err != nil {
 		return Record{}, nil, nil, err
+	}
+	if len(sealed) == 0 || len(sealed) > maxSealed || !fits(alg, private.Public()) {
+		return Record{}, nil, nil, fmt.Errorf("the vault made no key for %s that a record could hold", alg)
 	}
 	v, err := newVerifier(private.Public(), alg)
-	if err != nil {
-		return Record{}, nil, nil, err
-	}
-	plain, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return Record{}, nil, nil, err
-	}
-	defer clear(plain)
-	sealed, err := sealer.Seal(plain, []byte(v.kid))
 	if err != nil {
 		return Record{}, nil, nil, err
 	}
@@ -96,19 +90,12 @@ func openPublic(r Record) (*verifier, error) {
 
 // openPrivate opens the private half of a record and checks that it belongs to
 // the public one.
-func openPrivate(r Record, sealer Sealer) (*signer, error) {
-	plain, err := sealer.Open(r.Sealed, []byte(r.KID))
+func openPrivate(ctx context.Context, r Record, vault Vault) (*signer, error) {
+	private, err := vault.Open(ctx, r.Sealed, r.KID)
 	if err != nil {
 		return nil, err
 	}
-	defer clear(plain)
-	parsed, err := x509.ParsePKCS8PrivateKey(plain)
-	if err != nil {
-		// The parser's error could say something of what it read.
-		return nil, ErrDamaged
-	}
-	private, ok := parsed.(crypto.Signer)
-	if !ok || !fits(r.Alg, private.Public()) {
+	if !fits(r.Alg, private.Public()) {
 		return nil, fmt.Errorf("private key is not one for %s", r.Alg)
 	}
 	if kid, err := thumbprint(private.Public()); err != nil || kid != r.KID {

@@ -42,7 +42,7 @@ func (s *simulation) sign() {
 	}
 	if compact, kid, err := r.ring.Sign("at+jwt", []byte("{}")); err == nil {
 		expiry := at.Add(ttl)
-		s.signed = append(s.signed, signature{kid, compact, expiry})
+		s.signed = append(s.signed[max(0, len(s.signed)-3):], signature{kid, compact, expiry})
 		s.tokens[kid] = later(s.tokens[kid], expiry)
 	}
 }

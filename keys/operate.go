@@ -94,7 +94,11 @@ func (k *Keeper) List(ctx context.Context) ([]Info, error) {
 	v := newView(b.records, k.policy, k.clock(), unusable)
 	list := make([]Info, 0, len(v.Keys))
 	for _, key := range v.Keys {
-		list = append(list, newInfo(key, k.sealer))
+		info := newInfo(key, k.vault)
+		if why := b.material.unusable[key.KID]; why != nil {
+			info.Problem = why.Error()
+		}
+		list = append(list, info)
 	}
 	return list, nil
 }

@@ -71,7 +71,7 @@ func (k *Keeper) do(ctx context.Context, b book, d Duty) (book, error) {
 			r.TokenTTL, r.Margin = max(r.TokenTTL, k.policy.TokenTTL), max(r.Margin, k.policy.margin())
 		}, "")
 	case Erase:
-		return k.update(ctx, b, d.KID, func(r *Record) { r.Sealed = nil }, audit.KeyErased)
+		return k.erase(ctx, b, d.KID)
 	case Archive:
 		return k.update(ctx, b, d.KID, func(r *Record) { r.Archived = true }, audit.KeyArchived)
 	}
@@ -81,7 +81,7 @@ func (k *Keeper) do(ctx context.Context, b book, d Duty) (book, error) {
 // create makes a key, stores it and records that. The returned book holds the
 // key only once the event is written, so that it is not published here before.
 func (k *Keeper) create(ctx context.Context, b book, d Duty) (book, error) {
-	r, v, s, err := newRecord(k.policy.Alg, k.sealer)
+	r, v, s, err := newRecord(ctx, k.policy.Alg, k.vault)
 	if err != nil {
 		return b, fmt.Errorf("making a signing key: %w", err)
 	}
@@ -133,6 +133,16 @@ func (k *Keeper) putOff(ctx context.Context, b book, r Record) (book, error) {
 	return k.publishedNow(ctx, b, r.KID)
 }
 
+// erase destroys a private half where the vault keeps it, then in the record.
+func (k *Keeper) erase(ctx context.Context, b book, kid string) (book, error) {
+	if i := find(b.records, kid); i >= 0 {
+		if err := k.vault.Destroy(ctx, b.records[i].Sealed); err != nil {
+			return b, fmt.Errorf("destroying the private half of key %s: %w", kid, err)
+		}
+	}
+	return k.update(ctx, b, kid, func(r *Record) { r.Sealed = nil }, audit.KeyErased)
+}
+
 // publishedNow writes down that a key was published no earlier than now.
 func (k *Keeper) publishedNow(ctx context.Context, b book, kid string) (book, error) {
 	now := k.clock()
@@ -165,7 +175,7 @@ func (k *Keeper) update(ctx context.Context, b book, kid string, change func(*Re
 	} else {
 		b.records[i] = r
 	}
-	b.material = k.open(b.records, b.material)
+	b.material = k.open(ctx, b.records, b.material)
 	if event == "" {
 		return b, nil
 	}
@@ -226,7 +236,11 @@ func (k *Keeper) announce(ctx context.Context) error {
 	k.turnMu.Lock()
 	defer k.turnMu.Unlock()
 	s := k.ring.current()
-	if s == nil || s.signer == nil || s.signer.kid == k.announced {
+	if s == nil || s.signer == nil {
+		return nil
+	}
+	k.count(s)
+	if s.signer.kid == k.announced {
 		return nil
 	}
 	e := audit.Event{Action: audit.KeyActivated, Outcome: audit.Success, KeyID: s.signer.kid}

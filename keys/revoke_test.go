@@ -10,9 +10,9 @@ import (
 )
 
 func TestK6_RevokedKeyIsDeadWithinOnePoll(t *testing.T) {
-	sealer := testMasters(t, 1).Sealer()
+	vault := testMasters(t, 1).Vault()
 	rapid.Check(t, func(rt *rapid.T) {
-		s := newSimulation(rt, sealer, func(*simulation) {})
+		s := newSimulation(rt, vault, func(*simulation) {})
 		s.run(false)
 		// Every replica has heard of every key.
 		s.advance(s.policy.Poll)

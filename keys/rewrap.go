@@ -47,7 +47,8 @@ func (k *Keeper) Rewrap(ctx context.Context, progress func(done, total int)) (in
 }
 
 func (k *Keeper) needsReseal(r Record) bool {
-	return len(r.Sealed) > 0 && k.sealer.NeedsReseal(r.Sealed)
+	id, current := k.vault.SealedUnder(r.Sealed)
+	return len(r.Sealed) > 0 && id != "" && !current
 }
 
 func (k *Keeper) allRecords(ctx context.Context) ([]Record, error) {
@@ -76,7 +77,7 @@ func (k *Keeper) rewrapOne(ctx context.Context, kid string) (bool, error) {
 			return false, nil
 		}
 		r := records[i]
-		if r.Sealed, err = k.reseal(r); err != nil {
+		if r.Sealed, err = k.vault.Reseal(ctx, r.Sealed, r.KID); err != nil {
 			return false, k.refuse(ctx, event, "cannot_open", err)
 		}
 		if err := k.audit.Record(ctx, event); err != nil {
@@ -91,13 +92,4 @@ func (k *Keeper) rewrapOne(ctx context.Context, kid string) (bool, error) {
 		}
 	}
 	return false, errors.New("the key kept changing; try again")
-}
-
-func (k *Keeper) reseal(r Record) ([]byte, error) {
-	plain, err := k.sealer.Open(r.Sealed, []byte(r.KID))
-	if err != nil {
-		return nil, err
-	}
-	defer clear(plain)
-	return k.sealer.Seal(plain, []byte(r.KID))
 }

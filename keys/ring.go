@@ -20,9 +20,11 @@ type Ring struct {
 	now      func() time.Time
 	elapsed  func() time.Duration
 	policy   Policy
-	sealer   Sealer
+	vault    Vault
 	snapshot atomic.Pointer[snapshot]
 	versions atomic.Uint64
+
+	signFailures atomic.Uint64
 }
 
 // PublishedSet is the content of the JWKS, and how long it can be relied on. It
@@ -124,7 +126,7 @@ func (r *Ring) build(b book, now time.Time, before *snapshot) *snapshot {
 	s.algs = slices.Compact(s.algs)
 	if k, ok := v.Signing(); ok {
 		s.signer = m.signers[k.KID]
-		s.active = newInfo(k, r.sealer)
+		s.active = newInfo(k, r.vault)
 	}
 	s.published = PublishedSet{Keys: set, Limit: r.policy.MaxAge}
 	if before != nil && slices.EqualFunc(set, before.published.Keys, sameKey) {
@@ -156,6 +158,7 @@ func (r *Ring) Sign(typ string, payload []byte) (compact, kid string, err error)
 	}
 	compact, err = s.signer.sign(typ, payload)
 	if err != nil {
+		r.signFailures.Add(1)
 		return "", "", err
 	}
 	return compact, s.signer.kid, nil

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -26,7 +27,7 @@ var pairs = sync.OnceValue(func() map[string]keyPair {
 	m, _ := ParseMasters([]byte(line))
 	out := make(map[string]keyPair)
 	for _, alg := range Algorithms() {
-		r, v, s, err := newRecord(alg, m.Sealer())
+		r, v, s, err := newRecord(context.Background(), alg, m.Vault())
 		if err != nil {
 			panic(err)
 		}
@@ -41,7 +42,7 @@ func ringOf(alg string, now func() time.Time) *Ring {
 	pair := pairs()[alg]
 	line, _ := NewMaster()
 	m, _ := ParseMasters([]byte(line))
-	r := &Ring{now: now, elapsed: func() time.Duration { return 0 }, policy: testPolicy(), sealer: m.Sealer()}
+	r := &Ring{now: now, elapsed: func() time.Duration { return 0 }, policy: testPolicy(), vault: m.Vault()}
 	r.fill(book{records: []Record{pair.record}, readAt: start, material: &material{
 		verifiers: map[string]*verifier{pair.record.KID: pair.verifier},
 		signers:   map[string]*signer{pair.record.KID: pair.signer},

@@ -12,12 +12,13 @@ const pollTimeout = 10 * time.Second
 
 // Run polls every Policy.Poll until ctx ends, and records each turn when it
 // comes, whatever the store does meanwhile. What goes wrong is given to OnError
-// and tried again. Poll once before Run, to learn whether the keys can be used
+// and tried again; so is each Warning, when it comes up and every hour. Poll once before Run, to learn whether the keys can be used
 // at all.
 func (k *Keeper) Run(ctx context.Context) {
 	var turns sync.WaitGroup
 	defer turns.Wait()
 	turns.Go(func() { k.watchTurns(ctx) })
+	k.warn()
 	tick := time.NewTicker(k.policy.Poll)
 	defer tick.Stop()
 	for {
@@ -34,8 +35,10 @@ func (k *Keeper) pollOnce(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
 	if err := k.Poll(bounded); err != nil && ctx.Err() == nil {
+		k.pollFailures.Add(1)
 		k.onError(fmt.Errorf("polling the signing keys: %w", err))
 	}
+	k.warn()
 }
 
 // watchTurns announces scheduled turns. It wakes when the next one is due, and

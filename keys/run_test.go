@@ -14,7 +14,7 @@ func TestRunTurnsOnTimeWhileTheStoreIsDown(t *testing.T) {
 		s, log := &fakeStore{}, &recorder{}
 		failed := 0
 		k, err := NewKeeper(Options{
-			Store: s, Sealer: testMasters(t, 1).Sealer(), Policy: testPolicy(), Audit: log,
+			Store: s, Vault: testMasters(t, 1).Vault(), Policy: testPolicy(), Audit: log,
 			Now: time.Now, OnError: func(error) { failed++ },
 		})
 		if err != nil {

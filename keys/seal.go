@@ -10,24 +10,6 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// Sealer seals private keys for their rest in the store and opens them again.
-// Safe for concurrent use. Masters.Sealer is the one that ships; a key service
-// outside the process would be another.
-type Sealer interface {
-	// Seal returns plain encrypted and bound to aad.
-	Seal(plain, aad []byte) ([]byte, error)
-	// Open returns what was sealed with the same aad. If the master secret
-	// that it was sealed under is not there, the error is a
-	// *MissingMasterError.
-	Open(sealed, aad []byte) ([]byte, error)
-	// NeedsReseal reports whether sealed would be sealed under another
-	// master secret today.
-	NeedsReseal(sealed []byte) bool
-	// SealedUnder returns the id of the master secret that sealed needs, or
-	// false if sealed has no form that this Sealer makes.
-	SealedUnder(sealed []byte) (id string, ok bool)
-}
-
 // MissingMasterError means that something was sealed under a master secret that
 // this process was not given.
 type MissingMasterError struct {
@@ -60,8 +42,8 @@ type masterSealer struct {
 	aeads   map[string]cipher.AEAD
 }
 
-// Sealer returns a Sealer whose keys are derived from the master secrets.
-func (m *Masters) Sealer() Sealer {
+// sealer returns a sealer whose keys are derived from the master secrets.
+func (m *Masters) sealer() *masterSealer {
 	s := &masterSealer{primary: m.Primary(), aeads: make(map[string]cipher.AEAD)}
 	for _, id := range m.IDs() {
 		key, _ := m.Derive(id, sealInfo)
@@ -75,6 +57,7 @@ func (m *Masters) Sealer() Sealer {
 	return s
 }
 
+// Seal returns plain encrypted and bound to aad.
 func (s *masterSealer) Seal(plain, aad []byte) ([]byte, error) {
 	id, err := hex.DecodeString(s.primary)
 	if err != nil {
@@ -90,6 +73,8 @@ func (s *masterSealer) Seal(plain, aad []byte) ([]byte, error) {
 	return s.aeads[s.primary].Seal(out, nonce, plain, aad), nil
 }
 
+// Open returns what was sealed with the same aad. If the master secret that it was
+// sealed under is not there, the error is a *MissingMasterError.
 func (s *masterSealer) Open(sealed, aad []byte) ([]byte, error) {
 	id, ok := s.SealedUnder(sealed)
 	if !ok {
@@ -108,11 +93,8 @@ func (s *masterSealer) Open(sealed, aad []byte) ([]byte, error) {
 	return plain, nil
 }
 
-func (s *masterSealer) NeedsReseal(sealed []byte) bool {
-	id, ok := s.SealedUnder(sealed)
-	return ok && id != s.primary
-}
-
+// SealedUnder returns the id of the master secret that sealed needs, or false if
+// sealed has no form that this sealer makes.
 func (s *masterSealer) SealedUnder(sealed []byte) (string, bool) {
 	if len(sealed) < sealMinimum || sealed[0] != sealVersion {
 		return "", false

@@ -35,7 +35,7 @@ func privateParts(t *testing.T, key any) [][]byte {
 
 func TestK7_PrivateKeysRestSealed(t *testing.T) {
 	for alg, pair := range pairs() {
-		info := newInfo(KeyView{Record: pair.record}, testMasters(t, 1).Sealer())
+		info := newInfo(KeyView{Record: pair.record}, testMasters(t, 1).Vault())
 		shown, err := json.Marshal(info)
 		if err != nil {
 			t.Fatal(err)
@@ -60,7 +60,7 @@ func TestK7_ErrorsShowNoSecret(t *testing.T) {
 	w.poll(t)
 	w.store.records[0].Public = []byte(`{"kty":"EC","crv":"P-256","d":"c2VjcmV0LXByaXZhdGUta2V5"}`)
 	w.store.records[1].Sealed = append([]byte{1}, []byte("secret-private-key-secret-private-key-secret-private-key-secret")...)
-	b := newReplica(t, w.store, w.sealer, testPolicy(), &w.now)
+	b := newReplica(t, w.store, w.vault, testPolicy(), &w.now)
 	err := b.Poll(t.Context())
 	if err == nil {
 		t.Fatal("two damaged keys, and no error")

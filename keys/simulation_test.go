@@ -29,7 +29,7 @@ type simulation struct {
 	// policy is what a process that starts now is told, older what those were
 	// that started before the last change of the settings.
 	policy, older Policy
-	sealer        Sealer
+	vault         Vault
 	replicas      []*simReplica
 
 	// copies maps a key set (its kids, joined) to the time until which some
@@ -118,9 +118,9 @@ func (s *simulation) drawPolicy() Policy {
 	return p
 }
 
-func newSimulation(t *rapid.T, sealer Sealer, check func(*simulation)) *simulation {
+func newSimulation(t *rapid.T, vault Vault, check func(*simulation)) *simulation {
 	s := &simulation{
-		t: t, store: &fakeStore{}, now: start, changed: start, sealer: sealer, check: check,
+		t: t, store: &fakeStore{}, now: start, changed: start, vault: vault, check: check,
 		copies: map[string]time.Time{}, tokens: map[string]time.Time{},
 		revoked: map[string]time.Time{}, turned: map[string]time.Time{},
 	}
@@ -143,7 +143,7 @@ func (s *simulation) process(p Policy) *simReplica {
 		link:    &link{fakeStore: s.store}, next: s.now,
 	}
 	k, err := NewKeeper(Options{
-		Store: r.link, Sealer: s.sealer, Policy: p, Audit: r.log,
+		Store: r.link, Vault: s.vault, Policy: p, Audit: r.log,
 		Now:     func() time.Time { return s.now.Add(r.offset) },
 		Elapsed: func() time.Duration { return s.now.Sub(start) },
 		OnError: func(err error) { s.t.Fatalf("reported: %v", err) },
@@ -295,9 +295,9 @@ func (s *simulation) settled() bool {
 
 // simulate runs the check over random lives.
 func simulate(t *testing.T, check func(*simulation)) {
-	sealer := testMasters(t, 1).Sealer()
+	vault := testMasters(t, 1).Vault()
 	rapid.Check(t, func(rt *rapid.T) {
-		newSimulation(rt, sealer, check).run(true)
+		newSimulation(rt, vault, check).run(true)
 	})
 }
 

@@ -52,15 +52,52 @@ revoked one is out at once.`,
 			return err
 		}
 		now := time.Now()
-		return p.print(list, func(w io.Writer) {
+		rows := make([]keyRow, len(list))
+		for i, info := range list {
+			rows[i] = newKeyRow(info, now)
+		}
+		return p.print(rows, func(w io.Writer) {
 			table(w, "KID\tALG\tSTATE\tCREATED\tSIGNS FROM\tRETIRES\tLEAVES JWKS", func(row func(...any)) {
 				for _, i := range list {
-					row(i.KID, i.Alg, i.State, when(i.CreatedAt, now), when(i.ActivateAt, now), when(i.RetireAt, now), when(i.ExpireAt, now))
+					leaves := i.ExpireAt
+					if i.State == keys.Revoked {
+						leaves = i.RevokedAt
+					}
+					row(i.KID, i.Alg, i.State, when(i.CreatedAt, now), when(i.ActivateAt, now), when(i.RetireAt, now), when(leaves, now))
 				}
 			})
+			for _, i := range list {
+				if i.Problem != "" {
+					fmt.Fprintf(w, "\n%s cannot be used: %s\n", i.KID, i.Problem)
+				}
+				if i.State == keys.Revoked {
+					fmt.Fprintf(w, "\n%s was revoked %s: %q\n", i.KID, when(i.RevokedAt, now), i.RevokeReason)
+				}
+			}
 		})
 	})
 	return cmd
+}
+
+// keyRow is a key as scripts are shown it: its times, and the same from now.
+type keyRow struct {
+	keys.Info
+	Relative relativeTimes `json:"relative"`
+}
+
+type relativeTimes struct {
+	CreatedAt  string `json:"created_at"`
+	ActivateAt string `json:"activate_at"`
+	RetireAt   string `json:"retire_at,omitempty"`
+	ExpireAt   string `json:"expire_at,omitempty"`
+	RevokedAt  string `json:"revoked_at,omitempty"`
+}
+
+func newKeyRow(i keys.Info, now time.Time) keyRow {
+	return keyRow{i, relativeTimes{
+		CreatedAt: relative(i.CreatedAt, now), ActivateAt: relative(i.ActivateAt, now), RetireAt: relative(i.RetireAt, now),
+		ExpireAt: relative(i.ExpireAt, now), RevokedAt: relative(i.RevokedAt, now),
+	}}
 }
 
 // listKeys makes nothing: a store without keys has none to list.

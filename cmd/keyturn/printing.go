@@ -47,11 +47,32 @@ func when(t, now time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	d := t.Sub(now).Round(time.Second)
-	if d >= 0 {
-		return fmt.Sprintf("%s (in %s)", t.UTC().Format(time.RFC3339), d)
+	return fmt.Sprintf("%s (%s)", t.UTC().Format(time.RFC3339), relative(t, now))
+}
+
+// relative says how far a time is from now, such as "in 29d23h" or "1m20s ago";
+// nothing for no time.
+func relative(t, now time.Time) string {
+	if t.IsZero() {
+		return ""
 	}
-	return fmt.Sprintf("%s (%s ago)", t.UTC().Format(time.RFC3339), -d)
+	d := t.Sub(now).Round(time.Second)
+	if d < 0 {
+		return span(-d) + " ago"
+	}
+	return "in " + span(d)
+}
+
+// span is a duration in its two largest units.
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= day:
+		return fmt.Sprintf("%dd%dh", d/day, d%day/time.Hour)
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh%dm", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	return d.String()
 }
 
 // maxSecretFile bounds what is read as a password.

@@ -208,7 +208,7 @@ func (d *deployment) reopenOnHangup(ctx context.Context) {
 // server puts the handlers behind the router.
 func (s *services) server(d *deployment, issuer string) *server.Server {
 	metrics := server.NewMetrics()
-	s.keyMetrics(metrics)
+	s.keyMetrics(metrics, d.cfg)
 	return server.New(server.Settings{
 		TLSCertFile: d.cfg.TLSCertFile, TLSKeyFile: d.cfg.TLSKeyFile, HSTS: strings.HasPrefix(issuer, "https:"),
 		TrustedProxies: d.cfg.TrustedProxies, CORSOrigins: d.cfg.CORSOrigins,
@@ -228,7 +228,8 @@ func (s *services) health(d *deployment) *server.Health {
 			}
 			return nil
 		},
-		OnError: func(check string, err error) { d.log.Warn().Str("check", check).Err(err).Msg("not ready") },
+		Warnings: s.keyWarnings,
+		OnError:  func(check string, err error) { d.log.Warn().Str("check", check).Err(err).Msg("not ready") },
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/internal/server"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -88,7 +87,7 @@ func (d *deployment) keeper(masters *keys.Masters, rec audit.Recorder) (*keys.Ke
 		Skew: d.cfg.ClockSkew, MaxAge: d.cfg.JWKSMaxAge, TokenTTL: d.cfg.AccessTokenTTL,
 	}
 	k, err := keys.NewKeeper(keys.Options{
-		Store: d.store, Sealer: masters.Sealer(), Policy: policy, Audit: rec, Now: time.Now,
+		Store: d.store, Vault: masters.Vault(), Policy: policy, Audit: rec, Now: time.Now,
 		OnError: func(err error) { d.log.Error().Err(err).Msg("signing keys") },
 	})
 	if err != nil {
@@ -118,29 +117,4 @@ func (d *deployment) users() (*users.Service, error) {
 
 func (s *services) usersHTTP(d *deployment) *users.HTTP {
 	return &users.HTTP{Users: s.users, Audit: d.audit, OnError: d.requestLogHTTP}
-}
-
-// keyMetrics shows the schedule to Prometheus.
-func (s *services) keyMetrics(m *server.Metrics) {
-	m.Gauge("keyturn_key_active_age_seconds", "Time since the active key began to sign.", func() float64 {
-		active, err := s.ring.Active()
-		if err != nil {
-			return -1
-		}
-		return time.Since(active.ActivateAt).Seconds()
-	})
-	m.Gauge("keyturn_key_view_age_seconds", "Time since this replica last read the keys from the store.", func() float64 {
-		age, ever := s.keeper.ViewAge()
-		if !ever {
-			return -1
-		}
-		return age.Seconds()
-	})
-	m.Gauge("keyturn_key_next_turn_seconds", "Time until the standby begins to sign; -1 while none is scheduled.", func() float64 {
-		active, err := s.ring.Active()
-		if err != nil || active.RetireAt.IsZero() {
-			return -1
-		}
-		return time.Until(active.RetireAt).Seconds()
-	})
 }

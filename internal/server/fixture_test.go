@@ -115,14 +115,21 @@ func openSQLite(t testing.TB) store.Store {
 // newWorldOn is a world on an empty store.
 func newWorldOn(t testing.TB, s store.Store, rec audit.Recorder) *world {
 	t.Helper()
-	w := &world{t: t, store: s, audit: rec, timeout: 10 * time.Second}
 	line, err := keys.NewMaster()
 	must(t, err)
 	masters, err := keys.ParseMasters([]byte(line))
 	must(t, err)
+	return newWorldIn(t, s, rec, masters, masters.Vault(), "ES256", time.Now)
+}
+
+// newWorldIn is a world whose signing keys are in the vault, by a clock of their own.
+func newWorldIn(t testing.TB, s store.Store, rec audit.Recorder, masters *keys.Masters, vault keys.Vault, alg string, now func() time.Time) *world {
+	t.Helper()
+	w := &world{t: t, store: s, audit: rec, timeout: 10 * time.Second}
+	var err error
 	w.keeper, err = keys.NewKeeper(keys.Options{
-		Store: s, Sealer: masters.Sealer(), Audit: w.audit, Now: time.Now,
-		Policy: keys.Policy{Alg: "ES256", Interval: 720 * time.Hour, Lead: 24 * time.Hour, Poll: 10 * time.Second, Skew: 30 * time.Second, MaxAge: 15 * time.Minute, TokenTTL: time.Hour},
+		Store: s, Vault: vault, Audit: w.audit, Now: now,
+		Policy: keys.Policy{Alg: alg, Interval: 720 * time.Hour, Lead: 24 * time.Hour, Poll: 10 * time.Second, Skew: 30 * time.Second, MaxAge: 15 * time.Minute, TokenTTL: time.Hour},
 	})
 	must(t, err)
 	must(t, w.keeper.Poll(t.Context()))

@@ -14,6 +14,9 @@ type Health struct {
 	// has been read lately. Either error makes the replica not ready.
 	Store func(context.Context) error
 	Keys  func() error
+	// Warnings are codes of what an operator should look into, and that does
+	// not make the replica unready. Nil means that there is nothing to ask.
+	Warnings func() []string
 	// OnError takes the cause of a failed check, which callers may not see.
 	OnError  func(check string, err error)
 	draining atomic.Bool
@@ -21,19 +24,25 @@ type Health struct {
 
 // Alive answers GET /healthz: 200 as long as the process can answer at all.
 func (h *Health) Alive(w http.ResponseWriter, _ *http.Request) {
-	writeHealth(w, http.StatusOK, map[string]string{"status": "ok"})
+	writeHealth(w, http.StatusOK, map[string]any{"status": "ok"})
 }
 
 // storePatience is how long /readyz waits for the store.
 const storePatience = 2 * time.Second
 
 // Ready answers GET /readyz: 200 if the store answers and the key ring is
-// fresh, else 503 and which of them failed. While the server drains it answers
+// fresh, else 503 and which of them failed. With warnings the answer is 200 and
+// "status" is "warning". While the server drains it answers
 // 503, so that load balancers turn away before the listener closes.
 func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), storePatience)
 	defer cancel()
-	status, body := http.StatusOK, map[string]string{"status": "ok", "store": "ok", "keys": "ok"}
+	status, body := http.StatusOK, map[string]any{"status": "ok", "store": "ok", "keys": "ok"}
+	if h.Warnings != nil {
+		if codes := h.Warnings(); len(codes) > 0 {
+			body["status"], body["warnings"] = "warning", codes
+		}
+	}
 	fail := func(check, word string, err error) {
 		status, body["status"], body[check] = http.StatusServiceUnavailable, "unavailable", word
 		if err != nil {
@@ -55,7 +64,7 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 // Drain makes Ready answer 503 from now on.
 func (h *Health) Drain() { h.draining.Store(true) }
 
-func writeHealth(w http.ResponseWriter, status int, body map[string]string) {
+func writeHealth(w http.ResponseWriter, status int, body map[string]any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	// An error here means that the caller has gone.

@@ -32,9 +32,14 @@ func NewMetrics() *Metrics {
 	return m
 }
 
-// Gauge adds a gauge whose value is asked for at each scrape.
-func (m *Metrics) Gauge(name, help string, value func() float64) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+// Gauge adds a gauge whose value is asked for at each scrape; labels may be nil.
+func (m *Metrics) Gauge(name, help string, labels map[string]string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
+}
+
+// Counter is like Gauge for what only grows.
+func (m *Metrics) Counter(name, help string, labels map[string]string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, value))
 }
 
 // Handler answers GET /metrics.

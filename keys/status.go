@@ -1,0 +1,138 @@
+package keys
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Warning is something about the keys that harms nobody yet, and that an operator
+// should look into before it does.
+type Warning struct {
+	// Code is one of the codes below, Text says more, for people. Neither is
+	// secret.
+	Code string
+	Text string
+}
+
+// The codes of warnings.
+const (
+	// StandbyMissing: no key is published that could sign next (K2).
+	StandbyMissing = "standby_missing"
+	// TurnOverdue: the active key signs for longer than the policy's Interval.
+	TurnOverdue = "turn_overdue"
+	// TurnFarOff: the next turn is farther away than the policy explains: the
+	// Interval was shortened, or a replica's clock was far ahead when it made
+	// the standby.
+	TurnFarOff = "turn_far_off"
+	// KeyUnusable: a key that is to sign, or may have signed what is still
+	// valid, is damaged, or rests under a master secret that is missing.
+	KeyUnusable = "key_unusable"
+)
+
+// Status is how the keys stand on this replica.
+type Status struct {
+	// Active is the key that signs; its KID is empty if there is none.
+	Active Info
+	// Standbys counts the published keys that can sign next, Published all in
+	// the JWKS, Unusable those that cannot be used here.
+	Standbys, Published, Unusable int
+	Warnings                      []Warning
+}
+
+// Status returns how the keys stand at this moment, by what was last read.
+func (k *Keeper) Status() Status {
+	s := k.ring.current()
+	if s == nil {
+		return Status{}
+	}
+	st := Status{Published: len(s.published.Keys), Unusable: len(s.book.material.unusable)}
+	if s.signer != nil {
+		st.Active = s.active
+	}
+	for _, key := range s.view.Keys {
+		if key.State == Standby && key.Published && s.book.material.signers[key.KID] != nil {
+			st.Standbys++
+		}
+	}
+	st.Warnings = k.warnings(s, st)
+	return st
+}
+
+func (k *Keeper) warnings(s *snapshot, st Status) []Warning {
+	var list []Warning
+	warn := func(code, format string, args ...any) {
+		list = append(list, Warning{code, fmt.Sprintf(format, args...)})
+	}
+	p, now := k.policy, k.clock()
+	if st.Standbys == 0 {
+		warn(StandbyMissing, "no standby is published; one is made as soon as the store can be written to")
+	}
+	if st.Active.KID != "" {
+		// The next standby is made two polls and the skew before it is wanted.
+		late := now.Sub(st.Active.ActivateAt.Add(p.Interval))
+		if late > 2*p.Poll+p.Skew {
+			warn(TurnOverdue, "key %s should have retired %v ago", st.Active.KID, late.Round(time.Second))
+		}
+		if ahead := st.Active.RetireAt.Sub(now); !st.Active.RetireAt.IsZero() && ahead > p.Interval+p.Lead {
+			warn(TurnFarOff, "the next turn is %v away, and key_rotation_interval is %v; keyturn keys rotate makes it now", ahead.Round(time.Second), p.Interval)
+		}
+	}
+	var kids []string
+	for kid := range s.book.material.unusable {
+		kids = append(kids, kid)
+	}
+	slices.Sort(kids)
+	for _, kid := range kids {
+		warn(KeyUnusable, "key %.64q: %v", kid, s.book.material.unusable[kid])
+	}
+	return list
+}
+
+// warnEvery is how often a warning that lasts is repeated.
+const warnEvery = time.Hour
+
+// warn gives new warnings, and those that have lasted, to OnError.
+func (k *Keeper) warn() {
+	warned := make(map[string]time.Duration)
+	for _, w := range k.Status().Warnings {
+		at, before := k.warned[w.Code]
+		if !before || k.elapsed() >= at+warnEvery {
+			at = k.elapsed()
+			k.onError(fmt.Errorf("%s: %s", w.Code, w.Text))
+		}
+		warned[w.Code] = at
+	}
+	k.warned = warned
+}
+
+// Counts are what has happened on this replica since it started.
+type Counts struct {
+	// Turns counts how often it began to sign with another key on schedule or
+	// at an operator's word, Emergencies how often because a key was revoked
+	// or could not be used.
+	Turns, Emergencies uint64
+	// PollFailures counts reads of the keys, or what is due after one, that
+	// failed; SignFailures signatures that did.
+	PollFailures, SignFailures uint64
+}
+
+// Counts returns the counts.
+func (k *Keeper) Counts() Counts {
+	return Counts{
+		Turns: k.turns.Load(), Emergencies: k.emergencies.Load(),
+		PollFailures: k.pollFailures.Load(), SignFailures: k.ring.signFailures.Load(),
+	}
+}
+
+// count notes a turn, once.
+func (k *Keeper) count(s *snapshot) {
+	if k.signedWith != "" && k.signedWith != s.signer.kid {
+		if s.view.Emergency {
+			k.emergencies.Add(1)
+		} else {
+			k.turns.Add(1)
+		}
+	}
+	k.signedWith = s.signer.kid
+}
