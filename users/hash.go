@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/crypto/argon2"
+	"github.com/keyturn/keyturn/internal/argon2"
 )
 
 // The bounds of a hash's cost. Above them one login could hold a core for
