@@ -35,7 +35,7 @@ func snippets(t *testing.T, page string) []snippet {
 // a cluster, a container.
 func TestSnippets(t *testing.T) {
 	t.Parallel()
-	for _, page := range []string{"quickstart.md", "clients.md", "resource-servers.md", "operating.md"} {
+	for _, page := range []string{"quickstart.md", "clients.md", "resource-servers.md", "operating.md", "accounts.md"} {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
 			d := startDemo(t)
