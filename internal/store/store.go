@@ -34,12 +34,17 @@ type Store interface {
 	// DeniedTokens returns at most limit denylist entries with a jti above
 	// after, by jti.
 	DeniedTokens(ctx context.Context, after string, limit int) ([]DeniedToken, error)
+	// Put stores the records as they are, each in place of the one with its
+	// ID, for copying into a store that nobody else works on. It is not one
+	// step: where it fails, some may have been stored. Repeating it is
+	// harmless.
+	Put(ctx context.Context, r Records) error
+	// Sizes returns about how many records there are, quickly.
+	Sizes(ctx context.Context) (Sizes, error)
+	// Check looks for what is wrong with the store itself, whatever its
+	// records say: damaged pages, indexes that are missing. It returns one
+	// sentence for each thing found, and may take its time.
+	Check(ctx context.Context) ([]string, error)
 	// Close waits for writes under way and closes the store.
 	Close() error
-}
-
-// DeniedToken is one entry of the denylist.
-type DeniedToken struct {
-	JTI      string
-	ExpireAt time.Time
 }

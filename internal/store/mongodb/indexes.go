@@ -111,6 +111,7 @@ const (
 	codeNamespaceExists   = 48
 	codeWriteConflict     = 112
 	codeNotImplemented    = 238
+	codeDuplicateKey      = 11000
 	codeIndexBuildAborted = 276
 )
 

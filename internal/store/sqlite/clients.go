@@ -46,16 +46,21 @@ func scanClient(r *row) oauth.Client {
 // CreateClient implements oauth.Store.
 func (s *Store) CreateClient(ctx context.Context, cl oauth.Client) error {
 	_, err := change(ctx, s, func(c *conn) (int, error) {
-		n, err := c.exec(insertClient, cl.ID, integer(cl.Public), cl.SecretHash, cl.JWKS, cl.JWKSURI,
-			encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.DefaultScope), encodeList(cl.Audience), encodeList(cl.Claims),
-			int64(cl.AccessTTL), int64(cl.RefreshIdleTTL), int64(cl.RefreshTTL),
-			integer(cl.Disabled), millis(cl.CreatedAt), millis(cl.UpdatedAt))
+		n, err := writeClient(c, insertClient, cl)
 		if taken(err) {
 			err = oauth.ErrClientExists
 		}
 		return n, err
 	})
 	return err
+}
+
+// writeClient runs insertClient or putClient.
+func writeClient(c *conn, s *statement, cl oauth.Client) (int, error) {
+	return c.exec(s, cl.ID, integer(cl.Public), cl.SecretHash, cl.JWKS, cl.JWKSURI,
+		encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.DefaultScope), encodeList(cl.Audience), encodeList(cl.Claims),
+		int64(cl.AccessTTL), int64(cl.RefreshIdleTTL), int64(cl.RefreshTTL),
+		integer(cl.Disabled), millis(cl.CreatedAt), millis(cl.UpdatedAt))
 }
 
 // ClientByID implements oauth.Store.
@@ -83,7 +88,7 @@ func (s *Store) SetClientSecret(ctx context.Context, id string, hash []byte, at 
 func (s *Store) UpdateClient(ctx context.Context, cl oauth.Client, seen time.Time) error {
 	_, err := change(ctx, s, func(c *conn) (int, error) {
 		n, err := c.exec(updateClient, cl.ID, millis(seen), cl.SecretHash, cl.JWKS, cl.JWKSURI,
-			encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.DefaultScope), encodeList(cl.Audience),
+			encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.DefaultScope), encodeList(cl.Audience), encodeList(cl.Claims),
 			int64(cl.AccessTTL), int64(cl.RefreshIdleTTL), int64(cl.RefreshTTL), millis(cl.UpdatedAt), encodeList(cl.Claims))
 		if err != nil || n > 0 {
 			return n, err

@@ -37,7 +37,7 @@ func scanKey(r *row) keys.Record {
 	}
 }
 
-// writeKey runs insertKey or replaceKey.
+// writeKey runs insertKey, replaceKey or putKey.
 func writeKey(c *conn, s *statement, k keys.Record) (int, error) {
 	n, err := c.exec(s, k.KID, k.Seq, k.Alg, k.Public, k.Sealed, millis(k.CreatedAt), millis(k.ActivateAt),
 		int64(k.TokenTTL), millis(k.RevokedAt), k.RevokeReason, integer(k.Archived), k.Version,

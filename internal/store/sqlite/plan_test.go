@@ -9,8 +9,8 @@ import (
 
 // TestQueryPlans holds every statement to finding its rows by an index. The
 // exceptions read what they return and nothing else: all anchors (one for each
-// chain), an index that holds the unsettled accounts only, and the names of
-// the counters asked for, which are put in order.
+// chain), an index that holds the unsettled accounts only, the names of the
+// counters asked for, which are put in order, and the counts for progress bars.
 func TestQueryPlans(t *testing.T) {
 	s := fresh(t)
 	allowed := []string{
@@ -23,7 +23,7 @@ func TestQueryPlans(t *testing.T) {
 	for _, statement := range statements {
 		verb, _, _ := strings.Cut(statement.text, " ")
 		if !slices.Contains([]string{"SELECT", "INSERT", "UPDATE", "DELETE"}, verb) ||
-			statement == anchorsByAge || statement == countTables {
+			statement == anchorsByAge || strings.HasPrefix(statement.text, "SELECT count(*) FROM ") {
 			continue
 		}
 		checked++

@@ -62,15 +62,21 @@ func scanUser(r *row) users.User {
 // CreateUser implements users.Store.
 func (s *Store) CreateUser(ctx context.Context, u users.User) error {
 	_, err := change(ctx, s, func(c *conn) (int, error) {
-		n, err := c.exec(insertUser, u.UID, u.Email, u.EmailKey, u.Username, u.UsernameKey, u.FirstName, u.LastName,
-			encodeList(u.Roles), u.Claims, u.PasswordHash, u.ResetHash, millis(u.ResetExpiresAt), integer(u.Disabled), u.Epoch, integer(u.Unsettled),
-			millis(u.CreatedAt), millis(u.UpdatedAt), millis(u.PasswordChangedAt))
+		n, err := writeUser(c, insertUser, u)
 		if taken(err) {
 			err = whichTaken(c, u, err)
 		}
 		return n, err
 	})
 	return err
+}
+
+// writeUser runs insertUser or putUser.
+func writeUser(c *conn, s *statement, u users.User) (int, error) {
+	return c.exec(s, u.UID, u.Email, u.EmailKey, u.Username, u.UsernameKey, u.FirstName, u.LastName,
+		encodeList(u.Roles), u.Claims, u.PasswordHash, u.ResetHash, millis(u.ResetExpiresAt),
+		integer(u.Disabled), u.Epoch, integer(u.Unsettled),
+		millis(u.CreatedAt), millis(u.UpdatedAt), millis(u.PasswordChangedAt))
 }
 
 // whichTaken tells which unique value of u another account has; refused is

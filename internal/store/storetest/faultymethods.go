@@ -185,3 +185,15 @@ func (f *Faulty) AllFamilies(ctx context.Context, after string, limit int) ([]oa
 func (f *Faulty) DeniedTokens(ctx context.Context, after string, limit int) ([]store.DeniedToken, error) {
 	return inject(ctx, f, "DeniedTokens", func() ([]store.DeniedToken, error) { return f.inner.DeniedTokens(ctx, after, limit) })
 }
+
+func (f *Faulty) Put(ctx context.Context, r store.Records) error {
+	return f.write(ctx, "Put", func() error { return f.inner.Put(ctx, r) })
+}
+
+func (f *Faulty) Sizes(ctx context.Context) (store.Sizes, error) {
+	return inject(ctx, f, "Sizes", func() (store.Sizes, error) { return f.inner.Sizes(ctx) })
+}
+
+func (f *Faulty) Check(ctx context.Context) ([]string, error) {
+	return inject(ctx, f, "Check", func() ([]string, error) { return f.inner.Check(ctx) })
+}

@@ -49,6 +49,7 @@ func Run(t *testing.T, f Factory) {
 		{"anchors", s.anchors()},
 		{"sweep", s.sweep()},
 		{"store", s.whole()},
+		{"put", s.puts()},
 		{"faults", s.repeats()},
 	} {
 		t.Run(group.name, func(t *testing.T) {

@@ -162,6 +162,11 @@ func calls() []call {
 		{"Ping", func(ctx context.Context, st store.Store) error { return st.Ping(ctx) }},
 		{"Sweep", func(ctx context.Context, st store.Store) error { return drop(st.Sweep(ctx, epoch, 1)) }},
 		{"AllFamilies", func(ctx context.Context, st store.Store) error { return drop(st.AllFamilies(ctx, "", 1)) }},
+		{"Put", func(ctx context.Context, st store.Store) error {
+			return st.Put(ctx, store.Records{Denied: []store.DeniedToken{{JTI: "put", ExpireAt: epoch}}})
+		}},
+		{"Sizes", func(ctx context.Context, st store.Store) error { return drop(st.Sizes(ctx)) }},
+		{"Check", func(ctx context.Context, st store.Store) error { return drop(st.Check(ctx)) }},
 		{"DeniedTokens", func(ctx context.Context, st store.Store) error { return drop(st.DeniedTokens(ctx, "", 1)) }},
 	}
 }

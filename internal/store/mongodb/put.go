@@ -1,0 +1,123 @@
+package mongodb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/keys"
+	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
+)
+
+// Put implements store.Store: an insert of many for each kind, which finds an
+// empty collection as a rule, then one replacement for each that was there.
+func (s *Store) Put(ctx context.Context, r store.Records) error {
+	return errors.Join(
+		put(ctx, s.users, r.Users, func(u users.User) (any, any) { return u.UID, userRecord(u) }),
+		put(ctx, s.clients, r.Clients, func(c oauth.Client) (any, any) { return c.ID, clientRecord(c) }),
+		put(ctx, s.families, r.Families, func(f oauth.Family) (any, any) { return f.ID, familyRecord(f) }),
+		put(ctx, s.keys, r.Keys, func(k keys.Record) (any, any) { return k.Seq, keyRecord(k) }),
+		put(ctx, s.denied, r.Denied, func(d store.DeniedToken) (any, any) { return d.JTI, deniedRecord(d) }),
+	)
+}
+
+// put stores records in a collection; of returns a record's _id and document.
+func put[T any](ctx context.Context, in *mongo.Collection, records []T, of func(T) (id, document any)) error {
+	if len(records) == 0 {
+		return nil
+	}
+	documents := make([]any, len(records))
+	for i, r := range records {
+		_, documents[i] = of(r)
+	}
+	_, err := in.InsertMany(ctx, documents, options.InsertMany().SetOrdered(false))
+	var partial mongo.BulkWriteException
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &partial) || partial.WriteConcernError != nil:
+		return failed("writing to "+in.Name(), err)
+	}
+	for _, w := range partial.WriteErrors {
+		if w.Code != codeDuplicateKey {
+			return failed("writing to "+in.Name(), err)
+		}
+		id, document := of(records[w.Index])
+		result, err := in.ReplaceOne(ctx, bson.M{"_id": id}, document)
+		if err != nil {
+			return failed("writing to "+in.Name(), err)
+		}
+		if result.MatchedCount == 0 {
+			return fmt.Errorf("mongodb: %s: the record %v cannot stand beside another: %w", in.Name(), id, w)
+		}
+	}
+	return nil
+}
+
+// Sizes implements store.Store, from the collections' own counts.
+func (s *Store) Sizes(ctx context.Context) (store.Sizes, error) {
+	var sizes store.Sizes
+	for of, n := range map[*mongo.Collection]*int64{
+		s.users: &sizes.Users, s.clients: &sizes.Clients, s.families: &sizes.Families, s.denied: &sizes.Denied,
+	} {
+		var err error
+		if *n, err = of.EstimatedDocumentCount(ctx); err != nil {
+			return store.Sizes{}, failed("counting "+of.Name(), err)
+		}
+	}
+	return sizes, nil
+}
+
+// Check implements store.Store: it looks for the indexes that Open makes, which
+// somebody may have dropped or changed since. The data files are the server's.
+func (s *Store) Check(ctx context.Context) ([]string, error) {
+	var found []string
+	for _, want := range s.indexes() {
+		specs, err := want.on.Indexes().ListSpecifications(ctx)
+		if err != nil {
+			return nil, failed("listing the indexes of "+want.on.Name(), err)
+		}
+		if problem := want.missing(specs); problem != "" {
+			found = append(found, problem)
+		}
+	}
+	return found, nil
+}
+
+// missing says what is wrong with the index among specs, or "".
+func (i index) missing(specs []mongo.IndexSpecification) string {
+	for _, spec := range specs {
+		if spec.Name != i.name {
+			continue
+		}
+		keys, err := bson.Marshal(i.keys)
+		if err != nil || !sameKeys(keys, spec.KeysDocument) || i.unique != (spec.Unique != nil && *spec.Unique) {
+			return fmt.Sprintf("the index %s of %s is not what Keyturn makes: drop it and start the server", i.name, i.on.Name())
+		}
+		return ""
+	}
+	return fmt.Sprintf("the index %s of %s is missing: start the server, which makes it", i.name, i.on.Name())
+}
+
+// sameKeys compares index keys, whose directions servers store as any number.
+func sameKeys(a, b bson.Raw) bool {
+	x, errX := a.Elements()
+	y, errY := b.Elements()
+	if errX != nil || errY != nil || len(x) != len(y) {
+		return false
+	}
+	for i := range x {
+		m, _ := x[i].Value().AsInt64OK()
+		n, _ := y[i].Value().AsInt64OK()
+		if x[i].Key() != y[i].Key() || m != n {
+			return false
+		}
+	}
+	return true
+}

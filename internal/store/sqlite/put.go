@@ -1,0 +1,92 @@
+package sqlite
+
+import (
+	"context"
+
+	"github.com/keyturn/keyturn/internal/store"
+)
+
+// A record takes the place of every other that it cannot stand beside, so that
+// two accounts may have swapped their addresses.
+var (
+	putUser   = sql(`INSERT OR REPLACE` + afterInsert(insertUser))
+	putClient = sql(`INSERT OR REPLACE` + afterInsert(insertClient))
+	putFamily = sql(`INSERT OR REPLACE` + afterInsert(insertFamily))
+	putKey    = sql(`INSERT OR REPLACE` + afterInsert(insertKey))
+	putDenied = sql(`INSERT OR REPLACE INTO denied (jti, expire_at) VALUES (?,?)`)
+
+	countUsers    = sql(`SELECT count(*) FROM users`)
+	countClients  = sql(`SELECT count(*) FROM clients`)
+	countFamilies = sql(`SELECT count(*) FROM families`)
+	countDenied   = sql(`SELECT count(*) FROM denied`)
+
+	checkIntegrity = sql(`PRAGMA integrity_check(20)`)
+)
+
+func afterInsert(s *statement) string { return s.text[len(`INSERT`):] }
+
+// Put implements store.Store, in one transaction.
+func (s *Store) Put(ctx context.Context, r store.Records) error {
+	_, err := change(ctx, s, func(c *conn) (int, error) {
+		return 0, put(c, r)
+	})
+	return err
+}
+
+func put(c *conn, r store.Records) error {
+	for _, u := range r.Users {
+		if _, err := writeUser(c, putUser, u); err != nil {
+			return err
+		}
+	}
+	for _, cl := range r.Clients {
+		if _, err := writeClient(c, putClient, cl); err != nil {
+			return err
+		}
+	}
+	for _, f := range r.Families {
+		if _, err := c.exec(putFamily, familyValues(f)...); err != nil {
+			return err
+		}
+	}
+	for _, k := range r.Keys {
+		if _, err := writeKey(c, putKey, k); err != nil {
+			return err
+		}
+	}
+	for _, d := range r.Denied {
+		if _, err := c.exec(putDenied, d.JTI, millis(d.ExpireAt)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Sizes implements store.Store.
+func (s *Store) Sizes(ctx context.Context) (store.Sizes, error) {
+	return read(ctx, s, func(c *conn) (sizes store.Sizes, err error) {
+		for statement, n := range map[*statement]*int64{
+			countUsers: &sizes.Users, countClients: &sizes.Clients, countFamilies: &sizes.Families, countDenied: &sizes.Denied,
+		} {
+			if *n, err = scalar(c, statement); err != nil {
+				return store.Sizes{}, err
+			}
+		}
+		return sizes, nil
+	})
+}
+
+// Check implements store.Store: it reads every page of the file and holds every
+// index to its table.
+func (s *Store) Check(ctx context.Context) ([]string, error) {
+	found, err := read(ctx, s, func(c *conn) ([]string, error) {
+		return list(c, checkIntegrity, (*row).text)
+	})
+	if err != nil || len(found) == 1 && found[0] == "ok" {
+		return nil, err
+	}
+	for i := range found {
+		found[i] = "the file is damaged: " + found[i]
+	}
+	return found, nil
+}
