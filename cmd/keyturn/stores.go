@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,12 +30,25 @@ func (p *program) storeCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Read every record of the store and print counts and checksums",
-		Long: `Reads every record of the store. Two stores that print the same checksums hold
-the same data, whatever engine keeps them.`,
+		Long: `Examines the store itself (the pages of a SQLite file, the indexes of a MongoDB
+database) and reads every record. Exit code 1 and what is wrong if anything is.
+
+Two stores that print the same checksums hold the same data, whatever engine
+keeps them. Records that have expired are left out: a store may remove them at
+any moment.`,
 		Args: cobra.NoArgs,
 	}
 	p.withStore(cmd, func(d *deployment, _ []string) error {
-		digests, err := transfer.Digest(d.ctx, d.store, p.progress("reading"))
+		wrong, err := d.store.Check(d.ctx)
+		if err != nil {
+			return err
+		}
+		if len(wrong) > 0 {
+			return errors.New("the store is not sound: " + strings.Join(wrong, "; "))
+		}
+		bar := p.newBar()
+		digests, err := transfer.Digest(d.ctx, d.store, time.Now(), bar.show)
+		bar.end()
 		if err != nil {
 			return err
 		}
@@ -51,32 +67,26 @@ func (p *program) printDigests(digests []transfer.KindDigest) error {
 	})
 }
 
-// progress reports every so many records on standard error.
-func (p *program) progress(verb string) transfer.Progress {
-	const every = 10_000
-	return func(kind string, done int) {
-		if done%every == 0 {
-			fmt.Fprintf(p.stderr, "%s %s: %d\n", verb, kind, done)
-		}
-	}
-}
-
 func (p *program) storeCopyCommand() *cobra.Command {
 	var from, to string
 	cmd := &cobra.Command{
 		Use:   "copy --from URI --to URI",
-		Short: "Copy everything to an empty store and verify both",
+		Short: "Copy everything to another store and verify both",
 		Long: `Copies users, clients, sessions, keys and the rest to an empty store, then reads
-both and compares counts and contents. Stop the servers first: what is written
-to the source meanwhile makes the comparison fail. Sealed keys stay sealed: the
-servers on the new store need the same master key file, and then users stay
-logged in.`,
+both and compares counts and contents. Sealed keys stay sealed: the servers on
+the new store need the same master key file, and then users stay logged in.
+
+A copy that was interrupted is resumed by the same command: what the target has
+already is not written again. So a large store can be copied while its servers
+run (the comparison then finds what they changed meanwhile); stop them, repeat
+the command, which writes the difference, and start servers on the new store. A
+target that a server or a command has worked on is refused.`,
 		Example: `  keyturn store copy --from sqlite:keyturn.db --to mongodb://db1,db2,db3/keyturn`,
 		Args:    cobra.NoArgs,
 	}
 	config.AddFlags(cmd.Flags())
 	cmd.Flags().StringVar(&from, "from", "", "the store to read")
-	cmd.Flags().StringVar(&to, "to", "", "the empty store to fill")
+	cmd.Flags().StringVar(&to, "to", "", "the store to fill")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := config.Load(cmd.Flags(), p.environ)
 		if err != nil {
@@ -93,6 +103,11 @@ logged in.`,
 }
 
 func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to string) error {
+	if path, ok := strings.CutPrefix(from, "sqlite:"); ok {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("--from: %w", err)
+		}
+	}
 	source, err := openStore(ctx, from)
 	if err != nil {
 		return fmt.Errorf("--from: %w", err)
@@ -106,10 +121,14 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 	digests, err := p.copyAndCompare(ctx, source, target)
 	d := &deployment{ctx: ctx, cfg: cfg, log: p.logger(cfg)}
 	event := audit.Event{Action: audit.StoreCopied, Outcome: audit.Success}
+	var anchors audit.AnchorStore = bothStores{source, target}
 	if err != nil {
 		event.Outcome, event.Reason = audit.Failure, "failed"
 	}
-	if recordErr := d.recordOnce(event, bothStores{source, target}); recordErr != nil {
+	if errors.Is(err, transfer.ErrNotACopy) {
+		anchors = source // nothing is written to what is another's
+	}
+	if recordErr := d.recordOnce(event, anchors); recordErr != nil {
 		return errors.Join(err, recordErr)
 	}
 	if err != nil {
@@ -119,18 +138,13 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 }
 
 func (p *program) copyAndCompare(ctx context.Context, source, target store.Store) ([]transfer.KindDigest, error) {
-	if err := transfer.Copy(ctx, source, target, p.progress("copying")); err != nil {
+	bar := p.newBar()
+	defer bar.end()
+	now := time.Now()
+	if _, err := transfer.Copy(ctx, source, target, now, bar.show); err != nil {
 		return nil, err
 	}
-	there, err := transfer.Digest(ctx, target, p.progress("verifying"))
-	if err != nil {
-		return nil, err
-	}
-	here, err := transfer.Digest(ctx, source, p.progress("verifying"))
-	if err != nil {
-		return nil, err
-	}
-	return there, transfer.Compare(here, there)
+	return transfer.Compare(ctx, source, target, now, bar.show)
 }
 
 // bothStores anchors a chain in both ends of a copy, so that the log can be

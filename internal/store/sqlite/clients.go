@@ -88,7 +88,7 @@ func (s *Store) SetClientSecret(ctx context.Context, id string, hash []byte, at 
 func (s *Store) UpdateClient(ctx context.Context, cl oauth.Client, seen time.Time) error {
 	_, err := change(ctx, s, func(c *conn) (int, error) {
 		n, err := c.exec(updateClient, cl.ID, millis(seen), cl.SecretHash, cl.JWKS, cl.JWKSURI,
-			encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.DefaultScope), encodeList(cl.Audience), encodeList(cl.Claims),
+			encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.DefaultScope), encodeList(cl.Audience),
 			int64(cl.AccessTTL), int64(cl.RefreshIdleTTL), int64(cl.RefreshTTL), millis(cl.UpdatedAt), encodeList(cl.Claims))
 		if err != nil || n > 0 {
 			return n, err

@@ -3,228 +3,239 @@
 package transfer
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
-	"slices"
+	"time"
 
-	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store"
-	"github.com/keyturn/keyturn/keys"
-	"github.com/keyturn/keyturn/oauth"
-	"github.com/keyturn/keyturn/users"
 )
 
-// page is how many records are read at once.
-const page = 500
+// Progress is told of a stage, such as "copying sessions", and how many of about
+// how many records of it are done. total is 0 where it is not known.
+type Progress func(stage string, done, total int64)
 
-// Progress is told how many records of a kind are done.
-type Progress func(kind string, done int)
-
-// kind walks the records of one kind, in the order of their ids, and knows how
-// to put one into another store.
-type kind struct {
-	name string
-	walk func(ctx context.Context, s store.Store, visit func(any) error) error
-	put  func(ctx context.Context, s store.Store, record any) error
+// KindCopy is what a copy did to the records of one kind.
+type KindCopy struct {
+	Kind string `json:"kind"`
+	// Written had to be written; the target had Kept already, from an
+	// earlier copy.
+	Written int64 `json:"written"`
+	Kept    int64 `json:"kept"`
 }
 
-// pages walks a listing page by page.
-func pages[T any](list func(ctx context.Context, after string, limit int) ([]T, error), id func(T) string) func(context.Context, func(any) error) error {
-	return func(ctx context.Context, visit func(any) error) error {
-		for after := ""; ; {
-			records, err := list(ctx, after, page)
-			if err != nil {
-				return err
-			}
-			for _, r := range records {
-				if err := visit(r); err != nil {
-					return err
-				}
-				after = id(r)
-			}
-			if len(records) < page {
-				return nil
+// ErrNotACopy means that a target holds what does not come from the source.
+var ErrNotACopy = errors.New("the target store is in use: it is neither empty nor an earlier copy of this source")
+
+// Copy copies everything that has not expired from one store to another. The
+// source is only read. The target must be empty, or hold nothing but what an
+// earlier Copy from this source left, finished or not: then only what differs
+// is written. So a copy that was interrupted is resumed by repeating it, and
+// what changed in a source that went on working meanwhile is caught up with.
+//
+// A target that a server or a command has worked on is refused with
+// ErrNotACopy: it has an audit chain of which the source does not know. So is
+// one with records that the source does not have.
+//
+// The copy is to be verified with Compare.
+func Copy(ctx context.Context, from, to store.Store, now time.Time, progress Progress) ([]KindCopy, error) {
+	if err := checkTarget(ctx, from, to, now); err != nil {
+		return nil, err
+	}
+	sizes, err := from.Sizes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []KindCopy
+	for _, k := range kinds() {
+		if k.remove != nil {
+			if err := removeGone(ctx, k, from, to, now); err != nil {
+				return nil, fmt.Errorf("removing %s that are gone: %w", k.name, err)
 			}
 		}
-	}
-}
-
-func walkKeys(ctx context.Context, s store.Store, visit func(any) error) error {
-	live, err := s.Keys(ctx)
-	if err != nil {
-		return err
-	}
-	archived, err := s.ArchivedKeys(ctx)
-	if err != nil {
-		return err
-	}
-	all := slices.Concat(live, archived)
-	slices.SortFunc(all, func(a, b keys.Record) int { return int(a.Seq - b.Seq) })
-	for _, r := range all {
-		if err := visit(r); err != nil {
-			return err
+		c := copier{kind: k, to: to, report: func(done int64) { progress("copying "+k.name, done, k.total(sizes)) }}
+		err := sideBySide(ctx, k, from, to, now, func(p pair) error { return c.visit(ctx, p) })
+		if err == nil {
+			err = c.flush(ctx)
 		}
+		if err != nil {
+			return nil, fmt.Errorf("copying %s, after %d: %w", k.name, c.done.Written+c.done.Kept, err)
+		}
+		c.done.Kind = k.name
+		all = append(all, c.done)
 	}
-	return nil
+	return all, nil
 }
 
-func walkAnchors(ctx context.Context, s store.Store, visit func(any) error) error {
-	anchors, err := s.Anchors(ctx)
+func (k kind) total(sizes store.Sizes) int64 {
+	if k.size == nil {
+		return 0
+	}
+	return k.size(sizes)
+}
+
+// checkTarget refuses a target that is not empty and not a copy of the source.
+func checkTarget(ctx context.Context, from, to store.Store, now time.Time) error {
+	known, err := from.Anchors(ctx)
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(anchors, func(a, b audit.Anchor) int { return bytes.Compare([]byte(a.Chain), []byte(b.Chain)) })
+	heads := map[string]int64{}
+	for _, a := range known {
+		heads[a.Chain] = a.Seq
+	}
+	anchors, err := to.Anchors(ctx)
+	if err != nil {
+		return err
+	}
 	for _, a := range anchors {
-		if err := visit(a); err != nil {
-			return err
+		if head, ok := heads[a.Chain]; !ok || head < a.Seq {
+			return fmt.Errorf("%w: the audit chain %s in it has lines that the source knows nothing of; name an empty store", ErrNotACopy, a.Chain)
 		}
 	}
-	return nil
-}
-
-// kinds are all that a store holds but the throttle's counters, which are of
-// minutes' worth.
-func kinds() []kind {
-	return []kind{
-		{"keys", walkKeys, func(ctx context.Context, s store.Store, r any) error {
-			return s.CreateKey(ctx, r.(keys.Record))
-		}},
-		{"clients", func(ctx context.Context, s store.Store, visit func(any) error) error {
-			return pages(s.ListClients, func(c oauth.Client) string { return c.ID })(ctx, visit)
-		}, func(ctx context.Context, s store.Store, r any) error {
-			return s.CreateClient(ctx, r.(oauth.Client))
-		}},
-		{"users", func(ctx context.Context, s store.Store, visit func(any) error) error {
-			return pages(s.ListUsers, func(u users.User) string { return u.UID })(ctx, visit)
-		}, func(ctx context.Context, s store.Store, r any) error {
-			return s.CreateUser(ctx, r.(users.User))
-		}},
-		{"sessions", func(ctx context.Context, s store.Store, visit func(any) error) error {
-			return pages(s.AllFamilies, func(f oauth.Family) string { return f.ID })(ctx, visit)
-		}, func(ctx context.Context, s store.Store, r any) error {
-			return s.CreateFamily(ctx, r.(oauth.Family))
-		}},
-		{"denied tokens", func(ctx context.Context, s store.Store, visit func(any) error) error {
-			return pages(s.DeniedTokens, func(d store.DeniedToken) string { return d.JTI })(ctx, visit)
-		}, func(ctx context.Context, s store.Store, r any) error {
-			d := r.(store.DeniedToken)
-			return s.DenyToken(ctx, d.JTI, d.ExpireAt)
-		}},
-		{"audit anchors", walkAnchors, func(ctx context.Context, s store.Store, r any) error {
-			return s.SetAnchor(ctx, r.(audit.Anchor))
-		}},
-	}
-}
-
-// Copy copies everything from one store into an empty one, and fails on the
-// first record that cannot be written. The source is only read. The copy is to
-// be verified with Check.
-func Copy(ctx context.Context, from, to store.Store, progress Progress) error {
-	held, err := Digest(ctx, to, func(string, int) {})
-	if err != nil {
-		return err
-	}
-	for _, d := range held {
-		if d.Count > 0 {
-			return fmt.Errorf("the target store is not empty: it has %d %s; name an empty one", d.Count, d.Kind)
-		}
+	if len(anchors) > 0 {
+		return nil
 	}
 	for _, k := range kinds() {
-		n := 0
-		err := k.walk(ctx, from, func(r any) error {
-			if err := k.put(ctx, to, r); err != nil {
-				return err
-			}
-			n++
-			progress(k.name, n)
-			return nil
-		})
+		w := walk{kind: k, store: to, now: now}
+		first, err := w.peek(ctx)
 		if err != nil {
-			return fmt.Errorf("copying %s, after %d: %w", k.name, n, err)
+			return err
+		}
+		if first != nil {
+			return fmt.Errorf("%w: it has %s; name an empty store", ErrNotACopy, k.name)
 		}
 	}
 	return nil
 }
 
-// KindDigest is how many records of a kind a store has, and the SHA-256 over
-// their contents in the order of their ids.
+// removeGone removes from a copy what the source no longer has: first, so that a
+// new record can bear the name of one that is gone.
+func removeGone(ctx context.Context, k kind, from, to store.Store, now time.Time) error {
+	var gone []string
+	err := sideBySide(ctx, k, from, to, now, func(p pair) error {
+		if p.a == nil {
+			gone = append(gone, p.b.id)
+		}
+		return nil
+	})
+	for _, id := range gone {
+		err = errors.Join(err, k.remove(ctx, to, id))
+	}
+	return err
+}
+
+// copier writes what the target lacks of one kind, a page at a time.
+type copier struct {
+	kind   kind
+	to     store.Store
+	batch  []any
+	done   KindCopy
+	report func(done int64)
+}
+
+func (c *copier) visit(ctx context.Context, p pair) error {
+	switch {
+	case p.a == nil:
+		return fmt.Errorf("%w: it has %q, which the source does not have (any more); empty it and copy again", ErrNotACopy, p.b.id)
+	case p.equal():
+		c.done.Kept++
+	default:
+		c.batch = append(c.batch, p.a.record)
+	}
+	if len(c.batch) == pageSize {
+		return c.flush(ctx)
+	}
+	if c.done.Kept%pageSize == 0 && p.equal() {
+		c.report(c.done.Written + c.done.Kept)
+	}
+	return nil
+}
+
+func (c *copier) flush(ctx context.Context) error {
+	if len(c.batch) == 0 {
+		return nil
+	}
+	if err := c.kind.put(ctx, c.to, c.batch); err != nil {
+		return err
+	}
+	c.done.Written += int64(len(c.batch))
+	c.batch = c.batch[:0]
+	c.report(c.done.Written + c.done.Kept)
+	return nil
+}
+
+// KindDigest is how many records of a kind a store has, but those that have
+// expired, and the SHA-256 over their contents in the order of their ids.
 type KindDigest struct {
 	Kind   string `json:"kind"`
-	Count  int    `json:"count"`
+	Count  int64  `json:"count"`
 	SHA256 string `json:"sha256"`
 }
 
 // Digest reads the whole store. Two stores with the same digests hold the same.
-func Digest(ctx context.Context, s store.Store, progress Progress) ([]KindDigest, error) {
+func Digest(ctx context.Context, s store.Store, now time.Time, progress Progress) ([]KindDigest, error) {
+	sizes, err := s.Sizes(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var all []KindDigest
 	for _, k := range kinds() {
-		sum, n := sha256.New(), 0
-		err := k.walk(ctx, s, func(r any) error {
-			n++
-			progress(k.name, n)
-			return addRecord(sum, r)
-		})
-		if err != nil {
-			return nil, fmt.Errorf("reading %s, after %d: %w", k.name, n, err)
+		sum, n := sha256.New(), int64(0)
+		w := walk{kind: k, store: s, now: now}
+		for {
+			i, err := w.peek(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("reading %s, after %d: %w", k.name, n, err)
+			}
+			if i == nil {
+				break
+			}
+			sum.Write(i.contents)
+			w.step()
+			if n++; n%pageSize == 0 {
+				progress("reading "+k.name, n, k.total(sizes))
+			}
 		}
 		all = append(all, KindDigest{Kind: k.name, Count: n, SHA256: hex.EncodeToString(sum.Sum(nil))})
 	}
 	return all, nil
 }
 
-// addRecord adds a record in a form in which empty and absent lists, and the
-// same instant in different zones, are equal.
-func addRecord(sum hash.Hash, r any) error {
-	switch v := r.(type) {
-	case oauth.Client:
-		v.Grants, v.Scope, v.DefaultScope, v.Audience = some(v.Grants), some(v.Scope), some(v.DefaultScope), some(v.Audience)
-		v.Claims = some(v.Claims)
-		v.CreatedAt, v.UpdatedAt, r = v.CreatedAt.UTC(), v.UpdatedAt.UTC(), v
-		if len(v.SecretHash) == 0 {
-			v.SecretHash, r = nil, v
-		}
-	case users.User:
-		v.Roles = some(v.Roles)
-		if len(v.ResetHash) == 0 {
-			v.ResetHash = nil
-		}
-		r = v
-	case oauth.Family:
-		v.Scope, v.Audience = some(v.Scope), some(v.Audience)
-		r = v
-	case keys.Record:
-		// The version counts writes of one store and is no content.
-		v.Version = 0
-		if len(v.Sealed) == 0 {
-			v.Sealed = nil
-		}
-		r = v
-	}
-	return json.NewEncoder(sum).Encode(r)
-}
-
-func some(list []string) []string {
-	if list == nil {
-		return []string{}
-	}
-	return list
-}
-
 // ErrDiffer means that two stores do not hold the same.
 var ErrDiffer = errors.New("the stores differ")
 
-// Compare returns ErrDiffer, naming the kinds, unless the digests are equal.
-func Compare(a, b []KindDigest) error {
-	for i := range a {
-		if i >= len(b) || a[i] != b[i] {
-			return fmt.Errorf("%w in %s: %d records here, %d there", ErrDiffer, a[i].Kind, a[i].Count, b[min(i, len(b)-1)].Count)
-		}
+// Compare reads both stores, record by record, and returns the digests that
+// they share; or ErrDiffer, which names the first record that is not the same.
+func Compare(ctx context.Context, a, b store.Store, now time.Time, progress Progress) ([]KindDigest, error) {
+	sizes, err := a.Sizes(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	var all []KindDigest
+	for _, k := range kinds() {
+		sum, n := sha256.New(), int64(0)
+		err := sideBySide(ctx, k, a, b, now, func(p pair) error {
+			switch {
+			case p.b == nil:
+				return fmt.Errorf("%w: only the first has %q", ErrDiffer, p.id())
+			case p.a == nil:
+				return fmt.Errorf("%w: only the second has %q", ErrDiffer, p.id())
+			case !p.equal():
+				return fmt.Errorf("%w: they have not the same of %q", ErrDiffer, p.id())
+			}
+			sum.Write(p.a.contents)
+			if n++; n%pageSize == 0 {
+				progress("verifying "+k.name, n, k.total(sizes))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("comparing %s, after %d: %w", k.name, n, err)
+		}
+		all = append(all, KindDigest{Kind: k.name, Count: n, SHA256: hex.EncodeToString(sum.Sum(nil))})
+	}
+	return all, nil
 }
