@@ -16,6 +16,7 @@ func (s *suite) keys() []test {
 		{"every field comes back", s.keyRoundTrip},
 		{"taken sequence number or kid", s.keyTaken},
 		{"K5_of many that create one key one wins", s.keyTakenRace},
+		{"K5_replicas that start at once on an empty store", s.keyReplicas},
 		{"UpdateKey", s.keyUpdate},
 		{"UpdateKey is won once per version", s.keyUpdateRace},
 	}
