@@ -53,8 +53,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	// An audit log on standard output whose reader goes away must fail its
 	// events (A3), not kill the process.
 	signal.Ignore(syscall.SIGPIPE)
-	memory := collectingFor(int64(cfg.Argon2Memory) << 10 * int64(cfg.HashConcurrency))
-	defer runtime.KeepAlive(memory.set())
+	defer runtime.KeepAlive(newBallast())
 	log := p.logger(cfg)
 	if err := errors.Join(cfg.CheckMaster(), checkTLS(cfg)); err != nil {
 		return usageError{err}
@@ -99,7 +98,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	}
 	log.Info().Str("issuer", issuer).Stringer("listen", public.Addr()).Str("version", version()).Msg("serving")
 	background, stop := context.WithCancel(ctx)
-	wait := d.background(background, s, memory)
+	wait := d.background(background, s)
 	if dev {
 		go p.showDemo(background, d, issuer)
 	}
@@ -149,11 +148,10 @@ const (
 
 // background runs what goes on beside requests until ctx ends; the function
 // returned waits for it.
-func (d *deployment) background(ctx context.Context, s *services, memory collecting) (wait func()) {
+func (d *deployment) background(ctx context.Context, s *services) (wait func()) {
 	var all sync.WaitGroup
 	all.Go(func() { s.keeper.Run(ctx) })
 	all.Go(func() { d.learnHashes(ctx, s) })
-	all.Go(func() { memory.watch(ctx) })
 	all.Go(func() { every(ctx, sweepEvery, func() { d.sweep(ctx, s) }) })
 	all.Go(func() { d.reopenOnHangup(ctx) })
 	return all.Wait

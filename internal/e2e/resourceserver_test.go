@@ -95,7 +95,6 @@ type season struct {
 
 	mu       sync.Mutex
 	revoked  string
-	current  string
 	failures map[string]string
 	asked    map[string]int
 }
