@@ -1,0 +1,44 @@
+package e2e
+
+import "testing"
+
+// TestK7_TheMasterKeyTurns follows the documented procedure on the real binary: a new
+// line first, a restart, rewrap (twice). The signing keys and the sessions live on.
+func TestK7_TheMasterKeyTurns(t *testing.T) {
+	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+		s := openShop(t, d)
+		r := &refresher{url: s.url, by: s.public, token: s.login(t, s.public, email, password).RefreshToken}
+		var before, after []struct {
+			KID      string
+			MasterID string `json:"master_id"`
+			Problem  string
+		}
+		s.must(t, &before, "keys", "list")
+		old := readFile(t, d.masterKeys)
+		newMasterKeys(t, d.masterKeys)
+		young := readFile(t, d.masterKeys)
+		writeFile(t, d.masterKeys, young+old)
+		s.server.stop(t)
+		next := s.server.again(t)
+		if _, ok := r.refresh(); !ok {
+			t.Fatal("the session ended with the turn of the master key")
+		}
+		for _, want := range []int{len(before), 0} {
+			var done struct{ Rewrapped int }
+			s.must(t, &done, "keys", "rewrap")
+			if done.Rewrapped != want {
+				t.Errorf("%d keys were sealed anew; want %d", done.Rewrapped, want)
+			}
+		}
+		s.must(t, &after, "keys", "list")
+		for i, key := range after {
+			if key.KID != before[i].KID || key.MasterID == before[i].MasterID || key.Problem != "" {
+				t.Errorf("after the turn: %+v; before: %+v", key, before[i])
+			}
+		}
+		if _, ok := r.refresh(); !ok {
+			t.Error("the session ended with the rewrapping")
+		}
+		next.stop(t)
+	})
+}
