@@ -7,11 +7,25 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 )
+
+// serveTLS is serve with the tests' certificate, without a front.
+func (d *deployment) serveTLS(t *testing.T, flags ...string) *server {
+	t.Helper()
+	public, admin := freePort(t), freePort(t)
+	s := &server{url: "https://" + public, admin: "http://" + admin}
+	s.args = slices.Concat([]string{"serve"}, d.flags(), []string{
+		"--issuer", s.url, "--listen", public, "--admin-listen", admin,
+		"--tls-cert-file", trust.certFile, "--tls-key-file", trust.keyFile,
+	}, flags)
+	s.start(t)
+	return s
+}
 
 // resourceProgram is a program with one or more resource servers in it.
 type resourceProgram struct {
@@ -140,7 +154,7 @@ var apacheProgram = resourceProgram{func(t *testing.T, _ *shop, dir string, envi
 // nginxProgram asks about tokens as a client of its own.
 var nginxProgram = resourceProgram{func(t *testing.T, s *shop, dir string, environ map[string]string) *exec.Cmd {
 	documentRoot(t, dir, "index.html")
-	by := s.gateway
+	by := s.addClient(t, "gateway-"+filepath.Base(dir), "--grant", "client_credentials")
 	pairs := []string{"${CREDENTIALS}", base64.StdEncoding.EncodeToString([]byte(by.id + ":" + by.secret))}
 	for name, value := range environ {
 		pairs = append(pairs, "${"+name+"}", value)

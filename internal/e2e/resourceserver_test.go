@@ -184,8 +184,7 @@ func TestResourceServers(t *testing.T) {
 	d := newDeployment(t, "", "--key-rotation-interval", "1h", "--key-publish-lead", "4s", "--jwks-max-age", "1s",
 		"--key-poll-interval", "200ms", "--clock-skew", "500ms", "--access-token-ttl", "10m")
 	s := stock(t, d)
-	s.gateway = d.addClient(t, "gateway", "--grant", "client_credentials")
-	s.foreign = d.addClient(t, "elsewhere", "--grant", "client_credentials", "--audience", billing)
+	elsewhere := d.addClient(t, "elsewhere", "--grant", "client_credentials", "--audience", billing)
 	// The first keys are of one algorithm; those to come, of another.
 	before := d.serve(t)
 	before.stop(t)
@@ -199,7 +198,7 @@ func TestResourceServers(t *testing.T) {
 	first, firstKey := n.token()
 	n.present(first)
 	begun := time.Now()
-	foreign := s.grant(t, s.foreign, "grant_type", "client_credentials").AccessToken
+	foreign := s.grant(t, elsewhere, "grant_type", "client_credentials").AccessToken
 	for _, g := range n.guards {
 		if ok, _ := g.accepts(resigned(first)); ok {
 			t.Errorf("%s accepts a token with a wrong signature", g)

@@ -34,8 +34,6 @@ type shop struct {
 	// confidential may use every grant; public has no secret; keyed signs.
 	confidential, public, keyed credentials
 	keys                        clientKeys
-	// gateway only asks about tokens; foreign has tokens for nobody here.
-	gateway, foreign credentials
 }
 
 // openShop sets a deployment up from its command line and serves it.

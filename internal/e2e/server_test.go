@@ -52,19 +52,6 @@ func (d *deployment) serveAs(t *testing.T, issuer string, flags ...string) *serv
 	return s
 }
 
-// serveTLS is serve with the tests' certificate, without a front.
-func (d *deployment) serveTLS(t *testing.T, flags ...string) *server {
-	t.Helper()
-	public, admin := freePort(t), freePort(t)
-	s := &server{url: "https://" + public, admin: "http://" + admin}
-	s.args = slices.Concat([]string{"serve"}, d.flags(), []string{
-		"--issuer", s.url, "--listen", public, "--admin-listen", admin,
-		"--tls-cert-file", trust.certFile, "--tls-key-file", trust.keyFile,
-	}, flags)
-	s.start(t)
-	return s
-}
-
 // again starts a server that was ended once more, as it was.
 func (s *server) again(t *testing.T) *server {
 	t.Helper()
