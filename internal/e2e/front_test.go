@@ -18,22 +18,23 @@ import (
 // the first good answer to each refresh token: the request arrives, is carried
 // out, and the connection breaks before the answer is there.
 type front struct {
-	url     string
-	backend string
-	pass    *httputil.ReverseProxy
+	url  string
+	pass *httputil.ReverseProxy
 
-	mu   sync.Mutex
-	lost map[string]bool
+	mu sync.Mutex
+	// backend is the server behind; empty until there is one.
+	backend string
+	lost    map[string]bool
 	// extra are documents that the front serves beside, by path.
 	extra map[string]string
 }
 
-// newFront opens a front; its backend is set when that is known.
+// newFront opens a front; lead tells it the server when that is known.
 func newFront(t *testing.T) *front {
 	t.Helper()
 	f := &front{lost: map[string]bool{}, extra: map[string]string{}}
 	f.pass = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		backend, err := url.Parse(f.backend)
+		backend, err := url.Parse(f.behind())
 		if err != nil {
 			t.Error(err)
 			return
@@ -50,6 +51,19 @@ func newFront(t *testing.T) *front {
 	t.Cleanup(s.Close)
 	f.url = "https://" + l.Addr().String()
 	return f
+}
+
+// lead has the front pass requests on to a server.
+func (f *front) lead(backend string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.backend = backend
+}
+
+func (f *front) behind() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.backend
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -56,7 +56,7 @@ func openShopBehindFront(t *testing.T, d *deployment, flags ...string) *shop {
 	writeFile(t, file, s.keys.jwks)
 	s.keyed = s.addClient(t, "batch", "--grant", "client_credentials", "--scope", scope, "--audience", api, "--audience", billing, "--jwks-file", file)
 	s.server = d.serveAs(t, s.issuer, append([]string{"--trusted-proxies", "127.0.0.1"}, flags...)...)
-	s.front.backend = s.url
+	s.front.lead(s.url)
 	return s
 }
 
