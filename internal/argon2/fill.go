@@ -35,14 +35,11 @@ func (f *filling) start(h0 [h0Length + 8]byte) {
 }
 
 // fill makes the passes (RFC 9106 §3.2, steps 5 and 6). The lanes of a slice are
-// filled at the same time.
+// filled at the same time, and even a single one on a stack of its own: the block
+// function works on the stack, and how fast it does must not hang on who called.
 func (f *filling) fill() {
 	for pass := range f.time {
 		for slice := range uint32(slices) {
-			if f.threads == 1 {
-				f.fillSegment(pass, slice, 0)
-				continue
-			}
 			var lanes sync.WaitGroup
 			for l := range f.threads {
 				lanes.Go(func() { f.fillSegment(pass, slice, l) })
