@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -29,13 +30,32 @@ type Signer interface {
 	Sign(typ string, payload []byte) (compact, kid string, err error)
 }
 
-// sealed is the payload of a checkpoint: the line right before it.
+// ErrNoKey is what a Signer returns where there is no key to sign with, and
+// need not be: the chain then bears no signature, which the verifier notes.
+var ErrNoKey = errors.New("no key to sign checkpoints with")
+
+// sealed is the payload of a checkpoint: the line right before it and, in the
+// first of a chain, the heads of other chains that the signer has seen.
 type sealed struct {
 	Chain    string `json:"chain"`
 	Seq      int64  `json:"seq"`
 	Hash     string `json:"hash"`
 	IssuedAt int64  `json:"iat"`
+	Seen     []seen `json:"seen,omitempty"`
 }
+
+// seen is the head of another chain. Signed by a later one, it stands even
+// where both the file and the store were set back.
+type seen struct {
+	Chain string `json:"chain"`
+	Seq   int64  `json:"seq"`
+	Hash  string `json:"hash"`
+	Node  string `json:"node"`
+}
+
+// maxSeen bounds the heads in one checkpoint, in bytes of their nodes' names
+// and of what comes with each.
+const maxSeen = 4 << 10
 
 // checkpoint signs the head, if there are events that no checkpoint covers, and
 // asks for the new head to be anchored. What fails is reported and tried again
@@ -50,7 +70,12 @@ func (l *Log) checkpoint() {
 	signer, anchors := l.signer, l.anchors
 	l.mu.Unlock()
 	if signer != nil && w.unsealed > 0 {
-		if err := l.sign(signer); err != nil {
+		w.signed = true // or tried; whatever fails now waits for its time
+		if err := l.sign(signer); errors.Is(err, ErrNoKey) {
+			l.mu.Lock()
+			l.signer = nil
+			l.mu.Unlock()
+		} else if err != nil {
 			l.onError(fmt.Errorf("audit checkpoint after line %d of chain %s: %w", w.head.seq, l.chain, err))
 		} else {
 			w.unsealed = 0
@@ -67,7 +92,7 @@ func (l *Log) checkpoint() {
 // sign writes one checkpoint line.
 func (l *Log) sign(s Signer) error {
 	now := l.now()
-	payload, err := json.Marshal(sealed{l.chain, l.w.head.seq, l.w.head.hash, now.Unix()})
+	payload, err := json.Marshal(sealed{l.chain, l.w.head.seq, l.w.head.hash, now.Unix(), l.w.seen})
 	if err != nil {
 		return err
 	}
@@ -85,7 +110,35 @@ func (l *Log) sign(s Signer) error {
 		return err
 	}
 	l.w.head = next
+	l.w.seen = nil
 	return nil
+}
+
+// newestSeen picks from heads, oldest first, the latest that fit a checkpoint.
+func newestSeen(heads []Anchor) []seen {
+	var picked []seen
+	room := maxSeen
+	for _, h := range slices.Backward(heads) {
+		if h.Seq < 0 {
+			continue
+		}
+		if room -= len(h.Node) + 150; room < 0 {
+			break
+		}
+		picked = append(picked, seen{h.Chain, h.Seq, h.Hash, h.Node})
+	}
+	return picked
+}
+
+// mayCheckpoint says whether the first checkpoint is due: right after the first
+// event that there is a key for.
+func (l *Log) mayCheckpoint() bool {
+	if l.w.signed {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.signer != nil
 }
 
 // isCompact reports whether s consists of what a compact JWS consists of

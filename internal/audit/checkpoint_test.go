@@ -64,7 +64,7 @@ func TestA2_WithoutASignerTheHeadIsAnchoredAllTheSame(t *testing.T) {
 	if a := f.anchors.all(); len(a) != 1 || a[0].Seq != 2 || count(t, f, Checkpoint) != 0 {
 		t.Errorf("%+v", a)
 	}
-	mustVerify(t, f.options(), f.path)
+	mustVerify(t, VerifyOptions{Anchors: f.anchors.all()}, f.path)
 }
 
 func TestA2_TheChainIsAnnouncedBeforeItsFirstLine(t *testing.T) {
@@ -217,7 +217,7 @@ func TestASignerThatReturnsNoJWSIsRefused(t *testing.T) {
 	if _, err := os.Stat(f.path); err != nil {
 		t.Fatal(err)
 	}
-	mustVerify(t, f.options(), f.path)
+	mustVerify(t, VerifyOptions{Anchors: f.anchors.all()}, f.path)
 }
 
 type badSigner struct{}

@@ -21,6 +21,7 @@ const (
 	chainEnd      = `"}`
 	checkpointKey = `,"checkpoint":"`
 	timeKey       = `,"@timestamp":"`
+	actionKey     = `,"event":{"kind":"event","action":"`
 	nodeKey       = `,"node":{"name":"`
 )
 

@@ -42,6 +42,10 @@ type Options struct {
 	// by default 1000 and one minute.
 	CheckpointLines int
 	CheckpointEvery time.Duration
+	// Seen are the heads of the chains that the store knows, oldest first. The
+	// first checkpoint attests the latest of them, so that they cannot be
+	// taken back later by whoever can write to both the log and the store.
+	Seen []Anchor
 	// OnError hears of what went wrong beside the writing of events: a
 	// checkpoint that could not be signed, a head that could not be anchored,
 	// an unfinished line found in the file. It is called from the log's own
@@ -133,6 +137,7 @@ func Open(o Options) (*Log, error) {
 		every:      o.CheckpointEvery,
 		lines:      o.CheckpointLines,
 		requested:  -1,
+		seen:       newestSeen(o.Seen),
 		toAnchor:   make(chan head, 1),
 		anchorDone: make(chan struct{}),
 	}

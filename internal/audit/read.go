@@ -2,16 +2,21 @@ package audit
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // Lines calls fn with each line of an audit log, without its newline; "-" is
-// standard input, and a gzipped file is read as what it holds. The line is only
-// valid during the call. An error of fn ends the reading and is returned; a
+// standard input, and a file compressed with gzip or zstd is read as what it
+// holds. The line is only valid during the call. An error of fn ends the reading and is returned; a
 // line longer than MaxLine is cut.
 func Lines(path string, fn func(line []byte) error) error {
 	cut := func(line []byte) error { return fn(line[:min(len(line), MaxLine)]) }
@@ -31,15 +36,77 @@ func readLines(path string, fn, last func(line []byte) error) error {
 		defer f.Close()
 		in = f
 	}
-	r := bufio.NewReaderSize(in, 256<<10)
-	if magic, err := r.Peek(2); err == nil && magic[0] == 0x1f && magic[1] == 0x8b {
+	r, done, err := expand(bufio.NewReaderSize(in, readSize))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", path, err)
+	}
+	defer done()
+	return eachLine(r, path, fn, last)
+}
+
+const (
+	readSize = 256 << 10
+	// maxWindow bounds the memory that a zstd file can ask for.
+	maxWindow = 128 << 20
+)
+
+// expand returns what r holds, decompressed where it is gzip (RFC 1952) or
+// zstd (RFC 8878). The caller calls done when it has read enough.
+func expand(r *bufio.Reader) (expanded *bufio.Reader, done func(), err error) {
+	magic, _ := r.Peek(4) // a shorter file is not compressed
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
 		z, err := gzip.NewReader(r)
 		if err != nil {
-			return fmt.Errorf("reading %s: %w", path, err)
+			return nil, nil, err
 		}
-		r = bufio.NewReaderSize(z, 256<<10)
+		return bufio.NewReaderSize(z, readSize), func() {}, nil
+	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		z, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return nil, nil, err
+		}
+		return bufio.NewReaderSize(z, readSize), z.Close, nil
 	}
-	return eachLine(r, path, fn, last)
+	return r, func() {}, nil
+}
+
+// errFirst ends the reading of a file at its first good line.
+var errFirst = errors.New("the first good line")
+
+// inOrder sorts files of one log by the times of their first good lines, so
+// that they may be named in any order. What cannot be sorted (standard input, a
+// file that is no log) leaves the order as it is.
+func inOrder(files []string) []string {
+	type dated struct {
+		path string
+		at   time.Time
+	}
+	all := make([]dated, 0, len(files))
+	for _, path := range files {
+		if path == "-" {
+			return files
+		}
+		var at time.Time
+		first := func(line []byte) error {
+			if _, err := parseLine(line); err != nil {
+				return nil
+			}
+			at = lineTime(line)
+			return errFirst
+		}
+		if err := readLines(path, first, first); err != nil && err != errFirst {
+			return files
+		}
+		// An empty file comes first: it has nothing to say.
+		all = append(all, dated{path, at})
+	}
+	slices.SortStableFunc(all, func(a, b dated) int { return a.at.Compare(b.at) })
+	sorted := make([]string, len(all))
+	for i, f := range all {
+		sorted[i] = f.path
+	}
+	return sorted
 }
 
 func eachLine(r *bufio.Reader, path string, fn, last func(line []byte) error) error {

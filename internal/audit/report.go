@@ -18,6 +18,13 @@ type VerifyOptions struct {
 	// whole chains missing and chains put there are found. Nil means that
 	// nobody could ask the store.
 	Anchors []Anchor
+	// Heads are heads that were kept elsewhere, such as those that somebody
+	// read from the store last month: whatever became of the store since, the
+	// log must still hold those lines.
+	Heads []Anchor
+	// Signed refuses chains without a signature even where they hold only
+	// what a command without the master keys may write.
+	Signed bool
 	// Partial says that the files are only a part of the log, such as one
 	// rotated file: they need not reach up to the anchors.
 	Partial bool

@@ -31,7 +31,10 @@ func (v *verifier) checkpoint(c *chainState, k link) error {
 	}
 	if verified {
 		v.rep.Checkpoints++
-		c.sealedAt = at
+		c.sealedAt, c.sealedSeq = at, s.Seq
+		for _, other := range s.Seen {
+			v.attest(attested{seen: other, by: fmt.Sprintf("the checkpoint %s:%d", at.file, at.line), signed: true})
+		}
 	}
 	return nil
 }

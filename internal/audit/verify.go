@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Verify reads the files in the given order (oldest first; "-" is standard
-// input, and a gzipped file is read as what it holds) and checks every line.
+// Verify reads the files of one log, in the order of their first lines' times
+// ("-" is standard input; then the order is as given, oldest first) and checks
+// every line. Files compressed with gzip or zstd are read as what they hold.
 // The first sign of tampering is returned as a *BadLine, a file that cannot be
 // read as another error; the Report covers what was read until then.
 //
@@ -20,7 +21,7 @@ import (
 // is not protected; their times are.
 func Verify(files []string, o VerifyOptions) (Report, error) {
 	v := newVerifier(o)
-	for _, name := range files {
+	for _, name := range inOrder(files) {
 		v.place = place{file: name}
 		if err := readLines(name, v.take, v.unfinished); err != nil {
 			return v.report(), err
@@ -52,7 +53,11 @@ type chainState struct {
 	firstPrev string
 	firstAt   place
 	anchor    *Anchor
-	sealedAt  place // the last good checkpoint
+	// The last good checkpoint, and the line up to which a signature vouches
+	// for the chain; -1 if none does.
+	sealedAt  place
+	sealedSeq int64
+	suspectAt place // see watchUnsigned
 }
 
 type verifier struct {
@@ -66,10 +71,17 @@ type verifier struct {
 	place   place
 	doubt   *doubt
 	rep     Report
+	// attested holds the latest head attested of each chain.
+	attested map[string]attested
 }
 
 func newVerifier(o VerifyOptions) *verifier {
-	v := &verifier{o: o, chains: map[string]*chainState{}, nodes: map[string]bool{}, anchors: map[string]*Anchor{}}
+	v := &verifier{o: o, chains: map[string]*chainState{}, nodes: map[string]bool{}, anchors: map[string]*Anchor{}, attested: map[string]attested{}}
+	for _, h := range o.Heads {
+		if h.Seq >= 0 {
+			v.attest(attested{seen: seen{h.Chain, h.Seq, h.Hash, h.Node}, by: "the list of heads"})
+		}
+	}
 	for i := range o.Anchors {
 		v.anchors[o.Anchors[i].Chain] = &o.Anchors[i]
 	}
@@ -109,6 +121,7 @@ func (v *verifier) take(line []byte) error {
 			return v.fail(err)
 		}
 	}
+	v.watchUnsigned(c, line)
 	return nil
 }
 
@@ -137,7 +150,7 @@ func (v *verifier) first(k link, line []byte) (*chainState, error) {
 	if v.began.IsZero() {
 		v.began = at.Truncate(time.Millisecond)
 	}
-	c := &chainState{id: string(k.id), firstSeq: k.seq, firstPrev: string(k.prev), firstAt: v.place}
+	c := &chainState{id: string(k.id), firstSeq: k.seq, firstPrev: string(k.prev), firstAt: v.place, sealedSeq: -1}
 	c.anchor = v.anchors[c.id]
 	switch {
 	case k.seq == 0 && c.firstPrev != noHash:
@@ -232,14 +245,17 @@ func (v *verifier) end() error {
 			return c.firstAt.bad("the line follows line %d of chain %s but bears the id of another chain", before.seq, before.id)
 		}
 	}
-	if v.o.Partial {
-		return nil
-	}
 	for _, c := range v.order {
-		if c.anchor != nil && c.anchor.Seq > c.seq {
+		if c.anchor != nil && c.anchor.Seq > c.seq && !v.o.Partial {
 			return c.at.bad("chain %s ends here with line %d, but the store holds line %d as its head: what followed was cut off",
 				c.id, c.seq, c.anchor.Seq)
 		}
+	}
+	if err := v.checkAttested(); err != nil {
+		return err
+	}
+	if err := v.checkSigned(); err != nil || v.o.Partial {
+		return err
 	}
 	return v.unseen()
 }
@@ -273,6 +289,13 @@ func (v *verifier) report() Report {
 	for _, c := range v.order {
 		if c.firstSeq > 0 {
 			add("chain %s begins here with line %d; the lines before it are in none of the files", c.id, c.firstSeq)
+		}
+		switch {
+		case v.o.Keys == nil || c.seq == c.sealedSeq || c.sealedAt.line > 0 && c.sealedAt == c.at:
+		case c.sealedSeq < 0:
+			add("chain %s (%s:%d) bears no signature; the hashes alone, and the store if it was asked, vouch for it", c.id, c.firstAt.file, c.firstAt.line)
+		default:
+			add("lines %d to %d of chain %s come after its last signature; the hashes alone, and the store if it was asked, vouch for them", c.sealedSeq+2, c.seq, c.id)
 		}
 	}
 	if v.o.Keys == nil {

@@ -28,7 +28,10 @@ type writer struct {
 	// unsealed counts the events since the last signed checkpoint, untried
 	// those since the last attempt at one.
 	unsealed, untried int
-	announced         bool
+	// signed is set once a first checkpoint was tried, seen what it attests.
+	signed    bool
+	seen      []seen
+	announced bool
 	requested         int64 // the last seq sent to toAnchor
 	toAnchor          chan head
 	anchorDone        chan struct{}
@@ -109,7 +112,7 @@ func (l *Log) writeBatch() {
 		en.done <- nil
 	}
 	clear(w.batch)
-	if w.untried >= w.lines || first && w.head.seq >= 0 {
+	if w.untried >= w.lines || first && w.head.seq >= 0 || l.mayCheckpoint() {
 		l.checkpoint()
 	}
 }
