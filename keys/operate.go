@@ -77,6 +77,19 @@ func (k *Keeper) foresee(b book, kid string, change func(*Record)) View {
 	return v
 }
 
+// Look reads the keys once and fills the ring, and does nothing that is due: for
+// commands that only want to sign. Store failures are returned.
+func (k *Keeper) Look(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	b, err := k.read(ctx)
+	if err != nil {
+		return err
+	}
+	k.ring.fill(b, k.clock())
+	return b.check()
+}
+
 // List returns the keys that are not archived, by Seq, as they stand now.
 func (k *Keeper) List(ctx context.Context) ([]Info, error) {
 	k.mu.Lock()

@@ -86,16 +86,19 @@ func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, er
 	if d.audit, err = d.openAudit(sink, d.store); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
+	d.audit.SetSigner(&commandSigner{d: d})
 	return d, nil
 }
 
-func (d *deployment) openAudit(sink string, anchors audit.AnchorStore) (*audit.Log, error) {
+// openAudit opens the audit log. seen are the chains that the first signature
+// of this one attests.
+func (d *deployment) openAudit(sink string, anchors audit.AnchorStore, seen ...audit.Anchor) (*audit.Log, error) {
 	node, err := os.Hostname()
 	if err != nil {
 		node = "unknown"
 	}
 	l, err := audit.Open(audit.Options{
-		Sink: sink, Node: node, Version: version(),
+		Sink: sink, Node: node, Version: version(), Seen: seen,
 		OnError: func(err error) { d.log.Error().Err(err).Msg("audit log") },
 	})
 	if err != nil {

@@ -15,14 +15,18 @@ import (
 // print answers with v: as JSON, or in the words of text.
 func (p *program) print(v any, text func(w io.Writer)) error {
 	if p.output == "json" {
-		enc := json.NewEncoder(p.stdout)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		return enc.Encode(v)
+		return p.printJSON(v)
 	}
 	w := bufio.NewWriter(p.stdout)
 	text(w)
 	return w.Flush()
+}
+
+func (p *program) printJSON(v any) error {
+	enc := json.NewEncoder(p.stdout)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
 }
 
 // table writes rows in aligned columns below a heading.

@@ -76,7 +76,11 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	if d.store, err = openStore(ctx, cfg.Store.Reveal()); err != nil {
 		return err
 	}
-	if d.audit, err = d.openAudit(cfg.AuditLog, d.store); err != nil {
+	seen, err := d.store.Anchors(ctx)
+	if err != nil {
+		return errors.Join(err, d.store.Close())
+	}
+	if d.audit, err = d.openAudit(cfg.AuditLog, d.store, seen...); err != nil {
 		return errors.Join(err, d.store.Close())
 	}
 	defer func() { err = errors.Join(err, d.close()) }()

@@ -11,7 +11,8 @@ type attested struct {
 }
 
 func (v *verifier) attest(a attested) {
-	if old, ok := v.attested[a.Chain]; !ok || a.Seq > old.Seq {
+	old, ok := v.attested[a.Chain]
+	if !ok || a.Seq > old.Seq || a.Seq == old.Seq && a.signed && a.Hash == old.Hash {
 		v.attested[a.Chain] = a
 	}
 }

@@ -133,6 +133,8 @@ func TestA2_UnsignedChainsOfCommands(t *testing.T) {
 	if rep := mustVerify(t, strict, f.path); len(rep.Notes) != 0 {
 		t.Errorf("attested by the server, yet %+v", rep)
 	}
+	strict.Heads = strict.Anchors // the signature counts beside a list of heads
+	mustVerify(t, strict, f.path)
 	edited := f.lines(t)
 	edited[1] = strings.Replace(edited[1], "u1", "u2", 1)
 	mustFind(t, VerifyOptions{Keys: f.signer.keys()}, 2, "attests as line 1", writeLines(t, edited))

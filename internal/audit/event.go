@@ -112,14 +112,14 @@ type Anchor struct {
 	// Chain is the chain's id, Seq the number of its last line and Hash the
 	// SHA-256 of that line, hex. Seq -1, with a Hash of zeros, announces a
 	// chain that has no line yet.
-	Chain string
-	Seq   int64
-	Hash  string
+	Chain string `json:"chain"`
+	Seq   int64  `json:"seq"`
+	Hash  string `json:"hash"`
 	// Node is the machine and the file that the chain is written to; see
 	// (*Log).Node.
-	Node string
+	Node string `json:"node"`
 	// At is when the line was written, or the chain announced.
-	At time.Time
+	At time.Time `json:"at"`
 }
 
 // AnchorStore keeps the heads of the chains.

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/store"
+)
+
+func (p *program) auditVerifyCommand() *cobra.Command {
+	var o verifyFlags
+	cmd := &cobra.Command{
+		Use:   "verify FILE…",
+		Short: "Find any line of the audit log that was tampered with",
+		Long: `Reads the files of one log in the order of their times (compressed with gzip or
+zstd too; - is standard input) and checks every line against the chain that it
+belongs to. If the store is at hand, the checkpoints' signatures and the chains'
+heads are checked as well, which finds lines cut off at the end.
+
+With --keys or --heads the store is not asked: what the files hold is then judged
+by what was kept elsewhere.
+
+Exits with 0 and the counts, or with 1 and the file, the line and the reason.`,
+		Example: `  keyturn audit verify keyturn-audit.log*
+  zcat old.log.gz | keyturn audit verify --keys keyturn-keys.json --partial -`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	config.AddFlags(cmd.Flags())
+	f := cmd.Flags()
+	f.BoolVar(&o.partial, "partial", false, "the files are a part of the log and need not reach its end")
+	f.BoolVar(&o.signed, "signed", false, "refuse chains without a signature, as commands without the master keys leave them")
+	f.StringVar(&o.keys, "keys", "", "verify signatures with the public keys in this file (keyturn audit keys)")
+	f.StringVar(&o.heads, "heads", "", "the log must hold the lines that this file names (keyturn audit heads)")
+	cmd.RunE = func(cmd *cobra.Command, files []string) error {
+		cfg, err := config.Load(cmd.Flags(), p.environ)
+		if err != nil {
+			return usageError{err}
+		}
+		o, err := o.options(cmd.Context(), cfg)
+		if err != nil {
+			return err
+		}
+		report, err := audit.Verify(files, o)
+		var bad *audit.BadLine
+		if errors.As(err, &bad) && p.output == "json" {
+			return errors.Join(err, p.print(bad, nil))
+		}
+		if err != nil {
+			return err
+		}
+		return p.print(report, func(w io.Writer) {
+			fmt.Fprintf(w, "%d lines in %d chains are as they were written; %d checkpoints verified, %d chains anchored\n",
+				report.Lines, report.Chains, report.Checkpoints, report.Anchored)
+			for _, note := range report.Notes {
+				fmt.Fprintf(w, "note: %s\n", note)
+			}
+		})
+	}
+	return cmd
+}
+
+// verifyFlags are what audit verify is told of the evidence.
+type verifyFlags struct {
+	partial, signed bool
+	keys, heads     string
+}
+
+func (f verifyFlags) options(ctx context.Context, cfg *config.Config) (o audit.VerifyOptions, err error) {
+	if f.keys == "" && f.heads == "" {
+		o, err = verifyOptions(ctx, cfg)
+	}
+	if err == nil && f.keys != "" {
+		var set jose.JSONWebKeySet
+		err = readEvidence("keys", f.keys, &set)
+		o.Keys = audit.KeySet(set)
+	}
+	if err == nil && f.heads != "" {
+		err = readEvidence("heads", f.heads, &o.Heads)
+	}
+	o.Partial, o.Signed = f.partial, f.signed
+	return o, err
+}
+
+// maxEvidence bounds what is read of a file of keys or heads.
+const maxEvidence = 64 << 20
+
+func readEvidence(flag, path string, v any) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("--%s: %w", flag, err)
+	}
+	defer f.Close()
+	if err := json.NewDecoder(io.LimitReader(f, maxEvidence)).Decode(v); err != nil {
+		return fmt.Errorf("--%s %s is not what keyturn audit %s prints: %w", flag, path, flag, err)
+	}
+	return nil
+}
+
+// verifyOptions asks the store for the heads and the public keys. A SQLite
+// store that does not exist is not made for it: then the chains alone are
+// checked, and the report says so.
+func verifyOptions(ctx context.Context, cfg *config.Config) (o audit.VerifyOptions, err error) {
+	if path := cfg.SQLitePath(); path != "" {
+		if _, err := os.Stat(path); err != nil {
+			return o, nil
+		}
+	}
+	s, err := openStore(ctx, cfg.Store.Reveal())
+	if err != nil {
+		return o, err
+	}
+	defer s.Close()
+	if o.Anchors, err = s.Anchors(ctx); err != nil {
+		return o, err
+	}
+	if o.Anchors == nil {
+		o.Anchors = []audit.Anchor{} // asked, and there are none
+	}
+	set, err := publicKeys(ctx, s)
+	o.Keys = audit.KeySet(set)
+	return o, err
+}
+
+// publicKeys are all that ever signed, archived and revoked ones included.
+func publicKeys(ctx context.Context, s store.Store) (jose.JSONWebKeySet, error) {
+	var set jose.JSONWebKeySet
+	live, err := s.Keys(ctx)
+	if err != nil {
+		return set, err
+	}
+	archived, err := s.ArchivedKeys(ctx)
+	if err != nil {
+		return set, err
+	}
+	for _, r := range slices.Concat(live, archived) {
+		var k jose.JSONWebKey
+		if err := json.Unmarshal(r.Public, &k); err != nil {
+			return set, fmt.Errorf("key %s: its public half is damaged: %w", r.KID, err)
+		}
+		set.Keys = append(set.Keys, k)
+	}
+	return set, nil
+}

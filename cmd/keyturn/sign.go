@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/keys"
+)
+
+// commandSigner signs the audit checkpoints of a command with the key whose
+// turn it is, read from the store when the first checkpoint is due. Where the
+// master keys are not at hand, or there is no signing key yet, the command's
+// chain stays unsigned: most commands need neither.
+type commandSigner struct {
+	d    *deployment
+	ring *keys.Ring
+}
+
+// Sign implements audit.Signer.
+func (s *commandSigner) Sign(typ string, payload []byte) (compact, kid string, err error) {
+	if s.ring == nil {
+		if s.ring, err = s.d.readRing(); err != nil {
+			return "", "", err
+		}
+	}
+	compact, kid, err = s.ring.Sign(typ, payload)
+	if errors.Is(err, keys.ErrNoSigningKey) {
+		err = audit.ErrNoKey
+	}
+	return compact, kid, err
+}
+
+// readRing reads the signing keys and makes nothing, no master key either.
+func (d *deployment) readRing() (*keys.Ring, error) {
+	var masters *keys.Masters
+	var err error
+	switch {
+	case d.cfg.MasterKeyFile != "" || !d.cfg.MasterKey.IsZero():
+		masters, err = d.masters()
+	case d.cfg.SQLitePath() == "":
+		return nil, audit.ErrNoKey
+	default:
+		masters, err = readMasters(masterPathBeside(d.cfg))
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, audit.ErrNoKey
+	}
+	if err != nil {
+		return nil, err
+	}
+	k, err := d.keeper(masters, nothingToRecord{})
+	if err != nil {
+		return nil, err
+	}
+	return k.Ring(), k.Look(d.ctx)
+}
