@@ -29,12 +29,12 @@ type writer struct {
 	// those since the last attempt at one.
 	unsealed, untried int
 	// signed is set once a first checkpoint was tried, seen what it attests.
-	signed    bool
-	seen      []seen
-	announced bool
-	requested         int64 // the last seq sent to toAnchor
-	toAnchor          chan head
-	anchorDone        chan struct{}
+	signed     bool
+	seen       []seen
+	announced  bool
+	requested  int64 // the last seq sent to toAnchor
+	toAnchor   chan head
+	anchorDone chan struct{}
 }
 
 // write runs until the log is closed.
