@@ -173,20 +173,6 @@ func (c *Clients) RotateSecret(ctx context.Context, id string) (string, error) {
 	return secret, nil
 }
 
-// Disable disables the client and ends its sessions (F7); it returns how many
-// it ended. ErrNoClient if there is no such client. Repeating it is harmless.
-func (c *Clients) Disable(ctx context.Context, id string) (int, error) {
-	var ended int
-	err := c.change(ctx, audit.Event{Action: audit.ClientDisabled, ClientID: id}, func() (int, error) {
-		err := c.Store.DisableClient(ctx, id, c.Now())
-		if err == nil {
-			ended, err = c.Store.RevokeFamiliesOfClient(ctx, id, c.Now(), "client_disabled")
-		}
-		return ended, err
-	})
-	return ended, err
-}
-
 // change makes one change and writes its one event. A change whose event
 // cannot be written stands, but is reported as failed, so that the operator
 // repeats it once the log works again: a client that nobody was told the

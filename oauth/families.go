@@ -228,21 +228,3 @@ func (f *Families) find(ctx context.Context, token string) (Family, presented, e
 	}
 	return fam, p, nil
 }
-
-// SessionEnder implements users.Sessions over the families of an account.
-type SessionEnder struct {
-	Store Store
-	Now   func() time.Time
-}
-
-// SetClaimsOf has every live session of the user bear claims from its next
-// refresh on, and returns how many it changed.
-func (e SessionEnder) SetClaimsOf(ctx context.Context, uid, claims string) (int, error) {
-	return e.Store.SetFamilyClaims(ctx, uid, claims)
-}
-
-// EndSessionsOf ends every live session of the user but except and returns how
-// many it ended.
-func (e SessionEnder) EndSessionsOf(ctx context.Context, uid, except, reason string) (int, error) {
-	return e.Store.RevokeFamiliesOfUser(ctx, uid, except, e.Now(), reason)
-}

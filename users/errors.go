@@ -13,6 +13,9 @@ var (
 	// ErrCredentials means that the address, the password or both are wrong,
 	// or that the account is disabled: the caller must not say which (U1).
 	ErrCredentials = errors.New("invalid email or password")
+	// ErrNoSession means that the account has no such session, or none that
+	// lives where it has to.
+	ErrNoSession = errors.New("no such session")
 	// ErrNotRecorded means that the audit event could not be written. What
 	// stands then is said at each method (A3).
 	ErrNotRecorded = errors.New("the audit event could not be written")
@@ -114,6 +117,8 @@ func Reason(err error) string {
 		return "bad_reset_token"
 	case errors.Is(err, ErrNotFound):
 		return ReasonUnknownUser
+	case errors.Is(err, ErrNoSession):
+		return "unknown_session"
 	case errors.Is(err, ErrConflict):
 		return "conflict"
 	default:

@@ -252,6 +252,34 @@ func (m *memory) EndSessionsOf(_ context.Context, uid, except, reason string) (i
 	return before - len(m.sessions[uid]), nil
 }
 
+// SessionOf finds only sessions that live, but "ended", which each account has.
+func (m *memory) SessionOf(_ context.Context, uid, id string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.sessionsDown:
+		return false, errDown
+	case slices.Contains(m.sessions[uid], id):
+		return true, nil
+	case id == "ended":
+		return false, nil
+	}
+	return false, ErrNoSession
+}
+
+func (m *memory) EndSession(_ context.Context, id, reason string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for uid, all := range m.sessions {
+		if i := slices.Index(all, id); i >= 0 {
+			m.sessions[uid] = slices.Delete(all, i, i+1)
+			m.ended = append(m.ended, reason)
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 func (m *memory) Record(_ context.Context, e audit.Event) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -89,19 +89,6 @@ func (s *Service) Delete(ctx context.Context, uid string) error {
 	return err
 }
 
-// EndSessions ends every session of the account uid, on an operator's behalf,
-// and returns how many there were. The error is ErrNotFound, ErrNotRecorded or
-// the store's. Sessions once ended stay ended, recorded or not.
-func (s *Service) EndSessions(ctx context.Context, uid string) (int, error) {
-	event := audit.Event{Action: audit.SessionsEnded, UserID: uid}
-	u, err := s.Store.UserByID(ctx, uid)
-	if err == nil {
-		event.UserEmail = u.Email
-		event.Count, err = s.Sessions.EndSessionsOf(ctx, uid, "", endLoggedOut)
-	}
-	return event.Count, s.conclude(ctx, event, err)
-}
-
 // Settle finishes what a process that died, or could not reach the store, left
 // undone: it ends the sessions of unsettled accounts, all of them, and returns
 // how many accounts it settled. Each leaves a SessionsEnded event; an account

@@ -192,20 +192,6 @@ func TestDisableAndEnable(t *testing.T) {
 	}
 }
 
-func TestEndSessions(t *testing.T) {
-	f := newFixture(t)
-	f.mem.sessions[f.ada.UID] = []string{"phone", "laptop"}
-	if n, err := f.EndSessions(t.Context(), f.ada.UID); n != 2 || err != nil {
-		t.Errorf("%d, %v", n, err)
-	}
-	if e := f.mem.lastEvent(t); e.Action != audit.SessionsEnded || e.Count != 2 {
-		t.Errorf("%+v", e)
-	}
-	if _, err := f.EndSessions(t.Context(), "nobody"); !errors.Is(err, ErrNotFound) {
-		t.Error(err)
-	}
-}
-
 func TestSettleFinishesWhatWasInterrupted(t *testing.T) {
 	f := newFixture(t)
 	f.mem.sessions[f.ada.UID] = []string{"phone", "laptop"}

@@ -121,6 +121,11 @@ type Sessions interface {
 	// EndSessionsOf ends every live session of the user but the one named
 	// by except (may be empty) and returns how many it ended.
 	EndSessionsOf(ctx context.Context, uid, except, reason string) (int, error)
+	// SessionOf reports whether the session id lives; ErrNoSession if the
+	// user has none of that id.
+	SessionOf(ctx context.Context, uid, id string) (live bool, err error)
+	// EndSession ends the session id and reports whether this call did.
+	EndSession(ctx context.Context, id, reason string) (bool, error)
 	// SetClaimsOf has every live session of the user bear claims, a JSON
 	// object or empty, and returns how many it changed.
 	SetClaimsOf(ctx context.Context, uid, claims string) (int, error)

@@ -61,7 +61,7 @@ func (p *program) clientsCommand() *cobra.Command {
 		Use: "clients", Short: "Register and manage client applications", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(p.clientsAddCommand(), p.clientsListCommand(), p.clientsUpdateCommand(), p.clientsRotateSecretCommand(), p.clientsDisableCommand())
+	cmd.AddCommand(p.clientsAddCommand(), p.clientsListCommand(), p.clientsUpdateCommand(), p.clientsRotateSecretCommand(), p.clientsDisableCommand(), p.clientsLogoutCommand())
 	return cmd
 }
 

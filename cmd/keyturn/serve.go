@@ -144,11 +144,8 @@ func listeners(cfg *config.Config) (public, admin net.Listener, err error) {
 	return public, admin, nil
 }
 
-// Intervals of the background work.
-const (
-	sweepEvery = time.Minute
-	sweepLimit = 5000
-)
+// sweepEvery is the interval of the background work on the store.
+const sweepEvery = time.Minute
 
 // background runs what goes on beside requests until ctx ends; the function
 // returned waits for it.
@@ -177,17 +174,6 @@ func every(ctx context.Context, interval time.Duration, do func()) {
 		case <-t.C:
 			do()
 		}
-	}
-}
-
-// sweep removes what has expired, and finishes what a process that died left
-// half done: accounts whose sessions were to end.
-func (d *deployment) sweep(ctx context.Context, s *services) {
-	if _, err := d.store.Sweep(ctx, time.Now(), sweepLimit); err != nil && ctx.Err() == nil {
-		d.log.Warn().Err(err).Msg("expired records could not be removed; trying again in a minute")
-	}
-	if _, err := s.users.Settle(ctx); err != nil && ctx.Err() == nil {
-		d.log.Warn().Err(err).Msg("sessions that were to end could not be; trying again in a minute")
 	}
 }
 

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/store"
+)
+
+// sweep removes what has expired, and finishes what a process that died left
+// half done: accounts and clients whose sessions were to end.
+func (d *deployment) sweep(ctx context.Context, s *services) {
+	warn := func(err error, message string) {
+		if err != nil && ctx.Err() == nil {
+			d.log.Warn().Err(err).Msg(message)
+		}
+	}
+	_, err := s.users.Settle(ctx)
+	warn(err, "sessions that were to end could not be; trying again in a minute")
+	_, err = d.clients().Settle(ctx)
+	warn(err, "sessions of disabled clients could not be ended; trying again in a minute")
+	_, err = store.SweepAll(ctx, d.store, time.Now())
+	warn(err, "expired records could not be removed; trying again in a minute")
+}

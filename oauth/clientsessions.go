@@ -1,0 +1,90 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+const (
+	endClientDisabled = "client_disabled"
+	// settleGrace is how long a disabling is left to who began it.
+	settleGrace = time.Minute
+	// settlePage is how many clients are read at once.
+	settlePage = 500
+)
+
+// Disable disables the client and ends its sessions (F7); it returns how many
+// it ended. ErrNoClient if there is no such client. Repeating it is harmless.
+func (c *Clients) Disable(ctx context.Context, id string) (int, error) {
+	var ended int
+	err := c.change(ctx, audit.Event{Action: audit.ClientDisabled, ClientID: id}, func() (int, error) {
+		err := c.Store.DisableClient(ctx, id, c.Now())
+		if err == nil {
+			ended, err = c.Store.RevokeFamiliesOfClient(ctx, id, c.Now(), endClientDisabled)
+		}
+		return ended, err
+	})
+	return ended, err
+}
+
+// EndSessions ends every session that was begun through the client, on an
+// operator's behalf, and returns how many there were; users can log in again.
+// ErrNoClient if there is no such client. Repeating it is harmless.
+func (c *Clients) EndSessions(ctx context.Context, id string) (int, error) {
+	var ended int
+	event := audit.Event{Action: audit.SessionsEnded, ClientID: id, Reason: "logged_out_by_operator"}
+	err := c.change(ctx, event, func() (int, error) {
+		_, err := c.Store.ClientByID(ctx, id)
+		if err == nil {
+			ended, err = c.Store.RevokeFamiliesOfClient(ctx, id, c.Now(), event.Reason)
+		}
+		return ended, err
+	})
+	return ended, err
+}
+
+// Settle ends the sessions that disabled clients have left: those that a
+// Disable did not come to before its process died, and those of logins that
+// were under way. It returns how many it ended; each client that had any leaves
+// a SessionsEnded event. It goes on past a client that fails and returns the
+// errors joined. Run it every minute or so, on every replica.
+func (c *Clients) Settle(ctx context.Context) (int, error) {
+	total := 0
+	var errs []error
+	for after := ""; ; {
+		page, err := c.Store.ListClients(ctx, after, settlePage)
+		if err != nil {
+			return total, errors.Join(append(errs, fmt.Errorf("find disabled clients: %w", err))...)
+		}
+		for _, client := range page {
+			after = client.ID
+			if !client.Disabled || c.Now().Sub(client.UpdatedAt) < settleGrace {
+				continue
+			}
+			ended, err := c.settle(ctx, client.ID)
+			if total += ended; err != nil {
+				errs = append(errs, fmt.Errorf("end the sessions of client %s: %w", client.ID, err))
+			}
+		}
+		if len(page) < settlePage {
+			return total, errors.Join(errs...)
+		}
+	}
+}
+
+// settle records only what it ended: most of the time there is nothing.
+func (c *Clients) settle(ctx context.Context, id string) (int, error) {
+	ended, err := c.Store.RevokeFamiliesOfClient(ctx, id, c.Now(), endClientDisabled)
+	if ended == 0 {
+		return 0, err
+	}
+	event := audit.Event{
+		Action: audit.SessionsEnded, ClientID: id, Reason: endClientDisabled,
+		Detail: "finishing a disabling that was interrupted",
+	}
+	return ended, c.change(ctx, event, func() (int, error) { return ended, err })
+}

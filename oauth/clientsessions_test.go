@@ -1,0 +1,106 @@
+package oauth_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
+)
+
+// events is an audit log that remembers.
+type events []audit.Event
+
+func (all *events) Record(_ context.Context, e audit.Event) error {
+	*all = append(*all, e)
+	return nil
+}
+
+// last returns the one event written since the last call.
+func (all *events) last(t *testing.T) audit.Event {
+	t.Helper()
+	if len(*all) != 1 {
+		t.Fatalf("events %+v; want one", *all)
+	}
+	e := (*all)[0]
+	*all = nil
+	return e
+}
+
+// TestF7_ADisablingThatDiedIsFinished disables a client as a process that dies
+// between its two writes does.
+func TestF7_ADisablingThatDiedIsFinished(t *testing.T) {
+	f := newFixture(t, nil)
+	var log events
+	clients := &oauth.Clients{Store: f.store, Audit: &log, AccessTTL: time.Hour, Now: f.clock.now}
+	left, _ := f.login(t)
+	if err := f.store.DisableClient(f.ctx, app.ID, f.clock.now()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := clients.Settle(f.ctx); n != 0 || err != nil || len(log) != 0 {
+		t.Fatalf("a disabling that may be under way: %d, %v, %+v", n, err, log)
+	}
+	f.clock.advance(time.Hour)
+	if n, err := clients.Settle(f.ctx); n != 1 || err != nil {
+		t.Fatalf("%d, %v", n, err)
+	}
+	if got := f.family(t, left.ID); got.RevokedAt.IsZero() || got.RevokeReason != "client_disabled" {
+		t.Errorf("the session stands at %+v", got)
+	}
+	if e := log.last(t); e.Action != audit.SessionsEnded || e.ClientID != app.ID || e.Count != 1 || e.Outcome != audit.Success {
+		t.Errorf("%+v", e)
+	}
+	if n, err := clients.Settle(f.ctx); n != 0 || err != nil || len(log) != 0 {
+		t.Errorf("again: %d, %v, %+v", n, err, log)
+	}
+}
+
+func TestEndSessionsOfAClient(t *testing.T) {
+	f := newFixture(t, nil)
+	var log events
+	clients := &oauth.Clients{Store: f.store, Audit: &log, AccessTTL: time.Hour, Now: f.clock.now}
+	_, token := f.login(t)
+	for _, want := range []int{1, 0} {
+		if n, err := clients.EndSessions(f.ctx, app.ID); n != want || err != nil {
+			t.Errorf("%d, %v; want %d", n, err, want)
+		}
+		if e := log.last(t); e.Action != audit.SessionsEnded || e.ClientID != app.ID || e.Count != want || e.Outcome != audit.Success {
+			t.Errorf("%+v", e)
+		}
+	}
+	f.refuse(t, token, app.ID, "ended_session")
+	f.login(t) // the client is none the worse
+	if n, err := clients.EndSessions(f.ctx, "none"); n != 0 || !errors.Is(err, oauth.ErrNoClient) {
+		t.Errorf("an unknown client: %d, %v", n, err)
+	}
+	if e := log.last(t); e.Outcome != audit.Failure || e.Reason != oauth.ErrNoClient.Error() {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestSessionOf(t *testing.T) {
+	f := newFixture(t, nil)
+	ender := oauth.SessionEnder{Store: f.store, Now: f.clock.now}
+	fam, _ := f.login(t)
+	check := func(when, uid, id string, want bool, wantErr error) {
+		t.Helper()
+		if live, err := ender.SessionOf(f.ctx, uid, id); live != want || !errors.Is(err, wantErr) {
+			t.Errorf("%s: %v, %v", when, live, err)
+		}
+	}
+	check("live", "uid-1", fam.ID, true, nil)
+	check("another's", "uid-2", fam.ID, false, users.ErrNoSession)
+	check("unknown", "uid-1", "none", false, users.ErrNoSession)
+	f.clock.advance(48 * time.Hour)
+	check("expired", "uid-1", fam.ID, false, nil)
+	fam, _ = f.login(t)
+	for _, want := range []bool{true, false} {
+		if ended, err := ender.EndSession(f.ctx, fam.ID, "test"); ended != want || err != nil {
+			t.Errorf("ended: %v, %v; want %v", ended, err, want)
+		}
+	}
+	check("ended", "uid-1", fam.ID, false, nil)
+}
