@@ -211,7 +211,9 @@ func (s *shop) revoke(t *testing.T, w *watch, replicas []*server) {
 				return false
 			}
 		}
-		return true
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.latest[kid].token != ""
 	})
 	w.mu.Lock()
 	dying := w.latest[kid]
