@@ -122,10 +122,14 @@ type racer struct {
 	all    []tokens
 	late   int
 	strays []answer
+	// begun is closed after the first refresh, or when there is none.
+	begun chan struct{}
 }
 
 // run refreshes; over says whether what ends the session has returned.
 func (r *racer) run(servers replicas, over func() bool) {
+	begin := sync.OnceFunc(func() { close(r.begun) })
+	defer begin()
 	for i := 0; r.late < 3; i++ {
 		after := over()
 		a, err := postForm(servers[i%len(servers)].url+"/oauth/token", r.by, values("grant_type", "refresh_token", "refresh_token", r.token))
@@ -148,6 +152,7 @@ func (r *racer) run(servers replicas, over func() bool) {
 		}
 		r.token = got.RefreshToken
 		r.all = append(r.all, got)
+		begin()
 	}
 }
 
@@ -183,7 +188,7 @@ func TestF6_WhatEndsSessionsWins(t *testing.T) {
 			by := d.addClient(t, name, "--public", "--grant", "password", "--grant", "refresh_token", "--scope", scope)
 			racers := make([]*racer, 4)
 			for i := range racers {
-				racers[i] = &racer{by: by}
+				racers[i] = &racer{by: by, begun: make(chan struct{})}
 			}
 			first := s.login(t, by, user, password)
 			for i, r := range racers {
@@ -200,6 +205,7 @@ func TestF6_WhatEndsSessionsWins(t *testing.T) {
 					break // of one session, which one racer refreshes
 				}
 			}
+			<-racers[0].begun
 			if !end(t, user, by, first) {
 				t.Errorf("%s failed", name)
 			}
