@@ -32,28 +32,28 @@ func (s *Service) bearer(w http.ResponseWriter, r *http.Request, accept func(cla
 	token, present := bearerToken(r)
 	if !present {
 		event.Reason = "no_token"
-		return claims{}, s.refuseBearer(w, r, event, http.StatusUnauthorized, "", "Send an access token in the Authorization header.")
+		return claims{}, s.refuseBearer(w, r, event, problem.NoToken, "", "Send an access token in the Authorization header.")
 	}
 	c, err := s.check(ctx, token)
 	var dead errNotLive
 	switch {
 	case errors.As(err, &dead):
 		event.Reason = dead.reason
-		return c, s.refuseBearer(w, r, event, http.StatusUnauthorized, "invalid_token", "The access token is not valid, has expired or was revoked.")
+		return c, s.refuseBearer(w, r, event, problem.NoToken, "invalid_token", "The access token is not valid, has expired or was revoked.")
 	case err != nil:
 		s.onError(ctx, err)
 		event.Reason = "store"
-		return c, s.refuseBearer(w, r, event, http.StatusServiceUnavailable, "", "")
+		return c, s.refuseBearer(w, r, event, problem.TryAgain, "", "")
 	}
 	if reason, ok := accept(c); !ok {
 		event.Reason, event.UserID, event.ClientID, event.SessionID, event.TokenID = reason, c.Subject, c.ClientID, c.Session, c.ID
-		return c, s.refuseBearer(w, r, event, http.StatusForbidden, "insufficient_scope", "The access token does not reach this far.")
+		return c, s.refuseBearer(w, r, event, problem.BeyondToken, "insufficient_scope", "The access token does not reach this far.")
 	}
 	return c, true
 }
 
-func (s *Service) refuseBearer(w http.ResponseWriter, r *http.Request, event audit.Event, status int, code, detail string) bool {
-	if s.record(r.Context(), event) != nil || status == http.StatusServiceUnavailable {
+func (s *Service) refuseBearer(w http.ResponseWriter, r *http.Request, event audit.Event, kind problem.Kind, code, detail string) bool {
+	if s.record(r.Context(), event) != nil || kind == problem.TryAgain {
 		problem.Unavailable(w)
 		return false
 	}
@@ -62,6 +62,6 @@ func (s *Service) refuseBearer(w http.ResponseWriter, r *http.Request, event aud
 		challenge += `, error="` + code + `", error_description="` + detail + `"`
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
-	problem.Write(w, status, detail)
+	problem.Write(w, kind, detail)
 	return false
 }

@@ -84,7 +84,7 @@ func (e *Error) write(w http.ResponseWriter) {
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		problem.Write(w, http.StatusInternalServerError, "")
+		problem.Write(w, problem.Internal, "")
 		return
 	}
 	h := w.Header()

@@ -103,7 +103,7 @@ type refreshBody struct {
 func readBody(r *http.Request, v any) *Error {
 	var bad *problem.BodyError
 	if err := problem.ReadJSON(r, v); errors.As(err, &bad) {
-		return &Error{Status: bad.Status, Code: invalidRequest, Description: bad.Detail, Reason: "malformed_body"}
+		return &Error{Status: bad.Kind.Status, Code: invalidRequest, Description: bad.Detail, Reason: "malformed_body"}
 	}
 	return nil
 }
@@ -115,24 +115,37 @@ func (s *Service) firstParty(w http.ResponseWriter, r *http.Request, grant strin
 	event := audit.Event{Action: audit.TokenRefused, Grant: grant, ClientID: s.settings.FirstPartyClient}
 	answer, out, e := run(ctx, &event)
 	if e = s.settle(ctx, out, &event, e); e != nil {
-		e.writeProblem(w)
+		e.writeProblem(w, grant)
 		return
 	}
 	writeJSON(w, http.StatusOK, answer)
 }
 
-// writeProblem answers e as problem details, with the statuses of the /auth
-// routes: 403 for wrong credentials and for a session that is over.
-func (e *Error) writeProblem(w http.ResponseWriter) {
+// writeProblem answers e, which a grant was refused with, as problem details.
+func (e *Error) writeProblem(w http.ResponseWriter, grant string) {
 	if e.RetryAfter > 0 {
 		problem.RetryAfter(w, e.RetryAfter)
 	}
-	switch e.Code {
-	case invalidGrant, unauthorizedClient, unsupportedGrantType, invalidClient:
-		problem.Write(w, http.StatusForbidden, e.Description)
-	default:
-		problem.Write(w, e.Status, e.Description)
+	problem.Write(w, e.kind(grant), e.Description)
+}
+
+// kind is what e means on the /auth routes, with their statuses: 403 for wrong
+// credentials and for a session that is over.
+func (e *Error) kind(grant string) problem.Kind {
+	switch {
+	case e.Code == invalidGrant && grant == GrantPassword:
+		return problem.WrongCredentials
+	case e.Code == invalidGrant:
+		return problem.SessionOver
+	case e.Code == unauthorizedClient, e.Code == unsupportedGrantType, e.Code == invalidClient:
+		return problem.ClientNotReady
 	}
+	for _, k := range []problem.Kind{problem.BodyTooLarge, problem.WrongContentType, problem.TooManyAttempts, problem.TryAgain} {
+		if e.Status == k.Status {
+			return k
+		}
+	}
+	return problem.MalformedBody
 }
 
 // Caller is who bears the access token of a first-party request.
@@ -170,7 +183,7 @@ func (s *Service) endSession(w http.ResponseWriter, r *http.Request, by Caller, 
 	switch {
 	case errors.Is(err, ErrNoFamily) || err == nil && f.UserID != by.UserID:
 		event.SessionID, event.Reason = "", "unknown_session"
-		s.answer(w, r, event, func() { problem.Write(w, http.StatusNotFound, "You have no such session.") })
+		s.answer(w, r, event, func() { problem.Write(w, problem.NotFound, "You have no such session.") })
 		return
 	case err == nil:
 		_, err = s.store.RevokeFamily(ctx, id, s.now(), reason)

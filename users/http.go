@@ -133,7 +133,7 @@ func (h *HTTP) read(w http.ResponseWriter, r *http.Request, event audit.Event, v
 		h.refuse(w, r, err)
 		return false
 	}
-	problem.Write(w, bad.Status, bad.Detail)
+	problem.Write(w, bad.Kind, bad.Detail)
 	return false
 }
 
@@ -151,23 +151,23 @@ func (h *HTTP) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var busy *Busy
 	switch {
 	case errors.As(err, &policy):
-		problem.WriteField(w, http.StatusUnprocessableEntity, policy.Field, policy.Message)
+		problem.WriteField(w, problem.UnacceptableValue, policy.Field, policy.Message)
 	case errors.Is(err, ErrEmailTaken):
-		problem.WriteField(w, http.StatusConflict, "email", "This e-mail address has an account already.")
+		problem.WriteField(w, problem.Taken, "email", "This e-mail address has an account already.")
 	case errors.Is(err, ErrUsernameTaken):
-		problem.WriteField(w, http.StatusConflict, "username", "This username is taken.")
+		problem.WriteField(w, problem.Taken, "username", "This username is taken.")
 	case errors.Is(err, ErrCredentials):
-		problem.Write(w, http.StatusForbidden, "Invalid email or password")
+		problem.Write(w, problem.WrongCredentials, "Invalid email or password")
 	case errors.Is(err, ErrResetToken):
-		problem.Write(w, http.StatusForbidden, "The one-time token is not valid, was used, or has expired.")
+		problem.Write(w, problem.ResetTokenOver, "The one-time token is not valid, was used, or has expired.")
 	case errors.As(err, &throttled):
 		problem.RetryAfter(w, throttled.RetryAfter)
-		problem.Write(w, http.StatusTooManyRequests, "Too many attempts; wait before the next one.")
+		problem.Write(w, problem.TooManyAttempts, "Too many attempts; wait before the next one.")
 	case errors.As(err, &busy):
 		problem.RetryAfter(w, busy.RetryAfter)
-		problem.Write(w, http.StatusServiceUnavailable, "Too many logins at once; try again shortly.")
+		problem.Write(w, problem.TryAgain, "Too many logins at once; try again shortly.")
 	case errors.Is(err, ErrConflict):
-		problem.Write(w, http.StatusConflict, "The account was changed meanwhile; try again.")
+		problem.Write(w, problem.ChangedMeanwhile, "The account was changed meanwhile; try again.")
 	default:
 		h.OnError(r, err)
 		problem.Unavailable(w)
@@ -177,7 +177,7 @@ func (h *HTTP) refuse(w http.ResponseWriter, r *http.Request, err error) {
 func write(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		problem.Write(w, http.StatusInternalServerError, "")
+		problem.Write(w, problem.Internal, "")
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

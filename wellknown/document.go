@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/problem"
 )
 
 // document is a rendered JSON document. The header values are slices made once,
@@ -81,18 +83,8 @@ func cacheControl(age time.Duration) string {
 
 func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
 
-var unavailableBody = []byte(`{"title":"Service Unavailable","status":503,` +
-	`"detail":"The service cannot answer just now; try again shortly."}`)
-
-// unavailable answers 503 as a problem document (RFC 9457).
-func unavailable(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Content-Length", strconv.Itoa(len(unavailableBody)))
-	h.Set("Cache-Control", "no-store")
-	h.Set("Retry-After", "1")
-	w.WriteHeader(http.StatusServiceUnavailable)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(unavailableBody)
-	}
+// unavailable answers 503 as a problem document (RFC 9457), which no cache keeps.
+func unavailable(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	problem.Unavailable(w)
 }

@@ -37,7 +37,7 @@ func NewJWKS(ring *keys.Ring) *JWKS { return &JWKS{ring: ring} }
 func (j *JWKS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	set := j.ring.Published()
 	if len(set.Keys) == 0 {
-		unavailable(w, r)
+		unavailable(w)
 		return
 	}
 	rendered := j.render(set)

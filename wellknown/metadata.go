@@ -123,14 +123,14 @@ func NewMetadata(c Config) (*Metadata, error) {
 func (m *Metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	algs := m.config.Algs()
 	if len(algs) == 0 {
-		unavailable(w, r)
+		unavailable(w)
 		return
 	}
 	last := m.last.Load()
 	if last == nil || !slices.Equal(last.algs, algs) {
 		body, err := json.Marshal(m.describe(algs))
 		if err != nil {
-			unavailable(w, r)
+			unavailable(w)
 			return
 		}
 		last = &rendered{algs: slices.Clone(algs), document: newDocument(body)}

@@ -12,9 +12,10 @@ import (
 	"time"
 )
 
-// Details is a problem document. Type is always about:blank, so Title is the
-// status text.
+// Details is a problem document. Type is the address of the page that explains
+// the problem, Title that page's heading.
 type Details struct {
+	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
@@ -22,21 +23,21 @@ type Details struct {
 	Field string `json:"field,omitempty"`
 }
 
-// Write answers status with a problem document that says detail.
-func Write(w http.ResponseWriter, status int, detail string) {
-	WriteField(w, status, "", detail)
+// Write answers with a problem document of a kind that says detail.
+func Write(w http.ResponseWriter, k Kind, detail string) {
+	WriteField(w, k, "", detail)
 }
 
 // WriteField is Write with the name of the offending member of the request.
-func WriteField(w http.ResponseWriter, status int, field, detail string) {
-	body, err := json.Marshal(Details{Title: http.StatusText(status), Status: status, Detail: detail, Field: field})
+func WriteField(w http.ResponseWriter, k Kind, field, detail string) {
+	body, err := json.Marshal(Details{Type: k.URI(), Title: k.Title, Status: k.Status, Detail: detail, Field: field})
 	if err != nil {
 		body = []byte(`{}`)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
+	w.WriteHeader(k.Status)
 	// An error here means that the caller has gone.
 	_, _ = w.Write(body)
 }
@@ -52,13 +53,13 @@ func RetryAfter(w http.ResponseWriter, d time.Duration) {
 // be reached just now.
 func Unavailable(w http.ResponseWriter) {
 	RetryAfter(w, time.Second)
-	Write(w, http.StatusServiceUnavailable, "The service cannot answer just now; try again shortly.")
+	Write(w, TryAgain, "The service cannot answer just now; try again shortly.")
 }
 
-// BodyError is a request body that cannot be used: the status to answer and
-// what is wrong, fit for the caller to read.
+// BodyError is a request body that cannot be used: the kind of problem and what
+// is wrong, fit for the caller to read.
 type BodyError struct {
-	Status int
+	Kind   Kind
 	Detail string
 }
 
@@ -70,19 +71,19 @@ func (e *BodyError) Error() string { return e.Detail }
 func ReadJSON(r *http.Request, v any) error {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
-		return &BodyError{http.StatusUnsupportedMediaType, "Send the body as application/json."}
+		return &BodyError{WrongContentType, "Send the body as application/json."}
 	}
 	dec := json.NewDecoder(r.Body)
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			return &BodyError{http.StatusRequestEntityTooLarge, "The body is larger than " + strconv.FormatInt(tooLarge.Limit, 10) + " bytes."}
+			return &BodyError{BodyTooLarge, "The body is larger than " + strconv.FormatInt(tooLarge.Limit, 10) + " bytes."}
 		}
-		return &BodyError{http.StatusBadRequest, "The body is not the JSON object expected: " + describe(err)}
+		return &BodyError{MalformedBody, "The body is not the JSON object expected: " + describe(err)}
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return &BodyError{http.StatusBadRequest, "The body has more than one JSON value."}
+		return &BodyError{MalformedBody, "The body has more than one JSON value."}
 	}
 	return nil
 }

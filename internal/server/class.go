@@ -131,7 +131,7 @@ func (s *Server) panicked(w *recorder, r *http.Request, p any) {
 		s.log.Error().Err(err).Msg("the panic could not be recorded")
 	}
 	if w.status == 0 {
-		problem.Write(w, http.StatusInternalServerError, "Something went wrong inside; the operators can find it by the request id.")
+		problem.Write(w, problem.Internal, "Something went wrong inside; the operators can find it by the request id.")
 	}
 }
 

@@ -48,7 +48,7 @@ func (s *Server) public(route string, document http.Handler) http.Handler {
 			}
 		default:
 			h.Set("Allow", "GET, HEAD, OPTIONS")
-			problem.Write(rec, http.StatusMethodNotAllowed, "Use one of the methods GET, HEAD, OPTIONS.")
+			problem.Write(rec, problem.WrongMethod, "Use one of the methods GET, HEAD, OPTIONS.")
 		}
 	})
 }

@@ -36,7 +36,7 @@ func (s *Server) router(h Handlers) http.Handler {
 	r := mux.NewRouter()
 	r.UseEncodedPath()
 	r.NotFoundHandler = s.class(plain, "not_found", func(w http.ResponseWriter, _ *http.Request) {
-		problem.Write(w, http.StatusNotFound, "There is nothing at this path.")
+		problem.Write(w, problem.NotFound, "There is nothing at this path.")
 	})
 
 	s.route(r, tokenClass, "/oauth/token", methods{"POST": h.OAuth.Token})
@@ -136,7 +136,7 @@ func (s *Server) route(r *mux.Router, c class, path string, m methods) {
 			w.WriteHeader(http.StatusNoContent)
 		default:
 			w.Header().Set("Allow", allow)
-			problem.Write(w, http.StatusMethodNotAllowed, "Use one of the methods "+allow+".")
+			problem.Write(w, problem.WrongMethod, "Use one of the methods "+allow+".")
 		}
 	}))
 }

@@ -1,0 +1,68 @@
+package docs_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var (
+	heading  = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	fenced   = regexp.MustCompile("(?ms)^```.*?^```$")
+	unmarked = regexp.MustCompile(`[^a-z0-9 _-]`)
+	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+)
+
+// anchors are those that a page's headings get where it is published.
+func anchors(text string) map[string]bool {
+	found := map[string]bool{"": true}
+	for _, m := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+		found[strings.ReplaceAll(unmarked.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")] = true
+	}
+	return found
+}
+
+// TestLinksLead follows every link from a page to a page, to its heading.
+func TestLinksLead(t *testing.T) {
+	pages := []string{filepath.Join("..", "README.md"), filepath.Join("..", "CONTRIBUTING.md"), filepath.Join("..", "SECURITY.md")}
+	for _, pattern := range []string{"*.md", filepath.Join("decisions", "*.md")} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, found...)
+	}
+	followed := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			file, anchor, _ := strings.Cut(m[1], "#")
+			target := page
+			if file != "" {
+				target = filepath.Join(filepath.Dir(page), file)
+			}
+			there, err := os.ReadFile(target)
+			if err != nil {
+				if info, statErr := os.Stat(target); statErr != nil || !info.IsDir() {
+					t.Errorf("%s: the link %s: %v", page, m[1], err)
+				}
+				continue
+			}
+			if anchor != "" && !anchors(string(there))[anchor] {
+				t.Errorf("%s: the link %s: there is no such heading", page, m[1])
+			}
+			followed++
+		}
+	}
+	if followed < 20 {
+		t.Errorf("only %d links were followed", followed)
+	}
+}

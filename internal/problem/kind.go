@@ -1,0 +1,47 @@
+package problem
+
+import (
+	"net/http"
+
+	"github.com/keyturn/keyturn/docs"
+)
+
+// Kind is a problem type (RFC 9457 §3.1.1): one meaning, one status, and one
+// heading in docs/problems.md that explains it.
+type Kind struct {
+	// Anchor is the heading's, Title the heading itself.
+	Anchor, Title string
+	Status        int
+}
+
+// URI is where the kind is explained. It is also its name, for programs.
+func (k Kind) URI() string { return docs.URL("problems.md#" + k.Anchor) }
+
+// The kinds of problems that the server answers.
+var (
+	MalformedBody     = Kind{"malformed-body", "Malformed body", http.StatusBadRequest}
+	NoToken           = Kind{"no-valid-access-token", "No valid access token", http.StatusUnauthorized}
+	WrongCredentials  = Kind{"wrong-credentials", "Wrong credentials", http.StatusForbidden}
+	SessionOver       = Kind{"session-is-over", "Session is over", http.StatusForbidden}
+	ResetTokenOver    = Kind{"one-time-token-is-over", "One-time token is over", http.StatusForbidden}
+	BeyondToken       = Kind{"beyond-the-access-token", "Beyond the access token", http.StatusForbidden}
+	ClientNotReady    = Kind{"first-party-client-not-ready", "First-party client not ready", http.StatusForbidden}
+	NotFound          = Kind{"not-found", "Not found", http.StatusNotFound}
+	WrongMethod       = Kind{"wrong-method", "Wrong method", http.StatusMethodNotAllowed}
+	Taken             = Kind{"already-taken", "Already taken", http.StatusConflict}
+	ChangedMeanwhile  = Kind{"changed-meanwhile", "Changed meanwhile", http.StatusConflict}
+	BodyTooLarge      = Kind{"body-too-large", "Body too large", http.StatusRequestEntityTooLarge}
+	WrongContentType  = Kind{"wrong-content-type", "Wrong content type", http.StatusUnsupportedMediaType}
+	UnacceptableValue = Kind{"unacceptable-value", "Unacceptable value", http.StatusUnprocessableEntity}
+	TooManyAttempts   = Kind{"too-many-attempts", "Too many attempts", http.StatusTooManyRequests}
+	Internal          = Kind{"fault-inside", "Fault inside", http.StatusInternalServerError}
+	TryAgain          = Kind{"try-again-shortly", "Try again shortly", http.StatusServiceUnavailable}
+)
+
+// Kinds are all kinds, in the order of their statuses.
+func Kinds() []Kind {
+	return []Kind{
+		MalformedBody, NoToken, WrongCredentials, SessionOver, ResetTokenOver, BeyondToken, ClientNotReady, NotFound, WrongMethod,
+		Taken, ChangedMeanwhile, BodyTooLarge, WrongContentType, UnacceptableValue, TooManyAttempts, Internal, TryAgain,
+	}
+}
