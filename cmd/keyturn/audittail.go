@@ -2,40 +2,45 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
 func (p *program) auditTailCommand() *cobra.Command {
 	var filter audit.Filter
-	var since time.Duration
+	var outcome string
+	since, until := moment{now: time.Now}, moment{now: time.Now}
 	var follow bool
 	cmd := &cobra.Command{
-		Use:     "tail FILE",
-		Short:   "Print the audit log for people, one event a line",
-		Example: `  keyturn audit tail --follow --action token-reuse keyturn-audit.log`,
-		Args:    cobra.ExactArgs(1),
+		Use:   "tail FILE",
+		Short: "Print the audit log for people, one event a line",
+		Long: `Prints the events of a log, compressed or not (- is standard input), that pass
+every filter given: for people, coloured on a terminal unless NO_COLOR is set, or
+with --output json the lines as they stand in the log.
+
+With --follow it goes on with what is written from then on, from one file to the
+next when the log is rotated.`,
+		Example: `  keyturn audit tail --follow --action token-reuse keyturn-audit.log
+  keyturn audit tail --since 24h --outcome failure --ip 192.0.2.0/24 keyturn-audit.log
+  keyturn audit tail --since 2026-11-24 --action 'user-*,client-*' keyturn-audit.log`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if since > 0 {
-				filter.Since = time.Now().Add(-since)
+			filter.Since, filter.Until, filter.Outcome = since.Time, until.Time, audit.Outcome(outcome)
+			if err := filter.Check(); err != nil {
+				return usageError{err}
 			}
-			show := func(line []byte) error {
-				if !filter.Match(line) {
-					return nil
-				}
-				if p.output == "json" {
-					_, err := fmt.Fprintf(p.stdout, "%s\n", line)
-					return err
-				}
-				_, err := fmt.Fprintln(p.stdout, audit.Format(line, p.colour()))
-				return err
-			}
-			if follow {
+			show := func(line []byte) error { return p.showEvent(&filter, line) }
+			switch {
+			case follow && args[0] == "-":
+				return usageError{fmt.Errorf("--follow needs a file: standard input is read to its end without it")}
+			case follow:
 				return audit.Follow(cmd.Context(), args[0], show)
 			}
 			return audit.Lines(args[0], show)
@@ -45,10 +50,27 @@ func (p *program) auditTailCommand() *cobra.Command {
 	f.BoolVarP(&follow, "follow", "f", false, "go on with what is written from now on")
 	f.StringVar(&filter.User, "user", "", "only events of this user: uid or e-mail address")
 	f.StringVar(&filter.Client, "client", "", "only events of this client")
-	f.StringVar(&filter.IP, "ip", "", "only events from this address")
-	f.StringVar(&filter.Action, "action", "", "only events of this action, such as token-reuse")
-	f.DurationVar(&since, "since", 0, "only events of the last so long, such as 1h")
+	f.StringVar(&filter.Session, "session", "", "only events of this session (refresh-token family)")
+	f.StringVar(&filter.IP, "ip", "", "only events from this address or network, such as 192.0.2.0/24")
+	f.StringSliceVar(&filter.Actions, "action", nil, "only events of these actions, such as token-reuse or 'user-*'")
+	f.StringVar(&outcome, "outcome", "", "only events that ended so: success or failure")
+	f.StringSliceVar(&filter.Reasons, "reason", nil, "only events for these reasons, such as wrong_password")
+	f.Var(&since, "since", "only events from this time on, or of the last so long, such as 1h")
+	f.Var(&until, "until", "only events before this time, or older than so long")
 	return cmd
+}
+
+// showEvent prints a line of the log that passes the filter.
+func (p *program) showEvent(filter *audit.Filter, line []byte) error {
+	switch {
+	case !filter.Match(line):
+		return nil
+	case p.output == "json":
+		_, err := fmt.Fprintf(p.stdout, "%s\n", line)
+		return err
+	}
+	_, err := io.WriteString(p.stdout, audit.Format(line, p.colour())+"\n")
+	return err
 }
 
 // colour is wanted on a terminal, unless NO_COLOR is set.
@@ -59,9 +81,5 @@ func (p *program) colour() bool {
 		}
 	}
 	f, ok := p.stdout.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && term.IsTerminal(int(f.Fd()))
 }

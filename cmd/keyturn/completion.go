@@ -6,19 +6,29 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/oauth"
 )
 
 // choices are the values that a shell can complete, by flag.
 func choices() map[string][]string {
-	byFlag := map[string][]string{"output": {"text", "json"}, "grant": oauth.Grants(), "store": {"sqlite:", "mongodb://"}}
+	byFlag := map[string][]string{"output": {"text", "json"}, "grant": oauth.Grants(), "outcome": {"success", "failure"}, "action": actions(), "store": {"sqlite:", "mongodb://"}}
 	for _, s := range config.Settings() {
 		if words := enumerated(s.Accepts); words != nil {
 			byFlag[s.Flag()] = words
 		}
 	}
 	return byFlag
+}
+
+// actions are those that the audit log can hold.
+func actions() []string {
+	var words []string
+	for _, term := range audit.Vocabulary() {
+		words = append(words, string(term.Action))
+	}
+	return words
 }
 
 // enumeration matches what a setting accepts where that is a list of words.

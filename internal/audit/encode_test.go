@@ -142,13 +142,13 @@ func FuzzEncode(f *testing.F) {
 		if k, err := parseLine(line); err != nil || k.seq != 5 || k.checkpoint != nil {
 			t.Fatalf("%v, %+v", err, k)
 		}
-		var got lineFields
+		var got Entry
 		if err := json.Unmarshal(line, &got); err != nil {
 			t.Fatalf("%v: %s", err, line)
 		}
 		for _, c := range []struct{ got, want string }{
-			{got.Event.Action, "token-refused"},
-			{got.Event.Outcome, "failure"},
+			{string(got.Event.Action), "token-refused"},
+			{string(got.Event.Outcome), "failure"},
 			{got.Event.Reason, bounded(reason, maxWord)},
 			{got.User.Email, bounded(email, maxEmail)},
 			{got.Keyturn.Client, bounded(client, maxID)},

@@ -163,7 +163,7 @@ func FuzzParseLine(f *testing.F) {
 		lineTime(line)
 		lineNode(line)
 		Format(line, true)
-		Filter{User: "u", IP: "192.0.2.0/24"}.Match(line)
+		(&Filter{User: "u", IP: "192.0.2.0/24"}).Match(line)
 		if err != nil {
 			return
 		}

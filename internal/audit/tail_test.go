@@ -20,7 +20,7 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, int(5*time.Millisecond), time.UTC)
 func TestFormat(t *testing.T) {
 	got := Format(lineOf(full, fullRequest, noon), false)
 	want := `2026-11-24T12:00:00.005Z token-reuse failure old_generation email=ada@example.org user=u-1 client=app ip=192.0.2.7 ` +
-		`grant=refresh_token scope="openid email" session=s-1 jti=j-1 kid=k-1 generation=7 presented=0 count=3 ` +
+		`grant=refresh_token scope="openid email" session=s-1 jti=j-1 kid=k-1 generation=7 presented=0 previous_at=1970-01-01T00:00:00.000Z previous_ip=2001:db8::1 previous_agent=Firefox/140 count=3 ` +
 		`detail="both \"generations\"" request=r-1 agent=curl/8`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -70,18 +70,59 @@ func TestFilter(t *testing.T) {
 		{Filter{IP: "192.0.2.0/24"}, true},
 		{Filter{IP: "192.0.3.0/24"}, false},
 		{Filter{IP: "nonsense"}, false},
-		{Filter{Action: "token-reuse"}, true},
-		{Filter{Action: "token-issued"}, false},
+		{Filter{Actions: []string{"token-reuse"}}, true},
+		{Filter{Actions: []string{"token-issued"}}, false},
+		{Filter{Actions: []string{"token-issued", "token-r*"}}, true},
+		{Filter{Actions: []string{"token"}}, false},
+		{Filter{Outcome: Failure}, true},
+		{Filter{Outcome: Success}, false},
+		{Filter{Reasons: []string{"throttled", "old_generation"}}, true},
+		{Filter{Reasons: []string{"throttled"}}, false},
+		{Filter{Session: "s-1"}, true},
+		{Filter{Session: "s-2"}, false},
 		{Filter{Since: noon}, true},
 		{Filter{Since: noon.Add(time.Second)}, false},
+		{Filter{Until: noon.Add(time.Nanosecond)}, true},
+		{Filter{Until: noon}, false},
 		{Filter{User: "u-1", Client: "other"}, false},
 	} {
 		if got := c.f.Match(line); got != c.want {
 			t.Errorf("%+v: %v", c.f, got)
 		}
 	}
-	if (Filter{User: "u"}).Match([]byte("nonsense")) || !(Filter{}).Match([]byte("nonsense")) {
+	if (&Filter{User: "u"}).Match([]byte("nonsense")) || !(&Filter{}).Match([]byte("nonsense")) {
 		t.Error("what is no event")
+	}
+}
+
+func TestFilterFindsTheOtherSide(t *testing.T) {
+	e := full
+	e.Previous = Use{At: noon, IP: "198.51.100.4", UserAgent: "app/1"}
+	f := Filter{IP: "198.51.100.0/24"}
+	if !f.Match(lineOf(e, fullRequest, noon)) {
+		t.Error("who used the session before is not found")
+	}
+}
+
+func TestFilterCheck(t *testing.T) {
+	for _, f := range []Filter{
+		{}, {Actions: []string{"token-reuse", "user-*", "*"}}, {Outcome: Success}, {IP: "2001:db8::/32"}, {IP: "192.0.2.7"},
+		{Since: noon}, {Since: noon, Until: noon.Add(1)},
+	} {
+		if err := f.Check(); err != nil {
+			t.Errorf("%+v: %v", f, err)
+		}
+	}
+	for word, f := range map[string]Filter{
+		"token-resue": {Actions: []string{"token-reuse", "token-resue"}},
+		"usr-*":       {Actions: []string{"usr-*"}},
+		"failed":      {Outcome: "failed"},
+		"192.0.2":     {IP: "192.0.2"},
+		"until":       {Since: noon, Until: noon},
+	} {
+		if err := f.Check(); err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("%+v: %v", f, err)
+		}
 	}
 }
 

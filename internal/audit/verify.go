@@ -3,6 +3,7 @@ package audit
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -26,6 +27,36 @@ func Verify(files []string, o VerifyOptions) (Report, error) {
 		if err := readLines(name, v.take, v.unfinished); err != nil {
 			return v.report(), err
 		}
+	}
+	err := v.end()
+	return v.report(), err
+}
+
+// VerifyEach is Verify that passes each line on to fn, in the same one reading
+// and in the same order, whether it is good or not: those after the first sign
+// of tampering too. The line is only valid during the call; one longer than
+// MaxLine is cut. An error of fn ends the reading and is returned.
+func VerifyEach(files []string, o VerifyOptions, fn func(line []byte) error) (Report, error) {
+	v := newVerifier(o)
+	var bad *BadLine
+	checked := func(check func([]byte) error) func([]byte) error {
+		return func(line []byte) error {
+			if bad == nil {
+				if err := check(line); err != nil && !errors.As(err, &bad) {
+					return err
+				}
+			}
+			return fn(line[:min(len(line), MaxLine)])
+		}
+	}
+	for _, name := range inOrder(files) {
+		v.place = place{file: name}
+		if err := readLines(name, checked(v.take), checked(v.unfinished)); err != nil {
+			return v.report(), err
+		}
+	}
+	if bad != nil {
+		return v.report(), bad
 	}
 	err := v.end()
 	return v.report(), err

@@ -383,3 +383,37 @@ func TestA2_CompressedFilesAndStandardInput(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestVerifyEachPassesOnWhatItDoubts reads a log with a changed line whole, and
+// names the line all the same.
+func TestVerifyEachPassesOnWhatItDoubts(t *testing.T) {
+	f := newFixture(t)
+	f.write(t, 12)
+	lines := f.lines(t)
+	lines[3] = strings.Replace(lines[3], `"u1"`, `"u2"`, 1)
+	path := writeLines(t, append(lines, "{}"))
+	var got []string
+	_, err := VerifyEach([]string{path}, f.options(), func(line []byte) error { got = append(got, string(line)); return nil })
+	var bad *BadLine
+	if !errors.As(err, &bad) || bad.Line != 4 {
+		t.Errorf("got %v, want line 4", err)
+	}
+	if !slices.Equal(got, append(lines, "{}")) {
+		t.Errorf("%d of %d lines passed on", len(got), len(lines)+1)
+	}
+	stop := errors.New("stop")
+	if _, err := VerifyEach([]string{f.path}, f.options(), func([]byte) error { return stop }); err != stop {
+		t.Errorf("got %v", err)
+	}
+	n := 0
+	rep, err := VerifyEach([]string{f.path}, f.options(), func([]byte) error { n++; return nil })
+	if err != nil || int64(n) != rep.Lines || rep.Checkpoints == 0 {
+		t.Errorf("%d lines, %+v, %v", n, rep, err)
+	}
+	if err := os.Remove(f.path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := VerifyEach([]string{f.path}, f.options(), func([]byte) error { return nil }); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
