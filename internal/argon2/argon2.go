@@ -63,11 +63,12 @@ func derive(kind int, password, salt []byte, time, memory, threads, keyLen uint3
 	h0 := initHash(password, salt, nil, nil, time, memory, threads, keyLen, kind)
 	// A lane is a whole number of slices, of two blocks at the least.
 	memory = max(memory/(slices*threads), 2) * slices * threads
+	a := pool.take(memory)
+	defer pool.give(a)
 	f := filling{
-		b: pool.take(memory), kind: kind, time: time, memory: memory, threads: threads,
+		b: a.blocks[:memory], kind: kind, time: time, memory: memory, threads: threads,
 		lane: memory / threads, segment: memory / threads / slices,
 	}
-	defer pool.give(f.b)
 	f.start(h0)
 	f.fill()
 	key := extractKey(f.b, memory, threads, keyLen)

@@ -3,6 +3,7 @@ package argon2
 import (
 	"bytes"
 	"encoding/hex"
+	"runtime"
 	"testing"
 
 	"golang.org/x/crypto/argon2"
@@ -43,11 +44,32 @@ func TestReference(t *testing.T) {
 func TestMemoryFits(t *testing.T) {
 	var m memory
 	for _, n := range []uint32{8, 6, 9, 8} {
-		b := m.take(n)
-		if uint32(len(b)) != n {
-			t.Errorf("asked for %d blocks, got %d", n, len(b))
+		a := m.take(n)
+		if uint32(len(a.blocks)) < n {
+			t.Errorf("asked for %d blocks, got %d", n, len(a.blocks))
 		}
-		m.give(b)
+		m.give(a)
+	}
+}
+
+func TestMemoryIsTakenAgain(t *testing.T) {
+	var m memory
+	first, second := m.take(8), m.take(8)
+	m.give(first)
+	m.give(second)
+	if a, b := m.take(8), m.take(8); a == b || a != first && a != second || b != first && b != second {
+		t.Error("two areas came back, and others were made")
+	}
+	runtime.KeepAlive(first)
+	runtime.KeepAlive(second)
+}
+
+func TestMemoryIsNotKept(t *testing.T) {
+	var m memory
+	m.give(m.take(8))
+	runtime.GC()
+	if a := m.free[0].Value(); a != nil {
+		t.Error("memory that no hash needs was kept")
 	}
 }
 

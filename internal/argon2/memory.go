@@ -1,20 +1,41 @@
 package argon2
 
-import "sync"
+import (
+	"sync"
+	"weak"
+)
 
 // memory is what hashes give back for others to take: as much as was in use at
-// once. What no hash has taken for two of the collector's rounds is left to it.
-type memory struct{ free sync.Pool }
+// once, whichever core they run on. What no hash holds is the collector's in its
+// next round.
+type memory struct {
+	mu   sync.Mutex
+	free []weak.Pointer[area]
+}
+
+// area is the memory of one hash.
+type area struct{ blocks []block }
 
 var pool memory
 
-// take returns n blocks, which may hold anything.
-func (m *memory) take(n uint32) []block {
-	if b, ok := m.free.Get().(*[]block); ok && uint32(cap(*b)) >= n {
-		return (*b)[:n]
+// take returns an area of n blocks at least, which may hold anything.
+func (m *memory) take(n uint32) *area {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.free) > 0 {
+		last := len(m.free) - 1
+		a := m.free[last].Value()
+		m.free = m.free[:last]
+		if a != nil && uint32(len(a.blocks)) >= n {
+			return a
+		}
 	}
-	return make([]block, n)
+	return &area{make([]block, n)}
 }
 
-// give keeps b for the next hash.
-func (m *memory) give(b []block) { m.free.Put(&b) }
+// give keeps a for the next hash.
+func (m *memory) give(a *area) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.free = append(m.free, weak.Make(a))
+}
