@@ -32,6 +32,7 @@ type Hasher struct {
 	current string
 	decoy   argon2Hash
 	slots   chan struct{}
+	full    chan struct{}
 	pace    pace
 
 	waiting  atomic.Int64
@@ -69,6 +70,7 @@ func NewHasher(p Params, concurrency int) (*Hasher, error) {
 		current: decoy.class(),
 		decoy:   decoy,
 		slots:   make(chan struct{}, concurrency),
+		full:    make(chan struct{}, 1),
 	}, nil
 }
 
@@ -130,6 +132,10 @@ func (h *Hasher) measure(ctx context.Context, encoded string) {
 	h.judge(encoded, "a password that nobody has", false)
 }
 
+// Full receives when a computation takes the last slot, and again while that
+// goes on. Signs that nobody waits for are one.
+func (h *Hasher) Full() <-chan struct{} { return h.full }
+
 // Stats returns what the Hasher is doing now and has done so far.
 func (h *Hasher) Stats() HasherStats {
 	return HasherStats{
@@ -168,6 +174,7 @@ func (h *Hasher) compute(s scheme, password string) bool {
 func (h *Hasher) acquire(ctx context.Context) error {
 	select {
 	case h.slots <- struct{}{}:
+		h.notice()
 		return nil
 	default:
 	}
@@ -180,12 +187,24 @@ func (h *Hasher) acquire(ctx context.Context) error {
 	defer cancel()
 	select {
 	case h.slots <- struct{}{}:
+		h.notice()
 		return nil
 	case <-ctx.Done():
 		if errors.Is(context.Cause(ctx), errImpatient) {
 			return h.busy()
 		}
 		return fmt.Errorf("wait for a turn to hash a password: %w", context.Cause(ctx))
+	}
+}
+
+// notice tells Full if the slot just taken was the last one.
+func (h *Hasher) notice() {
+	if len(h.slots) < cap(h.slots) {
+		return
+	}
+	select {
+	case h.full <- struct{}{}:
+	default:
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/headroom"
 	"github.com/keyturn/keyturn/internal/server"
 )
 
@@ -153,6 +154,9 @@ func (d *deployment) background(ctx context.Context, s *services) (wait func()) 
 	var all sync.WaitGroup
 	all.Go(func() { s.keeper.Run(ctx) })
 	all.Go(func() { d.learnHashes(ctx, s) })
+	if hashing := d.cfg.HashConcurrency * int(d.cfg.Argon2Threads); hashing >= runtime.GOMAXPROCS(0) {
+		all.Go(func() { headroom.Keep(ctx, s.users.Hasher.Full(), hashing) })
+	}
 	all.Go(func() { every(ctx, sweepEvery, func() { d.sweep(ctx, s) }) })
 	all.Go(func() { d.reopenOnHangup(ctx) })
 	return all.Wait

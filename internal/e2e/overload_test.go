@@ -74,6 +74,17 @@ func TestU2_Overload(t *testing.T) {
 			return a
 		})
 	})
+	atRest, most := s.processors(t), 0
+	beside.Go(func() {
+		for {
+			most = max(most, s.processors(t))
+			select {
+			case <-over:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	})
 	begin := time.Now()
 	close(start)
 	flood.Wait()
@@ -81,6 +92,10 @@ func TestU2_Overload(t *testing.T) {
 	close(over)
 	beside.Wait()
 
+	if want := atRest + hashConcurrency; atRest <= hashConcurrency && most != want {
+		t.Errorf("with a hash on each of %d processors the scheduler had %d; want %d", atRest, most, want)
+	}
+	eventually(t, "the scheduler is as it was", func() bool { return s.processors(t) == atRest })
 	for status := range statuses {
 		if status != http.StatusOK && status != http.StatusBadRequest && status != http.StatusServiceUnavailable {
 			t.Errorf("%d logins were answered %d", statuses[status], status)
@@ -115,6 +130,21 @@ func (s *server) meanwhile(t *testing.T, over <-chan struct{}, send func() answe
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+// processors is how many the server's scheduler has.
+func (s *server) processors(t *testing.T) int {
+	a, err := send("GET", s.admin+"/metrics", nil, "")
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	_, rest, _ := strings.Cut(a.body, "\ngo_sched_gomaxprocs_threads ")
+	n, err := strconv.Atoi(strings.Fields(rest + " ?")[0])
+	if err != nil {
+		t.Errorf("no go_sched_gomaxprocs_threads in /metrics: %v", err)
+	}
+	return n
 }
 
 func median(took []time.Duration) time.Duration {
