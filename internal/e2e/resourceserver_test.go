@@ -67,7 +67,7 @@ func startGuards(t *testing.T, s *shop) []guard {
 	for _, p := range programs {
 		for short, seconds := range map[bool]string{false: "", true: "1"} {
 			all.Go(func() {
-				url := p.start(t, s, seconds)
+				url := p.start(t, s, "ES256 RS256", seconds)
 				mu.Lock()
 				defer mu.Unlock()
 				urls[place{p, short}] = url

@@ -74,7 +74,7 @@ func readKeySet(a answer) (jose.JSONWebKeySet, time.Duration, error) {
 
 // verify checks a token as a resource server does and returns its kid.
 func (v *verifier) verify(token string) (kid string, err error) {
-	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256})
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA})
 	if err != nil {
 		return "", err
 	}

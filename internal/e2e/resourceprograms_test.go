@@ -1,0 +1,95 @@
+//go:build interop
+
+package e2e
+
+import (
+	"encoding/base64"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// serveTLS is serve with the tests' certificate, without a front.
+func (d *deployment) serveTLS(t *testing.T, flags ...string) *server {
+	t.Helper()
+	public, admin := freePort(t), freePort(t)
+	s := &server{url: "https://" + public, admin: "http://" + admin}
+	s.args = slices.Concat([]string{"serve"}, d.flags(), []string{
+		"--issuer", s.url, "--listen", public, "--admin-listen", admin,
+		"--tls-cert-file", trust.certFile, "--tls-key-file", trust.keyFile,
+	}, flags)
+	s.start(t)
+	return s
+}
+
+// script runs a file of clients with an interpreter.
+func script(interpreter string, path ...string) resourceProgram {
+	return resourceProgram{func(*testing.T, *shop, string, map[string]string) *exec.Cmd {
+		return exec.Command(interpreter, filepath.Join(append([]string{"clients"}, path...)...))
+	}}
+}
+
+var (
+	expressProgram = script("node", "node", "resource-express.mjs")
+	fastifyProgram = script("node", "node", "resource-fastify.mjs")
+	pythonProgram  = script("/usr/bin/python3", "python", "resource.py")
+	rubyProgram    = script("/usr/bin/ruby", "ruby", "resource.rb")
+)
+
+// documentRoot makes the pages that a web server guards.
+func documentRoot(t *testing.T, dir string, names ...string) {
+	t.Helper()
+	if err := os.Mkdir(filepath.Join(dir, "www"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if err := os.WriteFile(filepath.Join(dir, "www", name), []byte("welcome\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+var apacheProgram = resourceProgram{func(t *testing.T, _ *shop, dir string, environ map[string]string) *exec.Cmd {
+	documentRoot(t, dir, "mod-auth-openidc", "mod-oauth2")
+	config, err := filepath.Abs(filepath.Join("clients", "apache", "httpd.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Its children read the pages and the authority as another user.
+	for path := dir; path != os.TempDir() && path != "/"; path = filepath.Dir(path) {
+		if err := os.Chmod(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ca := filepath.Join(dir, "ca.pem")
+	if err := os.WriteFile(ca, []byte(readFile(t, environ["CA_FILE"])), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-D", "FOREGROUND", "-f", config, "-C", "Define RUN_AS nobody"}
+	for name, value := range environ {
+		if name == "CA_FILE" {
+			value = ca
+		}
+		args = append(args, "-C", "Define "+name+` "`+value+`"`)
+	}
+	return exec.Command("/usr/sbin/apache2", args...)
+}}
+
+// nginxProgram asks about tokens as a client of its own.
+var nginxProgram = resourceProgram{func(t *testing.T, s *shop, dir string, environ map[string]string) *exec.Cmd {
+	documentRoot(t, dir, "index.html")
+	by := s.addClient(t, "gateway-"+filepath.Base(dir), "--grant", "client_credentials")
+	pairs := []string{"${CREDENTIALS}", base64.StdEncoding.EncodeToString([]byte(by.id + ":" + by.secret))}
+	for name, value := range environ {
+		pairs = append(pairs, "${"+name+"}", value)
+	}
+	config := filepath.Join(dir, "nginx.conf")
+	writeFile(t, config, strings.NewReplacer(pairs...).Replace(readFile(t, filepath.Join("clients", "nginx", "nginx.conf"))))
+	return exec.Command("/usr/sbin/nginx", "-c", config, "-p", dir, "-e", "stderr")
+}}
+
+// These fetch the key set for an unknown key, however often the keys turn.
+func init() { otherResources[&pythonProgram] = []string{"/pyjwt-fastapi", "/authlib-fastapi"} }
