@@ -56,6 +56,7 @@ func startResources(t *testing.T, s *shop, w *endured) {
 		_, err := strict.verify(token)
 		return err
 	})
+	w.add("algorithms to the letter", (&algorithmist{url: s.issuer}).accepts)
 	short := goProgram.start(t, s, algs, "1")
 	w.addURL("keyfunc", short+"/keyfunc")
 	w.addURL("jwx", short+"/jwx")
@@ -89,7 +90,8 @@ func (all replicas) disturb(t *testing.T, until time.Time) (kills int) {
 // TestKeysEndure has the keys of three replicas turn every few seconds, and once
 // to another algorithm, under logins, refreshes and kills. Every token is shown
 // to resource servers on several libraries at once and again until it expires.
-// None may refuse one, and the key set stays bounded.
+// None may refuse one, the key set stays bounded, and the metadata name its
+// algorithms at every moment.
 func TestKeysEndure(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t, mongotest.URI(t), enduringLives...)
@@ -106,6 +108,7 @@ func TestKeysEndure(t *testing.T) {
 	b.Start()
 	s.server = all[0]
 	w := &endured{verified: map[string]map[string]int{}, kids: map[string]bool{}, done: make(chan struct{})}
+	w.configure("ES256")
 	startResources(t, s, w)
 
 	var running sync.WaitGroup
@@ -125,17 +128,13 @@ func TestKeysEndure(t *testing.T) {
 
 	half := endurance(t) / 2
 	kills := all.disturb(t, time.Now().Add(half))
+	w.configure("ES256", "EdDSA")
 	for i := range all {
 		all[i].stop(t)
 		all[i].args = slices.Concat(all[i].args, []string{"--signing-alg", "EdDSA"})
 		all[i] = all[i].again(t)
 	}
-	for _, url := range b.replicas {
-		eventually(t, "the metadata of "+url+" name EdDSA", func() bool {
-			algs, err := metadataAlgs(url)
-			return err == nil && slices.Contains(algs, "EdDSA")
-		})
-	}
+	w.configure("EdDSA")
 	w.addURL(oidcAfter, goProgram.start(t, s, "", "")+"/go-oidc")
 	kills += all.disturb(t, time.Now().Add(half))
 	eventually(t, "every resource server has seen both algorithms", w.seenBoth)

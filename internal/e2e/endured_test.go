@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -23,13 +22,16 @@ type endured struct {
 	verified map[string]map[string]int
 	kids     map[string]bool
 	failures []string
+	// configured are the values of signing_alg that replicas may run with.
+	configured []string
 	// queue are the tokens that are to be shown again, oldest first.
 	queue []issuedToken
 	// logins and refreshes succeeded; unanswered is what a kill cost.
 	logins, refreshes, unanswered int
-	// fetches counts pairs of documents, both those with two algorithms;
-	// largest is the most keys of one algorithm in a key set.
-	fetches, both, largest int
+	// fetches counts key sets, both those with two algorithms, described the
+	// metadata that were compared with key sets; largest is the most keys of
+	// one algorithm in a key set.
+	fetches, both, described, largest int
 }
 
 // resource is a resource server.
@@ -163,71 +165,6 @@ func (w *endured) show(one issuedToken) {
 	}
 }
 
-// watchDocuments fetches the key set and the metadata of a replica in turn. An
-// algorithm of the key sets before and after is that of a key that was there in
-// between, so the metadata have to name it.
-func (w *endured) watchDocuments(url string) {
-	var before, named []string
-	for !w.over(50 * time.Millisecond) {
-		algs, err := w.keySetAlgs(url)
-		for _, alg := range algs {
-			if slices.Contains(before, alg) && named != nil && !slices.Contains(named, alg) {
-				w.fail("the metadata of %s name %v while keys of %v are published", url, named, algs)
-			}
-		}
-		before, named = algs, nil
-		if err == nil {
-			named, _ = metadataAlgs(url) // nil while the replica is down
-		}
-	}
-}
-
-// keySetAlgs fetches the key set, checks its size, and returns the algorithms of
-// its keys; nothing while the replica is down.
-func (w *endured) keySetAlgs(url string) ([]string, error) {
-	a, err := send("GET", url+"/.well-known/jwks.json", nil, "")
-	if err != nil {
-		return nil, err
-	}
-	set, _, err := readKeySet(a)
-	if err != nil {
-		return nil, err
-	}
-	keys := map[string]int{}
-	var algs []string
-	for _, key := range set.Keys {
-		if keys[key.Algorithm]++; keys[key.Algorithm] == 1 {
-			algs = append(algs, key.Algorithm)
-		}
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.fetches++
-	if len(algs) > 1 {
-		w.both++
-	}
-	for _, n := range keys {
-		w.largest = max(w.largest, n)
-	}
-	return algs, nil
-}
-
-// metadataAlgs returns the algorithms that the metadata of a replica name.
-func metadataAlgs(url string) ([]string, error) {
-	a, err := send("GET", url+"/.well-known/openid-configuration", nil, "")
-	if err != nil {
-		return nil, err
-	}
-	var metadata struct {
-		Algs []string `json:"id_token_signing_alg_values_supported"`
-	}
-	if a.status != http.StatusOK {
-		return nil, errors.New(a.body)
-	}
-	err = unmarshal(a.body, &metadata)
-	return metadata.Algs, err
-}
-
 // seenBoth reports whether every resource server has verified tokens of every
 // algorithm that it can, or something has failed already.
 func (w *endured) seenBoth() bool {
@@ -251,13 +188,15 @@ func (w *endured) report(t *testing.T, kills int) {
 	}
 	t.Logf("%d verifications of %d logins and %d refreshes by %d keys, %d requests unanswered over %d kills: %v",
 		total, w.logins, w.refreshes, len(w.kids), w.unanswered, kills, w.verified)
-	t.Logf("%d key sets, %d of them with two algorithms, with at most %d keys of one", w.fetches, w.both, w.largest)
+	t.Logf("%d key sets, %d of them with two algorithms, with at most %d keys of one; %d metadata compared with them",
+		w.fetches, w.both, w.largest, w.described)
 	if len(w.failures) > 0 {
 		t.Errorf("%d failures among %d verifications:\n%q", len(w.failures), total, w.failures[:min(10, len(w.failures))])
 	}
 	const enough = 500
-	if total < enough || kills == 0 || w.both == 0 || w.fetches == w.both {
-		t.Errorf("%d verifications, %d kills, %d of %d key sets with two algorithms; want more", total, kills, w.both, w.fetches)
+	if total < enough || kills == 0 || w.both == 0 || w.fetches == w.both || w.described == 0 {
+		t.Errorf("%d verifications, %d kills, %d of %d key sets with two algorithms, %d metadata compared; want more",
+			total, kills, w.both, w.fetches, w.described)
 	}
 	if w.largest > mostKeys {
 		t.Errorf("a key set had %d keys of one algorithm, want %d at most", w.largest, mostKeys)
