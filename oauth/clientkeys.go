@@ -44,9 +44,11 @@ const (
 )
 
 // remoteSet is what one jwks_uri last answered. The one token of turn belongs
-// to who reads or fetches.
+// to who fetches; nobody else waits for a publisher that is slow.
 type remoteSet struct {
-	turn    chan struct{}
+	turn chan struct{}
+
+	mu      sync.Mutex
 	keys    []jose.JSONWebKey
 	fetched time.Time
 	tried   time.Time
@@ -90,6 +92,9 @@ func (k *ClientKeys) of(ctx context.Context, client Client, fits func(jose.JSONW
 		return ParseClientJWKS([]byte(client.JWKS))
 	}
 	set := k.set(client.JWKSURI)
+	if keys, ok := set.good(k.now(), fits); ok {
+		return keys, nil
+	}
 	select {
 	case set.turn <- struct{}{}:
 		defer func() { <-set.turn }()
@@ -97,18 +102,50 @@ func (k *ClientKeys) of(ctx context.Context, client Client, fits func(jose.JSONW
 		return nil, fmt.Errorf("the JWK set at %s: %w", client.JWKSURI, ctx.Err())
 	}
 	now := k.now()
-	known := slices.ContainsFunc(set.keys, fits) && now.Sub(set.fetched) < remoteFresh
-	if !known && now.Sub(set.tried) >= remotePause {
-		set.tried = now
+	if keys, ok := set.good(now, fits); ok {
+		return keys, nil
+	}
+	if set.due(now) {
 		keys, err := k.fetch(ctx, client.JWKSURI)
-		if set.failure = err; err == nil {
-			set.keys, set.fetched = keys, now
-		}
+		set.answered(now, keys, err)
 	}
-	if now.Sub(set.fetched) >= remoteStale {
-		return nil, fmt.Errorf("the JWK set at %s: %w", client.JWKSURI, set.failure)
+	return set.last(now, client.JWKSURI)
+}
+
+// good returns the keys where they are fresh and one of them fits.
+func (s *remoteSet) good(now time.Time, fits func(jose.JSONWebKey) bool) ([]jose.JSONWebKey, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keys, now.Sub(s.fetched) < remoteFresh && slices.ContainsFunc(s.keys, fits)
+}
+
+// due reports whether the set may be fetched now, and counts that as tried.
+func (s *remoteSet) due(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.tried) < remotePause {
+		return false
 	}
-	return set.keys, nil
+	s.tried = now
+	return true
+}
+
+func (s *remoteSet) answered(now time.Time, keys []jose.JSONWebKey, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure = err; err == nil {
+		s.keys, s.fetched = keys, now
+	}
+}
+
+// last returns the keys of the last answer, if they are not too old.
+func (s *remoteSet) last(now time.Time, uri string) ([]jose.JSONWebKey, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.fetched) >= remoteStale {
+		return nil, fmt.Errorf("the JWK set at %s: %w", uri, s.failure)
+	}
+	return s.keys, nil
 }
 
 // set returns the record of a jwks_uri. There are no more of them than

@@ -203,6 +203,34 @@ func TestClientJWKSIsFetchedOnceForMany(t *testing.T) {
 	}
 }
 
+// TestClientJWKSThatIsSlowDelaysNoKnownKey has a stranger ask for a key that is
+// not in the set, at a publisher that does not answer any more.
+func TestClientJWKSThatIsSlowDelaysNoKnownKey(t *testing.T) {
+	p := newPublisher(t)
+	p.publish(set(okp("a")))
+	var now atomic.Int64
+	keys := oauth.TrustingClientKeys(loopback, p.roots(), func() time.Time { return time.Unix(now.Load(), 0) })
+	now.Store(time.Now().Unix())
+	client := oauth.Client{JWKSURI: p.URL}
+	if _, err := keys.Keys(t.Context(), client, "a"); err != nil {
+		t.Fatal(err)
+	}
+	now.Add(60)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	p.answer(func(http.ResponseWriter, *http.Request) { close(asked); <-answer })
+	stranger := make(chan error)
+	go func() {
+		_, err := keys.Keys(context.Background(), client, "no such key")
+		stranger <- err
+	}()
+	<-asked
+	if got, err := keys.Keys(t.Context(), client, "a"); err != nil || !slices.Equal(got, []string{"a"}) {
+		t.Errorf("the key that is known: %v, %v", got, err)
+	}
+	close(answer)
+	<-stranger
+}
+
 func TestParseClientJWKS(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"good":           {set(okp("a"), okp("b")), ""},
