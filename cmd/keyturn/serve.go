@@ -214,11 +214,14 @@ func (s *services) server(d *deployment, issuer string) *server.Server {
 func (s *services) health(d *deployment) *server.Health {
 	return &server.Health{
 		Store: d.store.Ping,
-		Keys: func() error {
+		Keys: func() (string, error) {
 			if !s.keeper.Fresh() {
-				return errors.New("the signing keys have not been read from the store lately")
+				return "stale", errors.New("the signing keys have not been read from the store lately")
 			}
-			return nil
+			if _, err := s.ring.Active(); err != nil {
+				return "none", err
+			}
+			return "ok", nil
 		},
 		Warnings: s.keyWarnings,
 		OnError:  func(check string, err error) { d.log.Warn().Str("check", check).Err(err).Msg("not ready") },

@@ -13,6 +13,34 @@ var (
 	settingName = regexp.MustCompile(`setting="([a-z_]+)"`)
 )
 
+// alertRule is a rule of docs/alerts.yml.
+type alertRule struct {
+	Alert, Expr, For string
+	Labels           struct{ Severity string }
+	Annotations      struct{ Summary string }
+}
+
+const alertsFile = "../../docs/alerts.yml"
+
+func alertRules(t *testing.T) (rules []alertRule) {
+	t.Helper()
+	var file struct {
+		Groups []struct {
+			Name  string
+			Rules []alertRule
+		}
+	}
+	decoder := yaml.NewDecoder(strings.NewReader(readFile(t, alertsFile)))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&file); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range file.Groups {
+		rules = append(rules, g.Rules...)
+	}
+	return rules
+}
+
 // TestAlertRules holds docs/alerts.yml to what a running server shows: every metric
 // and every setting that a rule rests on is there.
 func TestAlertRules(t *testing.T) {
@@ -22,37 +50,20 @@ func TestAlertRules(t *testing.T) {
 	if err != nil || a.status != 200 {
 		t.Fatalf("/metrics: status %d, %v", a.status, err)
 	}
-	var file struct {
-		Groups []struct {
-			Name  string
-			Rules []struct {
-				Alert, Expr, For string
-				Labels           struct{ Severity string }
-				Annotations      struct{ Summary string }
+	watched := map[string]bool{}
+	for _, r := range alertRules(t) {
+		if r.Alert == "" || r.Labels.Severity == "" || r.Annotations.Summary == "" {
+			t.Errorf("%+v lacks a name, a severity or a summary", r)
+		}
+		for _, name := range metricName.FindAllString(r.Expr, -1) {
+			watched[name] = true
+			if !strings.Contains(a.body, "\n"+name+" ") && !strings.Contains(a.body, "\n"+name+"{") {
+				t.Errorf("%s rests on %s, which no server shows", r.Alert, name)
 			}
 		}
-	}
-	decoder := yaml.NewDecoder(strings.NewReader(readFile(t, "../../docs/alerts.yml")))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&file); err != nil {
-		t.Fatal(err)
-	}
-	watched := map[string]bool{}
-	for _, g := range file.Groups {
-		for _, r := range g.Rules {
-			if r.Alert == "" || r.Labels.Severity == "" || r.Annotations.Summary == "" {
-				t.Errorf("%+v lacks a name, a severity or a summary", r)
-			}
-			for _, name := range metricName.FindAllString(r.Expr, -1) {
-				watched[name] = true
-				if !strings.Contains(a.body, "\n"+name+" ") && !strings.Contains(a.body, "\n"+name+"{") {
-					t.Errorf("%s rests on %s, which no server shows", r.Alert, name)
-				}
-			}
-			for _, setting := range settingName.FindAllStringSubmatch(r.Expr, -1) {
-				if !strings.Contains(a.body, `keyturn_setting_seconds{setting="`+setting[1]+`"} `) {
-					t.Errorf("%s rests on the setting %s, which no server shows", r.Alert, setting[1])
-				}
+		for _, setting := range settingName.FindAllStringSubmatch(r.Expr, -1) {
+			if !strings.Contains(a.body, `keyturn_setting_seconds{setting="`+setting[1]+`"} `) {
+				t.Errorf("%s rests on the setting %s, which no server shows", r.Alert, setting[1])
 			}
 		}
 	}

@@ -160,7 +160,7 @@ func (w *world) build() http.Handler {
 		Issuer: issuer, Grants: oauth.Grants(), Scopes: []string{"openid"}, ClientAuth: []string{"client_secret_basic"}, Algs: w.keeper.Ring().Algs, MaxAge: time.Minute,
 	})
 	must(w.t, err)
-	health := &server.Health{Store: w.store.Ping, Keys: func() error { return nil }, OnError: func(string, error) {}}
+	health := &server.Health{Store: w.store.Ping, Keys: func() (string, error) { return "", nil }, OnError: func(string, error) {}}
 	return server.New(server.Settings{
 		RequestTimeout: w.timeout, ShutdownTimeout: time.Second, CORSOrigins: []string{"https://app.example.com"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")},

@@ -10,10 +10,11 @@ import (
 
 // Health answers whether the process is alive and whether it can serve.
 type Health struct {
-	// Store reports whether the store can answer; Keys whether the key ring
-	// has been read lately. Either error makes the replica not ready.
+	// Store reports whether the store can answer; Keys whether the keys allow
+	// to serve, and if not, a word that says why. Either error makes the
+	// replica not ready.
 	Store func(context.Context) error
-	Keys  func() error
+	Keys  func() (why string, err error)
 	// Warnings are codes of what an operator should look into, and that does
 	// not make the replica unready. Nil means that there is nothing to ask.
 	Warnings func() []string
@@ -31,9 +32,9 @@ func (h *Health) Alive(w http.ResponseWriter, _ *http.Request) {
 const storePatience = 2 * time.Second
 
 // Ready answers GET /readyz: 200 if the store answers and the key ring is
-// fresh, else 503 and which of them failed. With warnings the answer is 200 and
-// "status" is "warning". While the server drains it answers
-// 503, so that load balancers turn away before the listener closes.
+// fresh and can sign, else 503 and which of them failed. With warnings the answer
+// is 200 and "status" is "warning". While the server drains it answers 503, so that
+// load balancers turn away before the listener closes.
 func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), storePatience)
 	defer cancel()
@@ -52,8 +53,8 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	if err := h.Store(ctx); err != nil {
 		fail("store", "unreachable", err)
 	}
-	if err := h.Keys(); err != nil {
-		fail("keys", "stale", err)
+	if why, err := h.Keys(); err != nil {
+		fail("keys", why, err)
 	}
 	if h.draining.Load() {
 		fail("server", "draining", nil)

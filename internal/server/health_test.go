@@ -14,7 +14,7 @@ import (
 func TestReadyWarns(t *testing.T) {
 	var store error
 	h := &server.Health{
-		Store: func(context.Context) error { return store }, Keys: func() error { return nil },
+		Store: func(context.Context) error { return store }, Keys: func() (string, error) { return "", nil },
 		Warnings: func() []string { return []string{"standby_missing"} }, OnError: func(string, error) {},
 	}
 	for _, c := range []struct {
