@@ -106,7 +106,8 @@ func (k *ClientKeys) of(ctx context.Context, client Client, fits func(jose.JSONW
 		return keys, nil
 	}
 	if set.due(now) {
-		keys, err := k.fetch(ctx, client.JWKSURI)
+		// Also for a caller who hangs up: else strangers could spend every try.
+		keys, err := k.fetch(context.WithoutCancel(ctx), client.JWKSURI)
 		set.answered(now, keys, err)
 	}
 	return set.last(now, client.JWKSURI)

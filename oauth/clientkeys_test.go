@@ -231,6 +231,24 @@ func TestClientJWKSThatIsSlowDelaysNoKnownKey(t *testing.T) {
 	<-stranger
 }
 
+// TestClientJWKSIsFetchedForWhoHangsUp: a try that is cut off would have to be
+// waited for by everybody else.
+func TestClientJWKSIsFetchedForWhoHangsUp(t *testing.T) {
+	p := newPublisher(t)
+	ctx, hangUp := context.WithCancel(t.Context())
+	p.answer(func(w http.ResponseWriter, _ *http.Request) {
+		hangUp()
+		fmt.Fprint(w, set(okp("a")))
+	})
+	now := time.Now()
+	keys := oauth.TrustingClientKeys(loopback, p.roots(), func() time.Time { return now })
+	client := oauth.Client{JWKSURI: p.URL}
+	_, _ = keys.Keys(ctx, client, "a") // nobody is there for the answer
+	if got, err := keys.Keys(t.Context(), client, "a"); err != nil || !slices.Equal(got, []string{"a"}) || p.fetches.Load() != 1 {
+		t.Errorf("got %v, %v after %d fetches; want the key after one", got, err, p.fetches.Load())
+	}
+}
+
 func TestParseClientJWKS(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"good":           {set(okp("a"), okp("b")), ""},
