@@ -236,8 +236,12 @@ func TestClientJWKSThatIsSlowDelaysNoKnownKey(t *testing.T) {
 func TestClientJWKSIsFetchedForWhoHangsUp(t *testing.T) {
 	p := newPublisher(t)
 	ctx, hangUp := context.WithCancel(t.Context())
-	p.answer(func(w http.ResponseWriter, _ *http.Request) {
+	p.answer(func(w http.ResponseWriter, r *http.Request) {
 		hangUp()
+		select {
+		case <-r.Context().Done(): // the fetch was cut off
+		case <-time.After(200 * time.Millisecond):
+		}
 		fmt.Fprint(w, set(okp("a")))
 	})
 	now := time.Now()
