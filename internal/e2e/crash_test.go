@@ -26,16 +26,21 @@ type refresher struct {
 	token string
 	// rest is how long it leaves the server alone after an answer.
 	rest time.Duration
-	// refreshes counts the answers; lost says how the session was lost.
-	refreshes atomic.Int64
-	lost      atomic.Pointer[string]
+	// refreshes counts the answers, putOff those that say to try again; lost
+	// says how the session was lost.
+	refreshes, putOff atomic.Int64
+	lost              atomic.Pointer[string]
 }
 
 // refresh spends the token once. Where no answer comes, or one that says to try
 // again, the token is kept.
 func (r *refresher) refresh() (tokens, bool) {
 	a, err := postForm(r.url+"/oauth/token", r.by, values("grant_type", "refresh_token", "refresh_token", r.token))
-	if err != nil || a.status == http.StatusServiceUnavailable {
+	if err != nil {
+		return tokens{}, false
+	}
+	if a.status == http.StatusServiceUnavailable && a.header.Get("Retry-After") != "" {
+		r.putOff.Add(1)
 		return tokens{}, false
 	}
 	got, err := decodeTokens(a)

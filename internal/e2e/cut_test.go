@@ -4,6 +4,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -15,6 +16,9 @@ type cutter struct {
 	server  string
 	oneIn   atomic.Int64 // 0: none
 	cuts    atomic.Int64
+	// still is held for writing while the network swallows every byte, which
+	// it delivers late, as a network does that was partitioned.
+	still sync.RWMutex
 }
 
 func newCutter(t *testing.T, server string) *cutter {
@@ -46,7 +50,7 @@ func (c *cutter) carry(client net.Conn) {
 	}
 	defer server.Close()
 	go func() {
-		_, _ = io.Copy(server, client)
+		_, _ = io.Copy(wire{c, server}, client)
 		server.Close()
 	}()
 	answer := make([]byte, 64<<10)
@@ -60,8 +64,20 @@ func (c *cutter) carry(client net.Conn) {
 			_, _ = client.Write(answer[:rand.IntN(n)])
 			return
 		}
-		if _, err := client.Write(answer[:n]); err != nil {
+		if _, err := (wire{c, client}).Write(answer[:n]); err != nil {
 			return
 		}
 	}
+}
+
+// wire is one direction of a connection over the network.
+type wire struct {
+	over *cutter
+	to   net.Conn
+}
+
+func (w wire) Write(p []byte) (int, error) {
+	w.over.still.RLock()
+	defer w.over.still.RUnlock()
+	return w.to.Write(p)
 }

@@ -25,6 +25,8 @@ type deployment struct {
 	settings []string
 	// program is what its servers run, if not keyturn as TestMain built it.
 	program string
+	// launch starts the process of a server, if not in the plain way.
+	launch func(*exec.Cmd) error
 }
 
 // newDeployment makes an empty deployment on the store with that URI; on a new

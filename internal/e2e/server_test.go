@@ -20,6 +20,7 @@ type server struct {
 	admin string
 	// program is what runs; keyturn as TestMain built it, if empty.
 	program string
+	launch  func(*exec.Cmd) error
 	args    []string
 	cmd     *exec.Cmd
 	stdout  logBuffer
@@ -42,7 +43,7 @@ func (d *deployment) serve(t *testing.T, flags ...string) *server {
 func (d *deployment) serveAs(t *testing.T, issuer string, flags ...string) *server {
 	t.Helper()
 	public, admin := freePort(t), freePort(t)
-	s := &server{url: "http://" + public, admin: "http://" + admin, program: d.program}
+	s := &server{url: "http://" + public, admin: "http://" + admin, program: d.program, launch: d.launch}
 	if issuer == "" {
 		issuer = s.url
 	}
@@ -55,7 +56,7 @@ func (d *deployment) serveAs(t *testing.T, issuer string, flags ...string) *serv
 // again starts a server that was ended once more, as it was.
 func (s *server) again(t *testing.T) *server {
 	t.Helper()
-	next := &server{url: s.url, admin: s.admin, program: s.program, args: s.args}
+	next := &server{url: s.url, admin: s.admin, program: s.program, launch: s.launch, args: s.args}
 	next.start(t)
 	return next
 }
@@ -67,7 +68,11 @@ func (s *server) start(t *testing.T) {
 	s.cmd.Dir = t.TempDir()
 	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, &s.stderr
 	s.exited = make(chan struct{})
-	if err := s.cmd.Start(); err != nil {
+	launch := (*exec.Cmd).Start
+	if s.launch != nil {
+		launch = s.launch
+	}
+	if err := launch(s.cmd); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
