@@ -11,7 +11,7 @@ func (p *program) auditCommand() *cobra.Command {
 		Use: "audit", Short: "Verify and read the audit log", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(p.auditVerifyCommand(), p.auditTailCommand(), p.auditKeysCommand(), p.auditHeadsCommand())
+	cmd.AddCommand(p.auditVerifyCommand(), p.auditTailCommand(), p.auditReportCommand(), p.auditKeysCommand(), p.auditHeadsCommand())
 	return cmd
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/config"
@@ -36,11 +37,7 @@ Exits with 0 and the counts, or with 1 and the file, the line and the reason.`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	config.AddFlags(cmd.Flags())
-	f := cmd.Flags()
-	f.BoolVar(&o.partial, "partial", false, "the files are a part of the log and need not reach its end")
-	f.BoolVar(&o.signed, "signed", false, "refuse chains without a signature, as commands without the master keys leave them")
-	f.StringVar(&o.keys, "keys", "", "verify signatures with the public keys in this file (keyturn audit keys)")
-	f.StringVar(&o.heads, "heads", "", "the log must hold the lines that this file names (keyturn audit heads)")
+	o.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
 		cfg, err := config.Load(cmd.Flags(), p.environ)
 		if err != nil {
@@ -73,6 +70,13 @@ Exits with 0 and the counts, or with 1 and the file, the line and the reason.`,
 type verifyFlags struct {
 	partial, signed bool
 	keys, heads     string
+}
+
+func (f *verifyFlags) add(to *pflag.FlagSet) {
+	to.BoolVar(&f.partial, "partial", false, "the files are a part of the log and need not reach its end")
+	to.BoolVar(&f.signed, "signed", false, "refuse chains without a signature, as commands without the master keys leave them")
+	to.StringVar(&f.keys, "keys", "", "verify signatures with the public keys in this file (keyturn audit keys)")
+	to.StringVar(&f.heads, "heads", "", "the log must hold the lines that this file names (keyturn audit heads)")
 }
 
 func (f verifyFlags) options(ctx context.Context, cfg *config.Config) (o audit.VerifyOptions, err error) {

@@ -22,8 +22,10 @@ func (p *program) print(v any, text func(w io.Writer)) error {
 	return w.Flush()
 }
 
-func (p *program) printJSON(v any) error {
-	enc := json.NewEncoder(p.stdout)
+func (p *program) printJSON(v any) error { return encodeJSON(p.stdout, v) }
+
+func encodeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)

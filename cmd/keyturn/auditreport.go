@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/auditreport"
+	"github.com/keyturn/keyturn/internal/config"
+)
+
+func (p *program) auditReportCommand() *cobra.Command {
+	var r reportFlags
+	r.since.now, r.until.now = time.Now, time.Now
+	cmd := &cobra.Command{
+		Use:   "report FILE…",
+		Short: "Make one page of an audit log for who investigates",
+		Long: `Reads the files of one log as audit verify does (compressed or not, in any order;
+- is standard input), checks them in the same way, and writes one page of HTML:
+logins and failures over time, reuse of refresh tokens with both sides, the
+sources and accounts of failed passwords, new devices, what became of the keys,
+what operators did, and whether the log is as it was written. The page needs no
+network and no script. With --output json the same comes as JSON.
+
+The check is of the whole log even where --since or --until narrow the report
+down. A log that does not verify is reported all the same: the page says so, and
+the exit code is 1.`,
+		Example: `  keyturn audit report --out report.html keyturn-audit.log*
+  keyturn audit report --since 48h --out report.html keyturn-audit.log
+  keyturn audit tail --output json --user ada@example.com keyturn-audit.log | keyturn audit report --no-verify - > ada.html`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	config.AddFlags(cmd.Flags())
+	f := cmd.Flags()
+	r.verify.add(f)
+	f.BoolVar(&r.unchecked, "no-verify", false, "do not check the chains: what is read is an excerpt")
+	f.StringVar(&r.out, "out", "-", "the file to write; - is standard output")
+	f.Var(&r.since, "since", "only events from this time on, or of the last so long, such as 48h")
+	f.Var(&r.until, "until", "only events before this time, or older than so long")
+	cmd.RunE = func(cmd *cobra.Command, files []string) error {
+		cfg, err := config.Load(cmd.Flags(), p.environ)
+		if err != nil {
+			return usageError{err}
+		}
+		if err := (&audit.Filter{Since: r.since.Time, Until: r.until.Time}).Check(); err != nil {
+			return usageError{err}
+		}
+		report, err := r.read(cmd.Context(), cfg, files)
+		if err != nil {
+			return err
+		}
+		if err := p.writeReport(r.out, report); err != nil {
+			return err
+		}
+		if bad := report.Integrity.Bad; bad != nil {
+			return bad
+		}
+		return nil
+	}
+	return cmd
+}
+
+// reportFlags are what audit report is asked for.
+type reportFlags struct {
+	verify       verifyFlags
+	unchecked    bool
+	out          string
+	since, until moment
+}
+
+func (r *reportFlags) read(ctx context.Context, cfg *config.Config, files []string) (*auditreport.Report, error) {
+	b := auditreport.NewBuilder(r.since.Time, r.until.Time)
+	take := func(line []byte) error {
+		b.Add(line)
+		return ctx.Err()
+	}
+	integrity, err := r.check(ctx, cfg, files, take)
+	if err != nil {
+		return nil, err
+	}
+	report := b.Report()
+	report.Made, report.Files, report.Integrity = time.Now().UTC(), files, integrity
+	report.Conclude()
+	return report, nil
+}
+
+// check reads the files and passes each line to take. What it finds wrong with
+// the log is part of its result, not an error.
+func (r *reportFlags) check(ctx context.Context, cfg *config.Config, files []string, take func([]byte) error) (auditreport.Integrity, error) {
+	if r.unchecked {
+		for _, name := range files {
+			if err := audit.Lines(name, take); err != nil {
+				return auditreport.Integrity{}, err
+			}
+		}
+		return auditreport.Integrity{}, nil
+	}
+	o, err := r.verify.options(ctx, cfg)
+	if err != nil {
+		return auditreport.Integrity{}, err
+	}
+	integrity := auditreport.Integrity{Checked: true}
+	integrity.Report, err = audit.VerifyEach(files, o, take)
+	if errors.As(err, &integrity.Bad) {
+		err = nil
+	}
+	return integrity, err
+}
+
+// writeReport writes the report where it is wanted. A file is there whole or
+// not at all, and only its owner can read it: it names people and addresses.
+func (p *program) writeReport(path string, report *auditreport.Report) error {
+	write := func(w io.Writer) error {
+		buffered := bufio.NewWriter(w)
+		var err error
+		if p.output == "json" {
+			err = encodeJSON(buffered, report)
+		} else {
+			err = report.WriteHTML(buffered)
+		}
+		return errors.Join(err, buffered.Flush())
+	}
+	if path == "-" {
+		return write(p.stdout)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".keyturn-report-*")
+	if err != nil {
+		return fmt.Errorf("--out: %w", err)
+	}
+	err = errors.Join(write(f), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("--out: %w", err), os.Remove(f.Name()))
+	}
+	return nil
+}

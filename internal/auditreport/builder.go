@@ -1,0 +1,159 @@
+package auditreport
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// The most rows of each table, and the most keys counted apart.
+const (
+	maxReuses  = 200
+	maxTop     = 50
+	maxKeys    = 10_000
+	maxDevices = 200
+	maxUsers   = 50_000 // whose devices are watched
+	maxChanges = 200    // of keys
+	maxOfKind  = 50     // of each kind of administrative action
+	maxChains  = 10_000
+	maxServers = 100
+	maxSilence = 5
+)
+
+// Builder reads a log, line by line. It is not for concurrent use.
+type Builder struct {
+	since, until time.Time
+
+	events, outside, unread int64
+	first, last             time.Time
+
+	clock    *clock
+	reuses   latest[Reuse]
+	sources  *tally[sourceSeen]
+	accounts *tally[accountSeen]
+	clients  *tally[clientSeen]
+	refusals *tally[Refusal]
+	devices  devices
+	keys     latest[Change]
+	admin    map[audit.Action]*latest[Change]
+	chains   chains
+}
+
+// NewBuilder begins a report about the time from since to before until; a zero
+// bound is none.
+func NewBuilder(since, until time.Time) *Builder {
+	return &Builder{
+		since: since, until: until, clock: newClock(),
+		reuses:   latest[Reuse]{room: maxReuses},
+		sources:  newTally[sourceSeen](maxKeys),
+		accounts: newTally[accountSeen](maxKeys),
+		clients:  newTally[clientSeen](maxKeys),
+		refusals: newTally[Refusal](maxKeys),
+		devices:  devices{found: latest[Device]{room: maxDevices}, users: map[string]*habits{}},
+		keys:     latest[Change]{room: maxChanges},
+		admin:    map[audit.Action]*latest[Change]{},
+		chains:   chains{known: map[string]*Server{}, serving: map[string]bool{}},
+	}
+}
+
+// Add takes in one line of the log. What is no event is counted.
+func (b *Builder) Add(line []byte) {
+	e, err := audit.ParseEntry(line)
+	switch {
+	case err != nil:
+		b.unread++
+		return
+	case !audit.Within(e.Time, b.since, b.until):
+		b.outside++
+		return
+	}
+	b.events++
+	if b.first.IsZero() || e.Time.Before(b.first) {
+		b.first = e.Time
+	}
+	if e.Time.After(b.last) {
+		b.last = e.Time
+	}
+	b.chains.add(&e)
+	if e.Event.Action == audit.Checkpoint {
+		return
+	}
+	b.clock.add(e.Time, kind(&e))
+	b.guesses(&e)
+	b.changes(&e)
+	switch {
+	case e.Event.Action == audit.TokenReuse:
+		b.reuses.add(reuse(&e))
+	case login(&e):
+		b.devices.login(&e)
+	}
+	if e.Event.Outcome != audit.Success {
+		r := b.refusals.add(string(e.Event.Action) + " " + e.Event.Reason)
+		r.Action, r.Reason, r.Last = e.Event.Action, e.Event.Reason, e.Time
+	}
+}
+
+// Report returns what was read. The caller fills in what the lines do not say:
+// Made, Files and Integrity, and then calls Conclude.
+func (b *Builder) Report() *Report {
+	r := &Report{
+		Since: b.since, Until: b.until, First: b.first, Last: b.last,
+		Events: b.events, Outside: b.outside, Unread: b.unread,
+		Totals: b.clock.total, Timeline: b.clock.timeline(b.first, b.last),
+		Reuses:   b.reuses.list(),
+		Sources:  top(b.sources, maxTop, (*sourceSeen).row),
+		Accounts: top(b.accounts, maxTop, (*accountSeen).row),
+		Clients:  top(b.clients, maxTop, (*clientSeen).row),
+		Refusals: top(b.refusals, maxTop, func(r *Refusal, _ string, n int64) Refusal { r.Count = n; return *r }),
+		Devices:  Devices{List: b.devices.found.list(), Unwatched: b.devices.unwatched},
+		Keys:     b.keys.list(),
+		Admin:    List[Change]{Rows: []Change{}},
+	}
+	for _, l := range b.admin {
+		list := l.list()
+		r.Admin.Rows = append(r.Admin.Rows, list.Rows...)
+		r.Admin.Total += list.Total
+	}
+	slices.SortFunc(r.Admin.Rows, func(a, b Change) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Action, b.Action), cmp.Compare(a.Subject, b.Subject))
+	})
+	r.Servers, r.Commands = b.chains.servers()
+	r.Silences = b.chains.silences
+	return r
+}
+
+// kind counts an event where it belongs.
+func kind(e *audit.Entry) (c Counts) {
+	switch {
+	case e.Event.Action == audit.TokenReuse:
+		c.Reuses = 1
+	case login(e):
+		c.Logins = 1
+	case e.Event.Outcome == audit.Success && e.Event.Action == audit.TokenRefreshed:
+		c.Refreshes = 1
+	case e.Event.Outcome == audit.Success:
+		c.Other = 1
+	case guess(e) && e.Event.Reason == throttled:
+		c.Throttled = 1
+	case guess(e):
+		c.Failed = 1
+	default:
+		c.Refused = 1
+	}
+	return c
+}
+
+func reuse(e *audit.Entry) Reuse {
+	k := &e.Keyturn
+	r := Reuse{
+		At: e.Time, User: cmp.Or(e.User.Email, e.User.ID), Client: k.Client, Session: k.Session,
+		By:     Side{At: e.Time, IP: e.From(), Agent: e.UserAgent.Original},
+		Before: Side{At: k.Previous.At, IP: k.Previous.IP, Agent: k.Previous.UserAgent},
+	}
+	if k.Generation != nil && k.Presented != nil {
+		r.Generation, r.Presented = *k.Generation, *k.Presented
+	}
+	return r
+}

@@ -1,0 +1,51 @@
+package auditreport
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// ofKeys are the actions that a signing key goes through; ofOperators those
+// that only an operator can do.
+var ofKeys, ofOperators = func() (keys, operators map[audit.Action]bool) {
+	keys, operators = map[audit.Action]bool{}, map[audit.Action]bool{}
+	for _, t := range audit.Vocabulary() {
+		if strings.HasPrefix(string(t.Action), "key-") {
+			keys[t.Action] = true
+		}
+		if slices.Contains(t.Type, "admin") {
+			operators[t.Action] = true
+		}
+	}
+	return keys, operators
+}()
+
+// changes takes in what became of keys, and what operators did. A session or a
+// family of them that an operator ended has no address: no request asked for it.
+func (b *Builder) changes(e *audit.Entry) {
+	ended := (e.Event.Action == audit.SessionEnded || e.Event.Action == audit.SessionsEnded) && e.From() == ""
+	if ofKeys[e.Event.Action] {
+		b.keys.add(change(e))
+	}
+	if !ofOperators[e.Event.Action] && !ended {
+		return
+	}
+	l := b.admin[e.Event.Action]
+	if l == nil {
+		l = &latest[Change]{room: maxOfKind}
+		b.admin[e.Event.Action] = l
+	}
+	l.add(change(e))
+}
+
+func change(e *audit.Entry) Change {
+	k := &e.Keyturn
+	return Change{
+		At: e.Time, Action: e.Event.Action, Failed: e.Event.Outcome != audit.Success, Reason: e.Event.Reason,
+		Subject: cmp.Or(e.User.Email, e.User.ID, k.Key, k.Client, k.Session),
+		Count:   k.Count, Detail: k.Detail, Node: e.Service.Node.Name,
+	}
+}

@@ -1,0 +1,58 @@
+package auditreport
+
+import (
+	"cmp"
+	"net/netip"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// maxHabits is how many user agents, and how many networks, are remembered of
+// one user.
+const maxHabits = 32
+
+// devices finds logins with what a user has not logged in with before.
+type devices struct {
+	found     latest[Device]
+	users     map[string]*habits
+	unwatched int64
+}
+
+type habits struct{ agents, networks distinct }
+
+func (d *devices) login(e *audit.Entry) {
+	user := cmp.Or(e.User.ID, account(e))
+	h := d.users[user]
+	first := h == nil
+	if first {
+		if len(d.users) == maxUsers {
+			d.unwatched++
+			return
+		}
+		h = &habits{}
+		d.users[user] = h
+	}
+	newAgent := h.agents.add(e.UserAgent.Original, maxHabits)
+	newNetwork := h.networks.add(networkOf(e.From()), maxHabits)
+	if first || !newAgent {
+		return
+	}
+	d.found.add(Device{
+		At: e.Time, User: cmp.Or(e.User.Email, e.User.ID), Client: e.Keyturn.Client, IP: e.From(),
+		Agent: e.UserAgent.Original, Elsewhere: newNetwork,
+	})
+}
+
+// networkOf is the /24 or /48 of an address: what changes within it says little.
+func networkOf(from string) string {
+	ip, err := netip.ParseAddr(from)
+	if err != nil {
+		return from
+	}
+	ip = ip.Unmap()
+	bits := 48
+	if ip.Is4() {
+		bits = 24
+	}
+	return netip.PrefixFrom(ip.WithZone(""), bits).Masked().String()
+}

@@ -1,0 +1,125 @@
+package auditreport
+
+import (
+	"fmt"
+	"slices"
+)
+
+// From so many failures or accounts on, a source is one that tries out
+// passwords, and not somebody who forgot one.
+const (
+	manyFailures = 20
+	manyAccounts = 10
+)
+
+// Conclude says what should be looked at first. It is called once all else of
+// the report is there.
+func (r *Report) Conclude() {
+	r.Findings = []Finding{}
+	find := func(alarm bool, section, format string, args ...any) {
+		r.Findings = append(r.Findings, Finding{Alarm: alarm, Section: section, Text: fmt.Sprintf(format, args...)})
+	}
+	if bad := r.Integrity.Bad; bad != nil {
+		find(true, "integrity", "The log is not as it was written: %s, line %d. Do not rely on what follows.", bad.File, bad.Line)
+	}
+	if r.Integrity.Intact() && !r.Integrity.Vouched() {
+		find(false, "integrity", "Only the log itself says that it is whole: check it with the store or with the keys.")
+	}
+	if r.Unread > 0 {
+		find(true, "integrity", "%s not audit events.", are(r.Unread, "line is", "lines are"))
+	}
+	if n := r.Reuses.Total; n > 0 {
+		find(true, "reuse", "%s.", are(n, "spent refresh token came back and ended its session", "spent refresh tokens came back and ended their sessions"))
+	}
+	r.findGuessing(find)
+	if n := r.failedClients(); n >= manyFailures {
+		find(false, "clients", "Clients failed %s to prove who they are.", are(n, "time", "times"))
+	}
+	r.findChanges(find)
+	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
+		switch {
+		case a.Alarm == b.Alarm:
+			return 0
+		case a.Alarm:
+			return -1
+		}
+		return 1
+	})
+}
+
+// failedClients counts in the rows shown, which have the most.
+func (r *Report) failedClients() (n int64) {
+	for _, c := range r.Clients.Rows {
+		n += c.Failed
+	}
+	return n
+}
+
+func (r *Report) findGuessing(find func(bool, string, string, ...any)) {
+	for _, s := range r.Sources.Rows {
+		switch tried := s.Failed + s.Throttled; {
+		case tried < manyFailures:
+		case s.Accounts >= manyAccounts && s.Logins > 0:
+			find(true, "sources", "%s tried %s and then logged in %s.", s.name(), upTo(s.Accounts, "accounts"), are(s.Logins, "time", "times"))
+		case s.Accounts >= manyAccounts:
+			find(false, "sources", "%s tried %s; none let it in after that.", s.name(), upTo(s.Accounts, "accounts"))
+		case s.Logins > 0:
+			find(true, "sources", "%s failed %s and then logged in %s.", s.name(), are(tried, "time", "times"), are(s.Logins, "time", "times"))
+		}
+	}
+	for _, a := range r.Accounts.Rows {
+		if a.Sources >= manyAccounts && a.Failed+a.Throttled >= manyFailures {
+			find(a.Logins > 0, "accounts", "%s was tried from %s; %s after that.",
+				shown(a.Name), upTo(a.Sources, "addresses"), are(a.Logins, "login", "logins"))
+		}
+	}
+}
+
+func (r *Report) findChanges(find func(bool, string, string, ...any)) {
+	elsewhere := 0
+	for _, d := range r.Devices.Rows {
+		if d.Elsewhere {
+			elsewhere++
+		}
+	}
+	if elsewhere > 0 {
+		find(false, "devices", "%s from a device and a network that were both new for the user.", are(int64(elsewhere), "login came", "logins came"))
+	}
+	revoked := 0
+	for _, k := range r.Keys.Rows {
+		if k.Action == "key-revoked" && !k.Failed {
+			revoked++
+		}
+	}
+	if revoked > 0 {
+		find(false, "keys", "%s revoked.", are(int64(revoked), "signing key was", "signing keys were"))
+	}
+	for _, s := range r.Servers.Rows {
+		if s.Back > 0 {
+			find(false, "servers", "The clock of %s was set back.", shown(s.Node))
+		}
+	}
+}
+
+func (s *Source) name() string {
+	if s.IP == "" {
+		return "A source without an address"
+	}
+	return shown(s.IP)
+}
+
+// are is a number with its noun.
+func are(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return number(n) + " " + many
+}
+
+// upTo is a number of different things, counted up to maxDistinct.
+func upTo(n int, many string) string {
+	if n >= maxDistinct {
+		return fmt.Sprintf("%d or more %s", n, many)
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -1,0 +1,117 @@
+package auditreport
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// grantPassword is the grant_type of a login, throttled the reason of an
+// attempt that was not judged.
+const (
+	grantPassword = "password"
+	throttled     = "throttled"
+)
+
+// login reports whether a user logged in.
+func login(e *audit.Entry) bool {
+	return e.Event.Action == audit.TokenIssued && e.Event.Outcome == audit.Success && e.Keyturn.Grant == grantPassword
+}
+
+// wrongPassword are the reasons of a password that is not the account's. The
+// value says whether there is such an account.
+var wrongPassword = map[string]bool{"wrong_password": true, "disabled_user": true, "unknown_user": false}
+
+// guess reports whether somebody tried a password that did not count.
+func guess(e *audit.Entry) bool {
+	atLogin := e.Event.Action == audit.TokenRefused && e.Keyturn.Grant == grantPassword
+	if e.Event.Outcome == audit.Success || !atLogin && e.Event.Action != audit.PasswordChanged {
+		return false
+	}
+	_, wrong := wrongPassword[e.Event.Reason]
+	return wrong || e.Event.Reason == throttled
+}
+
+// wrongClient are the reasons of a client that could not prove itself.
+var wrongClient = map[string]bool{"wrong_client_secret": true, "wrong_assertion_key": true, "unknown_client": true}
+
+type sourceSeen struct {
+	Source
+	tried distinct
+}
+
+type accountSeen struct {
+	Account
+	from distinct
+}
+
+type clientSeen struct {
+	Client
+	from distinct
+}
+
+func account(e *audit.Entry) string {
+	return strings.ToLower(cmp.Or(e.User.Email, e.User.ID))
+}
+
+// guesses counts failures by source, account and client, and the logins that
+// came after them.
+func (b *Builder) guesses(e *audit.Entry) {
+	switch {
+	case login(e):
+		if s := b.sources.find(e.From()); s != nil {
+			s.Logins++
+		}
+		if a := b.accounts.find(account(e)); a != nil {
+			a.Logins++
+		}
+	case guess(e):
+		b.guess(e)
+	case e.Event.Outcome != audit.Success && wrongClient[e.Event.Reason]:
+		c := b.clients.add(e.Keyturn.Client)
+		c.Failed++
+		c.Reason = e.Event.Reason
+		c.from.add(e.From(), maxDistinct)
+		if c.First.IsZero() {
+			c.First = e.Time
+		}
+		c.Last = e.Time
+	}
+}
+
+func (b *Builder) guess(e *audit.Entry) {
+	s, a := b.sources.add(e.From()), b.accounts.add(account(e))
+	if e.Event.Reason == throttled {
+		s.Throttled++
+		a.Throttled++
+	} else {
+		s.Failed++
+		a.Failed++
+	}
+	if s.First.IsZero() {
+		s.First = e.Time
+	}
+	if a.First.IsZero() {
+		a.First = e.Time
+	}
+	s.Last, a.Last, s.Agent = e.Time, e.Time, e.UserAgent.Original
+	a.Exists = a.Exists || wrongPassword[e.Event.Reason]
+	s.tried.add(account(e), maxDistinct)
+	a.from.add(e.From(), maxDistinct)
+}
+
+func (s *sourceSeen) row(key string, _ int64) Source {
+	s.IP, s.Accounts = key, len(s.tried)
+	return s.Source
+}
+
+func (a *accountSeen) row(key string, _ int64) Account {
+	a.Name, a.Sources = key, len(a.from)
+	return a.Account
+}
+
+func (c *clientSeen) row(key string, _ int64) Client {
+	c.ID, c.Sources = key, len(c.from)
+	return c.Client
+}

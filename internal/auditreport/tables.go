@@ -1,0 +1,195 @@
+package auditreport
+
+import (
+	"fmt"
+	"time"
+)
+
+// table is one table of the page.
+type table struct {
+	Columns []column
+	Rows    [][]cell
+	// Note says what is not in it, or how to read it.
+	Note string
+}
+
+type column struct {
+	Name   string
+	Number bool
+}
+
+// cell is a value; Class marks it.
+type cell struct{ Text, Class string }
+
+// columns are the names of a table's columns; one that begins with # has numbers.
+func columns(names ...string) []column {
+	var out []column
+	for _, n := range names {
+		if n[0] == '#' {
+			out = append(out, column{n[1:], true})
+		} else {
+			out = append(out, column{n, false})
+		}
+	}
+	return out
+}
+
+// row makes cells of values.
+func row(values ...any) []cell {
+	cells := make([]cell, len(values))
+	for i, v := range values {
+		switch v := v.(type) {
+		case cell:
+			cells[i] = v
+		case int64:
+			cells[i].Text = number(v)
+		case time.Time:
+			cells[i] = cell{clockTime(v), "time"}
+		default:
+			cells[i] = text(fmt.Sprint(v))
+		}
+	}
+	return cells
+}
+
+// text is a stranger's. Up to the length of an address it is not broken.
+func text(s string) cell {
+	c := cell{Text: shown(s)}
+	if len(c.Text) > len("2001:0db8:0000:0000:0000:0000:0000:0000") {
+		c.Class = "long"
+	}
+	return c
+}
+
+// counted is a number up to maxDistinct.
+func counted(n int) cell {
+	if n >= maxDistinct {
+		return cell{Text: fmt.Sprintf("%d+", maxDistinct)}
+	}
+	return cell{Text: fmt.Sprint(n)}
+}
+
+// alarming marks a number that should be zero.
+func alarming(n int64) cell {
+	if n == 0 {
+		return cell{Text: "0"}
+	}
+	return cell{Text: number(n), Class: "alarm"}
+}
+
+func cutNote[T any](l List[T]) string {
+	if cut := l.Total - int64(len(l.Rows)); cut > 0 {
+		return fmt.Sprintf("The latest %s of %s; %s earlier ones are not shown.", number(int64(len(l.Rows))), number(l.Total), number(cut))
+	}
+	return ""
+}
+
+func topNote[T any](t Top[T]) string {
+	note := ""
+	if t.More {
+		note = fmt.Sprintf("The first %d; there are more.", len(t.Rows))
+	}
+	if t.Inexact > 0 {
+		note += fmt.Sprintf(" There were more than %s to count, so a row may have taken the place of another; what it then shows is too low by up to %s.", number(maxKeys), number(t.Inexact))
+	}
+	return note
+}
+
+func (r *Report) sourcesTable() table {
+	t := table{Columns: columns("Address", "#Failed", "#Throttled", "#Accounts", "#Logins after", "First", "Last", "User agent"), Note: topNote(r.Sources)}
+	for _, s := range r.Sources.Rows {
+		t.Rows = append(t.Rows, row(s.IP, s.Failed, s.Throttled, counted(s.Accounts), s.logins(), s.First, s.Last, s.Agent))
+	}
+	return t
+}
+
+// logins are those after the first failure: nothing to wonder at where somebody
+// had mistyped, but where many passwords were tried.
+func (s *Source) logins() cell {
+	if s.Failed+s.Throttled < manyFailures {
+		return cell{Text: number(s.Logins)}
+	}
+	return alarming(s.Logins)
+}
+
+func (r *Report) accountsTable() table {
+	t := table{Columns: columns("Account", "#Failed", "#Throttled", "#Addresses", "#Logins after", "Exists", "First", "Last"), Note: topNote(r.Accounts)}
+	for _, a := range r.Accounts.Rows {
+		exists := "not shown"
+		if a.Exists || a.Logins > 0 {
+			exists = "yes"
+		}
+		t.Rows = append(t.Rows, row(a.Name, a.Failed, a.Throttled, counted(a.Sources), a.Logins, exists, a.First, a.Last))
+	}
+	return t
+}
+
+func (r *Report) clientsTable() table {
+	t := table{Columns: columns("Client", "#Failed", "#Addresses", "Last reason", "First", "Last"), Note: topNote(r.Clients)}
+	for _, c := range r.Clients.Rows {
+		t.Rows = append(t.Rows, row(c.ID, c.Failed, counted(c.Sources), c.Reason, c.First, c.Last))
+	}
+	return t
+}
+
+func (r *Report) devicesTable() table {
+	t := table{Columns: columns("Time", "User", "User agent", "Address", "Network", "Client"), Note: cutNote(r.Devices.List)}
+	if n := r.Devices.Unwatched; n > 0 {
+		t.Note += fmt.Sprintf(" %s of users beyond the first %s were not looked at.", are(n, "login", "logins"), number(maxUsers))
+	}
+	for _, d := range r.Devices.Rows {
+		network := cell{Text: "known"}
+		if d.Elsewhere {
+			network = cell{Text: "new", Class: "warn"}
+		}
+		t.Rows = append(t.Rows, row(d.At, d.User, d.Agent, d.IP, network, d.Client))
+	}
+	return t
+}
+
+func (r *Report) refusalsTable() table {
+	t := table{Columns: columns("Action", "Reason", "#Times", "Last"), Note: topNote(r.Refusals)}
+	for _, f := range r.Refusals.Rows {
+		t.Rows = append(t.Rows, row(f.Action, f.Reason, f.Count, f.Last))
+	}
+	return t
+}
+
+func changesTable(l List[Change], note string) table {
+	t := table{Columns: columns("Time", "Action", "Outcome", "Concerning", "#Count", "Detail", "Process"), Note: note}
+	for _, c := range l.Rows {
+		outcome := cell{Text: "success"}
+		if c.Failed {
+			outcome = cell{Text: "failure", Class: "warn"}
+		}
+		if c.Reason != "" {
+			outcome.Text += ": " + shown(c.Reason)
+		}
+		count := ""
+		if c.Count != 0 {
+			count = number(int64(c.Count))
+		}
+		t.Rows = append(t.Rows, row(c.At, c.Action, outcome, c.Subject, count, c.Detail, c.Node))
+	}
+	return t
+}
+
+func (r *Report) serversTable() table {
+	t := table{Columns: columns("Process", "First line", "Last line", "#Lines", "End", "#Clock set back", "Chain"), Note: cutNote(r.Servers)}
+	for _, s := range r.Servers.Rows {
+		end := cell{Text: "not in the log", Class: "warn"}
+		if s.Stopped {
+			end = cell{Text: "stopped"}
+		}
+		t.Rows = append(t.Rows, row(s.Node, s.First, s.Last, s.Lines, end, alarming(s.Back), s.Chain))
+	}
+	return t
+}
+
+func (r *Report) silencesTable() table {
+	t := table{Columns: columns("From", "To", "Length")}
+	for _, s := range r.Silences {
+		t.Rows = append(t.Rows, row(s.From, s.To, long(s.length())))
+	}
+	return t
+}
