@@ -26,6 +26,12 @@ func newBalancer(t *testing.T) *balancer {
 	b.Server = httptest.NewUnstartedServer(&httputil.ReverseProxy{
 		Transport: b,
 		Rewrite:   func(*httputil.ProxyRequest) {},
+		// A connection that is kept would hold back the clock of the resource
+		// server in Go.
+		ModifyResponse: func(res *http.Response) error {
+			res.Header.Set("Connection", "close")
+			return nil
+		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		},

@@ -57,16 +57,16 @@ func startResources(t *testing.T, s *shop, w *endured) {
 		return err
 	})
 	w.add("algorithms to the letter", (&algorithmist{url: s.issuer}).accepts)
-	short := goProgram.start(t, s, algs, "1")
+	short := goProgram.start(t, s, map[string]string{"ALGS": algs, "CACHE_SECONDS": "1"}).up(t)
 	w.addURL("keyfunc", short+"/keyfunc")
 	w.addURL("jwx", short+"/jwx")
 	for program, paths := range otherResources {
-		url := program.start(t, s, algs, "")
+		url := program.start(t, s, map[string]string{"ALGS": algs}).up(t)
 		for _, path := range paths {
 			w.addURL(path[1:], url+path)
 		}
 	}
-	w.addURL(oidcBefore, goProgram.start(t, s, algs, "")+"/go-oidc")
+	w.addURL(oidcBefore, goProgram.start(t, s, map[string]string{"ALGS": algs}).up(t)+"/go-oidc")
 }
 
 // go-oidc takes the algorithms from the metadata when it starts, so that it is
@@ -135,7 +135,7 @@ func TestKeysEndure(t *testing.T) {
 		all[i] = all[i].again(t)
 	}
 	w.configure("EdDSA")
-	w.addURL(oidcAfter, goProgram.start(t, s, "", "")+"/go-oidc")
+	w.addURL(oidcAfter, goProgram.start(t, s, nil).up(t)+"/go-oidc")
 	kills += all.disturb(t, time.Now().Add(half))
 	eventually(t, "every resource server has seen both algorithms", w.seenBoth)
 	finish()

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -27,6 +28,8 @@ type front struct {
 	lost    map[string]bool
 	// extra are documents that the front serves beside, by path.
 	extra map[string]string
+	// keySets counts the requests for the key set.
+	keySets atomic.Int64
 }
 
 // newFront opens a front; lead tells it the server when that is known.
@@ -70,6 +73,13 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if document, ok := f.document(r.URL.Path); ok {
 		_, _ = io.WriteString(w, document)
 		return
+	}
+	if strings.HasPrefix(r.URL.Path, "/.well-known/") {
+		// A connection that is kept would hold back a clock that is set.
+		w.Header().Set("Connection", "close")
+	}
+	if r.URL.Path == "/.well-known/jwks.json" {
+		f.keySets.Add(1)
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,70 +15,98 @@ import (
 type resourceProgram struct {
 	// command makes the command that runs it, in dir.
 	command func(t *testing.T, s *shop, dir string, environ map[string]string) *exec.Cmd
+	// clocked shows a program a clock that it would not look at by itself.
+	clocked func(*testing.T, *clock) []string
 }
 
-// start runs the program on a free port and returns its URL. It accepts algs and
-// keeps key sets for cacheSeconds, or as its libraries do if that is empty. It is
-// ended with the test.
-func (p resourceProgram) start(t *testing.T, s *shop, algs, cacheSeconds string) string {
+// running is a resource program at work.
+type running struct {
+	url   string
+	clock *clock
+	cmd   *exec.Cmd
+	out   logBuffer
+	// exited is closed when the process has ended.
+	exited chan struct{}
+}
+
+// up waits until the program answers, and returns its URL.
+func (r *running) up(t *testing.T) string {
 	t.Helper()
-	address, dir := freePort(t), t.TempDir()
+	if !poll(r.exited, func() bool { _, err := send("GET", r.url+"/", nil, ""); return err == nil }) {
+		t.Fatalf("%s does not answer:\n%s", r.cmd, r.out.String())
+	}
+	return r.url
+}
+
+// end has the program stop.
+func (r *running) end() {
+	_ = r.cmd.Process.Signal(syscall.SIGTERM)
+	ended := func() bool {
+		select {
+		case <-r.exited:
+			return true
+		default:
+			return false
+		}
+	}
+	if !poll(nil, ended) {
+		_ = r.cmd.Process.Kill()
+		<-r.exited
+	}
+}
+
+// start runs the program on a free port, with a clock of its own; up waits until
+// it answers. It is ended with the test.
+func (p resourceProgram) start(t *testing.T, s *shop, extra map[string]string) *running {
+	t.Helper()
+	dir := t.TempDir()
+	address := freePort(t)
+	r := &running{url: "http://" + address, clock: newClock(t, dir), exited: make(chan struct{})}
 	environ := map[string]string{
-		"ISSUER": s.issuer, "AUDIENCE": api, "ALGS": algs, "LISTEN": address, "DIR": dir, "CA_FILE": trust.caFile,
+		"ISSUER": s.issuer, "AUDIENCE": api, "ALGS": "ES256 RS256", "LISTEN": address, "DIR": dir, "CA_FILE": trust.caFile,
+		"CLOCK": r.clock.file,
 	}
-	if cacheSeconds != "" {
-		environ["CACHE_SECONDS"] = cacheSeconds
+	maps.Copy(environ, extra)
+	r.cmd = p.command(t, s, dir, environ)
+	r.cmd.Env = append(os.Environ(), trust.environ()...)
+	if p.clocked != nil {
+		r.cmd.Env = append(r.cmd.Env, p.clocked(t, r.clock)...)
 	}
-	cmd := p.command(t, s, dir, environ)
-	cmd.Env = append(os.Environ(), trust.environ()...)
 	for name, value := range environ {
-		cmd.Env = append(cmd.Env, name+"="+value)
+		r.cmd.Env = append(r.cmd.Env, name+"="+value)
 	}
-	var out logBuffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
+	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.out
+	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	exited := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // it is ended by a signal
-		close(exited)
+		_ = r.cmd.Wait() // it is ended by a signal
+		close(r.exited)
 	}()
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		ended := func() bool {
-			select {
-			case <-exited:
-				return true
-			default:
-				return false
-			}
-		}
-		if !poll(nil, ended) {
-			_ = cmd.Process.Kill()
-			<-exited
-		}
+		r.end()
 		if t.Failed() {
-			t.Logf("%s said:\n%s", cmd, out.String())
+			t.Logf("%s said:\n%s", r.cmd, r.out.String())
 		}
 	})
-	url := "http://" + address
-	if !poll(exited, func() bool { _, err := send("GET", url+"/", nil, ""); return err == nil }) {
-		t.Fatalf("%s does not answer:\n%s", cmd, out.String())
-	}
-	return url
+	return r
 }
 
-// goResource builds the resource servers in Go.
+// goResource builds the resource servers in Go, which are a test.
 var goResource = sync.OnceValues(func() (string, error) {
 	to := filepath.Join(binaries, "resource")
-	return to, build(to, filepath.Join("clients", "go"), "./resource")
+	cmd := exec.Command("go", "test", "-c", "-o", to, "./resource")
+	cmd.Dir = filepath.Join("clients", "go")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go test -c ./resource: %w\n%s", err, out)
+	}
+	return to, nil
 })
 
-var goProgram = resourceProgram{func(t *testing.T, _ *shop, _ string, _ map[string]string) *exec.Cmd {
+var goProgram = resourceProgram{command: func(t *testing.T, _ *shop, _ string, _ map[string]string) *exec.Cmd {
 	program, err := goResource()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return exec.Command(program)
+	return exec.Command(program, "-test.run=^TestServe$", "-test.timeout=0")
 }}

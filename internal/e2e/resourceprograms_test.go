@@ -7,27 +7,23 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
 
-// serveTLS is serve with the tests' certificate, without a front.
-func (d *deployment) serveTLS(t *testing.T, flags ...string) *server {
+// fakeTime has libfaketime show the clock to a program that uses the C library.
+func fakeTime(t *testing.T, c *clock) []string {
 	t.Helper()
-	public, admin := freePort(t), freePort(t)
-	s := &server{url: "https://" + public, admin: "http://" + admin}
-	s.args = slices.Concat([]string{"serve"}, d.flags(), []string{
-		"--issuer", s.url, "--listen", public, "--admin-listen", admin,
-		"--tls-cert-file", trust.certFile, "--tls-key-file", trust.keyFile,
-	}, flags)
-	s.start(t)
-	return s
+	libraries, err := filepath.Glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+	if err != nil || len(libraries) != 1 {
+		t.Fatalf("the Debian package libfaketime is missing: %v, %v", libraries, err)
+	}
+	return []string{"LD_PRELOAD=" + libraries[0], "FAKETIME_TIMESTAMP_FILE=" + c.file, "FAKETIME_NO_CACHE=1", "NO_FAKE_STAT=1"}
 }
 
 // script runs a file of clients with an interpreter.
 func script(interpreter string, path ...string) resourceProgram {
-	return resourceProgram{func(*testing.T, *shop, string, map[string]string) *exec.Cmd {
+	return resourceProgram{clocked: fakeTime, command: func(*testing.T, *shop, string, map[string]string) *exec.Cmd {
 		return exec.Command(interpreter, filepath.Join(append([]string{"clients"}, path...)...))
 	}}
 }
@@ -52,7 +48,7 @@ func documentRoot(t *testing.T, dir string, names ...string) {
 	}
 }
 
-var apacheProgram = resourceProgram{func(t *testing.T, _ *shop, dir string, environ map[string]string) *exec.Cmd {
+var apacheProgram = resourceProgram{clocked: fakeTime, command: func(t *testing.T, _ *shop, dir string, environ map[string]string) *exec.Cmd {
 	documentRoot(t, dir, "mod-auth-openidc", "mod-oauth2")
 	config, err := filepath.Abs(filepath.Join("clients", "apache", "httpd.conf"))
 	if err != nil {
@@ -79,7 +75,7 @@ var apacheProgram = resourceProgram{func(t *testing.T, _ *shop, dir string, envi
 }}
 
 // nginxProgram asks about tokens as a client of its own.
-var nginxProgram = resourceProgram{func(t *testing.T, s *shop, dir string, environ map[string]string) *exec.Cmd {
+var nginxProgram = resourceProgram{clocked: fakeTime, command: func(t *testing.T, s *shop, dir string, environ map[string]string) *exec.Cmd {
 	documentRoot(t, dir, "index.html")
 	by := s.addClient(t, "gateway-"+filepath.Base(dir), "--grant", "client_credentials")
 	pairs := []string{"${CREDENTIALS}", base64.StdEncoding.EncodeToString([]byte(by.id + ":" + by.secret))}

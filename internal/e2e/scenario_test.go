@@ -49,15 +49,21 @@ func openShop(t *testing.T, d *deployment, flags ...string) *shop {
 func openShopBehindFront(t *testing.T, d *deployment, flags ...string) *shop {
 	t.Helper()
 	s := stock(t, d)
-	s.front = newFront(t)
-	s.issuer = s.front.url
 	s.keys = newClientKeys(t)
 	file := filepath.Join(t.TempDir(), "jwks.json")
 	writeFile(t, file, s.keys.jwks)
 	s.keyed = s.addClient(t, "batch", "--grant", "client_credentials", "--scope", scope, "--audience", api, "--audience", billing, "--jwks-file", file)
-	s.server = d.serveAs(t, s.issuer, append([]string{"--trusted-proxies", "127.0.0.1"}, flags...)...)
-	s.front.lead(s.url)
+	s.serveBehindFront(t, flags...)
 	return s
+}
+
+// serveBehindFront starts a server behind a front, whose URL is the issuer's.
+func (s *shop) serveBehindFront(t *testing.T, flags ...string) {
+	t.Helper()
+	s.front = newFront(t)
+	s.issuer = s.front.url
+	s.server = s.serveAs(t, s.issuer, append([]string{"--trusted-proxies", "127.0.0.1"}, flags...)...)
+	s.front.lead(s.url)
 }
 
 // stock makes the user and the clients of a shop.

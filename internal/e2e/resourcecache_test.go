@@ -1,0 +1,245 @@
+//go:build interop
+
+package e2e
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// habits are what a library does with the key set, as it comes.
+type habits struct {
+	// fetches says when it asks for the key set, forgets for how long it goes
+	// on taking a key that was revoked.
+	fetches, forgets string
+}
+
+// spans are the times that caches live, horizon is where the search for one
+// ends.
+var spans = []time.Duration{30 * time.Second, time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, time.Hour, 24 * time.Hour}
+
+const horizon = 26 * time.Hour
+
+// margin is how far from the end of a span a library is asked.
+func margin(span time.Duration) time.Duration { return span / 20 }
+
+// spanOf is the longest span that was over at v, or as good as over.
+func spanOf(v time.Duration) time.Duration {
+	found := time.Duration(0)
+	for _, s := range spans {
+		if s-margin(s) <= v {
+			found = s
+		}
+	}
+	return found
+}
+
+func inWords(d time.Duration) string {
+	for _, unit := range []struct {
+		d    time.Duration
+		name string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
+		switch n := d / unit.d; {
+		case n == 1:
+			return "1 " + unit.name
+		case n > 1:
+			return fmt.Sprintf("%d %ss", n, unit.name)
+		}
+	}
+	return "at once"
+}
+
+// observed is one library as it comes, whose clock is set and whose requests
+// for the key set are counted.
+type observed struct {
+	guard
+	t     *testing.T
+	front *front
+	// fetched is when, by its clock, it fetched the key set last.
+	fetched time.Time
+	seen    int64
+}
+
+// look reports whether the key set was fetched since the last look.
+func (o *observed) look() bool {
+	now := o.front.keySets.Load()
+	if now == o.seen {
+		return false
+	}
+	o.seen, o.fetched = now, o.running.clock.now()
+	return true
+}
+
+// until puts the clock on, span by span since the given time, a little before
+// and a little after the end of each, until come says yes; it returns how long
+// that took.
+func (o *observed) until(since time.Time, come func() bool) (time.Duration, bool) {
+	if come() {
+		return 0, true
+	}
+	for _, span := range append(spans, horizon) {
+		for _, at := range []time.Duration{span - margin(span), span + margin(span)} {
+			if d := since.Add(at).Sub(o.running.clock.now()); d > 0 {
+				o.running.clock.advance(o.t, d)
+			}
+			v := o.running.clock.now().Sub(since)
+			if come() {
+				return spanOf(v), true
+			}
+		}
+	}
+	return 0, false
+}
+
+// fetches finds out when the library asks for the key set while it sees a token
+// of a key that it has, and tokens of keys that it has not.
+func (o *observed) fetches(token string) string {
+	o.t.Helper()
+	accept := func() bool {
+		if ok, why := o.accepts(token); !ok {
+			o.t.Errorf("%s refused a good token: %s", o, why)
+		}
+		return o.look()
+	}
+	before := o.front.keySets.Load()
+	o.seen, o.fetched = before, o.running.clock.now()
+	accept()
+	kept, renews := o.until(o.fetched, accept)
+	var gaps []time.Duration
+	for range 2 {
+		gap, asks := o.until(o.fetched, func() bool {
+			if ok, _ := o.accepts(renamed(o.t, token)); ok {
+				o.t.Errorf("%s accepted a token of a key that is not published", o)
+			}
+			return o.look()
+		})
+		if !asks || renews && gap == kept {
+			break
+		}
+		gaps = append(gaps, gap)
+	}
+	if o.seen == before {
+		return "never: it asks about every token"
+	}
+	known := "for a key that it has, never again"
+	if renews {
+		known = "every " + inWords(kept)
+	}
+	switch {
+	case len(gaps) < 2:
+		return known + "; for an unknown `kid` never"
+	case gaps[0] == 0 && gaps[1] == 0:
+		return known + "; for an unknown `kid` at once"
+	case gaps[0] == 0:
+		return known + "; for an unknown `kid` once in " + inWords(gaps[1])
+	}
+	return known + "; for an unknown `kid` " + inWords(gaps[0]) + " after the last time"
+}
+
+// forgets finds out for how long the library accepts the token of a key that
+// was revoked right after it had fetched the key set. For some minutes the token
+// is presented again and again: what has fetched the set three times since, and
+// takes the token, will go on so.
+func (o *observed) forgets(token string) string {
+	o.t.Helper()
+	refuses := func() bool {
+		ok, _ := o.accepts(token)
+		return !ok
+	}
+	since, fetches := o.fetched, 0
+	o.seen = o.front.keySets.Load()
+	for range 6 {
+		if refuses() {
+			return inWords(spanOf(o.running.clock.now().Sub(since)))
+		}
+		if o.look() {
+			fetches++
+		}
+		if fetches == 3 {
+			return "never, while tokens of it keep arriving"
+		}
+		o.running.clock.advance(o.t, 40*time.Second)
+	}
+	switch took, over := o.until(since, refuses); {
+	case over:
+		return inWords(took)
+	}
+	_, _ = o.accepts(renamed(o.t, token))
+	if !refuses() {
+		return "never"
+	}
+	return "not before it meets an unknown `kid`"
+}
+
+// observe starts every library as it comes, in a process of its own.
+func observe(t *testing.T, s *shop) []*observed {
+	t.Helper()
+	var all []*observed
+	for _, l := range libraries() {
+		r := l.program.start(t, s, map[string]string{"ONLY": strings.TrimPrefix(l.path, "/")})
+		all = append(all, &observed{guard: guard{l, r, false}, t: t, front: s.front})
+	}
+	for _, o := range all {
+		o.running.up(t)
+	}
+	return all
+}
+
+// measure finds out what each library does, as it comes, with the key set.
+func measure(t *testing.T) map[string]habits {
+	d := newDeployment(t, "", "--key-poll-interval", "200ms", "--access-token-ttl", "720h", "--clock-skew", "500ms",
+		"--jwks-max-age", "15m")
+	s := stock(t, d)
+	s.serveBehindFront(t)
+	n := &season{t: t, s: s, failures: map[string]string{}}
+	token, kid := n.token()
+
+	found := map[string]habits{}
+	for _, o := range observe(t, s) {
+		found[o.path] = habits{fetches: o.fetches(token)}
+		o.running.end()
+	}
+
+	again := observe(t, s)
+	for _, o := range again {
+		o.fetched = o.running.clock.now()
+		if ok, why := o.accepts(token); !ok {
+			t.Errorf("%s refused a good token: %s", o, why)
+		}
+	}
+	s.must(t, nil, "keys", "revoke", kid, "--reason", "leaked in a test")
+	eventually(t, "the key is out of the key set", func() bool {
+		a, err := send("GET", s.issuer+"/.well-known/jwks.json", nil, "")
+		return err == nil && a.status == 200 && !strings.Contains(a.body, kid)
+	})
+	for _, o := range again {
+		h := found[o.path]
+		h.forgets = o.forgets(token)
+		found[o.path] = h
+	}
+	return found
+}
+
+// renamed is the token under the name of a key that nobody has.
+func renamed(t *testing.T, token string) string {
+	t.Helper()
+	head, rest, _ := strings.Cut(token, ".")
+	text, err := base64.RawURLEncoding.DecodeString(head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var header map[string]any
+	if err := json.Unmarshal(text, &header); err != nil {
+		t.Fatal(err)
+	}
+	header["kid"] = rand.Text()
+	if text, err = json.Marshal(header); err != nil {
+		t.Fatal(err)
+	}
+	return base64.RawURLEncoding.EncodeToString(text) + "." + rest
+}
