@@ -16,7 +16,8 @@ func (s *services) keyMetrics(m *server.Metrics, cfg *config.Config) {
 		if active.KID == "" {
 			return -1
 		}
-		return time.Since(active.ActivateAt).Seconds()
+		// A standby that an emergency made sign may do so before its time.
+		return max(0, time.Since(active.ActivateAt).Seconds())
 	})
 	m.Gauge("keyturn_key_next_turn_seconds", "Time until the standby begins to sign; -1 while none is scheduled.", nil, func() float64 {
 		active := s.keeper.Status().Active

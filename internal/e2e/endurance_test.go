@@ -9,12 +9,11 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
 )
 
 // enduranceVariable sets how long TestKeysEndure runs. A plain run has time for
-// a few turns; run minutes before a release.
+// a few turns; run minutes before a release, on SQLite or a real MongoDB: FerretDB
+// reads more with every record that is there, until polls come too late.
 const enduranceVariable = "KEYTURN_TEST_ENDURANCE"
 
 func endurance(t *testing.T) time.Duration {
@@ -94,7 +93,10 @@ func (all replicas) disturb(t *testing.T, until time.Time) (kills int) {
 // algorithms at every moment.
 func TestKeysEndure(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, mongotest.URI(t), enduringLives...)
+	onBothStores(t, enduringLives, endure)
+}
+
+func endure(t *testing.T, d *deployment) {
 	s := stock(t, d)
 	b := newBalancer(t)
 	s.issuer = b.url
