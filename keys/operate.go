@@ -26,7 +26,7 @@ func (k *Keeper) start(ctx context.Context) (book, error) {
 }
 
 // refuse records that a command was turned away and returns why.
-func (k *Keeper) refuse(ctx context.Context, e audit.Event, reason string, why error) error {
+func (k *Keeper) refuse(ctx context.Context, e audit.Event, reason audit.Reason, why error) error {
 	e.Outcome, e.Reason = audit.Failure, reason
 	if err := k.audit.Record(ctx, e); err != nil {
 		return errors.Join(why, fmt.Errorf("recording the refusal: %w", err))

@@ -89,10 +89,10 @@ func (k *Keeper) create(ctx context.Context, b book, d Duty) (book, error) {
 	now := k.clock()
 	r.CreatedAt, r.ActivateAt, r.Version = now, now, 1
 	r.TokenTTL, r.Margin, r.Lead = k.policy.TokenTTL, k.policy.margin(), k.policy.Lead
-	reason := "first_key"
+	reason := audit.ReasonFirstKey
 	if d.Kind == CreateStandby {
 		r.ActivateAt = later(d.ActivateAt, now.Add(leadFor(b.records, k.policy)))
-		reason = "standby"
+		reason = audit.ReasonStandby
 	}
 	for _, other := range b.records {
 		r.Seq = max(r.Seq, other.Seq+1)

@@ -34,7 +34,7 @@ func (k *Keeper) Revoke(ctx context.Context, kid, reason string) error {
 	event := audit.Event{Action: audit.KeyRevoked, Outcome: audit.Success, KeyID: kid, Detail: reason}
 	if reason == "" || len(reason) > maxReason {
 		event.Detail = ""
-		return k.refuse(ctx, event, "no_reason", ErrNoReason)
+		return k.refuse(ctx, event, audit.ReasonNoReason, ErrNoReason)
 	}
 	for range maxConflicts {
 		err := k.revokeOnce(ctx, event)
@@ -56,10 +56,10 @@ func (k *Keeper) revokeOnce(ctx context.Context, event audit.Event) error {
 	i := find(b.records, event.KeyID)
 	if i < 0 {
 		event.KeyID = fmt.Sprintf("%.64s", event.KeyID)
-		return k.refuse(ctx, event, "no_such_key", fmt.Errorf("key %q: %w", event.KeyID, ErrNoKey))
+		return k.refuse(ctx, event, audit.ReasonNoSuchKey, fmt.Errorf("key %q: %w", event.KeyID, ErrNoKey))
 	}
 	if b.records[i].revoked() {
-		return k.refuse(ctx, event, "already_revoked", fmt.Errorf("key %s: %w", event.KeyID, ErrRevoked))
+		return k.refuse(ctx, event, audit.ReasonAlreadyRevoked, fmt.Errorf("key %s: %w", event.KeyID, ErrRevoked))
 	}
 	now := k.clock()
 	revoke := func(r *Record) { r.RevokedAt, r.RevokeReason = now, event.Detail }
@@ -76,7 +76,7 @@ func (k *Keeper) revokeOnce(ctx context.Context, event audit.Event) error {
 		if isConflict(err) {
 			return err
 		}
-		return k.refuse(ctx, event, "store_error", err)
+		return k.refuse(ctx, event, audit.ReasonStoreError, err)
 	}
 	return errors.Join(missing, k.afterRevoke(ctx, b, event))
 }

@@ -78,7 +78,7 @@ func (k *Keeper) rewrapOne(ctx context.Context, kid string) (bool, error) {
 		}
 		r := records[i]
 		if r.Sealed, err = k.vault.Reseal(ctx, r.Sealed, r.KID); err != nil {
-			return false, k.refuse(ctx, event, "cannot_open", err)
+			return false, k.refuse(ctx, event, audit.ReasonCannotOpen, err)
 		}
 		if err := k.audit.Record(ctx, event); err != nil {
 			return false, fmt.Errorf("recording the change, which was not made: %w", err)
@@ -87,7 +87,7 @@ func (k *Keeper) rewrapOne(ctx context.Context, kid string) (bool, error) {
 		if err == nil {
 			return true, nil
 		}
-		if err = k.refuse(ctx, event, "store_error", err); !isConflict(err) {
+		if err = k.refuse(ctx, event, audit.ReasonStoreError, err); !isConflict(err) {
 			return false, err
 		}
 	}

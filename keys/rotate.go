@@ -47,7 +47,7 @@ func (k *Keeper) rotateOnce(ctx context.Context, event audit.Event) (Record, err
 	older := b.records[:find(b.records, standby.KID)]
 	at := later(now, standby.CreatedAt.Add(leadFor(older, k.policy)))
 	if !at.Before(standby.ActivateAt) {
-		return Record{}, k.refuse(ctx, event, "already_scheduled", fmt.Errorf("%w: key %s signs from %s on",
+		return Record{}, k.refuse(ctx, event, audit.ReasonAlreadyScheduled, fmt.Errorf("%w: key %s signs from %s on",
 			ErrTurnScheduled, standby.KID, standby.ActivateAt.UTC().Format(time.RFC3339Nano)))
 	}
 	turn := func(r *Record) { r.ActivateAt = at }
@@ -62,7 +62,7 @@ func (k *Keeper) rotateOnce(ctx context.Context, event audit.Event) (Record, err
 	b, err = k.update(ctx, b, standby.KID, turn, "")
 	if err != nil {
 		event.Detail = ""
-		return Record{}, k.refuse(ctx, event, "store_error", err)
+		return Record{}, k.refuse(ctx, event, audit.ReasonStoreError, err)
 	}
 	k.book = b
 	return b.records[find(b.records, standby.KID)], nil

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/keyturn/keyturn/internal/audit"
 )
 
 // accessTokenType is the typ of an access token (RFC 9068 §2.1).
@@ -101,9 +103,9 @@ func (s *Service) mint(c claims, client Client, now time.Time) (minted, error) {
 
 // errNotLive means that a token is not, or no longer, good for anything. Its
 // text goes to the audit log alone.
-type errNotLive struct{ reason string }
+type errNotLive struct{ reason audit.Reason }
 
-func (e errNotLive) Error() string { return e.reason }
+func (e errNotLive) Error() string { return e.reason.String() }
 
 // check returns the claims of an access token that is live: signed by a key of
 // the ring, ours, not expired, not revoked, of a session that has not ended,
@@ -119,7 +121,7 @@ func (s *Service) check(ctx context.Context, token string) (claims, error) {
 		return c, err
 	}
 	if denied {
-		return c, errNotLive{"revoked_token"}
+		return c, errNotLive{audit.ReasonRevokedToken}
 	}
 	if c.Session == "" {
 		return c, s.checkClient(ctx, c.ClientID)
@@ -127,11 +129,11 @@ func (s *Service) check(ctx context.Context, token string) (claims, error) {
 	f, err := s.store.FamilyByID(ctx, c.Session)
 	switch {
 	case errors.Is(err, ErrNoFamily):
-		return c, errNotLive{"unknown_session"}
+		return c, errNotLive{audit.ReasonUnknownSession}
 	case err != nil:
 		return c, err
 	case !f.RevokedAt.IsZero():
-		return c, errNotLive{"ended_session"}
+		return c, errNotLive{audit.ReasonEndedSession}
 	}
 	return c, nil
 }
@@ -140,11 +142,11 @@ func (s *Service) checkClient(ctx context.Context, id string) error {
 	client, err := s.store.ClientByID(ctx, id)
 	switch {
 	case errors.Is(err, ErrNoClient):
-		return errNotLive{"unknown_client"}
+		return errNotLive{audit.ReasonUnknownClient}
 	case err != nil:
 		return err
 	case client.Disabled:
-		return errNotLive{"disabled_client"}
+		return errNotLive{audit.ReasonDisabledClient}
 	}
 	return nil
 }
@@ -153,18 +155,18 @@ func (s *Service) checkClient(ctx context.Context, id string) error {
 func (s *Service) checkSignature(token string) (claims, error) {
 	payload, _, err := s.ring.Verify(token, accessTokenType)
 	if err != nil {
-		return claims{}, errNotLive{"bad_token"}
+		return claims{}, errNotLive{audit.ReasonBadToken}
 	}
 	var c claims
 	if err := json.Unmarshal(payload, &c); err != nil {
-		return claims{}, errNotLive{"bad_token"}
+		return claims{}, errNotLive{audit.ReasonBadToken}
 	}
 	c.payload = payload
 	switch {
 	case c.Issuer != s.settings.Issuer:
-		return c, errNotLive{"foreign_issuer"}
+		return c, errNotLive{audit.ReasonForeignIssuer}
 	case s.now().Unix() >= c.Expiry:
-		return c, errNotLive{"expired_token"}
+		return c, errNotLive{audit.ReasonExpiredToken}
 	}
 	return c, nil
 }

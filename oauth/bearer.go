@@ -26,12 +26,12 @@ func bearerToken(r *http.Request) (token string, present bool) {
 // bearer says whose live access token a request bears. Where there is none it
 // writes the event of the refusal and the answer (RFC 6750 §3), and reports
 // false.
-func (s *Service) bearer(w http.ResponseWriter, r *http.Request, accept func(claims) (reason string, ok bool)) (claims, bool) {
+func (s *Service) bearer(w http.ResponseWriter, r *http.Request, accept func(claims) (reason audit.Reason, ok bool)) (claims, bool) {
 	ctx := r.Context()
 	event := audit.Event{Action: audit.RequestRefused}
 	token, present := bearerToken(r)
 	if !present {
-		event.Reason = "no_token"
+		event.Reason = audit.ReasonNoToken
 		return claims{}, s.refuseBearer(w, r, event, problem.NoToken, "", "Send an access token in the Authorization header.")
 	}
 	c, err := s.check(ctx, token)
@@ -42,7 +42,7 @@ func (s *Service) bearer(w http.ResponseWriter, r *http.Request, accept func(cla
 		return c, s.refuseBearer(w, r, event, problem.NoToken, "invalid_token", "The access token is not valid, has expired or was revoked.")
 	case err != nil:
 		s.onError(ctx, err)
-		event.Reason = "store"
+		event.Reason = audit.ReasonStore
 		return c, s.refuseBearer(w, r, event, problem.TryAgain, "", "")
 	}
 	if reason, ok := accept(c); !ok {

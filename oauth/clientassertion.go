@@ -12,6 +12,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/keyturn/keyturn/internal/audit"
 )
 
 // assertionType is the client_assertion_type of RFC 7523 §2.2.
@@ -61,11 +63,11 @@ func readAssertion(f form) (*assertion, *Error) {
 	case text == "" && kind == "":
 		return nil, nil
 	case text == "":
-		return nil, badRequest("no_assertion", "The parameter client_assertion is missing.")
+		return nil, badRequest(audit.ReasonNoAssertion, "The parameter client_assertion is missing.")
 	case kind != assertionType:
-		return nil, badRequest("assertion_type", "Use the client_assertion_type "+assertionType+".")
+		return nil, badRequest(audit.ReasonAssertionType, "Use the client_assertion_type "+assertionType+".")
 	}
-	malformed := clientRefused("malformed_assertion")
+	malformed := clientRefused(audit.ReasonMalformedAssertion)
 	if len(text) > maxAssertion {
 		return nil, malformed
 	}
@@ -103,9 +105,9 @@ func (s *Service) checkAssertion(ctx context.Context, a *assertion, client Clien
 	err := s.store.SpendToken(ctx, id, claims.Expiry.Time().Add(s.settings.ClockSkew+purgeGrace))
 	switch {
 	case errors.Is(err, ErrTokenSpent):
-		return assertionRefused("assertion_replayed", "The client assertion was used before: make one for each request.")
+		return assertionRefused(audit.ReasonAssertionReplayed, "The client assertion was used before: make one for each request.")
 	case err != nil:
-		return unavailable("store", err)
+		return unavailable(audit.ReasonStore, err)
 	}
 	return nil
 }
@@ -121,7 +123,7 @@ func (s *Service) verifyAssertion(ctx context.Context, a *assertion, client Clie
 	}
 	keys, err := s.clientKeys.of(ctx, client, fits)
 	if err != nil {
-		e := assertionRefused("client_keys_unavailable", "The key set of the client cannot be used just now.")
+		e := assertionRefused(audit.ReasonKeysUnavailable, "The key set of the client cannot be used just now.")
 		e.cause = err
 		return claims, e
 	}
@@ -130,7 +132,7 @@ func (s *Service) verifyAssertion(ctx context.Context, a *assertion, client Clie
 			return claims, nil
 		}
 	}
-	return claims, clientRefused("wrong_assertion_key")
+	return claims, clientRefused(audit.ReasonWrongAssertionKey)
 }
 
 // judgeAssertion checks the claims of an assertion whose signature holds.
@@ -138,17 +140,17 @@ func (s *Service) judgeAssertion(c jwt.Claims) *Error {
 	now, skew := s.now(), s.settings.ClockSkew
 	switch {
 	case !s.isAudience(c.Audience):
-		return assertionRefused("assertion_audience", "The aud of the client assertion must be the issuer or its token endpoint, and nothing else.")
+		return assertionRefused(audit.ReasonAssertionAudience, "The aud of the client assertion must be the issuer or its token endpoint, and nothing else.")
 	case c.ID == "" || len(c.ID) > 512:
-		return assertionRefused("assertion_jti", "The client assertion needs a jti of at most 512 bytes.")
+		return assertionRefused(audit.ReasonAssertionJTI, "The client assertion needs a jti of at most 512 bytes.")
 	case c.Expiry == nil:
-		return assertionRefused("assertion_lifetime", "The client assertion needs an exp.")
+		return assertionRefused(audit.ReasonAssertionLifetime, "The client assertion needs an exp.")
 	case !now.Before(c.Expiry.Time().Add(skew)):
-		return assertionRefused("assertion_expired", "The client assertion has expired.")
+		return assertionRefused(audit.ReasonAssertionExpired, "The client assertion has expired.")
 	case c.Expiry.Time().After(now.Add(maxAssertionLife + skew)):
-		return assertionRefused("assertion_lifetime", "The client assertion lives too long: let it expire within an hour, better within a minute.")
+		return assertionRefused(audit.ReasonAssertionLifetime, "The client assertion lives too long: let it expire within an hour, better within a minute.")
 	case c.NotBefore != nil && c.NotBefore.Time().After(now.Add(skew)), c.IssuedAt != nil && c.IssuedAt.Time().After(now.Add(skew)):
-		return assertionRefused("assertion_early", "The client assertion is not valid yet.")
+		return assertionRefused(audit.ReasonAssertionEarly, "The client assertion is not valid yet.")
 	}
 	return nil
 }
@@ -164,6 +166,6 @@ func (s *Service) isAudience(aud jwt.Audience) bool {
 
 // assertionRefused tells a client that holds the right key, or none that can be
 // had, what is wrong.
-func assertionRefused(reason, description string) *Error {
+func assertionRefused(reason audit.Reason, description string) *Error {
 	return &Error{Status: http.StatusUnauthorized, Code: invalidClient, Reason: reason, Description: description}
 }

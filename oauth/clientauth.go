@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/keyturn/keyturn/internal/audit"
 )
 
 // credentials are what a client presented (RFC 6749 §2.3).
@@ -17,7 +19,7 @@ type credentials struct {
 	assertion *assertion
 }
 
-func clientRefused(reason string) *Error {
+func clientRefused(reason audit.Reason) *Error {
 	return &Error{
 		Status: http.StatusUnauthorized, Code: invalidClient, Reason: reason,
 		Description: "The client is unknown, its credentials are wrong, or it must authenticate another way.",
@@ -34,30 +36,30 @@ func readCredentials(r *http.Request, f form) (credentials, *Error) {
 	case e != nil:
 		return credentials{}, e
 	case len(headers) > 1:
-		return credentials{}, badRequest("repeated_authorization", "The Authorization header is given more than once.")
+		return credentials{}, badRequest(audit.ReasonRepeatedAuthorization, "The Authorization header is given more than once.")
 	case a != nil && (len(headers) > 0 || f.get("client_secret") != ""):
-		return credentials{}, badRequest("two_client_methods", "Authenticate the client by its assertion or by a secret, not both.")
+		return credentials{}, badRequest(audit.ReasonTwoClientMethods, "Authenticate the client by its assertion or by a secret, not both.")
 	case a != nil:
 		if id := f.get("client_id"); id != "" && id != a.client {
-			return credentials{}, badRequest("two_clients", "The client_id is not the one of the client assertion.")
+			return credentials{}, badRequest(audit.ReasonTwoClients, "The client_id is not the one of the client assertion.")
 		}
 		return credentials{id: a.client, assertion: a}, nil
 	case len(headers) == 0:
 		c := credentials{id: f.get("client_id"), secret: f.get("client_secret")}
 		c.hasSecret = c.secret != ""
 		if c.id == "" {
-			return c, clientRefused("no_client")
+			return c, clientRefused(audit.ReasonNoClient)
 		}
 		return c, checkClientID(c.id)
 	case f.get("client_secret") != "":
-		return credentials{}, badRequest("two_client_methods", "Authenticate the client in the header or in the body, not both.")
+		return credentials{}, badRequest(audit.ReasonTwoClientMethods, "Authenticate the client in the header or in the body, not both.")
 	}
 	c, ok := parseBasic(headers[0])
 	if !ok {
-		return c, clientRefused("malformed_basic")
+		return c, clientRefused(audit.ReasonMalformedBasic)
 	}
 	if id := f.get("client_id"); id != "" && id != c.id {
-		return c, badRequest("two_clients", "The client_id in the body is not the one in the header.")
+		return c, badRequest(audit.ReasonTwoClients, "The client_id in the body is not the one in the header.")
 	}
 	return c, checkClientID(c.id)
 }
@@ -101,7 +103,7 @@ func ValidClientID(id string) bool {
 
 func checkClientID(id string) *Error {
 	if !ValidClientID(id) {
-		return clientRefused("malformed_client_id")
+		return clientRefused(audit.ReasonMalformedClientID)
 	}
 	return nil
 }
@@ -121,7 +123,7 @@ func (s *Service) authenticateClient(ctx context.Context, r *http.Request, f for
 func (s *Service) authenticate(ctx context.Context, c credentials) (Client, *Error) {
 	client, err := s.store.ClientByID(ctx, c.id)
 	if err != nil && !errors.Is(err, ErrNoClient) {
-		return Client{ID: c.id}, unavailable("store", err)
+		return Client{ID: c.id}, unavailable(audit.ReasonStore, err)
 	}
 	if c.assertion != nil && client.HasKeys() && !client.Disabled {
 		if e := s.checkAssertion(ctx, c.assertion, client); e != nil {
@@ -141,19 +143,19 @@ func (s *Service) authenticate(ctx context.Context, c credentials) (Client, *Err
 func (c credentials) prove(client Client) *Error {
 	switch {
 	case client.ID == "":
-		return clientRefused("unknown_client")
+		return clientRefused(audit.ReasonUnknownClient)
 	case client.Public && (c.hasSecret || c.assertion != nil):
-		return clientRefused("secret_of_public_client")
+		return clientRefused(audit.ReasonSecretOfPublicClient)
 	case client.HasKeys() && c.assertion == nil:
-		return clientRefused("no_assertion")
+		return clientRefused(audit.ReasonNoAssertion)
 	case !client.HasKeys() && c.assertion != nil:
-		return clientRefused("client_without_keys")
+		return clientRefused(audit.ReasonClientWithoutKeys)
 	case !client.Public && c.assertion == nil && !client.HasSecret(c.secret):
-		return clientRefused("wrong_client_secret")
+		return clientRefused(audit.ReasonWrongClientSecret)
 	case client.Disabled:
-		return clientRefused("disabled_client")
+		return clientRefused(audit.ReasonDisabledClient)
 	case c.assertion != nil && !c.assertion.verified:
-		return clientRefused("wrong_assertion_key")
+		return clientRefused(audit.ReasonWrongAssertionKey)
 	}
 	return nil
 }

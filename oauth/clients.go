@@ -27,9 +27,6 @@ type Clients struct {
 // the event cannot be written the secret is not returned, and so of use to
 // nobody (A3).
 func (c *Clients) Add(ctx context.Context, client Client) (Client, string, error) {
-	if err := c.check(client); err != nil {
-		return Client{}, "", err
-	}
 	var secret string
 	if !client.Public && !client.HasKeys() {
 		secret, client.SecretHash = NewClientSecret()
@@ -37,7 +34,13 @@ func (c *Clients) Add(ctx context.Context, client Client) (Client, string, error
 	now := c.Now().UTC().Truncate(time.Millisecond)
 	client.CreatedAt, client.UpdatedAt = now, now
 	event := audit.Event{Action: audit.ClientAdded, ClientID: client.ID, Scope: strings.Join(client.Scope, " "), Detail: described(client)}
-	if err := c.change(ctx, event, func() (int, error) { return 0, c.Store.CreateClient(ctx, client) }); err != nil {
+	err := c.change(ctx, event, func() (int, error) {
+		if err := c.check(client); err != nil {
+			return 0, refusedChange{audit.ReasonInvalidRegistration, err}
+		}
+		return 0, c.Store.CreateClient(ctx, client)
+	})
+	if err != nil {
 		return Client{}, "", err
 	}
 	return client, secret, nil
@@ -53,30 +56,46 @@ func described(c Client) string {
 // client that is given keys loses its secret. ErrNoClient if there is no such
 // client. Sessions that live keep what the client may still have.
 func (c *Clients) Update(ctx context.Context, id string, apply func(*Client)) (Client, error) {
+	client, replaced, err := c.updated(ctx, id, apply)
+	event := audit.Event{Action: audit.ClientChanged, ClientID: id}
+	if err == nil {
+		event.Scope, event.Detail = strings.Join(client.Scope, " "), described(client)
+	}
+	err = c.change(ctx, event, func() (int, error) {
+		if err != nil {
+			return 0, err
+		}
+		return 0, c.Store.UpdateClient(ctx, client, replaced)
+	})
+	return client, err
+}
+
+// updated returns what a client shall be, and since when the record has stood
+// that it replaces.
+func (c *Clients) updated(ctx context.Context, id string, apply func(*Client)) (client Client, replaced time.Time, err error) {
 	old, err := c.Store.ClientByID(ctx, id)
 	if err != nil {
-		return Client{}, err
+		return Client{}, time.Time{}, err
 	}
-	client := old
+	client = old
 	apply(&client)
 	client.ID, client.Public, client.Disabled = old.ID, old.Public, old.Disabled
 	if client.HasKeys() {
 		client.SecretHash = nil
 	}
-	if err := c.check(client); err != nil {
-		return Client{}, err
+	err = c.check(client)
+	if err == nil && !client.Public && !client.HasKeys() && len(client.SecretHash) == 0 {
+		err = errors.New("without its keys the client could not authenticate: give it other keys, or register another client")
 	}
-	if !client.Public && !client.HasKeys() && len(client.SecretHash) == 0 {
-		return Client{}, errors.New("without its keys the client could not authenticate: give it other keys, or register another client")
+	if err != nil {
+		return Client{}, time.Time{}, refusedChange{audit.ReasonInvalidRegistration, err}
 	}
 	// Later than what it replaces, though clocks differ.
 	client.UpdatedAt = c.Now().UTC().Truncate(time.Millisecond)
 	if !client.UpdatedAt.After(old.UpdatedAt) {
 		client.UpdatedAt = old.UpdatedAt.Add(time.Millisecond)
 	}
-	event := audit.Event{Action: audit.ClientChanged, ClientID: id, Scope: strings.Join(client.Scope, " "), Detail: described(client)}
-	err = c.change(ctx, event, func() (int, error) { return 0, c.Store.UpdateClient(ctx, client, old.UpdatedAt) })
-	return client, err
+	return client, old.UpdatedAt, nil
 }
 
 func (c *Clients) check(client Client) error {
@@ -153,18 +172,17 @@ func (c *Clients) checkLifetimes(client Client) error {
 // RotateSecret gives the client a new secret and returns it; the old one is
 // void at once. ErrNoClient if there is no such client.
 func (c *Clients) RotateSecret(ctx context.Context, id string) (string, error) {
-	client, err := c.Store.ClientByID(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	if client.Public {
-		return "", fmt.Errorf("client %s is public: it has no secret", id)
-	}
-	if client.HasKeys() {
-		return "", fmt.Errorf("client %s authenticates with its keys: it has no secret", id)
-	}
 	secret, hash := NewClientSecret()
-	err = c.change(ctx, audit.Event{Action: audit.ClientSecretTurned, ClientID: id}, func() (int, error) {
+	err := c.change(ctx, audit.Event{Action: audit.ClientSecretTurned, ClientID: id}, func() (int, error) {
+		client, err := c.Store.ClientByID(ctx, id)
+		switch {
+		case err != nil:
+			return 0, err
+		case client.Public:
+			return 0, refusedChange{audit.ReasonClientHasNoSecret, fmt.Errorf("client %s is public: it has no secret", id)}
+		case client.HasKeys():
+			return 0, refusedChange{audit.ReasonClientHasNoSecret, fmt.Errorf("client %s authenticates with its keys: it has no secret", id)}
+		}
 		return 0, c.Store.SetClientSecret(ctx, id, hash, c.Now())
 	})
 	if err != nil {
@@ -181,10 +199,7 @@ func (c *Clients) change(ctx context.Context, event audit.Event, do func() (coun
 	n, err := do()
 	event.Outcome, event.Count = audit.Success, n
 	if err != nil {
-		event.Outcome, event.Reason = audit.Failure, "failed"
-		if errors.Is(err, ErrNoClient) || errors.Is(err, ErrClientExists) || errors.Is(err, ErrClientChanged) {
-			event.Reason = err.Error()
-		}
+		event.Outcome, event.Reason = audit.Failure, changeReason(err)
 	}
 	ctx, cancel := audit.Outlast(ctx)
 	defer cancel()
@@ -192,4 +207,27 @@ func (c *Clients) change(ctx context.Context, event audit.Event, do func() (coun
 		return fmt.Errorf("the change could not be recorded in the audit log: %w", errors.Join(failure, err))
 	}
 	return err
+}
+
+// refusedChange is a change that was refused before the store was asked for it.
+type refusedChange struct {
+	reason audit.Reason
+	error
+}
+
+func (r refusedChange) Unwrap() error { return r.error }
+
+func changeReason(err error) audit.Reason {
+	var refused refusedChange
+	switch {
+	case errors.As(err, &refused):
+		return refused.reason
+	case errors.Is(err, ErrNoClient):
+		return audit.ReasonUnknownClient
+	case errors.Is(err, ErrClientExists):
+		return audit.ReasonClientExists
+	case errors.Is(err, ErrClientChanged):
+		return audit.ReasonConflict
+	}
+	return audit.ReasonFailed
 }

@@ -10,7 +10,6 @@ import (
 )
 
 const (
-	endClientDisabled = "client_disabled"
 	// settleGrace is how long a disabling is left to who began it.
 	settleGrace = time.Minute
 	// settlePage is how many clients are read at once.
@@ -24,7 +23,7 @@ func (c *Clients) Disable(ctx context.Context, id string) (int, error) {
 	err := c.change(ctx, audit.Event{Action: audit.ClientDisabled, ClientID: id}, func() (int, error) {
 		err := c.Store.DisableClient(ctx, id, c.Now())
 		if err == nil {
-			ended, err = c.Store.RevokeFamiliesOfClient(ctx, id, c.Now(), endClientDisabled)
+			ended, err = c.Store.RevokeFamiliesOfClient(ctx, id, c.Now(), audit.ReasonClientDisabled.String())
 		}
 		return ended, err
 	})
@@ -36,11 +35,11 @@ func (c *Clients) Disable(ctx context.Context, id string) (int, error) {
 // ErrNoClient if there is no such client. Repeating it is harmless.
 func (c *Clients) EndSessions(ctx context.Context, id string) (int, error) {
 	var ended int
-	event := audit.Event{Action: audit.SessionsEnded, ClientID: id, Reason: "logged_out_by_operator"}
+	event := audit.Event{Action: audit.SessionsEnded, ClientID: id, Reason: audit.ReasonLoggedOutByOperator}
 	err := c.change(ctx, event, func() (int, error) {
 		_, err := c.Store.ClientByID(ctx, id)
 		if err == nil {
-			ended, err = c.Store.RevokeFamiliesOfClient(ctx, id, c.Now(), event.Reason)
+			ended, err = c.Store.RevokeFamiliesOfClient(ctx, id, c.Now(), event.Reason.String())
 		}
 		return ended, err
 	})
@@ -78,12 +77,12 @@ func (c *Clients) Settle(ctx context.Context) (int, error) {
 
 // settle records only what it ended: most of the time there is nothing.
 func (c *Clients) settle(ctx context.Context, id string) (int, error) {
-	ended, err := c.Store.RevokeFamiliesOfClient(ctx, id, c.Now(), endClientDisabled)
+	ended, err := c.Store.RevokeFamiliesOfClient(ctx, id, c.Now(), audit.ReasonClientDisabled.String())
 	if ended == 0 {
 		return 0, err
 	}
 	event := audit.Event{
-		Action: audit.SessionsEnded, ClientID: id, Reason: endClientDisabled,
+		Action: audit.SessionsEnded, ClientID: id, Reason: audit.ReasonClientDisabled,
 		Detail: "finishing a disabling that was interrupted",
 	}
 	return ended, c.change(ctx, event, func() (int, error) { return ended, err })

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
@@ -27,6 +28,9 @@ func (all *events) last(t *testing.T) audit.Event {
 	}
 	e := (*all)[0]
 	*all = nil
+	if err := audittest.Check(e); err != nil {
+		t.Error(err)
+	}
 	return e
 }
 
@@ -76,7 +80,7 @@ func TestEndSessionsOfAClient(t *testing.T) {
 	if n, err := clients.EndSessions(f.ctx, "none"); n != 0 || !errors.Is(err, oauth.ErrNoClient) {
 		t.Errorf("an unknown client: %d, %v", n, err)
 	}
-	if e := log.last(t); e.Outcome != audit.Failure || e.Reason != oauth.ErrNoClient.Error() {
+	if e := log.last(t); e.Outcome != audit.Failure || e.Reason != audit.ReasonUnknownClient {
 		t.Errorf("%+v", e)
 	}
 }

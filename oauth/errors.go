@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/docs"
+	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/problem"
 )
 
@@ -19,8 +20,8 @@ type Error struct {
 	Description string
 	// RetryAfter is sent as a header where it is above zero.
 	RetryAfter time.Duration
-	// Reason is a short stable word for the audit log.
-	Reason string
+	// Reason is what the audit log is told.
+	Reason audit.Reason
 	cause  error
 }
 
@@ -46,17 +47,17 @@ const (
 	temporarily          = "temporarily_unavailable"
 )
 
-func badRequest(reason, description string) *Error {
+func badRequest(reason audit.Reason, description string) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: invalidRequest, Description: description, Reason: reason}
 }
 
-func refused(code, reason, description string) *Error {
+func refused(code string, reason audit.Reason, description string) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: code, Description: description, Reason: reason}
 }
 
 // unavailable is the answer to a store or an audit log that fails: the caller
 // may try again, and learns nothing of the cause.
-func unavailable(reason string, cause error) *Error {
+func unavailable(reason audit.Reason, cause error) *Error {
 	return &Error{
 		Status: http.StatusServiceUnavailable, Code: temporarily, RetryAfter: time.Second,
 		Description: "The service cannot answer just now; try again shortly.", Reason: reason, cause: cause,

@@ -56,7 +56,7 @@ func RefusalOf(err error) (Refusal, bool) {
 	if !errors.As(err, &no) {
 		return Refusal{}, false
 	}
-	return Refusal{no.reason, no.reuse, no.presented, no.family.Generation}, true
+	return Refusal{no.reason.String(), no.reuse, no.presented, no.family.Generation}, true
 }
 
 // Within is a refresh's test of the scope asked for.

@@ -80,10 +80,10 @@ func orDefault(d, def time.Duration) time.Duration {
 	return def
 }
 
-// refusal says why a refresh token was turned away: a word for the audit log,
+// refusal says why a refresh token was turned away: a reason for the audit log,
 // the family where one was found, and the generation presented.
 type refusal struct {
-	reason    string
+	reason    audit.Reason
 	family    Family
 	presented int64
 	// reuse is set where the refusal ends the family (F3); unended is why the
@@ -92,7 +92,7 @@ type refusal struct {
 	unended error
 }
 
-func (r *refusal) Error() string { return r.reason }
+func (r *refusal) Error() string { return r.reason.String() }
 
 // request is what a refresh asks for beside its token: by whom, and what must
 // fit. Both functions are called inside the store's step, before anything is
@@ -156,17 +156,17 @@ func (f *Families) refresh(ctx context.Context, p presented, q request) (refresh
 	return refreshed{family, token, by, before}, err
 }
 
-func refusalReason(err error) string {
+func refusalReason(err error) audit.Reason {
 	if errors.Is(err, errForged) {
-		return "forged_token"
+		return audit.ReasonForgedToken
 	}
-	return "malformed_token"
+	return audit.ReasonMalformedToken
 }
 
 // prove checks that a token is the family's, which may be the zero Family.
 func (f *Families) prove(fam Family, p presented) error {
 	if fam.ID == "" {
-		return &refusal{reason: "unknown_session", presented: p.generation}
+		return &refusal{reason: audit.ReasonUnknownSession, presented: p.generation}
 	}
 	if err := f.tokens.verify(p, fam); err != nil {
 		return &refusal{reason: refusalReason(err), presented: p.generation}
@@ -180,17 +180,17 @@ func (f *Families) admit(fam Family, p presented, client Client) error {
 	no := &refusal{family: fam, presented: p.generation}
 	switch {
 	case !fam.RevokedAt.IsZero():
-		no.reason = "ended_session"
+		no.reason = audit.ReasonEndedSession
 	case fam.ClientID != client.ID:
-		no.reason, no.reuse = "foreign_client", true
+		no.reason, no.reuse = audit.ReasonForeignClient, true
 	case !now.Before(fam.ExpiresAt) || !now.Before(fam.IdleExpiresAt):
-		no.reason = "expired_session"
+		no.reason = audit.ReasonExpiredSession
 	case p.generation >= fam.Generation:
 		return nil
 	case p.generation == fam.Generation-1 && now.Sub(fam.RotatedAt) <= f.settings.RetryWindow && f.settings.RetryWindow > 0:
 		return nil
 	default:
-		no.reason, no.reuse = "reused_token", true
+		no.reason, no.reuse = audit.ReasonReusedToken, true
 	}
 	return no
 }
@@ -200,7 +200,7 @@ func (f *Families) admit(fam Family, p presented, client Client) error {
 func (f *Families) end(ctx context.Context, no *refusal) error {
 	ctx, cancel := audit.Outlast(ctx)
 	defer cancel()
-	_, no.unended = f.store.RevokeFamily(ctx, no.family.ID, f.now(), no.reason)
+	_, no.unended = f.store.RevokeFamily(ctx, no.family.ID, f.now(), no.reason.String())
 	return no
 }
 

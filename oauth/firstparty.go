@@ -18,7 +18,7 @@ import (
 func (s *Service) firstPartyClient(ctx context.Context) (Client, *Error) {
 	client, err := s.store.ClientByID(ctx, s.settings.FirstPartyClient)
 	if err != nil && !errors.Is(err, ErrNoClient) {
-		return Client{}, unavailable("store", err)
+		return Client{}, unavailable(audit.ReasonStore, err)
 	}
 	return client, inForce(client)
 }
@@ -28,9 +28,9 @@ func (s *Service) firstPartyClient(ctx context.Context) (Client, *Error) {
 func inForce(client Client) *Error {
 	switch {
 	case client.ID == "":
-		return clientRefused("unknown_client")
+		return clientRefused(audit.ReasonUnknownClient)
 	case client.Disabled:
-		return clientRefused("disabled_client")
+		return clientRefused(audit.ReasonDisabledClient)
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ type refreshBody struct {
 func readBody(r *http.Request, v any) *Error {
 	var bad *problem.BodyError
 	if err := problem.ReadJSON(r, v); errors.As(err, &bad) {
-		return &Error{Status: bad.Kind.Status, Code: invalidRequest, Description: bad.Detail, Reason: "malformed_body"}
+		return &Error{Status: bad.Kind.Status, Code: invalidRequest, Description: bad.Detail, Reason: audit.ReasonMalformedBody}
 	}
 	return nil
 }
@@ -157,8 +157,8 @@ type Caller struct {
 // a live access token of the first-party client.
 func (s *Service) FirstParty(next func(http.ResponseWriter, *http.Request, Caller)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		c, ok := s.bearer(w, r, func(c claims) (string, bool) {
-			return "foreign_client", c.Session != "" && c.ClientID == s.settings.FirstPartyClient
+		c, ok := s.bearer(w, r, func(c claims) (audit.Reason, bool) {
+			return audit.ReasonForeignClient, c.Session != "" && c.ClientID == s.settings.FirstPartyClient
 		})
 		if ok {
 			next(w, r, Caller{UserID: c.Subject, SessionID: c.Session, ClientID: c.ClientID, TokenID: c.ID})
@@ -168,25 +168,25 @@ func (s *Service) FirstParty(next func(http.ResponseWriter, *http.Request, Calle
 
 // Logout answers POST /auth/logout: it ends the session of the access token.
 func (s *Service) Logout(w http.ResponseWriter, r *http.Request, by Caller) {
-	s.endSession(w, r, by, by.SessionID, "logout")
+	s.endSession(w, r, by, by.SessionID, audit.ReasonLogout)
 }
 
 // EndSession answers DELETE /auth/sessions/ID for a session of the caller's.
 func (s *Service) EndSession(w http.ResponseWriter, r *http.Request, by Caller) {
-	s.endSession(w, r, by, r.PathValue("id"), "ended_by_user")
+	s.endSession(w, r, by, r.PathValue("id"), audit.ReasonEndedByUser)
 }
 
-func (s *Service) endSession(w http.ResponseWriter, r *http.Request, by Caller, id, reason string) {
+func (s *Service) endSession(w http.ResponseWriter, r *http.Request, by Caller, id string, reason audit.Reason) {
 	ctx := r.Context()
 	event := audit.Event{Action: audit.SessionEnded, UserID: by.UserID, ClientID: by.ClientID, SessionID: id, Reason: reason}
 	f, err := s.store.FamilyByID(ctx, id)
 	switch {
 	case errors.Is(err, ErrNoFamily) || err == nil && f.UserID != by.UserID:
-		event.SessionID, event.Reason = "", "unknown_session"
+		event.SessionID, event.Reason = "", audit.ReasonUnknownSession
 		s.answer(w, r, event, func() { problem.Write(w, problem.NotFound, "You have no such session.") })
 		return
 	case err == nil:
-		_, err = s.store.RevokeFamily(ctx, id, s.now(), reason)
+		_, err = s.store.RevokeFamily(ctx, id, s.now(), reason.String())
 	}
 	if err != nil {
 		s.storeFailed(w, r, event, err)
@@ -199,8 +199,8 @@ func (s *Service) endSession(w http.ResponseWriter, r *http.Request, by Caller, 
 // EndOtherSessions answers DELETE /auth/sessions: every session of the caller
 // ends but the one that asks.
 func (s *Service) EndOtherSessions(w http.ResponseWriter, r *http.Request, by Caller) {
-	event := audit.Event{Action: audit.SessionsEnded, UserID: by.UserID, ClientID: by.ClientID, SessionID: by.SessionID, Reason: "ended_by_user"}
-	n, err := s.store.RevokeFamiliesOfUser(r.Context(), by.UserID, by.SessionID, s.now(), event.Reason)
+	event := audit.Event{Action: audit.SessionsEnded, UserID: by.UserID, ClientID: by.ClientID, SessionID: by.SessionID, Reason: audit.ReasonEndedByUser}
+	n, err := s.store.RevokeFamiliesOfUser(r.Context(), by.UserID, by.SessionID, s.now(), event.Reason.String())
 	if err != nil {
 		s.storeFailed(w, r, event, err)
 		return
@@ -261,6 +261,6 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, event audit.Eve
 
 func (s *Service) storeFailed(w http.ResponseWriter, r *http.Request, event audit.Event, err error) {
 	s.onError(r.Context(), err)
-	event.Reason = "store"
+	event.Reason = audit.ReasonStore
 	s.answer(w, r, event, func() { problem.Unavailable(w) })
 }

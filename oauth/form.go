@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/keyturn/keyturn/internal/audit"
 )
 
 // form holds the parameters of one request to an OAuth endpoint, each at most
@@ -33,17 +35,17 @@ func readForm(r *http.Request) (form, *Error) {
 		return form{}, e
 	}
 	if inURL(r.URL) {
-		return form{}, badRequest("parameter_in_url", "Send the parameters in the body, not in the URL.")
+		return form{}, badRequest(audit.ReasonParameterInURL, "Send the parameters in the body, not in the URL.")
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			e := badRequest("body_too_large", "The body is too large.")
+			e := badRequest(audit.ReasonBodyTooLarge, "The body is too large.")
 			e.Status = http.StatusRequestEntityTooLarge
 			return form{}, e
 		}
-		return form{}, badRequest("body_unreadable", "The body could not be read to its end.")
+		return form{}, badRequest(audit.ReasonBodyUnreadable, "The body could not be read to its end.")
 	}
 	return parseForm(string(body))
 }
@@ -56,10 +58,10 @@ func checkFormType(contentType string) *Error {
 	}
 	media, params, err := mime.ParseMediaType(contentType)
 	if err != nil || media != formType {
-		return badRequest("content_type", "Send the parameters as "+formType+".")
+		return badRequest(audit.ReasonContentType, "Send the parameters as "+formType+".")
 	}
 	if cs := params["charset"]; cs != "" && !strings.EqualFold(cs, "utf-8") {
-		return badRequest("content_type", "Send the parameters in UTF-8.")
+		return badRequest(audit.ReasonContentType, "Send the parameters in UTF-8.")
 	}
 	return nil
 }
@@ -83,7 +85,7 @@ func inURL(u *url.URL) bool {
 func parseForm(body string) (form, *Error) {
 	values, err := url.ParseQuery(body)
 	if err != nil {
-		return form{}, badRequest("malformed_form", "The body is not properly form-encoded.")
+		return form{}, badRequest(audit.ReasonMalformedForm, "The body is not properly form-encoded.")
 	}
 	for name, list := range values {
 		if len(list) > 1 && name != "resource" {
@@ -91,11 +93,11 @@ func parseForm(body string) (form, *Error) {
 			if parameters[name] {
 				description = "The parameter " + name + " is given more than once."
 			}
-			return form{}, badRequest("repeated_parameter", description)
+			return form{}, badRequest(audit.ReasonRepeatedParameter, description)
 		}
 		for _, v := range list {
 			if parameters[name] && (!utf8.ValidString(v) || strings.ContainsRune(v, 0)) {
-				return form{}, badRequest("malformed_parameter", "The parameter "+name+" is not valid text.")
+				return form{}, badRequest(audit.ReasonMalformedParameter, "The parameter "+name+" is not valid text.")
 			}
 		}
 	}

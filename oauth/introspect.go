@@ -66,12 +66,12 @@ func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.
 		return introspection{}, e
 	}
 	if client.Public {
-		return introspection{}, clientRefused("public_client")
+		return introspection{}, clientRefused(audit.ReasonPublicClient)
 	}
 	token := f.get("token")
 	switch {
 	case token == "":
-		return introspection{}, badRequest("no_token", "The parameter token is missing.")
+		return introspection{}, badRequest(audit.ReasonNoToken, "The parameter token is missing.")
 	case strings.HasPrefix(token, refreshPrefix):
 		return s.introspectRefreshToken(ctx, client, token, event)
 	}
@@ -82,12 +82,13 @@ func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.
 		event.Reason = dead.reason
 		return introspection{}, nil
 	case err != nil:
-		return introspection{}, unavailable("store", err)
+		return introspection{}, unavailable(audit.ReasonStore, err)
 	}
 	event.UserID, event.SessionID, event.TokenID = c.Subject, c.Session, c.ID
 	user, err := claimsIn(c.payload)
 	if err != nil {
-		return introspection{}, unavailable("token", err)
+		event.Reason = audit.ReasonBadToken
+		return introspection{}, nil
 	}
 	return introspection{
 		Active: true, TokenType: "Bearer", Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience,
@@ -104,19 +105,19 @@ func (s *Service) introspectRefreshToken(ctx context.Context, client Client, tok
 		event.Reason = no.reason
 		return introspection{}, nil
 	case err != nil:
-		return introspection{}, unavailable("store", err)
+		return introspection{}, unavailable(audit.ReasonStore, err)
 	}
 	event.UserID, event.SessionID = family.UserID, family.ID
 	now := s.now()
 	switch {
 	case family.ClientID != client.ID:
-		event.Reason = "foreign_client"
+		event.Reason = audit.ReasonForeignClient
 	case !family.RevokedAt.IsZero():
-		event.Reason = "ended_session"
+		event.Reason = audit.ReasonEndedSession
 	case !now.Before(family.IdleExpiresAt) || !now.Before(family.ExpiresAt):
-		event.Reason = "expired_session"
+		event.Reason = audit.ReasonExpiredSession
 	case p.generation < family.Generation:
-		event.Reason = "spent_token"
+		event.Reason = audit.ReasonSpentToken
 	default:
 		return introspection{
 			Active: true, TokenType: GrantRefreshToken, Issuer: s.settings.Issuer, Subject: family.UserID,

@@ -16,9 +16,9 @@ func (s *Service) passwordGrant(ctx context.Context, a ask, username, password s
 	event.UserEmail = username
 	switch {
 	case username == "":
-		return issued{}, badRequest("no_username", "The parameter username is missing.")
+		return issued{}, badRequest(audit.ReasonNoUsername, "The parameter username is missing.")
 	case password == "":
-		return issued{}, badRequest("no_password", "The parameter password is missing.")
+		return issued{}, badRequest(audit.ReasonNoPassword, "The parameter password is missing.")
 	}
 	scope, e := a.client.grantable(a.scope)
 	if e != nil {
@@ -43,7 +43,7 @@ func (s *Service) passwordGrant(ctx context.Context, a ask, username, password s
 func (s *Service) login(ctx context.Context, client Client, user users.User, scope, aud []string, event *audit.Event) (issued, *Error) {
 	family, refresh, err := s.families.start(ctx, client, user, scope, aud)
 	if err != nil {
-		return issued{}, unavailable("store", err)
+		return issued{}, unavailable(audit.ReasonStore, err)
 	}
 	event.SessionID = family.ID
 	undo := func(ctx context.Context) {
@@ -83,7 +83,7 @@ func (s *Service) stillServed(ctx context.Context, clientID string) *Error {
 	case errors.As(err, &dead):
 		return clientRefused(dead.reason)
 	case err != nil:
-		return unavailable("store", err)
+		return unavailable(audit.ReasonStore, err)
 	}
 	return nil
 }
@@ -99,11 +99,11 @@ func (s *Service) issue(f Family, client Client, scope, aud []string) (issued, *
 	}
 	var err error
 	if c.user, err = userClaims(f.Claims, client.Claims); err != nil {
-		return issued{}, unavailable("store", err)
+		return issued{}, unavailable(audit.ReasonStore, err)
 	}
 	token, err := s.mint(c, client, s.now())
 	if err != nil {
-		return issued{}, unavailable("signing", err)
+		return issued{}, unavailable(audit.ReasonSigning, err)
 	}
 	return issued{access: token, scope: scope, family: f}, nil
 }
@@ -120,14 +120,14 @@ func loginRefused(err error, event *audit.Event) *Error {
 		return refused(invalidGrant, wrong.Reason, "Invalid email or password")
 	case errors.As(err, &throttled):
 		return &Error{
-			Status: http.StatusTooManyRequests, Code: temporarily, RetryAfter: throttled.RetryAfter, Reason: "throttled",
+			Status: http.StatusTooManyRequests, Code: temporarily, RetryAfter: throttled.RetryAfter, Reason: audit.ReasonThrottled,
 			Description: "Too many attempts; wait before the next one.",
 		}
 	case errors.As(err, &busy):
 		return &Error{
-			Status: http.StatusServiceUnavailable, Code: temporarily, RetryAfter: busy.RetryAfter, Reason: "busy",
+			Status: http.StatusServiceUnavailable, Code: temporarily, RetryAfter: busy.RetryAfter, Reason: audit.ReasonBusy,
 			Description: "Too many logins at once; try again shortly.",
 		}
 	}
-	return unavailable("store", err)
+	return unavailable(audit.ReasonStore, err)
 }

@@ -35,7 +35,7 @@ func (s *Service) refreshGrant(ctx context.Context, clientID string, prove func(
 		}
 		reach := kept(f.Audience, by.Audience)
 		if len(reach) == 0 && len(f.Audience) > 0 {
-			return refused(invalidGrant, "audience_withdrawn", "The client may have no more tokens for what this session was for.")
+			return refused(invalidGrant, audit.ReasonAudienceWithdrawn, "The client may have no more tokens for what this session was for.")
 		}
 		if aud, e = target(a.resources, reach); e != nil {
 			return e
@@ -62,7 +62,7 @@ func (s *Service) refreshGrant(ctx context.Context, clientID string, prove func(
 	}
 	event.Action = audit.TokenRefreshed
 	if out.retry() {
-		event.Reason = "retry"
+		event.Reason = audit.ReasonRetry
 	}
 	answer.refresh, answer.undo = out.token, undo
 	return answer, nil
@@ -79,7 +79,7 @@ func (s *Service) refuseUnread(ctx context.Context, clientID string, admits func
 	case err != nil:
 		return refreshRefused(err, event)
 	case token == "":
-		return badRequest("no_refresh_token", "The parameter refresh_token is missing.")
+		return badRequest(audit.ReasonNoRefreshToken, "The parameter refresh_token is missing.")
 	}
 	return refreshRefused(&refusal{reason: refusalReason(cause)}, event)
 }
@@ -93,7 +93,7 @@ func refreshRefused(err error, event *audit.Event) *Error {
 	case errors.As(err, &e):
 		return e
 	case !errors.As(err, &no):
-		return unavailable("store", err)
+		return unavailable(audit.ReasonStore, err)
 	}
 	if !no.family.RevokedAt.IsZero() {
 		event.Detail = "the session was ended before: " + no.family.RevokeReason
@@ -107,8 +107,8 @@ func refreshRefused(err error, event *audit.Event) *Error {
 		event.Previous = audit.Use{At: no.family.RotatedAt, IP: no.family.LastIP, UserAgent: no.family.LastUserAgent}
 	}
 	if no.unended != nil {
-		event.Detail = no.reason + ": the session is still to be ended"
-		return unavailable("store", no.unended)
+		event.Detail = no.reason.String() + ": the session is still to be ended"
+		return unavailable(audit.ReasonStore, no.unended)
 	}
 	return refused(invalidGrant, no.reason, "The refresh token is not valid, has expired or was revoked.")
 }

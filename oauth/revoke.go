@@ -38,14 +38,14 @@ func (s *Service) revoke(ctx context.Context, r *http.Request, event *audit.Even
 	token := f.get("token")
 	switch {
 	case token == "":
-		return badRequest("no_token", "The parameter token is missing.")
+		return badRequest(audit.ReasonNoToken, "The parameter token is missing.")
 	case strings.HasPrefix(token, refreshPrefix):
 		return s.revokeRefreshToken(ctx, client, token, event)
 	}
 	return s.revokeAccessToken(ctx, client, token, event)
 }
 
-var foreignToken = refused(invalidGrant, "foreign_client", "The token was not issued to this client.")
+var foreignToken = refused(invalidGrant, audit.ReasonForeignClient, "The token was not issued to this client.")
 
 func (s *Service) revokeRefreshToken(ctx context.Context, client Client, token string, event *audit.Event) *Error {
 	family, _, err := s.families.find(ctx, token)
@@ -55,7 +55,7 @@ func (s *Service) revokeRefreshToken(ctx context.Context, client Client, token s
 		event.Reason = no.reason
 		return nil
 	case err != nil:
-		return unavailable("store", err)
+		return unavailable(audit.ReasonStore, err)
 	}
 	event.UserID, event.SessionID = family.UserID, family.ID
 	if family.ClientID != client.ID {
@@ -63,18 +63,19 @@ func (s *Service) revokeRefreshToken(ctx context.Context, client Client, token s
 	}
 	ended, err := s.store.RevokeFamily(ctx, family.ID, s.now(), "revoked_by_client")
 	if err != nil {
-		return unavailable("store", err)
+		return unavailable(audit.ReasonStore, err)
 	}
 	if !ended {
-		event.Reason = "ended_session"
+		event.Reason = audit.ReasonEndedSession
 	}
 	return nil
 }
 
 func (s *Service) revokeAccessToken(ctx context.Context, client Client, token string, event *audit.Event) *Error {
 	c, err := s.checkSignature(token)
-	if err != nil {
-		event.Reason = err.Error()
+	var dead errNotLive
+	if errors.As(err, &dead) {
+		event.Reason = dead.reason
 		return nil
 	}
 	event.UserID, event.SessionID, event.TokenID = c.Subject, c.Session, c.ID
@@ -83,7 +84,7 @@ func (s *Service) revokeAccessToken(ctx context.Context, client Client, token st
 	}
 	// The grace covers replicas whose clocks are behind.
 	if err := s.store.DenyToken(ctx, c.ID, time.Unix(c.Expiry, 0).Add(purgeGrace)); err != nil {
-		return unavailable("store", err)
+		return unavailable(audit.ReasonStore, err)
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/keyturn/keyturn/internal/audit"
 )
 
 // maxScopes bounds how many scope tokens a request may name.
@@ -40,7 +42,7 @@ func validScopeToken(s string) bool {
 func narrow(asked string, allowed, byDefault []string) ([]string, *Error) {
 	scope, ok := ParseScope(asked)
 	if !ok {
-		return nil, refused(invalidScope, "malformed_scope",
+		return nil, refused(invalidScope, audit.ReasonMalformedScope,
 			"The parameter scope is malformed: send at most 100 names of visible ASCII characters, separated by spaces.")
 	}
 	if len(scope) == 0 {
@@ -48,7 +50,7 @@ func narrow(asked string, allowed, byDefault []string) ([]string, *Error) {
 	}
 	for _, token := range scope {
 		if !slices.Contains(allowed, token) {
-			return nil, refused(invalidScope, "scope_not_allowed", "The scope "+token+" is not allowed here.")
+			return nil, refused(invalidScope, audit.ReasonScopeNotAllowed, "The scope "+token+" is not allowed here.")
 		}
 	}
 	return scope, nil
@@ -73,7 +75,7 @@ func target(resources, allowed []string) ([]string, *Error) {
 			continue
 		}
 		if u, err := url.Parse(resource); err != nil || u.Fragment != "" || !slices.Contains(allowed, resource) {
-			return nil, refused(invalidTarget, "resource_not_allowed", "A resource asked for is not one that this client may have tokens for here.")
+			return nil, refused(invalidTarget, audit.ReasonResourceNotAllowed, "A resource asked for is not one that this client may have tokens for here.")
 		}
 		if !slices.Contains(audience, resource) {
 			audience = append(audience, resource)

@@ -81,7 +81,7 @@ func (s *Service) record(ctx context.Context, e audit.Event) *Error {
 	ctx, cancel := audit.Outlast(ctx)
 	defer cancel()
 	if err := s.audit.Record(ctx, e); err != nil {
-		failure := unavailable("audit", err)
+		failure := unavailable(audit.Reason{}, err)
 		s.report(ctx, failure)
 		return failure
 	}

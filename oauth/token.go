@@ -110,13 +110,13 @@ type ask struct {
 func (s *Service) mayUse(client Client, grant string) *Error {
 	switch {
 	case grant == "":
-		return badRequest("no_grant_type", "The parameter grant_type is missing.")
+		return badRequest(audit.ReasonNoGrantType, "The parameter grant_type is missing.")
 	case !slices.Contains(Grants(), grant):
-		return refused(unsupportedGrantType, "unsupported_grant_type", "Use one of the grant types password, refresh_token, client_credentials.")
+		return refused(unsupportedGrantType, audit.ReasonUnsupportedGrantType, "Use one of the grant types password, refresh_token, client_credentials.")
 	case grant == GrantPassword && !s.settings.PasswordGrant:
-		return refused(unsupportedGrantType, "password_grant_off", "The password grant is switched off here.")
+		return refused(unsupportedGrantType, audit.ReasonPasswordGrantOff, "The password grant is switched off here.")
 	case !slices.Contains(client.Grants, grant):
-		return refused(unauthorizedClient, "grant_not_allowed", "The client is not registered for this grant type.")
+		return refused(unauthorizedClient, audit.ReasonGrantNotAllowed, "The client is not registered for this grant type.")
 	}
 	return nil
 }
@@ -139,7 +139,7 @@ func (s *Service) settle(ctx context.Context, out issued, event *audit.Event, e 
 // its id is the subject (RFC 9068 §2.2).
 func (s *Service) clientCredentialsGrant(a ask, event *audit.Event) (issued, *Error) {
 	if a.client.Public {
-		return issued{}, refused(unauthorizedClient, "public_client", "A public client cannot use this grant type.")
+		return issued{}, refused(unauthorizedClient, audit.ReasonPublicClient, "A public client cannot use this grant type.")
 	}
 	scope, e := a.client.grantable(a.scope)
 	if e != nil {
@@ -151,7 +151,7 @@ func (s *Service) clientCredentialsGrant(a ask, event *audit.Event) (issued, *Er
 	}
 	token, err := s.mint(claims{Subject: a.client.ID, Audience: aud, Scope: strings.Join(scope, " ")}, a.client, s.now())
 	if err != nil {
-		return issued{}, unavailable("signing", err)
+		return issued{}, unavailable(audit.ReasonSigning, err)
 	}
 	event.Action = audit.TokenIssued
 	return issued{access: token, scope: scope}, nil

@@ -26,8 +26,8 @@ func UserInfoClaims() []string {
 // UserInfo is the UserInfo endpoint: claims about the user of a bearer token
 // with the scope openid; e-mail and profile as their scopes were granted.
 func (s *Service) UserInfo(w http.ResponseWriter, r *http.Request) {
-	c, ok := s.bearer(w, r, func(c claims) (string, bool) {
-		return "scope_not_granted", c.Session != "" && c.hasScope("openid")
+	c, ok := s.bearer(w, r, func(c claims) (audit.Reason, bool) {
+		return audit.ReasonScopeNotGranted, c.Session != "" && c.hasScope("openid")
 	})
 	if !ok {
 		return

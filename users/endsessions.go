@@ -12,7 +12,7 @@ import (
 // ended), ErrNotRecorded or the store's. Sessions once ended stay ended,
 // recorded or not.
 func (s *Service) EndSessions(ctx context.Context, uid, except string) (int, error) {
-	event := audit.Event{Action: audit.SessionsEnded, UserID: uid, Reason: endLoggedOut}
+	event := audit.Event{Action: audit.SessionsEnded, UserID: uid, Reason: audit.ReasonLoggedOutByOperator}
 	u, err := s.Store.UserByID(ctx, uid)
 	event.UserEmail = u.Email
 	if err == nil && except != "" {
@@ -33,7 +33,7 @@ func (s *Service) EndSessions(ctx context.Context, uid, except string) (int, err
 // ErrNoSession, ErrNotRecorded or the store's. A session once ended stays
 // ended, recorded or not.
 func (s *Service) EndSession(ctx context.Context, uid, id string) (bool, error) {
-	event := audit.Event{Action: audit.SessionEnded, UserID: uid, SessionID: id, Reason: endLoggedOut}
+	event := audit.Event{Action: audit.SessionEnded, UserID: uid, SessionID: id, Reason: audit.ReasonLoggedOutByOperator}
 	u, err := s.Store.UserByID(ctx, uid)
 	event.UserEmail = u.Email
 	if err == nil {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
 )
 
 // What a Service answers besides a Store's own errors. Test with errors.Is.
@@ -21,21 +23,12 @@ var (
 	ErrNotRecorded = errors.New("the audit event could not be written")
 )
 
-// The reasons of a CredentialsError.
-const (
-	ReasonUnknownUser   = "unknown_user"
-	ReasonWrongPassword = "wrong_password"
-	ReasonDisabledUser  = "disabled_user"
-	// ReasonAccountChanged is Still's: the password changed or the account
-	// was disabled while the login was under way.
-	ReasonAccountChanged = "account_changed"
-)
-
 // CredentialsError is an ErrCredentials with what only the audit log may know.
 // Its text is ErrCredentials' own.
 type CredentialsError struct {
-	// Reason is one of the Reason constants.
-	Reason string
+	// Reason is the audit log's: unknown user, wrong password, disabled user or,
+	// from Still, that the account changed while the login was under way.
+	Reason audit.Reason
 	// UserID is the account concerned, empty if there is none.
 	UserID string
 }
@@ -50,7 +43,8 @@ func (e *CredentialsError) Is(target error) bool { return target == ErrCredentia
 // to whoever sent it: the message never repeats a password.
 type PolicyError struct {
 	// Field is the field's JSON name: "email", "username", "first_name",
-	// "last_name", "password", "password_hash", "uid", "roles" or "claims".
+	// "last_name", "password", "password_hash", "uid", "roles", "claims",
+	// "created_at" or "password_changed_at".
 	Field string
 	// Message says what is wrong and what would be accepted.
 	Message string
@@ -87,9 +81,24 @@ func (e *Busy) Error() string {
 	return fmt.Sprintf("too many passwords are being checked: try again in %s", e.RetryAfter.Round(time.Second))
 }
 
-// Reason returns the short stable word by which the audit log knows err. It
-// is empty for nil and "unavailable" for a store that could not answer.
-func Reason(err error) string {
+// invalidField are the reasons of a PolicyError, by its field.
+var invalidField = map[string]audit.Reason{
+	"password":            audit.ReasonPasswordRefused,
+	"email":               audit.ReasonInvalidEmail,
+	"username":            audit.ReasonInvalidUsername,
+	"first_name":          audit.ReasonInvalidFirstName,
+	"last_name":           audit.ReasonInvalidLastName,
+	"password_hash":       audit.ReasonInvalidPasswordHash,
+	"uid":                 audit.ReasonInvalidUID,
+	"roles":               audit.ReasonInvalidRoles,
+	"claims":              audit.ReasonInvalidClaims,
+	"created_at":          audit.ReasonInvalidCreatedAt,
+	"password_changed_at": audit.ReasonInvalidPasswordChangedAt,
+}
+
+// Reason returns what the audit log is to say of err: nothing for nil, and
+// "unavailable" for a store that could not answer.
+func Reason(err error) audit.Reason {
 	var (
 		cred      *CredentialsError
 		policy    *PolicyError
@@ -98,30 +107,27 @@ func Reason(err error) string {
 	)
 	switch {
 	case err == nil:
-		return ""
+		return audit.Reason{}
 	case errors.As(err, &cred):
 		return cred.Reason
-	case errors.As(err, &policy) && policy.Field == "password":
-		return "password_refused"
 	case errors.As(err, &policy):
-		return "invalid_" + policy.Field
+		return invalidField[policy.Field]
 	case errors.As(err, &throttled):
-		return "throttled"
+		return audit.ReasonThrottled
 	case errors.As(err, &busy):
-		return "busy"
+		return audit.ReasonBusy
 	case errors.Is(err, ErrEmailTaken):
-		return "email_taken"
+		return audit.ReasonEmailTaken
 	case errors.Is(err, ErrUsernameTaken):
-		return "username_taken"
+		return audit.ReasonUsernameTaken
 	case errors.Is(err, ErrResetToken):
-		return "bad_reset_token"
+		return audit.ReasonBadResetToken
 	case errors.Is(err, ErrNotFound):
-		return ReasonUnknownUser
+		return audit.ReasonUnknownUser
 	case errors.Is(err, ErrNoSession):
-		return "unknown_session"
+		return audit.ReasonUnknownSession
 	case errors.Is(err, ErrConflict):
-		return "conflict"
-	default:
-		return "unavailable"
+		return audit.ReasonConflict
 	}
+	return audit.ReasonUnavailable
 }

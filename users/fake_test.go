@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 )
 
 // errDown is what a fake answers that is switched off.
@@ -300,6 +301,9 @@ func (m *memory) lastEvent(t *testing.T) audit.Event {
 	}
 	e := m.events[0]
 	m.events = nil
+	if err := audittest.Check(e); err != nil {
+		t.Error(err)
+	}
 	return e
 }
 
@@ -369,7 +373,7 @@ func from(ctx context.Context, ip string) context.Context {
 func wantReason(t *testing.T, err error, reason string) {
 	t.Helper()
 	var cred *CredentialsError
-	if !errors.As(err, &cred) || cred.Reason != reason || !errors.Is(err, ErrCredentials) || err.Error() != ErrCredentials.Error() {
+	if !errors.As(err, &cred) || cred.Reason.String() != reason || !errors.Is(err, ErrCredentials) || err.Error() != ErrCredentials.Error() {
 		t.Fatalf("got %#v, want ErrCredentials for %s", err, reason)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/keyturn/keyturn/internal/audit"
 )
 
 // Hashes of vectorPassword, made by the schemes' reference programs: bcrypt
@@ -124,19 +126,19 @@ func TestU2_DefaultIsOWASPs(t *testing.T) {
 
 func TestReason(t *testing.T) {
 	for want, err := range map[string]error{
-		"":                  nil,
-		ReasonUnknownUser:   &CredentialsError{Reason: ReasonUnknownUser},
-		"password_refused":  refuse("password", "no"),
-		"invalid_email":     refuse("email", "no"),
-		"throttled":         &Throttled{},
-		"busy":              &Busy{},
-		"email_taken":       ErrEmailTaken,
-		"username_taken":    ErrUsernameTaken,
-		"conflict":          ErrConflict,
-		"unavailable":       errors.New("disk full"),
-		ReasonWrongPassword: &CredentialsError{Reason: ReasonWrongPassword},
+		"":                 nil,
+		"unknown_user":     &CredentialsError{Reason: audit.ReasonUnknownUser},
+		"password_refused": refuse("password", "no"),
+		"invalid_email":    refuse("email", "no"),
+		"throttled":        &Throttled{},
+		"busy":             &Busy{},
+		"email_taken":      ErrEmailTaken,
+		"username_taken":   ErrUsernameTaken,
+		"conflict":         ErrConflict,
+		"unavailable":      errors.New("disk full"),
+		"wrong_password":   &CredentialsError{Reason: audit.ReasonWrongPassword},
 	} {
-		if got := Reason(err); got != want {
+		if got := Reason(err).String(); got != want {
 			t.Errorf("Reason(%v) = %q, want %q", err, got, want)
 		}
 	}

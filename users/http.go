@@ -67,7 +67,7 @@ func (h *HTTP) Me(w http.ResponseWriter, r *http.Request, uid, session, client s
 	if err == nil {
 		event.Outcome = audit.Success
 	} else {
-		event.Reason = "store"
+		event.Reason = audit.ReasonStore
 	}
 	if recordErr := h.record(r, event); recordErr != nil {
 		err = recordErr
@@ -128,7 +128,7 @@ func (h *HTTP) read(w http.ResponseWriter, r *http.Request, event audit.Event, v
 	if !errors.As(problem.ReadJSON(r, v), &bad) {
 		return true
 	}
-	event.Reason = "malformed_body"
+	event.Reason = audit.ReasonMalformedBody
 	if err := h.record(r, event); err != nil {
 		h.refuse(w, r, err)
 		return false

@@ -50,10 +50,10 @@ func TestU3_ImportRefusals(t *testing.T) {
 		{ImportUser{Email: "x@example.org", PasswordHash: hash, UID: "a b"}, "invalid_uid"},
 		{ImportUser{Email: "x@example.org", PasswordHash: hash, UID: strings.Repeat("x", 65)}, "invalid_uid"},
 	} {
-		if _, err := f.Import(t.Context(), c.user); Reason(err) != c.reason {
+		if _, err := f.Import(t.Context(), c.user); Reason(err).String() != c.reason {
 			t.Errorf("%+v: %v, want %s", c.user, err, c.reason)
 		}
-		if e := f.mem.lastEvent(t); e.Action != audit.UserImported || e.Outcome != audit.Failure || e.Reason != c.reason {
+		if e := f.mem.lastEvent(t); e.Action != audit.UserImported || e.Outcome != audit.Failure || e.Reason.String() != c.reason {
 			t.Errorf("%+v", e)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/keyturn/keyturn/internal/audit"
 )
 
 // Authenticate returns the account that login, an e-mail address, and password
@@ -41,13 +43,13 @@ func (s *Service) Still(ctx context.Context, u User) error {
 	now, err := s.Store.UserByID(ctx, u.UID)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return &CredentialsError{Reason: ReasonUnknownUser, UserID: u.UID}
+		return &CredentialsError{Reason: audit.ReasonUnknownUser, UserID: u.UID}
 	case err != nil:
 		return fmt.Errorf("look at the account again: %w", err)
 	case now.Disabled:
-		return &CredentialsError{Reason: ReasonDisabledUser, UserID: u.UID}
+		return &CredentialsError{Reason: audit.ReasonDisabledUser, UserID: u.UID}
 	case now.Epoch != u.Epoch, now.TokenClaims() != u.TokenClaims():
-		return &CredentialsError{Reason: ReasonAccountChanged, UserID: u.UID}
+		return &CredentialsError{Reason: audit.ReasonAccountChanged, UserID: u.UID}
 	}
 	return nil
 }
@@ -83,11 +85,11 @@ func (s *Service) judge(ctx context.Context, account, password string, find func
 		attempt.Withdraw(ctx)
 		return User{}, err
 	case unknown:
-		return User{}, &CredentialsError{Reason: ReasonUnknownUser}
+		return User{}, &CredentialsError{Reason: audit.ReasonUnknownUser}
 	case !matched:
-		return User{}, &CredentialsError{Reason: ReasonWrongPassword, UserID: u.UID}
+		return User{}, &CredentialsError{Reason: audit.ReasonWrongPassword, UserID: u.UID}
 	case u.Disabled:
-		return User{}, &CredentialsError{Reason: ReasonDisabledUser, UserID: u.UID}
+		return User{}, &CredentialsError{Reason: audit.ReasonDisabledUser, UserID: u.UID}
 	}
 	attempt.Succeed(ctx)
 	return s.renew(ctx, u, password), nil

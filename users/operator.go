@@ -116,13 +116,13 @@ func (s *Service) Settle(ctx context.Context) (int, error) {
 }
 
 func (s *Service) settle(ctx context.Context, u User) error {
-	reason := endAccountChanged
+	reason := audit.ReasonAccountChanged
 	if u.Disabled {
-		reason = endUserDisabled
+		reason = audit.ReasonUserDisabled
 	}
-	ended, err := s.Sessions.EndSessionsOf(ctx, u.UID, "", reason)
+	ended, err := s.Sessions.EndSessionsOf(ctx, u.UID, "", reason.String())
 	event := audit.Event{
-		Action: audit.SessionsEnded, UserID: u.UID, UserEmail: u.Email, Count: ended,
+		Action: audit.SessionsEnded, Reason: reason, UserID: u.UID, UserEmail: u.Email, Count: ended,
 		Detail: "finishing a change of the account that was interrupted",
 	}
 	if err := s.conclude(ctx, event, err); err != nil {

@@ -15,7 +15,6 @@ const (
 	endUserDisabled    = "user_disabled"
 	endUserDeleted     = "user_deleted"
 	endLoggedOut       = "logged_out_by_operator"
-	endAccountChanged  = "account_changed"
 )
 
 // ChangePassword replaces the password of the account uid, on its user's
@@ -59,7 +58,7 @@ type passwordChange struct {
 func (s *Service) checkCurrent(ctx context.Context, uid, current string) (User, error) {
 	u, err := s.Store.UserByID(ctx, uid)
 	if errors.Is(err, ErrNotFound) {
-		return User{}, &CredentialsError{Reason: ReasonUnknownUser, UserID: uid}
+		return User{}, &CredentialsError{Reason: audit.ReasonUnknownUser, UserID: uid}
 	}
 	if err != nil {
 		return User{}, fmt.Errorf("find the account: %w", err)

@@ -185,7 +185,7 @@ func (s *Service) conclude(ctx context.Context, event audit.Event, err error) er
 	event.Outcome = audit.Success
 	if err != nil {
 		event.Outcome, event.Reason = audit.Failure, Reason(err)
-		if event.Reason == "unavailable" && event.Detail == "" {
+		if event.Reason == audit.ReasonUnavailable && event.Detail == "" {
 			event.Detail = err.Error()
 		}
 	}

@@ -123,7 +123,7 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 	event := audit.Event{Action: audit.StoreCopied, Outcome: audit.Success}
 	var anchors audit.AnchorStore = bothStores{source, target}
 	if err != nil {
-		event.Outcome, event.Reason = audit.Failure, "failed"
+		event.Outcome, event.Reason = audit.Failure, audit.ReasonFailed
 	}
 	if errors.Is(err, transfer.ErrNotACopy) {
 		anchors = source // nothing is written to what is another's

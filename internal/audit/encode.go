@@ -43,7 +43,7 @@ func appendBody(b []byte, e *Event, r *Request, checkpoint string, at time.Time,
 	} else {
 		b = append(b, `failure"`...)
 	}
-	b = appendMember(b, `,"reason":`, e.Reason, maxWord)
+	b = appendMember(b, `,"reason":`, e.Reason.word, maxWord)
 	b = append(b, '}')
 
 	switch {

@@ -12,7 +12,7 @@ import (
 
 // full is an event in which every field is set.
 var full = Event{
-	Action: TokenReuse, Outcome: Failure, Reason: "old_generation",
+	Action: TokenReuse, Outcome: Failure, Reason: ReasonReusedToken,
 	UserID: "u-1", UserEmail: "ada@example.org", ClientID: "app", SessionID: "s-1", TokenID: "j-1", KeyID: "k-1",
 	Grant: "refresh_token", Scope: "openid email", HasGeneration: true, Generation: 7, Presented: 0, Count: 3, Detail: "both \"generations\"",
 	Previous: Use{At: time.Unix(0, 5), IP: "2001:db8::1", UserAgent: "Firefox/140"},
@@ -37,7 +37,7 @@ func TestA1_ShapeOfALine(t *testing.T) {
 		`"client_id":"app","session_id":"s-1","jti":"j-1","kid":"k-1","grant_type":"refresh_token","scope":"openid email",` +
 		`"generation":7,"presented_generation":0,"previous":{"at":"1970-01-01T00:00:00.000000005Z","ip":"2001:db8::1","user_agent":"Firefox/140"},"count":3,"detail":"both \"generations\""},` +
 		`"@timestamp":"2026-11-24T00:02:03.000000456Z","ecs":{"version":"8.17.0"},` +
-		`"event":{"kind":"event","action":"token-reuse","category":["authentication","session","intrusion_detection"],"type":["end","denied"],"outcome":"failure","reason":"old_generation"},` +
+		`"event":{"kind":"event","action":"token-reuse","category":["authentication","session","intrusion_detection"],"type":["end","denied"],"outcome":"failure","reason":"reused_token"},` +
 		`"user":{"id":"u-1","email":"ada@example.org"},"source":{"ip":"192.0.2.7"},"user_agent":{"original":"curl/8"},` +
 		`"http":{"request":{"id":"r-1"}},"trace":{"id":"0af7651916cd43dd8448eb211c80319c"},"related":{"ip":["2001:db8::1","192.0.2.7"]},"service":{"name":"keyturn","version":"1.2.3","node":{"name":"` + l.Node() + `"}}}` + "\n"
 	if out.String() != want {
@@ -100,7 +100,7 @@ func TestAppendStringCutsAtACharacter(t *testing.T) {
 func TestTheLongestLineFits(t *testing.T) {
 	worst := strings.Repeat("\x01", 1<<20)
 	e := Event{
-		Action: Action(worst), Reason: worst, UserID: worst, UserEmail: worst, ClientID: worst, SessionID: worst, TokenID: worst,
+		Action: Action(worst), Reason: Reason{word: worst}, UserID: worst, UserEmail: worst, ClientID: worst, SessionID: worst, TokenID: worst,
 		KeyID: worst, Grant: worst, Scope: worst, HasGeneration: true, Count: 1, Detail: worst,
 		Previous: Use{At: time.Now(), IP: worst, UserAgent: worst},
 	}
@@ -132,7 +132,7 @@ func FuzzEncode(f *testing.F) {
 	f.Add("wrong_password", "ada@example.org", "app", "a \"detail\"", "curl/8", "192.0.2.7")
 	f.Add("\n", "\u2028", "\xff", strings.Repeat("ü", 600), strings.Repeat("\x00", 600), "}}")
 	f.Fuzz(func(t *testing.T, reason, email, client, detail, agent, ip string) {
-		e := Event{Action: TokenRefused, Reason: reason, UserEmail: email, ClientID: client, Detail: detail}
+		e := Event{Action: TokenRefused, Reason: Reason{word: reason}, UserEmail: email, ClientID: client, Detail: detail}
 		r := Request{IP: ip, UserAgent: agent}
 		line := appendChain(nil, newChainID(time.Now()), 5, noHash)
 		line = appendBody(line, &e, &r, "", time.Now(), lineSuffix("1", "n"))

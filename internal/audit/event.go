@@ -28,9 +28,8 @@ type Event struct {
 	Action Action
 	// Outcome is how it ended.
 	Outcome Outcome
-	// Reason says why, as a short stable word such as "wrong_password".
-	// Empty where a success needs no explanation.
-	Reason string
+	// Reason says why; it is zero where a success needs no explanation.
+	Reason Reason
 
 	// UserID is the uid of the user concerned, UserEmail the address that
 	// was presented or is on record.

@@ -19,7 +19,7 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, int(5*time.Millisecond), time.UTC)
 
 func TestFormat(t *testing.T) {
 	got := Format(lineOf(full, fullRequest, noon), false)
-	want := `2026-11-24T12:00:00.005Z token-reuse failure old_generation email=ada@example.org user=u-1 client=app ip=192.0.2.7 ` +
+	want := `2026-11-24T12:00:00.005Z token-reuse failure reused_token email=ada@example.org user=u-1 client=app ip=192.0.2.7 ` +
 		`grant=refresh_token scope="openid email" session=s-1 jti=j-1 kid=k-1 generation=7 presented=0 previous_at=1970-01-01T00:00:00.000Z previous_ip=2001:db8::1 previous_agent=Firefox/140 count=3 ` +
 		`detail="both \"generations\"" request=r-1 agent=curl/8`
 	if got != want {
@@ -76,7 +76,7 @@ func TestFilter(t *testing.T) {
 		{Filter{Actions: []string{"token"}}, false},
 		{Filter{Outcome: Failure}, true},
 		{Filter{Outcome: Success}, false},
-		{Filter{Reasons: []string{"throttled", "old_generation"}}, true},
+		{Filter{Reasons: []string{"throttled", "reused_token"}}, true},
 		{Filter{Reasons: []string{"throttled"}}, false},
 		{Filter{Session: "s-1"}, true},
 		{Filter{Session: "s-2"}, false},

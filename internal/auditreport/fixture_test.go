@@ -68,7 +68,7 @@ func (s *scribe) login(user, ip, agent string) {
 	})
 }
 
-func (s *scribe) refuse(user, ip, agent, reason string) {
+func (s *scribe) refuse(user, ip, agent string, reason audit.Reason) {
 	s.t.Helper()
 	s.write(ip, agent, audit.Event{Action: audit.TokenRefused, Grant: "password", UserEmail: user, ClientID: "shop-app", Reason: reason})
 }
@@ -99,7 +99,7 @@ func (s *scribe) quietDay() {
 			user := fmt.Sprintf("user%d@example.org", (hour*7+i*3)%20)
 			ip := fmt.Sprintf("203.0.113.%d", 10+(hour*7+i*3)%20)
 			if i%4 == 3 {
-				s.refuse(user, ip, phone, "wrong_password")
+				s.refuse(user, ip, phone, audit.ReasonWrongPassword)
 			}
 			s.login(user, ip, phone)
 			for g := range int64(5) {
@@ -115,28 +115,28 @@ func (s *scribe) incident() {
 	s.t.Helper()
 	s.now = dawn.Add(16 * time.Hour)
 	for i := range 60 {
-		s.refuse(fmt.Sprintf("user%d@example.org", i), "198.51.100.66", "python-requests/2.32", []string{"unknown_user", "wrong_password"}[i/20%2])
+		s.refuse(fmt.Sprintf("user%d@example.org", i), "198.51.100.66", "python-requests/2.32", []audit.Reason{audit.ReasonUnknownUser, audit.ReasonWrongPassword}[i/20%2])
 		if i%2 == 1 {
-			s.refuse(fmt.Sprintf("user%d@example.org", i), "198.51.100.66", "python-requests/2.32", "throttled")
+			s.refuse(fmt.Sprintf("user%d@example.org", i), "198.51.100.66", "python-requests/2.32", audit.ReasonThrottled)
 		}
 		s.now = s.now.Add(40 * time.Second)
 	}
 	s.login("user31@example.org", "198.51.100.66", "python-requests/2.32")
 	for i := range 25 {
-		s.refuse("grace@example.org", fmt.Sprintf("192.0.2.%d", i+1), "curl/8.5.0", "wrong_password")
+		s.refuse("grace@example.org", fmt.Sprintf("192.0.2.%d", i+1), "curl/8.5.0", audit.ReasonWrongPassword)
 	}
 	s.login("user3@example.org", "198.51.100.23", desktop)
 	for i := range 2 {
 		s.write("198.51.100.23", desktop, audit.Event{
-			Action: audit.TokenReuse, Reason: "old_generation", Grant: "refresh_token", UserID: "id-user3@example.org", ClientID: "shop-app",
+			Action: audit.TokenReuse, Reason: audit.ReasonReusedToken, Grant: "refresh_token", UserID: "id-user3@example.org", ClientID: "shop-app",
 			SessionID: "session-user3@example.org", HasGeneration: true, Generation: int64(7 + i), Presented: 4,
 			Previous: audit.Use{At: s.now.Add(-9 * time.Minute), IP: "203.0.113.13", UserAgent: phone},
 		})
 	}
 	for range 22 {
-		s.write("198.51.100.70", "Go-http-client/2.0", audit.Event{Action: audit.TokenRefused, ClientID: "billing", Reason: "wrong_client_secret"})
+		s.write("198.51.100.70", "Go-http-client/2.0", audit.Event{Action: audit.TokenRefused, ClientID: "billing", Reason: audit.ReasonWrongClientSecret})
 	}
-	s.write("", "", audit.Event{Action: audit.KeyCreated, Outcome: audit.Success, KeyID: "k-2026-12", Reason: "standby"})
+	s.write("", "", audit.Event{Action: audit.KeyCreated, Outcome: audit.Success, KeyID: "k-2026-12", Reason: audit.ReasonStandby})
 	s.write("", "", audit.Event{Action: audit.ServerStopped, Outcome: audit.Success})
 	s.close()
 	s.now = dawn.Add(21 * time.Hour)
@@ -144,8 +144,8 @@ func (s *scribe) incident() {
 	s.write("", "", audit.Event{Action: audit.KeyRevoked, Outcome: audit.Success, KeyID: "k-2026-11", Detail: "laptop of an operator was stolen"})
 	s.write("", "", audit.Event{Action: audit.UserDisabled, Outcome: audit.Success, UserID: "id-user31@example.org", UserEmail: "user31@example.org", Count: 1})
 	s.write("", "", audit.Event{Action: audit.ClientSecretTurned, Outcome: audit.Success, ClientID: "billing"})
-	s.write("", "", audit.Event{Action: audit.PasswordReset, Reason: "unknown_user", UserID: "grace"})
-	s.write("", "", audit.Event{Action: audit.SessionsEnded, Outcome: audit.Success, UserID: "id-user3@example.org", Reason: "logged_out_by_operator", Count: 2})
+	s.write("", "", audit.Event{Action: audit.PasswordReset, Reason: audit.ReasonUnknownUser, UserID: "grace"})
+	s.write("", "", audit.Event{Action: audit.SessionsEnded, Outcome: audit.Success, UserID: "id-user3@example.org", Reason: audit.ReasonLoggedOutByOperator, Count: 2})
 	s.close()
 }
 

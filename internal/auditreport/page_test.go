@@ -28,16 +28,16 @@ func TestHostileValuesStandAsText(t *testing.T) {
 	plain := shape(t, pageOf(t, s.read()))
 	for _, evil := range hostile {
 		for range 30 {
-			s.refuse(evil, evil, evil, "wrong_password")
+			s.refuse(evil, evil, evil, audit.ReasonWrongPassword)
 		}
 		s.login(evil, "192.0.2.1", phone)
 		s.login(evil, "198.51.100.1", evil)
 		s.write(evil, evil, audit.Event{
-			Action: audit.TokenReuse, Reason: evil, UserID: evil, UserEmail: evil, ClientID: evil, SessionID: evil, HasGeneration: true,
+			Action: audit.TokenReuse, Reason: audit.ReasonReusedToken, UserID: evil, UserEmail: evil, ClientID: evil, SessionID: evil, HasGeneration: true,
 			Previous: audit.Use{At: s.now, IP: evil, UserAgent: evil},
 		})
-		s.write(evil, evil, audit.Event{Action: audit.TokenRefused, ClientID: evil, Reason: "wrong_client_secret"})
-		s.write("", "", audit.Event{Action: audit.KeyRevoked, Reason: evil, KeyID: evil, Detail: evil})
+		s.write(evil, evil, audit.Event{Action: audit.TokenRefused, ClientID: evil, Reason: audit.ReasonWrongClientSecret})
+		s.write("", "", audit.Event{Action: audit.KeyRevoked, Reason: audit.ReasonNoSuchKey, KeyID: evil, Detail: evil})
 	}
 	s.close()
 	r := s.read()

@@ -182,7 +182,7 @@ func TestClientAssertionsRefused(t *testing.T) {
 		w.journal.take()
 		rec := w.postAs("/oauth/token", c.form)
 		events := w.journal.take()
-		if rec.Code != c.status || len(events) != 1 || events[0].Reason != c.reason || events[0].Action != audit.TokenRefused {
+		if rec.Code != c.status || len(events) != 1 || events[0].Reason.String() != c.reason || events[0].Action != audit.TokenRefused {
 			t.Errorf("%s: %d %s, events %+v; want %d and the reason %s", name, rec.Code, rec.Body, events, c.status, c.reason)
 		}
 		code := "invalid_client"
@@ -232,7 +232,7 @@ func TestClientAssertionCountsOnce(t *testing.T) {
 	reason := ""
 	for _, e := range w.journal.take() {
 		if e.Outcome == audit.Failure {
-			reason = e.Reason
+			reason = e.Reason.String()
 		}
 	}
 	if reason != "assertion_replayed" {

@@ -124,7 +124,7 @@ func (s *Server) panicked(w *recorder, r *http.Request, p any) {
 	}
 	from := audit.RequestFrom(r.Context())
 	s.log.Error().Str("request_id", from.ID).Str("panic", fmt.Sprintf("%T", p)).Bytes("stack", debug.Stack()).Msg("panic in a handler")
-	event := audit.Event{Action: audit.RequestRefused, Reason: "panic"}
+	event := audit.Event{Action: audit.RequestRefused, Reason: audit.ReasonPanic}
 	ctx, cancel := audit.Outlast(r.Context())
 	defer cancel()
 	if err := s.audit.Record(ctx, event); err != nil {

@@ -105,7 +105,7 @@ func TestA1_EveryDecisionLeavesOneEvent(t *testing.T) {
 				t.Fatalf("%d events, want one: %+v", len(events), events)
 			}
 			e := events[0]
-			if e.Action != d.action || e.Reason != d.reason || (e.Outcome == audit.Success) != (rec.Code < 400) {
+			if e.Action != d.action || e.Reason.String() != d.reason || (e.Outcome == audit.Success) != (rec.Code < 400) {
 				t.Errorf("event %s %s %q, want %s %q", e.Action, e.Outcome, e.Reason, d.action, d.reason)
 			}
 		})

@@ -16,7 +16,7 @@ func TestSessionsExpireOverHTTP(t *testing.T) {
 		if code, _ := refreshWith(w, token); code != http.StatusBadRequest {
 			t.Errorf("%s: status %d; want 400", when, code)
 		}
-		if events := w.journal.take(); len(events) != 1 || events[0].Reason != "expired_session" {
+		if events := w.journal.take(); len(events) != 1 || events[0].Reason.String() != "expired_session" {
 			t.Errorf("%s: events %+v", when, events)
 		}
 	}

@@ -33,7 +33,7 @@ func newFaultyWorld(t testing.TB) faultyWorld {
 }
 
 func faultyWorldOn(t testing.TB, st *storetest.Faulty) faultyWorld {
-	j := &journal{}
+	j := &journal{t: t}
 	w := newWorldOn(t, st, j)
 	w.journal = j
 	return faultyWorld{w, st}

@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/server"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/sqlite"
@@ -33,8 +34,10 @@ const (
 	password = "the analytical engine weaves"
 )
 
-// journal is an audit log that remembers, and fails when told to.
+// journal is an audit log that remembers, and fails when told to. What it takes
+// must be in the vocabulary.
 type journal struct {
+	t      testing.TB
 	mu     sync.Mutex
 	events []audit.Event
 	broken bool
@@ -53,6 +56,9 @@ func (j *journal) Record(ctx context.Context, e audit.Event) error {
 	defer j.mu.Unlock()
 	if j.broken {
 		return errors.New("no space left on device")
+	}
+	if err := audittest.Check(e); err != nil {
+		j.t.Errorf("%v: %+v", err, e)
 	}
 	j.events = append(j.events, e)
 	return nil
@@ -89,7 +95,7 @@ type world struct {
 }
 
 func newWorld(t testing.TB) *world {
-	j := &journal{}
+	j := &journal{t: t}
 	w := newWorldWith(t, j)
 	w.journal = j
 	j.take()

@@ -25,7 +25,7 @@ func (w faultyWorld) meanwhile(method string, do func()) {
 // bystander is another process that works on the same store.
 func (w faultyWorld) bystander() (oauth.Clients, func(reason string) error) {
 	inner := w.faulty.Unwrap()
-	clients := oauth.Clients{Store: inner, Audit: &journal{}, AccessTTL: time.Hour, Now: time.Now}
+	clients := oauth.Clients{Store: inner, Audit: &journal{t: w.t}, AccessTTL: time.Hour, Now: time.Now}
 	return clients, func(reason string) error {
 		_, err := inner.RevokeFamiliesOfUser(w.t.Context(), w.uid, "", time.Now(), reason)
 		return err
@@ -77,7 +77,7 @@ func TestF7_WhatEndsSessionsEndsALoginUnderWay(t *testing.T) {
 				t.Errorf("%d live sessions, %v; want none", len(live), err)
 			}
 			events := w.journal.take()
-			if len(events) != 1 || events[0].Action != audit.TokenRefused || events[0].Reason != c.reason {
+			if len(events) != 1 || events[0].Action != audit.TokenRefused || events[0].Reason.String() != c.reason {
 				t.Errorf("events %+v; want one refusal for %s", events, c.reason)
 			}
 		})

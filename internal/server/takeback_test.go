@@ -133,7 +133,7 @@ func TestF2_ARetryIsToldFromARefresh(t *testing.T) {
 	refreshWith(w, held.Refresh)
 	refreshWith(w, held.Refresh)
 	events := w.journal.take()
-	if len(events) != 2 || events[0].Reason != "" || events[1].Reason != "retry" {
+	if len(events) != 2 || events[0].Reason != (audit.Reason{}) || events[1].Reason != audit.ReasonRetry {
 		t.Errorf("events %+v; want a refresh and a retry", events)
 	}
 	for _, e := range events {

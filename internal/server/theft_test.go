@@ -144,7 +144,7 @@ func (c theft) checkEvent(t *testing.T, e audit.Event, stood oauth.Family) {
 	if c.ends && c.generations != [2]int64{} {
 		want = audit.TokenReuse
 	}
-	if e.Action != want || e.Reason != c.reason || e.Outcome == audit.Success {
+	if e.Action != want || e.Reason.String() != c.reason || e.Outcome == audit.Success {
 		t.Errorf("event %s, %q; want %s, %q", e.Action, e.Reason, want, c.reason)
 	}
 	if want != audit.TokenReuse {

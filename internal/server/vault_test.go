@@ -230,7 +230,7 @@ func TestForeignVault(t *testing.T) {
 			masters, err := keys.ParseMasters([]byte(line))
 			must(t, err)
 			var ahead time.Duration
-			j := &journal{}
+			j := &journal{t: t}
 			w := newWorldIn(t, openSQLite(t), j, masters, vault, alg, func() time.Time { return time.Now().Add(ahead) })
 
 			first := w.verified(alg, w.login().Access)

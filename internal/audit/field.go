@@ -1,0 +1,65 @@
+package audit
+
+// Field describes one field of an audit line.
+type Field struct {
+	// Name is its path in the line's JSON, with dots.
+	Name string
+	// Of says which events have it.
+	Of Of
+	// Meaning says, for people, what it holds.
+	Meaning string
+}
+
+// Of says which events have a field.
+type Of string
+
+// Every event has the fields of the first kind, every event of an HTTP request
+// those of the second as far as the request had them; those of the third are
+// named by each Term.
+const (
+	OfEvery   Of = "every event"
+	OfRequest Of = "every request"
+	OfSome    Of = "some events"
+)
+
+// Fields returns every field that a line can have, in the order of the line.
+func Fields() []Field {
+	return []Field{
+		{"keyturn.chain.id", OfEvery, "the chain: one process's lines in the log, a UUID of version 7"},
+		{"keyturn.chain.seq", OfEvery, "the line's number in its chain, from 0 on"},
+		{"keyturn.chain.prev", OfEvery, "the SHA-256 of the line before it in the chain, in hex; zeros for the first"},
+		{"keyturn.checkpoint", OfSome, "the signature over the chain's head, a compact JWS"},
+		{"keyturn.client_id", OfSome, "the OAuth client that asked, or that an operator changed"},
+		{"keyturn.session_id", OfSome, "the session: the family of refresh tokens that a login began, and the sid of its access tokens"},
+		{"keyturn.jti", OfSome, "the access token issued or judged, by its jti"},
+		{"keyturn.kid", OfSome, "the signing key"},
+		{"keyturn.grant_type", OfSome, "the grant type asked for (RFC 6749)"},
+		{"keyturn.scope", OfSome, "the scope granted, or that a client was registered with"},
+		{"keyturn.generation", OfSome, "the generation of the session's live refresh token"},
+		{"keyturn.presented_generation", OfSome, "the generation of the refresh token that was presented"},
+		{"keyturn.previous.at", OfSome, "when the session was used before: the other side of a reuse"},
+		{"keyturn.previous.ip", OfSome, "from which address that was"},
+		{"keyturn.previous.user_agent", OfSome, "with what User-Agent that was"},
+		{"keyturn.count", OfSome, "how many sessions were ended, changed or listed"},
+		{"keyturn.detail", OfSome, "more, for people: an operator's words, an error's text"},
+		{"@timestamp", OfEvery, "when it was decided, in UTC with nanoseconds"},
+		{"ecs.version", OfEvery, "the version of the Elastic Common Schema that the fields are of"},
+		{"event.kind", OfEvery, "always event"},
+		{"event.action", OfEvery, "the type of the event, a heading of this page"},
+		{"event.category", OfEvery, "ECS categories, a list"},
+		{"event.type", OfEvery, "ECS types, a list"},
+		{"event.outcome", OfEvery, "success or failure"},
+		{"event.reason", OfSome, "why it ended so; one of the reasons of its type"},
+		{"user.id", OfSome, "the user concerned, by uid; of an operator's event the account that was changed"},
+		{"user.email", OfSome, "the user's address, or the one that was presented"},
+		{"source.ip", OfRequest, "the caller's address, as the trusted proxies tell it"},
+		{"source.address", OfRequest, "in the place of source.ip, an address that is no IP address"},
+		{"user_agent.original", OfRequest, "the User-Agent header, up to 512 bytes"},
+		{"http.request.id", OfRequest, "the request's id, also answered in X-Request-Id"},
+		{"trace.id", OfRequest, "the trace-id of a traceparent header (W3C Trace Context)"},
+		{"related.ip", OfSome, "both addresses of a reuse, a list"},
+		{"service.name", OfEvery, "always keyturn"},
+		{"service.version", OfEvery, "the program's version"},
+		{"service.node.name", OfEvery, "the machine and the file, or stream, that the chain is written to"},
+	}
+}

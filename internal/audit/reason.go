@@ -1,0 +1,143 @@
+package audit
+
+// Reason says why a decision ended as it did, written as ECS event.reason. Its
+// zero value says nothing. There are no other reasons than those of this file:
+// no other package can make one.
+type Reason struct{ word, meaning string }
+
+// String returns the word that stands in the log, empty for the zero Reason.
+func (r Reason) String() string { return r.word }
+
+// Meaning says, for people, what the word stands for.
+func (r Reason) Meaning() string { return r.meaning }
+
+// Why a request could not be read.
+var (
+	ReasonContentType        = Reason{"content_type", "the body is not sent as form-encoded UTF-8"}
+	ReasonParameterInURL     = Reason{"parameter_in_url", "a parameter is in the URL, where logs keep it"}
+	ReasonBodyTooLarge       = Reason{"body_too_large", "the body is larger than the endpoint takes"}
+	ReasonBodyUnreadable     = Reason{"body_unreadable", "the body broke off"}
+	ReasonMalformedForm      = Reason{"malformed_form", "the body is not properly form-encoded"}
+	ReasonMalformedBody      = Reason{"malformed_body", "the body is not the JSON that is due, or too large"}
+	ReasonRepeatedParameter  = Reason{"repeated_parameter", "a parameter is given more than once"}
+	ReasonMalformedParameter = Reason{"malformed_parameter", "a parameter is not valid text"}
+	ReasonNoToken            = Reason{"no_token", "no token was sent"}
+	ReasonNoRefreshToken     = Reason{"no_refresh_token", "the parameter refresh_token is missing"}
+	ReasonNoUsername         = Reason{"no_username", "the parameter username, or the e-mail address, is missing"}
+	ReasonNoPassword         = Reason{"no_password", "the password is missing"}
+	ReasonNoGrantType        = Reason{"no_grant_type", "the parameter grant_type is missing"}
+)
+
+// Why a client was not believed, or may not do what it asked for.
+var (
+	ReasonNoClient              = Reason{"no_client", "the client did not say who it is"}
+	ReasonMalformedClientID     = Reason{"malformed_client_id", "no client can have such an id"}
+	ReasonMalformedBasic        = Reason{"malformed_basic", "the Authorization header is no HTTP Basic"}
+	ReasonRepeatedAuthorization = Reason{"repeated_authorization", "the Authorization header is given more than once"}
+	ReasonTwoClientMethods      = Reason{"two_client_methods", "the client authenticated in two ways at once"}
+	ReasonTwoClients            = Reason{"two_clients", "the request names two clients"}
+	ReasonUnknownClient         = Reason{"unknown_client", "no such client is registered"}
+	ReasonDisabledClient        = Reason{"disabled_client", "the client is disabled"}
+	ReasonWrongClientSecret     = Reason{"wrong_client_secret", "the client's secret is missing or wrong"}
+	ReasonSecretOfPublicClient  = Reason{"secret_of_public_client", "a public client, which has none, sent a secret or an assertion"}
+	ReasonPublicClient          = Reason{"public_client", "a public client asked for what only a confidential one may"}
+	ReasonNoAssertion           = Reason{"no_assertion", "the client has keys, and sent no assertion made with them"}
+	ReasonClientWithoutKeys     = Reason{"client_without_keys", "an assertion came from a client that has no keys"}
+	ReasonAssertionType         = Reason{"assertion_type", "the client_assertion_type is another than jwt-bearer"}
+	ReasonMalformedAssertion    = Reason{"malformed_assertion", "the client assertion is no JWT of the form that is due"}
+	ReasonWrongAssertionKey     = Reason{"wrong_assertion_key", "the client assertion was not signed with a key of the client"}
+	ReasonKeysUnavailable       = Reason{"client_keys_unavailable", "the client's key set could not be fetched or used"}
+	ReasonAssertionAudience     = Reason{"assertion_audience", "the client assertion was made for somebody else, or for others too"}
+	ReasonAssertionJTI          = Reason{"assertion_jti", "the client assertion has no usable jti"}
+	ReasonAssertionLifetime     = Reason{"assertion_lifetime", "the client assertion has no exp, or one too far ahead"}
+	ReasonAssertionExpired      = Reason{"assertion_expired", "the client assertion has expired"}
+	ReasonAssertionEarly        = Reason{"assertion_early", "the client assertion is not valid yet"}
+	ReasonAssertionReplayed     = Reason{"assertion_replayed", "the client assertion was used before"}
+	ReasonUnsupportedGrantType  = Reason{"unsupported_grant_type", "there is no such grant type here"}
+	ReasonPasswordGrantOff      = Reason{"password_grant_off", "the password grant is switched off in the settings"}
+	ReasonGrantNotAllowed       = Reason{"grant_not_allowed", "the client is not registered for the grant type"}
+	ReasonMalformedScope        = Reason{"malformed_scope", "the scope asked for is malformed"}
+	ReasonScopeNotAllowed       = Reason{"scope_not_allowed", "the client, or the session, may not have the scope asked for"}
+	ReasonResourceNotAllowed    = Reason{"resource_not_allowed", "the client may not have tokens for the resource asked for"}
+	ReasonAudienceWithdrawn     = Reason{"audience_withdrawn", "the client may have no more tokens for what the session was for"}
+)
+
+// Why a user was turned away.
+var (
+	ReasonUnknownUser    = Reason{"unknown_user", "there is no such account"}
+	ReasonWrongPassword  = Reason{"wrong_password", "the password is wrong"}
+	ReasonDisabledUser   = Reason{"disabled_user", "the password is right, and the account is disabled"}
+	ReasonAccountChanged = Reason{"account_changed", "the account changed while the login was under way, or sessions are ended because it did"}
+	ReasonThrottled      = Reason{"throttled", "there were too many failed attempts; the password was not looked at"}
+	ReasonBusy           = Reason{"busy", "too many passwords are being hashed at once; nothing was decided"}
+	ReasonBadResetToken  = Reason{"bad_reset_token", "the one-time token is not valid, was used or replaced, or has expired"}
+)
+
+// Why an account could not be made or changed.
+var (
+	ReasonPasswordRefused          = Reason{"password_refused", "the new password does not meet the policy"}
+	ReasonEmailTaken               = Reason{"email_taken", "another account has the e-mail address"}
+	ReasonUsernameTaken            = Reason{"username_taken", "another account has the username"}
+	ReasonInvalidEmail             = Reason{"invalid_email", "the e-mail address cannot be used"}
+	ReasonInvalidUsername          = Reason{"invalid_username", "the username cannot be used"}
+	ReasonInvalidFirstName         = Reason{"invalid_first_name", "the first name cannot be used"}
+	ReasonInvalidLastName          = Reason{"invalid_last_name", "the last name cannot be used"}
+	ReasonInvalidPasswordHash      = Reason{"invalid_password_hash", "the password hash to be imported cannot be used"}
+	ReasonInvalidUID               = Reason{"invalid_uid", "the id to be imported cannot be used"}
+	ReasonInvalidRoles             = Reason{"invalid_roles", "the roles cannot be used"}
+	ReasonInvalidClaims            = Reason{"invalid_claims", "the claims cannot be used"}
+	ReasonInvalidCreatedAt         = Reason{"invalid_created_at", "the time of creation to be imported cannot be used"}
+	ReasonInvalidPasswordChangedAt = Reason{"invalid_password_changed_at", "the time of the password's change to be imported cannot be used"}
+)
+
+// Why a token does not count.
+var (
+	ReasonMalformedToken  = Reason{"malformed_token", "it is no refresh token"}
+	ReasonForgedToken     = Reason{"forged_token", "it has the form of a refresh token and was not made here"}
+	ReasonSpentToken      = Reason{"spent_token", "the refresh token has been exchanged for its successor"}
+	ReasonReusedToken     = Reason{"reused_token", "a refresh token that was spent before came back: two parties hold it"}
+	ReasonForeignClient   = Reason{"foreign_client", "the token was issued to another client"}
+	ReasonBadToken        = Reason{"bad_token", "it is no access token, or not signed by a key in force"}
+	ReasonForeignIssuer   = Reason{"foreign_issuer", "the access token names another issuer"}
+	ReasonExpiredToken    = Reason{"expired_token", "the access token has expired"}
+	ReasonRevokedToken    = Reason{"revoked_token", "the access token was revoked"}
+	ReasonUnknownSession  = Reason{"unknown_session", "there is no such session, or no longer"}
+	ReasonEndedSession    = Reason{"ended_session", "the session was ended before"}
+	ReasonExpiredSession  = Reason{"expired_session", "the session has expired"}
+	ReasonScopeNotGranted = Reason{"scope_not_granted", "the access token lacks the scope that the endpoint asks for"}
+)
+
+// Why a decision that stands was made.
+var (
+	ReasonRetry               = Reason{"retry", "the token just spent came again, within the retry window, and got the same successor"}
+	ReasonLogout              = Reason{"logout", "the user logged out"}
+	ReasonEndedByUser         = Reason{"ended_by_user", "the user ended it"}
+	ReasonLoggedOutByOperator = Reason{"logged_out_by_operator", "an operator ended it"}
+	ReasonClientDisabled      = Reason{"client_disabled", "the client was disabled"}
+	ReasonUserDisabled        = Reason{"user_disabled", "the account was disabled"}
+	ReasonFirstKey            = Reason{"first_key", "no key could sign"}
+	ReasonStandby             = Reason{"standby", "there was no standby key"}
+)
+
+// Why an operator was turned away.
+var (
+	ReasonClientExists        = Reason{"client_exists", "a client has the id already"}
+	ReasonInvalidRegistration = Reason{"invalid_registration", "a client cannot be registered like this"}
+	ReasonClientHasNoSecret   = Reason{"client_has_no_secret", "the client is public, or authenticates with its keys"}
+	ReasonConflict            = Reason{"conflict", "what was to be changed was changed meanwhile by another"}
+	ReasonAlreadyScheduled    = Reason{"already_scheduled", "no key can sign sooner than it will"}
+	ReasonNoReason            = Reason{"no_reason", "no reason was given, or too long a one"}
+	ReasonNoSuchKey           = Reason{"no_such_key", "there is no such key"}
+	ReasonAlreadyRevoked      = Reason{"already_revoked", "the key was revoked before"}
+)
+
+// Why the server could not do what it had decided, or could not decide.
+var (
+	ReasonStore       = Reason{"store", "the store failed; the caller was answered 503"}
+	ReasonStoreError  = Reason{"store_error", "the store failed under a command about keys"}
+	ReasonUnavailable = Reason{"unavailable", "the store failed under a decision about an account; the detail has the error"}
+	ReasonFailed      = Reason{"failed", "the store failed under an operator's command"}
+	ReasonSigning     = Reason{"signing", "there was no fresh key to sign with; the caller was answered 503"}
+	ReasonCannotOpen  = Reason{"cannot_open", "the private half could not be opened under any key-encryption key"}
+	ReasonPanic       = Reason{"panic", "a handler failed inside; the operational log has the stack"}
+)

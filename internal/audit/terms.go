@@ -1,0 +1,282 @@
+package audit
+
+import (
+	"slices"
+	"strings"
+)
+
+// What several terms have in common.
+var (
+	silent = []Reason{{}} // needs no explanation
+
+	unread = []Reason{
+		ReasonContentType, ReasonParameterInURL, ReasonBodyTooLarge, ReasonBodyUnreadable, ReasonMalformedForm,
+		ReasonRepeatedParameter, ReasonMalformedParameter,
+	}
+	unproven = []Reason{
+		ReasonNoClient, ReasonMalformedClientID, ReasonMalformedBasic, ReasonRepeatedAuthorization, ReasonTwoClientMethods,
+		ReasonTwoClients, ReasonUnknownClient, ReasonDisabledClient, ReasonWrongClientSecret, ReasonSecretOfPublicClient,
+		ReasonNoAssertion, ReasonClientWithoutKeys, ReasonAssertionType, ReasonMalformedAssertion, ReasonWrongAssertionKey,
+		ReasonKeysUnavailable, ReasonAssertionAudience, ReasonAssertionJTI, ReasonAssertionLifetime, ReasonAssertionExpired,
+		ReasonAssertionEarly, ReasonAssertionReplayed, ReasonStore,
+	}
+	ungranted = []Reason{
+		ReasonNoGrantType, ReasonUnsupportedGrantType, ReasonPasswordGrantOff, ReasonGrantNotAllowed, ReasonPublicClient,
+		ReasonMalformedScope, ReasonScopeNotAllowed, ReasonResourceNotAllowed, ReasonSigning, ReasonMalformedBody,
+	}
+	notLoggedIn = []Reason{
+		ReasonNoUsername, ReasonNoPassword, ReasonUnknownUser, ReasonWrongPassword, ReasonDisabledUser, ReasonAccountChanged,
+		ReasonThrottled, ReasonBusy,
+	}
+	notRefreshed = []Reason{
+		ReasonNoRefreshToken, ReasonMalformedToken, ReasonForgedToken, ReasonUnknownSession, ReasonEndedSession,
+		ReasonExpiredSession, ReasonAudienceWithdrawn,
+	}
+	unverified = []Reason{ReasonBadToken, ReasonForeignIssuer, ReasonExpiredToken}
+	notLive    = []Reason{ReasonRevokedToken, ReasonUnknownSession, ReasonEndedSession, ReasonUnknownClient, ReasonDisabledClient}
+
+	badAccount = []Reason{
+		ReasonInvalidEmail, ReasonInvalidUsername, ReasonInvalidFirstName, ReasonInvalidLastName, ReasonPasswordRefused,
+		ReasonEmailTaken, ReasonUsernameTaken, ReasonBusy, ReasonUnavailable,
+	}
+	badClaims    = []Reason{ReasonInvalidRoles, ReasonInvalidClaims}
+	badAtImport  = []Reason{ReasonInvalidPasswordHash, ReasonInvalidUID, ReasonInvalidCreatedAt, ReasonInvalidPasswordChangedAt}
+	noAccount    = []Reason{ReasonUnknownUser, ReasonUnavailable}
+	notReplaced  = []Reason{ReasonPasswordRefused, ReasonBusy, ReasonConflict, ReasonUnavailable}
+	noClient     = []Reason{ReasonUnknownClient, ReasonFailed}
+	accountAfter = words("user.id user.email keyturn.count keyturn.detail")
+)
+
+// vocabulary is the one table of all actions.
+var vocabulary = []Term{
+	{
+		Action: TokenIssued, Category: words("authentication session"), Type: words("start"),
+		When:    "a user logged in, or a client got a token for itself",
+		Success: silent,
+		Fields:  words("user.id user.email keyturn.client_id keyturn.session_id keyturn.jti keyturn.kid keyturn.grant_type keyturn.scope"),
+	}, {
+		Action: TokenRefreshed, Category: words("authentication session"), Type: words("info"),
+		When:    "a refresh token was exchanged for new tokens",
+		Success: []Reason{{}, ReasonRetry},
+		Fields: words("user.id keyturn.client_id keyturn.session_id keyturn.jti keyturn.kid keyturn.grant_type keyturn.scope " +
+			"keyturn.generation keyturn.presented_generation"),
+	}, {
+		Action: TokenReuse, Category: words("authentication session intrusion_detection"), Type: words("end denied"),
+		When:    "a refresh token came from who must not have it, and its session was ended",
+		Failure: []Reason{ReasonReusedToken, ReasonForeignClient, ReasonStore},
+		Fields: words("user.id keyturn.client_id keyturn.session_id keyturn.grant_type keyturn.generation keyturn.presented_generation " +
+			"keyturn.previous.at keyturn.previous.ip keyturn.previous.user_agent related.ip keyturn.detail"),
+	}, {
+		Action: TokenRefused, Category: words("authentication"), Type: words("info denied"),
+		When:    "a token request was turned away",
+		Failure: slices.Concat(unread, unproven, ungranted, notLoggedIn, notRefreshed),
+		Fields: words("user.id user.email keyturn.client_id keyturn.session_id keyturn.grant_type keyturn.generation " +
+			"keyturn.presented_generation keyturn.detail"),
+	}, {
+		Action: TokenRevoked, Category: words("authentication session"), Type: words("end"),
+		When: "a client gave up a token; with a reason, there was nothing to revoke",
+		Success: slices.Concat(silent, unverified, []Reason{ReasonMalformedToken, ReasonForgedToken, ReasonUnknownSession,
+			ReasonEndedSession}),
+		Failure: slices.Concat(unread, unproven, []Reason{ReasonNoToken, ReasonForeignClient}),
+		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti"),
+	}, {
+		Action: TokenIntrospected, Category: words("api"), Type: words("access"),
+		When: "a resource server asked whether a token is alive; with a reason, it was told that it is not",
+		Success: slices.Concat(silent, unverified, notLive, []Reason{ReasonMalformedToken, ReasonForgedToken,
+			ReasonForeignClient, ReasonExpiredSession, ReasonSpentToken}),
+		Failure: slices.Concat(unread, unproven, []Reason{ReasonPublicClient, ReasonNoToken}),
+		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti"),
+	}, {
+		Action: UserInfoRead, Category: words("api iam"), Type: words("access user info"),
+		When:    "a token's bearer read the claims about its user",
+		Success: silent,
+		Failure: []Reason{ReasonStore},
+		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti"),
+	}, {
+		Action: UserSignedUp, Category: words("iam"), Type: words("user creation"),
+		When:    "somebody opened an account",
+		Success: silent,
+		Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonThrottled}, badAccount),
+		Fields:  words("user.id user.email keyturn.detail"),
+	}, {
+		Action: UserRead, Category: words("api iam"), Type: words("access user info"),
+		When:    "a user read the own account",
+		Success: silent,
+		Failure: []Reason{ReasonStore},
+		Fields:  words("user.id keyturn.client_id keyturn.session_id"),
+	}, {
+		Action: UserAdded, Category: words("iam"), Type: words("admin user creation"),
+		When:    "an operator opened an account",
+		Success: silent,
+		Failure: slices.Concat(badAccount, badClaims),
+		Fields:  words("user.id user.email keyturn.detail"),
+	}, {
+		Action: UserImported, Category: words("iam"), Type: words("admin user creation"),
+		When:    "an operator brought an account in from elsewhere",
+		Success: silent,
+		Failure: slices.Concat(badAccount, badClaims, badAtImport),
+		Fields:  words("user.id user.email keyturn.detail"),
+	}, {
+		Action: UserDisabled, Category: words("iam"), Type: words("admin user change"),
+		When:    "an operator disabled an account, and its sessions were ended",
+		Success: silent,
+		Failure: noAccount,
+		Fields:  accountAfter,
+	}, {
+		Action: UserEnabled, Category: words("iam"), Type: words("admin user change"),
+		When:    "an operator enabled an account again",
+		Success: silent,
+		Failure: noAccount,
+		Fields:  words("user.id user.email keyturn.detail"),
+	}, {
+		Action: UserChanged, Category: words("iam"), Type: words("admin user change"),
+		When:    "an operator changed what tokens say of a user",
+		Success: silent,
+		Failure: slices.Concat(noAccount, badClaims),
+		Fields:  accountAfter,
+	}, {
+		Action: UserDeleted, Category: words("iam"), Type: words("admin user deletion"),
+		When:    "an operator deleted an account, and its sessions were ended",
+		Success: silent,
+		Failure: noAccount,
+		Fields:  accountAfter,
+	}, {
+		Action: UsersExported, Category: words("iam"), Type: words("admin access"),
+		When:    "an operator had all accounts written out, password hashes included",
+		Success: silent,
+		Fields:  words("keyturn.detail"),
+	}, {
+		Action: PasswordChanged, Category: words("iam"), Type: words("user change"),
+		When:    "a user changed the own password, and the other sessions were ended",
+		Success: silent,
+		Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonUnknownUser, ReasonWrongPassword, ReasonDisabledUser,
+			ReasonThrottled}, notReplaced),
+		Fields: words("user.id user.email keyturn.session_id keyturn.count keyturn.detail"),
+	}, {
+		Action: PasswordReset, Category: words("iam"), Type: words("admin user change"),
+		When:    "an operator set an account's password, and its sessions were ended",
+		Success: silent,
+		Failure: slices.Concat([]Reason{ReasonUnknownUser}, notReplaced),
+		Fields:  accountAfter,
+	}, {
+		Action: ResetIssued, Category: words("iam"), Type: words("admin user change"),
+		When:    "an operator made a one-time token for a new password",
+		Success: silent,
+		Failure: noAccount,
+		Fields:  words("user.id user.email keyturn.detail"),
+	}, {
+		Action: ResetRedeemed, Category: words("iam"), Type: words("user change"),
+		When:    "somebody set a new password with a one-time token, and the account's sessions were ended",
+		Success: silent,
+		Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonBadResetToken}, notReplaced),
+		Fields:  accountAfter,
+	}, {
+		Action: SessionsListed, Category: words("api session"), Type: words("access info"),
+		When:    "a user listed the own sessions",
+		Success: silent,
+		Failure: []Reason{ReasonStore},
+		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.count"),
+	}, {
+		Action: SessionEnded, Category: words("session"), Type: words("end"),
+		When:    "a user or an operator ended one session",
+		Success: []Reason{ReasonLogout, ReasonEndedByUser, ReasonLoggedOutByOperator},
+		Failure: slices.Concat([]Reason{ReasonUnknownSession, ReasonStore}, noAccount),
+		Fields:  words("user.id user.email keyturn.client_id keyturn.session_id keyturn.count keyturn.detail"),
+	}, {
+		Action: SessionsEnded, Category: words("session"), Type: words("end"),
+		When: "several sessions were ended at once, or the server finished what an interrupted command had left",
+		Success: []Reason{ReasonEndedByUser, ReasonLoggedOutByOperator, ReasonClientDisabled, ReasonUserDisabled,
+			ReasonAccountChanged},
+		Failure: slices.Concat([]Reason{ReasonUnknownSession, ReasonStore}, noAccount, noClient),
+		Fields:  words("user.id user.email keyturn.client_id keyturn.session_id keyturn.count keyturn.detail"),
+	}, {
+		Action: ClientAdded, Category: words("iam configuration"), Type: words("admin creation"),
+		When:    "an operator registered a client",
+		Success: silent,
+		Failure: []Reason{ReasonInvalidRegistration, ReasonClientExists, ReasonFailed},
+		Fields:  words("keyturn.client_id keyturn.scope keyturn.detail"),
+	}, {
+		Action: ClientSecretTurned, Category: words("iam configuration"), Type: words("admin change"),
+		When:    "an operator gave a client a new secret",
+		Success: silent,
+		Failure: slices.Concat(noClient, []Reason{ReasonClientHasNoSecret}),
+		Fields:  words("keyturn.client_id"),
+	}, {
+		Action: ClientChanged, Category: words("iam configuration"), Type: words("admin change"),
+		When:    "an operator changed what a client may do, or its keys",
+		Success: silent,
+		Failure: slices.Concat(noClient, []Reason{ReasonInvalidRegistration, ReasonConflict}),
+		Fields:  words("keyturn.client_id keyturn.scope keyturn.detail"),
+	}, {
+		Action: ClientDisabled, Category: words("iam configuration"), Type: words("admin change"),
+		When:    "an operator disabled a client, and its sessions were ended",
+		Success: silent,
+		Failure: noClient,
+		Fields:  words("keyturn.client_id keyturn.count"),
+	}, {
+		Action: KeyCreated, Category: words("configuration"), Type: words("creation"),
+		When:    "a signing key was made and published",
+		Success: []Reason{ReasonFirstKey, ReasonStandby},
+		Fields:  words("keyturn.kid"),
+	}, {
+		Action: KeyActivated, Category: words("configuration"), Type: words("change"),
+		When:    "this replica began to sign with the key; the detail says if an emergency made it",
+		Success: silent,
+		Fields:  words("keyturn.kid keyturn.detail"),
+	}, {
+		Action: KeyRotated, Category: words("configuration"), Type: words("admin change"),
+		When:    "an operator asked for a turn of the keys; the detail says when the key signs",
+		Success: silent,
+		Failure: []Reason{ReasonAlreadyScheduled, ReasonStoreError},
+		Fields:  words("keyturn.kid keyturn.detail"),
+	}, {
+		Action: KeyRevoked, Category: words("configuration"), Type: words("admin change"),
+		When:    "an operator took a signing key out; the detail is the reason given",
+		Success: silent,
+		Failure: []Reason{ReasonNoReason, ReasonNoSuchKey, ReasonAlreadyRevoked, ReasonStoreError},
+		Fields:  words("keyturn.kid keyturn.detail"),
+	}, {
+		Action: KeyErased, Category: words("configuration"), Type: words("deletion"),
+		When:    "the private half of a signing key was erased",
+		Success: silent,
+		Fields:  words("keyturn.kid"),
+	}, {
+		Action: KeyArchived, Category: words("configuration"), Type: words("change"),
+		When:    "the public half of a signing key left the published set",
+		Success: silent,
+		Fields:  words("keyturn.kid"),
+	}, {
+		Action: KeyRewrapped, Category: words("configuration"), Type: words("admin change"),
+		When:    "a signing key was sealed anew under another key-encryption key",
+		Success: silent,
+		Failure: []Reason{ReasonCannotOpen, ReasonStoreError},
+		Fields:  words("keyturn.kid"),
+	}, {
+		Action: StoreCopied, Category: words("database configuration"), Type: words("admin change"),
+		When:    "an operator copied one store into another",
+		Success: silent,
+		Failure: []Reason{ReasonFailed},
+	}, {
+		Action: RequestRefused, Category: words("api"), Type: words("denied"),
+		When:    "a request came without a bearer token that counts, or failed inside the server",
+		Failure: slices.Concat([]Reason{ReasonNoToken}, unverified, notLive, []Reason{ReasonForeignClient, ReasonScopeNotGranted, ReasonStore, ReasonPanic}),
+		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti"),
+	}, {
+		Action: ServerStarted, Category: words("process"), Type: words("start"),
+		When:    "a server began to serve",
+		Success: silent,
+	}, {
+		Action: ServerStopped, Category: words("process"), Type: words("end"),
+		When:    "a server stopped; the detail of a failure says why",
+		Success: silent,
+		Failure: silent,
+		Fields:  words("keyturn.detail"),
+	}, {
+		Action: Checkpoint, Category: words("configuration"), Type: words("info"),
+		When:    "the head of this chain was signed",
+		Success: silent,
+		Fields:  words("keyturn.kid keyturn.checkpoint"),
+	},
+}
+
+func words(s string) []string { return strings.Fields(s) }
