@@ -51,9 +51,9 @@ prints what to try. Without --dev nothing is made up: no user and no client.`,
 }
 
 func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err error) {
-	// An audit log on standard output whose reader goes away must fail its
-	// events (A3), not kill the process.
-	signal.Ignore(syscall.SIGPIPE)
+	// An audit log whose reader goes away, or whose file reaches the limit of
+	// the process (ulimit -f), must fail its events (A3), not kill the process.
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
 	defer runtime.KeepAlive(newBallast())
 	log := p.logger(cfg)
 	if err := errors.Join(cfg.CheckMaster(), checkTLS(cfg)); err != nil {
@@ -114,8 +114,14 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	if err != nil {
 		stopped.Outcome, stopped.Detail = audit.Failure, err.Error()
 	}
-	return errors.Join(err, d.audit.Record(context.WithoutCancel(ctx), stopped))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
+	defer cancel()
+	return errors.Join(err, d.audit.Record(ctx, stopped))
 }
+
+// lastWord is how long a server that ends waits for its last event: an audit
+// log that hangs must not keep it.
+const lastWord = 5 * time.Second
 
 // checkTLS reads the certificate before anything is opened.
 func checkTLS(cfg *config.Config) error {

@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	queueLen = 4096    // events that wait to be written
-	maxBatch = 1 << 20 // bytes written in one go
+	queueLen  = 4096            // events that wait to be written
+	maxBatch  = 1 << 20         // bytes written in one go
+	closeTime = 5 * time.Second // how long Close waits for a sink that hangs
 )
 
 // ErrClosed means that the log was closed before the event could be written.
@@ -299,10 +300,16 @@ func (l *Log) Reopen() error {
 }
 
 // Close writes what waits, signs and anchors the head, syncs and closes the
-// file. Events recorded later get ErrClosed. A second Close returns what the
-// first returned.
+// file. Events recorded later get ErrClosed. A sink that hangs is given up after
+// five seconds. A second Close returns what the first returned.
 func (l *Log) Close() error {
 	l.once.Do(func() { close(l.closing) })
-	<-l.stopped
-	return l.err
+	late := time.NewTimer(closeTime)
+	defer late.Stop()
+	select {
+	case <-l.stopped:
+		return l.err
+	case <-late.C:
+		return fmt.Errorf("audit log %s: it hangs, and was given up after %v", l.name, closeTime)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"slices"
 	"sync"
@@ -23,8 +24,10 @@ type server struct {
 	launch  func(*exec.Cmd) error
 	args    []string
 	cmd     *exec.Cmd
-	stdout  logBuffer
-	stderr  logBuffer
+	// out takes the place of stdout if it is set.
+	out    *os.File
+	stdout logBuffer
+	stderr logBuffer
 	// exited is closed when the process has ended.
 	exited chan struct{}
 	// over is set once the test has ended the process itself.
@@ -42,6 +45,23 @@ func (d *deployment) serve(t *testing.T, flags ...string) *server {
 // replica that is the issuer if that is empty.
 func (d *deployment) serveAs(t *testing.T, issuer string, flags ...string) *server {
 	t.Helper()
+	s := d.prepare(t, issuer, flags...)
+	s.start(t)
+	return s
+}
+
+// serveInto is serve with standard output going to a file or a pipe.
+func (d *deployment) serveInto(t *testing.T, out *os.File, flags ...string) *server {
+	t.Helper()
+	s := d.prepare(t, "", flags...)
+	s.out = out
+	s.start(t)
+	return s
+}
+
+// prepare makes a server that has not been started.
+func (d *deployment) prepare(t *testing.T, issuer string, flags ...string) *server {
+	t.Helper()
 	public, admin := freePort(t), freePort(t)
 	s := &server{url: "http://" + public, admin: "http://" + admin, program: d.program, launch: d.launch}
 	if issuer == "" {
@@ -49,7 +69,6 @@ func (d *deployment) serveAs(t *testing.T, issuer string, flags ...string) *serv
 	}
 	s.args = slices.Concat([]string{"serve"}, d.flags(),
 		[]string{"--issuer", issuer, "--listen", public, "--admin-listen", admin}, flags)
-	s.start(t)
 	return s
 }
 
@@ -67,6 +86,9 @@ func (s *server) start(t *testing.T) {
 	s.cmd.Env = bareEnviron()
 	s.cmd.Dir = t.TempDir()
 	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, &s.stderr
+	if s.out != nil {
+		s.cmd.Stdout = s.out
+	}
 	s.exited = make(chan struct{})
 	launch := (*exec.Cmd).Start
 	if s.launch != nil {
