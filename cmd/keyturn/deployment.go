@@ -83,26 +83,24 @@ func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, er
 	if sink == "stdout" {
 		sink = "stderr"
 	}
-	if d.audit, err = d.openAudit(sink, d.store); err != nil {
+	if d.audit, err = d.openAudit(audit.Options{Sink: sink}, d.store); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
 	d.audit.SetSigner(&commandSigner{d: d})
 	return d, nil
 }
 
-// openAudit opens the audit log. seen are the chains that the first signature
-// of this one attests.
-func (d *deployment) openAudit(sink string, anchors audit.AnchorStore, seen ...audit.Anchor) (*audit.Log, error) {
-	node, err := os.Hostname()
-	if err != nil {
-		node = "unknown"
+// openAudit opens the audit log. What o leaves open is this program's.
+func (d *deployment) openAudit(o audit.Options, anchors audit.AnchorStore) (*audit.Log, error) {
+	var err error
+	if o.Node, err = os.Hostname(); err != nil {
+		o.Node = "unknown"
 	}
-	l, err := audit.Open(audit.Options{
-		Sink: sink, Node: node, Version: version(), Seen: seen,
-		OnError: func(err error) { d.log.Error().Err(err).Msg("audit log") },
-	})
+	o.Version = version()
+	o.OnError = func(err error) { d.log.Error().Err(err).Msg("audit log") }
+	l, err := audit.Open(o)
 	if err != nil {
-		return nil, fmt.Errorf("audit_log %s: %w", sink, err)
+		return nil, fmt.Errorf("audit_log %s: %w", o.Sink, err)
 	}
 	l.SetAnchors(anchors)
 	return l, nil

@@ -81,7 +81,8 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	if err != nil {
 		return errors.Join(err, d.store.Close())
 	}
-	if d.audit, err = d.openAudit(cfg.AuditLog, d.store, seen...); err != nil {
+	o := audit.Options{Sink: cfg.AuditLog, Seen: seen, Keep: cfg.AuditBuffer, Lose: cfg.AuditLoss}
+	if d.audit, err = d.openAudit(o, d.store); err != nil {
 		return errors.Join(err, d.store.Close())
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
@@ -207,6 +208,7 @@ func (d *deployment) reopenOnHangup(ctx context.Context) {
 func (s *services) server(d *deployment, issuer string) *server.Server {
 	metrics := server.NewMetrics()
 	s.keyMetrics(metrics, d.cfg)
+	auditMetrics(metrics, d.audit)
 	return server.New(server.Settings{
 		TLSCertFile: d.cfg.TLSCertFile, TLSKeyFile: d.cfg.TLSKeyFile, HSTS: strings.HasPrefix(issuer, "https:"),
 		TrustedProxies: d.cfg.TrustedProxies, CORSOrigins: d.cfg.CORSOrigins,

@@ -167,7 +167,7 @@ func (d *deployment) recordOnce(e audit.Event, anchors audit.AnchorStore) error 
 	if sink == "stdout" {
 		sink = "stderr"
 	}
-	l, err := d.openAudit(sink, anchors)
+	l, err := d.openAudit(audit.Options{Sink: sink}, anchors)
 	if err != nil {
 		return err
 	}

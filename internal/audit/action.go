@@ -43,5 +43,6 @@ const (
 	RequestRefused     Action = "request-refused"      // no bearer token, or one that does not count; a panic
 	ServerStarted      Action = "server-started"
 	ServerStopped      Action = "server-stopped"
-	Checkpoint         Action = "audit-checkpoint" // the chain's head, signed
+	EventsLost         Action = "audit-events-lost" // while the log could not be written to
+	Checkpoint         Action = "audit-checkpoint"  // the chain's head, signed
 )

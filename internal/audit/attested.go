@@ -51,7 +51,7 @@ func (v *verifier) checkAttested() error {
 var needsSignature = map[Action]bool{
 	TokenIssued: true, TokenRefreshed: true, TokenReuse: true, TokenRefused: true, TokenRevoked: true, TokenIntrospected: true,
 	UserInfoRead: true, UserSignedUp: true, UserRead: true, PasswordChanged: true, SessionsListed: true, RequestRefused: true,
-	KeyRotated: true, KeyRevoked: true, KeyErased: true, KeyArchived: true, KeyRewrapped: true, ServerStopped: true,
+	KeyRotated: true, KeyRevoked: true, KeyErased: true, KeyArchived: true, KeyRewrapped: true, ServerStopped: true, EventsLost: true,
 }
 
 // watchUnsigned remembers the first line of an unsigned chain that should not

@@ -17,12 +17,22 @@ import (
 // limited is a writer with room for so many more bytes.
 type limited struct {
 	bytes.Buffer
+	mu   sync.Mutex
 	room int
+}
+
+// refill makes room while the log is at work.
+func (w *limited) refill(room int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.room = room
 }
 
 var errFull = errors.New("no room")
 
 func (w *limited) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	n := min(len(b), w.room)
 	w.room -= n
 	w.Buffer.Write(b[:n])

@@ -47,6 +47,11 @@ type Options struct {
 	// first checkpoint attests the latest of them, so that they cannot be
 	// taken back later by whoever can write to both the log and the store.
 	Seen []Anchor
+	// Keep is how many events may wait in memory, and Lose how many more may
+	// be lost, while the sink is away; their decisions stand all the same.
+	// With neither, no decision stands without its event (A3). What was lost
+	// is told in the chain once the sink is back (EventsLost).
+	Keep, Lose int
 	// OnError hears of what went wrong beside the writing of events: a
 	// checkpoint that could not be signed, a head that could not be anchored,
 	// an unfinished line found in the file. It is called from the log's own
@@ -85,7 +90,9 @@ type Log struct {
 	signer  Signer
 	anchors AnchorStore
 
-	w writer
+	w        writer
+	backlog  backlog
+	failures atomic.Uint64
 	// owed is set while the last anchor did not reach the store.
 	owed atomic.Bool
 }
@@ -99,11 +106,14 @@ type entry struct {
 }
 
 // An entry waits until the writer takes it or its caller, whose context ended,
-// withdraws it; never both.
+// withdraws it; never both. One that the writer took is settled when its caller
+// is told; an adopted one is the writer's alone, its caller has left.
 const (
 	waiting int32 = iota
 	taken
 	withdrawn
+	settled
+	adopted
 )
 
 func newEntry() any {
@@ -126,12 +136,13 @@ func Open(o Options) (*Log, error) {
 		onError: o.OnError,
 		sink:    s,
 		name:    place,
-		queue:   make(chan *entry, queueLen),
+		queue:   make(chan *entry, queueLen+o.Keep),
 		reopens: make(chan chan error),
 		closing: make(chan struct{}),
 		stopped: make(chan struct{}),
 	}
 	l.entries.New = newEntry
+	l.backlog.keep, l.backlog.lose = o.Keep, o.Lose
 	l.suffix = lineSuffix(o.Version, l.node)
 	l.w = writer{
 		head:       head{seq: -1, hash: noHash},
@@ -241,6 +252,14 @@ func (l *Log) SetAnchors(s AnchorStore) {
 // may then have been written or not. A caller whose decision can no longer be
 // taken back passes context.WithoutCancel(ctx).
 func (l *Log) Record(ctx context.Context, e Event) error {
+	err := l.record(ctx, &e)
+	if err != nil {
+		l.failures.Add(1)
+	}
+	return err
+}
+
+func (l *Log) record(ctx context.Context, e *Event) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("audit event was not written: %w", err)
 	}
@@ -248,12 +267,15 @@ func (l *Log) Record(ctx context.Context, e Event) error {
 	en := l.entries.Get().(*entry)
 	en.state.Store(waiting)
 	en.at = l.now()
-	en.body = appendBody(en.body[:0], &e, &r, "", en.at, l.suffix)
+	en.body = appendBody(en.body[:0], e, &r, "", en.at, l.suffix)
 
 	select {
 	case <-l.closing:
 		return ErrClosed
 	default:
+	}
+	if l.backlog.gone() {
+		return l.recordAway(en)
 	}
 	select {
 	case l.queue <- en:
@@ -262,16 +284,40 @@ func (l *Log) Record(ctx context.Context, e Event) error {
 	case <-l.closing:
 		return ErrClosed
 	}
-	select {
-	case err := <-en.done:
-		l.entries.Put(en)
-		return err
-	case <-ctx.Done():
-		return en.leave(ctx.Err())
-	case <-l.stopped:
-		return en.leave(ErrClosed)
+	return l.await(ctx, en)
+}
+
+// await waits until the writer answers.
+func (l *Log) await(ctx context.Context, en *entry) error {
+	var stalled <-chan time.Time
+	if l.backlog.on() {
+		t := time.NewTimer(stallTime)
+		defer t.Stop()
+		stalled = t.C
+	}
+	for {
+		select {
+		case err := <-en.done:
+			l.entries.Put(en)
+			return err
+		case <-stalled:
+			l.fell(errStalled)
+			if l.setAside(en) {
+				return nil
+			}
+		case <-ctx.Done():
+			if l.backlog.on() && l.setAside(en) {
+				return nil
+			}
+			return en.leave(ctx.Err())
+		case <-l.stopped:
+			return en.leave(ErrClosed)
+		}
 	}
 }
+
+// errStalled is why a log counts as away that answers nothing.
+var errStalled = fmt.Errorf("a write has not ended within %v", stallTime)
 
 // leave gives up waiting because of cause.
 func (en *entry) leave(cause error) error {

@@ -272,6 +272,11 @@ var vocabulary = []Term{
 		Failure: silent,
 		Fields:  words("keyturn.detail"),
 	}, {
+		Action: EventsLost, Category: words("configuration"), Type: words("info"),
+		When:    "the log took events again, of which some were lost meanwhile: how many, from when to when, and why",
+		Failure: silent,
+		Fields:  words("keyturn.count keyturn.detail"),
+	}, {
 		Action: Checkpoint, Category: words("configuration"), Type: words("info"),
 		When:    "the head of this chain was signed",
 		Success: silent,

@@ -3,6 +3,7 @@ package audit
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -43,10 +44,18 @@ func (l *Log) write() {
 	tick := time.NewTicker(l.w.every)
 	defer tick.Stop()
 	for {
+		queue := l.queue
+		var retry <-chan time.Time
+		if l.backlog.gone() {
+			// Nobody waits for these events; each attempt may cost much.
+			queue, retry = nil, time.After(retryTime)
+		}
 		select {
-		case en := <-l.queue:
+		case en := <-queue:
 			l.gather(en)
 			l.writeBatch()
+		case <-retry:
+			l.again()
 		case <-tick.C:
 			l.checkpoint()
 		case reply := <-l.reopens:
@@ -58,15 +67,32 @@ func (l *Log) write() {
 	}
 }
 
-// gather fills the batch with first and all entries that wait behind it.
+// again tries a sink that was away.
+func (l *Log) again() {
+	select {
+	case en := <-l.queue:
+		l.gather(en)
+	default:
+	}
+	if len(l.w.batch) == 0 {
+		l.recover()
+		return
+	}
+	l.writeBatch()
+}
+
+// gather adds first and all entries that wait behind it to what the batch
+// retains.
 func (l *Log) gather(first *entry) {
 	// Let those run who are about to enqueue: the larger the batch, the fewer
 	// the system calls.
 	runtime.Gosched()
-	l.w.batch = l.w.batch[:0]
 	size := 0
+	for _, en := range l.w.batch {
+		size += len(en.body)
+	}
 	for en := first; ; {
-		if en.state.CompareAndSwap(waiting, taken) {
+		if en.state.CompareAndSwap(waiting, taken) || en.state.Load() == adopted {
 			l.w.batch = append(l.w.batch, en)
 			size += len(en.body)
 		}
@@ -101,20 +127,53 @@ func (l *Log) writeBatch() {
 	if err != nil {
 		err = fmt.Errorf("audit event was not written to %s: %w", l.name, err)
 	}
+	retained := w.batch[:0]
 	for i, en := range w.batch {
 		if w.sizes[i] > kept {
-			en.done <- err
+			retained = l.failed(en, err, retained)
 			continue
 		}
 		w.head = w.ends[i]
 		w.unsealed++
 		w.untried++
-		en.done <- nil
+		l.settle(en)
 	}
-	clear(w.batch)
+	clear(w.batch[len(retained):])
+	w.batch = retained
+	if err == nil {
+		l.recover()
+	}
 	if w.untried >= w.lines || first && w.head.seq >= 0 || l.mayCheckpoint() {
 		l.checkpoint()
 	}
+}
+
+// settle answers for an entry that was written.
+func (l *Log) settle(en *entry) {
+	if en.state.CompareAndSwap(taken, settled) {
+		en.done <- nil
+		return
+	}
+	l.backlog.undo(kept)
+	l.entries.Put(en)
+}
+
+// failed answers for an entry that was not written, and adds it to retained if
+// it is to be tried again.
+func (l *Log) failed(en *entry, err error, retained []*entry) []*entry {
+	if l.backlog.on() {
+		l.fell(err)
+		if mine, ok := l.retain(en); ok {
+			if mine != nil {
+				retained = append(retained, mine)
+			}
+			return retained
+		}
+	} else {
+		en.state.Store(settled)
+	}
+	en.done <- err
+	return retained
 }
 
 // chainLine appends the line that follows at, newline included, and returns
@@ -139,10 +198,16 @@ func (l *Log) finish() {
 		}
 		break
 	}
+	if len(l.w.batch) > 0 {
+		l.writeBatch()
+	}
+	if b := l.Backlog(); b.Held > 0 {
+		l.err = fmt.Errorf("audit log %s: %d events that were kept in memory are lost", l.name, b.Held)
+	}
 	l.checkpoint()
 	close(l.w.toAnchor)
 	<-l.w.anchorDone
 	if err := l.sink.close(); err != nil {
-		l.err = fmt.Errorf("audit log %s: %w", l.name, err)
+		l.err = errors.Join(l.err, fmt.Errorf("audit log %s: %w", l.name, err))
 	}
 }

@@ -39,6 +39,9 @@ type Config struct {
 	MasterKeyFile string
 	// AuditLog is the path of the audit log, or stdout, or stderr.
 	AuditLog string
+	// AuditBuffer is how many events a server may keep in memory, AuditLoss
+	// how many more it may lose, while the audit log cannot be written to.
+	AuditBuffer, AuditLoss int
 	// LogLevel is debug, info, warn or error.
 	LogLevel string
 	// SigningAlg is the JWS algorithm of new keys: ES256, RS256, PS256 or

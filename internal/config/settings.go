@@ -127,6 +127,10 @@ func logging() []Setting {
 				return noControl(s)
 			}),
 			Help: "where every decision is recorded: a path, stdout or stderr; each replica needs a file of its own"},
+		{Name: "audit_buffer", Default: "0", kind: number(func(c *Config) *int { return &c.AuditBuffer }, 0, 1_000_000, "events"),
+			Help: "how many events a server keeps in memory while the audit log cannot be written to, their decisions standing; a crash loses them; 0: no decision stands without its event"},
+		{Name: "audit_loss", Default: "0", kind: number(func(c *Config) *int { return &c.AuditLoss }, 0, 1_000_000_000, "events"),
+			Help: "how many events beyond audit_buffer a server may lose in one outage of the audit log before decisions stop; what was lost is told in the log when it is back"},
 		{Name: "log_level", Default: "info", kind: oneOf(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error"),
 			Help: "least severity that is logged: debug, info, warn or error; the audit log is not affected"},
 	}

@@ -25,7 +25,7 @@ func (s *server) scraped(t *testing.T) map[string]string {
 	series := map[string]string{}
 	for line := range strings.Lines(a.body) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if strings.HasPrefix(name, "keyturn_key_") || strings.HasPrefix(name, "keyturn_setting_") {
+		if strings.HasPrefix(name, "keyturn_key_") || strings.HasPrefix(name, "keyturn_audit_") || strings.HasPrefix(name, "keyturn_setting_") {
 			series[name] = value
 		}
 	}
@@ -116,6 +116,20 @@ func mishaps() map[string]mishap {
 			[]string{"KeyturnKeySetLarge"},
 			happens([]string{"--key-rotation-interval", "2s", "--key-publish-lead", "1700ms", "--jwks-max-age", "1s", "--key-poll-interval", "200ms",
 				"--clock-skew", "500ms", "--access-token-ttl", "10m"}, func(*testing.T, *server, *deployment) {}, "keyturn_key_published", over(8)),
+		},
+		"an audit log that is away": {
+			[]string{"KeyturnAuditLogAway", "KeyturnAuditEventsLost"},
+			happens([]string{"--audit-loss", "2"}, func(t *testing.T, s *server, d *deployment) {
+				l := d.auditLink(t)
+				l.lead("/dev/full")
+				t.Cleanup(func() {
+					l.lead(l.real)
+					eventually(t, "the loss is told", func() bool { return strings.Contains(readFile(t, l.real), "audit-events-lost") })
+				})
+				for range 3 {
+					mustSend(t, "POST", s.url+"/oauth/token", nil, "")
+				}
+			}, "keyturn_audit_failures_total", over(0)),
 		},
 		"a damaged key": {
 			// The standby signs early, and its successor as late as ever.

@@ -85,23 +85,73 @@ func (s *shop) resumes(t *testing.T, held tokens) {
 func TestA3_NoSpaceLeft(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t, "", strict...)
-	real := filepath.Join(d.dir, "real.log")
-	lead := func(to string) func() {
-		return func() {
-			link := filepath.Join(d.dir, "link")
-			if err := os.Symlink(to, link); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Rename(link, d.auditLog); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	lead(real)()
+	l := d.auditLink(t)
 	s := openShop(t, d)
-	outage{lead("/dev/full"), lead(real)}.check(t, s)
+	outage{func() { l.lead("/dev/full") }, func() { l.lead(l.real) }}.check(t, s)
 	s.stop(t)
 	s.checkAudit(t)
+}
+
+// auditLink is the path of an audit log that can be made to lead elsewhere.
+type auditLink struct {
+	t          *testing.T
+	path, real string
+}
+
+// auditLink puts a link in the place of the audit log, which it moves aside.
+func (d *deployment) auditLink(t *testing.T) auditLink {
+	t.Helper()
+	l := auditLink{t, d.auditLog, filepath.Join(d.dir, "real.log")}
+	if err := os.Rename(l.path, l.real); err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	l.lead(l.real)
+	return l
+}
+
+func (l auditLink) lead(to string) {
+	l.t.Helper()
+	link := l.path + ".link"
+	if err := os.Symlink(to, link); err != nil {
+		l.t.Fatal(err)
+	}
+	if err := os.Rename(link, l.path); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// TestA3_ALossIsToldInTheChain lets a server keep two events and lose three
+// while its disk is full: then its decisions stop. When the disk is back the
+// log has what was kept, how much was lost, and verifies.
+func TestA3_ALossIsToldInTheChain(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "", "--audit-buffer", "2", "--audit-loss", "3")
+	l := d.auditLink(t)
+	s := openShop(t, d)
+	l.lead("/dev/full")
+	for range 5 {
+		s.grant(t, s.confidential, "grant_type", "client_credentials")
+	}
+	s.refuses(t, "what is beyond both", s.confidential, "/oauth/token", "grant_type", "client_credentials")
+	for name, want := range map[string]string{"keyturn_audit_held": "2", "keyturn_audit_lost_total": "3", "keyturn_audit_failures_total": "1"} {
+		if a := mustSend(t, "GET", s.admin+"/metrics", nil, ""); !strings.Contains(a.body, "\n"+name+" "+want+"\n") {
+			t.Errorf("/metrics does not show %s as %s", name, want)
+		}
+	}
+	l.lead(l.real)
+	eventually(t, "the loss is in the log", func() bool {
+		return strings.Contains(readFile(t, l.real), `"action":"audit-events-lost"`)
+	})
+	s.grant(t, s.confidential, "grant_type", "client_credentials")
+	s.stop(t)
+	s.checkAudit(t)
+	log := readFile(t, l.real)
+	if n := strings.Count(log, `"action":"token-issued"`); n != 3 {
+		t.Errorf("the log has %d tokens; want the two that were kept and the last", n)
+	}
+	if !strings.Contains(log, `"count":3,"detail":"from 20`) {
+		t.Error("the log does not say that three events were lost, and when")
+	}
 }
 
 // TestA3_FileSizeLimit sets the server a limit on the size of its files in the

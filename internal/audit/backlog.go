@@ -1,0 +1,232 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	// stallTime is how long an event waits for a sink that does not answer
+	// before a log that may keep events counts it as away, retryTime how long
+	// such a log waits between two attempts.
+	stallTime = time.Second
+	retryTime = 250 * time.Millisecond
+)
+
+// errBacklog is why an event is refused that could be neither written nor kept.
+var errBacklog = errors.New("the log cannot be written to, and what may be kept or lost meanwhile is used up")
+
+// backlog counts the events whose decisions stand though they are not written:
+// those that are kept in memory, and those that are lost. Both are bounded.
+type backlog struct {
+	keep, lose int // the bounds
+
+	mu    sync.Mutex
+	away  bool // the sink failed, or hangs
+	held  int
+	lost  loss // not yet told in the chain
+	total uint64
+}
+
+// loss is what is missing from a chain.
+type loss struct {
+	count    int
+	from, to time.Time
+	cause    error
+}
+
+// verdict is what becomes of an event that cannot be written.
+type verdict int
+
+const (
+	refuse  verdict = iota // the decision must not stand
+	kept                   // it is held in memory
+	dropped                // it is lost, and counted
+)
+
+// on reports whether any event may be kept or lost.
+func (b *backlog) on() bool { return b.keep+b.lose > 0 }
+
+// admit decides about an event of that time, and counts it. While a loss is
+// still to be told, nothing later is kept, so that a loss is one stretch of time.
+func (b *backlog) admit(at time.Time) verdict {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.held < b.keep && b.lost.count == 0:
+		b.held++
+		return kept
+	case b.lost.count < b.lose:
+		if b.lost.count == 0 {
+			b.lost.from = at
+		}
+		b.lost.count++
+		b.lost.to = at
+		b.total++
+		return dropped
+	}
+	return refuse
+}
+
+// undo takes back what admit counted.
+func (b *backlog) undo(v verdict) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch v {
+	case kept:
+		b.held--
+	case dropped:
+		b.lost.count--
+		b.total--
+	}
+}
+
+// fell notes that the sink is away, and reports whether that is news.
+func (b *backlog) fell(cause error) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	news := !b.away
+	b.away, b.lost.cause = true, cause
+	return news
+}
+
+// gone reports whether the sink is away.
+func (b *backlog) gone() bool {
+	if !b.on() {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.away
+}
+
+// owes returns the loss that is still to be told.
+func (b *backlog) owes() loss {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lost
+}
+
+// told takes out a loss that is now in the chain.
+func (b *backlog) told(l loss) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lost.count -= l.count
+	b.lost.from = l.to
+}
+
+// back notes that the sink takes events again.
+func (b *backlog) back() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.away = false
+}
+
+// Backlog is what a Log has not written though the decisions stand.
+type Backlog struct {
+	// Held are the events that are kept in memory now, Lost all that were
+	// ever dropped.
+	Held int
+	Lost uint64
+}
+
+// Backlog returns how many events are held, and how many were lost.
+func (l *Log) Backlog() Backlog {
+	l.backlog.mu.Lock()
+	defer l.backlog.mu.Unlock()
+	return Backlog{Held: l.backlog.held, Lost: l.backlog.total}
+}
+
+// Failures returns how many events could not be recorded, so that their
+// decisions did not stand.
+func (l *Log) Failures() uint64 { return l.failures.Load() }
+
+// fell reports once that the sink has failed.
+func (l *Log) fell(cause error) {
+	if l.backlog.fell(cause) {
+		l.onError(fmt.Errorf("audit log %s cannot be written to; events are kept in memory: %w", l.name, cause))
+	}
+}
+
+// setAside lets a decision stand whose event is waiting for a sink that is away
+// or hangs. It returns false if that may not be, or the event is being written.
+func (l *Log) setAside(en *entry) bool {
+	v := l.backlog.admit(en.at)
+	switch v {
+	case kept:
+		if en.state.CompareAndSwap(waiting, adopted) || en.state.CompareAndSwap(taken, adopted) {
+			return true
+		}
+	case dropped:
+		if en.state.CompareAndSwap(waiting, withdrawn) {
+			return true
+		}
+	}
+	l.backlog.undo(v)
+	return false
+}
+
+// recordAway records an event while the sink is known to be away, without
+// waiting for it.
+func (l *Log) recordAway(en *entry) error {
+	switch l.backlog.admit(en.at) {
+	case dropped:
+		return nil
+	case refuse:
+		return errBacklog
+	}
+	en.state.Store(adopted)
+	select {
+	case l.queue <- en: // has room for all that may be held
+		return nil
+	case <-l.closing:
+		l.backlog.undo(kept)
+		return ErrClosed
+	}
+}
+
+// retain keeps an event of a batch that failed. It returns false if the caller
+// is to be told of the failure. The writer keeps a copy where the caller is
+// still there, who uses the entry again.
+func (l *Log) retain(en *entry) (*entry, bool) {
+	if !en.state.CompareAndSwap(taken, settled) {
+		return en, true // adopted: its caller has left
+	}
+	switch l.backlog.admit(en.at) {
+	case kept:
+		mine := &entry{at: en.at, body: append([]byte(nil), en.body...), done: make(chan error, 1)}
+		mine.state.Store(adopted)
+		en.done <- nil
+		return mine, true
+	case dropped:
+		en.done <- nil
+		return nil, true
+	}
+	return nil, false
+}
+
+// recover tells the chain what was lost, now that the sink takes lines again.
+func (l *Log) recover() {
+	if !l.backlog.gone() {
+		return
+	}
+	if lost := l.backlog.owes(); lost.count > 0 {
+		now := l.now()
+		e := Event{
+			Action: EventsLost, Outcome: Failure, Count: lost.count,
+			Detail: fmt.Sprintf("from %s to %s: %v", lost.from.UTC().Format(timeLayout), lost.to.UTC().Format(timeLayout), lost.cause),
+		}
+		line, next := l.chainLine(nil, l.w.head, appendBody(nil, &e, &Request{}, "", now, l.suffix), now)
+		if n, err := l.sink.append(line); n < len(line) {
+			l.backlog.fell(err)
+			return
+		}
+		l.w.head = next
+		l.w.unsealed++
+		l.backlog.told(lost)
+		l.onError(fmt.Errorf("audit log %s: %d events were lost %s", l.name, lost.count, e.Detail))
+	}
+	l.backlog.back()
+}

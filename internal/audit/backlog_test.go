@@ -1,0 +1,121 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// gated is a writer that hangs while its gate is closed.
+type gated struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	gate chan struct{} // nil: open
+}
+
+func (w *gated) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	gate := w.gate
+	w.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(b)
+}
+
+func (w *gated) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gate = make(chan struct{})
+}
+
+func (w *gated) open() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.gate)
+	w.gate = nil
+}
+
+// TestA3_AHangingSinkIsBuffered records into a sink that hangs: three events may
+// be kept, two lost, and the next is refused. Nothing that was kept is missing
+// afterwards, and the loss is told.
+func TestA3_AHangingSinkIsBuffered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &gated{}
+		l, err := Open(Options{Writer: w, Node: "n", Keep: 3, Lose: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		record(t, l, 1)
+		w.close()
+		record(t, l, 5)
+		if err := l.Record(t.Context(), Event{Action: UserRead, Detail: "refused"}); !errors.Is(err, errBacklog) {
+			t.Errorf("the sixth event: %v", err)
+		}
+		if got := l.Backlog(); got != (Backlog{Held: 3, Lost: 2}) || l.Failures() != 1 {
+			t.Errorf("%+v, %d failures", got, l.Failures())
+		}
+		w.open()
+		time.Sleep(time.Second)
+		record(t, l, 1)
+		closeLog(t, l)
+		if got := l.Backlog(); got != (Backlog{Lost: 2}) {
+			t.Errorf("afterwards %+v", got)
+		}
+		rep := mustVerify(t, VerifyOptions{}, writeLines(t, splitLines(w.text.String())))
+		if rep.Lines != 6 || strings.Contains(w.text.String(), "refused") || strings.Count(w.text.String(), `"count":2,"detail":"from `) != 1 {
+			t.Errorf("%+v\n%s", rep, w.text.String())
+		}
+	})
+}
+
+// TestA3_AFailingSinkIsBuffered has many callers share a sink that fails in the
+// midst of a batch, and comes back: whatever was acknowledged is written once or
+// told as lost.
+func TestA3_AFailingSinkIsBuffered(t *testing.T) {
+	w := &limited{room: 3000}
+	l, err := Open(Options{Writer: w, Node: "n", Keep: 7, Lose: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	stood := 0
+	for range 40 {
+		wg.Go(func() {
+			if l.Record(context.Background(), Event{Action: TokenIssued, Outcome: Success, UserID: "u1"}) == nil {
+				mu.Lock()
+				stood++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	b := l.Backlog()
+	if b.Held != 7 || b.Lost != 5 {
+		t.Errorf("%+v", b)
+	}
+	w.refill(1 << 20)
+	deadline := time.Now().Add(10 * time.Second)
+	for l.Backlog().Held > 0 && time.Now().Before(deadline) {
+		time.Sleep(5 * time.Millisecond)
+	}
+	closeLog(t, l)
+	var whole []string
+	for _, line := range splitLines(w.String()) {
+		if isWhole([]byte(line)) {
+			whole = append(whole, line)
+		}
+	}
+	mustVerify(t, VerifyOptions{}, writeLines(t, whole))
+	if n := strings.Count(strings.Join(whole, "\n"), `"action":"token-issued"`); n+5 != stood {
+		t.Errorf("%d decisions stood; %d events are written and 5 told as lost", stood, n)
+	}
+}
