@@ -104,6 +104,9 @@ func TestU2_Overload(t *testing.T) {
 	if statuses[http.StatusServiceUnavailable] == 0 || statuses[http.StatusOK] == 0 {
 		t.Errorf("the logins were answered %v; want some let in and some told to come back", statuses)
 	}
+	if !strings.Contains(readFile(t, s.auditLog), `"outcome":"failure","reason":"busy"`) {
+		t.Error("no event says that the server was busy")
+	}
 	peak := s.peakMemory(t)
 	if bound := hashMemory*hashConcurrency + besideHashes; peak > bound {
 		t.Errorf("resident memory reached %d MiB; the bound is %d MiB", peak>>20, bound>>20)

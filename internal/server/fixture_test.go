@@ -83,13 +83,20 @@ type world struct {
 	t       testing.TB
 	audit   audit.Recorder
 	handler http.Handler
-	store   store.Store
-	users   *users.Service
-	uid     string
-	journal *journal
-	secret  string
-	keeper  *keys.Keeper
-	masters *keys.Masters
+	server  *server.Server
+	// last is what was asked last, by method and path.
+	last string
+	// passwordGrantOff switches the password grant off at the next build.
+	passwordGrantOff bool
+	store            store.Store
+	users            *users.Service
+	uid              string
+	journal          *journal
+	secret           string
+	keeper           *keys.Keeper
+	masters          *keys.Masters
+	// master is the line that masters was read from.
+	master string
 	// timeout is how long a request may take.
 	timeout time.Duration
 }
@@ -125,7 +132,9 @@ func newWorldOn(t testing.TB, s store.Store, rec audit.Recorder) *world {
 	must(t, err)
 	masters, err := keys.ParseMasters([]byte(line))
 	must(t, err)
-	return newWorldIn(t, s, rec, masters, masters.Vault(), "ES256", time.Now)
+	w := newWorldIn(t, s, rec, masters, masters.Vault(), "ES256", time.Now)
+	w.master = line
+	return w
 }
 
 // newWorldIn is a world whose signing keys are in the vault, by a clock of their own.
@@ -135,7 +144,7 @@ func newWorldIn(t testing.TB, s store.Store, rec audit.Recorder, masters *keys.M
 	var err error
 	w.keeper, err = keys.NewKeeper(keys.Options{
 		Store: s, Vault: vault, Audit: w.audit, Now: now,
-		Policy: keys.Policy{Alg: alg, Interval: 720 * time.Hour, Lead: 24 * time.Hour, Poll: 10 * time.Second, Skew: 30 * time.Second, MaxAge: 15 * time.Minute, TokenTTL: time.Hour},
+		Policy: keyPolicy(alg),
 	})
 	must(t, err)
 	must(t, w.keeper.Poll(t.Context()))
@@ -145,10 +154,14 @@ func newWorldIn(t testing.TB, s store.Store, rec audit.Recorder, masters *keys.M
 	return w
 }
 
+func keyPolicy(alg string) keys.Policy {
+	return keys.Policy{Alg: alg, Interval: 720 * time.Hour, Lead: 24 * time.Hour, Poll: 10 * time.Second, Skew: 30 * time.Second, MaxAge: 15 * time.Minute, TokenTTL: time.Hour}
+}
+
 func (w *world) build() http.Handler {
 	settings := oauth.Settings{
 		Issuer: issuer, TokenEndpoint: issuer + "/oauth/token", ClockSkew: 30 * time.Second, AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour,
-		RetryWindow: 30 * time.Second, PasswordGrant: true, FirstPartyClient: "shop",
+		RetryWindow: 30 * time.Second, PasswordGrant: !w.passwordGrantOff, FirstPartyClient: "shop",
 	}
 	hasher, err := users.NewHasher(users.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2)
 	must(w.t, err)
@@ -167,13 +180,14 @@ func (w *world) build() http.Handler {
 	})
 	must(w.t, err)
 	health := &server.Health{Store: w.store.Ping, Keys: func() (string, error) { return "", nil }, OnError: func(string, error) {}}
-	return server.New(server.Settings{
+	w.server = server.New(server.Settings{
 		RequestTimeout: w.timeout, ShutdownTimeout: time.Second, CORSOrigins: []string{"https://app.example.com"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")},
 	}, server.Handlers{
 		OAuth: o, Users: &users.HTTP{Users: w.users, Audit: w.audit, OnError: func(r *http.Request, err error) { fail(r.Context(), err) }},
 		JWKS: wellknown.NewJWKS(w.keeper.Ring()), Metadata: metadata, Health: health, FirstParty: true, SignUp: true,
-	}, server.NewMetrics(), w.audit, zerolog.Nop()).Handler()
+	}, server.NewMetrics(), w.audit, zerolog.Nop())
+	return w.server.Handler()
 }
 
 func (w *world) register() {
@@ -221,6 +235,7 @@ func (w *world) sendJSON(method, path, token string, body any) *httptest.Respons
 }
 
 func (w *world) serve(r *http.Request) *httptest.ResponseRecorder {
+	w.last = r.Method + " " + template(r.URL.Path)
 	rec := httptest.NewRecorder()
 	w.handler.ServeHTTP(rec, r)
 	return rec

@@ -189,7 +189,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 		"no keys yet": func(t *testing.T, w *world) {
 			keeper, err := keys.NewKeeper(keys.Options{
 				Store: openSQLite(t), Vault: w.masters.Vault(), Audit: w.audit, Now: time.Now,
-				Policy: keys.Policy{Alg: "ES256", Interval: 720 * time.Hour, Lead: 24 * time.Hour, Poll: 10 * time.Second, Skew: 30 * time.Second, MaxAge: 15 * time.Minute, TokenTTL: time.Hour},
+				Policy: keyPolicy("ES256"),
 			})
 			must(t, err)
 			s := w.handler.(*stenographer)

@@ -34,6 +34,7 @@ type Handlers struct {
 // 405 with Allow to any other.
 func (s *Server) router(h Handlers) http.Handler {
 	r := mux.NewRouter()
+	s.routes = r
 	r.UseEncodedPath()
 	r.NotFoundHandler = s.class(plain, "not_found", func(w http.ResponseWriter, _ *http.Request) {
 		problem.Write(w, problem.NotFound, "There is nothing at this path.")
@@ -60,14 +61,14 @@ const descriptionPath = "/openapi.yaml"
 // other request on. They are most of a busy server's traffic, and the router's
 // matching would be a third of their cost.
 func (s *Server) documents(h Handlers, next http.Handler) http.Handler {
-	byPath := map[string]http.Handler{
+	s.byPath = map[string]http.Handler{
 		wellknown.JWKSPath:                s.public(wellknown.JWKSPath, h.JWKS),
 		wellknown.AuthorizationServerPath: s.public(wellknown.AuthorizationServerPath, h.Metadata),
 		wellknown.OpenIDPath:              s.public(wellknown.OpenIDPath, h.Metadata),
 		descriptionPath:                   s.public(descriptionPath, wellknown.NewStatic(docs.OpenAPI, "application/yaml", time.Hour)),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if document, ok := byPath[r.URL.Path]; ok {
+		if document, ok := s.byPath[r.URL.Path]; ok {
 			document.ServeHTTP(w, r)
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/gorilla/mux"
 	"github.com/rs/zerolog"
 
 	"github.com/keyturn/keyturn/internal/audit"
@@ -35,8 +36,11 @@ type Server struct {
 	audit    audit.Recorder
 	metrics  *Metrics
 	health   *Health
-	http     *http.Server
-	admin    *http.Server
+	// routes lead to decisions, byPath to the public documents before them.
+	routes *mux.Router
+	byPath map[string]http.Handler
+	http   *http.Server
+	admin  *http.Server
 }
 
 // Limits that are the same for every deployment.

@@ -1,0 +1,223 @@
+package server_test
+
+import (
+	"net/http/httptest"
+	"slices"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/oauth"
+)
+
+// refusals are the decisions that are not in decisions: with those they are
+// every reason that a request can leave in the log.
+func refusals() []decision {
+	return slices.Concat(
+		reading("/oauth/token", audit.TokenRefused), reading("/oauth/revoke", audit.TokenRevoked), reading("/oauth/introspect", audit.TokenIntrospected),
+		notGranted(), notRefreshed(), notAlive(), notRevoked(), notBorne(), notLogged(), notChanged(),
+	)
+}
+
+func notGranted() []decision {
+	const action = audit.TokenRefused
+	password := values{"grant_type": {"password"}, "username": {email}, "password": {password}}
+	grant := func(pairs ...string) sending {
+		v := values{}
+		for i := 0; i < len(pairs); i += 2 {
+			v.Set(pairs[i], pairs[i+1])
+		}
+		return form("/oauth/token", v)
+	}
+	return []decision{
+		{"no password grant", func(w *world, t tokens) *httptest.ResponseRecorder {
+			w.passwordGrantOff = true
+			w.handler = w.build()
+			return w.post("/oauth/token", password)
+		}, 400, action, "password_grant_off"},
+		{"another's grant", formAs("/oauth/token", "client_id", "page", "grant_type", "client_credentials"), 400, action, "grant_not_allowed"},
+		{"public client", func(w *world, t tokens) *httptest.ResponseRecorder {
+			must(w.t, w.store.CreateClient(w.t.Context(), oauth.Client{
+				ID: "odd", Public: true, Grants: []string{"client_credentials"}, CreatedAt: time.Now(), UpdatedAt: time.Now(),
+			}))
+			return w.postAs("/oauth/token", values{"client_id": {"odd"}, "grant_type": {"client_credentials"}})
+		}, 400, action, "public_client"},
+		{"malformed scope", grant("grant_type", "client_credentials", "scope", `a"b`), 400, action, "malformed_scope"},
+		{"no key", keyless(grant("grant_type", "client_credentials")), 503, action, "signing"},
+		{"no username", grant("grant_type", "password", "password", "x"), 400, action, "no_username"},
+		{"no password", grant("grant_type", "password", "username", email), 400, action, "no_password"},
+		{"disabled user", after(disableUser, form("/oauth/token", password)), 400, action, "disabled_user"},
+		{"throttled", after(guessed("/oauth/token"), form("/oauth/token", password)), 429, action, "throttled"},
+	}
+}
+
+func disableUser(w *world, _ tokens) {
+	_, err := w.store.SetDisabled(w.t.Context(), w.uid, true, time.Now())
+	must(w.t, err)
+}
+
+// refreshing presents the refresh token that which tells.
+func refreshing(which func(*world, tokens) string) sending {
+	return func(w *world, t tokens) *httptest.ResponseRecorder {
+		token := which(w, t)
+		return w.post("/oauth/token", values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
+	}
+}
+
+func held(_ *world, t tokens) string { return t.Refresh }
+
+func notRefreshed() []decision {
+	rows := []decision{
+		{"no refresh token", form("/oauth/token", values{"grant_type": {"refresh_token"}}), 400, audit.TokenRefused, "no_refresh_token"},
+		{"audience withdrawn", after(func(w *world, _ tokens) {
+			w.change("shop", func(c *oauth.Client) { c.Audience = nil })
+		}, refreshing(held)), 400, audit.TokenRefused, "audience_withdrawn"},
+		{"retry", after(spend(1), refreshing(held)), 200, audit.TokenRefreshed, "retry"},
+		{"reuse", after(spend(2), refreshing(held)), 400, audit.TokenReuse, "reused_token"},
+		{"from another client", refreshing(func(w *world, _ tokens) string { return pages(w).Refresh }), 400, audit.TokenReuse, "foreign_client"},
+		{"reuse that cannot be ended", after(spend(2), failing("RevokeFamily", refreshing(held))), 503, audit.TokenReuse, "store"},
+	}
+	for reason, token := range stale() {
+		rows = append(rows, decision{"refresh, " + reason, refreshing(token), 400, audit.TokenRefused, reason})
+	}
+	return rows
+}
+
+// about sends what which tells to an endpoint as its token.
+func about(path string, which func(*world, tokens) string) sending {
+	return func(w *world, t tokens) *httptest.ResponseRecorder {
+		return w.post(path, values{"token": {which(w, t)}})
+	}
+}
+
+func notAlive() []decision {
+	const path, action = "/oauth/introspect", audit.TokenIntrospected
+	rows := []decision{
+		{"introspection, no token", form(path, values{}), 400, action, "no_token"},
+		{"introspection, public client", formAs(path, "client_id", "page", "token", "x"), 401, action, "public_client"},
+		{"introspection, another's", about(path, func(w *world, _ tokens) string { return pages(w).Refresh }), 200, action, "foreign_client"},
+		{"introspection, spent", after(spend(1), about(path, held)), 200, action, "spent_token"},
+		{"introspection, live", about(path, held), 200, action, ""},
+	}
+	for reason, token := range dead() {
+		rows = append(rows, decision{"introspection, access token, " + reason, about(path, token), 200, action, reason})
+	}
+	for reason, token := range stale() {
+		rows = append(rows, decision{"introspection, refresh token, " + reason, about(path, token), 200, action, reason})
+	}
+	return rows
+}
+
+func notRevoked() []decision {
+	const path, action = "/oauth/revoke", audit.TokenRevoked
+	rows := []decision{
+		{"revocation, no token", form(path, values{}), 400, action, "no_token"},
+		{"revocation, another's", about(path, func(w *world, _ tokens) string { return pages(w).Refresh }), 400, action, "foreign_client"},
+		{"revocation, another's access token", about(path, func(w *world, _ tokens) string { return pages(w).Access }), 400, action, "foreign_client"},
+		{"revocation, live", about(path, held), 200, action, ""},
+	}
+	for _, reason := range []string{"bad_token", "foreign_issuer", "expired_token"} {
+		rows = append(rows, decision{"revocation, access token, " + reason, about(path, dead()[reason]), 200, action, reason})
+	}
+	for _, reason := range []string{"malformed_token", "forged_token", "unknown_session", "ended_session"} {
+		rows = append(rows, decision{"revocation, refresh token, " + reason, about(path, stale()[reason]), 200, action, reason})
+	}
+	return rows
+}
+
+// notBorne are requests without a bearer token that counts, and what fails
+// behind one that does.
+func notBorne() []decision {
+	bearing := func(method, path string, which func(*world, tokens) string) sending {
+		return func(w *world, t tokens) *httptest.ResponseRecorder { return w.sendJSON(method, path, which(w, t), nil) }
+	}
+	rows := []decision{
+		{"me, another's", bearing("GET", "/auth/me", func(w *world, _ tokens) string { return pages(w).Access }), 403, audit.RequestRefused, "foreign_client"},
+		{"userinfo, scope", bearing("GET", "/oauth/userinfo", func(w *world, _ tokens) string { return w.token(saying()) }), 403, audit.RequestRefused, "scope_not_granted"},
+		{"me, no store for the token", failing("TokenDenied", bearer("GET", "/auth/me", nil)), 503, audit.RequestRefused, "store"},
+		{"me, failing inside", after(func(w *world, _ tokens) { w.users.Store = nil }, bearer("GET", "/auth/me", nil)), 500, audit.RequestRefused, "panic"},
+		{"me, no store", failing("UserByID", bearer("GET", "/auth/me", nil)), 503, audit.UserRead, "store"},
+		{"userinfo by POST", bearer("POST", "/oauth/userinfo", nil), 200, audit.UserInfoRead, ""},
+		{"userinfo, no store", failing("UserByID", bearer("GET", "/oauth/userinfo", nil)), 503, audit.UserInfoRead, "store"},
+		{"sessions, no store", failing("FamiliesOfUser", bearer("GET", "/auth/sessions", nil)), 503, audit.SessionsListed, "store"},
+		{"logout, no store", failing("RevokeFamily", bearer("POST", "/auth/logout", nil)), 503, audit.SessionEnded, "store"},
+		{"end others, no store", failing("RevokeFamiliesOfUser", bearer("DELETE", "/auth/sessions", nil)), 503, audit.SessionsEnded, "store"},
+		{"end one's own", func(w *world, t tokens) *httptest.ResponseRecorder {
+			live, err := w.store.FamiliesOfUser(w.t.Context(), w.uid, time.Now(), 1)
+			must(w.t, err)
+			return w.sendJSON("DELETE", "/auth/sessions/"+live[0].ID, t.Access, nil)
+		}, 204, audit.SessionEnded, "ended_by_user"},
+	}
+	for reason, token := range dead() {
+		rows = append(rows, decision{"me, " + reason, bearing("GET", "/auth/me", token), 401, audit.RequestRefused, reason})
+	}
+	return rows
+}
+
+// notLogged are what only the /auth routes refuse.
+func notLogged() []decision {
+	account := func(more ...string) sending {
+		who := map[string]string{"email": "eve@example.com", "password": "a long enough sentence"}
+		for i := 0; i < len(more); i += 2 {
+			who[more[i]] = more[i+1]
+		}
+		return body("/auth/signup", who)
+	}
+	const action = audit.UserSignedUp
+	return []decision{
+		{"first-party refresh", func(w *world, t tokens) *httptest.ResponseRecorder {
+			return w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": t.Refresh})
+		}, 200, audit.TokenRefreshed, ""},
+		{"sign-up, address", account("email", "nobody"), 422, action, "invalid_email"},
+		{"sign-up, username", account("username", "a@b"), 422, action, "invalid_username"},
+		{"sign-up, first name", account("first_name", "\n"), 422, action, "invalid_first_name"},
+		{"sign-up, last name", account("last_name", "\n"), 422, action, "invalid_last_name"},
+		{"sign-up, username taken", after(func(w *world, _ tokens) {
+			w.sendJSON("POST", "/auth/signup", "", map[string]string{"email": "bob@example.com", "username": "bob", "password": "a long enough sentence"})
+		}, account("username", "bob")), 409, action, "username_taken"},
+		{"sign-up, throttled", after(guessed("/auth/signup"), account()), 429, action, "throttled"},
+		{"sign-up, no store", failing("CreateUser", account()), 503, action, "unavailable"},
+	}
+}
+
+// notChanged are refusals of a new password.
+func notChanged() []decision {
+	change := func(current, next string) sending {
+		return bearer("POST", "/auth/password", map[string]string{"current_password": current, "new_password": next})
+	}
+	reset := func(next string) sending {
+		return func(w *world, _ tokens) *httptest.ResponseRecorder {
+			var token string
+			w.quietly(func() {
+				var err error
+				token, _, err = w.users.IssueReset(w.t.Context(), w.uid, time.Hour)
+				must(w.t, err)
+			})
+			return w.sendJSON("POST", "/auth/reset", "", map[string]string{"token": token, "new_password": next})
+		}
+	}
+	const next = "another long sentence"
+	outrun := func(w *world, _ tokens) { w.users.Store = changing{w.store} }
+	return []decision{
+		{"password, malformed", bearer("POST", "/auth/password", []string{"x"}), 400, audit.PasswordChanged, "malformed_body"},
+		{"password, wrong", change("wrong", next), 403, audit.PasswordChanged, "wrong_password"},
+		{"password, of nobody", after(func(w *world, _ tokens) { must(w.t, w.store.DeleteUser(w.t.Context(), w.uid)) }, change(password, next)), 403, audit.PasswordChanged, "unknown_user"},
+		{"password, disabled user", after(disableUser, change(password, next)), 403, audit.PasswordChanged, "disabled_user"},
+		{"password, throttled", after(guessed("/oauth/token"), change(password, next)), 429, audit.PasswordChanged, "throttled"},
+		{"password, weak", change(password, "short"), 422, audit.PasswordChanged, "password_refused"},
+		{"password, outrun", after(outrun, change(password, next)), 409, audit.PasswordChanged, "conflict"},
+		{"password, no store", failing("SetPassword", change(password, next)), 503, audit.PasswordChanged, "unavailable"},
+		{"reset", reset(next), 200, audit.ResetRedeemed, ""},
+		{"reset, weak", reset("short"), 422, audit.ResetRedeemed, "password_refused"},
+		{"reset, outrun", func(w *world, t tokens) *httptest.ResponseRecorder {
+			var token string
+			w.quietly(func() {
+				var err error
+				token, _, err = w.users.IssueReset(w.t.Context(), w.uid, time.Hour)
+				must(w.t, err)
+			})
+			outrun(w, t)
+			return w.sendJSON("POST", "/auth/reset", "", map[string]string{"token": token, "new_password": next})
+		}, 409, audit.ResetRedeemed, "conflict"},
+		{"reset, no store", failing("SetPassword", reset(next)), 503, audit.ResetRedeemed, "unavailable"},
+	}
+}

@@ -1,0 +1,44 @@
+package users
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// TestA1_ABusyHasherIsTheReason lets everything that hashes a password meet a
+// hasher whose slots are all taken.
+func TestA1_ABusyHasherIsTheReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		token, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.mem.events = nil
+		for range 4 {
+			if err := f.Hasher.acquire(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		eve := NewUser{Email: "eve@example.org", Password: goodPassword}
+		for action, do := range map[audit.Action]func() error{
+			audit.UserSignedUp: func() error { _, err := f.SignUp(t.Context(), eve); return err },
+			audit.UserAdded:    func() error { _, err := f.Add(t.Context(), eve); return err },
+			audit.UserImported: func() error {
+				_, err := f.Import(t.Context(), ImportUser{Email: eve.Email, Password: eve.Password})
+				return err
+			},
+			audit.PasswordChanged: func() error { return f.ChangePassword(t.Context(), f.ada.UID, goodPassword, otherPassword, "") },
+			audit.PasswordReset:   func() error { return f.ResetPassword(t.Context(), f.ada.UID, otherPassword) },
+			audit.ResetRedeemed:   func() error { return f.RedeemReset(t.Context(), token, otherPassword) },
+		} {
+			err := do()
+			if e := f.mem.lastEvent(t); e.Action != action || e.Reason != audit.ReasonBusy || e.Outcome != audit.Failure || Reason(err) != audit.ReasonBusy {
+				t.Errorf("%s: %v, event %+v", action, err, e)
+			}
+		}
+	})
+}
