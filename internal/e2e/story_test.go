@@ -1,0 +1,184 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// storyteller sends requests that look the same in the log each time.
+type storyteller struct {
+	*shop
+	t *testing.T
+	// ip and agent are whose requests these are.
+	ip, agent string
+}
+
+func (s storyteller) as(ip, agent string) storyteller {
+	s.ip, s.agent = ip, agent
+	return s
+}
+
+func (s storyteller) send(method, path, authorization, contentType, body string, status int) answer {
+	s.t.Helper()
+	header := http.Header{"X-Forwarded-For": {s.ip}, "User-Agent": {s.agent}}
+	if authorization != "" {
+		header.Set("Authorization", authorization)
+	}
+	if contentType != "" {
+		header.Set("Content-Type", contentType)
+	}
+	a := mustSend(s.t, method, s.url+path, header, body)
+	if a.status != status {
+		s.t.Fatalf("%s %s: status %d, want %d: %s", method, path, a.status, status, a.body)
+	}
+	return a
+}
+
+// form posts a form as the shop's confidential client.
+func (s storyteller) form(path string, form url.Values, status int) (got tokens) {
+	s.t.Helper()
+	a := s.send("POST", path, basic(s.confidential), formType, form.Encode(), status)
+	if status == http.StatusOK && strings.HasPrefix(a.body, "{") {
+		a.decode(s.t, &got)
+	}
+	return got
+}
+
+func (s storyteller) json(method, path, token string, v any, status int) (got loginAnswer) {
+	s.t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	authorization, contentType, body := "", "", ""
+	if token != "" {
+		authorization = "Bearer " + token
+	}
+	if v != nil {
+		contentType, body = "application/json", string(text)
+	}
+	if a := s.send(method, path, authorization, contentType, body, status); status == http.StatusOK {
+		a.decode(s.t, &got)
+	}
+	return got
+}
+
+const (
+	adasIP, adasPhone = "198.51.100.7", "Shop/4.2 (Android 16; Pixel 9)"
+	thiefIP           = "203.0.113.66"
+)
+
+// tellStory has everything done that a log can tell of but the life of the keys,
+// and returns the log.
+func tellStory(t *testing.T) []string {
+	t.Helper()
+	d := newDeployment(t, "", "--first-party-client", "app", "--trusted-proxies", "127.0.0.1", "--retry-window", "0s")
+	s := storyteller{openShop(t, d), t, adasIP, adasPhone}
+	s.tellTokens()
+	s.tellFirstParty()
+	s.tellUsers()
+	s.tellClientsAndKeys()
+	s.stop(t)
+	target := "sqlite:" + filepath.Join(d.dir, "copy.db")
+	d.must(t, nil, "store", "copy", "--from", d.store, "--to", target)
+	other := newDeployment(t, "")
+	other.addUser(t, "eve@example.com", password)
+	if o := d.run(t, "store", "copy", "--from", other.store, "--to", target); o.code == 0 {
+		t.Error("a store was copied over another's")
+	}
+	s.tellHungRequest()
+	return strings.Split(strings.TrimSpace(readFile(t, d.auditLog)), "\n")
+}
+
+func (s storyteller) tellTokens() {
+	const token = "/oauth/token"
+	login := values("grant_type", "password", "username", email, "password", password)
+	refresh := func(token string) url.Values { return values("grant_type", "refresh_token", "refresh_token", token) }
+	first := s.form(token, login, 200)
+	s.form(token, refresh(first.RefreshToken), 200)
+	s.as(thiefIP, "python-requests/2.32").form(token, refresh(first.RefreshToken), 400)
+	s.as(thiefIP, "python-requests/2.32").form(token, values("grant_type", "password", "username", email, "password", "a guess"), 400)
+	held := s.form(token, login, 200)
+	shop := s.as("192.0.2.20", "orders-api/1.9")
+	shop.form("/oauth/introspect", values("token", held.AccessToken), 200)
+	shop.json("GET", "/oauth/userinfo", held.AccessToken, nil, 200)
+	shop.json("GET", "/oauth/userinfo", "", nil, 401)
+	s.form("/oauth/revoke", values("token", held.AccessToken), 200)
+}
+
+func (s storyteller) tellFirstParty() {
+	const grace, next = "grace@example.com", "a compiler for plain English"
+	s.json("POST", "/auth/signup", "", map[string]string{"email": grace, "password": password}, 201)
+	got := s.json("POST", "/auth/login", "", map[string]string{"email": grace, "password": password}, 200)
+	s.json("GET", "/auth/me", got.AccessToken, nil, 200)
+	s.json("GET", "/auth/sessions", got.AccessToken, nil, 200)
+	s.json("POST", "/auth/password", got.AccessToken, map[string]string{"current_password": password, "new_password": next}, 200)
+	s.json("POST", "/auth/logout", got.AccessToken, nil, 204)
+	var made struct{ Token string }
+	s.must(s.t, &made, "users", "reset", grace)
+	s.json("POST", "/auth/reset", "", map[string]string{"token": made.Token, "new_password": password}, 200)
+}
+
+func (s storyteller) tellUsers() {
+	const alan = "alan@example.com"
+	accounts, fresh := filepath.Join(s.t.TempDir(), "accounts.jsonl"), filepath.Join(s.t.TempDir(), "password")
+	writeFile(s.t, accounts, `{"email":"`+alan+`","password":"`+password+`"}`+"\n")
+	writeFile(s.t, fresh, "the machine answers\n")
+	s.must(s.t, nil, "users", "import", accounts)
+	s.must(s.t, nil, "users", "claims", alan, "--role", "admin", "--claim", "department=engines")
+	s.must(s.t, nil, "users", "passwd", alan, "--password-file", fresh)
+	s.must(s.t, nil, "users", "logout", email)
+	s.must(s.t, nil, "users", "disable", alan)
+	s.must(s.t, nil, "users", "enable", alan)
+	s.must(s.t, nil, "users", "export", filepath.Join(s.t.TempDir(), "all.jsonl"))
+	s.must(s.t, nil, "users", "delete", alan)
+}
+
+func (s storyteller) tellClientsAndKeys() {
+	s.must(s.t, nil, "clients", "update", "shop", "--scope", "openid email")
+	s.must(s.t, nil, "clients", "rotate-secret", "shop")
+	s.must(s.t, nil, "clients", "disable", "shop")
+	s.must(s.t, nil, "keys", "rotate")
+	var list []struct{ KID, State string }
+	s.must(s.t, &list, "keys", "list")
+	s.must(s.t, nil, "keys", "revoke", list[0].KID, "--reason", "the backup disk was lost")
+	old := readFile(s.t, s.masterKeys)
+	newMasterKeys(s.t, s.masterKeys)
+	writeFile(s.t, s.masterKeys, readFile(s.t, s.masterKeys)+old)
+	s.must(s.t, nil, "keys", "rewrap")
+}
+
+// tellHungRequest has a server stop while a request does not end.
+func (s storyteller) tellHungRequest() {
+	hung := s.serve(s.t, "--shutdown-timeout", "50ms")
+	c, err := net.Dial("tcp", strings.TrimPrefix(hung.url, "http://"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte("POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: " + formType + "\r\nContent-Length: 5\r\n\r\na=")); err != nil {
+		s.t.Fatal(err)
+	}
+	// The answer to a later request shows that the first one is being read.
+	mustSend(s.t, "GET", hung.url+"/healthz", nil, "")
+	hung.end(s.t, syscall.SIGTERM)
+}
+
+// keyLives lets a key live its whole life in seconds and returns the log.
+func keyLives(t *testing.T) []string {
+	t.Helper()
+	d := newDeployment(t, "", "--key-rotation-interval", "4s", "--key-publish-lead", "2s", "--jwks-max-age", "1s",
+		"--key-poll-interval", "200ms", "--clock-skew", "500ms", "--access-token-ttl", "1s")
+	s := d.serve(t)
+	if !poll(s.exited, func() bool { return strings.Contains(readFile(t, d.auditLog), `"key-archived"`) }) {
+		t.Error("no key was archived")
+	}
+	s.stop(t)
+	return strings.Split(strings.TrimSpace(readFile(t, d.auditLog)), "\n")
+}
