@@ -40,7 +40,7 @@ func Fields() []Field {
 		{"keyturn.previous.at", OfSome, "when the session was used before: the other side of a reuse"},
 		{"keyturn.previous.ip", OfSome, "from which address that was"},
 		{"keyturn.previous.user_agent", OfSome, "with what User-Agent that was"},
-		{"keyturn.count", OfSome, "how many sessions were ended, changed or listed"},
+		{"keyturn.count", OfSome, "how many sessions were ended, changed or listed, or events lost"},
 		{"keyturn.detail", OfSome, "more, for people: an operator's words, an error's text"},
 		{"@timestamp", OfEvery, "when it was decided, in UTC with nanoseconds"},
 		{"ecs.version", OfEvery, "the version of the Elastic Common Schema that the fields are of"},

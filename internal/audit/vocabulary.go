@@ -2,6 +2,8 @@ package audit
 
 import "slices"
 
+//go:generate go test ../e2e -run ^TestEventsPage$ -count 1 -update
+
 // Term describes one action of the vocabulary: when it is written, how it is
 // classed in the Elastic Common Schema, and what its events can hold.
 type Term struct {

@@ -13,14 +13,14 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/audittest"
 )
 
-var update = flag.Bool("update", false, "write docs/audit-events.md instead of comparing it")
+var update = flag.Bool("update", false, "write the documents that the tests write")
 
 // TestEventsPage holds docs/audit-events.md against the vocabulary of the audit
 // log and against lines that the real binary wrote. Every line of the log must
 // be in the vocabulary.
 func TestEventsPage(t *testing.T) {
 	t.Parallel()
-	lines := slices.Concat(tellStory(t), keyLives(t))
+	lines := slices.Concat(tellStory(t), keyLives(t), losses(t))
 	for _, line := range lines {
 		if err := audittest.CheckLine([]byte(line)); err != nil {
 			t.Errorf("%v: %s", err, line)

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +14,6 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 )
-
-var update = flag.Bool("update", false, "write the documents that the tests write")
 
 // library is a way to guard a resource server, as docs/interop.md describes it.
 type library struct {

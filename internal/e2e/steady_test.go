@@ -51,6 +51,8 @@ func newSteady() *steady {
 			}
 			return at.Format(time.RFC3339)
 		}, false},
+		{"cause", regexp.MustCompile(`Z: (audit event was not written to [^"]+)"`),
+			fixed("audit event was not written to /var/log/keyturn/audit.log: no space left on device"), true},
 		{"node", regexp.MustCompile(`"node":\{"name":"([^"]+)"`), fixed("login-1:/var/log/keyturn/audit.log"), false},
 		{"version", regexp.MustCompile(`"service":\{"name":"keyturn","version":"([^"]+)"`), fixed("1.0.0"), false},
 	}}

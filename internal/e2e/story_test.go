@@ -170,6 +170,24 @@ func (s storyteller) tellHungRequest() {
 	hung.end(s.t, syscall.SIGTERM)
 }
 
+// losses lets a server lose events while its disk is full and returns the log.
+func losses(t *testing.T) []string {
+	t.Helper()
+	d := newDeployment(t, "", "--audit-buffer", "1", "--audit-loss", "2")
+	l := d.auditLink(t)
+	s := openShop(t, d)
+	l.lead("/dev/full")
+	for range 3 {
+		s.grant(t, s.confidential, "grant_type", "client_credentials")
+	}
+	l.lead(l.real)
+	eventually(t, "the loss is in the log", func() bool {
+		return strings.Contains(readFile(t, l.real), `"audit-events-lost"`)
+	})
+	s.stop(t)
+	return strings.Split(strings.TrimSpace(readFile(t, l.real)), "\n")
+}
+
 // keyLives lets a key live its whole life in seconds and returns the log.
 func keyLives(t *testing.T) []string {
 	t.Helper()

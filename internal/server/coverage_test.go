@@ -87,6 +87,7 @@ var elsewhere = map[string]string{
 	"server-started success":                "internal/e2e TestEventsPage",
 	"server-stopped success":                "internal/e2e TestEventsPage",
 	"server-stopped failure":                "internal/e2e TestEventsPage",
+	"audit-events-lost failure":             "internal/e2e TestEventsPage",
 	"audit-checkpoint success":              "internal/audit TestA2_CheckpointsByNumberByTimeAndAtTheEnd",
 }
 
