@@ -52,7 +52,9 @@ func TestA2_AChainTakenOutOfLogAndStoreIsFoundByALaterSignature(t *testing.T) {
 	l := f.open(t)
 	record(t, l, 1)
 	f.write(t, 2) // a chain within the other's life, so that its absence shows
-	inner := chainOf(f.lines(t)[2])
+	lines := f.lines(t)
+	outer := chainOf(lines[0])
+	inner := chainOf(lines[slices.IndexFunc(lines, func(s string) bool { return chainOf(s) != outer })])
 	later := f.open(t, func(o *Options) { o.Seen = f.anchors.all() })
 	record(t, later, 1)
 	closeLog(t, later)

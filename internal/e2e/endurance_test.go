@@ -37,6 +37,8 @@ const mostKeys = 5
 var enduringLives = []string{
 	"--key-rotation-interval", "5s", "--key-publish-lead", "4s", "--jwks-max-age", "1s",
 	"--key-poll-interval", "200ms", "--clock-skew", "500ms", "--access-token-ttl", "8s",
+	// A kill takes the attempts under way for guesses: nothing takes them back.
+	"--login-throttle", "off",
 }
 
 // otherResources are the resource servers of TestKeysEndure beside those in Go, by
