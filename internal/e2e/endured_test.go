@@ -96,13 +96,30 @@ func (w *endured) load(r *refresher, replicas []string) {
 		}
 		w.count(ok, login)
 		if ok {
-			one := issuedToken{got.AccessToken, time.Now().Add(time.Duration(got.ExpiresIn-1) * time.Second)}
+			one, err := w.issued(got.AccessToken)
+			if err != nil {
+				w.fail("a token: %v", err)
+				return
+			}
 			w.show(one)
 			w.mu.Lock()
 			w.queue = append(w.queue, one)
 			w.mu.Unlock()
 		}
 	}
+}
+
+// issued reads when a token expires from the token: an answer may come late.
+func (*endured) issued(token string) (issuedToken, error) {
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA})
+	if err != nil {
+		return issuedToken{}, err
+	}
+	var claims jwt.Claims
+	if err := parsed.UnsafeClaimsWithoutVerification(&claims); err != nil {
+		return issuedToken{}, err
+	}
+	return issuedToken{token, claims.Expiry.Time()}, nil
 }
 
 func (w *endured) count(ok, login bool) {

@@ -69,12 +69,14 @@ func TestUnusableSetting(t *testing.T) {
 		flags []string
 		words []string
 	}{
-		"no duration":        {[]string{"--access-token-ttl", "soon"}, []string{"access_token_ttl", "soon", "accepted"}},
-		"issuer not https":   {[]string{"--issuer", "http://login.example.com"}, []string{"issuer", "http://login.example.com", "https"}},
-		"unknown algorithm":  {[]string{"--signing-alg", "HS256"}, []string{"signing_alg", "HS256", "ES256"}},
-		"lead breaks K1":     {[]string{"--key-publish-lead", "1m"}, []string{"key_publish_lead", "jwks_max_age", "15m40s"}},
-		"TLS without a key":  {[]string{"--tls-cert-file", "cert.pem"}, []string{"tls_key_file"}},
-		"unreachable memory": {[]string{"--argon2-memory", "7168"}, []string{"argon2_memory", "OWASP"}},
+		"no duration":         {[]string{"--access-token-ttl", "soon"}, []string{"access_token_ttl", "soon", "accepted"}},
+		"issuer not https":    {[]string{"--issuer", "http://login.example.com"}, []string{"issuer", "http://login.example.com", "https"}},
+		"unknown algorithm":   {[]string{"--signing-alg", "HS256"}, []string{"signing_alg", "HS256", "ES256"}},
+		"lead breaks K1":      {[]string{"--key-publish-lead", "1m"}, []string{"key_publish_lead", "jwks_max_age", "15m40s"}},
+		"interval below lead": {[]string{"--key-rotation-interval", "23h"}, []string{"key_rotation_interval", "23h", "accepted: at least key_publish_lead, 24h0m0s"}},
+		"poll above lead":     {[]string{"--key-poll-interval", "25h"}, []string{"key_publish_lead", "key_poll_interval", "accepted: at least 25h15m30s"}},
+		"TLS without a key":   {[]string{"--tls-cert-file", "cert.pem"}, []string{"tls_key_file"}},
+		"unreachable memory":  {[]string{"--argon2-memory", "7168"}, []string{"argon2_memory", "OWASP"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			refusesToStart(t, d.start(t, nil, c.flags...), c.words...)
