@@ -30,7 +30,9 @@ func (m *memory) take(n uint32) *area {
 			return a
 		}
 	}
-	return &area{make([]block, n)}
+	a := new(area)
+	a.blocks = newBlocks(a, n)
+	return a
 }
 
 // give keeps a for the next hash.
