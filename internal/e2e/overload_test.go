@@ -21,9 +21,13 @@ const (
 	besideHashes    = 100 << 20
 )
 
+// comeBack is how often each login is tried: the server has to bear the crowd
+// that does as it is told.
+const comeBack = 3
+
 // TestU2_Overload has 500 logins arrive at once. Each is answered: let in,
-// refused, or told at once to come back; meanwhile sessions are refreshed and
-// the key set is served, and memory stays within its bound.
+// refused, or told at once to come back, which it does; meanwhile sessions are
+// refreshed and the key set is served, and memory stays within its bound.
 func TestU2_Overload(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t, "", "--login-throttle", "off", "--hash-concurrency", strconv.Itoa(hashConcurrency))
@@ -45,18 +49,24 @@ func TestU2_Overload(t *testing.T) {
 			if n%2 == 1 {
 				username, secret = fmt.Sprintf("nobody%d@example.com", n), "not the password at all"
 			}
-			a, err := postForm(s.url+"/oauth/token", s.public, values("grant_type", "password", "username", username, "password", secret))
-			if err != nil {
-				t.Errorf("login %d: %v", n, err)
-				return
+			for range comeBack {
+				a, err := postForm(s.url+"/oauth/token", s.public, values("grant_type", "password", "username", username, "password", secret))
+				if err != nil {
+					t.Errorf("login %d: %v", n, err)
+					return
+				}
+				mu.Lock()
+				statuses[a.status]++
+				mu.Unlock()
+				if a.status != http.StatusServiceUnavailable {
+					return
+				}
+				wait, err := strconv.Atoi(a.header.Get("Retry-After"))
+				if err != nil || wait < 1 {
+					t.Errorf("503 with Retry-After %q", a.header.Get("Retry-After"))
+				}
+				<-time.After(time.Duration(wait) * time.Second)
 			}
-			wait, waitErr := strconv.Atoi(a.header.Get("Retry-After"))
-			if a.status == http.StatusServiceUnavailable && (waitErr != nil || wait < 1) {
-				t.Errorf("503 with Retry-After %q", a.header.Get("Retry-After"))
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			statuses[a.status]++
 		})
 	}
 	var jwks, refreshes []time.Duration
