@@ -19,18 +19,19 @@ func (p *program) auditTailCommand() *cobra.Command {
 	since, until := moment{now: time.Now}, moment{now: time.Now}
 	var follow bool
 	cmd := &cobra.Command{
-		Use:   "tail FILE",
+		Use:   "tail FILE…",
 		Short: "Print the audit log for people, one event a line",
-		Long: `Prints the events of a log, compressed or not (- is standard input), that pass
-every filter given: for people, coloured on a terminal unless NO_COLOR is set, or
-with --output json the lines as they stand in the log.
+		Long: `Prints the events of a log that pass every filter given: for people, coloured on a
+terminal unless NO_COLOR is set, or with --output json the lines as they stand in
+the log. It takes the files as audit verify does: rotated ones in any order, each
+compressed or not; - is standard input.
 
 With --follow it goes on with what is written from then on, from one file to the
-next when the log is rotated.`,
+next when the log is rotated; it then takes the name that the server writes to.`,
 		Example: `  keyturn audit tail --follow --action token-reuse keyturn-audit.log
   keyturn audit tail --since 24h --outcome failure --ip 192.0.2.0/24 keyturn-audit.log
-  keyturn audit tail --since 2026-11-24 --action 'user-*,client-*' keyturn-audit.log`,
-		Args: cobra.ExactArgs(1),
+  keyturn audit tail --since 2026-11-24 --action 'user-*,client-*' keyturn-audit.log*`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			filter.Since, filter.Until, filter.Outcome = since.Time, until.Time, audit.Outcome(outcome)
 			if err := filter.Check(); err != nil {
@@ -38,12 +39,14 @@ next when the log is rotated.`,
 			}
 			show := func(line []byte) error { return p.showEvent(&filter, line) }
 			switch {
+			case follow && len(args) > 1:
+				return usageError{fmt.Errorf("--follow takes one file, the one that the server writes to: it finds the next by itself")}
 			case follow && args[0] == "-":
 				return usageError{fmt.Errorf("--follow needs a file: standard input is read to its end without it")}
 			case follow:
 				return audit.Follow(cmd.Context(), args[0], show)
 			}
-			return audit.Lines(args[0], show)
+			return audit.Lines(args, show)
 		},
 	}
 	f := cmd.Flags()

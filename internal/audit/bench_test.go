@@ -102,7 +102,7 @@ func BenchmarkVerify(b *testing.B) {
 	b.Run("sha256 of the lines", func(b *testing.B) {
 		b.SetBytes(size)
 		for b.Loop() {
-			if err := Lines(path, func(line []byte) error { sha256.Sum256(line); return nil }); err != nil {
+			if err := Lines([]string{path}, func(line []byte) error { sha256.Sum256(line); return nil }); err != nil {
 				b.Fatal(err)
 			}
 		}

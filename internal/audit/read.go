@@ -14,13 +14,19 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Lines calls fn with each line of an audit log, without its newline; "-" is
-// standard input, and a file compressed with gzip or zstd is read as what it
-// holds. The line is only valid during the call. An error of fn ends the reading and is returned; a
-// line longer than MaxLine is cut.
-func Lines(path string, fn func(line []byte) error) error {
+// Lines calls fn with each line of the files of one log, without its newline,
+// in the order in which Verify reads them; "-" is standard input, and a file
+// compressed with gzip or zstd is read as what it holds. The line is only valid
+// during the call. An error of fn ends the reading and is returned; a line
+// longer than MaxLine is cut.
+func Lines(files []string, fn func(line []byte) error) error {
 	cut := func(line []byte) error { return fn(line[:min(len(line), MaxLine)]) }
-	return readLines(path, cut, cut)
+	for _, path := range inOrder(files) {
+		if err := readLines(path, cut, cut); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readLines calls fn with each line that ends in a newline and last with what
@@ -75,8 +81,9 @@ func expand(r *bufio.Reader) (expanded *bufio.Reader, done func(), err error) {
 var errFirst = errors.New("the first good line")
 
 // inOrder sorts files of one log by the times of their first good lines, so
-// that they may be named in any order. What cannot be sorted (standard input, a
-// file that is no log) leaves the order as it is.
+// that they may be named in any order. What cannot be sorted (standard input or
+// a pipe, which can be read only once, or a file that is no log) leaves the
+// order as it is.
 func inOrder(files []string) []string {
 	type dated struct {
 		path string
@@ -84,7 +91,7 @@ func inOrder(files []string) []string {
 	}
 	all := make([]dated, 0, len(files))
 	for _, path := range files {
-		if path == "-" {
+		if info, err := os.Stat(path); path == "-" || err != nil || !info.Mode().IsRegular() {
 			return files
 		}
 		var at time.Time

@@ -132,14 +132,14 @@ func TestLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	if err := Lines(path, func(line []byte) error { got = append(got, string(line)); return nil }); err != nil {
+	if err := Lines([]string{path}, func(line []byte) error { got = append(got, string(line)); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 4 || len(got[1]) != MaxLine || got[2] != "two" || got[3] != "three" {
 		t.Errorf("%d lines", len(got))
 	}
 	stop := errors.New("stop")
-	if err := Lines(path, func([]byte) error { return stop }); err != stop {
+	if err := Lines([]string{path}, func([]byte) error { return stop }); err != stop {
 		t.Errorf("got %v", err)
 	}
 }

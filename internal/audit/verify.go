@@ -10,7 +10,7 @@ import (
 )
 
 // Verify reads the files of one log, in the order of their first lines' times
-// ("-" is standard input; then the order is as given, oldest first) and checks
+// ("-" is standard input; with it, or a pipe, the order is as given, oldest first) and checks
 // every line. Files compressed with gzip or zstd are read as what they hold.
 // The first sign of tampering is returned as a *BadLine, a file that cannot be
 // read as another error; the Report covers what was read until then.

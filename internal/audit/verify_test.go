@@ -327,6 +327,28 @@ func TestA2_OtherMachinesChainsAreNotMissed(t *testing.T) {
 	mustVerify(t, o, f.path)
 }
 
+// TestA2_PipesAreReadOnce verifies what a shell's <(zcat old.gz) holds, alone and
+// before a file.
+func TestA2_PipesAreReadOnce(t *testing.T) {
+	f, lines := tampered(t)
+	pipe := func(lines []string) string {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = r.Close() })
+		if _, err := w.WriteString(strings.Join(lines, "\n") + "\n"); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("/dev/fd/%d", r.Fd())
+	}
+	mustVerify(t, f.options(), pipe(lines))
+	mustVerify(t, f.options(), pipe(lines[:9]), writeLines(t, lines[9:]))
+}
+
 func TestA2_CompressedFilesAndStandardInput(t *testing.T) {
 	f, lines := tampered(t)
 	plain := writeLines(t, lines[9:])

@@ -151,7 +151,7 @@ func BenchmarkAdd(b *testing.B) {
 	s.quietDay()
 	s.close()
 	var lines [][]byte
-	if err := audit.Lines(s.path, func(line []byte) error { lines = append(lines, append([]byte(nil), line...)); return nil }); err != nil {
+	if err := audit.Lines([]string{s.path}, func(line []byte) error { lines = append(lines, append([]byte(nil), line...)); return nil }); err != nil {
 		b.Fatal(err)
 	}
 	build := NewBuilder(time.Time{}, time.Time{})

@@ -116,7 +116,7 @@ func TestPeriod(t *testing.T) {
 	}
 	s.close()
 	b := NewBuilder(dawn.Add(2*time.Second), dawn.Add(5*time.Second))
-	if err := audit.Lines(s.path, func(line []byte) error { b.Add(line); return nil }); err != nil {
+	if err := audit.Lines([]string{s.path}, func(line []byte) error { b.Add(line); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	b.Add([]byte("nonsense"))

@@ -46,15 +46,7 @@ func TestAuditReport(t *testing.T) {
 	}
 
 	log := readFile(t, s.auditLog)
-	var zipped bytes.Buffer
-	z := gzip.NewWriter(&zipped)
-	if _, err := z.Write([]byte(log)); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	writeFile(t, filepath.Join(dir, "log.gz"), zipped.String())
+	writeFile(t, filepath.Join(dir, "log.gz"), zipped(t, log))
 	for name, o := range map[string]outcome{
 		"a file":         report("", "--output", "json", s.auditLog),
 		"standard input": report(log, "--output", "json", "-"),
@@ -98,4 +90,18 @@ func TestAuditReport(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(dir, ".keyturn-report-*")); err != nil || left != nil {
 		t.Errorf("left behind: %q, %v", left, err)
 	}
+}
+
+// zipped is a text as gzip keeps it.
+func zipped(t *testing.T, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -42,7 +43,17 @@ func TestAuditTail(t *testing.T) {
 			t.Errorf("%s: %d events, want %d", c.flags, got, c.want)
 		}
 	}
+	log := readFile(t, s.auditLog)
+	half := strings.Index(log[len(log)/2:], "\n") + len(log)/2 + 1
+	dir := t.TempDir()
+	earlier, later := filepath.Join(dir, "b.gz"), filepath.Join(dir, "a")
+	writeFile(t, earlier, zipped(t, log[:half]))
+	writeFile(t, later, log[half:])
+	if o := execute(t, nil, "", "audit", "tail", "--output", "json", later, earlier); o.code != 0 || o.stdout != log {
+		t.Errorf("two files: exit code %d, %d bytes of %d, %s", o.code, len(o.stdout), len(log), o.stderr)
+	}
 	for _, flags := range []string{
+		"--follow " + later,
 		"--action token-resue", "--outcome failed", "--ip 300.0.0.1", "--since tomorrow", "--since 1h --until 2h", "--follow -",
 	} {
 		if o := execute(t, nil, "", append(append([]string{"audit", "tail"}, strings.Fields(flags)...), s.auditLog)...); o.code != 2 {
