@@ -217,12 +217,16 @@ func stale() map[string]func(w *world, t tokens) string {
 			must(w.t, err)
 			return t.Refresh
 		},
-		"expired_session": func(w *world, _ tokens) string {
-			w.change("shop", func(c *oauth.Client) { c.RefreshIdleTTL = time.Millisecond })
-			var over tokens
-			w.quietly(func() { over = w.login() })
-			time.Sleep(5 * time.Millisecond)
-			return over.Refresh
+		"expired_session": func(w *world, t tokens) string {
+			live, err := w.store.FamiliesOfUser(w.t.Context(), w.uid, time.Now(), 1)
+			must(w.t, err)
+			_, err = w.store.RotateFamily(w.t.Context(), live[0].ID, "shop", func(f oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+				return &oauth.Rotation{
+					Presented: f.Generation - 1, MasterID: f.MasterID, At: f.RotatedAt, IdleExpiresAt: f.CreatedAt, PurgeAt: f.PurgeAt,
+				}, nil
+			})
+			must(w.t, err)
+			return t.Refresh
 		},
 	}
 }
