@@ -25,6 +25,9 @@ type deployment struct {
 	log   zerolog.Logger
 	store store.Store
 	audit *audit.Log
+	// unrecorded takes what a server's requests say of events that could not
+	// be recorded.
+	unrecorded zerolog.Logger
 }
 
 // withDeployment adds the settings' flags to cmd and runs it on an open

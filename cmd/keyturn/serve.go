@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/audit"
@@ -73,7 +74,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	if err != nil {
 		return usageError{err}
 	}
-	d := &deployment{ctx: ctx, cfg: cfg, log: log}
+	d := &deployment{ctx: ctx, cfg: cfg, log: log, unrecorded: log.Sample(&zerolog.BurstSampler{Burst: 1, Period: quietTime})}
 	if d.store, err = openStore(ctx, cfg.Store.Reveal()); err != nil {
 		return err
 	}
@@ -119,6 +120,10 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	defer cancel()
 	return errors.Join(err, d.audit.Record(ctx, stopped))
 }
+
+// quietTime is how far apart the lines are about events that could not be
+// recorded; keyturn_audit_failures_total counts them all.
+const quietTime = 10 * time.Second
 
 // lastWord is how long a server that ends waits for its last event: an audit
 // log that hangs must not keep it.
@@ -236,9 +241,15 @@ func (s *services) health(d *deployment) *server.Health {
 	}
 }
 
-// requestLog logs what went wrong inside under the request's id.
+// requestLog logs what went wrong inside under the request's id. While the audit
+// log is away every request fails for that: then one line in quietTime says so,
+// lest traffic fill the disk that may be what is full.
 func (d *deployment) requestLog(ctx context.Context, err error) {
-	d.log.Error().Str("request_id", audit.RequestFrom(ctx).ID).Err(err).Msg("request failed")
+	log := &d.log
+	if errors.Is(err, audit.ErrNotRecorded) {
+		log = &d.unrecorded
+	}
+	log.Error().Str("request_id", audit.RequestFrom(ctx).ID).Err(err).Msg("request failed")
 }
 
 func (d *deployment) requestLogHTTP(r *http.Request, err error) { d.requestLog(r.Context(), err) }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -24,17 +25,37 @@ type backlog struct {
 	keep, lose int // the bounds
 
 	mu    sync.Mutex
-	away  bool // the sink failed, or hangs
+	away  bool  // the sink failed, or hangs
+	cause error // why it was away last
 	held  int
-	lost  loss // not yet told in the chain
-	total uint64
+	// lost is what no line of the chain was made for yet, telling what one
+	// is being written for, or could not be.
+	lost, telling loss
+	total         uint64
 }
 
 // loss is what is missing from a chain.
 type loss struct {
 	count    int
 	from, to time.Time
-	cause    error
+}
+
+// add takes other in.
+func (l *loss) add(other loss) {
+	switch {
+	case other.count == 0:
+		return
+	case l.count == 0:
+		*l = other
+		return
+	}
+	l.count += other.count
+	if other.from.Before(l.from) {
+		l.from = other.from
+	}
+	if other.to.After(l.to) {
+		l.to = other.to
+	}
 }
 
 // verdict is what becomes of an event that cannot be written.
@@ -49,38 +70,39 @@ const (
 // on reports whether any event may be kept or lost.
 func (b *backlog) on() bool { return b.keep+b.lose > 0 }
 
-// admit decides about an event of that time, and counts it. While a loss is
-// still to be told, nothing later is kept, so that a loss is one stretch of time.
-func (b *backlog) admit(at time.Time) verdict {
+// admit decides about an event of that time, and counts it if claim, called
+// with what would become of it, agrees. While a loss is still to be told,
+// nothing later is kept, so that a loss is one stretch of time.
+func (b *backlog) admit(at time.Time, claim func(verdict) bool) verdict {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.held < b.keep && b.lost.count == 0:
-		b.held++
-		return kept
-	case b.lost.count < b.lose:
-		if b.lost.count == 0 {
-			b.lost.from = at
+	case b.held < b.keep && b.untold() == 0:
+		if claim(kept) {
+			b.held++
+			return kept
 		}
-		b.lost.count++
-		b.lost.to = at
-		b.total++
-		return dropped
+	case b.untold() < b.lose:
+		if claim(dropped) {
+			b.lost.add(loss{1, at, at})
+			b.total++
+			return dropped
+		}
 	}
 	return refuse
 }
 
-// undo takes back what admit counted.
-func (b *backlog) undo(v verdict) {
+// anyway is a claim on an event that nobody else can claim.
+func anyway(verdict) bool { return true }
+
+// untold counts what was lost and is not in the chain.
+func (b *backlog) untold() int { return b.lost.count + b.telling.count }
+
+// release counts out an event that was kept.
+func (b *backlog) release() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch v {
-	case kept:
-		b.held--
-	case dropped:
-		b.lost.count--
-		b.total--
-	}
+	b.held--
 }
 
 // fell notes that the sink is away, and reports whether that is news.
@@ -88,8 +110,19 @@ func (b *backlog) fell(cause error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	news := !b.away
-	b.away, b.lost.cause = true, cause
+	b.away, b.cause = true, cause
 	return news
+}
+
+// means says what becomes of events while the sink is away.
+func (b *backlog) means() string {
+	switch {
+	case b.lose == 0:
+		return fmt.Sprintf("%d events are kept in memory, then decisions stop", b.keep)
+	case b.keep == 0:
+		return fmt.Sprintf("%d events are lost, then decisions stop", b.lose)
+	}
+	return fmt.Sprintf("%d events are kept in memory, %d more are lost, then decisions stop", b.keep, b.lose)
 }
 
 // gone reports whether the sink is away.
@@ -102,19 +135,21 @@ func (b *backlog) gone() bool {
 	return b.away
 }
 
-// owes returns the loss that is still to be told.
-func (b *backlog) owes() loss {
+// owes returns the loss that is still to be told, and its cause. Until told is
+// called it comes again, with what was lost since.
+func (b *backlog) owes() (loss, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.lost
+	b.telling.add(b.lost)
+	b.lost = loss{}
+	return b.telling, b.cause
 }
 
-// told takes out a loss that is now in the chain.
-func (b *backlog) told(l loss) {
+// told notes that what owes returned last is in the chain.
+func (b *backlog) told() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.lost.count -= l.count
-	b.lost.from = l.to
+	b.telling = loss{}
 }
 
 // back notes that the sink takes events again.
@@ -146,32 +181,25 @@ func (l *Log) Failures() uint64 { return l.failures.Load() }
 // fell reports once that the sink has failed.
 func (l *Log) fell(cause error) {
 	if l.backlog.fell(cause) {
-		l.onError(fmt.Errorf("audit log %s cannot be written to; events are kept in memory: %w", l.name, cause))
+		l.onError(fmt.Errorf("audit log %s cannot be written to; %s: %w", l.name, l.backlog.means(), cause))
 	}
 }
 
 // setAside lets a decision stand whose event is waiting for a sink that is away
 // or hangs. It returns false if that may not be, or the event is being written.
 func (l *Log) setAside(en *entry) bool {
-	v := l.backlog.admit(en.at)
-	switch v {
-	case kept:
-		if en.state.CompareAndSwap(waiting, adopted) || en.state.CompareAndSwap(taken, adopted) {
-			return true
+	return l.backlog.admit(en.at, func(v verdict) bool {
+		if v == kept {
+			return en.state.CompareAndSwap(waiting, adopted) || en.state.CompareAndSwap(taken, adopted)
 		}
-	case dropped:
-		if en.state.CompareAndSwap(waiting, withdrawn) {
-			return true
-		}
-	}
-	l.backlog.undo(v)
-	return false
+		return en.state.CompareAndSwap(waiting, withdrawn)
+	}) != refuse
 }
 
 // recordAway records an event while the sink is known to be away, without
 // waiting for it.
-func (l *Log) recordAway(en *entry) error {
-	switch l.backlog.admit(en.at) {
+func (l *Log) recordAway(ctx context.Context, en *entry) error {
+	switch l.backlog.admit(en.at, anyway) {
 	case dropped:
 		return nil
 	case refuse:
@@ -179,10 +207,15 @@ func (l *Log) recordAway(en *entry) error {
 	}
 	en.state.Store(adopted)
 	select {
-	case l.queue <- en: // has room for all that may be held
+	case l.queue <- en:
 		return nil
+	case <-ctx.Done():
+		// It is full of events that came before it was known that the sink is
+		// away; they wait for their callers' time to end.
+		l.backlog.release()
+		return fmt.Errorf("audit event was not written: %w", ctx.Err())
 	case <-l.closing:
-		l.backlog.undo(kept)
+		l.backlog.release()
 		return ErrClosed
 	}
 }
@@ -194,7 +227,7 @@ func (l *Log) retain(en *entry) (*entry, bool) {
 	if !en.state.CompareAndSwap(taken, settled) {
 		return en, true // adopted: its caller has left
 	}
-	switch l.backlog.admit(en.at) {
+	switch l.backlog.admit(en.at, anyway) {
 	case kept:
 		mine := &entry{at: en.at, body: append([]byte(nil), en.body...), done: make(chan error, 1)}
 		mine.state.Store(adopted)
@@ -212,11 +245,11 @@ func (l *Log) recover() {
 	if !l.backlog.gone() {
 		return
 	}
-	if lost := l.backlog.owes(); lost.count > 0 {
+	if lost, cause := l.backlog.owes(); lost.count > 0 {
 		now := l.now()
 		e := Event{
 			Action: EventsLost, Outcome: Failure, Count: lost.count,
-			Detail: fmt.Sprintf("from %s to %s: %v", lost.from.UTC().Format(timeLayout), lost.to.UTC().Format(timeLayout), lost.cause),
+			Detail: fmt.Sprintf("from %s to %s: %v", lost.from.UTC().Format(timeLayout), lost.to.UTC().Format(timeLayout), cause),
 		}
 		line, next := l.chainLine(nil, l.w.head, appendBody(nil, &e, &Request{}, "", now, l.suffix), now)
 		if n, err := l.sink.append(line); n < len(line) {
@@ -225,7 +258,7 @@ func (l *Log) recover() {
 		}
 		l.w.head = next
 		l.w.unsealed++
-		l.backlog.told(lost)
+		l.backlog.told()
 		l.onError(fmt.Errorf("audit log %s: %d events were lost %s", l.name, lost.count, e.Detail))
 	}
 	l.backlog.back()

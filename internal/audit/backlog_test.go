@@ -76,6 +76,80 @@ func TestA3_AHangingSinkIsBuffered(t *testing.T) {
 	})
 }
 
+// TestA3_AFullQueueKeepsNobody fills the queue of a log whose sink hangs, so that
+// an event that may be kept finds no room: its caller leaves when its time is
+// over, and what it was granted is there for the next.
+func TestA3_AFullQueueKeepsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &gated{}
+		l, err := Open(Options{Writer: w, Node: "n", Keep: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		record(t, l, 1)
+		w.close()
+		e := Event{Action: UserRead}
+		var all sync.WaitGroup
+		all.Go(func() { record(t, l, 1) }) // stalls after a second
+		time.Sleep(stallTime / 2)
+		brief, cancel := context.WithTimeout(t.Context(), stallTime)
+		defer cancel()
+		for range queueLen + 3 {
+			all.Go(func() { _ = l.Record(brief, e) }) // kept, or refused at the end
+		}
+		time.Sleep(stallTime/2 + stallTime/4)
+		if got := l.Backlog().Held; got != 1 {
+			t.Fatalf("%d events are held; want the one that stalled", got)
+		}
+		briefer, cancel := context.WithTimeout(t.Context(), stallTime/8)
+		defer cancel()
+		if err := l.Record(briefer, e); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrNotRecorded) {
+			t.Errorf("an event that found no room: %v", err)
+		}
+		if got := l.Backlog().Held; got != 1 {
+			t.Errorf("%d events are held; want the one that stalled", got)
+		}
+		w.open()
+		all.Wait()
+		closeLog(t, l)
+		mustVerify(t, VerifyOptions{}, writeLines(t, splitLines(w.text.String())))
+	})
+}
+
+// TestA3_ALossThatCouldNotBeToldIsToldWithMore loses events while the line about
+// those before them cannot be written: the line that is written in the end has
+// them all, from the first to the last.
+func TestA3_ALossThatCouldNotBeToldIsToldWithMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &limited{}
+		var said []string
+		l, err := Open(Options{Writer: w, Node: "n", Lose: 4, OnError: func(err error) { said = append(said, err.Error()) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := time.Now()
+		record(t, l, 2)
+		time.Sleep(4 * retryTime) // the line about them fails
+		record(t, l, 1)
+		time.Sleep(retryTime / 2)
+		last := time.Now()
+		record(t, l, 1)
+		if err := l.Record(t.Context(), Event{Action: UserRead}); !errors.Is(err, errBacklog) {
+			t.Errorf("the fifth event: %v", err)
+		}
+		w.refill(1 << 20)
+		time.Sleep(2 * retryTime)
+		closeLog(t, l)
+		want := `"count":4,"detail":"from ` + first.UTC().Format(timeLayout) + " to " + last.UTC().Format(timeLayout) + ": "
+		if !strings.Contains(w.String(), want) || l.Backlog() != (Backlog{Lost: 4}) {
+			t.Errorf("the log lacks %s\n%s%+v", want, w.String(), l.Backlog())
+		}
+		if !strings.Contains(said[0], "4 events are lost, then decisions stop: ") {
+			t.Errorf("the operational log was told %q", said)
+		}
+	})
+}
+
 // TestA3_AFailingSinkIsBuffered has many callers share a sink that fails in the
 // midst of a batch, and comes back: whatever was acknowledged is written once or
 // told as lost.

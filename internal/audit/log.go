@@ -20,6 +20,10 @@ const (
 	closeTime = 5 * time.Second // how long Close waits for a sink that hangs
 )
 
+// ErrNotRecorded is what every error of (*Log).Record is: the decision must not
+// stand.
+var ErrNotRecorded = errors.New("the audit event is not recorded")
+
 // ErrClosed means that the log was closed before the event could be written.
 var ErrClosed = errors.New("audit log is closed")
 
@@ -255,9 +259,15 @@ func (l *Log) Record(ctx context.Context, e Event) error {
 	err := l.record(ctx, &e)
 	if err != nil {
 		l.failures.Add(1)
+		return notRecorded{err}
 	}
-	return err
+	return nil
 }
+
+// notRecorded says why, and that it is an ErrNotRecorded.
+type notRecorded struct{ error }
+
+func (e notRecorded) Unwrap() []error { return []error{ErrNotRecorded, e.error} }
 
 func (l *Log) record(ctx context.Context, e *Event) error {
 	if err := ctx.Err(); err != nil {
@@ -275,7 +285,7 @@ func (l *Log) record(ctx context.Context, e *Event) error {
 	default:
 	}
 	if l.backlog.gone() {
-		return l.recordAway(en)
+		return l.recordAway(ctx, en)
 	}
 	select {
 	case l.queue <- en:

@@ -154,7 +154,7 @@ func (l *Log) settle(en *entry) {
 		en.done <- nil
 		return
 	}
-	l.backlog.undo(kept)
+	l.backlog.release()
 	l.entries.Put(en)
 }
 

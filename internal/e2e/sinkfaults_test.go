@@ -138,6 +138,12 @@ func TestA3_ALossIsToldInTheChain(t *testing.T) {
 			t.Errorf("/metrics does not show %s as %s", name, want)
 		}
 	}
+	for range 30 {
+		s.refuses(t, "what is beyond both", s.confidential, "/oauth/token", "grant_type", "client_credentials")
+	}
+	if n := strings.Count(s.stderr.String(), "request failed"); n == 0 || n > 10 {
+		t.Errorf("the operational log has %d lines about 31 requests that failed for the same outage", n)
+	}
 	l.lead(l.real)
 	eventually(t, "the loss is in the log", func() bool {
 		return strings.Contains(readFile(t, l.real), `"action":"audit-events-lost"`)
