@@ -22,6 +22,26 @@ func (d *deployment) masters() (*keys.Masters, error) {
 	if err := d.cfg.CheckMaster(); err != nil {
 		return nil, usageError{err}
 	}
+	m, err := d.givenMasters()
+	if !errors.Is(err, errNoMasters) {
+		return m, err
+	}
+	path := masterPathBeside(d.cfg)
+	if err := mayMakeMaster(d.ctx, d.store, path); err != nil {
+		return nil, err
+	}
+	if err := makeMaster(path); err != nil {
+		return nil, fmt.Errorf("master key file %s: %w", path, err)
+	}
+	d.log.Info().Str("file", path).Msg("made a master key; back it up apart from the database: without it the keys and sessions are lost")
+	return readMasters(path)
+}
+
+var errNoMasters = errors.New("there are no master keys")
+
+// givenMasters reads the master keys that the settings name, or that stand
+// beside a SQLite database; errNoMasters if there are none.
+func (d *deployment) givenMasters() (*keys.Masters, error) {
 	switch {
 	case !d.cfg.MasterKey.IsZero():
 		m, err := keys.ParseMasters([]byte(d.cfg.MasterKey.Reveal()))
@@ -31,20 +51,14 @@ func (d *deployment) masters() (*keys.Masters, error) {
 		return m, nil
 	case d.cfg.MasterKeyFile != "":
 		return readMasters(d.cfg.MasterKeyFile)
+	case d.cfg.SQLitePath() == "":
+		return nil, errNoMasters
 	}
-	path := masterPathBeside(d.cfg)
-	m, err := readMasters(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return m, err
+	m, err := readMasters(masterPathBeside(d.cfg))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errNoMasters
 	}
-	if err := mayMakeMaster(d.ctx, d.store, path); err != nil {
-		return nil, err
-	}
-	if err := makeMaster(path); err != nil {
-		return nil, fmt.Errorf("master key file %s: %w", path, err)
-	}
-	d.log.Info().Str("file", path).Msg("made a master key; back it up apart from the database: without it the keys and sessions are lost")
-	return readMasters(path)
+	return m, err
 }
 
 // masterPathBeside is keyturn.master-key for keyturn.db.

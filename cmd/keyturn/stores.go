@@ -14,6 +14,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/internal/store/inspect"
 	"github.com/keyturn/keyturn/internal/store/transfer"
 )
 
@@ -31,7 +32,9 @@ func (p *program) storeCheckCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Read every record of the store and print counts and checksums",
 		Long: `Examines the store itself (the pages of a SQLite file, the indexes of a MongoDB
-database) and reads every record. Exit code 1 and what is wrong if anything is.
+database) and reads every record: whether sessions belong to accounts and clients
+that exist, and whether the master keys given open the signing keys and are those
+of the sessions. Exit code 1 and what is wrong, with names, if anything is.
 
 Two stores that print the same checksums hold the same data, whatever engine
 keeps them. Records that have expired are left out: a store may remove them at
@@ -39,22 +42,37 @@ any moment.`,
 		Args: cobra.NoArgs,
 	}
 	p.withStore(cmd, func(d *deployment, _ []string) error {
-		wrong, err := d.store.Check(d.ctx)
-		if err != nil {
-			return err
-		}
-		if len(wrong) > 0 {
-			return errors.New("the store is not sound: " + strings.Join(wrong, "; "))
-		}
-		bar := p.newBar()
-		digests, err := transfer.Digest(d.ctx, d.store, time.Now(), bar.show)
-		bar.end()
+		digests, err := p.checkStore(d)
 		if err != nil {
 			return err
 		}
 		return p.printDigests(digests)
 	})
 	return cmd
+}
+
+func (p *program) checkStore(d *deployment) ([]transfer.KindDigest, error) {
+	masters, err := d.givenMasters()
+	if errors.Is(err, errNoMasters) {
+		d.log.Warn().Msg("no master key is given: whether it opens the signing keys, and is that of the sessions, is not checked; see master_key_file")
+	} else if err != nil {
+		return nil, err
+	}
+	wrong, err := d.store.Check(d.ctx)
+	if err != nil {
+		return nil, err
+	}
+	bar := p.newBar()
+	defer bar.end()
+	if len(wrong) == 0 {
+		if wrong, err = inspect.Records(d.ctx, d.store, masters, time.Now(), bar.show); err != nil {
+			return nil, err
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, errors.New("the store is not sound: " + strings.Join(wrong, "; "))
+	}
+	return transfer.Digest(d.ctx, d.store, time.Now(), bar.show)
 }
 
 func (p *program) printDigests(digests []transfer.KindDigest) error {

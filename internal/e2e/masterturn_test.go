@@ -1,6 +1,9 @@
 package e2e
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestK7_TheMasterKeyTurns follows the documented procedure on the real binary: a new
 // line first, a restart, rewrap (twice). The signing keys and the sessions live on.
@@ -36,6 +39,13 @@ func TestK7_TheMasterKeyTurns(t *testing.T) {
 				t.Errorf("after the turn: %+v; before: %+v", key, before[i])
 			}
 		}
+		// The session is still under the old line, which store check knows.
+		s.must(t, nil, "store", "check")
+		writeFile(t, d.masterKeys, young)
+		if o := d.run(t, "store", "check"); o.code != 1 || !strings.Contains(o.stderr, before[0].MasterID) || !strings.Contains(o.stderr, "live sessions") {
+			t.Errorf("store check without the old master key: exit code %d, %q; want 1, and the sessions under %s", o.code, o.stderr, before[0].MasterID)
+		}
+		writeFile(t, d.masterKeys, young+old)
 		if _, ok := r.refresh(); !ok {
 			t.Error("the session ended with the rewrapping")
 		}

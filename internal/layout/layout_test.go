@@ -37,6 +37,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	},
 	"internal/store":                   {own: []string{"internal/audit", "keys", "oauth", "users"}},
 	"internal/store/transfer":          {own: []string{"internal/store", "internal/audit", "keys", "oauth", "users"}},
+	"internal/store/inspect":           {own: []string{"internal/store", "keys", "oauth", "users"}},
 	"internal/store/storetest":         {own: []string{"internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"github.com/google/uuid"}},
 	"internal/store/sqlite":            {own: []string{"internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"modernc.org/sqlite"}},
 	"internal/store/mongodb":           {own: []string{"internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"go.mongodb.org/mongo-driver/v2"}},
