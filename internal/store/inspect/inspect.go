@@ -174,7 +174,7 @@ func (i *inspector) refersTo(ctx context.Context, f oauth.Family) error {
 		return err
 	}
 	if noUser {
-		i.report("live sessions of accounts that do not exist", "keyturn clients logout ends those of a client", f.ID+" of "+f.UserID)
+		i.report("live sessions of accounts that do not exist", "an access token of theirs tells nobody who it is; keyturn clients logout ends the sessions of a client, and its users log in again", f.ID+" of "+f.UserID)
 	}
 	if noClient {
 		i.report("live sessions of clients that do not exist", "nobody can refresh them; they go when they expire", f.ID+" of "+f.ClientID)
