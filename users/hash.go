@@ -12,9 +12,12 @@ import (
 	"github.com/keyturn/keyturn/internal/argon2"
 )
 
-// The bounds of a hash's cost. Above them one login could hold a core for
-// seconds or take the server's memory; they hold for Keyturn's own parameters
-// and for imported hashes alike.
+// The bounds of a hash's cost; see also those of bcrypt, scrypt and PBKDF2.
+// Above the upper ones one login could hold a core for seconds or take the
+// server's memory; they hold for Keyturn's own parameters and for imported
+// hashes alike. The lower ones are far below what anyone should use (a weak
+// hash becomes argon2id at the next login), but a cost under them is a mistake
+// of the export.
 const (
 	maxMemoryKiB  = 256 << 10 // argon2 and scrypt: 256 MiB at once
 	maxWorkKiB    = 1 << 20   // argon2 and scrypt: 1 GiB written in all
@@ -70,16 +73,18 @@ type scheme interface {
 	// matches reports in constant time whether password, normalised, has
 	// this hash.
 	matches(password string) bool
-	// class names the scheme and its cost; equal classes cost the same.
-	class() string
 	// check reports why the cost is out of bounds, or nil.
 	check() error
+	// class names the scheme and its cost; equal classes cost the same.
+	class() string
 }
 
-// ParseHash reads an encoded hash: a PHC string of argon2id or argon2i,
-// bcrypt ($2a$, $2b$, $2y$), passlib's $scrypt$, $pbkdf2-sha256$ and
-// $pbkdf2-sha512$, or Django's pbkdf2_sha256$, argon2$… and bcrypt$…. It refuses a cost that no login should pay, so what
-// it returns can be verified safely. An error never repeats the hash.
+// ParseHash reads an encoded hash: a PHC string of argon2id or argon2i, bcrypt
+// ($2a$, $2b$, $2y$), passlib's $scrypt$, $bcrypt-sha256$, $pbkdf2-sha256$ and
+// $pbkdf2-sha512$, Django's pbkdf2_sha256$, scrypt$, argon2$, bcrypt$ and
+// bcrypt_sha256$, or Werkzeug's scrypt: and pbkdf2:. It refuses a cost that no
+// login should pay, so what it returns can be verified safely. An error never
+// repeats the hash.
 func ParseHash(encoded string) (Hash, error) {
 	if len(encoded) > maxEncoded {
 		return Hash{}, fmt.Errorf("password hash is longer than %d bytes", maxEncoded)
@@ -89,18 +94,28 @@ func ParseHash(encoded string) (Hash, error) {
 		return Hash{}, errors.New("password hash has a line break in it")
 	}
 	encoded = withoutDjangosName(encoded)
-	parse := schemeOf(encoded)
-	if parse == nil {
-		return Hash{}, fmt.Errorf("password hash is of an unknown scheme: argon2id, argon2i, bcrypt (2a, 2b, 2y), scrypt, pbkdf2-sha256, pbkdf2-sha512 and pbkdf2_sha256 are accepted")
+	for _, form := range forms {
+		if !strings.HasPrefix(encoded, form.prefix) {
+			continue
+		}
+		s, err := form.parse(encoded)
+		if err == nil {
+			err = s.check()
+		}
+		if err != nil {
+			return Hash{}, err
+		}
+		return Hash{s}, nil
 	}
-	s, err := parse(encoded)
-	if err != nil {
-		return Hash{}, err
-	}
-	if err := s.check(); err != nil {
-		return Hash{}, err
-	}
-	return Hash{s}, nil
+	return Hash{}, errors.New("password hash is of an unknown scheme: argon2id, argon2i, bcrypt (2a, 2b, 2y), bcrypt-sha256, " +
+		"scrypt, pbkdf2-sha256 and pbkdf2-sha512 are accepted, in the forms of passlib, Django and Werkzeug")
+}
+
+// CheckImport reports whether a hash from elsewhere can be taken over: nil,
+// or why not and what would be accepted. The text never repeats the hash.
+func CheckImport(encoded string) error {
+	_, err := ParseHash(encoded)
+	return err
 }
 
 // withoutDjangosName takes off the name that Django puts before the hashes that
@@ -115,20 +130,17 @@ func withoutDjangosName(encoded string) string {
 	return encoded
 }
 
-func schemeOf(encoded string) func(string) (scheme, error) {
-	switch {
-	case strings.HasPrefix(encoded, "$argon2id$"), strings.HasPrefix(encoded, "$argon2i$"):
-		return parseArgon2
-	case strings.HasPrefix(encoded, "$2a$"), strings.HasPrefix(encoded, "$2b$"), strings.HasPrefix(encoded, "$2y$"):
-		return parseBcrypt
-	case strings.HasPrefix(encoded, "$scrypt$"):
-		return parseScrypt
-	case strings.HasPrefix(encoded, "$pbkdf2-sha256$"), strings.HasPrefix(encoded, "$pbkdf2-sha512$"):
-		return parsePasslibPBKDF2
-	case strings.HasPrefix(encoded, "pbkdf2_sha256$"):
-		return parseDjangoPBKDF2
-	}
-	return nil
+// forms are the texts by which hashes are known.
+var forms = []struct {
+	prefix string
+	parse  func(string) (scheme, error)
+}{
+	{"$argon2id$", parseArgon2}, {"$argon2i$", parseArgon2},
+	{"$2a$", parseBcrypt}, {"$2b$", parseBcrypt}, {"$2y$", parseBcrypt},
+	{"$bcrypt-sha256$", parsePasslibBcryptSHA256}, {"bcrypt_sha256$", parseDjangoBcryptSHA256},
+	{"$scrypt$", parseScrypt}, {"scrypt$", parseDjangoScrypt}, {"scrypt:", parseWerkzeugScrypt},
+	{"$pbkdf2-sha256$", parsePasslibPBKDF2}, {"$pbkdf2-sha512$", parsePasslibPBKDF2},
+	{"pbkdf2_sha256$", parseDjangoPBKDF2}, {"pbkdf2:", parseWerkzeugPBKDF2},
 }
 
 // Verify reports whether password has the hash encoded. A password that
@@ -262,8 +274,12 @@ func parseDigest(enc *base64.Encoding, digest string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the hash must be base64")
 	}
+	return d, checkDigest(d)
+}
+
+func checkDigest(d []byte) error {
 	if len(d) < minHashBytes || len(d) > maxHashBytes {
-		return nil, fmt.Errorf("a hash of %d bytes: %d to %d are accepted", len(d), minHashBytes, maxHashBytes)
+		return fmt.Errorf("a hash of %d bytes: %d to %d are accepted", len(d), minHashBytes, maxHashBytes)
 	}
-	return d, nil
+	return nil
 }

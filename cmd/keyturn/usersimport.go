@@ -39,9 +39,9 @@ username, first_name, last_name, password_hash or password, disabled, roles,
 claims, created_at and password_changed_at, or from a Keycloak realm export with
 its users (--format keycloak).
 
-Hashes of argon2id, argon2i, bcrypt, scrypt and PBKDF2 (Django's, passlib's and
-Keycloak's forms) are taken as they are and become argon2id at the next login;
-one whose cost is out of bounds is refused.
+Hashes of argon2id, argon2i, bcrypt, scrypt and PBKDF2 (in the forms of passlib,
+Django, Werkzeug and Keycloak) are taken as they are and become argon2id at the
+next login; one whose cost is out of bounds is refused.
 
 A line that cannot be taken is reported with its number and passed over; an
 address that has an account already is left as it is, so that an import can be

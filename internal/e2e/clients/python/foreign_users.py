@@ -2,11 +2,14 @@
 
 Reads {"dir": ...} and writes into that directory fastapi.csv, the user table of
 a FastAPI application that hashes with passlib, and accounts.jsonl, one account
-for each kind of hash that passlib, bcrypt and Django make. Prints the accounts
-with their passwords.
+for each kind of hash that passlib, bcrypt, Django and Werkzeug make. Django 4.0
+and Werkzeug 2.3 also make scrypt hashes; where those here are older, hashlib
+makes them in the same forms. Prints the accounts with their passwords.
 """
 
+import base64
 import csv
+import hashlib
 import json
 import os
 import sqlite3
@@ -16,7 +19,8 @@ import bcrypt
 import django
 from django.conf import settings
 from passlib.context import CryptContext
-from passlib.hash import argon2, pbkdf2_sha256, pbkdf2_sha512, scrypt
+from passlib.hash import argon2, bcrypt_sha256, pbkdf2_sha256, pbkdf2_sha512, scrypt
+from werkzeug.security import generate_password_hash
 
 where = json.load(sys.stdin)["dir"]
 made = []
@@ -55,10 +59,18 @@ settings.configure(
         "django.contrib.auth.hashers.PBKDF2PasswordHasher",
         "django.contrib.auth.hashers.Argon2PasswordHasher",
         "django.contrib.auth.hashers.BCryptPasswordHasher",
+        "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
     ]
 )
 django.setup()
 from django.contrib.auth.hashers import make_password  # noqa: E402
+
+SALT = "q7Hd0sPzTnUv1XbR"
+
+
+def scrypt_of(password, n):
+    return hashlib.scrypt(password.encode(), salt=SALT.encode(), n=n, r=8, p=1, maxmem=132 * n * 8, dklen=64)
+
 
 hashers = {
     "passlib-argon2id": lambda p: argon2.using(type="ID", memory_cost=4096, rounds=2).hash(p),
@@ -71,6 +83,13 @@ hashers = {
     "django-pbkdf2": lambda p: make_password(p),
     "django-argon2": lambda p: make_password(p, hasher="argon2"),
     "django-bcrypt": lambda p: make_password(p, hasher="bcrypt"),
+    "passlib-bcrypt-sha256": lambda p: bcrypt_sha256.using(rounds=5).hash(p),
+    "passlib-bcrypt-sha256-v1": lambda p: bcrypt_sha256.using(rounds=5, version=1).hash(p),
+    "django-bcrypt-sha256": lambda p: make_password(p, hasher="bcrypt_sha256"),
+    "django-scrypt": lambda p: f"scrypt$16384${SALT}$8$1${base64.b64encode(scrypt_of(p, 16384)).decode()}",
+    "werkzeug-pbkdf2": lambda p: generate_password_hash(p),
+    "werkzeug-pbkdf2-sha512": lambda p: generate_password_hash(p, "pbkdf2:sha512:2000"),
+    "werkzeug-scrypt": lambda p: f"scrypt:32768:8:1${SALT}${scrypt_of(p, 32768).hex()}",
 }
 with open(os.path.join(where, "accounts.jsonl"), "w") as f:
     for n, (name, make) in enumerate(hashers.items()):

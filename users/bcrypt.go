@@ -1,0 +1,135 @@
+package users
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+const (
+	maxBcryptCost     = 14
+	maxBcryptPassword = 72
+	bcryptLength      = 60
+	bcryptSaltEnd     = 29 // $2b$10$ and 22 characters of salt
+)
+
+// bcryptHash is one of $2a$, $2b$ and $2y$, which differ in bugs of old
+// implementations only.
+type bcryptHash struct {
+	cost    int
+	encoded string
+	before  prehash
+}
+
+// prehash is what a program makes of a password before bcrypt sees it, so that
+// passwords over 72 bytes count whole.
+type prehash int
+
+const (
+	noPrehash    prehash = iota
+	djangoSHA256         // the SHA-256 in hexadecimal
+	passlibV1            // the SHA-256 in base64
+	passlibV2            // the HMAC-SHA-256 under the salt's text, in base64
+)
+
+func parseBcrypt(encoded string) (scheme, error) {
+	// $2b$10$ and 53 characters of bcrypt's own base64.
+	if len(encoded) != bcryptLength || encoded[6] != '$' || !isDigit(encoded[4]) || !isDigit(encoded[5]) {
+		return nil, fmt.Errorf("bcrypt hash must have %d characters, as in $2b$12$ and 53 more", bcryptLength)
+	}
+	for _, c := range []byte(encoded[7:]) {
+		if !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'z') && c != '.' && c != '/' {
+			return nil, fmt.Errorf("bcrypt hash must consist of the characters ./A-Za-z0-9 after its cost")
+		}
+	}
+	return bcryptHash{cost: int(encoded[4]-'0')*10 + int(encoded[5]-'0'), encoded: encoded}, nil
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+// parseDjangoBcryptSHA256 reads bcrypt_sha256$$2b$12$….
+func parseDjangoBcryptSHA256(encoded string) (scheme, error) {
+	inner := strings.TrimPrefix(encoded, "bcrypt_sha256$")
+	return parsePrehashed(inner, djangoSHA256)
+}
+
+// parsePasslibBcryptSHA256 reads $bcrypt-sha256$v=2,t=2b,r=12$salt$hash and the
+// older $bcrypt-sha256$2b,12$salt$hash.
+func parsePasslibBcryptSHA256(encoded string) (scheme, error) {
+	const want = "as in $bcrypt-sha256$v=2,t=2b,r=12$salt$hash"
+	f := strings.Split(encoded, "$")
+	if len(f) != 5 {
+		return nil, fmt.Errorf("bcrypt-sha256 hash must have a cost, a salt and a hash, %s", want)
+	}
+	before, separator := passlibV1, ","
+	how, isV2 := strings.CutPrefix(f[2], "v=2,t=")
+	if isV2 {
+		before, separator = passlibV2, ",r="
+	}
+	ident, cost, _ := strings.Cut(how, separator)
+	rounds, err := parseNumber(cost)
+	if err != nil {
+		return nil, fmt.Errorf("bcrypt-sha256 hash: the cost %w, %s", err, want)
+	}
+	if rounds > maxBcryptCost {
+		return nil, bcryptHash{cost: int(min(rounds, 1<<20))}.check()
+	}
+	return parsePrehashed(fmt.Sprintf("$%s$%02d$%s%s", ident, rounds, f[3], f[4]), before)
+}
+
+func parsePrehashed(inner string, before prehash) (scheme, error) {
+	if !isBcrypt(inner) {
+		return nil, fmt.Errorf("bcrypt hash must be of the kind 2a, 2b or 2y")
+	}
+	s, err := parseBcrypt(inner)
+	if err != nil {
+		return nil, err
+	}
+	h := s.(bcryptHash)
+	h.before = before
+	return h, nil
+}
+
+func isBcrypt(encoded string) bool {
+	return strings.HasPrefix(encoded, "$2a$") || strings.HasPrefix(encoded, "$2b$") || strings.HasPrefix(encoded, "$2y$")
+}
+
+func (h bcryptHash) matches(password string) bool {
+	seen := h.before.of(password, h.encoded)
+	// bcrypt looks at 72 bytes only. What is longer is refused rather than
+	// let in by its beginning, after the same work as any other mismatch.
+	looked := min(len(seen), maxBcryptPassword)
+	err := bcrypt.CompareHashAndPassword([]byte(h.encoded), []byte(seen[:looked]))
+	return err == nil && looked == len(seen)
+}
+
+// of returns what bcrypt is given in place of password, under a hash encoded.
+func (p prehash) of(password, encoded string) string {
+	switch p {
+	case djangoSHA256:
+		sum := sha256.Sum256([]byte(password))
+		return hex.EncodeToString(sum[:])
+	case passlibV1:
+		sum := sha256.Sum256([]byte(password))
+		return base64.StdEncoding.EncodeToString(sum[:])
+	case passlibV2:
+		mac := hmac.New(sha256.New, []byte(encoded[7:bcryptSaltEnd]))
+		mac.Write([]byte(password))
+		return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	}
+	return password
+}
+
+func (h bcryptHash) check() error {
+	if h.cost < bcrypt.MinCost || h.cost > maxBcryptCost {
+		return fmt.Errorf("%s: %d to %d are accepted", h.class(), bcrypt.MinCost, maxBcryptCost)
+	}
+	return nil
+}
+
+func (h bcryptHash) class() string { return fmt.Sprintf("bcrypt cost %d", h.cost) }

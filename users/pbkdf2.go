@@ -1,0 +1,122 @@
+package users
+
+import (
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"hash"
+	"strings"
+)
+
+const (
+	minPBKDF2Rounds = 1000
+	maxPBKDF2Rounds = 3_000_000
+)
+
+// pbkdf2Hash is PBKDF2 with HMAC-SHA-256 or HMAC-SHA-512 (RFC 8018 §5.2).
+type pbkdf2Hash struct {
+	sha512       bool
+	rounds       uint32
+	salt, digest []byte
+}
+
+// parsePasslibPBKDF2 reads $pbkdf2-sha256$rounds$salt$hash, or the same with
+// sha512, whose base64 has a dot for the plus and no padding.
+func parsePasslibPBKDF2(encoded string) (scheme, error) {
+	const want = "as in $pbkdf2-sha256$29000$salt$hash"
+	f := strings.Split(encoded, "$")
+	if len(f) != 5 {
+		return nil, fmt.Errorf("pbkdf2 hash must have rounds, a salt and a hash, %s", want)
+	}
+	rounds, err := parseNumber(f[2])
+	if err != nil {
+		return nil, fmt.Errorf("pbkdf2 hash: the number of rounds %w, %s", err, want)
+	}
+	h := pbkdf2Hash{sha512: f[1] == "pbkdf2-sha512", rounds: rounds}
+	h.salt, h.digest, err = parseSaltAndDigest(passlibBase64, f[3], f[4])
+	if err != nil {
+		return nil, fmt.Errorf("pbkdf2 hash: %w", err)
+	}
+	return h, nil
+}
+
+var passlibBase64 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789./").WithPadding(base64.NoPadding)
+
+// parseDjangoPBKDF2 reads pbkdf2_sha256$rounds$salt$hash, whose salt is taken
+// as the text it is.
+func parseDjangoPBKDF2(encoded string) (scheme, error) {
+	const want = "as in pbkdf2_sha256$1000000$salt$hash"
+	f := strings.Split(encoded, "$")
+	if len(f) != 4 {
+		return nil, fmt.Errorf("pbkdf2 hash must have rounds, a salt and a hash, %s", want)
+	}
+	h, err := pbkdf2Of(f[1], f[2])
+	if err != nil {
+		return nil, fmt.Errorf("%w, %s", err, want)
+	}
+	if h.digest, err = parseDigest(base64.StdEncoding, f[3]); err != nil {
+		return nil, fmt.Errorf("pbkdf2 hash: %w", err)
+	}
+	return h, nil
+}
+
+// parseWerkzeugPBKDF2 reads pbkdf2:sha256:rounds$salt$hash, or the same with
+// sha512, whose hash is in hexadecimal.
+func parseWerkzeugPBKDF2(encoded string) (scheme, error) {
+	const want = "as in pbkdf2:sha256:600000$salt$hash"
+	f := strings.Split(encoded, "$")
+	how := strings.Split(f[0], ":")
+	if len(f) != 3 || len(how) != 3 || how[1] != "sha256" && how[1] != "sha512" {
+		return nil, fmt.Errorf("pbkdf2 hash must have sha256 or sha512, rounds, a salt and a hash, %s", want)
+	}
+	h, err := pbkdf2Of(how[2], f[1])
+	if err != nil {
+		return nil, fmt.Errorf("%w, %s", err, want)
+	}
+	h.sha512 = how[1] == "sha512"
+	if h.digest, err = parseHexDigest(f[2]); err != nil {
+		return nil, fmt.Errorf("pbkdf2 hash: %w", err)
+	}
+	return h, nil
+}
+
+func pbkdf2Of(rounds, salt string) (pbkdf2Hash, error) {
+	n, err := parseNumber(rounds)
+	if err != nil {
+		return pbkdf2Hash{}, fmt.Errorf("pbkdf2 hash: the number of rounds %w", err)
+	}
+	if err := checkTextSalt(salt); err != nil {
+		return pbkdf2Hash{}, fmt.Errorf("pbkdf2 hash: %w", err)
+	}
+	return pbkdf2Hash{rounds: n, salt: []byte(salt)}, nil
+}
+
+func (h pbkdf2Hash) function() func() hash.Hash {
+	if h.sha512 {
+		return sha512.New
+	}
+	return sha256.New
+}
+
+func (h pbkdf2Hash) matches(password string) bool {
+	got, err := pbkdf2.Key(h.function(), password, h.salt, int(h.rounds), len(h.digest))
+	return err == nil && subtle.ConstantTimeCompare(got, h.digest) == 1
+}
+
+func (h pbkdf2Hash) class() string {
+	name := "pbkdf2-sha256"
+	if h.sha512 {
+		name = "pbkdf2-sha512"
+	}
+	return fmt.Sprintf("%s of %d rounds", name, h.rounds)
+}
+
+func (h pbkdf2Hash) check() error {
+	if h.rounds < minPBKDF2Rounds || h.rounds > maxPBKDF2Rounds {
+		return fmt.Errorf("%s: %d to %d are accepted", h.class(), minPBKDF2Rounds, maxPBKDF2Rounds)
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package users
+
+import (
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"math/bits"
+	"strings"
+
+	"golang.org/x/crypto/scrypt"
+)
+
+const (
+	minScryptLogN = 8
+	maxScryptLogN = 20
+)
+
+// scryptHash is scrypt of N = 2^logN (RFC 7914).
+type scryptHash struct {
+	logN, r, p   uint32
+	salt, digest []byte
+}
+
+// parseScrypt reads passlib's $scrypt$ln=16,r=8,p=1$salt$hash.
+func parseScrypt(encoded string) (scheme, error) {
+	const want = "as in $scrypt$ln=16,r=8,p=1$salt$hash"
+	f := strings.Split(encoded, "$")
+	if len(f) != 5 {
+		return nil, fmt.Errorf("scrypt hash must have a cost, a salt and a hash, %s", want)
+	}
+	cost, err := parseCost(f[2], "ln", "r", "p")
+	if err != nil {
+		return nil, fmt.Errorf("scrypt hash: %w, %s", err, want)
+	}
+	h := scryptHash{logN: cost[0], r: cost[1], p: cost[2]}
+	h.salt, h.digest, err = parseSaltAndDigest(base64.RawStdEncoding, f[3], f[4])
+	if err != nil {
+		return nil, fmt.Errorf("scrypt hash: %w", err)
+	}
+	return h, nil
+}
+
+// parseDjangoScrypt reads scrypt$16384$salt$8$1$hash, whose salt is taken as
+// the text it is.
+func parseDjangoScrypt(encoded string) (scheme, error) {
+	const want = "as in scrypt$16384$salt$8$1$hash"
+	f := strings.Split(encoded, "$")
+	if len(f) != 6 {
+		return nil, fmt.Errorf("scrypt hash must have N, a salt, r, p and a hash, %s", want)
+	}
+	h, err := scryptOf(f[1], f[3], f[4], f[2])
+	if err != nil {
+		return nil, fmt.Errorf("%w, %s", err, want)
+	}
+	if h.digest, err = parseDigest(base64.StdEncoding, f[5]); err != nil {
+		return nil, fmt.Errorf("scrypt hash: %w", err)
+	}
+	return h, nil
+}
+
+// parseWerkzeugScrypt reads scrypt:32768:8:1$salt$hash, whose hash is in
+// hexadecimal.
+func parseWerkzeugScrypt(encoded string) (scheme, error) {
+	const want = "as in scrypt:32768:8:1$salt$hash"
+	f := strings.Split(encoded, "$")
+	cost := strings.Split(f[0], ":")
+	if len(f) != 3 || len(cost) != 4 {
+		return nil, fmt.Errorf("scrypt hash must have N, r and p, a salt and a hash, %s", want)
+	}
+	h, err := scryptOf(cost[1], cost[2], cost[3], f[1])
+	if err != nil {
+		return nil, fmt.Errorf("%w, %s", err, want)
+	}
+	if h.digest, err = parseHexDigest(f[2]); err != nil {
+		return nil, fmt.Errorf("scrypt hash: %w", err)
+	}
+	return h, nil
+}
+
+// scryptOf reads a cost given by N itself, and a salt that is text.
+func scryptOf(n, r, p, salt string) (scryptHash, error) {
+	cost := make([]uint32, 3)
+	for i, number := range []string{n, r, p} {
+		var err error
+		if cost[i], err = parseNumber(number); err != nil {
+			return scryptHash{}, fmt.Errorf("scrypt hash: the cost %w", err)
+		}
+	}
+	if bits.OnesCount32(cost[0]) != 1 {
+		return scryptHash{}, fmt.Errorf("scrypt hash: N must be a power of two")
+	}
+	if err := checkTextSalt(salt); err != nil {
+		return scryptHash{}, fmt.Errorf("scrypt hash: %w", err)
+	}
+	return scryptHash{logN: uint32(bits.TrailingZeros32(cost[0])), r: cost[1], p: cost[2], salt: []byte(salt)}, nil
+}
+
+// checkTextSalt bounds a salt that is used as the text it is.
+func checkTextSalt(salt string) error {
+	if len(salt) < minSaltBytes || len(salt) > maxSaltBytes {
+		return fmt.Errorf("a salt of %d bytes: %d to %d are accepted", len(salt), minSaltBytes, maxSaltBytes)
+	}
+	return nil
+}
+
+func parseHexDigest(digest string) ([]byte, error) {
+	d, err := hex.DecodeString(digest)
+	if err != nil {
+		return nil, fmt.Errorf("the hash must be hexadecimal")
+	}
+	return d, checkDigest(d)
+}
+
+func (h scryptHash) compute(password string) []byte {
+	// The cost was checked, and nothing else can fail.
+	got, _ := scrypt.Key([]byte(password), h.salt, 1<<h.logN, int(h.r), int(h.p), len(h.digest))
+	return got
+}
+
+func (h scryptHash) matches(password string) bool {
+	return subtle.ConstantTimeCompare(h.compute(password), h.digest) == 1
+}
+
+func (h scryptHash) class() string { return fmt.Sprintf("scrypt ln=%d,r=%d,p=%d", h.logN, h.r, h.p) }
+
+func (h scryptHash) check() error {
+	if h.logN < minScryptLogN || h.logN > maxScryptLogN {
+		return fmt.Errorf("%s: ln %d to %d are accepted", h.class(), minScryptLogN, maxScryptLogN)
+	}
+	if h.r < 1 || h.p < 1 || h.p > maxThreads {
+		return fmt.Errorf("%s: r from 1 and p from 1 to %d are accepted", h.class(), maxThreads)
+	}
+	// 128·N·r bytes are held at once, p times one after the other.
+	memoryKiB := uint64(h.r) << h.logN / 8
+	if memoryKiB > maxMemoryKiB || memoryKiB*uint64(h.p) > maxWorkKiB {
+		return fmt.Errorf("%s: at most %d KiB at once and %d KiB in all (128·2^ln·r·p bytes) are accepted",
+			h.class(), maxMemoryKiB, maxWorkKiB)
+	}
+	return nil
+}
