@@ -10,13 +10,14 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 )
 
 // TestReportIsBounded fills every list and every counter, and reads what was cut.
 func TestReportIsBounded(t *testing.T) {
 	b := NewBuilder(time.Time{}, time.Time{})
 	line := func(i int, action, outcome, reason, rest string) {
-		at := dawn.Add(time.Duration(i) * 7 * time.Minute).Format(time.RFC3339Nano)
+		at := audittest.Dawn.Add(time.Duration(i) * 7 * time.Minute).Format(time.RFC3339Nano)
 		b.Add([]byte(fmt.Sprintf(`{"keyturn":{"chain":{"id":"c%d"},"grant_type":"password","client_id":"c%d"},"@timestamp":%q,"event":{"action":%q,"outcome":%q,"reason":%q},`+
 			`"user":{"id":"u%d"},"source":{"ip":"10.%d.%d.%d"},"user_agent":{"original":"agent %d"}%s}`, i, i, at, action, outcome, reason, i%(maxUsers+10), i>>16, i>>8&255, i&255, i, rest)))
 	}
@@ -31,6 +32,7 @@ func TestReportIsBounded(t *testing.T) {
 		line(i, "token-reuse", "failure", fmt.Sprint(i), "")
 		line(i, "key-revoked", "success", "", "")
 		line(i, "user-disabled", "failure", "unknown_user", "")
+		line(i, "audit-events-lost", "failure", "", "")
 	}
 	b.Add([]byte(`{"keyturn":{},"@timestamp":"9999-12-31T00:00:00Z","event":{"action":"token-issued","outcome":"success"}}`))
 	b.Add([]byte(`{"keyturn":{},"@timestamp":"0001-01-02T00:00:00Z","event":{"action":"token-issued","outcome":"success"}}`))
@@ -53,6 +55,9 @@ func TestReportIsBounded(t *testing.T) {
 	if len(r.Timeline.Steps) > maxSteps || len(r.Servers.Rows) > maxServers || len(r.Keys.Rows) != maxChanges || len(r.Admin.Rows) != 2*maxOfKind {
 		t.Errorf("%d steps, %d servers, %d keys, %d actions", len(r.Timeline.Steps), len(r.Servers.Rows), len(r.Keys.Rows), len(r.Admin.Rows))
 	}
+	if len(r.Losses.Rows) != maxLosses || r.Losses.Total != n {
+		t.Errorf("%d losses of %d", len(r.Losses.Rows), r.Losses.Total)
+	}
 	if r.Devices.Unwatched != 10 {
 		t.Errorf("%d logins were not looked at", r.Devices.Unwatched)
 	}
@@ -61,6 +66,7 @@ func TestReportIsBounded(t *testing.T) {
 		t.Errorf("the page has %d bytes", len(page))
 	}
 	for _, note := range []string{
+		"of chains beyond the first 10,000, which are not in this table.",
 		"The latest 200 of 12,000; 11,800 earlier ones are not shown.", "The first 50; there are more.", "too low by up to",
 		"10 logins of users beyond the first 50,000 were not looked at.", "The latest of each action; 23,900 earlier ones are not shown.",
 	} {
@@ -104,7 +110,7 @@ func TestTimelineLosesNothing(t *testing.T) {
 		c := newClock()
 		var first, last time.Time
 		for range 5000 {
-			at := dawn.Add(time.Duration(rand.Int64N(int64(spread))))
+			at := audittest.Dawn.Add(time.Duration(rand.Int64N(int64(spread))))
 			if first.IsZero() || at.Before(first) {
 				first = at
 			}
@@ -147,11 +153,11 @@ func TestLatest(t *testing.T) {
 
 // BenchmarkAdd reads what a server writes most.
 func BenchmarkAdd(b *testing.B) {
-	s := newScribe(b)
-	s.quietDay()
-	s.close()
+	s := audittest.NewScribe(b)
+	s.QuietDay()
+	s.Close()
 	var lines [][]byte
-	if err := audit.Lines([]string{s.path}, func(line []byte) error { lines = append(lines, append([]byte(nil), line...)); return nil }); err != nil {
+	if err := audit.Lines([]string{s.Path}, func(line []byte) error { lines = append(lines, append([]byte(nil), line...)); return nil }); err != nil {
 		b.Fatal(err)
 	}
 	build := NewBuilder(time.Time{}, time.Time{})

@@ -20,6 +20,7 @@ const (
 	maxChains  = 10_000
 	maxServers = 100
 	maxSilence = 5
+	maxLosses  = 100
 )
 
 // Builder reads a log, line by line. It is not for concurrent use.
@@ -39,6 +40,8 @@ type Builder struct {
 	keys     latest[Change]
 	admin    map[audit.Action]*latest[Change]
 	chains   chains
+	losses   latest[Loss]
+	lost     int64
 }
 
 // NewBuilder begins a report about the time from since to before until; a zero
@@ -55,6 +58,7 @@ func NewBuilder(since, until time.Time) *Builder {
 		keys:     latest[Change]{room: maxChanges},
 		admin:    map[audit.Action]*latest[Change]{},
 		chains:   chains{known: map[string]*Server{}, serving: map[string]bool{}},
+		losses:   latest[Loss]{room: maxLosses},
 	}
 }
 
@@ -81,6 +85,11 @@ func (b *Builder) Add(line []byte) {
 		return
 	}
 	b.clock.add(e.Time, kind(&e))
+	if e.Event.Action == audit.EventsLost {
+		b.losses.add(Loss{At: e.Time, Events: int64(e.Keyturn.Count), Detail: e.Keyturn.Detail, Node: e.Service.Node.Name})
+		b.lost += int64(e.Keyturn.Count)
+		return
+	}
 	b.guesses(&e)
 	b.changes(&e)
 	switch {
@@ -121,6 +130,7 @@ func (b *Builder) Report() *Report {
 	})
 	r.Servers, r.Commands = b.chains.servers()
 	r.Silences = b.chains.silences
+	r.Losses = Losses{List: b.losses.list(), Events: b.lost}
 	return r
 }
 
@@ -133,7 +143,7 @@ func kind(e *audit.Entry) (c Counts) {
 		c.Logins = 1
 	case e.Event.Outcome == audit.Success && e.Event.Action == audit.TokenRefreshed:
 		c.Refreshes = 1
-	case e.Event.Outcome == audit.Success:
+	case e.Event.Outcome == audit.Success, e.Event.Action == audit.EventsLost:
 		c.Other = 1
 	case guess(e) && e.Event.Reason == throttled:
 		c.Throttled = 1

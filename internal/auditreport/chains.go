@@ -1,6 +1,7 @@
 package auditreport
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 type chains struct {
 	known    map[string]*Server
 	serving  map[string]bool // chains with what only a server writes
-	unknown  int64           // lines of chains beyond maxChains
+	beyond   int64           // lines of chains that there was no room for
 	last     time.Time
 	silences []Silence // the longest, longest first
 }
@@ -22,7 +23,7 @@ func (c *chains) add(e *audit.Entry) {
 	s := c.known[id]
 	if s == nil {
 		if len(c.known) == maxChains {
-			c.unknown++
+			c.beyond++
 			return
 		}
 		s = &Server{Chain: id, Node: e.Service.Node.Name, First: e.Time}
@@ -41,7 +42,7 @@ func (c *chains) add(e *audit.Entry) {
 func (c *chains) silence(at time.Time) {
 	if !c.last.IsZero() && at.Sub(c.last) > time.Minute {
 		c.silences = append(c.silences, Silence{c.last, at})
-		slices.SortStableFunc(c.silences, func(a, b Silence) int { return int(b.length().Seconds()) - int(a.length().Seconds()) })
+		slices.SortStableFunc(c.silences, func(a, b Silence) int { return cmp.Compare(b.length(), a.length()) })
 		c.silences = c.silences[:min(len(c.silences), maxSilence)]
 	}
 	if at.After(c.last) {
@@ -52,8 +53,8 @@ func (c *chains) silence(at time.Time) {
 func (s Silence) length() time.Duration { return s.To.Sub(s.From) }
 
 // servers returns the latest chains that servers wrote, and how many commands did.
-func (c *chains) servers() (List[Server], int64) {
-	list := List[Server]{Rows: []Server{}}
+func (c *chains) servers() (Servers, int64) {
+	list := Servers{List: List[Server]{Rows: []Server{}}, Beyond: c.beyond}
 	for id := range c.serving {
 		list.Rows = append(list.Rows, *c.known[id])
 	}

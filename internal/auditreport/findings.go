@@ -3,6 +3,8 @@ package auditreport
 import (
 	"fmt"
 	"slices"
+
+	"github.com/keyturn/keyturn/internal/audit"
 )
 
 // From so many failures or accounts on, a source is one that tries out
@@ -27,6 +29,9 @@ func (r *Report) Conclude() {
 	}
 	if r.Unread > 0 {
 		find(true, "integrity", "%s not audit events.", are(r.Unread, "line is", "lines are"))
+	}
+	if n := r.Losses.Events; n > 0 {
+		find(true, "losses", "%s lost while the log could not be written to.", are(n, "event was", "events were"))
 	}
 	if n := r.Reuses.Total; n > 0 {
 		find(true, "reuse", "%s.", are(n, "spent refresh token came back and ended its session", "spent refresh tokens came back and ended their sessions"))
@@ -87,7 +92,7 @@ func (r *Report) findChanges(find func(bool, string, string, ...any)) {
 	}
 	revoked := 0
 	for _, k := range r.Keys.Rows {
-		if k.Action == "key-revoked" && !k.Failed {
+		if k.Action == audit.KeyRevoked && !k.Failed {
 			revoked++
 		}
 	}

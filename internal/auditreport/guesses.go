@@ -7,12 +7,11 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// grantPassword is the grant_type of a login, throttled the reason of an
-// attempt that was not judged.
-const (
-	grantPassword = "password"
-	throttled     = "throttled"
-)
+// grantPassword is the grant_type of a login (RFC 6749 §4.3.2).
+const grantPassword = "password"
+
+// throttled is the reason of an attempt that was not judged.
+var throttled = audit.ReasonThrottled.String()
 
 // login reports whether a user logged in.
 func login(e *audit.Entry) bool {
@@ -21,7 +20,11 @@ func login(e *audit.Entry) bool {
 
 // wrongPassword are the reasons of a password that is not the account's. The
 // value says whether there is such an account.
-var wrongPassword = map[string]bool{"wrong_password": true, "disabled_user": true, "unknown_user": false}
+var wrongPassword = map[string]bool{
+	audit.ReasonWrongPassword.String(): true,
+	audit.ReasonDisabledUser.String():  true,
+	audit.ReasonUnknownUser.String():   false,
+}
 
 // guess reports whether somebody tried a password that did not count.
 func guess(e *audit.Entry) bool {
@@ -34,7 +37,11 @@ func guess(e *audit.Entry) bool {
 }
 
 // wrongClient are the reasons of a client that could not prove itself.
-var wrongClient = map[string]bool{"wrong_client_secret": true, "wrong_assertion_key": true, "unknown_client": true}
+var wrongClient = map[string]bool{
+	audit.ReasonWrongClientSecret.String(): true,
+	audit.ReasonWrongAssertionKey.String(): true,
+	audit.ReasonUnknownClient.String():     true,
+}
 
 type sourceSeen struct {
 	Source

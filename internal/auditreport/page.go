@@ -118,8 +118,11 @@ func (r *Report) sections() []section {
 			ID: "servers", Title: "Servers", Nothing: "No server wrote to this log in this period.", Table: r.serversTable(),
 			About: "Each process that served wrote one chain. One without an end runs still, was killed, or stopped after the period.",
 		}, {
+			ID: "losses", Title: "Lost events", Nothing: "No event was lost.", Table: r.lossesTable(),
+			About: "What happened while the log could not be written to, beyond what could be kept meanwhile. The decisions stand, and no line tells of them.",
+		}, {
 			ID: "silences", Title: "Longest silences", Nothing: "There was a line every minute.", Table: r.silencesTable(),
-			About: "Times without any line. Nothing is written while nothing happens; a chain that verifies has lost no line in them.",
+			About: "Times without any line. Nothing is written while nothing happens; a chain that verifies has lost no line in them but what it says was lost.",
 		},
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 )
 
 // hostile is what strangers send to whoever reads logs in a browser.
@@ -23,24 +24,25 @@ var hostile = []string{
 
 // TestHostileValuesStandAsText puts them wherever a stranger's text can stand.
 func TestHostileValuesStandAsText(t *testing.T) {
-	s := newScribe(t)
-	s.quietDay()
-	plain := shape(t, pageOf(t, s.read()))
+	s := audittest.NewScribe(t)
+	s.QuietDay()
+	plain := shape(t, pageOf(t, reportOf(t, s)))
 	for _, evil := range hostile {
 		for range 30 {
-			s.refuse(evil, evil, evil, audit.ReasonWrongPassword)
+			s.Refuse(evil, evil, evil, audit.ReasonWrongPassword)
 		}
-		s.login(evil, "192.0.2.1", phone)
-		s.login(evil, "198.51.100.1", evil)
-		s.write(evil, evil, audit.Event{
+		s.Login(evil, "192.0.2.1", audittest.Phone)
+		s.Login(evil, "198.51.100.1", evil)
+		s.Write(evil, evil, audit.Event{
 			Action: audit.TokenReuse, Reason: audit.ReasonReusedToken, UserID: evil, UserEmail: evil, ClientID: evil, SessionID: evil, HasGeneration: true,
-			Previous: audit.Use{At: s.now, IP: evil, UserAgent: evil},
+			Previous: audit.Use{At: s.Now, IP: evil, UserAgent: evil},
 		})
-		s.write(evil, evil, audit.Event{Action: audit.TokenRefused, ClientID: evil, Reason: audit.ReasonWrongClientSecret})
-		s.write("", "", audit.Event{Action: audit.KeyRevoked, Reason: audit.ReasonNoSuchKey, KeyID: evil, Detail: evil})
+		s.Write(evil, evil, audit.Event{Action: audit.TokenRefused, ClientID: evil, Reason: audit.ReasonWrongClientSecret})
+		s.Write("", "", audit.Event{Action: audit.EventsLost, Count: 1, Detail: evil})
+		s.Write("", "", audit.Event{Action: audit.KeyRevoked, Reason: audit.ReasonNoSuchKey, KeyID: evil, Detail: evil})
 	}
-	s.close()
-	r := s.read()
+	s.Close()
+	r := reportOf(t, s)
 	r.Files = hostile
 	r.Integrity.Notes = hostile
 	for _, bad := range []*audit.BadLine{nil, {File: hostile[0], Line: 1, Reason: hostile[1]}} {
@@ -100,10 +102,10 @@ func shape(t *testing.T, page string) map[string]int {
 
 // TestPageIsSelfContained allows the page its own style sheet, and nothing else.
 func TestPageIsSelfContained(t *testing.T) {
-	s := newScribe(t)
-	s.quietDay()
-	s.incident()
-	page := pageOf(t, s.read())
+	s := audittest.NewScribe(t)
+	s.QuietDay()
+	s.IncidentNight()
+	page := pageOf(t, reportOf(t, s))
 	for _, pattern := range []string{`(?i)https?://`, `(?i)<script`, `(?i)<link`, `(?i)@import`, `(?i)url\(`, `(?i)\ssrc=`, `(?i)\sstyle=`} {
 		if found := regexp.MustCompile(pattern).FindString(page); found != "" {
 			t.Errorf("the page has %q", found)
@@ -141,7 +143,7 @@ func TestPageSaysWhetherTheLogIsWhole(t *testing.T) {
 		"<h2>The log is as it was written</h2>":                         {Checked: true, Report: audit.Report{Checkpoints: 1}},
 		"<h2>The log is not as it was written</h2>\n<p>a.log, line 3: ": {Checked: true, Bad: &audit.BadLine{File: "a.log", Line: 3, Reason: "x"}},
 	} {
-		r := NewBuilder(dawn, dawn).Report()
+		r := NewBuilder(audittest.Dawn, audittest.Dawn).Report()
 		r.Integrity = i
 		r.Conclude()
 		if page := pageOf(t, r); !strings.Contains(page, want) {

@@ -42,8 +42,9 @@ type Report struct {
 	Keys     List[Change] `json:"keys"`
 	Admin    List[Change] `json:"administration"`
 	Refusals Top[Refusal] `json:"refusals"`
-	Servers  List[Server] `json:"servers"`
+	Servers  Servers      `json:"servers"`
 	Silences []Silence    `json:"silences"`
+	Losses   Losses       `json:"losses"`
 	Commands int64        `json:"commands"` // chains that no server wrote
 }
 
@@ -73,7 +74,7 @@ type Counts struct {
 	Refreshes int64 `json:"refreshes"`
 	Reuses    int64 `json:"reuses"`
 	Refused   int64 `json:"refused"` // every other failure
-	Other     int64 `json:"other"`   // every other success
+	Other     int64 `json:"other"`   // all else
 }
 
 func (c *Counts) add(d Counts) {
@@ -199,6 +200,14 @@ type Refusal struct {
 	Last   time.Time    `json:"last"`
 }
 
+// Servers are the processes that served.
+type Servers struct {
+	List[Server]
+	// Beyond counts the lines of chains that there was no room to follow;
+	// they are part of all else.
+	Beyond int64 `json:"lines_beyond,omitempty"`
+}
+
 // Server is a process that served, which wrote one chain.
 type Server struct {
 	Chain string    `json:"chain"`
@@ -218,6 +227,23 @@ type Server struct {
 type Silence struct {
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
+}
+
+// Losses are what the log itself says is missing from it: events that were
+// neither written nor kept while it could not be written to. Their decisions
+// stand.
+type Losses struct {
+	List[Loss]
+	// Events is how many there were in all.
+	Events int64 `json:"events"`
+}
+
+// Loss is one stretch of time whose events were lost.
+type Loss struct {
+	At     time.Time `json:"at"` // when the log could be written to again
+	Events int64     `json:"events"`
+	Detail string    `json:"detail"` // from when to when, and why
+	Node   string    `json:"node"`
 }
 
 // Finding is what should be looked at first.

@@ -8,15 +8,16 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 )
 
 func TestIncident(t *testing.T) {
-	s := newScribe(t)
-	s.quietDay()
-	s.incident()
-	r := s.read()
+	s := audittest.NewScribe(t)
+	s.QuietDay()
+	s.IncidentNight()
+	r := reportOf(t, s)
 
-	if c := (Counts{Logins: 62, Failed: 96, Throttled: 30, Refreshes: 300, Reuses: 2, Refused: 23, Other: 8}); r.Totals != c {
+	if c := (Counts{Logins: 63, Failed: 136, Throttled: 30, Refreshes: 308, Reuses: 2, Refused: 23, Other: 10}); r.Totals != c {
 		t.Errorf("totals %+v, want %+v", r.Totals, c)
 	}
 	var sum Counts
@@ -30,7 +31,7 @@ func TestIncident(t *testing.T) {
 		t.Fatalf("%d reuses", len(r.Reuses.Rows))
 	}
 	thief, victim := r.Reuses.Rows[0].By, r.Reuses.Rows[0].Before
-	if thief.IP != "198.51.100.23" || thief.Agent != desktop || victim.IP != "203.0.113.13" || victim.Agent != phone || victim.At.IsZero() {
+	if thief.IP != "198.51.100.23" || thief.Agent != audittest.Desktop || victim.IP != "203.0.113.13" || victim.Agent != audittest.Phone || victim.At.IsZero() {
 		t.Errorf("the sides are %+v and %+v", thief, victim)
 	}
 	if u := r.Reuses.Rows[0]; u.Generation != 7 || u.Presented != 4 || u.User != "id-user3@example.org" || u.Session == "" {
@@ -53,14 +54,22 @@ func TestIncident(t *testing.T) {
 		t.Errorf("devices: %q", devices)
 	}
 	checkChanges(t, "keys", r.Keys, "key-activated", "key-created", "key-revoked")
-	checkChanges(t, "administration", r.Admin, "key-revoked", "user-disabled", "client-secret-turned", "password-reset", "sessions-ended")
+	checkChanges(t, "administration", r.Admin, "user-added", "key-revoked", "user-disabled", "client-secret-turned", "password-reset", "sessions-ended")
 	if len(r.Servers.Rows) != 1 || !r.Servers.Rows[0].Stopped || r.Commands != 1 {
 		t.Errorf("servers %+v and %d commands", r.Servers, r.Commands)
 	}
 	if len(r.Silences) != maxSilence || r.Silences[0].length() < 4*time.Hour {
 		t.Errorf("silences: %+v", r.Silences)
 	}
-	checkFindings(t, r, "! 2 spent refresh tokens", "! 198.51.100.66 tried 60 accounts and then logged in", "Only the log itself",
+	if l := r.Losses; l.Events != 37 || l.Total != 1 || l.Rows[0].Events != 37 || !strings.Contains(l.Rows[0].Detail, "no space left") || l.Rows[0].Node == "" {
+		t.Errorf("losses: %+v", l)
+	}
+	for _, f := range r.Refusals.Rows {
+		if f.Action == audit.EventsLost {
+			t.Error("a loss is counted as a refusal")
+		}
+	}
+	checkFindings(t, r, "! 37 events were lost", "! 2 spent refresh tokens", "! 198.51.100.66 tried 60 accounts and then logged in", "Only the log itself",
 		"grace@example.org was tried from 25", "Clients failed 22", "1 login came from a device", "1 signing key was revoked")
 }
 
@@ -99,10 +108,10 @@ func checkFindings(t *testing.T, r *Report, want ...string) {
 
 // TestQuietLogRaisesNoAlarm reads a day on which people mistype and log in.
 func TestQuietLogRaisesNoAlarm(t *testing.T) {
-	s := newScribe(t)
-	s.quietDay()
-	s.close()
-	r := s.read()
+	s := audittest.NewScribe(t)
+	s.QuietDay()
+	s.Close()
+	r := reportOf(t, s)
 	checkFindings(t, r, "Only the log itself")
 	if r.Sources.Rows == nil || r.Totals.Failed == 0 {
 		t.Error("nobody mistyped")
@@ -110,13 +119,13 @@ func TestQuietLogRaisesNoAlarm(t *testing.T) {
 }
 
 func TestPeriod(t *testing.T) {
-	s := newScribe(t)
+	s := audittest.NewScribe(t)
 	for range 10 {
-		s.login("ada@example.org", "192.0.2.1", phone)
+		s.Login("ada@example.org", "192.0.2.1", audittest.Phone)
 	}
-	s.close()
-	b := NewBuilder(dawn.Add(2*time.Second), dawn.Add(5*time.Second))
-	if err := audit.Lines([]string{s.path}, func(line []byte) error { b.Add(line); return nil }); err != nil {
+	s.Close()
+	b := NewBuilder(audittest.Dawn.Add(2*time.Second), audittest.Dawn.Add(5*time.Second))
+	if err := audit.Lines([]string{s.Path}, func(line []byte) error { b.Add(line); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	b.Add([]byte("nonsense"))
@@ -124,7 +133,7 @@ func TestPeriod(t *testing.T) {
 	if r.Events != 3 || r.Outside != 7 || r.Unread != 1 || r.Totals.Logins != 3 {
 		t.Errorf("%d events, %d outside, %d unread", r.Events, r.Outside, r.Unread)
 	}
-	if !r.First.Equal(dawn.Add(2*time.Second)) || !r.Last.Equal(dawn.Add(4*time.Second)) {
+	if !r.First.Equal(audittest.Dawn.Add(2*time.Second)) || !r.Last.Equal(audittest.Dawn.Add(4*time.Second)) {
 		t.Errorf("from %v to %v", r.First, r.Last)
 	}
 	r = NewBuilder(time.Time{}, time.Time{}).Report()
@@ -135,13 +144,13 @@ func TestPeriod(t *testing.T) {
 }
 
 func TestClockSetBackAndEndsAreSeen(t *testing.T) {
-	s := newScribe(t)
-	s.write("", "", audit.Event{Action: audit.ServerStarted, Outcome: audit.Success})
-	s.login("ada@example.org", "192.0.2.1", phone)
-	s.now = s.now.Add(-time.Hour)
-	s.login("ada@example.org", "192.0.2.1", phone)
-	s.close()
-	r := s.read()
+	s := audittest.NewScribe(t)
+	s.Write("", "", audit.Event{Action: audit.ServerStarted, Outcome: audit.Success})
+	s.Login("ada@example.org", "192.0.2.1", audittest.Phone)
+	s.Now = s.Now.Add(-time.Hour)
+	s.Login("ada@example.org", "192.0.2.1", audittest.Phone)
+	s.Close()
+	r := reportOf(t, s)
 	if row := r.Servers.Rows[0]; row.Back != 1 || row.Stopped {
 		t.Errorf("%+v", row)
 	}

@@ -175,13 +175,24 @@ func changesTable(l List[Change], note string) table {
 }
 
 func (r *Report) serversTable() table {
-	t := table{Columns: columns("Process", "First line", "Last line", "#Lines", "End", "#Clock set back", "Chain"), Note: cutNote(r.Servers)}
+	t := table{Columns: columns("Process", "First line", "Last line", "#Lines", "End", "#Clock set back", "Chain"), Note: cutNote(r.Servers.List)}
+	if n := r.Servers.Beyond; n > 0 {
+		t.Note += fmt.Sprintf(" %s of chains beyond the first %s, which are not in this table.", are(n, "line is", "lines are"), number(maxChains))
+	}
 	for _, s := range r.Servers.Rows {
 		end := cell{Text: "not in the log", Class: "warn"}
 		if s.Stopped {
 			end = cell{Text: "stopped"}
 		}
 		t.Rows = append(t.Rows, row(s.Node, s.First, s.Last, s.Lines, end, alarming(s.Back), s.Chain))
+	}
+	return t
+}
+
+func (r *Report) lossesTable() table {
+	t := table{Columns: columns("Told at", "#Events", "From when to when, and why", "Process"), Note: cutNote(r.Losses.List)}
+	for _, l := range r.Losses.Rows {
+		t.Rows = append(t.Rows, row(l.At, alarming(l.Events), l.Detail, l.Node))
 	}
 	return t
 }
