@@ -123,17 +123,19 @@ func (f file) explain(err error) error {
 // primary returns the primary result code of an engine's error.
 func primary(fault *engine.Error) int { return fault.Code() & 0xff }
 
-// has reports whether err is an engine's error with the primary code given.
-func has(err error, code int) bool {
+// taken reports whether err says that a unique column's value is in use, and not
+// that a value was refused on other grounds.
+func taken(err error) bool {
 	var fault *engine.Error
-	return errors.As(err, &fault) && primary(fault) == code
+	return errors.As(err, &fault) &&
+		(fault.Code() == codes.SQLITE_CONSTRAINT_UNIQUE || fault.Code() == codes.SQLITE_CONSTRAINT_PRIMARYKEY)
 }
 
-// taken reports whether err says that a unique column's value is in use.
-func taken(err error) bool { return has(err, codes.SQLITE_CONSTRAINT) }
-
 // busy reports whether err says that another connection holds a lock.
-func busy(err error) bool { return has(err, codes.SQLITE_BUSY) }
+func busy(err error) bool {
+	var fault *engine.Error
+	return errors.As(err, &fault) && primary(fault) == codes.SQLITE_BUSY
+}
 
 // broken reports whether err leaves the transaction that it happened in, or
 // the connection, in doubt: any engine's error but a refused value, and a panic.

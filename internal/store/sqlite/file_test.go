@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/keyturn/keyturn/keys"
+	"github.com/keyturn/keyturn/oauth"
 )
 
 func TestFileIsItsOwnersOnly(t *testing.T) {
@@ -212,5 +213,24 @@ func TestRefusedFileKeepsItsLog(t *testing.T) {
 		if !bytes.Equal(contents(t, path+suffix), data) {
 			t.Errorf("the file%s was changed", suffix)
 		}
+	}
+}
+
+// TestOnlyATakenValueIsTaken has the file refuse a record on other grounds, as a
+// rule that somebody added to it may: no record is there, so none is said to be.
+func TestOnlyATakenValueIsTaken(t *testing.T) {
+	s := fresh(t)
+	if _, err := runScript(t.Context(), s, `
+		CREATE TRIGGER no_keys BEFORE INSERT ON keys BEGIN SELECT RAISE(ABORT, 'no keys here'); END;
+		CREATE TRIGGER no_clients BEFORE INSERT ON clients BEGIN SELECT RAISE(ABORT, 'no clients here'); END`); err != nil {
+		t.Fatal(err)
+	}
+	err := s.CreateKey(t.Context(), keys.Record{KID: "k"})
+	if errors.Is(err, keys.ErrKeyExists) || err == nil || !strings.Contains(err.Error(), "no keys here") {
+		t.Errorf("a key that was refused: %v", err)
+	}
+	err = s.CreateClient(t.Context(), client("c"))
+	if errors.Is(err, oauth.ErrClientExists) || err == nil || !strings.Contains(err.Error(), "no clients here") {
+		t.Errorf("a client that was refused: %v", err)
 	}
 }

@@ -44,6 +44,7 @@ func TestQueryPlans(t *testing.T) {
 		clientByID:   "SEARCH clients USING PRIMARY KEY (id=?)",
 		tokenDenied:  "SEARCH denied USING PRIMARY KEY (jti=?)",
 		userByEmail:  "SEARCH users USING PRIMARY KEY (email_key=?)",
+		keysBySeq:    "SEARCH keys USING INDEX keys_archived (archived=?)",
 	} {
 		if plan := explain(t, s, statement.text, args); len(plan) != 1 || !sameSearch(plan[0], want) {
 			t.Errorf("%s\n does: %q\n want: %q", statement.text, plan, want)
