@@ -35,6 +35,8 @@ type PublishedSet struct {
 	// Keys are public JWKs by Seq, so that all replicas serve the same bytes.
 	// Empty means that there is nothing to serve.
 	Keys []json.RawMessage
+	// Algs are the algorithms of Keys, sorted.
+	Algs []string
 	// Limit is the policy's MaxAge.
 	Limit time.Duration
 	// MaxAge is for how long the set may be cached from now on: Limit, unless
@@ -62,7 +64,6 @@ type snapshot struct {
 	since, until time.Time
 	view         View
 	published    PublishedSet
-	algs         []string
 	verifiers    map[string]*verifier
 	signer       *signer
 	active       Info
@@ -111,24 +112,24 @@ func (r *Ring) build(b book, now time.Time, before *snapshot) *snapshot {
 	}
 	s.seen = s.sightings(before, r.policy.Skew)
 	var set []json.RawMessage
+	var algs []string
 	for _, k := range v.Keys {
 		if pub := m.verifiers[k.KID]; pub != nil && (k.Published || r.unconfirmed(k, b.readAt) || s.seen[k.KID].outlives(k, s.elapsed)) {
 			s.verifiers[k.KID] = pub
 			set = append(set, pub.jwk)
-			s.algs = append(s.algs, pub.alg)
+			algs = append(algs, pub.alg)
 		}
 		// A token may be signed by the next key after its life was fixed.
 		if m.signers[k.KID] != nil && (k.State == Active || k.State == Standby) {
 			s.ttl = min(s.ttl, k.TokenTTL, k.TokenTTL+k.Margin-r.policy.margin())
 		}
 	}
-	slices.Sort(s.algs)
-	s.algs = slices.Compact(s.algs)
+	slices.Sort(algs)
 	if k, ok := v.Signing(); ok {
 		s.signer = m.signers[k.KID]
 		s.active = newInfo(k, r.vault)
 	}
-	s.published = PublishedSet{Keys: set, Limit: r.policy.MaxAge}
+	s.published = PublishedSet{Keys: set, Algs: slices.Compact(algs), Limit: r.policy.MaxAge}
 	if before != nil && slices.EqualFunc(set, before.published.Keys, sameKey) {
 		s.published.Version = before.published.Version
 	} else {
@@ -222,13 +223,4 @@ func (r *Ring) Published() PublishedSet {
 	set := s.published
 	set.MaxAge = max(0, min(set.Limit, s.complete-r.age(s)))
 	return set
-}
-
-// Algs returns the algorithms of the published keys, sorted. The slice is
-// shared: callers must not change it.
-func (r *Ring) Algs() []string {
-	if s := r.current(); s != nil {
-		return s.algs
-	}
-	return nil
 }

@@ -77,7 +77,7 @@ func TestSignAndVerify(t *testing.T) {
 		if jwk.Alg != alg || jwk.Use != "sig" || jwk.Kid != pair.record.KID || jwk.D != "" {
 			t.Errorf("%s: published as %+v", alg, jwk)
 		}
-		if got := ring.Algs(); len(got) != 1 || got[0] != alg {
+		if got := ring.Published().Algs; len(got) != 1 || got[0] != alg {
 			t.Errorf("Algs() = %v", got)
 		}
 	}
@@ -152,7 +152,7 @@ func TestEmptyRing(t *testing.T) {
 	if _, err := r.Active(); !errors.Is(err, ErrNoSigningKey) {
 		t.Errorf("Active: %v", err)
 	}
-	if set := r.Published(); len(set.Keys) != 0 || r.TokenTTL() != 0 || r.Algs() != nil {
+	if set := r.Published(); len(set.Keys) != 0 || set.Algs != nil || r.TokenTTL() != 0 {
 		t.Error("an empty ring has something")
 	}
 }

@@ -81,6 +81,25 @@ func cacheControl(age time.Duration) string {
 	return "public, max-age=" + seconds(age) + ", stale-if-error=" + seconds(staleIfError)
 }
 
+// lifetime is the Cache-Control header of documents that hold for full, or for less
+// when the store is lost. The header for full is made once.
+type lifetime struct {
+	full   time.Duration
+	header []string
+}
+
+func newLifetime(full time.Duration) lifetime {
+	return lifetime{full, []string{cacheControl(full)}}
+}
+
+// cache returns the header for age.
+func (l *lifetime) cache(age time.Duration) []string {
+	if age == l.full {
+		return l.header
+	}
+	return []string{cacheControl(age)}
+}
+
 func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
 
 // unavailable answers 503 as a problem document (RFC 9457), which no cache keeps.

@@ -3,7 +3,6 @@ package wellknown
 import (
 	"net/http"
 	"sync/atomic"
-	"time"
 
 	"github.com/keyturn/keyturn/keys"
 )
@@ -25,9 +24,7 @@ type JWKS struct {
 type keySet struct {
 	version  uint64
 	document *document
-	// fullAge and fullCache are the longest max-age and the header for it.
-	fullAge   time.Duration
-	fullCache []string
+	lifetime
 }
 
 // NewJWKS returns a handler for the keys of ring.
@@ -56,19 +53,7 @@ func (j *JWKS) render(set keys.PublishedSet) *keySet {
 		body = append(body, key...)
 	}
 	body = append(body, `]}`...)
-	next := &keySet{
-		version:   set.Version,
-		document:  newDocument(body),
-		fullAge:   set.Limit,
-		fullCache: []string{cacheControl(set.Limit)},
-	}
+	next := &keySet{set.Version, newDocument(body), newLifetime(set.Limit)}
 	j.last.Store(next)
 	return next
-}
-
-func (k *keySet) cache(age time.Duration) []string {
-	if age == k.fullAge {
-		return k.fullCache
-	}
-	return []string{cacheControl(age)}
 }

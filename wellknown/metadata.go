@@ -7,7 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
+
+	"github.com/keyturn/keyturn/keys"
 )
 
 // The paths of the documents and of the endpoints that they name, below the
@@ -40,11 +41,10 @@ type Config struct {
 	// ClientAuthAlgs are the algorithms of client assertions; needed with
 	// private_key_jwt among the methods (RFC 8414 §2).
 	ClientAuthAlgs []string
-	// Algs returns the algorithms of the published keys, sorted; see
-	// keys.Ring.Algs.
-	Algs func() []string
-	// MaxAge is how long the documents may be cached.
-	MaxAge time.Duration
+	// Published returns the published keys, as keys.Ring.Published does. The
+	// metadata name their algorithms, and those of keys to come that Published
+	// adds to them; they may be cached for as long as the keys.
+	Published func() keys.PublishedSet
 }
 
 // TokenEndpoint is the URL of the issuer's token endpoint.
@@ -70,13 +70,13 @@ func TokenEndpoint(issuer string) string { return strings.TrimSuffix(issuer, "/"
 // access tokens.
 type Metadata struct {
 	config Config
-	cache  []string
 	last   atomic.Pointer[rendered]
 }
 
 type rendered struct {
 	algs     []string
 	document *document
+	lifetime
 }
 
 // metadata are the members in the order in which they are written.
@@ -113,30 +113,30 @@ func NewMetadata(c Config) (*Metadata, error) {
 		return nil, errors.New("metadata: at least one client authentication method is needed")
 	case slices.Contains(c.ClientAuth, "private_key_jwt") && len(c.ClientAuthAlgs) == 0:
 		return nil, errors.New("metadata: private_key_jwt needs its algorithms (RFC 8414 §2)")
-	case c.Algs == nil:
-		return nil, errors.New("metadata: the algorithms of the published keys are needed")
+	case c.Published == nil:
+		return nil, errors.New("metadata: the published keys are needed")
 	}
-	return &Metadata{config: c, cache: []string{cacheControl(c.MaxAge)}}, nil
+	return &Metadata{config: c}, nil
 }
 
 // ServeHTTP answers GET and HEAD.
 func (m *Metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	algs := m.config.Algs()
-	if len(algs) == 0 {
+	set := m.config.Published()
+	if len(set.Algs) == 0 {
 		unavailable(w)
 		return
 	}
 	last := m.last.Load()
-	if last == nil || !slices.Equal(last.algs, algs) {
-		body, err := json.Marshal(m.describe(algs))
+	if last == nil || !slices.Equal(last.algs, set.Algs) || last.full != set.Limit {
+		body, err := json.Marshal(m.describe(set.Algs))
 		if err != nil {
 			unavailable(w)
 			return
 		}
-		last = &rendered{algs: slices.Clone(algs), document: newDocument(body)}
+		last = &rendered{slices.Clone(set.Algs), newDocument(body), newLifetime(set.Limit)}
 		m.last.Store(last)
 	}
-	last.document.serve(w, r, m.cache)
+	last.document.serve(w, r, last.cache(set.MaxAge))
 }
 
 func (m *Metadata) describe(algs []string) metadata {

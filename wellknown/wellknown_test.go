@@ -68,7 +68,7 @@ func testConfig(r *keys.Ring) Config {
 		Issuer: "https://login.example.com", Grants: []string{"password", "refresh_token"},
 		Scopes: []string{"openid", "email"}, Claims: []string{"sub", "email"},
 		ClientAuth: []string{"client_secret_basic", "client_secret_post"},
-		Algs:       r.Algs, MaxAge: time.Hour,
+		Published:  r.Published,
 	}
 }
 
@@ -159,7 +159,9 @@ func TestJWKSChangesWithTheKeysAndOnlyThen(t *testing.T) {
 	}
 }
 
-func TestJWKSCacheLifeWhenTheStoreIsLost(t *testing.T) {
+// Neither the key set nor the algorithms in the metadata may be kept for longer than
+// the replica can know them.
+func TestCacheLifeWhenTheStoreIsLost(t *testing.T) {
 	s := newServer(t)
 	s.poll(t)
 	s.store.down = true
@@ -173,8 +175,10 @@ func TestJWKSCacheLifeWhenTheStoreIsLost(t *testing.T) {
 		{time.Hour, "max-age=0,"},
 	} {
 		s.now = start.Add(c.after)
-		if got := ask(s.jwks, http.MethodGet).Header().Get("Cache-Control"); !strings.Contains(got, c.want) {
-			t.Errorf("after %v: %s, want %s", c.after, got, c.want)
+		for name, h := range map[string]http.Handler{"jwks": s.jwks, "metadata": s.metadata} {
+			if got := ask(h, http.MethodGet).Header().Get("Cache-Control"); !strings.Contains(got, c.want) {
+				t.Errorf("after %v, %s: %s, want %s", c.after, name, got, c.want)
+			}
 		}
 	}
 }
@@ -284,7 +288,7 @@ func TestMetadata(t *testing.T) {
 	if w.Body.String() != want {
 		t.Errorf("got  %s\nwant %s", w.Body, want)
 	}
-	if got := w.Header().Get("Cache-Control"); got != "public, max-age=3600, stale-if-error=3600" {
+	if got := w.Header().Get("Cache-Control"); got != "public, max-age=300, stale-if-error=3600" {
 		t.Errorf("Cache-Control: %s", got)
 	}
 }
@@ -292,7 +296,7 @@ func TestMetadata(t *testing.T) {
 func TestMetadataAdvertisesOnlyWhatWorks(t *testing.T) {
 	algs := []string{"ES256"}
 	c := testConfig(nil)
-	c.Algs = func() []string { return algs }
+	c.Published = func() keys.PublishedSet { return keys.PublishedSet{Algs: algs} }
 	c.Scopes = []string{"email"}
 	m, err := NewMetadata(c)
 	if err != nil {
@@ -310,7 +314,7 @@ func TestMetadataAdvertisesOnlyWhatWorks(t *testing.T) {
 		"issuer": func(c *Config) { c.Issuer = "" },
 		"grants": func(c *Config) { c.Grants = nil },
 		"auth":   func(c *Config) { c.ClientAuth = nil },
-		"algs":   func(c *Config) { c.Algs = nil },
+		"keys":   func(c *Config) { c.Published = nil },
 	} {
 		bad := c
 		change(&bad)

@@ -55,22 +55,21 @@ func (d *deployment) metadataConfig(issuer string, ring *keys.Ring) wellknown.Co
 	}
 	return wellknown.Config{
 		Issuer: issuer, Grants: grants, Scopes: []string{"openid", "email", "profile"}, Claims: oauth.UserInfoClaims(),
-		ClientAuth: []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}, ClientAuthAlgs: oauth.AssertionAlgs(), Algs: d.signingAlgs(ring), MaxAge: d.cfg.JWKSMaxAge,
+		ClientAuth: []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}, ClientAuthAlgs: oauth.AssertionAlgs(), Published: d.published(ring),
 	}
 }
 
-// signingAlgs are the algorithms of the published keys and that of the keys to
-// come: a resource server that takes the algorithms from the metadata learns of
-// another one before the first token has it.
-func (d *deployment) signingAlgs(ring *keys.Ring) func() []string {
-	return func() []string {
-		algs := ring.Algs()
-		if len(algs) == 0 || slices.Contains(algs, d.cfg.SigningAlg) {
-			return algs
+// published is the ring's set, with the algorithm of the keys to come among its
+// algorithms: a resource server that takes the algorithms from the metadata learns
+// of another one before the first token has it.
+func (d *deployment) published(ring *keys.Ring) func() keys.PublishedSet {
+	return func() keys.PublishedSet {
+		set := ring.Published()
+		if len(set.Algs) > 0 && !slices.Contains(set.Algs, d.cfg.SigningAlg) {
+			set.Algs = append(slices.Clone(set.Algs), d.cfg.SigningAlg)
+			slices.Sort(set.Algs)
 		}
-		algs = append(slices.Clone(algs), d.cfg.SigningAlg)
-		slices.Sort(algs)
-		return algs
+		return set
 	}
 }
 

@@ -198,7 +198,7 @@ func (w *world) build() http.Handler {
 		Audit: w.audit, Settings: settings, OnError: fail, Now: time.Now,
 	})
 	metadata, err := wellknown.NewMetadata(wellknown.Config{
-		Issuer: issuer, Grants: oauth.Grants(), Scopes: []string{"openid"}, ClientAuth: []string{"client_secret_basic"}, Algs: w.keeper.Ring().Algs, MaxAge: time.Minute,
+		Issuer: issuer, Grants: oauth.Grants(), Scopes: []string{"openid"}, ClientAuth: []string{"client_secret_basic"}, Published: w.keeper.Ring().Published,
 	})
 	must(w.t, err)
 	health := &server.Health{Store: w.store.Ping, Keys: func() (string, error) { return "", nil }, OnError: func(string, error) {}}
