@@ -14,6 +14,9 @@ const (
 	CreateStandby DutyKind = "create standby"
 	// PutOff: the key was published later than its record says.
 	PutOff DutyKind = "put off"
+	// Postpone: the standby cannot be used on this replica, and its turn would
+	// come before the one that signs in its stead may.
+	Postpone DutyKind = "postpone"
 	// PromoteStandby: the key that signs does so because the one before it
 	// was revoked; write that down.
 	PromoteStandby DutyKind = "promote standby"
@@ -50,6 +53,9 @@ func (s *scheduler) duties(keys []KeyView) []Duty {
 	if d, ok := s.creation(); ok {
 		list = append(list, d)
 	}
+	if d, ok := s.postponement(); ok {
+		list = append(list, d)
+	}
 	if d, ok := s.promotionDue(); ok {
 		list = append(list, d)
 	}
@@ -84,6 +90,27 @@ func (s *scheduler) creation() (Duty, bool) {
 		}
 	}
 	return Duty{Kind: CreateStandby, ActivateAt: at}, true
+}
+
+// postponement says whether the turn of a standby that cannot be used here has to
+// wait until the next key that can has stood in the published set for its lead
+// (K1). The record tells all replicas, those that could use the standby too, so
+// that the key before it goes on signing, and is published, everywhere.
+func (s *scheduler) postponement() (Duty, bool) {
+	var turn time.Time
+	for i := s.signing + 1; i < len(s.records); i++ {
+		r := &s.records[i]
+		if at := r.CreatedAt.Add(leadFor(s.records[:i], s.policy)); s.usable(i) && (turn.IsZero() || at.Before(turn)) {
+			turn = at
+		}
+	}
+	for i := s.signing + 1; i < len(s.records); i++ {
+		r := &s.records[i]
+		if s.unusable[r.KID] != nil && !r.revoked() && r.ActivateAt.After(s.now) && r.ActivateAt.Before(turn) {
+			return Duty{Kind: Postpone, KID: r.KID, ActivateAt: turn}, true
+		}
+	}
+	return Duty{}, false
 }
 
 // leadFor is the least time for which a key made after records has to stand in

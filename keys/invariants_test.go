@@ -13,17 +13,17 @@ import (
 
 // Whatever any replica may have signed and is valid still, every copy of a key set
 // that is still in force verifies, and so does every copy that could be fetched now.
-func TestK1_KeySignsOnlyOnceEveryCacheHoldsIt(t *testing.T) {
-	simulate(t, func(s *simulation) {
-		for _, kid := range s.live() {
-			for held, until := range s.copies {
-				if !strings.Contains(held, kid) {
-					s.fatalf("a token of key %d is live until %v, and a copy that lacks the key until %v (now %v)",
-						s.store.get(kid).Seq, s.tokens[kid], until, s.now)
-				}
+func TestK1_KeySignsOnlyOnceEveryCacheHoldsIt(t *testing.T) { simulate(t, everyCopyVerifies) }
+
+func everyCopyVerifies(s *simulation) {
+	for _, kid := range s.live() {
+		for held, until := range s.copies {
+			if !strings.Contains(held, kid) {
+				s.fatalf("a token of key %d is live until %v, and a copy that lacks the key until %v (now %v)",
+					s.store.get(kid).Seq, s.tokens[kid], until, s.now)
 			}
 		}
-	})
+	}
 }
 
 func TestK1_PublishLead(t *testing.T) {

@@ -16,6 +16,9 @@ func (s *simulation) run(mishaps bool) {
 	if mishaps {
 		actions = append(actions, s.sign, s.outage, s.cut, s.jump, s.join, s.leaveSome, s.reconfigure, s.restart, s.restart, s.rotate, s.revoke)
 	}
+	if s.lost != nil {
+		actions = append(actions, s.damage, s.damage)
+	}
 	for range rapid.IntRange(5, 60).Draw(s.t, "steps") {
 		s.advance(between(s.t, "pass", time.Millisecond, s.policy.Interval/2))
 		actions[rapid.IntRange(0, len(actions)-1).Draw(s.t, "action")]()

@@ -64,7 +64,7 @@ func (k *Keeper) do(ctx context.Context, b book, d Duty) (book, error) {
 		return k.create(ctx, b, d)
 	case PutOff:
 		return k.publishedNow(ctx, b, d.KID)
-	case PromoteStandby:
+	case Postpone, PromoteStandby:
 		return k.update(ctx, b, d.KID, func(r *Record) { r.ActivateAt = d.ActivateAt }, "")
 	case Raise:
 		return k.update(ctx, b, d.KID, func(r *Record) {

@@ -105,6 +105,10 @@ func TestUnusableKeys(t *testing.T) {
 		if signing, _ := v.Signing(); signing.KID != test.signs {
 			t.Errorf("without %v %q signs, want %q", test.unusable, signing.KID, test.signs)
 		}
+		if d := v.Duties; len(test.unusable) == 1 && test.now == 30 && test.unusable[0] == "b" &&
+			(len(d) != 1 || d[0].Kind != Postpone || d[0].KID != "b" || !d[0].ActivateAt.Equal(minutes(70))) {
+			t.Errorf("without a standby whose turn comes first: %+v", d)
+		}
 		if test.signs == "" && len(v.Duties) > 0 {
 			t.Errorf("no key can be used, and still there are duties: %v", v.Duties)
 		}
