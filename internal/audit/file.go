@@ -30,9 +30,9 @@ func openFile(path string, onError func(error)) (*file, error) {
 		return nil, err
 	}
 	s.f = f
-	err = s.lock()
+	info, err := s.lock()
 	if err == nil {
-		err = s.measure()
+		err = s.measure(info.Size())
 		s.unlock()
 	}
 	if err != nil {
@@ -46,24 +46,25 @@ func (s *file) open() (*os.File, error) {
 }
 
 // lock keeps every other process (and every other Log) from writing to the
-// file. Where the path has come to name another file, or the file was deleted,
-// it opens the path anew first: not every writer hears of a rotation, and what
-// is written to a file without a name is lost.
-func (s *file) lock() error {
+// file, and returns what the file is then. Where the path has come to name
+// another file, or the file was deleted, it opens the path anew first: not every
+// writer hears of a rotation, and what is written to a file without a name is
+// lost.
+func (s *file) lock() (os.FileInfo, error) {
 	for {
 		if err := flock(s.f, syscall.LOCK_EX); err != nil {
-			return err
+			return nil, err
 		}
 		info, err := s.f.Stat()
 		if err == nil && !s.moved(info) {
-			return nil
+			return info, nil
 		}
 		if err == nil {
 			err = s.reopen()
 		}
 		if err != nil {
 			s.unlock()
-			return err
+			return nil, err
 		}
 	}
 }
@@ -91,11 +92,12 @@ func flock(f *os.File, how int) error {
 }
 
 func (s *file) append(b []byte) (int, error) {
-	if err := s.lock(); err != nil {
+	info, err := s.lock()
+	if err != nil {
 		return 0, err
 	}
 	defer s.unlock()
-	if err := s.measure(); err != nil {
+	if err := s.measure(info.Size()); err != nil {
 		return 0, err
 	}
 	n, err := s.f.Write(b)
@@ -114,14 +116,11 @@ func (s *file) append(b []byte) (int, error) {
 	return 0, err
 }
 
-// measure sets size and sees to it that the file ends in a whole line.
-func (s *file) measure() error {
-	info, err := s.f.Stat()
-	if err != nil {
-		return err
-	}
-	size := info.Size()
+// measure notes the size of the file and sees to it that the file ends in a
+// whole line.
+func (s *file) measure(size int64) error {
 	if size != s.size && size > 0 {
+		var err error
 		if size, err = s.mend(size); err != nil {
 			return err
 		}
