@@ -72,11 +72,18 @@ func (k *Keeper) revokeOnce(ctx context.Context, event audit.Event) error {
 	}
 	missing := err
 	b, err = k.update(ctx, b, event.KeyID, revoke, "")
+	if isConflict(err) {
+		return err
+	}
 	if err != nil {
-		if isConflict(err) {
-			return err
+		again, read := k.read(ctx)
+		if read != nil {
+			err = fmt.Errorf("whether key %s is revoked is not known; see keys list and try again: %w", event.KeyID, err)
 		}
-		return k.refuse(ctx, event, audit.ReasonStoreError, err)
+		if i := find(again.records, event.KeyID); i < 0 || !again.records[i].RevokedAt.Equal(now) {
+			return k.refuse(ctx, event, audit.ReasonStoreError, err)
+		}
+		b = again // only the answer was lost
 	}
 	return errors.Join(missing, k.afterRevoke(ctx, b, event))
 }
