@@ -20,7 +20,7 @@ func endurance(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv(enduranceVariable)
 	if text == "" {
-		return 25 * time.Second
+		return 18 * time.Second
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
@@ -74,14 +74,15 @@ func startResources(t *testing.T, s *shop, w *endured) {
 // started again before the algorithm changes, as docs/interop.md says.
 const oidcBefore, oidcAfter = "go-oidc, started before the change", "go-oidc, started for the change"
 
-// disturb kills replicas at random until a time, and starts each again.
-func (all replicas) disturb(t *testing.T, until time.Time) (kills int) {
+// disturb kills replicas at random until a time, and starts each again. When is told
+// by what the others do: a kill comes after so many tokens, and its end after more.
+func (all replicas) disturb(t *testing.T, w *endured, until time.Time) (kills int) {
 	t.Helper()
 	for time.Now().Before(until) {
-		time.Sleep(time.Duration(rand.Int64N(int64(2 * time.Second))))
+		w.goOn(t, rand.IntN(60))
 		i := rand.IntN(len(all))
 		all[i].kill(t)
-		time.Sleep(time.Duration(rand.Int64N(int64(time.Second))))
+		w.goOn(t, rand.IntN(30))
 		all[i] = all[i].again(t)
 		kills++
 	}
@@ -131,7 +132,7 @@ func endure(t *testing.T, d *deployment) {
 	defer finish()
 
 	half := endurance(t) / 2
-	kills := all.disturb(t, time.Now().Add(half))
+	kills := all.disturb(t, w, time.Now().Add(half))
 	w.configure("ES256", "EdDSA")
 	for i := range all {
 		all[i].stop(t)
@@ -140,7 +141,7 @@ func endure(t *testing.T, d *deployment) {
 	}
 	w.configure("EdDSA")
 	w.addURL(oidcAfter, goProgram.start(t, s, nil).up(t)+"/go-oidc")
-	kills += all.disturb(t, time.Now().Add(half))
+	kills += all.disturb(t, w, time.Now().Add(half))
 	eventually(t, "every resource server has seen both algorithms", w.seenBoth)
 	finish()
 

@@ -135,6 +135,21 @@ func (w *endured) count(ok, login bool) {
 	}
 }
 
+// goOn waits until clients have got so many more tokens, or something has failed.
+func (w *endured) goOn(t *testing.T, more int) {
+	t.Helper()
+	got := func() (int, bool) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.logins + w.refreshes, len(w.failures) > 0
+	}
+	before, _ := got()
+	eventually(t, fmt.Sprintf("clients have got %d more tokens", more), func() bool {
+		now, failed := got()
+		return failed || now >= before+more
+	})
+}
+
 // showAgain shows tokens until they are about to expire.
 func (w *endured) showAgain() {
 	for !w.over(10 * time.Millisecond) {
