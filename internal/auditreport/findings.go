@@ -38,7 +38,7 @@ func (r *Report) Conclude() {
 	}
 	r.findGuessing(find)
 	if n := r.failedClients(); n >= manyFailures {
-		find(false, "clients", "Clients failed %s to prove who they are.", are(n, "time", "times"))
+		find(false, "clients", "Clients failed %s to prove who they are.", times(n))
 	}
 	r.findChanges(find)
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
@@ -65,11 +65,11 @@ func (r *Report) findGuessing(find func(bool, string, string, ...any)) {
 		switch tried := s.Failed + s.Throttled; {
 		case tried < manyFailures:
 		case s.Accounts >= manyAccounts && s.Logins > 0:
-			find(true, "sources", "%s tried %s and then logged in %s.", s.name(), upTo(s.Accounts, "accounts"), are(s.Logins, "time", "times"))
+			find(true, "sources", "%s tried %s and then logged in %s.", s.name(), upTo(s.Accounts, "accounts"), times(s.Logins))
 		case s.Accounts >= manyAccounts:
 			find(false, "sources", "%s tried %s; none let it in after that.", s.name(), upTo(s.Accounts, "accounts"))
 		case s.Logins > 0:
-			find(true, "sources", "%s failed %s and then logged in %s.", s.name(), are(tried, "time", "times"), are(s.Logins, "time", "times"))
+			find(true, "sources", "%s failed %s and then logged in %s.", s.name(), times(tried), times(s.Logins))
 		}
 	}
 	for _, a := range r.Accounts.Rows {
@@ -119,6 +119,14 @@ func are(n int64, one, many string) string {
 		return "1 " + one
 	}
 	return number(n) + " " + many
+}
+
+// times is how often something happened.
+func times(n int64) string {
+	if n == 1 {
+		return "once"
+	}
+	return number(n) + " times"
 }
 
 // upTo is a number of different things, counted up to maxDistinct.

@@ -70,7 +70,7 @@ func (r *Report) figures() []figure {
 		{number(t.Refreshes), "refreshes", "", "tokens"},
 		{number(t.Reuses), "reuse detections", alarm(t.Reuses), "reuse"},
 		{number(r.Devices.Total), "new devices", "", "devices"},
-		{number(r.Admin.Total), "administrative actions", "", "administration"},
+		{number(r.Admin.Total), "operator actions", "", "administration"},
 	}
 }
 

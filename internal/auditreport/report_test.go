@@ -69,7 +69,7 @@ func TestIncident(t *testing.T) {
 			t.Error("a loss is counted as a refusal")
 		}
 	}
-	checkFindings(t, r, "! 37 events were lost", "! 2 spent refresh tokens", "! 198.51.100.66 tried 60 accounts and then logged in", "Only the log itself",
+	checkFindings(t, r, "! 37 events were lost", "! 2 spent refresh tokens", "! 198.51.100.66 tried 60 accounts and then logged in once", "Only the log itself",
 		"grace@example.org was tried from 25", "Clients failed 22", "1 login came from a device", "1 signing key was revoked")
 }
 

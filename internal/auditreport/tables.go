@@ -13,6 +13,30 @@ type table struct {
 	Note string
 }
 
+// A table with more rows than maxOpen shows the first few, and has the others
+// unfolded on demand.
+const (
+	maxOpen = 15
+	few     = 10
+)
+
+// Upper is what the page shows of the table at once.
+func (t table) Upper() table {
+	if len(t.Rows) > maxOpen {
+		t.Rows = t.Rows[:few]
+	}
+	return t
+}
+
+// Lower is the rest of it, nil if there is none.
+func (t table) Lower() *table {
+	if len(t.Rows) <= maxOpen {
+		return nil
+	}
+	t.Rows = t.Rows[few:]
+	return &t
+}
+
 type column struct {
 	Name   string
 	Number bool
