@@ -59,7 +59,7 @@ func (s *Scribe) IncidentNight() {
 	s.spraying()
 	s.Write("", "", audit.Event{Action: audit.KeyCreated, Outcome: audit.Success, KeyID: "k-2026-12", Reason: audit.ReasonStandby})
 	s.Write("", "", audit.Event{
-		Action: audit.EventsLost, Count: 37, Detail: "from 2026-11-24T00:40:12Z to 2026-11-24T00:41:55Z: write /var/log/keyturn/audit.log: no space left on device",
+		Action: audit.EventsLost, Count: 37, Detail: "from 2026-11-24T00:38:12.104000000Z to 2026-11-24T00:40:05.731000000Z: write /var/log/keyturn/audit.log: no space left on device",
 	})
 	s.Write("", "", audit.Event{Action: audit.ServerStopped, Outcome: audit.Success})
 	s.Close()
@@ -94,11 +94,12 @@ func (s *Scribe) guessing() {
 func (s *Scribe) theft() {
 	s.t.Helper()
 	s.Login("user3@example.org", "203.0.113.13", Phone)
+	stolen := s.session("user3@example.org")
 	s.Login("user3@example.org", "198.51.100.23", Desktop)
 	for i := range 2 {
 		s.Write("198.51.100.23", Desktop, audit.Event{
 			Action: audit.TokenReuse, Reason: audit.ReasonReusedToken, Grant: "refresh_token", UserID: "id-user3@example.org", ClientID: "shop-app",
-			SessionID: "session-user3@example.org", HasGeneration: true, Generation: int64(7 + i), Presented: 4,
+			SessionID: stolen, HasGeneration: true, Generation: int64(7 + i), Presented: 4,
 			Previous: audit.Use{At: s.Now.Add(-9 * time.Minute), IP: "203.0.113.13", UserAgent: Phone},
 		})
 	}

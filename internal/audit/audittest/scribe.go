@@ -2,6 +2,7 @@ package audittest
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -19,14 +20,15 @@ type Scribe struct {
 	Path string
 	Now  time.Time
 
-	t   testing.TB
-	log *audit.Log
+	t      testing.TB
+	log    *audit.Log
+	logins map[string]int // of each user
 }
 
 // NewScribe begins a log in a directory of its own. Close ends it.
 func NewScribe(t testing.TB) *Scribe {
 	t.Helper()
-	s := &Scribe{t: t, Path: filepath.Join(t.TempDir(), "keyturn-audit.log"), Now: Dawn}
+	s := &Scribe{t: t, Path: filepath.Join(t.TempDir(), "keyturn-audit.log"), Now: Dawn, logins: map[string]int{}}
 	s.open()
 	return s
 }
@@ -64,12 +66,16 @@ func (s *Scribe) Write(ip, agent string, e audit.Event) {
 	s.Now = s.Now.Add(time.Second)
 }
 
-// Login has a user, named by the e-mail address, log in.
+// session is the user's latest.
+func (s *Scribe) session(user string) string { return fmt.Sprintf("%s/%d", user, s.logins[user]) }
+
+// Login has a user, named by the e-mail address, begin a session.
 func (s *Scribe) Login(user, ip, agent string) {
 	s.t.Helper()
+	s.logins[user]++
 	s.Write(ip, agent, audit.Event{
 		Action: audit.TokenIssued, Outcome: audit.Success, Grant: "password", UserID: "id-" + user, UserEmail: user,
-		ClientID: "shop-app", SessionID: "session-" + user, TokenID: "j", Scope: "openid",
+		ClientID: "shop-app", SessionID: s.session(user), TokenID: "j", Scope: "openid",
 	})
 }
 
@@ -79,11 +85,11 @@ func (s *Scribe) Refuse(user, ip, agent string, reason audit.Reason) {
 	s.Write(ip, agent, audit.Event{Action: audit.TokenRefused, Grant: "password", UserEmail: user, ClientID: "shop-app", Reason: reason})
 }
 
-// Refresh has a user's session refreshed.
+// Refresh has a user's latest session refreshed.
 func (s *Scribe) Refresh(user, ip, agent string, generation int64) {
 	s.t.Helper()
 	s.Write(ip, agent, audit.Event{
 		Action: audit.TokenRefreshed, Outcome: audit.Success, Grant: "refresh_token", UserID: "id-" + user, ClientID: "shop-app",
-		SessionID: "session-" + user, HasGeneration: true, Generation: generation, Presented: generation - 1,
+		SessionID: s.session(user), HasGeneration: true, Generation: generation, Presented: generation - 1,
 	})
 }
