@@ -192,3 +192,27 @@ func TestMongoDBsOwnPlans(t *testing.T) {
 		}
 	}
 }
+
+// TestKeysAreOneQuestion counts what the poll of the signing keys sends.
+func TestKeysAreOneQuestion(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var sent []string
+	st := primary(t, "", func(command string, _ bson.Raw) bson.M {
+		mu.Lock()
+		defer mu.Unlock()
+		sent = append(sent, command)
+		return bson.M{"ok": 1, "cursor": bson.M{"id": int64(0), "ns": "db.keys", "firstBatch": bson.A{bson.M{"_id": int64(7)}}}}
+	})
+	mu.Lock()
+	sent = nil // opening the store has asked other things
+	mu.Unlock()
+	if list, err := st.Keys(t.Context()); err != nil || len(list) != 1 || list[0].Seq != 7 {
+		t.Fatalf("Keys = %v, %v", list, err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.Equal(sent, []string{"find"}) {
+		t.Errorf("sent %v", sent)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 )
 
@@ -84,6 +85,26 @@ func BenchmarkFamilyByID(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		if _, err := s.FamilyByID(b.Context(), families[i*7919%benchFamilies].ID); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkKeys is what a poll of the signing keys reads.
+func BenchmarkKeys(b *testing.B) {
+	s := benchStore(b)
+	for seq := range int64(40) {
+		k := keys.Record{
+			Seq: seq, KID: fmt.Sprint(seq), Alg: keys.ES256, Public: make([]byte, 200), Sealed: make([]byte, 200),
+			CreatedAt: time.Now(), ActivateAt: time.Now(), Archived: seq < 37, Version: 1,
+		}
+		if err := s.CreateKey(b.Context(), k); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if list, err := s.Keys(b.Context()); err != nil || len(list) != 3 {
+			b.Fatal(len(list), err)
 		}
 	}
 }
