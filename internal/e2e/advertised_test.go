@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -119,6 +120,27 @@ func metadataAlgs(url string) ([]string, time.Duration, error) {
 	}
 	err = unmarshal(a.body, &metadata)
 	return metadata.Algs, time.Duration(seconds) * time.Second, err
+}
+
+// TestAlgorithmIsAnnounced has a server start with another algorithm than that of the
+// keys that are there. A resource server that takes the algorithms from the metadata
+// learns of it before there is a key.
+func TestAlgorithmIsAnnounced(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.serve(t)
+	for _, want := range [][]string{{"ES256"}, {"ES256", "EdDSA"}} {
+		if algs, _, err := metadataAlgs(s.url); err != nil || !slices.Equal(algs, want) {
+			t.Errorf("the metadata name %v, %v; want %v", algs, err, want)
+		}
+		set, _, err := readKeySet(mustSend(t, "GET", s.url+"/.well-known/jwks.json", nil, ""))
+		if err != nil || len(set.Keys) != 2 || set.Keys[0].Algorithm != "ES256" || set.Keys[1].Algorithm != "ES256" {
+			t.Errorf("the keys are %+v, %v", set.Keys, err)
+		}
+		s.stop(t)
+		s.args = append(s.args, "--signing-alg", "EdDSA")
+		s = s.again(t)
+	}
 }
 
 // algorithmist is a resource server that accepts the algorithms that the metadata

@@ -200,12 +200,20 @@ func TestK6_ARevokedKeysTokensAreDead(t *testing.T) {
 	for name, c := range map[string]struct {
 		token  string
 		active bool
-	}{"before": {before.Access, false}, "after": {after.Access, true}} {
+		status int
+	}{"before": {before.Access, false, 401}, "after": {after.Access, true, 200}} {
 		got := read[struct{ Active bool }](t, w.post("/oauth/introspect", values{"token": {c.token}}), 200)
 		if got.Active != c.active {
 			t.Errorf("token of %s the revocation: active %v", name, got.Active)
 		}
+		for _, path := range []string{"/oauth/userinfo", "/auth/me"} {
+			if rec := w.sendJSON("GET", path, c.token, nil); rec.Code != c.status {
+				t.Errorf("token of %s the revocation at %s: %d, want %d", name, path, rec.Code, c.status)
+			}
+		}
 	}
+	// The session has another key sign, and goes on.
+	read[tokens](t, w.post("/oauth/token", values{"grant_type": {"refresh_token"}, "refresh_token": {before.Refresh}}), 200)
 	if rec := w.serve(httptest.NewRequest("GET", "/.well-known/jwks.json", nil)); strings.Contains(rec.Body.String(), active.KID) {
 		t.Error("the revoked key is still published")
 	}
