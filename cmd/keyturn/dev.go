@@ -9,6 +9,9 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 
 	"github.com/keyturn/keyturn/docs"
 	"github.com/keyturn/keyturn/internal/config"
@@ -95,7 +98,7 @@ func (p *program) showDemo(ctx context.Context, d *deployment, issuer string) {
 		var kid string
 		if kid, err = firstToken(ctx, issuer, made); err == nil {
 			fmt.Fprintf(p.stdout, demoText, issuer, made.Email, kid, made.Password, made.ClientID, made.ClientSecret, demoFile,
-				docs.URL("clients.md"), docs.URL("resource-servers.md"))
+				docs.URL("clients.md"), docs.URL("resource-servers.md"), nextSteps(thisProgram(), issuer))
 			return
 		}
 	}
@@ -131,13 +134,46 @@ Try (in another terminal):
 
 Then:
 
-  keyturn doctor --issuer %[1]s   # what your resource servers will see
-  keyturn keys rotate                       # turn the keys, and verify an old token
-  keyturn audit tail keyturn-audit.log      # every decision so far
-  curl -s %[1]s/openapi.yaml   # every route, for your tools
-
+%[10]s
 Writing a client: %[8]s
 Writing a resource server: %[9]s
 
 The demo's credentials are in %[7]s; stop with Ctrl-C.
 `
+
+// nextSteps are commands to go on with, for a program that is called so.
+func nextSteps(program, issuer string) string {
+	steps := [][2]string{
+		{program + " doctor --issuer " + issuer, "what your resource servers will see"},
+		{program + " keys rotate", "turn the keys, and verify an old token"},
+		{program + " audit tail keyturn-audit.log", "every decision so far"},
+		{"curl -s " + issuer + "/openapi.yaml", "every route, for your tools"},
+	}
+	var width int
+	for _, s := range steps {
+		width = max(width, len(s[0]))
+	}
+	var b strings.Builder
+	for _, s := range steps {
+		fmt.Fprintf(&b, "  %-*s   # %s\n", width, s[0], s[1])
+	}
+	return b.String()
+}
+
+// thisProgram is how whoever started it calls it again.
+func thisProgram() string {
+	if executable, err := os.Executable(); err == nil && builtByGoRun(executable) {
+		return "go run ./cmd/keyturn"
+	}
+	return os.Args[0]
+}
+
+// cached matches the directory in which Go's build cache keeps a program.
+var cached = regexp.MustCompile(`^[0-9a-f]{64}-d$`)
+
+// builtByGoRun tells a program that go run has made and will remove: it is in
+// Go's build cache, or in a directory for the one run.
+func builtByGoRun(executable string) bool {
+	dir := filepath.Dir(executable)
+	return cached.MatchString(filepath.Base(dir)) || strings.Contains(filepath.ToSlash(dir), "/go-build")
+}

@@ -9,55 +9,133 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
-// snippet is one fenced block of a page.
-type snippet struct{ language, text string }
-
-var fence = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
-
-func snippets(t *testing.T, page string) []snippet {
-	t.Helper()
-	var found []snippet
-	for _, m := range fence.FindAllStringSubmatch(readFile(t, filepath.Join("..", "..", "docs", page)), -1) {
-		found = append(found, snippet{m[1], m[2]})
-	}
-	if len(found) == 0 {
-		t.Fatalf("docs/%s has no snippets", page)
-	}
-	return found
-}
-
 // TestSnippets runs what the pages say, block by block, against serve --dev. A
-// block marked console only shows what cannot be run here: a server that stays,
-// a cluster, a container.
+// block marked console is for another place than where that serves: it is run
+// in one of its own, as stages has it, or said there not to be.
 func TestSnippets(t *testing.T) {
 	t.Parallel()
-	for _, page := range []string{"quickstart.md", "clients.md", "resource-servers.md", "operating.md", "accounts.md"} {
-		t.Run(page, func(t *testing.T) {
+	pages := pagesWithSnippets(t)
+	for _, s := range stages {
+		if !slices.ContainsFunc(pages, func(p *page) bool {
+			return p.name == s.page && slices.ContainsFunc(p.snippets, func(b snippet) bool { return strings.Contains(b.text, s.has) })
+		}) {
+			t.Errorf("%s has no block with %q any more", s.page, s.has)
+		}
+	}
+	for _, p := range pages {
+		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			d := startDemo(t)
-			for i, s := range snippets(t, page) {
-				if out, err := d.run(t, s); err != nil {
-					t.Fatalf("block %d of docs/%s:\n%s\n%v\n%s", i+1, page, s.text, err, out)
+			for i, s := range p.snippets {
+				if out, err := p.run(t, s); err != nil {
+					t.Fatalf("block %d of %s:\n%s\n%v\n%s", i+1, p.name, s.text, err, out)
 				}
 			}
 		})
 	}
 }
 
+// page is a page of the documents.
+type page struct {
+	name     string
+	snippets []snippet
+	// server is what its blocks talk to, once one does.
+	server *demo
+}
+
+// snippet is one fenced block of a page.
+type snippet struct{ language, text string }
+
+var fence = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
+
+// pagesWithSnippets are all pages that have any.
+func pagesWithSnippets(t *testing.T) []*page {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	var pages []*page
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md"} {
+		paths, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			name, err := filepath.Rel(root, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, text := &page{name: filepath.ToSlash(name)}, readFile(t, path)
+			for _, m := range fence.FindAllStringSubmatch(text, -1) {
+				p.snippets = append(p.snippets, snippet{m[1], m[2]})
+			}
+			if fences := strings.Count("\n"+text, "\n```"); fences != 2*len(p.snippets) {
+				t.Errorf("%s has a block without a language", p.name)
+			}
+			if len(p.snippets) > 0 {
+				pages = append(pages, p)
+			}
+		}
+	}
+	return pages
+}
+
+// run runs a block. Variables that a shell sets are there in those after it.
+func (p *page) run(t *testing.T, s snippet) (string, error) {
+	t.Helper()
+	for _, at := range stages {
+		switch {
+		case at.page != p.name || !strings.Contains(s.text, at.has):
+		case at.cannot != "":
+			t.Logf("%s: the block with %q is not run: %s", p.name, at.has, at.cannot)
+			return "", nil
+		default:
+			return p.on(t, at, s.text)
+		}
+	}
+	const before = `set -euo pipefail; if [ -e "$DIR/.variables" ]; then . "$DIR/.variables"; fi; set -a
+`
+	const after = "\nset +a; export -p > \"$DIR/.variables\"\n"
+	switch s.language {
+	case "json":
+		return "", json.Unmarshal([]byte(s.text), new(any))
+	case "apache":
+		return contained(t, s.text, filepath.Join("clients", "apache", "httpd.conf"))
+	}
+	d := p.demo(t)
+	switch s.language {
+	case "sh":
+		return d.shell.run(t, before+s.text+after, "")
+	case "js":
+		return shell{filepath.Join("clients", "node"), d.environ}.run(t, before+"node --input-type=module -", s.text)
+	case "python":
+		return d.verifies(d.shell.run(t, before+"/usr/bin/python3 -", s.text))
+	case "ruby":
+		return d.verifies(d.shell.run(t, before+"/usr/bin/ruby -", s.text))
+	case "go":
+		return d.verifies(d.runGo(t, before, s.text))
+	case "console":
+		return "", fmt.Errorf("a block for another place, which stages does not name")
+	}
+	return "", fmt.Errorf("a block in %q, which nothing runs", s.language)
+}
+
 // demo is a server started with --dev and the environment of its readers.
 type demo struct {
 	*server
-	dir     string
-	environ []string
-	uid     string
+	shell
+	uid string
 }
 
-func startDemo(t *testing.T) *demo {
+// demo starts the page's server when its first block wants it.
+func (p *page) demo(t *testing.T) *demo {
 	t.Helper()
+	if p.server != nil {
+		return p.server
+	}
 	address := freePort(t)
 	d := &demo{server: &server{url: "http://" + address, args: []string{"serve", "--dev", "--listen", address, "--admin-listen", "off"}}}
 	d.start(t)
@@ -75,40 +153,42 @@ func startDemo(t *testing.T) *demo {
 	mustSend(t, "GET", d.url+"/oauth/userinfo", bearer(session.AccessToken), "").decode(t, &who)
 	d.uid = who.Subject
 	d.environ = append(bareEnviron(), "ISSUER="+d.url, "CLIENT_ID="+login.ClientID, "CLIENT_SECRET="+login.ClientSecret,
-		"EMAIL="+login.Email, "PASSWORD="+login.Password, "DIR="+d.dir, "PATH="+binaries+":"+os.Getenv("PATH"))
+		"EMAIL="+login.Email, "PASSWORD="+login.Password, "DIR="+d.dir, path(binaries))
+	p.server = d
 	return d
 }
 
-// run runs a block. Variables that a shell sets are there in those after it.
-func (d *demo) run(t *testing.T, s snippet) (string, error) {
-	t.Helper()
-	const before = `set -euo pipefail; if [ -e "$DIR/.variables" ]; then . "$DIR/.variables"; fi; set -a
-`
-	const after = "\nset +a; export -p > \"$DIR/.variables\"\n"
-	switch s.language {
-	case "sh":
-		return d.shell(d.dir, before+s.text+after, "")
-	case "js":
-		return d.shell(filepath.Join("clients", "node"), before+"node --input-type=module -", s.text)
-	case "python":
-		return d.verifies(d.shell(d.dir, before+"/usr/bin/python3 -", s.text))
-	case "ruby":
-		return d.verifies(d.shell(d.dir, before+"/usr/bin/ruby -", s.text))
-	case "go":
-		return d.verifies(d.runGo(t, before, s.text))
-	case "apache":
-		return contained(t, s.text, filepath.Join("clients", "apache", "httpd.conf"))
-	case "json", "console":
-		return "", nil
-	}
-	return "", fmt.Errorf("a block in %q, which nothing runs", s.language)
+// shell is where scripts are run.
+type shell struct {
+	dir     string
+	environ []string
 }
 
-func (d *demo) shell(dir, script, stdin string) (string, error) {
+// path is the environment's PATH with directories before it.
+func path(dirs ...string) string {
+	return "PATH=" + strings.Join(append(dirs, os.Getenv("PATH")), ":")
+}
+
+// run runs a script with all that it starts, and ends what it leaves running.
+func (s shell) run(t *testing.T, script, stdin string) (string, error) {
+	t.Helper()
+	// A file, since a pipe would be waited for until the last process let go.
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		return "", err
+	}
+	defer out.Close()
 	cmd := exec.Command("/bin/bash", "-c", script)
-	cmd.Dir, cmd.Env, cmd.Stdin = dir, d.environ, strings.NewReader(stdin)
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, s.environ, strings.NewReader(stdin)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	err = cmd.Wait()
+	// With nothing left of the group there is nothing to end.
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	return readFile(t, out.Name()), err
 }
 
 // verifies has an example of a resource server print whose token it was.
@@ -126,7 +206,7 @@ func (d *demo) runGo(t *testing.T, before, program string) (string, error) {
 		writeFile(t, filepath.Join(dir, name), readFile(t, filepath.Join("clients", "go", name)))
 	}
 	writeFile(t, filepath.Join(dir, "main.go"), program)
-	return d.shell(dir, before+"go run .", "")
+	return shell{dir, d.environ}.run(t, before+"go run .", "")
 }
 
 // contained looks up each line of a configuration in one that another test

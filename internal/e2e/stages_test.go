@@ -1,0 +1,111 @@
+//go:build interop
+
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
+)
+
+// stage is where a block is run that is not for the directory of serve --dev:
+// the block of that page that has a text.
+type stage struct {
+	page, has string
+	// stands are texts of the block, each with what stands for it here.
+	stands []string
+	// mongoDB is the address of a database that stands for the one here.
+	mongoDB string
+	// before and after are run around it.
+	before, after string
+	// inDemo runs it in the directory of serve --dev after all.
+	inDemo bool
+	// cannot says why nothing here can run it.
+	cannot string
+}
+
+// stages are all blocks that are not run as they stand.
+var stages = []stage{
+	{page: "README.md", has: "go run ./cmd/keyturn serve --dev", before: workspace,
+		stands: []string{"./cmd/keyturn", "github.com/keyturn/keyturn/cmd/keyturn"},
+		after:  `eventually grep -q 'go run ./cmd/keyturn doctor' out.txt`},
+	{page: "README.md", has: "go test ./...", cannot: "it is what runs this"},
+	{page: "docs/quickstart.md", has: "go install", stands: []string{"github.com/keyturn/keyturn/cmd/keyturn@latest", "./cmd/keyturn"},
+		after: `test -x "$GOBIN/keyturn"; test -s keyturn-dev.json`},
+	{page: "docs/quickstart.md", has: "keyturn-dev.json", inDemo: true,
+		before: `wanted="$CLIENT_ID $CLIENT_SECRET $EMAIL $PASSWORD"; CLIENT_ID=`,
+		after:  `test "$CLIENT_ID $CLIENT_SECRET $EMAIL $PASSWORD" = "$wanted"`},
+	{page: "docs/operating.md", has: "keyturn serve --issuer https", after: `test -s keyturn.db; test -s keyturn.master-key`},
+	{page: "docs/operating.md", has: "mongodb://db1,db2,db3", mongoDB: "mongodb://db1,db2,db3/keyturn?replicaSet=rs0"},
+	{page: "docs/operating.md", has: "mongodump", cannot: "no MongoDB and none of its tools can be installed on the machines that build this"},
+	{page: "docs/operating.md", has: "docker compose", cannot: "there is no container engine on the machines that build this"},
+	{page: "docs/performance.md", has: "go install", stands: []string{"github.com/keyturn/keyturn/cmd/...@latest", "./cmd/...",
+		"keyturn serve", "command keyturn serve", "--duration 4s --warmup 1s", "--duration 300ms --warmup 10ms --rounds 1 --clients 2"}},
+	{page: "docs/performance.md", has: "-bench Refresh", stands: []string{"-benchtime 4s", "-benchtime 10x",
+		"-cpuprofile cpu.out", `-o "$PWD/server.test" -cpuprofile "$PWD/cpu.out"`, "-cum cpu.out", `-cum "$PWD/cpu.out"`}},
+	{page: "docs/accounts.md", has: "sqlite3 -csv -header app.db", before: `sqlite3 app.db "CREATE TABLE users (id INTEGER PRIMARY KEY,
+		email TEXT, hashed_password TEXT, is_active BOOLEAN)" "INSERT INTO users VALUES (7, 'grace@example.com',
+		'\$2b\$12\$5IMUAatYV1Xaj4UPmTBJfupmSi1vNp6GYcv9emU5wQgJ6gAvDrcQS', 1)"`,
+		after: `keyturn users list --output json | jq -e '.[0].uid == "7" and .[0].email == "grace@example.com"'`},
+	{page: "docs/accounts.md", has: "from django.contrib.auth.models", before: djangoSite,
+		after: "END\n" + `jq -e '.uid == "1" and .roles == ["clerks"]' users.jsonl; keyturn users import users.jsonl`},
+}
+
+// djangoSite makes a site with one account, whose shell the block is for.
+const djangoSite = `cat > site.py <<'END'
+import sys
+import django
+from django.conf import settings
+settings.configure(INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"], USE_TZ=True,
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
+django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from django.contrib.auth.models import Group, User
+User.objects.create_user("grace", "grace@example.com", "la niña y el jabalí").groups.add(Group.objects.create(name="clerks"))
+exec(sys.stdin.read())
+END
+/usr/bin/python3 site.py > users.jsonl <<'END'`
+
+// workspace has a directory that is not the module's run its programs, so that
+// what they make is left there.
+const workspace = `export GOWORK="$PWD/go.work"; command go work init "$REPOSITORY"
+go() { command go "$@" > out.txt & }`
+
+// onStage is what every stage begins with. A server in the foreground, which
+// would stay, is ended once it is ready.
+const onStage = `set -euo pipefail
+go() { (cd "$REPOSITORY" && command go "$@"); }
+eventually() { for _ in $(seq 600); do if "$@"; then return; fi; sleep 0.05; done; return 1; }
+ready() { curl -sf -o /dev/null "http://$KEYTURN_LISTEN/readyz"; }
+keyturn() {
+  if [ "$1" != serve ]; then command keyturn "$@"; return; fi
+  command keyturn "$@" & local server=$!
+  eventually ready; kill -TERM $server; wait $server
+}
+`
+
+// on runs a block on its stage.
+func (p *page) on(t *testing.T, s stage, text string) (string, error) {
+	t.Helper()
+	repository, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		return "", err
+	}
+	at := shell{dir: t.TempDir(), environ: bareEnviron()}
+	address := freePort(t)
+	if s.inDemo {
+		d := p.demo(t)
+		at, address = d.shell, strings.TrimPrefix(d.url, "http://")
+	}
+	stands := append([]string{"127.0.0.1:8080", address, "0.0.0.0:8080", address}, s.stands...)
+	if s.mongoDB != "" {
+		stands = append(stands, s.mongoDB, mongotest.URI(t))
+	}
+	bin := t.TempDir()
+	at.environ = append(at.environ, "KEYTURN_LISTEN="+address, "KEYTURN_ADMIN_LISTEN=off", "REPOSITORY="+repository, "GOBIN="+bin)
+	at.environ = append(at.environ, path(bin, binaries))
+	return at.run(t, onStage+s.before+"\n"+strings.NewReplacer(stands...).Replace(text)+s.after, "")
+}
