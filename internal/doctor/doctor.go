@@ -99,14 +99,14 @@ func (d *Doctor) get(ctx context.Context, path string, header ...string) (answer
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	start := time.Now()
+	start := d.now()
 	res, err := d.client.Do(req)
 	if err != nil {
 		return answer{}, err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	return answer{res.StatusCode, res.Header, body, res.TLS, time.Since(start)}, err
+	return answer{res.StatusCode, res.Header, body, res.TLS, d.now().Sub(start)}, err
 }
 
 func (a answer) describe() string {

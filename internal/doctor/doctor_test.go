@@ -4,8 +4,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +21,10 @@ import (
 // deployment is a server as healthy ones are, with places to make it ill.
 type deployment struct {
 	*httptest.Server
-	issuer   string
+	// issuer is what it calls itself, at where it is examined.
+	issuer, at string
+	// now is the doctor's clock.
+	now      func() time.Time
 	jwks     string
 	ready    int
 	headers  map[string]map[string]string
@@ -41,7 +48,7 @@ func healthy(t *testing.T) *deployment {
 	}
 	d.Server = httptest.NewTLSServer(d)
 	t.Cleanup(d.Close)
-	d.issuer = d.URL
+	d.issuer, d.at, d.now = d.URL, d.URL, time.Now
 	return d
 }
 
@@ -73,20 +80,33 @@ func (d *deployment) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (d *deployment) examine(t *testing.T, now time.Time) []doctor.Finding {
+func (d *deployment) examine(t *testing.T) []doctor.Finding {
 	roots := x509.NewCertPool()
-	roots.AddCert(d.Certificate())
-	return doctor.New(d.URL, 30*time.Second, &tls.Config{RootCAs: roots}, func() time.Time { return now }).Examine(t.Context())
+	if certificate := d.Certificate(); certificate != nil {
+		roots.AddCert(certificate)
+	}
+	return doctor.New(d.at, 30*time.Second, &tls.Config{RootCAs: roots}, d.now).Examine(t.Context())
 }
 
-// TestEveryIllnessIsFound makes a deployment ill in one way at a time.
-func TestEveryIllnessIsFound(t *testing.T) {
-	for name, c := range map[string]struct {
-		sicken  func(*deployment)
-		check   string
-		verdict doctor.Verdict
-		seen    string
-	}{
+// withoutTLS serves it in the clear at a host.
+func (d *deployment) withoutTLS(host string) {
+	d.Server.Close()
+	d.Server = httptest.NewServer(d)
+	d.at = strings.Replace(d.URL, "127.0.0.1", host, 1)
+	d.issuer = d.at
+}
+
+// illness is a way to be ill and what must be found then.
+type illness struct {
+	sicken  func(*deployment)
+	check   string
+	verdict doctor.Verdict
+	seen    string
+}
+
+// illnesses are all that the doctor knows.
+func illnesses() map[string]illness {
+	return map[string]illness{
 		"well":                    {func(*deployment) {}, "", doctor.OK, ""},
 		"another issuer":          {func(d *deployment) { d.issuer = "https://other.example" }, "metadata", doctor.Failure, "calls itself"},
 		"one path not passed":     {func(d *deployment) { d.override[oidcMetadata] = http.NotFound }, "metadata", doctor.Failure, "404"},
@@ -112,12 +132,35 @@ func TestEveryIllnessIsFound(t *testing.T) {
 			d.headers[oauthMetadata] = map[string]string{"Date": time.Now().Add(-time.Minute).UTC().Format(http.TimeFormat)}
 		}, "clock", doctor.Failure, "apart"},
 		"down": {func(d *deployment) { d.Close() }, "issuer", doctor.Failure, "refused"},
-	} {
+		"a certificate of nobody's": {func(d *deployment) { d.at = strings.Replace(d.URL, "127.0.0.1", "localhost", 1) },
+			"issuer", doctor.Failure, "certificate is valid for"},
+		"a certificate that runs out": {func(d *deployment) {
+			end := d.Certificate().NotAfter
+			d.now = func() time.Time { return end.Add(-24 * time.Hour) }
+			d.headers[oauthMetadata] = map[string]string{"Date": d.now().UTC().Format(http.TimeFormat)}
+		}, "tls", doctor.Warning, "good for 1 days"},
+		"plain HTTP at home": {func(d *deployment) { d.withoutTLS("127.0.0.1") }, "tls", doctor.Warning, "loopback"},
+		"plain HTTP":         {func(d *deployment) { d.withoutTLS("0.0.0.0") }, "tls", doctor.Failure, "plain HTTP"},
+		"endpoints of another host": {func(d *deployment) {
+			text := fmt.Sprintf(`{"issuer":%q,"token_endpoint":"https://inner.example/oauth/token","jwks_uri":"%s/.well-known/jwks.json"}`, d.issuer, d.issuer)
+			d.override[oauthMetadata], d.override[oidcMetadata] = write(text), write(text)
+		}, "metadata", doctor.Failure, "lead elsewhere: "},
+		"a slow store": {func(d *deployment) {
+			var asked time.Duration
+			start := time.Now()
+			d.now = func() time.Time { asked += 300 * time.Millisecond; return start.Add(asked) }
+		}, "store", doctor.Warning, "takes 300ms"},
+	}
+}
+
+// TestEveryIllnessIsFound makes a deployment ill in one way at a time.
+func TestEveryIllnessIsFound(t *testing.T) {
+	for name, c := range illnesses() {
 		t.Run(name, func(t *testing.T) {
 			d := healthy(t)
 			c.sicken(d)
 			found := false
-			for _, f := range d.examine(t, time.Now()) {
+			for _, f := range d.examine(t) {
 				if f.Check != c.check {
 					if f.Verdict != doctor.OK {
 						t.Errorf("%s: %s %s", f.Check, f.Verdict, f.Seen)
@@ -147,12 +190,43 @@ func write(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) }
 }
 
-func TestCertificateThatRunsOut(t *testing.T) {
-	d := healthy(t)
-	for _, f := range d.examine(t, d.Certificate().NotAfter.Add(-24*time.Hour)) {
-		if f.Check == "tls" && (f.Verdict != doctor.Warning || !strings.Contains(f.Fix, "renew")) {
-			t.Errorf("a day before the certificate's end: %+v", f)
+// TestEveryCheckHasAnIllness reads in the code what the doctor can find: there
+// is an illness for each check and verdict. And each check is made of a healthy
+// deployment.
+func TestEveryCheckHasAnIllness(t *testing.T) {
+	known := map[string]bool{}
+	for _, i := range illnesses() {
+		known[i.check+", "+string(i.verdict)] = true
+	}
+	code, err := parser.ParseFile(token.NewFileSet(), "checks.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checks := map[string]bool{}
+	ast.Inspect(code, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
 		}
+		if f, ok := call.Fun.(*ast.SelectorExpr); !ok || f.Sel.Name != "say" {
+			return true
+		}
+		check, err := strconv.Unquote(call.Args[0].(*ast.BasicLit).Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checks[check] = true
+		verdict := strings.ToLower(call.Args[1].(*ast.Ident).Name)
+		if verdict != string(doctor.OK) && !known[check+", "+verdict] {
+			t.Errorf("nothing is ill so that the doctor says %s of %q", verdict, check)
+		}
+		return true
+	})
+	for _, f := range healthy(t).examine(t) {
+		delete(checks, f.Check)
+	}
+	if len(checks) > 0 {
+		t.Errorf("checks that are not made of a healthy deployment: %v", checks)
 	}
 }
 
