@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,15 +46,16 @@ func openShop(t *testing.T, d *deployment, flags ...string) *shop {
 	return s
 }
 
-// openShopBehindFront is openShop behind a front, with a client that has keys.
+// openShopBehindFront is openShop behind a front, with a client that has keys,
+// which it publishes there.
 func openShopBehindFront(t *testing.T, d *deployment, flags ...string) *shop {
 	t.Helper()
 	s := stock(t, d)
 	s.keys = newClientKeys(t)
-	file := filepath.Join(t.TempDir(), "jwks.json")
-	writeFile(t, file, s.keys.jwks)
-	s.keyed = s.addClient(t, "batch", "--grant", "client_credentials", "--scope", scope, "--audience", api, "--audience", billing, "--jwks-file", file)
-	s.serveBehindFront(t, flags...)
+	s.serveBehindFront(t, append([]string{"--client-jwks-networks", "127.0.0.1"}, flags...)...)
+	s.front.publish("/batch.jwks.json", s.keys.jwks)
+	s.keyed = s.addClient(t, "batch", "--grant", "client_credentials", "--scope", scope, "--audience", api, "--audience", billing,
+		"--jwks-uri", s.front.url+"/batch.jwks.json")
 	return s
 }
 
@@ -206,12 +208,16 @@ type journey struct {
 	Keyed claims
 	// Tokens are those that the program did not verify itself.
 	Tokens map[string]string
+	// Did is what the program did with its library, in the words of docs/interop.md.
+	Did []string
 }
 
 // check checks what a program reports that has spent three refresh tokens, the
 // first answer to each lost.
-func (j journey) check(t *testing.T, s *shop, program string, by credentials, signs bool) {
+func (j journey) check(t *testing.T, s *shop, program string, by credentials) {
 	t.Helper()
+	j.checkDid(t, program, by)
+	signs := slices.Contains(j.Did, "private_key_jwt")
 	if j.Refreshes != 3 || j.Lost != 3 || j.Refused != "invalid_grant" {
 		t.Errorf("%s as %s: %d refreshes, %d of them lost, and the refusal %q; want 3, 3 and invalid_grant", program, by.id, j.Refreshes, j.Lost, j.Refused)
 	}
@@ -264,7 +270,7 @@ func TestGoClients(t *testing.T) {
 			ask(t, s.request(by), &got, program)
 			s.checkClaims(t, by, map[string]map[string]claims{"go-oidc": got.OIDC, "keyfunc": got.Keyfunc})
 			s.checkUserInfo(t, got.UserInfo)
-			got.check(t, s, "x/oauth2", by, true)
+			got.check(t, s, "golang.org/x/oauth2", by)
 		}
 		s.stop(t)
 		s.checkAudit(t)

@@ -48,6 +48,8 @@ type result struct {
 	Keyed claims `json:"keyed"`
 	// Refused is the OAuth error of a login with a wrong password.
 	Refused string `json:"refused"`
+	// Did is what was done with golang.org/x/oauth2.
+	Did []string `json:"did"`
 }
 
 type claims map[string]any
@@ -114,6 +116,7 @@ func obtain(ctx context.Context, ask request, provider *oidc.Provider) (map[stri
 		out.Refreshes++
 	}
 	tokens["refresh_token"] = token.AccessToken
+	out.Did = append(out.Did, "password", "refresh_token")
 
 	info, err := provider.UserInfo(ctx, oauth2.StaticTokenSource(token))
 	if err != nil {
@@ -129,10 +132,12 @@ func obtain(ctx context.Context, ask request, provider *oidc.Provider) (map[stri
 			return nil, out, fmt.Errorf("client_credentials grant: %w", err)
 		}
 		tokens["client_credentials"] = token.AccessToken
+		out.Did = append(out.Did, "client_credentials")
 	}
 	if out.Keyed, err = signedGrant(ctx, ask, provider.Endpoint().TokenURL); err != nil {
 		return nil, out, fmt.Errorf("private_key_jwt: %w", err)
 	}
+	out.Did = append(out.Did, "private_key_jwt", "resource")
 	var refused *oauth2.RetrieveError
 	if _, err := config.PasswordCredentialsToken(ctx, ask.Username, ask.Password+"x"); !errors.As(err, &refused) {
 		return nil, out, fmt.Errorf("password grant with a wrong password: got %v, want an error of the server", err)

@@ -46,9 +46,10 @@ tokens.refresh_token = refreshed.access_token
 if (ask.client_secret) {
   tokens.client_credentials = (await client.clientCredentialsGrant(config)).access_token
 }
+const did = Object.keys(tokens)
 
 const keys = createRemoteJWKSet(new URL(metadata.jwks_uri))
-const result = { jose: {}, oauth4webapi: {}, refreshes: spent.size - 1, lost }
+const result = { jose: {}, oauth4webapi: {}, refreshes: spent.size - 1, lost, did }
 for (const [name, token] of Object.entries(tokens)) {
   const verified = await jwtVerify(token, keys, {
     issuer: ask.issuer,
@@ -85,6 +86,7 @@ assert.equal((await client.tokenIntrospection(keyed, own.access_token)).active, 
 await client.tokenRevocation(keyed, own.access_token)
 assert.equal((await client.tokenIntrospection(keyed, own.access_token)).active, false)
 result.keyed = decodeJwt(own.access_token)
+did.push('private_key_jwt', 'resource', 'introspection', 'revocation')
 
 const refused = await refresh(refreshed.refresh_token).catch((error) => error)
 assert(refused instanceof client.ResponseBodyError, String(refused))

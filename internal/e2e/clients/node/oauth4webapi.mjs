@@ -86,5 +86,6 @@ process.stdout.write(
     refreshes: spent.size - 1,
     lost,
     refused: refused.error,
+    did: [...Object.keys(tokens), 'private_key_jwt', 'resource', 'introspection', 'revocation'],
   }),
 )

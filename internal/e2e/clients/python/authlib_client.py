@@ -53,10 +53,16 @@ def main():
         assert not active(client, refreshed["access_token"])
 
     keyed = OAuth2Session(
-        ask["keyed_id"], ask["private_keys"]["RS256"], token_endpoint_auth_method="private_key_jwt"
+        ask["keyed_id"],
+        ask["private_keys"]["RS256"],
+        token_endpoint_auth_method="private_key_jwt",
+        revocation_endpoint_auth_method="private_key_jwt",  # and for introspection
     )
     keyed.register_client_auth_method(PrivateKeyJWT(endpoint))
     own = keyed.fetch_token(endpoint, grant_type="client_credentials", resource=ask["resource"])["access_token"]
+    assert active(keyed, own)
+    keyed.revoke_token(server["revocation_endpoint"], token=own).raise_for_status()
+    assert not active(keyed, own)
 
     try:
         refresh(refreshed["refresh_token"])
@@ -70,6 +76,7 @@ def main():
             "refreshes": len(spent) - 1,
             "lost": lost,
             "refused": refused,
+            "did": [*tokens, "private_key_jwt", "resource", "introspection", "revocation"],
         },
         sys.stdout,
     )

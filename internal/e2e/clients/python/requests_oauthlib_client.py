@@ -7,7 +7,7 @@ import json
 import sys
 
 import requests
-from oauthlib.oauth2 import BackendApplicationClient, InvalidGrantError, LegacyApplicationClient
+from oauthlib.oauth2 import BackendApplicationClient, InvalidGrantError, LegacyApplicationClient, OAuth2Error
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
@@ -47,7 +47,13 @@ def main():
     tokens["refresh_token"] = refreshed["access_token"]
     if secret:
         own = OAuth2Session(client=BackendApplicationClient(ask["client_id"]))
-        tokens["client_credentials"] = own.fetch_token(endpoint, **by)["access_token"]
+        # One of its audiences, by name; another is refused, also by name.
+        tokens["client_credentials"] = own.fetch_token(endpoint, resource=ask["audience"], **by)["access_token"]
+        try:
+            own.fetch_token(endpoint, resource=ask["resource"], **by)
+            raise AssertionError("a foreign resource was not refused")
+        except OAuth2Error as error:
+            assert error.error == "invalid_target", error
 
     url, headers, body = client._client.prepare_token_revocation_request(
         server["revocation_endpoint"], refreshed["refresh_token"], **named
@@ -59,7 +65,10 @@ def main():
         refused = "nothing"
     except InvalidGrantError as error:
         refused = error.error
-    json.dump({"tokens": tokens, "refreshes": len(spent) - 1, "lost": lost, "refused": refused}, sys.stdout)
+    did = [*tokens, "revocation"] + (["resource"] if secret else [])
+    json.dump(
+        {"tokens": tokens, "refreshes": len(spent) - 1, "lost": lost, "refused": refused, "did": did}, sys.stdout
+    )
 
 
 if __name__ == "__main__":
