@@ -34,34 +34,6 @@ func (all *events) last(t *testing.T) audit.Event {
 	return e
 }
 
-// TestF7_ADisablingThatDiedIsFinished disables a client as a process that dies
-// between its two writes does.
-func TestF7_ADisablingThatDiedIsFinished(t *testing.T) {
-	f := newFixture(t, nil)
-	var log events
-	clients := &oauth.Clients{Store: f.store, Audit: &log, AccessTTL: time.Hour, Now: f.clock.now}
-	left, _ := f.login(t)
-	if err := f.store.DisableClient(f.ctx, app.ID, f.clock.now()); err != nil {
-		t.Fatal(err)
-	}
-	if n, err := clients.Settle(f.ctx); n != 0 || err != nil || len(log) != 0 {
-		t.Fatalf("a disabling that may be under way: %d, %v, %+v", n, err, log)
-	}
-	f.clock.advance(time.Hour)
-	if n, err := clients.Settle(f.ctx); n != 1 || err != nil {
-		t.Fatalf("%d, %v", n, err)
-	}
-	if got := f.family(t, left.ID); got.RevokedAt.IsZero() || got.RevokeReason != "client_disabled" {
-		t.Errorf("the session stands at %+v", got)
-	}
-	if e := log.last(t); e.Action != audit.SessionsEnded || e.ClientID != app.ID || e.Count != 1 || e.Outcome != audit.Success {
-		t.Errorf("%+v", e)
-	}
-	if n, err := clients.Settle(f.ctx); n != 0 || err != nil || len(log) != 0 {
-		t.Errorf("again: %d, %v, %+v", n, err, log)
-	}
-}
-
 func TestEndSessionsOfAClient(t *testing.T) {
 	f := newFixture(t, nil)
 	var log events

@@ -38,6 +38,9 @@ func (f Fault) String() string {
 // Persistent reports whether a write that goes wrong so was done.
 func (f Fault) Persistent() bool { return f == Persists || f == HangsAfter }
 
+// Answers reports whether who calls is told anything before the context ends.
+func (f Fault) Answers() bool { return f != Hangs && f != HangsAfter }
+
 // ErrFault is what a store answers that was told to fail.
 var ErrFault = errors.New("the store failed, as it was told to")
 
@@ -93,7 +96,7 @@ func inject[T any](ctx context.Context, f *Faulty, method string, call func() (T
 		// What the store says of it is lost like the answer.
 		_, _ = call()
 	}
-	if fault == Hangs || fault == HangsAfter {
+	if !fault.Answers() {
 		<-ctx.Done()
 		return none, ctx.Err()
 	}

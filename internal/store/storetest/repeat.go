@@ -13,6 +13,7 @@ import (
 
 func (s *suite) repeats() []test {
 	return []test{
+		{"every method can fail in every way", s.everyMethodFails},
 		{"F5_a write whose answer was lost can be repeated", s.repeatLost},
 	}
 }
