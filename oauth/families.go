@@ -20,6 +20,7 @@ type Families struct {
 	tokens   *tokenKeys
 	settings Settings
 	now      func() time.Time
+	doubts   doubts
 }
 
 // NewFamilies returns the families kept in store, whose tokens are derived
@@ -126,25 +127,20 @@ func (r refreshed) retry() bool { return r.before.Generation == r.family.Generat
 func (f *Families) refresh(ctx context.Context, p presented, q request) (refreshed, error) {
 	var by Client
 	var before Family
+	var try attempt
 	family, err := f.store.RotateFamily(ctx, p.familyID, q.clientID, func(fam Family, client Client) (*Rotation, error) {
-		by, before = client, fam
-		if err := q.admits(client); err != nil {
-			return nil, err
+		r, from, err := f.judge(ctx, fam, client, p, q)
+		by, before = client, from
+		var after Family
+		if r != nil {
+			after = r.Apply(fam)
 		}
-		if err := f.prove(fam, p); err != nil {
-			return nil, err
-		}
-		if err := f.admit(fam, p, client); err != nil {
-			return nil, err
-		}
-		if err := q.fits(fam, client); err != nil {
-			return nil, err
-		}
-		if p.generation < fam.Generation {
-			return nil, nil // a retry
-		}
-		return f.rotation(ctx, fam, p, client), nil
+		f.doubts.decided(&try, from, after)
+		return r, err
 	})
+	if err != nil {
+		f.doubts.abandon(&try)
+	}
 	var no *refusal
 	if errors.As(err, &no) && no.reuse {
 		return refreshed{}, f.end(ctx, no)
@@ -154,6 +150,31 @@ func (f *Families) refresh(ctx context.Context, p presented, q request) (refresh
 	}
 	token, err := f.tokens.derive(family)
 	return refreshed{family, token, by, before}, err
+}
+
+// judge decides on a refresh: the rotation to be made, or none for a retry, and
+// the family that its client knows.
+func (f *Families) judge(ctx context.Context, fam Family, client Client, p presented, q request) (*Rotation, Family, error) {
+	if err := q.admits(client); err != nil {
+		return nil, fam, err
+	}
+	if err := f.prove(fam, p); err != nil {
+		return nil, fam, err
+	}
+	before, unanswered := fam, false
+	if p.generation == fam.Generation-1 {
+		before, unanswered = f.doubts.before(fam)
+	}
+	if err := f.admit(fam, p, client, unanswered); err != nil {
+		return nil, fam, err
+	}
+	if err := q.fits(fam, client); err != nil {
+		return nil, fam, err
+	}
+	if p.generation < fam.Generation && !unanswered {
+		return nil, fam, nil // a retry
+	}
+	return f.rotation(ctx, fam, p, client), before, nil
 }
 
 func refusalReason(err error) audit.Reason {
@@ -174,8 +195,9 @@ func (f *Families) prove(fam Family, p presented) error {
 	return nil
 }
 
-// admit decides whether a token proved to be the family's may be spent.
-func (f *Families) admit(fam Family, p presented, client Client) error {
+// admit decides whether a token proved to be the family's may be spent;
+// unanswered says that nobody was given its successor.
+func (f *Families) admit(fam Family, p presented, client Client, unanswered bool) error {
 	now := f.now()
 	no := &refusal{family: fam, presented: p.generation}
 	switch {
@@ -185,7 +207,7 @@ func (f *Families) admit(fam Family, p presented, client Client) error {
 		no.reason, no.reuse = audit.ReasonForeignClient, true
 	case !now.Before(fam.ExpiresAt) || !now.Before(fam.IdleExpiresAt):
 		no.reason = audit.ReasonExpiredSession
-	case p.generation >= fam.Generation:
+	case p.generation >= fam.Generation || unanswered:
 		return nil
 	case p.generation == fam.Generation-1 && now.Sub(fam.RotatedAt) <= f.settings.RetryWindow && f.settings.RetryWindow > 0:
 		return nil

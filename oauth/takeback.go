@@ -1,9 +1,6 @@
 package oauth
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // takeBack undoes a refresh whose answer nobody got because its event could not
 // be written, or nothing could be signed (A3). Else an audit log that is away
@@ -16,18 +13,9 @@ func (f *Families) takeBack(ctx context.Context, r refreshed) error {
 	if r.retry() {
 		return nil
 	}
-	_, err := f.store.RotateFamily(ctx, r.family.ID, r.family.ClientID, func(now Family, _ Client) (*Rotation, error) {
-		if now.Generation != r.family.Generation || !now.RotatedAt.Equal(r.family.RotatedAt) || !now.RevokedAt.IsZero() {
-			return nil, nil
-		}
-		b := r.before
-		return &Rotation{
-			Presented: b.Generation - 1, MasterID: b.MasterID, At: b.RotatedAt,
-			IdleExpiresAt: b.IdleExpiresAt, PurgeAt: b.PurgeAt, IP: b.LastIP, UserAgent: b.LastUserAgent,
-		}, nil
-	})
-	if errors.Is(err, ErrNoFamily) {
-		return nil
+	err := f.restore(ctx, r.before, r.before.RotatedAt, func(now Family) bool { return doubtOf(now) == doubtOf(r.family) })
+	if err != nil {
+		f.doubts.add(r.before, r.family)
 	}
 	return err
 }

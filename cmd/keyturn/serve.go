@@ -112,6 +112,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	err = s.server(d, issuer).Serve(ctx, public, admin)
 	stop()
 	wait()
+	d.settleRefreshes(ctx, s) // for what is left, there is the retry window
 	stopped := audit.Event{Action: audit.ServerStopped, Outcome: audit.Success}
 	if err != nil {
 		stopped.Outcome, stopped.Detail = audit.Failure, err.Error()
@@ -157,8 +158,13 @@ func listeners(cfg *config.Config) (public, admin net.Listener, err error) {
 	return public, admin, nil
 }
 
-// sweepEvery is the interval of the background work on the store.
-const sweepEvery = time.Minute
+const (
+	// sweepEvery is the interval of the background work on the store.
+	sweepEvery = time.Minute
+	// settleEvery is how soon after an outage the refreshes are settled that
+	// the store did not answer to.
+	settleEvery = time.Second
+)
 
 // background runs what goes on beside requests until ctx ends; the function
 // returned waits for it.
@@ -170,6 +176,7 @@ func (d *deployment) background(ctx context.Context, s *services) (wait func()) 
 		all.Go(func() { headroom.Keep(ctx, s.users.Hasher.Full(), hashing) })
 	}
 	all.Go(func() { every(ctx, sweepEvery, func() { d.sweep(ctx, s) }) })
+	all.Go(func() { every(ctx, settleEvery, func() { d.settleRefreshes(ctx, s) }) })
 	all.Go(func() { d.reopenOnHangup(ctx) })
 	return all.Wait
 }

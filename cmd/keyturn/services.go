@@ -17,6 +17,7 @@ type services struct {
 	keeper   *keys.Keeper
 	ring     *keys.Ring
 	users    *users.Service
+	families *oauth.Families
 	oauth    *oauth.Service
 	jwks     *wellknown.JWKS
 	metadata *wellknown.Metadata
@@ -33,12 +34,12 @@ func (d *deployment) services(issuer string) (*services, error) {
 	}
 	s.ring = s.keeper.Ring()
 	settings := d.oauthSettings(issuer)
-	families := oauth.NewFamilies(d.store, masters, settings, time.Now)
+	s.families = oauth.NewFamilies(d.store, masters, settings, time.Now)
 	if s.users, err = d.users(); err != nil {
 		return nil, err
 	}
 	s.oauth = oauth.NewService(oauth.Options{
-		Store: d.store, Families: families, ClientKeys: oauth.NewClientKeys(d.cfg.ClientJWKSNetworks, time.Now), Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
+		Store: d.store, Families: s.families, ClientKeys: oauth.NewClientKeys(d.cfg.ClientJWKSNetworks, time.Now), Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
 		OnError: d.requestLog, Now: time.Now,
 	})
 	s.jwks = wellknown.NewJWKS(s.ring)

@@ -22,3 +22,15 @@ func (d *deployment) sweep(ctx context.Context, s *services) {
 	_, err = store.SweepAll(ctx, d.store, time.Now())
 	warn(err, "expired records could not be removed; trying again in a minute")
 }
+
+// settleRefreshes takes back the refreshes that the store did not answer to. As
+// long as it does not, /readyz and the log say so anyway.
+func (d *deployment) settleRefreshes(ctx context.Context, s *services) {
+	n, err := s.families.Settle(ctx)
+	if err != nil {
+		d.log.Debug().Err(err).Msg("refreshes that the store did not answer to are still in doubt")
+	}
+	if n > 0 {
+		d.log.Info().Int("refreshes", n).Msg("refreshes that the store did not answer to were settled; their clients go on with the tokens that they hold")
+	}
+}

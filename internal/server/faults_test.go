@@ -105,8 +105,7 @@ func (w faultyWorld) check(t *testing.T, d decision, n int, method string, fault
 	if len(events) != 1 || (events[0].Outcome == audit.Success) != (rec.Code == d.status) {
 		t.Errorf("%s: events %+v", name, events)
 	}
-	// What is left over after the deadline is taking back and recording.
-	if w.hurried == nil && took > w.timeout+4*time.Second {
+	if w.hurried == nil && took > w.timeout+time.Second {
 		t.Errorf("%s: answered after %v", name, took)
 	}
 	w.goesOn(t, name, d, held, fault)

@@ -154,6 +154,36 @@ func TestF6_EndedBetweenLookAndWrite(t *testing.T) {
 	}
 }
 
+// TestF2_AWriteThatComesLateFindsNothing has a refresh held up on its way to the
+// server until another replica has put the family back, to the generation that it
+// was at: the write must not find it.
+func TestF2_AWriteThatComesLateFindsNothing(t *testing.T) {
+	t.Parallel()
+	uri := mongotest.URI(t)
+	st, other := open(t, uri), open(t, uri)
+	f := sampleFamily("family-1")
+	if err := st.CreateFamily(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	looks := 0
+	stands, err := st.RotateFamily(t.Context(), f.ID, f.ClientID, func(seen oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+		if looks++; looks > 1 {
+			return nil, nil
+		}
+		back := &oauth.Rotation{
+			Presented: f.Generation - 1, MasterID: f.MasterID, At: f.RotatedAt.Add(time.Millisecond), IdleExpiresAt: f.IdleExpiresAt, PurgeAt: f.PurgeAt,
+		}
+		_, err := other.RotateFamily(t.Context(), f.ID, f.ClientID, func(oauth.Family, oauth.Client) (*oauth.Rotation, error) { return back, nil })
+		if err != nil {
+			t.Error(err)
+		}
+		return rotationOf(seen), nil
+	})
+	if err != nil || stands.Generation != f.Generation || looks < 2 {
+		t.Errorf("after %d looks the family stands at generation %d, %v; want %d", looks, stands.Generation, err, f.Generation)
+	}
+}
+
 // atOnce runs n calls of f at the same time and waits for all.
 func atOnce(n int, f func(i int)) {
 	start := make(chan struct{})

@@ -18,8 +18,9 @@ import (
 const maxRaces = 8
 
 // RotateFamily implements oauth.Store: one conditional write, which finds the
-// family only as decide was shown it. Whatever changes a family either moves
-// its generation or ends it, so those two are the condition.
+// family only as decide was shown it. Whatever changes a family moves its
+// generation, puts it back at another time, or ends it, so those three are the
+// condition.
 //
 // The first look is one that a primary which was deposed without noticing may
 // answer with what has been: the write that follows would not find that. Only
@@ -75,7 +76,7 @@ func (s *Store) familyAndClient(
 // rotate makes r of f and reports whether it still found f as it is given.
 func (s *Store) rotate(ctx context.Context, f oauth.Family, r oauth.Rotation) (bool, error) {
 	result, err := s.families.UpdateOne(ctx,
-		bson.M{"_id": f.ID, "generation": f.Generation, "revoked_at": notEnded},
+		bson.M{"_id": f.ID, "generation": f.Generation, "rotated_at": f.RotatedAt, "revoked_at": notEnded},
 		bson.M{"$set": bson.M{
 			"generation":      r.Presented + 1,
 			"rotated_at":      r.At,

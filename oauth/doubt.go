@@ -1,0 +1,149 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+const (
+	// maxDoubts bounds how many rotations in doubt are remembered; for those
+	// beyond it there is the retry window.
+	maxDoubts = 10_000
+	// settleFor is how long the store may take over one of them.
+	settleFor = 2 * time.Second
+)
+
+// attempt is one refresh on its way through the store, which may go on with it
+// when its caller has given up.
+type attempt struct {
+	mu sync.Mutex
+	// What was decided last: on which family, and what it was to become; the
+	// zero Family if nothing was to be written.
+	before, after Family
+	abandoned     bool
+}
+
+// doubts are the rotations of which nobody knows whether they were done: the
+// store was asked and did not answer, so their callers were told to try again.
+// A client that does so when the outage is over, long after the retry window,
+// must not be taken for a thief: the token that it holds is the last that it was
+// given. Safe for concurrent use.
+type doubts struct {
+	mu   sync.Mutex
+	open map[doubt]Family // as it stood before
+}
+
+// doubt is a family as a rotation in doubt would have left it.
+type doubt struct {
+	familyID   string
+	generation int64
+	rotatedAt  int64
+}
+
+func doubtOf(f Family) doubt { return doubt{f.ID, f.Generation, f.RotatedAt.UnixMilli()} }
+
+// decided takes note of what is about to be written, or nothing if after is the
+// zero Family.
+func (d *doubts) decided(a *attempt, before, after Family) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.before, a.after = before, after; a.abandoned {
+		d.add(before, after)
+	}
+}
+
+// abandon is called when the store failed.
+func (d *doubts) abandon(a *attempt) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.abandoned = true
+	d.add(a.before, a.after)
+}
+
+func (d *doubts) add(before, after Family) {
+	if after.ID == "" {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.open == nil {
+		d.open = map[doubt]Family{}
+	}
+	if len(d.open) < maxDoubts {
+		d.open[doubtOf(after)] = before
+	}
+}
+
+// before returns how the family stood before the rotation that brought it here,
+// if nobody was answered to that; else f.
+func (d *doubts) before(f Family) (Family, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before, ok := d.open[doubtOf(f)]
+	if !ok {
+		return f, false
+	}
+	return before, true
+}
+
+// any returns one rotation in doubt, and drops what has expired.
+func (d *doubts) any(now time.Time) (after doubt, before Family, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for after, before := range d.open {
+		if now.Before(before.ExpiresAt) {
+			return after, before, true
+		}
+		delete(d.open, after)
+	}
+	return doubt{}, Family{}, false
+}
+
+func (d *doubts) settled(after doubt) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.open, after)
+}
+
+// Settle takes back the refreshes that the store did not answer to, so that
+// every replica takes the tokens that their clients still hold, and returns how
+// many it looked at. Such a write may even come after this, as one does that a
+// network has held up: it will not find the family as it expects it. It ends
+// with the store's first error; run it every second or so.
+func (f *Families) Settle(ctx context.Context) (int, error) {
+	for n := 0; ; n++ {
+		after, before, ok := f.doubts.any(f.now())
+		if !ok {
+			return n, nil
+		}
+		step, cancel := context.WithTimeout(ctx, settleFor)
+		err := f.restore(step, before, before.RotatedAt.Add(time.Millisecond), func(now Family) bool {
+			return doubtOf(now) == after || doubtOf(now) == doubtOf(before)
+		})
+		cancel()
+		if err != nil {
+			return n, err
+		}
+		f.doubts.settled(after)
+	}
+}
+
+// restore puts a family back to what it was before, as if it had been rotated at
+// the time given, if it lives and stands says that it may be.
+func (f *Families) restore(ctx context.Context, before Family, at time.Time, stands func(now Family) bool) error {
+	_, err := f.store.RotateFamily(ctx, before.ID, before.ClientID, func(now Family, _ Client) (*Rotation, error) {
+		if !now.RevokedAt.IsZero() || !stands(now) {
+			return nil, nil
+		}
+		return &Rotation{
+			Presented: before.Generation - 1, MasterID: before.MasterID, At: at,
+			IdleExpiresAt: before.IdleExpiresAt, PurgeAt: before.PurgeAt, IP: before.LastIP, UserAgent: before.LastUserAgent,
+		}, nil
+	})
+	if errors.Is(err, ErrNoFamily) {
+		return nil
+	}
+	return err
+}
