@@ -85,14 +85,17 @@ func TestF5_AStoreThatIsAwayLosesNoSession(t *testing.T) {
 			// to try again: the server has to know better.
 			d.settings = append(d.settings, "--request-timeout", "2s", "--retry-window", "1s")
 			s := openShop(t, d)
+			begin := func() string {
+				return s.insist(t, "/oauth/token", "grant_type", "password", "username", email, "password", password).member(t, "refresh_token")
+			}
 			all := make([]*refresher, 8)
 			for i := range all {
-				all[i] = &refresher{url: s.url, by: s.public, token: s.login(t, s.public, email, password).RefreshToken}
+				all[i] = &refresher{url: s.url, by: s.confidential, token: begin()}
 				if strings.HasPrefix(d.store, "mongodb") {
 					all[i].rest = 100 * time.Millisecond
 				}
 			}
-			ended := s.login(t, s.confidential, email, password).RefreshToken
+			ended := begin()
 			finish := runAll(all)
 			defer finish()
 			goOn(t, all, 2)
@@ -108,7 +111,7 @@ func TestF5_AStoreThatIsAwayLosesNoSession(t *testing.T) {
 			if s.active(t, s.confidential, ended) {
 				t.Error("the session lives whose end was acknowledged")
 			}
-			s.insist(t, "/oauth/token", "grant_type", "password", "username", email, "password", password)
+			begin()
 			s.stop(t)
 			if log := s.stderr.String(); !strings.Contains(log, f.says) {
 				t.Errorf("the server's log does not say %q:\n%s", f.says, log)

@@ -1,0 +1,116 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/oauth"
+)
+
+// expiredVariable sets how many sessions have expired in TestSweepBesideRefreshes.
+// A plain run has time for few; what stands in docs/operating.md is of a million.
+const expiredVariable = "KEYTURN_TEST_EXPIRED"
+
+// TestSweepBesideRefreshes removes expired sessions while clients refresh theirs:
+// all that expired goes, and nothing else, and no refresh fails. It logs how long
+// refreshes take, without a sweep and beside it.
+func TestSweepBesideRefreshes(t *testing.T) {
+	expired := 5000
+	if text := os.Getenv(expiredVariable); text != "" {
+		var err error
+		if expired, err = strconv.Atoi(text); err != nil || expired < 1 {
+			t.Fatalf("%s=%q is not a number of sessions", expiredVariable, text)
+		}
+	}
+	const live = 1000
+	s := open(t, filepath.Join(t.TempDir(), "keyturn.db"))
+	create := func(n int, change func(*oauth.Family)) []oauth.Family {
+		all := make([]oauth.Family, n)
+		for i := range all {
+			all[i] = family(fmt.Sprintf("%08x-%d", uint32(i)*2654435761, n))
+			all[i].UserID = fmt.Sprintf("user-%d", i%5000)
+			change(&all[i])
+		}
+		for page := range slices.Chunk(all, 5000) {
+			if err := s.Put(t.Context(), store.Records{Families: page}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return all
+	}
+	create(expired, func(f *oauth.Family) { f.PurgeAt = began.Add(-time.Minute) })
+	families := create(live, func(*oauth.Family) {})
+
+	alone, stop := context.WithTimeout(t.Context(), time.Duration(expired)*100*time.Microsecond)
+	before := refreshing(t, s, families, alone.Done())
+	stop()
+	done := make(chan struct{})
+	sweep := time.Now()
+	go func() {
+		defer close(done)
+		for removed := 0; removed < expired; {
+			n, err := store.SweepAll(t.Context(), s, began)
+			if removed += n; err != nil || n == 0 {
+				t.Errorf("%d of %d removed, %v", removed, expired, err)
+				return
+			}
+		}
+	}()
+	beside := refreshing(t, s, families, done)
+	t.Logf("%d expired sessions were removed in %v", expired, time.Since(sweep).Round(10*time.Millisecond))
+	t.Logf("refreshes alone: %v", before)
+	t.Logf("beside the sweep: %v", beside)
+	if left, err := s.AllFamilies(t.Context(), "", 2*live); err != nil || len(left) != live {
+		t.Errorf("%d sessions are left, %v; want %d", len(left), err, live)
+	}
+}
+
+// latencies are how long refreshes took.
+type latencies []time.Duration
+
+func (l latencies) String() string {
+	slices.Sort(l)
+	at := func(share float64) time.Duration {
+		return l[min(int(share*float64(len(l))), len(l)-1)].Round(10 * time.Microsecond)
+	}
+	return fmt.Sprintf("%d, p50 %v, p99 %v, longest %v", len(l), at(0.5), at(0.99), at(1))
+}
+
+// refreshing has 32 clients refresh sessions of their own until done.
+func refreshing(t *testing.T, s *Store, families []oauth.Family, done <-chan struct{}) latencies {
+	t.Helper()
+	const clients = 32
+	var all sync.WaitGroup
+	took := make([]latencies, clients)
+	for c := range clients {
+		all.Go(func() {
+			for n := c; ; n += clients {
+				f := families[n%len(families)]
+				begin := time.Now()
+				_, err := s.RotateFamily(context.Background(), f.ID, f.ClientID, func(seen oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+					return rotation(seen, seen.Generation), nil
+				})
+				if err != nil {
+					t.Errorf("refreshing %s: %v", f.ID, err)
+					return
+				}
+				took[c] = append(took[c], time.Since(begin))
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	all.Wait()
+	return slices.Concat(took...)
+}
