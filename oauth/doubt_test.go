@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -123,7 +124,7 @@ func TestF2_AnOutageLongerThanTheWindowLogsNobodyOut(t *testing.T) {
 func TestF3_DoubtExcusesOneTokenOnly(t *testing.T) {
 	for _, o := range outages() {
 		f, at, _ := refreshesOn(t, 30*time.Second)
-		_, old := f.login(t)
+		fam, old := f.login(t)
 		token := f.spend(t, old)
 		if err := o.refresh(f.Families, at, token); err == nil {
 			t.Fatal("no error")
@@ -133,10 +134,13 @@ func TestF3_DoubtExcusesOneTokenOnly(t *testing.T) {
 			t.Errorf("%s: %+v", o.name, no)
 		}
 		f.refuse(t, token, app.ID, "ended_session")
+		ended := f.family(t, fam.ID)
 		if n, err := f.Settle(f.ctx); err != nil || o.name != storetest.Fails.String() && n != 1 {
 			t.Errorf("%s: %d settled, %v", o.name, n, err)
 		}
-		f.refuse(t, token, app.ID, "ended_session") // F6
+		if got := f.family(t, fam.ID); !reflect.DeepEqual(got, ended) { // F6
+			t.Errorf("%s: settling made %+v of the ended %+v", o.name, got, ended)
+		}
 	}
 }
 
