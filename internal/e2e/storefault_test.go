@@ -55,16 +55,21 @@ func storeFaults(t *testing.T) []storeFault {
 			return newDeployment(t, "sqlite:"+filepath.Join(dir, "keyturn.db"))
 		}, fillDisk, "make room on its disk"})
 	}
-	for name, strike := range map[string]func(*cutter) (heal func()){
-		"MongoDB silent": func(c *cutter) func() { c.still.Lock(); return c.still.Unlock },
-		"MongoDB away":   func(c *cutter) func() { c.oneIn.Store(1); return func() { c.oneIn.Store(0) } },
+	for _, f := range []struct {
+		name   string
+		strike func(*cutter) (heal func())
+		says   string
+	}{
+		// What hangs holds the few connections that there are, and others wait for one.
+		{"MongoDB silent", func(c *cutter) func() { c.still.Lock(); return c.still.Unlock }, "checking out a connection from connection pool"},
+		{"MongoDB away", func(c *cutter) func() { c.oneIn.Store(1); return func() { c.oneIn.Store(0) } }, ""},
 	} {
 		var before *cutter
-		all = append(all, storeFault{name, func(t *testing.T) *deployment {
+		all = append(all, storeFault{f.name, func(t *testing.T) *deployment {
 			var d *deployment
 			d, before = newDeploymentBehindNetwork(t)
 			return d
-		}, func(*testing.T, *shop) func() { return strike(before) }, ""})
+		}, func(*testing.T, *shop) func() { return f.strike(before) }, f.says})
 	}
 	return all
 }
@@ -270,8 +275,8 @@ func fillDisk(t *testing.T, s *shop) (heal func()) {
 	}
 }
 
-// newDeploymentBehindNetwork is an empty deployment on MongoDB behind a network
-// that can fail.
+// newDeploymentBehindNetwork is an empty deployment on MongoDB, with few
+// connections, behind a network that can fail.
 func newDeploymentBehindNetwork(t *testing.T) (*deployment, *cutter) {
 	t.Helper()
 	uri, err := url.Parse(mongotest.URI(t))
@@ -281,6 +286,7 @@ func newDeploymentBehindNetwork(t *testing.T) (*deployment, *cutter) {
 	before := newCutter(t, uri.Host)
 	options := uri.Query()
 	options.Set("directConnection", "true")
+	options.Set("maxPoolSize", "4")
 	uri.Host, uri.RawQuery = before.address, options.Encode()
 	return newDeployment(t, uri.String()), before
 }

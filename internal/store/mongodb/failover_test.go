@@ -154,7 +154,8 @@ func TestDeadlinesReachTheServer(t *testing.T) {
 		}
 		answer := done()
 		if command == "find" {
-			answer = bson.M{"ok": 1, "cursor": bson.M{"id": int64(0), "ns": "db.c", "firstBatch": bson.A{}}}
+			// A document, so that a refresh goes on to its write.
+			answer = bson.M{"ok": 1, "cursor": bson.M{"id": int64(0), "ns": "db.c", "firstBatch": bson.A{bson.M{"_id": "f"}}}}
 		}
 		return answer
 	})
@@ -164,6 +165,10 @@ func TestDeadlinesReachTheServer(t *testing.T) {
 		if err := w.do(ctx, st); err != nil {
 			t.Errorf("%s: %v", w.name, err)
 		}
+	}
+	_, err := st.RotateFamily(ctx, "f", "c", func(oauth.Family, oauth.Client) (*oauth.Rotation, error) { return &oauth.Rotation{}, nil })
+	if err != nil {
+		t.Errorf("RotateFamily: %v", err)
 	}
 	_, _ = st.FamilyByID(ctx, "f")
 	_, _ = st.UserByID(ctx, "u")
@@ -179,21 +184,28 @@ func TestDeadlinesReachTheServer(t *testing.T) {
 func TestFullPoolKeepsDeadlines(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	st := primary(t, "&maxPoolSize=2", func(string, bson.Raw) bson.M {
+	st := primary(t, "&maxPoolSize=2&timeoutMS=3600000", func(string, bson.Raw) bson.M {
 		<-release
 		return bson.M{"ok": 1, "cursor": bson.M{"id": int64(0), "ns": "db.c", "firstBatch": bson.A{}}}
 	})
 	defer close(release)
-	var all sync.WaitGroup
+	heard := make(chan error, 8)
 	for range 8 {
-		all.Go(func() {
+		go func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			_, err := st.FamilyByID(ctx, "f")
+			heard <- err
+		}()
+	}
+	for range 8 {
+		select {
+		case err := <-heard:
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("error is %v; want %v", err, context.DeadlineExceeded)
 			}
-		})
+		case <-time.After(time.Minute): // which only bounds how long a test that fails takes
+			t.Fatal("a call waits on, long after its deadline")
+		}
 	}
-	all.Wait()
 }
