@@ -100,6 +100,9 @@ func (d *deployment) openAudit(o audit.Options, anchors audit.AnchorStore) (*aud
 		o.Node = "unknown"
 	}
 	o.Version = version()
+	o.Rotation = audit.Rotation{
+		Size: int64(d.cfg.AuditRotateSize) << 20, Age: d.cfg.AuditRotateAge, Keep: d.cfg.AuditKeep, KeepAge: d.cfg.AuditKeepAge,
+	}
 	o.OnError = func(err error) { d.log.Error().Err(err).Msg("audit log") }
 	l, err := audit.Open(o)
 	if err != nil {

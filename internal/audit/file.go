@@ -8,13 +8,19 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // file is a sink that several processes append to. Each batch is written under
 // an exclusive flock(2), and one that cannot be written whole is taken back.
 type file struct {
-	path    string
-	onError func(error)
+	path     string
+	onError  func(error)
+	now      func() time.Time
+	rotation Rotation
+	// rotateFrom is when a rotation may be tried again after one that failed,
+	// since the time of f's first line as far as it is known.
+	rotateFrom, since time.Time
 
 	mu sync.Mutex // guards f against sync; only the writer changes it
 	f  *os.File
@@ -23,8 +29,8 @@ type file struct {
 	size int64
 }
 
-func openFile(path string, onError func(error)) (*file, error) {
-	s := &file{path: path, onError: onError}
+func openFile(path string, o Options) (*file, error) {
+	s := &file{path: path, onError: o.OnError, now: o.Now, rotation: o.Rotation}
 	f, err := s.open()
 	if err != nil {
 		return nil, err
@@ -38,6 +44,7 @@ func openFile(path string, onError func(error)) (*file, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.f.Close())
 	}
+	s.prune()
 	return s, nil
 }
 
@@ -93,6 +100,10 @@ func flock(f *os.File, how int) error {
 
 func (s *file) append(b []byte) (int, error) {
 	info, err := s.lock()
+	for err == nil && s.due(info.Size(), int64(len(b))) {
+		s.rotate()
+		info, err = s.lock()
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -185,7 +196,7 @@ func (s *file) reopen() error {
 	// file, every line in the old one must be on the disk.
 	err = old.Sync()
 	s.mu.Lock()
-	s.f, s.size = f, 0
+	s.f, s.size, s.since = f, 0, time.Time{}
 	s.mu.Unlock()
 	return errors.Join(err, old.Close())
 }

@@ -56,6 +56,8 @@ type Options struct {
 	// With neither, no decision stands without its event (A3). What was lost
 	// is told in the chain once the sink is back (EventsLost).
 	Keep, Lose int
+	// Rotation is how a file is rotated; a stream never is.
+	Rotation Rotation
 	// OnError hears of what went wrong beside the writing of events: a
 	// checkpoint that could not be signed, a head that could not be anchored,
 	// an unfinished line found in the file. It is called from the log's own
@@ -207,7 +209,7 @@ func openSink(o Options) (sink, string, error) {
 		}
 		return &stream{w: f, closer: f}, path, nil
 	}
-	f, err := openFile(path, o.OnError)
+	f, err := openFile(path, o)
 	if err != nil {
 		return nil, "", fmt.Errorf("audit log: %w", err)
 	}

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -75,45 +73,6 @@ func expand(r *bufio.Reader) (expanded *bufio.Reader, done func(), err error) {
 		return bufio.NewReaderSize(z, readSize), z.Close, nil
 	}
 	return r, func() {}, nil
-}
-
-// errFirst ends the reading of a file at its first good line.
-var errFirst = errors.New("the first good line")
-
-// inOrder sorts files of one log by the times of their first good lines, so
-// that they may be named in any order. What cannot be sorted (standard input or
-// a pipe, which can be read only once, or a file that is no log) leaves the
-// order as it is.
-func inOrder(files []string) []string {
-	type dated struct {
-		path string
-		at   time.Time
-	}
-	all := make([]dated, 0, len(files))
-	for _, path := range files {
-		if info, err := os.Stat(path); path == "-" || err != nil || !info.Mode().IsRegular() {
-			return files
-		}
-		var at time.Time
-		first := func(line []byte) error {
-			if _, err := parseLine(line); err != nil {
-				return nil
-			}
-			at = lineTime(line)
-			return errFirst
-		}
-		if err := readLines(path, first, first); err != nil && err != errFirst {
-			return files
-		}
-		// An empty file comes first: it has nothing to say.
-		all = append(all, dated{path, at})
-	}
-	slices.SortStableFunc(all, func(a, b dated) int { return a.at.Compare(b.at) })
-	sorted := make([]string, len(all))
-	for i, f := range all {
-		sorted[i] = f.path
-	}
-	return sorted
 }
 
 func eachLine(r *bufio.Reader, path string, fn, last func(line []byte) error) error {

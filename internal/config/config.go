@@ -42,6 +42,13 @@ type Config struct {
 	// AuditBuffer is how many events a server may keep in memory, AuditLoss
 	// how many more it may lose, while the audit log cannot be written to.
 	AuditBuffer, AuditLoss int
+	// AuditRotateSize (MiB) and AuditRotateAge say when the file of the audit
+	// log is rotated, AuditKeep and AuditKeepAge how many rotated files are
+	// kept and for how long; 0 is no bound.
+	AuditRotateSize int
+	AuditRotateAge  time.Duration
+	AuditKeep       int
+	AuditKeepAge    time.Duration
 	// LogLevel is debug, info, warn or error.
 	LogLevel string
 	// SigningAlg is the JWS algorithm of new keys: ES256, RS256, PS256 or

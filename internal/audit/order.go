@@ -1,0 +1,82 @@
+package audit
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// errFirst ends the reading of a file at its first good line.
+var errFirst = errors.New("the first good line")
+
+// inOrder sorts files of one log, so that they may be named in any order: those
+// that the log rotated itself as their names say, otherwise by the times of
+// their first good lines. What cannot be sorted (standard input or a pipe, which
+// can be read only once, or a file that is no log) leaves the order as it is.
+func inOrder(files []string) []string {
+	all := make([]dated, 0, len(files))
+	began := map[string]time.Time{} // by base, of what is not empty
+	for _, path := range files {
+		if info, err := os.Stat(path); path == "-" || err != nil || !info.Mode().IsRegular() {
+			return files
+		}
+		at, err := firstTime(path)
+		if err != nil {
+			return files
+		}
+		f := dated{path: path}
+		f.base, f.rotated = unrotated(path)
+		if old := began[f.base]; old.IsZero() || !at.IsZero() && at.Before(old) {
+			began[f.base] = at
+		}
+		all = append(all, f)
+	}
+	slices.SortStableFunc(all, func(a, b dated) int {
+		// An empty log comes first: it has nothing to say.
+		return cmp.Or(began[a.base].Compare(began[b.base]), cmp.Compare(a.base, b.base), a.rotated.Compare(b.rotated))
+	})
+	sorted := make([]string, len(all))
+	for i, f := range all {
+		sorted[i] = f.path
+	}
+	return sorted
+}
+
+// dated is a file of a log with what tells its place among others.
+type dated struct {
+	path    string
+	base    string    // the log's name
+	rotated time.Time // when it was rotated; the log itself has yet to be
+}
+
+// firstTime returns the time of a file's first good line, zero if it has none.
+func firstTime(path string) (at time.Time, err error) {
+	first := func(line []byte) error {
+		if _, err := parseLine(line); err != nil {
+			return nil
+		}
+		at = lineTime(line)
+		return errFirst
+	}
+	if err := readLines(path, first, first); err != nil && err != errFirst {
+		return at, err
+	}
+	return at, nil
+}
+
+// unrotated returns the name of the log that a file was rotated from and when,
+// or the file's own name and a time to come. A file that was compressed since
+// has the ending of that.
+func unrotated(path string) (base string, at time.Time) {
+	path = strings.TrimSuffix(strings.TrimSuffix(path, ".gz"), ".zst")
+	cut := len(path) - len(rotatedLayout)
+	if cut > 1 && path[cut-1] == '.' {
+		if at, err := time.Parse(rotatedLayout, path[cut:]); err == nil {
+			return path[:cut-1], at
+		}
+	}
+	return path, time.Unix(1<<40, 0)
+}
