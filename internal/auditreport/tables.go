@@ -3,6 +3,8 @@ package auditreport
 import (
 	"fmt"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
 )
 
 // table is one table of the page.
@@ -69,6 +71,10 @@ func row(values ...any) []cell {
 			cells[i].Text = number(v)
 		case time.Time:
 			cells[i] = cell{clockTime(v), "time"}
+		case audit.Action:
+			if cells[i] = text(string(v)); cells[i].Class == "" {
+				cells[i].Class = "word"
+			}
 		default:
 			cells[i] = text(fmt.Sprint(v))
 		}
