@@ -20,7 +20,7 @@ func endurance(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv(enduranceVariable)
 	if text == "" {
-		return 18 * time.Second
+		return 12 * time.Second
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
