@@ -20,6 +20,12 @@ func (e SessionEnder) SetClaimsOf(ctx context.Context, uid, claims string) (int,
 	return e.Store.SetFamilyClaims(ctx, uid, claims)
 }
 
+// SetEmailOf has every live session of the user that was granted the scope email
+// bear the address from its next refresh on, and returns how many it changed.
+func (e SessionEnder) SetEmailOf(ctx context.Context, uid, email string) (int, error) {
+	return e.Store.SetFamilyEmail(ctx, uid, email)
+}
+
 // EndSessionsOf ends every live session of the user but except and returns how
 // many it ended.
 func (e SessionEnder) EndSessionsOf(ctx context.Context, uid, except, reason string) (int, error) {

@@ -69,6 +69,9 @@ type Store interface {
 	// SetFamilyClaims replaces Claims in every family of the user that is not
 	// ended and was there when the call began, and returns how many.
 	SetFamilyClaims(ctx context.Context, uid, claims string) (int, error)
+	// SetFamilyEmail replaces Email in every such family that has one, and
+	// returns how many.
+	SetFamilyEmail(ctx context.Context, uid, email string) (int, error)
 	// FamiliesOfUser returns the user's families that are neither ended nor
 	// expired at now, newest first, at most limit.
 	FamiliesOfUser(ctx context.Context, uid string, now time.Time, limit int) ([]Family, error)

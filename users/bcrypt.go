@@ -127,9 +127,28 @@ func (p prehash) of(password, encoded string) string {
 
 func (h bcryptHash) check() error {
 	if h.cost < bcrypt.MinCost || h.cost > maxBcryptCost {
-		return fmt.Errorf("%s: %d to %d are accepted", h.class(), bcrypt.MinCost, maxBcryptCost)
+		return fmt.Errorf("bcrypt cost %d: %d to %d are accepted", h.cost, bcrypt.MinCost, maxBcryptCost)
 	}
 	return nil
 }
 
-func (h bcryptHash) class() string { return fmt.Sprintf("bcrypt cost %d", h.cost) }
+// kind counts the rounds: 2^cost.
+func (h bcryptHash) kind() kind { return kind{"bcrypt", 1 << h.cost} }
+
+func (bcryptHash) memoryKiB() uint32 { return 0 }
+
+func (h bcryptHash) blank() string {
+	return fmt.Sprintf("$2b$%02d$%s", h.cost, strings.Repeat(".", bcryptLength-len("$2b$10$")))
+}
+
+// spend computes one hash for each power of two in rounds. The difference of
+// two costs has no power below the lesser.
+func (bcryptHash) spend(rounds uint64, password string) {
+	seen := password[:min(len(password), maxBcryptPassword)]
+	for cost := bcrypt.MinCost; cost <= maxBcryptCost; cost++ {
+		if rounds&(1<<cost) != 0 {
+			// The answer does not matter.
+			_ = bcrypt.CompareHashAndPassword([]byte(bcryptHash{cost: cost}.blank()), []byte(seen))
+		}
+	}
+}

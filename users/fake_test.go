@@ -18,13 +18,16 @@ var errDown = errors.New("down")
 
 // memory is a Store, Counters, Sessions and audit.Recorder for tests.
 type memory struct {
-	mu       sync.Mutex
-	users    map[string]User
-	counters map[string]int64
-	events   []audit.Event
-	sessions map[string][]string // uid -> session ids
-	ended    []string            // reasons, in order
-	claims   map[string]string   // uid -> what sessions bear
+	mu           sync.Mutex
+	users        map[string]User
+	counters     map[string]int64
+	kinds        map[string]time.Time
+	failAnnounce bool
+	emails       map[string]string // uid -> address in its sessions
+	events       []audit.Event
+	sessions     map[string][]string // uid -> session ids
+	ended        []string            // reasons, in order
+	claims       map[string]string   // uid -> what sessions bear
 
 	storeDown, countersDown, sessionsDown, auditDown bool
 	// onRead runs, unlocked, after an account was read.
@@ -32,7 +35,7 @@ type memory struct {
 }
 
 func newMemory() *memory {
-	return &memory{users: map[string]User{}, counters: map[string]int64{}, sessions: map[string][]string{}, claims: map[string]string{}}
+	return &memory{users: map[string]User{}, counters: map[string]int64{}, sessions: map[string][]string{}, kinds: map[string]time.Time{}, emails: map[string]string{}, claims: map[string]string{}}
 }
 
 func (m *memory) CreateUser(_ context.Context, u User) error {
@@ -251,6 +254,16 @@ func (m *memory) EndSessionsOf(_ context.Context, uid, except, reason string) (i
 	m.sessions[uid] = slices.DeleteFunc(m.sessions[uid], func(id string) bool { return id != except })
 	m.ended = append(m.ended, reason)
 	return before - len(m.sessions[uid]), nil
+}
+
+func (m *memory) SetEmailOf(_ context.Context, uid, email string) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sessionsDown {
+		return 0, errDown
+	}
+	m.emails[uid] = email
+	return len(m.sessions[uid]), nil
 }
 
 // SessionOf finds only sessions that live, but "ended", which each account has.

@@ -75,8 +75,23 @@ type scheme interface {
 	matches(password string) bool
 	// check reports why the cost is out of bounds, or nil.
 	check() error
-	// class names the scheme and its cost; equal classes cost the same.
-	class() string
+	// kind says what verifying the hash costs.
+	kind() kind
+	// memoryKiB is how much memory that takes, if it is worth counting.
+	memoryKiB() uint32
+	// spend works at password as long as a hash of the same family and of
+	// this cost would.
+	spend(cost uint64, password string)
+	// blank returns an encoded hash of the same kind, of nothing.
+	blank() string
+}
+
+// kind is what verifying a hash costs. Within one family costs add up: to
+// verify a hash of cost a and to spend b more is the same work as to verify one
+// of cost a+b.
+type kind struct {
+	family string
+	cost   uint64
 }
 
 // ParseHash reads an encoded hash: a PHC string of argon2id or argon2i, bcrypt
@@ -189,7 +204,24 @@ func (h argon2Hash) matches(password string) bool {
 
 func (h argon2Hash) check() error { return h.params.Check() }
 
-func (h argon2Hash) class() string {
+// kind has each cost for itself: memory and passes do not add up.
+func (h argon2Hash) kind() kind { return kind{h.cost(), 1} }
+
+func (h argon2Hash) memoryKiB() uint32 { return h.params.MemoryKiB }
+
+func (h argon2Hash) spend(times uint64, password string) {
+	for range times {
+		h.compute(password)
+	}
+}
+
+func (h argon2Hash) blank() string {
+	h.salt, h.digest = make([]byte, ownSaltBytes), make([]byte, ownHashBytes)
+	return h.encode()
+}
+
+// cost returns the PHC string up to the salt.
+func (h argon2Hash) cost() string {
 	name := "argon2id"
 	if h.independent {
 		name = "argon2i"
@@ -200,7 +232,7 @@ func (h argon2Hash) class() string {
 // encode returns the PHC string.
 func (h argon2Hash) encode() string {
 	b64 := base64.RawStdEncoding
-	return h.class() + "$" + b64.EncodeToString(h.salt) + "$" + b64.EncodeToString(h.digest)
+	return h.cost() + "$" + b64.EncodeToString(h.salt) + "$" + b64.EncodeToString(h.digest)
 }
 
 func parseArgon2(encoded string) (scheme, error) {

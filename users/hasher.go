@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
+	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -22,18 +27,25 @@ const (
 // Hasher hashes and verifies passwords, so many at a time and no more: each
 // computation takes Params.MemoryKiB and a core. Safe for concurrent use.
 //
-// It also makes the refusals of an account look alike (U1). Every refusal
-// costs one argon2id computation at the current parameters: of the stored hash
-// if that is what it is, otherwise of a decoy, on top of whatever an imported
-// or outdated hash costs. Since that extra cannot be taken away, it is given to
-// everybody: see pace.
+// It also makes the refusals of an account look alike (U1). Every refusal runs
+// the same computations in the same order, whatever hash the account has or if
+// there is none: see levels. None is left out and none is waited for instead,
+// so that refusals also take the same place in the queue, and the same of the
+// processor.
+//
+// An imported hash may need more memory than Params say. Whatever computes has
+// its memory counted: all together never take more than Params.MemoryKiB for
+// each slot, or one such hash alone what it needs (U2).
 type Hasher struct {
-	params  Params
-	current string
-	decoy   argon2Hash
-	slots   chan struct{}
-	full    chan struct{}
-	pace    pace
+	params Params
+	own    Hash // of nothing, at params
+	slots  chan struct{}
+	full   chan struct{}
+	budget int64 // KiB, which memory gives out
+	memory *semaphore.Weighted
+
+	mu   sync.Mutex
+	work map[string]uint64
 
 	waiting  atomic.Int64
 	computed atomic.Int64
@@ -47,9 +59,9 @@ type HasherStats struct {
 	// Computed counts hash computations, decoys included; Refused the
 	// callers that were told Busy.
 	Computed, Refused int64
-	// Floor is how long a refusal takes at least, so that all take equally
-	// long; zero while no imported or outdated hash is known.
-	Floor time.Duration
+	// Work is what was spent in each family of hashes, in rounds or, where
+	// each cost is a family for itself, in computations.
+	Work map[string]uint64
 }
 
 // NewHasher returns a Hasher that makes hashes at p and runs at most
@@ -64,13 +76,15 @@ func NewHasher(p Params, concurrency int) (*Hasher, error) {
 	if concurrency < 1 || concurrency > maxConcurrency {
 		return nil, fmt.Errorf("hash concurrency of %d: 1 to %d are accepted, or 0 for one per core", concurrency, maxConcurrency)
 	}
-	decoy := argon2Hash{params: p, salt: make([]byte, ownSaltBytes), digest: make([]byte, ownHashBytes)}
+	budget := int64(p.MemoryKiB) * int64(concurrency)
 	return &Hasher{
-		params:  p,
-		current: decoy.class(),
-		decoy:   decoy,
-		slots:   make(chan struct{}, concurrency),
-		full:    make(chan struct{}, 1),
+		params: p,
+		own:    Hash{argon2Hash{params: p, salt: make([]byte, ownSaltBytes), digest: make([]byte, ownHashBytes)}},
+		slots:  make(chan struct{}, concurrency),
+		full:   make(chan struct{}, 1),
+		budget: budget,
+		memory: semaphore.NewWeighted(budget),
+		work:   map[string]uint64{},
 	}, nil
 }
 
@@ -85,32 +99,30 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 		return "", err
 	}
 	defer h.release()
-	h.computed.Add(1)
-	return hashArgon2id(h.params, normal).encode(), nil
+	var made argon2Hash
+	h.compute(h.own, h.own.kind().cost, func() { made = hashArgon2id(h.params, normal) })
+	return made.encode(), nil
 }
 
 // Verify reports whether password has the hash encoded. live says whether a
 // match would be let in; a match that would not (a disabled account) takes as
-// long as a mismatch. An encoded hash that cannot be read matches nothing. The
-// error is *Busy or ctx's, and then nothing was decided.
-func (h *Hasher) Verify(ctx context.Context, encoded, password string, live bool) (bool, error) {
+// long as a mismatch. kinds are those of all hashes that there are, as
+// Store.HashKinds returned them after the account was read. An encoded hash that
+// cannot be read matches nothing. The error is *Busy or ctx's, and then nothing
+// was decided.
+func (h *Hasher) Verify(ctx context.Context, encoded, password string, live bool, kinds []string) (bool, error) {
+	levels := h.levels(kinds)
 	if err := h.acquire(ctx); err != nil {
 		return false, err
 	}
-	begin := time.Now()
-	matched := h.judge(encoded, password, live)
-	h.release()
-	if matched && live {
-		return true, nil
-	}
-	h.pace.hold(ctx, begin)
-	return matched, nil
+	defer h.release()
+	return h.judge(encoded, password, live, levels), nil
 }
 
 // Dummy spends what refusing a password costs, for an account that does not
 // exist (U1). The errors are Verify's.
-func (h *Hasher) Dummy(ctx context.Context, password string) error {
-	_, err := h.Verify(ctx, "", password, false)
+func (h *Hasher) Dummy(ctx context.Context, password string, kinds []string) error {
+	_, err := h.Verify(ctx, "", password, false, kinds)
 	return err
 }
 
@@ -118,18 +130,7 @@ func (h *Hasher) Dummy(ctx context.Context, password string) error {
 // password at the current parameters.
 func (h *Hasher) Outdated(encoded string) bool {
 	hash, err := ParseHash(encoded)
-	return err == nil && hash.class() != h.current
-}
-
-// measure learns what a refusal under the hash encoded costs, if it is not of
-// the current parameters. It waits for its turn as a login does, and passes
-// over one that nobody could wait for.
-func (h *Hasher) measure(ctx context.Context, encoded string) {
-	if h.acquire(ctx) != nil {
-		return
-	}
-	defer h.release()
-	h.judge(encoded, "a password that nobody has", false)
+	return err == nil && hash.kind() != h.own.kind()
 }
 
 // Full receives when a computation takes the last slot, and again while that
@@ -138,37 +139,39 @@ func (h *Hasher) Full() <-chan struct{} { return h.full }
 
 // Stats returns what the Hasher is doing now and has done so far.
 func (h *Hasher) Stats() HasherStats {
+	h.mu.Lock()
+	work := maps.Clone(h.work)
+	h.mu.Unlock()
 	return HasherStats{
 		InFlight: int64(len(h.slots)),
 		Waiting:  h.waiting.Load(),
 		Computed: h.computed.Load(),
 		Refused:  h.refused.Load(),
-		Floor:    h.pace.floor(),
+		Work:     work,
 	}
 }
 
-// judge runs the computations of one verification, holding a slot.
-func (h *Hasher) judge(encoded, password string, live bool) bool {
-	begin := time.Now()
-	normal, notAPassword := Normalize(password)
-	hash, err := ParseHash(encoded)
-	matched := false
-	if err == nil {
-		matched = h.compute(hash, normal) && notAPassword == nil
-	}
-	if err == nil && hash.class() == h.current || matched && live {
-		return matched
-	}
-	h.compute(h.decoy, normal)
-	if err == nil {
-		h.pace.learn(hash.class(), time.Since(begin))
-	}
-	return matched
-}
-
-func (h *Hasher) compute(s scheme, password string) bool {
+// compute does something that costs so much of what like costs, once there is
+// memory for it. The memory of whatever takes more than a hash of our own is
+// given back at once: the collector would let several such pile up.
+func (h *Hasher) compute(like Hash, cost uint64, do func()) {
 	h.computed.Add(1)
-	return s.matches(password)
+	h.mu.Lock()
+	h.work[like.kind().family] += cost
+	h.mu.Unlock()
+	needed := like.memoryKiB()
+	if needed == 0 {
+		do()
+		return
+	}
+	share := min(int64(needed), h.budget)
+	// It is given sooner or later, and nothing else ends the wait.
+	_ = h.memory.Acquire(context.Background(), share)
+	defer h.memory.Release(share)
+	do()
+	if needed > h.params.MemoryKiB {
+		debug.FreeOSMemory()
+	}
 }
 
 func (h *Hasher) acquire(ctx context.Context) error {

@@ -58,10 +58,7 @@ func (s *Service) importOne(ctx context.Context, n ImportUser) (User, error) {
 	if n.Password != "" {
 		return s.insert(ctx, u, n.Password)
 	}
-	if err := s.Store.CreateUser(ctx, u); err != nil {
-		return User{}, err
-	}
-	return u, nil
+	return s.create(ctx, u)
 }
 
 // prepareImport checks everything that can be checked without the store.

@@ -30,8 +30,8 @@ func (s *Service) Authenticate(ctx context.Context, login, password string) (Use
 }
 
 // Still reports whether a login that returned u may stand: nil, or a
-// *CredentialsError if the account was disabled, or its password or what tokens
-// say of it changed, since u was read. Or the store's error.
+// *CredentialsError if the account was disabled, or its password, its address or
+// what tokens say of it changed, since u was read. Or the store's error.
 //
 // A password change first moves the account's epoch and then ends the sessions
 // that it finds. A session made in between, or after, on the strength of the
@@ -48,7 +48,7 @@ func (s *Service) Still(ctx context.Context, u User) error {
 		return fmt.Errorf("look at the account again: %w", err)
 	case now.Disabled:
 		return &CredentialsError{Reason: audit.ReasonDisabledUser, UserID: u.UID}
-	case now.Epoch != u.Epoch, now.TokenClaims() != u.TokenClaims():
+	case now.Epoch != u.Epoch, now.Email != u.Email, now.TokenClaims() != u.TokenClaims():
 		return &CredentialsError{Reason: audit.ReasonAccountChanged, UserID: u.UID}
 	}
 	return nil
@@ -74,11 +74,16 @@ func (s *Service) judge(ctx context.Context, account, password string, find func
 		attempt.Withdraw(ctx)
 		return User{}, fmt.Errorf("find the account: %w", err)
 	}
+	kinds, err := s.Store.HashKinds(ctx)
+	if err != nil {
+		attempt.Withdraw(ctx)
+		return User{}, fmt.Errorf("find what kinds of hashes there are: %w", err)
+	}
 	matched := false
 	if unknown {
-		err = s.Hasher.Dummy(ctx, password)
+		err = s.Hasher.Dummy(ctx, password, kinds)
 	} else {
-		matched, err = s.Hasher.Verify(ctx, u.PasswordHash, password, !u.Disabled)
+		matched, err = s.Hasher.Verify(ctx, u.PasswordHash, password, !u.Disabled, kinds)
 	}
 	switch {
 	case err != nil:
@@ -103,6 +108,9 @@ func (s *Service) renew(ctx context.Context, u User, password string) User {
 	}
 	hash, err := s.Hasher.Hash(ctx, password)
 	if err != nil {
+		return u
+	}
+	if err := s.announce(ctx, hash); err != nil {
 		return u
 	}
 	if err := s.Store.RehashPassword(ctx, u.UID, u.PasswordHash, hash); err != nil {

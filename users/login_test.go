@@ -25,18 +25,17 @@ func TestU1_RefusalsLookAlike(t *testing.T) {
 	}
 	for _, c := range []struct {
 		login, password, reason, uid string
-		cost                         int64
 	}{
-		{"nobody@example.org", goodPassword, "unknown_user", "", 1},
-		{"not an address", goodPassword, "unknown_user", "", 1},
-		{strings.Repeat("long", 1000), goodPassword, "unknown_user", "", 1},
-		{"ada@example.org", wrongPassword, "wrong_password", f.ada.UID, 1},
-		{"ada@example.org", "", "wrong_password", f.ada.UID, 1},
-		{"ada@example.org", "\xff", "wrong_password", f.ada.UID, 1},
-		{"grace@example.org", goodPassword, "disabled_user", grace.UID, 1},
-		{"grace@example.org", wrongPassword, "wrong_password", grace.UID, 1},
-		{"old@example.org", vectorPassword, "disabled_user", old.UID, 2},
-		{"old@example.org", wrongPassword, "wrong_password", old.UID, 2},
+		{"nobody@example.org", goodPassword, "unknown_user", ""},
+		{"not an address", goodPassword, "unknown_user", ""},
+		{strings.Repeat("long", 1000), goodPassword, "unknown_user", ""},
+		{"ada@example.org", wrongPassword, "wrong_password", f.ada.UID},
+		{"ada@example.org", "", "wrong_password", f.ada.UID},
+		{"ada@example.org", "\xff", "wrong_password", f.ada.UID},
+		{"grace@example.org", goodPassword, "disabled_user", grace.UID},
+		{"grace@example.org", wrongPassword, "wrong_password", grace.UID},
+		{"old@example.org", vectorPassword, "disabled_user", old.UID},
+		{"old@example.org", wrongPassword, "wrong_password", old.UID},
 	} {
 		before, charged := f.Hasher.Stats().Computed, len(f.mem.counters)
 		u, err := f.Authenticate(t.Context(), c.login, c.password)
@@ -45,8 +44,8 @@ func TestU1_RefusalsLookAlike(t *testing.T) {
 		if errors.As(err, &cred); cred.UserID != c.uid || u.UID != "" {
 			t.Errorf("%q: %+v with %+v", c.login, cred, u)
 		}
-		if cost := f.Hasher.Stats().Computed - before; cost != c.cost {
-			t.Errorf("%.40q: %d computations, want %d", c.login, cost, c.cost)
+		if cost := f.Hasher.Stats().Computed - before; cost != 2 {
+			t.Errorf("%.40q: %d computations, want one of argon2id and one of bcrypt", c.login, cost)
 		}
 		if len(f.mem.counters) == charged && !strings.Contains(c.login, "@example.org") {
 			t.Errorf("%.40q was not counted", c.login)

@@ -106,17 +106,35 @@ func (h pbkdf2Hash) matches(password string) bool {
 	return err == nil && subtle.ConstantTimeCompare(got, h.digest) == 1
 }
 
-func (h pbkdf2Hash) class() string {
-	name := "pbkdf2-sha256"
+func (h pbkdf2Hash) name() string {
 	if h.sha512 {
-		name = "pbkdf2-sha512"
+		return "pbkdf2-sha512"
 	}
-	return fmt.Sprintf("%s of %d rounds", name, h.rounds)
+	return "pbkdf2-sha256"
 }
 
 func (h pbkdf2Hash) check() error {
 	if h.rounds < minPBKDF2Rounds || h.rounds > maxPBKDF2Rounds {
-		return fmt.Errorf("%s: %d to %d are accepted", h.class(), minPBKDF2Rounds, maxPBKDF2Rounds)
+		return fmt.Errorf("%s of %d rounds: %d to %d are accepted", h.name(), h.rounds, minPBKDF2Rounds, maxPBKDF2Rounds)
 	}
 	return nil
+}
+
+// kind counts the rounds of all blocks of the digest.
+func (h pbkdf2Hash) kind() kind {
+	size := h.function()().Size()
+	blocks := (len(h.digest) + size - 1) / size
+	return kind{h.name(), uint64(h.rounds) * uint64(blocks)}
+}
+
+func (pbkdf2Hash) memoryKiB() uint32 { return 0 }
+
+func (h pbkdf2Hash) blank() string {
+	none := func(n int) string { return passlibBase64.EncodeToString(make([]byte, n)) }
+	return fmt.Sprintf("$%s$%d$%s$%s", h.name(), h.rounds, none(minSaltBytes), none(len(h.digest)))
+}
+
+func (h pbkdf2Hash) spend(rounds uint64, password string) {
+	// Only a salt or a key of an impossible length would fail.
+	_, _ = pbkdf2.Key(h.function(), password, make([]byte, minSaltBytes), int(rounds), minHashBytes)
 }

@@ -122,20 +122,38 @@ func (h scryptHash) matches(password string) bool {
 	return subtle.ConstantTimeCompare(h.compute(password), h.digest) == 1
 }
 
-func (h scryptHash) class() string { return fmt.Sprintf("scrypt ln=%d,r=%d,p=%d", h.logN, h.r, h.p) }
+// cost is that part of passlib's form.
+func (h scryptHash) cost() string { return fmt.Sprintf("ln=%d,r=%d,p=%d", h.logN, h.r, h.p) }
+
+// memoryKiB is 128·N·r bytes, which are held at once, p times one after the
+// other.
+func (h scryptHash) memoryKiB() uint32 { return uint32(min(uint64(h.r)<<h.logN/8, 1<<32-1)) }
 
 func (h scryptHash) check() error {
 	if h.logN < minScryptLogN || h.logN > maxScryptLogN {
-		return fmt.Errorf("%s: ln %d to %d are accepted", h.class(), minScryptLogN, maxScryptLogN)
+		return fmt.Errorf("scrypt %s: ln %d to %d are accepted", h.cost(), minScryptLogN, maxScryptLogN)
 	}
 	if h.r < 1 || h.p < 1 || h.p > maxThreads {
-		return fmt.Errorf("%s: r from 1 and p from 1 to %d are accepted", h.class(), maxThreads)
+		return fmt.Errorf("scrypt %s: r from 1 and p from 1 to %d are accepted", h.cost(), maxThreads)
 	}
-	// 128·N·r bytes are held at once, p times one after the other.
-	memoryKiB := uint64(h.r) << h.logN / 8
+	memoryKiB := uint64(h.memoryKiB())
 	if memoryKiB > maxMemoryKiB || memoryKiB*uint64(h.p) > maxWorkKiB {
-		return fmt.Errorf("%s: at most %d KiB at once and %d KiB in all (128·2^ln·r·p bytes) are accepted",
-			h.class(), maxMemoryKiB, maxWorkKiB)
+		return fmt.Errorf("scrypt %s: at most %d KiB at once and %d KiB in all (128·2^ln·r·p bytes) are accepted",
+			h.cost(), maxMemoryKiB, maxWorkKiB)
 	}
 	return nil
+}
+
+// kind has each cost for itself: memory and passes do not add up.
+func (h scryptHash) kind() kind { return kind{"scrypt " + h.cost(), 1} }
+
+func (h scryptHash) blank() string {
+	none := base64.RawStdEncoding.EncodeToString(make([]byte, minHashBytes))
+	return "$scrypt$" + h.cost() + "$" + none + "$" + none
+}
+
+func (h scryptHash) spend(times uint64, password string) {
+	for range times {
+		h.compute(password)
+	}
 }

@@ -34,7 +34,8 @@ type Service struct {
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 
-	lines *lines
+	lines     *lines
+	announced *announced
 }
 
 // NewService checks that s has what it needs and returns it.
@@ -50,6 +51,7 @@ func NewService(s Service) (*Service, error) {
 		s.Now = time.Now
 	}
 	s.lines = &lines{}
+	s.announced = &announced{at: map[string]time.Time{}}
 	return &s, nil
 }
 
@@ -154,6 +156,14 @@ func (s *Service) insert(ctx context.Context, u User, password string) (User, er
 		return User{}, err
 	}
 	u.PasswordHash = hash
+	return s.create(ctx, u)
+}
+
+// create stores an account that has all it needs.
+func (s *Service) create(ctx context.Context, u User) (User, error) {
+	if err := s.announce(ctx, u.PasswordHash); err != nil {
+		return User{}, err
+	}
 	if err := s.Store.CreateUser(ctx, u); err != nil {
 		return User{}, err
 	}

@@ -47,6 +47,19 @@ type User struct {
 	PasswordChangedAt time.Time
 }
 
+// ProfileChange is what of an account is to be replaced; nil leaves it. An
+// empty Username takes the username away.
+type ProfileChange struct {
+	Email     *Name
+	Username  *Name
+	FirstName *string
+	LastName  *string
+}
+
+// Name is an e-mail address or a username as the user wrote it, and the form by
+// which it is compared.
+type Name struct{ Text, Key string }
+
 // What a Store answers. Test with errors.Is.
 var (
 	// ErrNotFound means that no such account exists.
@@ -91,6 +104,21 @@ type Store interface {
 	// the same password under better parameters. It does nothing, without an
 	// error, if the hash is no longer from.
 	RehashPassword(ctx context.Context, uid, from, to string) error
+	// UpdateUser replaces what of the profile change names, all of it or
+	// nothing, sets UpdatedAt and returns the account as it now stands.
+	// ErrEmailTaken or ErrUsernameTaken if another account has the new
+	// address or name, ErrNotFound if there is no such account.
+	UpdateUser(ctx context.Context, uid string, change ProfileChange, at time.Time) (User, error)
+	// AnnounceHashKind adds a kind of password hashes to those that accounts
+	// may have (see Hasher.Verify), or notes that it was announced once more,
+	// at the later of the two times.
+	AnnounceHashKind(ctx context.Context, kind string, at time.Time) error
+	// HashKinds returns the kinds announced, in order. It sees every
+	// announcement that returned nil before it was called.
+	HashKinds(ctx context.Context) ([]string, error)
+	// ForgetHashKind removes a kind that was last announced before a time,
+	// and otherwise does nothing.
+	ForgetHashKind(ctx context.Context, kind string, before time.Time) error
 	// SetDisabled disables or enables the account and returns it as it now
 	// stands. Disabling an enabled account grows Epoch by one; disabling
 	// always sets Unsettled. Enabling touches neither. ErrNotFound if there
@@ -129,4 +157,7 @@ type Sessions interface {
 	// SetClaimsOf has every live session of the user bear claims, a JSON
 	// object or empty, and returns how many it changed.
 	SetClaimsOf(ctx context.Context, uid, claims string) (int, error)
+	// SetEmailOf has every live session of the user that bears the e-mail
+	// address bear this one, and returns how many it changed.
+	SetEmailOf(ctx context.Context, uid, email string) (int, error)
 }

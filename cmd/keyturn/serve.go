@@ -166,12 +166,18 @@ const (
 	settleEvery = time.Second
 )
 
+// surveyEvery is how often all accounts are read for what refusals have to cost.
+const surveyEvery = 24 * time.Hour
+
 // background runs what goes on beside requests until ctx ends; the function
 // returned waits for it.
 func (d *deployment) background(ctx context.Context, s *services) (wait func()) {
 	var all sync.WaitGroup
 	all.Go(func() { s.keeper.Run(ctx) })
-	all.Go(func() { d.learnHashes(ctx, s) })
+	all.Go(func() {
+		d.surveyHashes(ctx, s)
+		every(ctx, surveyEvery, func() { d.surveyHashes(ctx, s) })
+	})
 	if hashing := d.cfg.HashConcurrency * int(d.cfg.Argon2Threads); hashing >= runtime.GOMAXPROCS(0) {
 		all.Go(func() { headroom.Keep(ctx, s.users.Hasher.Full(), hashing) })
 	}
@@ -181,9 +187,9 @@ func (d *deployment) background(ctx context.Context, s *services) (wait func()) 
 	return all.Wait
 }
 
-func (d *deployment) learnHashes(ctx context.Context, s *services) {
-	if err := s.users.LearnHashes(ctx); err != nil && ctx.Err() == nil {
-		d.log.Warn().Err(err).Msg("the accounts could not be read for the kinds of their hashes; the first refusal of each kind may be told apart by its time")
+func (d *deployment) surveyHashes(ctx context.Context, s *services) {
+	if err := s.users.SurveyHashes(ctx); err != nil && ctx.Err() == nil {
+		d.log.Warn().Err(err).Msg("the accounts could not be read for the kinds of their hashes; refusals may cost more than they must until tomorrow")
 	}
 }
 

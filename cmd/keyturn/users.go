@@ -41,7 +41,7 @@ func (p *program) usersCommand() *cobra.Command {
 	cmd.AddCommand(p.usersAddCommand(), p.usersImportCommand(), p.usersExportCommand(), p.usersListCommand(), p.usersPasswdCommand(),
 		p.usersStateCommand("disable", "Refuse an account every login and end its sessions", true),
 		p.usersStateCommand("enable", "Let a disabled account log in again", false),
-		p.usersDeleteCommand(), p.usersResetCommand(), p.usersClaimsCommand(),
+		p.usersDeleteCommand(), p.usersResetCommand(), p.usersUpdateCommand(), p.usersClaimsCommand(),
 		p.usersSessionsCommand(), p.usersLogoutCommand())
 	return cmd
 }

@@ -18,7 +18,7 @@ const (
 	UserImported       Action = "user-imported"        // by an operator
 	UserDisabled       Action = "user-disabled"        // by an operator
 	UserEnabled        Action = "user-enabled"         // by an operator
-	UserChanged        Action = "user-changed"         // roles or claims, by an operator
+	UserChanged        Action = "user-changed"         // address, names, roles or claims, by an operator
 	UserDeleted        Action = "user-deleted"         // by an operator
 	UsersExported      Action = "users-exported"       // by an operator
 	PasswordChanged    Action = "password-changed"     // by the user

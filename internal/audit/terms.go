@@ -35,10 +35,11 @@ var (
 	unverified = []Reason{ReasonBadToken, ReasonForeignIssuer, ReasonExpiredToken}
 	notLive    = []Reason{ReasonRevokedToken, ReasonUnknownSession, ReasonEndedSession, ReasonUnknownClient, ReasonDisabledClient}
 
-	badAccount = []Reason{
-		ReasonInvalidEmail, ReasonInvalidUsername, ReasonInvalidFirstName, ReasonInvalidLastName, ReasonPasswordRefused,
-		ReasonEmailTaken, ReasonUsernameTaken, ReasonBusy, ReasonUnavailable,
+	badProfile = []Reason{
+		ReasonInvalidEmail, ReasonInvalidUsername, ReasonInvalidFirstName, ReasonInvalidLastName, ReasonEmailTaken,
+		ReasonUsernameTaken,
 	}
+	badAccount   = slices.Concat(badProfile, []Reason{ReasonPasswordRefused, ReasonBusy, ReasonUnavailable})
 	badClaims    = []Reason{ReasonInvalidRoles, ReasonInvalidClaims}
 	badAtImport  = []Reason{ReasonInvalidPasswordHash, ReasonInvalidUID, ReasonInvalidCreatedAt, ReasonInvalidPasswordChangedAt}
 	noAccount    = []Reason{ReasonUnknownUser, ReasonUnavailable}
@@ -130,9 +131,9 @@ var vocabulary = []Term{
 		Fields:  words("user.id user.email keyturn.detail"),
 	}, {
 		Action: UserChanged, Category: words("iam"), Type: words("admin user change"),
-		When:    "an operator changed what tokens say of a user",
+		When:    "an operator changed an account's address, names, roles or claims",
 		Success: silent,
-		Failure: slices.Concat(noAccount, badClaims),
+		Failure: slices.Concat(noAccount, badProfile, badClaims),
 		Fields:  accountAfter,
 	}, {
 		Action: UserDeleted, Category: words("iam"), Type: words("admin user deletion"),

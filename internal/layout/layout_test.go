@@ -28,7 +28,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"keys":                     {own: []string{"internal/audit"}, foreign: []string{"github.com/go-jose/", "golang.org/x/crypto"}},
 	"users": {
 		own:     []string{"internal/argon2", "internal/audit", "internal/problem"},
-		foreign: []string{"golang.org/x/crypto", "golang.org/x/text", "github.com/google/uuid"},
+		foreign: []string{"golang.org/x/crypto", "golang.org/x/sync", "golang.org/x/text", "github.com/google/uuid"},
 	},
 	"wellknown": {own: []string{"keys", "internal/problem"}},
 	"oauth": {

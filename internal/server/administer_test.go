@@ -119,6 +119,13 @@ func userErrands() []errand {
 			return err
 		}
 	}
+	update := func(p users.Profile) func(w faultyWorld) error {
+		return of(func(w faultyWorld, uid string) error {
+			_, err := w.users.UpdateProfile(w.t.Context(), uid, p)
+			return err
+		}, "")
+	}
+	text := func(s string) *string { return &s }
 	endAll := func(except string) func(w faultyWorld, uid string) error {
 		return func(w faultyWorld, uid string) error {
 			_, err := w.users.EndSessions(w.t.Context(), uid, except)
@@ -175,6 +182,23 @@ func userErrands() []errand {
 		{of(claim([]string{"a b"}, ""), ""), audit.UserChanged, "invalid_roles", "", 0},
 		{of(claim(nil, "[]"), ""), audit.UserChanged, "invalid_claims", "", 0},
 		{of(claim(nil, ""), ""), audit.UserChanged, "unavailable", "SetClaims", 0},
+		{update(users.Profile{Email: text("new@example.com"), Username: text("new")}), audit.UserChanged, "", "", 0},
+		{update(users.Profile{Email: text("new")}), audit.UserChanged, "invalid_email", "", 0},
+		{update(users.Profile{Username: text("a@b")}), audit.UserChanged, "invalid_username", "", 0},
+		{update(users.Profile{FirstName: text("\n")}), audit.UserChanged, "invalid_first_name", "", 0},
+		{update(users.Profile{LastName: text("\n")}), audit.UserChanged, "invalid_last_name", "", 0},
+		{func(w faultyWorld) error {
+			must(w.t, add(users.NewUser{Email: "bob@example.com", Password: long})(w))
+			w.journal.take()
+			return update(users.Profile{Email: text("Bob@example.com")})(w)
+		}, audit.UserChanged, "email_taken", "", 0},
+		{func(w faultyWorld) error {
+			must(w.t, add(users.NewUser{Email: "bob@example.com", Username: "bob", Password: long})(w))
+			w.journal.take()
+			return update(users.Profile{Username: text("Bob")})(w)
+		}, audit.UserChanged, "username_taken", "", 0},
+		{update(users.Profile{LastName: text("King")}), audit.UserChanged, "unavailable", "UpdateUser", 0},
+		{update(users.Profile{Email: text("new@example.com")}), audit.UserChanged, "unavailable", "SetFamilyEmail", 0},
 		{of(endAll(""), ""), audit.SessionsEnded, "logged_out_by_operator", "", 0},
 		{of(endAll(""), "nobody"), audit.SessionsEnded, "unknown_user", "", 0},
 		{of(endAll("another"), ""), audit.SessionsEnded, "unknown_session", "", 0},

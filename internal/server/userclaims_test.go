@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
 )
 
 // claimsOf returns what an access token says.
@@ -82,6 +83,31 @@ func TestRolesReachTheToken(t *testing.T) {
 	_, err = w.users.SetClaims(t.Context(), w.uid, nil, "")
 	must(t, err)
 	wantClaims(t, "after all was taken away", refresh(), nil, nil)
+}
+
+// TestANewAddressReachesTheToken changes the address of an account with a live
+// session.
+func TestANewAddressReachesTheToken(t *testing.T) {
+	w := newWorld(t)
+	login := w.login()
+	next := "ada.king@example.com"
+	_, err := w.users.UpdateProfile(t.Context(), w.uid, users.Profile{Email: &next})
+	must(t, err)
+	if got := claimsOf(t, login.Access); got["email"] != email {
+		t.Errorf("the token that is out says %v", got["email"])
+	}
+	refreshed := read[tokens](t, w.post("/oauth/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {login.Refresh}}), 200)
+	if got := claimsOf(t, refreshed.Access); got["email"] != next || got["sub"] != w.uid {
+		t.Errorf("after a refresh the token says %v of %v", got["email"], got["sub"])
+	}
+	former := refusal{email: email, password: password}
+	if rec := w.sendRefusal("/oauth/token", former); rec.Code != 400 {
+		t.Errorf("a login by the former address: %d", rec.Code)
+	}
+	former.email = next
+	if rec := w.sendRefusal("/oauth/token", former); rec.Code != 200 {
+		t.Errorf("a login by the new address: %d %s", rec.Code, rec.Body)
+	}
 }
 
 // TestReservedClaimsNeverReachTheToken has a store say what no command would

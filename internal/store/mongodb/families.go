@@ -86,6 +86,16 @@ func (s *Store) SetFamilyClaims(ctx context.Context, uid, claims string) (int, e
 	return int(result.MatchedCount), nil
 }
 
+// SetFamilyEmail implements oauth.Store.
+func (s *Store) SetFamilyEmail(ctx context.Context, uid, email string) (int, error) {
+	result, err := s.families.UpdateMany(ctx,
+		bson.M{"user_id": uid, "revoked_at": notEnded, "email": bson.M{"$gt": ""}}, bson.M{"$set": bson.M{"email": email}})
+	if err != nil {
+		return 0, failed("changing the address of sessions", err)
+	}
+	return int(result.MatchedCount), nil
+}
+
 // AllFamilies implements store.Store.
 func (s *Store) AllFamilies(ctx context.Context, after string, limit int) ([]oauth.Family, error) {
 	found, err := page[familyRecord](ctx, s.families, after, limit)

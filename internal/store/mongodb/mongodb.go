@@ -34,13 +34,14 @@ import (
 type Store struct {
 	client *mongo.Client
 
-	users    *mongo.Collection
-	clients  *mongo.Collection
-	families *mongo.Collection
-	keys     *mongo.Collection
-	denied   *mongo.Collection
-	counters *mongo.Collection
-	anchors  *mongo.Collection
+	users     *mongo.Collection
+	clients   *mongo.Collection
+	families  *mongo.Collection
+	keys      *mongo.Collection
+	denied    *mongo.Collection
+	counters  *mongo.Collection
+	hashKinds *mongo.Collection
+	anchors   *mongo.Collection
 
 	// latestFamilies reads what no write acknowledged before can be missing from.
 	latestFamilies *mongo.Collection
@@ -84,14 +85,15 @@ func Open(ctx context.Context, uri string) (*Store, error) {
 func newStore(client *mongo.Client, database string) *Store {
 	db := client.Database(database)
 	return &Store{
-		client:   client,
-		users:    db.Collection("users"),
-		clients:  db.Collection("clients"),
-		families: db.Collection("families"),
-		keys:     db.Collection("keys"),
-		denied:   db.Collection("denied_tokens"),
-		counters: db.Collection("counters"),
-		anchors:  db.Collection("audit_anchors"),
+		client:    client,
+		users:     db.Collection("users"),
+		clients:   db.Collection("clients"),
+		families:  db.Collection("families"),
+		keys:      db.Collection("keys"),
+		denied:    db.Collection("denied_tokens"),
+		counters:  db.Collection("counters"),
+		hashKinds: db.Collection("hash_kinds"),
+		anchors:   db.Collection("audit_anchors"),
 		latestFamilies: db.Collection("families",
 			options.Collection().SetReadConcern(readconcern.Linearizable())),
 	}

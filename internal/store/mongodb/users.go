@@ -44,7 +44,7 @@ func (s *Store) CreateUser(ctx context.Context, u users.User) error {
 	return failed("creating an account", err)
 }
 
-// taken returns which of u's names another account has, refused being the
+// taken returns which of a new account's names another has, refused being the
 // server's answer. A server that does not say is asked once more.
 func (s *Store) taken(ctx context.Context, u users.User, refused error) error {
 	switch violatedIndex(refused) {
@@ -53,24 +53,31 @@ func (s *Store) taken(ctx context.Context, u users.User, refused error) error {
 	case indexUsername:
 		return users.ErrUsernameTaken
 	case "":
-	default:
-		return errors.New("mongodb: creating an account: the uid is taken")
+		if err := s.lookForNames(ctx, u, ""); err != nil {
+			return err
+		}
 	}
-	emailTaken, err := exists(ctx, s.users, bson.M{"email_key": u.EmailKey})
+	return errors.New("mongodb: creating an account: the uid is taken")
+}
+
+// lookForNames returns which of u's names an account has that is not the one
+// called but; nil if none.
+func (s *Store) lookForNames(ctx context.Context, u users.User, but string) error {
+	emailTaken, err := exists(ctx, s.users, bson.M{"email_key": u.EmailKey, "_id": bson.M{"$ne": but}})
 	if err != nil {
 		return failed("looking for the e-mail address", err)
 	}
 	if emailTaken {
 		return users.ErrEmailTaken
 	}
-	nameTaken, err := exists(ctx, s.users, bson.M{"username_key": u.UsernameKey})
+	nameTaken, err := exists(ctx, s.users, bson.M{"username_key": u.UsernameKey, "_id": bson.M{"$ne": but}})
 	if err != nil {
 		return failed("looking for the username", err)
 	}
 	if nameTaken && u.UsernameKey != "" {
 		return users.ErrUsernameTaken
 	}
-	return errors.New("mongodb: creating an account: the uid is taken")
+	return nil
 }
 
 // UserByID implements users.Store.
@@ -143,6 +150,43 @@ func (s *Store) SetReset(ctx context.Context, uid string, hash []byte, expires, 
 func (s *Store) SetClaims(ctx context.Context, uid string, roles []string, claims string, at time.Time) (users.User, error) {
 	return s.changeUser(ctx, bson.M{"_id": uid},
 		bson.M{"$set": bson.M{"roles": roles, "claims": claims, "updated_at": at}}, users.ErrNotFound)
+}
+
+// UpdateUser implements users.Store.
+func (s *Store) UpdateUser(ctx context.Context, uid string, p users.ProfileChange, at time.Time) (users.User, error) {
+	set, unset := bson.M{"updated_at": at}, bson.M{}
+	wanted := users.User{}
+	if p.Email != nil {
+		set["email"], set["email_key"] = p.Email.Text, p.Email.Key
+		wanted.EmailKey = p.Email.Key
+	}
+	switch {
+	case p.Username == nil:
+	case p.Username.Key == "":
+		unset["username"], unset["username_key"] = "", ""
+	default:
+		set["username"], set["username_key"] = p.Username.Text, p.Username.Key
+		wanted.UsernameKey = p.Username.Key
+	}
+	if p.FirstName != nil {
+		set["first_name"] = *p.FirstName
+	}
+	if p.LastName != nil {
+		set["last_name"] = *p.LastName
+	}
+	update := bson.M{"$set": set}
+	if len(unset) > 0 {
+		update["$unset"] = unset
+	}
+	u, err := s.changeUser(ctx, bson.M{"_id": uid}, update, users.ErrNotFound)
+	// Not every server says of a change that a key is a duplicate's.
+	var refused mongo.ServerError
+	if errors.As(err, &refused) {
+		if taken := s.lookForNames(ctx, wanted, uid); taken != nil {
+			return users.User{}, taken
+		}
+	}
+	return u, err
 }
 
 // DeleteUser implements users.Store.

@@ -30,6 +30,7 @@ var (
 	revokeOfUser = sql(`UPDATE families SET revoked_at = ?3, revoke_reason = ?4
 		WHERE id IN (SELECT id FROM families WHERE user_id = ?1 AND revoked_at = 0 AND id <> ?2 LIMIT ?5)`)
 	updateFamilyClaims = sql(`UPDATE families SET claims = ?2 WHERE user_id = ?1 AND revoked_at = 0`)
+	updateFamilyEmail  = sql(`UPDATE families SET email = ?2 WHERE user_id = ?1 AND revoked_at = 0 AND email <> ''`)
 	revokeOfClient     = sql(`UPDATE families SET revoked_at = ?2, revoke_reason = ?3
 		WHERE id IN (SELECT id FROM families WHERE client_id = ?1 AND revoked_at = 0 LIMIT ?4)`)
 )
@@ -146,6 +147,13 @@ func (s *Store) RevokeFamiliesOfClient(ctx context.Context, clientID string, at 
 func (s *Store) SetFamilyClaims(ctx context.Context, uid, claims string) (int, error) {
 	return change(ctx, s, func(c *conn) (int, error) {
 		return c.exec(updateFamilyClaims, uid, claims)
+	})
+}
+
+// SetFamilyEmail implements oauth.Store.
+func (s *Store) SetFamilyEmail(ctx context.Context, uid, email string) (int, error) {
+	return change(ctx, s, func(c *conn) (int, error) {
+		return c.exec(updateFamilyEmail, uid, email)
 	})
 }
 

@@ -9,14 +9,16 @@ import (
 
 // TestQueryPlans holds every statement to finding its rows by an index. The
 // exceptions read what they return and nothing else: all anchors (one for each
-// chain), an index that holds the unsettled accounts only, the names of the
-// counters asked for, which are put in order, and the counts for progress bars.
+// chain), the kinds of password hashes, an index that holds the unsettled
+// accounts only, the names of the counters asked for, which are put in order,
+// and the counts for progress bars.
 func TestQueryPlans(t *testing.T) {
 	s := fresh(t)
 	allowed := []string{
 		"SCAN wanted VIRTUAL TABLE INDEX 1:",
 		"SCAN json_each VIRTUAL TABLE INDEX 1:",
 		"SCAN users USING INDEX users_unsettled",
+		"SCAN hash_kinds",
 	}
 	args := make([]driver.Value, 32)
 	checked := 0

@@ -17,8 +17,8 @@ var (
 	userByID       = sql(`SELECT ` + userColumns + ` FROM users WHERE uid = ?`)
 	userByEmail    = sql(`SELECT ` + userColumns + ` FROM users WHERE email_key = ?`)
 	hasUser        = sql(`SELECT 1 FROM users WHERE uid = ?`)
-	hasEmail       = sql(`SELECT 1 FROM users WHERE email_key = ?`)
-	hasUsername    = sql(`SELECT 1 FROM users WHERE username_key = ?1 AND username_key <> ''`)
+	hasEmail       = sql(`SELECT 1 FROM users WHERE email_key = ? AND uid <> ?`)
+	hasUsername    = sql(`SELECT 1 FROM users WHERE username_key = ?1 AND username_key <> '' AND uid <> ?2`)
 	usersAfter     = sql(`SELECT ` + userColumns + ` FROM users WHERE uid > ? ORDER BY uid LIMIT ?`)
 	usersUnsettled = sql(`SELECT ` + userColumns + ` FROM users WHERE unsettled = 1 ORDER BY uid LIMIT ?`)
 	updatePassword = sql(`UPDATE users SET password_hash = ?3, epoch = epoch + 1, unsettled = 1,
@@ -27,10 +27,15 @@ var (
 		WHERE uid = ?1 AND epoch = ?2 RETURNING ` + userColumns)
 	updateReset = sql(`UPDATE users SET reset_hash = ?2, reset_expires_at = ?3, updated_at = ?4
 		WHERE uid = ?1 RETURNING ` + userColumns)
-	updateClaims = sql(`UPDATE users SET roles = ?2, claims = ?3, updated_at = ?4 WHERE uid = ?1 RETURNING ` + userColumns)
-	deleteUser   = sql(`DELETE FROM users WHERE uid = ?`)
-	updateHash   = sql(`UPDATE users SET password_hash = ?3 WHERE uid = ?1 AND password_hash = ?2`)
-	disableUser  = sql(`UPDATE users SET epoch = epoch + (disabled = 0), disabled = 1, unsettled = 1, updated_at = ?2
+	updateClaims  = sql(`UPDATE users SET roles = ?2, claims = ?3, updated_at = ?4 WHERE uid = ?1 RETURNING ` + userColumns)
+	updateProfile = sql(`UPDATE users SET
+		email = coalesce(?2, email), email_key = coalesce(?3, email_key),
+		username = coalesce(?4, username), username_key = coalesce(?5, username_key),
+		first_name = coalesce(?6, first_name), last_name = coalesce(?7, last_name), updated_at = ?8
+		WHERE uid = ?1 RETURNING ` + userColumns)
+	deleteUser  = sql(`DELETE FROM users WHERE uid = ?`)
+	updateHash  = sql(`UPDATE users SET password_hash = ?3 WHERE uid = ?1 AND password_hash = ?2`)
+	disableUser = sql(`UPDATE users SET epoch = epoch + (disabled = 0), disabled = 1, unsettled = 1, updated_at = ?2
 		WHERE uid = ?1 RETURNING ` + userColumns)
 	enableUser = sql(`UPDATE users SET disabled = 0, updated_at = ?2 WHERE uid = ?1 RETURNING ` + userColumns)
 	settleUser = sql(`UPDATE users SET unsettled = 0 WHERE uid = ?1 AND epoch = ?2`)
@@ -64,7 +69,7 @@ func (s *Store) CreateUser(ctx context.Context, u users.User) error {
 	_, err := change(ctx, s, func(c *conn) (int, error) {
 		n, err := writeUser(c, insertUser, u)
 		if taken(err) {
-			err = whichTaken(c, u, err)
+			err = whichTaken(c, u, "", err)
 		}
 		return n, err
 	})
@@ -79,17 +84,17 @@ func writeUser(c *conn, s *statement, u users.User) (int, error) {
 		millis(u.CreatedAt), millis(u.UpdatedAt), millis(u.PasswordChangedAt))
 }
 
-// whichTaken tells which unique value of u another account has; refused is
-// what the engine said.
-func whichTaken(c *conn, u users.User, refused error) error {
-	found, err := exists(c, hasEmail, u.EmailKey)
+// whichTaken tells which unique value of u an account has that is not the one
+// called but; refused is what the engine said.
+func whichTaken(c *conn, u users.User, but string, refused error) error {
+	found, err := exists(c, hasEmail, u.EmailKey, but)
 	if err != nil {
 		return err
 	}
 	if found {
 		return users.ErrEmailTaken
 	}
-	if found, err = exists(c, hasUsername, u.UsernameKey); err != nil {
+	if found, err = exists(c, hasUsername, u.UsernameKey, but); err != nil {
 		return err
 	}
 	if found {
@@ -115,7 +120,7 @@ func (s *Store) UserByEmailKey(ctx context.Context, key string) (users.User, err
 // UsernameTaken implements users.Store.
 func (s *Store) UsernameTaken(ctx context.Context, key string) (bool, error) {
 	return read(ctx, s, func(c *conn) (bool, error) {
-		return exists(c, hasUsername, key)
+		return exists(c, hasUsername, key, "")
 	})
 }
 
@@ -151,6 +156,37 @@ func (s *Store) SetReset(ctx context.Context, uid string, hash []byte, expires, 
 // SetClaims implements users.Store.
 func (s *Store) SetClaims(ctx context.Context, uid string, roles []string, claims string, at time.Time) (users.User, error) {
 	return s.changeUser(ctx, updateClaims, uid, encodeList(roles), claims, millis(at))
+}
+
+// UpdateUser implements users.Store.
+func (s *Store) UpdateUser(ctx context.Context, uid string, p users.ProfileChange, at time.Time) (users.User, error) {
+	args := []driver.Value{uid}
+	wanted := users.User{}
+	for _, name := range []struct {
+		to  *users.Name
+		key *string
+	}{{p.Email, &wanted.EmailKey}, {p.Username, &wanted.UsernameKey}} {
+		if name.to == nil {
+			args = append(args, nil, nil)
+			continue
+		}
+		args = append(args, name.to.Text, name.to.Key)
+		*name.key = name.to.Key
+	}
+	for _, text := range []*string{p.FirstName, p.LastName} {
+		if text == nil {
+			args = append(args, nil)
+			continue
+		}
+		args = append(args, *text)
+	}
+	return change(ctx, s, func(c *conn) (users.User, error) {
+		u, err := one(c, updateProfile, scanUser, users.ErrNotFound, append(args, millis(at))...)
+		if taken(err) {
+			err = whichTaken(c, wanted, uid, err)
+		}
+		return u, err
+	})
 }
 
 // changeUser runs an update of one account, which must exist.

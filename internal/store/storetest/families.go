@@ -17,6 +17,7 @@ func (s *suite) families() []test {
 		{"an id is used once", s.familyTaken},
 		{"FamiliesOfUser", s.familiesOfUser},
 		{"SetFamilyClaims", s.familyClaims},
+		{"SetFamilyEmail", s.familyEmail},
 		{"AllFamilies pages", s.familyPages},
 	}
 }

@@ -38,6 +38,22 @@ func (f *Faulty) UsernameTaken(ctx context.Context, key string) (bool, error) {
 	return inject(ctx, f, "UsernameTaken", func() (bool, error) { return f.inner.UsernameTaken(ctx, key) })
 }
 
+func (f *Faulty) UpdateUser(ctx context.Context, uid string, c users.ProfileChange, at time.Time) (users.User, error) {
+	return inject(ctx, f, "UpdateUser", func() (users.User, error) { return f.inner.UpdateUser(ctx, uid, c, at) })
+}
+
+func (f *Faulty) AnnounceHashKind(ctx context.Context, kind string, at time.Time) error {
+	return f.write(ctx, "AnnounceHashKind", func() error { return f.inner.AnnounceHashKind(ctx, kind, at) })
+}
+
+func (f *Faulty) HashKinds(ctx context.Context) ([]string, error) {
+	return inject(ctx, f, "HashKinds", func() ([]string, error) { return f.inner.HashKinds(ctx) })
+}
+
+func (f *Faulty) ForgetHashKind(ctx context.Context, kind string, before time.Time) error {
+	return f.write(ctx, "ForgetHashKind", func() error { return f.inner.ForgetHashKind(ctx, kind, before) })
+}
+
 func (f *Faulty) SetReset(ctx context.Context, uid string, hash []byte, expires, at time.Time) (users.User, error) {
 	return inject(ctx, f, "SetReset", func() (users.User, error) { return f.inner.SetReset(ctx, uid, hash, expires, at) })
 }
@@ -128,6 +144,10 @@ func (f *Faulty) RevokeFamiliesOfClient(ctx context.Context, clientID string, at
 
 func (f *Faulty) SetFamilyClaims(ctx context.Context, uid, claims string) (int, error) {
 	return inject(ctx, f, "SetFamilyClaims", func() (int, error) { return f.inner.SetFamilyClaims(ctx, uid, claims) })
+}
+
+func (f *Faulty) SetFamilyEmail(ctx context.Context, uid, email string) (int, error) {
+	return inject(ctx, f, "SetFamilyEmail", func() (int, error) { return f.inner.SetFamilyEmail(ctx, uid, email) })
 }
 
 func (f *Faulty) FamiliesOfUser(ctx context.Context, uid string, now time.Time, limit int) ([]oauth.Family, error) {

@@ -23,6 +23,9 @@ func (s *suite) users() []test {
 		{"SetPassword is won once per epoch", s.setPasswordRace},
 		{"SetReset", s.setReset},
 		{"SetClaims", s.setClaims},
+		{"UpdateUser", s.updateUser},
+		{"UpdateUser taken", s.updateTaken},
+		{"HashKinds", s.hashKinds},
 		{"DeleteUser and UsernameTaken", s.deleteUser},
 		{"RehashPassword", s.rehashPassword},
 		{"SetDisabled", s.setDisabled},
@@ -86,6 +89,8 @@ func (s *suite) userUnknown(t *testing.T) {
 	_, err = st.SetDisabled(ctx, uid(9), true, epoch)
 	is(t, err, users.ErrNotFound)
 	_, err = st.SetReset(ctx, uid(9), []byte{1}, epoch, epoch)
+	is(t, err, users.ErrNotFound)
+	_, err = st.UpdateUser(ctx, uid(9), users.ProfileChange{}, epoch)
 	is(t, err, users.ErrNotFound)
 	_, err = st.SetClaims(ctx, uid(9), nil, "", epoch)
 	is(t, err, users.ErrNotFound)

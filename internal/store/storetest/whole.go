@@ -108,6 +108,12 @@ func calls() []call {
 		{"SetClaims", func(ctx context.Context, st store.Store) error {
 			return drop(st.SetClaims(ctx, uid(1), nil, "", epoch))
 		}},
+		{"UpdateUser", func(ctx context.Context, st store.Store) error {
+			return drop(st.UpdateUser(ctx, uid(1), users.ProfileChange{}, epoch))
+		}},
+		{"AnnounceHashKind", func(ctx context.Context, st store.Store) error { return st.AnnounceHashKind(ctx, "kind", epoch) }},
+		{"HashKinds", func(ctx context.Context, st store.Store) error { return drop(st.HashKinds(ctx)) }},
+		{"ForgetHashKind", func(ctx context.Context, st store.Store) error { return st.ForgetHashKind(ctx, "kind", epoch) }},
 		{"DeleteUser", func(ctx context.Context, st store.Store) error { return st.DeleteUser(ctx, uid(3)) }},
 		{"RehashPassword", func(ctx context.Context, st store.Store) error {
 			return st.RehashPassword(ctx, uid(1), sampleUser(1).PasswordHash, "h")
@@ -146,6 +152,9 @@ func calls() []call {
 		}},
 		{"SetFamilyClaims", func(ctx context.Context, st store.Store) error {
 			return drop(st.SetFamilyClaims(ctx, "user-1", "{}"))
+		}},
+		{"SetFamilyEmail", func(ctx context.Context, st store.Store) error {
+			return drop(st.SetFamilyEmail(ctx, "user-1", "a@example.com"))
 		}},
 		{"FamiliesOfUser", func(ctx context.Context, st store.Store) error {
 			return drop(st.FamiliesOfUser(ctx, "user-1", epoch, 1))

@@ -48,6 +48,9 @@ func Copy(ctx context.Context, from, to store.Store, now time.Time, progress Pro
 	if err != nil {
 		return nil, err
 	}
+	if err := copyHashKinds(ctx, from, to, now); err != nil {
+		return nil, err
+	}
 	var all []KindCopy
 	for _, k := range kinds() {
 		if k.remove != nil {
@@ -67,6 +70,21 @@ func Copy(ctx context.Context, from, to store.Store, now time.Time, progress Pro
 		all = append(all, c.done)
 	}
 	return all, nil
+}
+
+// copyHashKinds has the target know what kinds of password hashes there are
+// before it has accounts with them. It may know of more, which do no harm.
+func copyHashKinds(ctx context.Context, from, to store.Store, now time.Time) error {
+	known, err := from.HashKinds(ctx)
+	if err != nil {
+		return err
+	}
+	for _, kind := range known {
+		if err := to.AnnounceHashKind(ctx, kind, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (k kind) total(sizes store.Sizes) int64 {

@@ -70,6 +70,7 @@ func fill(t *testing.T, s store.Store) {
 	must(t, s.CreateKey(ctx, keys.Record{Seq: 0, KID: "k0", Alg: "ES256", Public: []byte("{}"), CreatedAt: at, ActivateAt: at, Archived: true}))
 	must(t, s.CreateKey(ctx, keys.Record{Seq: 1, KID: "k1", Alg: "ES256", Public: []byte("{}"), Sealed: []byte{9}, CreatedAt: at, ActivateAt: at, TokenTTL: time.Hour}))
 	must(t, s.DenyToken(ctx, "jti", at))
+	must(t, s.AnnounceHashKind(ctx, "$kind$", at))
 	must(t, s.SetAnchor(ctx, audit.Anchor{Chain: "c", Seq: 4, Hash: "h", Node: "n", At: at}))
 }
 
@@ -95,6 +96,9 @@ func TestCopyThereAndBack(t *testing.T) {
 	move(t, first, second)
 	if written, kept := move(t, second, third); written != filled || kept != 0 {
 		t.Errorf("%d records were written and %d kept; want %d and none", written, kept, filled)
+	}
+	if kinds, err := third.HashKinds(t.Context()); err != nil || !slices.Equal(kinds, []string{"$kind$"}) {
+		t.Errorf("the kinds of hashes are %v, %v", kinds, err)
 	}
 	here, err := transfer.Digest(t.Context(), first, now, silent)
 	must(t, err)

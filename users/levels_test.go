@@ -1,0 +1,329 @@
+package users
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+	"pgregory.net/rapid"
+)
+
+// kindOf returns what announce would make known of a hash.
+func kindOf(t testing.TB, encoded string) string {
+	t.Helper()
+	hash, err := ParseHash(encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hash.blank()
+}
+
+// spent returns what h spent in each family while do ran.
+func (h *Hasher) spent(do func()) map[string]uint64 {
+	before := h.Stats().Work
+	do()
+	work := h.Stats().Work
+	for family, n := range before {
+		if work[family] -= n; work[family] == 0 {
+			delete(work, family)
+		}
+	}
+	return work
+}
+
+// Every refusal costs the same in every family of hashes that there are; only a
+// login that succeeds ends earlier.
+func TestU1_EveryRefusalCostsTheSame(t *testing.T) {
+	t.Parallel()
+	h := newHasher(t, 1)
+	own, err := h.Hash(t.Context(), goodPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"bcrypt 2b", "bcrypt-sha256 v2", "bcrypt django", "scrypt", "scrypt django", "pbkdf2 passlib", "pbkdf2-sha512", "argon2i"}
+	kinds := []string{"not a kind", kindOf(t, own), "$2b$06$" + strings.Repeat(".", 53)}
+	for _, name := range names {
+		kinds = append(kinds, kindOf(t, vectors[name]))
+	}
+	want := h.spent(func() {
+		if err := h.Dummy(t.Context(), wrongPassword, kinds); err != nil {
+			t.Error(err)
+		}
+	})
+	if want["bcrypt"] != 64 || want["pbkdf2-sha256"] != 2000 || want["scrypt ln=10,r=8,p=1"] != 1 || want[h.own.kind().family] != 1 || len(want) != 6 {
+		t.Errorf("an unknown account costs %v", want)
+	}
+	type attempt struct {
+		name, encoded, password string
+		live, matched           bool
+	}
+	attempts := []attempt{
+		{"unreadable hash", "$oops$", wrongPassword, true, false},
+		{"wrong password", own, wrongPassword, true, false},
+		{"disabled, wrong password", own, wrongPassword, false, false},
+		{"disabled, right password", own, goodPassword, false, true},
+		{"not a password", own, "\xff", true, false},
+		{"too long for bcrypt", bcrypt72, strings.Repeat("x", 80), true, false},
+	}
+	for _, name := range names {
+		attempts = append(attempts,
+			attempt{name + ", wrong password", vectors[name], wrongPassword, true, false},
+			attempt{name + ", disabled, right password", vectors[name], vectorPassword, false, true})
+	}
+	for _, a := range attempts {
+		cost := h.spent(func() {
+			if matched, err := h.Verify(t.Context(), a.encoded, a.password, a.live, kinds); err != nil || matched != a.matched {
+				t.Errorf("%s: %t, %v", a.name, matched, err)
+			}
+		})
+		if !maps.Equal(cost, want) {
+			t.Errorf("%s costs\n%v, an unknown account\n%v", a.name, cost, want)
+		}
+	}
+	success := h.spent(func() {
+		if matched, err := h.Verify(t.Context(), own, goodPassword, true, kinds); err != nil || !matched {
+			t.Errorf("the right password: %t, %v", matched, err)
+		}
+	})
+	if len(success) != 1 || success[h.own.kind().family] != 1 {
+		t.Errorf("a success costs %v", success)
+	}
+}
+
+// To verify a hash and spend the rest is to verify the costliest: for whatever
+// costs there are, the sums are equal.
+func TestU1_CostsAddUp(t *testing.T) {
+	t.Parallel()
+	h := newHasher(t, 1)
+	rapid.Check(t, func(r *rapid.T) {
+		one := rapid.Custom(func(r *rapid.T) string {
+			if rapid.Bool().Draw(r, "bcrypt") {
+				return bcryptHash{cost: rapid.IntRange(4, 6).Draw(r, "cost")}.blank()
+			}
+			return pbkdf2Hash{
+				rounds: rapid.Uint32Range(1000, 1010).Draw(r, "rounds"), sha512: rapid.Bool().Draw(r, "sha512"),
+				digest: make([]byte, rapid.IntRange(16, 64).Draw(r, "size")),
+			}.blank()
+		})
+		kinds := rapid.SliceOfN(one, 1, 4).Draw(r, "kinds")
+		cost := func(encoded string) map[string]uint64 {
+			return h.spent(func() {
+				if _, err := h.Verify(t.Context(), encoded, wrongPassword, true, kinds); err != nil {
+					r.Error(err)
+				}
+			})
+		}
+		want := cost("")
+		for _, encoded := range kinds {
+			if got := cost(encoded); !maps.Equal(got, want) {
+				r.Errorf("%s costs %v, an unknown account %v", encoded, got, want)
+			}
+		}
+	})
+}
+
+// What a level spends is what it says: the schemes do that work, and none is
+// refused before it is done.
+func TestU1_BlankHashesAreReal(t *testing.T) {
+	t.Parallel()
+	for name, encoded := range vectors {
+		hash, err := ParseHash(encoded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blank, err := ParseHash(hash.blank())
+		if err != nil || blank.kind() != hash.kind() || blank.blank() != hash.blank() || blank.memoryKiB() != hash.memoryKiB() {
+			t.Errorf("%s: %q is not of its kind: %v", name, hash.blank(), err)
+			continue
+		}
+		if blank.Verify(vectorPassword) || blank.Verify("") {
+			t.Errorf("%s: a password has the hash of nothing", name)
+		}
+	}
+	if err := bcrypt.CompareHashAndPassword([]byte(bcryptHash{cost: 4}.blank()), []byte("x")); !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
+		t.Errorf("bcrypt did not look at the password: %v", err)
+	}
+}
+
+// More families than are levelled do not grow what a refusal costs.
+func TestU1_LevelsAreBounded(t *testing.T) {
+	t.Parallel()
+	h := newHasher(t, 1)
+	var kinds []string
+	for n := range 3 * maxLevels {
+		kinds = append(kinds, argon2Hash{params: Params{MemoryKiB: uint32(32 + n), Time: 1, Threads: 1}}.blank())
+	}
+	levels := h.levels(kinds)
+	if len(levels) != maxLevels || levels[0].kind() != h.own.kind() {
+		t.Errorf("%d levels", len(levels))
+	}
+}
+
+// Imported hashes that need more than a slot's memory have it counted: no two
+// computations go beyond what all slots may take.
+func TestU2_ImportedHashesShareTheMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHasher(t, 3) // 96 KiB
+		like := func(kib uint32) Hash {
+			return Hash{argon2Hash{params: Params{MemoryKiB: kib, Time: 1, Threads: 1}}}
+		}
+		begun, end := make(chan uint32, 9), make(chan struct{})
+		start := func(kib uint32) {
+			go h.compute(like(kib), 1, func() { begun <- kib; <-end })
+			synctest.Wait()
+		}
+		running := func(want ...uint32) {
+			t.Helper()
+			synctest.Wait()
+			var got []uint32
+			for len(begun) > 0 {
+				got = append(got, <-begun)
+			}
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%v KiB began; want %v", got, want)
+			}
+		}
+		start(32)
+		start(60)
+		running(32, 60) // 92 of 96
+		start(5)
+		running()
+		end <- struct{}{}
+		running(5)
+		start(4 << 10) // more than all: alone
+		running()
+		start(32)
+		running() // and not overtaken
+		end <- struct{}{}
+		running()
+		end <- struct{}{}
+		running(4 << 10)
+		end <- struct{}{}
+		running(32)
+		go h.compute(Hash{bcryptHash{cost: 4}}, 1, func() { begun <- 0 })
+		running(0) // needs none
+		end <- struct{}{}
+	})
+}
+
+// A kind is known to all before the first account has it, whoever makes it.
+func TestU1_KindsAreKnownBeforeTheirFirstAccount(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	own := f.Hasher.own.blank()
+	if len(f.mem.kinds) != 1 || f.mem.kinds[own].IsZero() {
+		t.Fatalf("after the first account %v are known", f.mem.kinds)
+	}
+	other := NewUser{Email: "new@example.org", Password: goodPassword}
+	token, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := ImportUser{Email: "b@example.org", PasswordHash: vectors["bcrypt 2b"]}
+	for _, c := range []struct {
+		name, kind string
+		do         func() error
+	}{
+		{"import", kindOf(t, foreign.PasswordHash), func() error { _, err := f.Import(t.Context(), foreign); return err }},
+		{"login", own, func() error { _, err := f.Authenticate(t.Context(), foreign.Email, vectorPassword); return err }},
+		{"sign-up", own, func() error { _, err := f.SignUp(t.Context(), other); return err }},
+		{"change", own, func() error { return f.ChangePassword(t.Context(), f.ada.UID, goodPassword, otherPassword, "") }},
+		{"operator", own, func() error { return f.ResetPassword(t.Context(), f.ada.UID, goodPassword) }},
+	} {
+		f.clock.advance(announceEvery)
+		clear(f.mem.kinds)
+		if err := c.do(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if !f.mem.kinds[c.kind].Equal(f.clock.now()) || len(f.mem.kinds) != 1 {
+			t.Errorf("%s: %v are known", c.name, f.mem.kinds)
+		}
+	}
+	if err := f.RedeemReset(t.Context(), token, otherPassword); !errors.Is(err, ErrResetToken) {
+		t.Error(err) // voided by the changes above
+	}
+	clear(f.mem.kinds)
+	f.mem.failAnnounce = true
+	f.clock.advance(announceEvery)
+	foreign.Email = "c@example.org"
+	if _, err := f.Import(t.Context(), foreign); !errors.Is(err, errDown) {
+		t.Errorf("an import whose kind cannot be announced: %v", err)
+	}
+	if _, err := f.mem.UserByEmailKey(t.Context(), foreign.Email); !errors.Is(err, ErrNotFound) {
+		t.Errorf("the account is there: %v", err)
+	}
+}
+
+// A refusal looks at the kinds after it looked at the account, so that it knows
+// the kind of whatever it found.
+func TestU1_KindsAreReadAfterTheAccount(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.mem.onRead = func() {
+		f.mem.mu.Lock()
+		f.mem.kinds["$2b$06$"+strings.Repeat(".", 53)] = f.clock.now()
+		f.mem.mu.Unlock()
+	}
+	work := f.Hasher.spent(func() {
+		_, err := f.Authenticate(t.Context(), "nobody@example.org", wrongPassword)
+		wantReason(t, err, "unknown_user")
+	})
+	if work["bcrypt"] != 64 {
+		t.Errorf("a refusal spent %v", work)
+	}
+}
+
+func TestU1_SurveyKeepsTheKindsRight(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	bcrypt, scrypt := kindOf(t, vectors["bcrypt 2b"]), kindOf(t, vectors["scrypt"])
+	for n := range 2 * exportPage {
+		u := User{UID: fmt.Sprintf("id-%04d", n), EmailKey: fmt.Sprintf("u%d@example.org", n), PasswordHash: vectors["bcrypt 2b"]}
+		if n == exportPage+7 {
+			u.PasswordHash = vectors["scrypt"]
+		}
+		if err := f.mem.CreateUser(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	survey := func(what string, want ...string) {
+		t.Helper()
+		if err := f.SurveyHashes(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		known := maps.Clone(f.mem.kinds)
+		for _, kind := range append(want, f.Hasher.own.blank()) {
+			if _, ok := known[kind]; !ok {
+				t.Errorf("%s: %s is not known", what, kind)
+			}
+			delete(known, kind)
+		}
+		if len(known) > 0 {
+			t.Errorf("%s: %v are known as well", what, known)
+		}
+	}
+	survey("accounts of an earlier version", bcrypt, scrypt)
+	if err := f.mem.DeleteUser(t.Context(), fmt.Sprintf("id-%04d", exportPage+7)); err != nil {
+		t.Fatal(err)
+	}
+	f.clock.advance(kindGrace)
+	survey("somebody may be about to make one", bcrypt, scrypt)
+	f.clock.advance(time.Millisecond)
+	survey("the last one is gone", bcrypt)
+	f.mem.storeDown = true
+	if err := f.SurveyHashes(t.Context()); !errors.Is(err, errDown) {
+		t.Errorf("a store that is down: %v", err)
+	}
+	f.mem.storeDown = false
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := f.SurveyHashes(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("a survey that is to end: %v", err)
+	}
+}
