@@ -58,6 +58,9 @@ Exits with 0 and the counts, or with 1 and the file, the line and the reason.`,
 		return p.print(report, func(w io.Writer) {
 			fmt.Fprintf(w, "%d lines in %d chains are as they were written; %d checkpoints verified, %d chains anchored\n",
 				report.Lines, report.Chains, report.Checkpoints, report.Anchored)
+			if report.Repeated > 0 {
+				fmt.Fprintf(w, "%d exact repeats of lines were passed over\n", report.Repeated)
+			}
 			for _, note := range report.Notes {
 				fmt.Fprintf(w, "note: %s\n", note)
 			}
@@ -68,13 +71,14 @@ Exits with 0 and the counts, or with 1 and the file, the line and the reason.`,
 
 // verifyFlags are what audit verify is told of the evidence.
 type verifyFlags struct {
-	partial, signed bool
-	keys, heads     string
+	partial, signed, repeats bool
+	keys, heads              string
 }
 
 func (f *verifyFlags) add(to *pflag.FlagSet) {
 	to.BoolVar(&f.partial, "partial", false, "the files are a part of the log and need not reach its end")
 	to.BoolVar(&f.signed, "signed", false, "refuse chains without a signature, as commands without the master keys leave them")
+	to.BoolVar(&f.repeats, "repeats", false, "pass over exact repeats of lines, which syslog brings when a connection was cut")
 	to.StringVar(&f.keys, "keys", "", "verify signatures with the public keys in this file (keyturn audit keys)")
 	to.StringVar(&f.heads, "heads", "", "the log must hold the lines that this file names (keyturn audit heads)")
 }
@@ -91,7 +95,7 @@ func (f verifyFlags) options(ctx context.Context, cfg *config.Config) (o audit.V
 	if err == nil && f.heads != "" {
 		err = readEvidence("heads", f.heads, &o.Heads)
 	}
-	o.Partial, o.Signed = f.partial, f.signed
+	o.Partial, o.Signed, o.Repeats = f.partial, f.signed, f.repeats
 	return o, err
 }
 

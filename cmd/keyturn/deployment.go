@@ -100,6 +100,7 @@ func (d *deployment) openAudit(o audit.Options, anchors audit.AnchorStore) (*aud
 		o.Node = "unknown"
 	}
 	o.Version = version()
+	o.CAFile = d.cfg.AuditCAFile
 	o.Rotation = audit.Rotation{
 		Size: int64(d.cfg.AuditRotateSize) << 20, Age: d.cfg.AuditRotateAge, Keep: d.cfg.AuditKeep, KeepAge: d.cfg.AuditKeepAge,
 	}

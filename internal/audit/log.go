@@ -30,10 +30,14 @@ var ErrClosed = errors.New("audit log is closed")
 // Options say where and how a Log writes. The zero value of every field but
 // Sink is usable.
 type Options struct {
-	// Sink is the path of a file, or "stdout" or "stderr". A file is made
-	// with mode 0600 if it is not there. Several processes may write to one
-	// file, each a chain of its own.
+	// Sink is the path of a file, "stdout" or "stderr", or a syslog receiver,
+	// syslog+tcp://HOST:PORT or syslog+tls://HOST:PORT. A file is made with
+	// mode 0600 if it is not there. Several processes may write to one file,
+	// each a chain of its own.
 	Sink string
+	// CAFile is a PEM file of the authorities that a receiver's certificate
+	// must be of; without it the system's count.
+	CAFile string
 	// Writer, if set, takes the lines in place of Sink. It is not closed.
 	Writer io.Writer
 	// Node is the name of this machine, by default the host name; Version
@@ -194,6 +198,12 @@ func openSink(o Options) (sink, string, error) {
 		return &stream{w: os.Stdout}, o.Sink + pid, nil
 	case o.Sink == "stderr":
 		return &stream{w: os.Stderr}, o.Sink + pid, nil
+	case isSyslog(o.Sink):
+		s, err := openSyslog(o)
+		if err != nil {
+			return nil, "", fmt.Errorf("audit log: %w", err)
+		}
+		return s, o.Sink, nil
 	case o.Sink == "":
 		return nil, "", errors.New(`audit log: no sink; give a file's path, "stdout" or "stderr"`)
 	}

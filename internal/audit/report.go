@@ -25,6 +25,10 @@ type VerifyOptions struct {
 	// Signed refuses chains without a signature even where they hold only
 	// what a command without the master keys may write.
 	Signed bool
+	// Repeats passes over lines that are, byte for byte, ones that came not
+	// long before, which a syslog receiver writes down twice when a
+	// connection was cut. Otherwise such a line counts as added.
+	Repeats bool
 	// Partial says that the files are only a part of the log, such as one
 	// rotated file: they need not reach up to the anchors.
 	Partial bool
@@ -40,6 +44,8 @@ type Report struct {
 	Checkpoints int64 `json:"checkpoints"`
 	// Anchored counts the chains whose anchored line was found as it should be.
 	Anchored int `json:"anchored"`
+	// Repeated counts the lines passed over; they are in no other count.
+	Repeated int64 `json:"repeated,omitempty"`
 	// Notes say, for people, what could not be checked and why, and which
 	// chains begin before the first file.
 	Notes []string `json:"notes,omitempty"`

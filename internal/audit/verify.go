@@ -46,6 +46,9 @@ func VerifyEach(files []string, o VerifyOptions, fn func(line []byte) error) (Re
 					return err
 				}
 			}
+			if bad == nil && v.repeated {
+				return nil
+			}
 			return fn(line[:min(len(line), MaxLine)])
 		}
 	}
@@ -89,6 +92,7 @@ type chainState struct {
 	sealedAt  place
 	sealedSeq int64
 	suspectAt place // see watchUnsigned
+	recent    recent
 }
 
 type verifier struct {
@@ -102,6 +106,8 @@ type verifier struct {
 	place   place
 	doubt   *doubt
 	rep     Report
+	// repeated is set where the line taken last was passed over.
+	repeated bool
 	// attested holds the latest head attested of each chain.
 	attested map[string]attested
 }
@@ -132,18 +138,25 @@ func (v *verifier) take(line []byte) error {
 	hex.Encode(hash[:], sum[:])
 	v.rep.Lines++
 	v.rep.Bytes += int64(len(line)) + 1
+	v.repeated = false
 
 	c := v.chain(k.id)
 	if c == nil {
 		if c, err = v.first(k, line); err != nil {
 			return v.fail(err)
 		}
+	} else if v.o.Repeats && k.seq <= c.seq && c.recent.has(k.seq, sum) {
+		v.pass(line)
+		return nil
 	} else if v.doubt != nil && v.doubt.chain == c {
 		return v.doubt.resolve(&k)
 	} else if ok, err := v.follows(c, k, line, hash); !ok {
 		return err
 	}
 	c.seq, c.hash, c.at = k.seq, hash, v.place
+	if v.o.Repeats {
+		c.recent.add(k.seq, sum)
+	}
 	if err := v.anchored(c); err != nil {
 		return v.fail(err)
 	}
@@ -154,6 +167,14 @@ func (v *verifier) take(line []byte) error {
 	}
 	v.watchUnsigned(c, line)
 	return nil
+}
+
+// pass passes over an exact repeat.
+func (v *verifier) pass(line []byte) {
+	v.repeated = true
+	v.rep.Repeated++
+	v.rep.Lines--
+	v.rep.Bytes -= int64(len(line)) + 1
 }
 
 // fail returns what is wrong, or rather what was already in doubt before it.

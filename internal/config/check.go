@@ -76,24 +76,8 @@ var contradictions = []contradiction{
 	{[]string{"audit_rotate_age", "audit_log"}, func(c *Config) (string, string) { return rotatesNoFile(c, c.AuditRotateAge > 0) }},
 	{[]string{"audit_keep", "audit_rotate_size", "audit_rotate_age"}, func(c *Config) (string, string) { return keepsNothing(c, c.AuditKeep > 0) }},
 	{[]string{"audit_keep_age", "audit_rotate_size", "audit_rotate_age"}, func(c *Config) (string, string) { return keepsNothing(c, c.AuditKeepAge > 0) }},
+	{[]string{"audit_ca_file", "audit_log"}, certifiesNobody},
 	{[]string{"argon2_memory", "argon2_time"}, argon2Weak},
-}
-
-// rotatesNoFile refuses to rotate an audit log that is in no file.
-func rotatesNoFile(c *Config, set bool) (reason, accepted string) {
-	if set && (c.AuditLog == "stdout" || c.AuditLog == "stderr") {
-		return "audit_log is " + c.AuditLog + ", and only a file is rotated", "0"
-	}
-	return "", ""
-}
-
-// keepsNothing refuses to delete what is never made: files that something else
-// rotates have other names.
-func keepsNothing(c *Config, set bool) (reason, accepted string) {
-	if set && c.AuditRotateSize == 0 && c.AuditRotateAge == 0 {
-		return "nothing is rotated", "0, or audit_rotate_size or audit_rotate_age with it"
-	}
-	return "", ""
 }
 
 // issuerUnfit refuses an issuer that is missing or that the listener belies.

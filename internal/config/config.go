@@ -37,8 +37,12 @@ type Config struct {
 	// of a file with them; at most one of the two is set. See CheckMaster.
 	MasterKey     Secret
 	MasterKeyFile string
-	// AuditLog is the path of the audit log, or stdout, or stderr.
+	// AuditLog is the path of the audit log, or stdout, or stderr, or a syslog
+	// receiver as syslog+tcp://HOST:PORT or syslog+tls://HOST:PORT.
 	AuditLog string
+	// AuditCAFile is a PEM file of the authorities that a receiver's
+	// certificate must be of; the system's if it is empty.
+	AuditCAFile string
 	// AuditBuffer is how many events a server may keep in memory, AuditLoss
 	// how many more it may lose, while the audit log cannot be written to.
 	AuditBuffer, AuditLoss int

@@ -10,6 +10,7 @@ const (
 	wantAdmin     = "; accepted: HOST:PORT, such as 127.0.0.1:9090, or off"
 	wantProxies   = "; accepted: addresses and networks, such as 10.0.0.7 or 10.0.0.0/8"
 	wantOrigins   = "; accepted: origins such as https://app.example.com or http://localhost:3000"
+	wantAuditLog  = "; accepted: the path of a file, stdout, stderr, syslog+tcp://HOST:PORT or syslog+tls://HOST:PORT"
 	wantSwitch    = "; accepted: true or on, false or off"
 	wantClient    = "; accepted: the id of a client, 1 to 128 visible ASCII characters, or nothing"
 	wantFit       = "; accepted: the https URL that clients reach this server at, without a trailing slash"
@@ -136,9 +137,9 @@ var refusedValues = []refusalTest{
 	{[]string{"--cors-origins=https://bücher.example"},
 		`cors_origins: "https://bücher.example" from the flag is refused: "https://bücher.example": its host is not as browsers send it; a name in another script is written xn--…` + wantOrigins},
 	{[]string{"--audit-log="},
-		`audit_log: "" from the flag is refused: there is always an audit log; accepted: the path of a file, stdout or stderr`},
+		`audit_log: "" from the flag is refused: there is always an audit log; accepted: the path of a file, stdout, stderr, syslog+tcp://HOST:PORT or syslog+tls://HOST:PORT`},
 	{[]string{"--audit-log=a\nb"},
-		`audit_log: "a\nb" from the flag is refused: it holds a control character; accepted: the path of a file, stdout or stderr`},
+		`audit_log: "a\nb" from the flag is refused: it holds a control character; accepted: the path of a file, stdout, stderr, syslog+tcp://HOST:PORT or syslog+tls://HOST:PORT`},
 	{[]string{"--tls-cert-file=c\x00"},
 		`tls_cert_file: "c\x00" from the flag is refused: it holds a control character; accepted: the path of a PEM file`},
 	{[]string{"--log-level=INFO"},
@@ -253,6 +254,16 @@ var refusedTogether = []refusalTest{
 		`argon2_memory: "7168" from the flag is refused: with argon2_time 4 it is weaker than OWASP's floor` + wantFloor},
 	{[]string{"--argon2-memory=9215", "--argon2-time=4"},
 		`argon2_memory: "9215" from the flag is refused: with argon2_time 4 it is weaker than OWASP's floor` + wantFloor},
+	{[]string{"--audit-log=syslog://logs:601"},
+		`audit_log: "syslog://logs:601" from the flag is refused` + wantAuditLog},
+	{[]string{"--audit-log=syslog+tls://logs.example.com"},
+		`audit_log: "syslog+tls://logs.example.com" from the flag is refused: a receiver is HOST:PORT, often with port 601 over TCP and 6514 over TLS` + wantAuditLog},
+	{[]string{"--audit-log=syslog+tcp://logs:0"},
+		`audit_log: "syslog+tcp://logs:0" from the flag is refused: a receiver is HOST:PORT, often with port 601 over TCP and 6514 over TLS` + wantAuditLog},
+	{[]string{"--audit-log=syslog+tcp://logs:601", "--audit-rotate-size=1"},
+		`audit_rotate_size: "1" from the flag is refused: audit_log is syslog+tcp://logs:601, and only a file is rotated; accepted: 0`},
+	{[]string{"--audit-log=syslog+tcp://logs:601", "--audit-ca-file=ca.pem"},
+		`audit_ca_file: "ca.pem" from the flag is refused: audit_log is no syslog+tls:// receiver; accepted: nothing, or such a receiver with it`},
 	{[]string{"--audit-log=stdout", "--audit-rotate-size=1"},
 		`audit_rotate_size: "1" from the flag is refused: audit_log is stdout, and only a file is rotated; accepted: 0`},
 	{[]string{"--audit-log=stderr", "--audit-rotate-age=1d"},

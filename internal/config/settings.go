@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -120,13 +119,10 @@ func network() []Setting {
 func logging() []Setting {
 	return []Setting{
 		{Name: "audit_log", Default: "keyturn-audit.log", kind: text(func(c *Config) *string { return &c.AuditLog }, "file",
-			"the path of a file, stdout or stderr", func(s string) error {
-				if s == "" {
-					return errors.New("there is always an audit log")
-				}
-				return noControl(s)
-			}),
-			Help: "where every decision is recorded: a path, stdout or stderr; each replica needs a file of its own"},
+			"the path of a file, stdout, stderr, syslog+tcp://HOST:PORT or syslog+tls://HOST:PORT", checkAuditLog),
+			Help: "where every decision is recorded: a path, stdout, stderr or a syslog receiver; each replica needs a file of its own"},
+		{Name: "audit_ca_file", kind: filePath(func(c *Config) *string { return &c.AuditCAFile }, "the path of a PEM file"),
+			Help: "certificates (PEM) of the authorities that the certificate of a syslog+tls receiver must be of; the system's if this is empty"},
 		{Name: "audit_buffer", Default: "0", kind: number(func(c *Config) *int { return &c.AuditBuffer }, 0, 1_000_000, "events"),
 			Help: "how many events a server keeps in memory while the audit log cannot be written to, their decisions standing; a crash loses them; 0: no decision stands without its event"},
 		{Name: "audit_loss", Default: "0", kind: number(func(c *Config) *int { return &c.AuditLoss }, 0, 1_000_000_000, "events"),
