@@ -53,7 +53,11 @@ type snippet struct{ language, text string }
 
 var fence = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
 
-// pagesWithSnippets are all pages that have any.
+// detectionPage has a test of its own, which runs its queries on a log made for
+// them and compares what they find with what the page shows.
+const detectionPage = "docs/detection.md"
+
+// pagesWithSnippets are all other pages that have any.
 func pagesWithSnippets(t *testing.T) []*page {
 	t.Helper()
 	root := filepath.Join("..", "..")
@@ -67,6 +71,9 @@ func pagesWithSnippets(t *testing.T) []*page {
 			name, err := filepath.Rel(root, path)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if filepath.ToSlash(name) == detectionPage {
+				continue
 			}
 			p, text := &page{name: filepath.ToSlash(name)}, readFile(t, path)
 			for _, m := range fence.FindAllStringSubmatch(text, -1) {
