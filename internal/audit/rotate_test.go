@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -75,8 +76,10 @@ func TestA2_ManyWritersRotateOneFile(t *testing.T) {
 // of a file that was there before the log was opened.
 func TestA2_AFileIsRotatedByItsAge(t *testing.T) {
 	f := newFixture(t)
-	now := time.Now()
-	clock := func(o *Options) { o.Now = func() time.Time { return now } }
+	start := time.Now()
+	var later atomic.Int64
+	clock := func(o *Options) { o.Now = func() time.Time { return start.Add(time.Duration(later.Load())) } }
+	goOn := func(d time.Duration) { later.Add(int64(d)) }
 	daily := Rotation{Age: 24 * time.Hour}
 	want := func(files int) {
 		t.Helper()
@@ -86,18 +89,18 @@ func TestA2_AFileIsRotatedByItsAge(t *testing.T) {
 	}
 	l := f.rotating(t, daily, clock)
 	record(t, l, 1)
-	now = now.Add(20 * time.Hour)
+	goOn(20 * time.Hour)
 	record(t, l, 1)
 	closeLog(t, l)
 	want(1)
-	now = now.Add(4*time.Hour - time.Second)
+	goOn(4*time.Hour - time.Second)
 	l = f.rotating(t, daily, clock)
 	record(t, l, 1)
 	want(1)
-	now = now.Add(time.Second)
+	goOn(time.Second)
 	record(t, l, 2)
 	want(2)
-	now = now.Add(24 * time.Hour)
+	goOn(24 * time.Hour)
 	record(t, l, 1)
 	want(3)
 	closeLog(t, l)
