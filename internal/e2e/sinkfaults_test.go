@@ -56,12 +56,11 @@ func (s *shop) refuses(t *testing.T, what string, by credentials, path string, p
 	}
 }
 
-// resumes repeats the refresh that was refused until it is granted, and checks
-// that the login that was refused left no session.
-func (s *shop) resumes(t *testing.T, held tokens) {
+// granted repeats a refresh that may be refused for want of an audit log until
+// it is granted.
+func (s *shop) granted(t *testing.T, held tokens) (next tokens) {
 	t.Helper()
-	var again tokens
-	eventually(t, "a refresh is granted again", func() bool {
+	eventually(t, "a refresh is granted", func() bool {
 		a, err := postForm(s.url+"/oauth/token", s.public, values("grant_type", "refresh_token", "refresh_token", held.RefreshToken))
 		if err != nil || a.status == http.StatusServiceUnavailable {
 			return false
@@ -69,9 +68,17 @@ func (s *shop) resumes(t *testing.T, held tokens) {
 		if a.status != http.StatusOK {
 			t.Fatalf("the session is lost: status %d, %s", a.status, a.body)
 		}
-		a.decode(t, &again)
+		a.decode(t, &next)
 		return true
 	})
+	return next
+}
+
+// resumes repeats the refresh that was refused until it is granted, and checks
+// that the login that was refused left no session.
+func (s *shop) resumes(t *testing.T, held tokens) {
+	t.Helper()
+	again := s.granted(t, held)
 	s.grant(t, s.public, "grant_type", "refresh_token", "refresh_token", again.RefreshToken)
 	var all []session
 	s.must(t, &all, "users", "sessions", email)
