@@ -1,6 +1,7 @@
 package users
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,4 +42,40 @@ func TestA1_ABusyHasherIsTheReason(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestU2_ACrowdCostsNothing has logins and a sign-up come
+// when as many wait as may: they are turned away before anything is read or
+// written.
+func TestU2_ACrowdCostsNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.Hasher.waiting.Add(f.Hasher.queue())
+	f.mem.countersDown = true
+	reads := 0
+	f.mem.onRead = func() { reads++ }
+	for name, do := range map[string]func() error{
+		"login":         func() error { _, err := f.Authenticate(t.Context(), f.ada.Email, goodPassword); return err },
+		"unknown login": func() error { _, err := f.Authenticate(t.Context(), "nobody@example.org", goodPassword); return err },
+		"no address":    func() error { _, err := f.Authenticate(t.Context(), "nobody", goodPassword); return err },
+		"sign-up": func() error {
+			_, err := f.SignUp(t.Context(), NewUser{Email: f.ada.Email, Password: otherPassword})
+			return err
+		},
+	} {
+		refused := f.Hasher.Stats().Refused
+		err := do()
+		var busy *Busy
+		if !errors.As(err, &busy) || busy.RetryAfter <= 0 || f.Hasher.Stats().Refused != refused+1 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if reads != 0 {
+		t.Errorf("%d accounts were read", reads)
+	}
+	f.mem.countersDown = false
+	f.Hasher.waiting.Add(-1)
+	if err := f.Hasher.Crowded(); err != nil {
+		t.Errorf("with one place to wait in: %v", err)
+	}
 }

@@ -181,7 +181,7 @@ func (h *Hasher) acquire(ctx context.Context) error {
 		return nil
 	default:
 	}
-	if h.waiting.Add(1) > int64(waitersPerSlot*cap(h.slots)) {
+	if h.waiting.Add(1) > h.queue() {
 		h.waiting.Add(-1)
 		return h.busy()
 	}
@@ -198,6 +198,19 @@ func (h *Hasher) acquire(ctx context.Context) error {
 		}
 		return fmt.Errorf("wait for a turn to hash a password: %w", context.Cause(ctx))
 	}
+}
+
+// queue is how many callers may wait.
+func (h *Hasher) queue() int64 { return int64(waitersPerSlot * cap(h.slots)) }
+
+// Crowded returns the *Busy that a computation begun now would be refused with,
+// or nil if it might be let in. Who asks first spares a busy server what comes
+// before the computation.
+func (h *Hasher) Crowded() error {
+	if h.waiting.Load() < h.queue() {
+		return nil
+	}
+	return h.busy()
 }
 
 // notice tells Full if the slot just taken was the last one.

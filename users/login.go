@@ -55,8 +55,12 @@ func (s *Service) Still(ctx context.Context, u User) error {
 }
 
 // judge charges an attempt on account, finds the account, and verifies its
-// password at a cost that is the same whatever it finds.
+// password at a cost that is the same whatever it finds. Where too many wait for
+// that already, nothing is read or written either.
 func (s *Service) judge(ctx context.Context, account, password string, find func() (User, error)) (User, error) {
+	if err := s.Hasher.Crowded(); err != nil {
+		return User{}, err
+	}
 	if s.Throttle != nil {
 		leave, err := s.lines.enter(ctx, account)
 		if err != nil {

@@ -78,7 +78,8 @@ type NewUser struct {
 // A taken address is told: whoever signs up has to learn it, and no e-mail is
 // sent that could say it in private. It is told only after the password was
 // hashed, as late as a success, and counts as a failed attempt of the network,
-// so that addresses cannot be tried by the thousand.
+// as a taken username does: so addresses cannot be found by the thousand, nor
+// tried without leaving an account behind for each that was free.
 //
 // Where the event cannot be written, the new account is disabled: it stands in
 // the way of a second sign-up, but nobody can log in to it until an operator
@@ -97,12 +98,15 @@ func (s *Service) signUp(ctx context.Context, n NewUser) (User, error) {
 	if err := s.Policy.Check(n.Password, u); err != nil {
 		return User{}, err
 	}
+	if err := s.Hasher.Crowded(); err != nil {
+		return User{}, err
+	}
 	attempt, err := s.Throttle.Begin(ctx, "")
 	if err != nil {
 		return User{}, err
 	}
 	u, err = s.insert(ctx, u, n.Password)
-	if !errors.Is(err, ErrEmailTaken) {
+	if !errors.Is(err, ErrEmailTaken) && !errors.Is(err, ErrUsernameTaken) {
 		attempt.Withdraw(ctx)
 	}
 	return u, err

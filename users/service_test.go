@@ -75,21 +75,38 @@ func TestU1_TakenAddressCostsWhatAFreeOneDoes(t *testing.T) {
 	}
 }
 
+// TestU4_TryingAddressesBySignUpIsSlowed: a taken address counts as a failed
+// attempt of the network, and so does a free one beside a taken username, which
+// would otherwise tell addresses apart and leave no account behind.
 func TestU4_TryingAddressesBySignUpIsSlowed(t *testing.T) {
-	f := newFixture(t)
-	ctx := from(t.Context(), home)
-	for range networkScope.free {
-		if _, err := f.SignUp(ctx, NewUser{Email: "ada@example.org", Password: otherPassword}); !errors.Is(err, ErrEmailTaken) {
-			t.Fatal(err)
-		}
-	}
-	f.mem.events = nil
-	var throttled *Throttled
-	if _, err := f.SignUp(ctx, NewUser{Email: "ada@example.org", Password: otherPassword}); !errors.As(err, &throttled) {
-		t.Errorf("got %v", err)
-	}
-	if e := f.mem.lastEvent(t); e.Reason.String() != "throttled" {
-		t.Errorf("%+v", e)
+	t.Parallel()
+	for name, c := range map[string]struct {
+		try  NewUser
+		want error
+	}{
+		"taken address":  {NewUser{Email: "ada@example.org", Password: otherPassword}, ErrEmailTaken},
+		"taken username": {NewUser{Email: "free@example.org", Username: "Bob", Password: otherPassword}, ErrUsernameTaken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			ctx := from(t.Context(), home)
+			if _, err := f.Add(ctx, NewUser{Email: "bob@example.org", Username: "bob", Password: otherPassword}); err != nil {
+				t.Fatal(err)
+			}
+			for range networkScope.free {
+				if _, err := f.SignUp(ctx, c.try); !errors.Is(err, c.want) {
+					t.Fatal(err)
+				}
+			}
+			f.mem.events = nil
+			var throttled *Throttled
+			if _, err := f.SignUp(ctx, c.try); !errors.As(err, &throttled) {
+				t.Errorf("got %v", err)
+			}
+			if e := f.mem.lastEvent(t); e.Reason.String() != "throttled" {
+				t.Errorf("%+v", e)
+			}
+		})
 	}
 }
 

@@ -178,9 +178,11 @@ func (d *deployment) background(ctx context.Context, s *services) (wait func()) 
 		d.surveyHashes(ctx, s)
 		every(ctx, surveyEvery, func() { d.surveyHashes(ctx, s) })
 	})
+	extra := 0
 	if hashing := d.cfg.HashConcurrency * int(d.cfg.Argon2Threads); hashing >= runtime.GOMAXPROCS(0) {
-		all.Go(func() { headroom.Keep(ctx, s.users.Hasher.Full(), hashing) })
+		extra = hashing
 	}
+	all.Go(func() { headroom.Keep(ctx, s.users.Hasher.Full(), extra) })
 	all.Go(func() { every(ctx, sweepEvery, func() { d.sweep(ctx, s) }) })
 	all.Go(func() { every(ctx, settleEvery, func() { d.settleRefreshes(ctx, s) }) })
 	all.Go(func() { d.reopenOnHangup(ctx) })

@@ -84,10 +84,12 @@ func TestU2_Overload(t *testing.T) {
 			return a
 		})
 	})
-	atRest, most := s.processors(t), 0
+	atRest, most := s.setting(t, processors), 0
+	lax, strictest := s.setting(t, gcPercent), 100
 	beside.Go(func() {
 		for {
-			most = max(most, s.processors(t))
+			most = max(most, s.setting(t, processors))
+			strictest = min(strictest, s.setting(t, gcPercent))
 			select {
 			case <-over:
 				return
@@ -105,7 +107,12 @@ func TestU2_Overload(t *testing.T) {
 	if want := atRest + hashConcurrency; atRest <= hashConcurrency && most != want {
 		t.Errorf("with a hash on each of %d processors the scheduler had %d; want %d", atRest, most, want)
 	}
-	eventually(t, "the scheduler is as it was", func() bool { return s.processors(t) == atRest })
+	if lax != 100 || strictest >= lax {
+		t.Errorf("the collector ran at %d before and at %d during the overload; want 100 and less", lax, strictest)
+	}
+	eventually(t, "scheduler and collector are as they were", func() bool {
+		return s.setting(t, processors) == atRest && s.setting(t, gcPercent) == lax
+	})
 	for status := range statuses {
 		if status != http.StatusOK && status != http.StatusBadRequest && status != http.StatusServiceUnavailable {
 			t.Errorf("%d logins were answered %d", statuses[status], status)
@@ -145,17 +152,24 @@ func (s *server) meanwhile(t *testing.T, over <-chan struct{}, send func() answe
 	}
 }
 
-// processors is how many the server's scheduler has.
-func (s *server) processors(t *testing.T) int {
+// How many processors the server's scheduler has, and its collector's GOGC, as
+// /metrics names them.
+const (
+	processors = "go_sched_gomaxprocs_threads"
+	gcPercent  = "go_gc_gogc_percent"
+)
+
+// setting is the value of one of these.
+func (s *server) setting(t *testing.T, name string) int {
 	a, err := send("GET", s.admin+"/metrics", nil, "")
 	if err != nil {
 		t.Error(err)
 		return 0
 	}
-	_, rest, _ := strings.Cut(a.body, "\ngo_sched_gomaxprocs_threads ")
+	_, rest, _ := strings.Cut(a.body, "\n"+name+" ")
 	n, err := strconv.Atoi(strings.Fields(rest + " ?")[0])
 	if err != nil {
-		t.Errorf("no go_sched_gomaxprocs_threads in /metrics: %v", err)
+		t.Errorf("no %s in /metrics: %v", name, err)
 	}
 	return n
 }

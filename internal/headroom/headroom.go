@@ -8,12 +8,17 @@
 // before one that has computed for long. So while the hashes hold everything
 // there are more processors than cores, and the choice is the system's; at other
 // times the surplus would only cost time, and there is none.
+//
+// And it keeps room in memory: what the hashes fill meanwhile, garbage must not.
+// They let little else happen, so that collecting more often costs next to
+// nothing then; while a server without logins is fast it would cost a tenth.
 package headroom
 
 import (
 	"context"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"time"
 )
@@ -22,20 +27,25 @@ import (
 // Each change stops the program for some ten microseconds.
 const linger = time.Second
 
-// Keep gives the scheduler room for extra processors from the moment that full
-// receives until it has not received for a second. It returns when ctx is done,
-// with the scheduler as it found it. One Keep may run in a process.
+// leanGC is the percentage (GOGC) at which the collector runs meanwhile, unless
+// it is set lower.
+const leanGC = 50
+
+// Keep gives the scheduler room for extra processors, which may be none, and has
+// the collector let less garbage gather, from the moment that full receives
+// until it has not received for a second. It returns when ctx is done, with
+// scheduler and collector as it found them. One Keep may run in a process.
 func Keep(ctx context.Context, full <-chan struct{}, extra int) {
-	keep(ctx, full, extra, scheduler{})
+	keep(ctx, full, extra, &goRuntime{})
 }
 
-// processors is the setting that Keep changes.
-type processors interface {
+// settings are those that Keep changes.
+type settings interface {
 	raise(by int)
 	restore()
 }
 
-func keep(ctx context.Context, full <-chan struct{}, extra int, p processors) {
+func keep(ctx context.Context, full <-chan struct{}, extra int, p settings) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -66,14 +76,27 @@ func untilQuiet(ctx context.Context, full <-chan struct{}) {
 	}
 }
 
-// scheduler is Go's own.
-type scheduler struct{}
+// goRuntime is the program's own scheduler and collector.
+type goRuntime struct{ processors, percent int }
 
-func (scheduler) raise(by int) { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + by) }
+func (g *goRuntime) raise(by int) {
+	g.processors = by
+	if by > 0 {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + by)
+	}
+	g.percent = debug.SetGCPercent(leanGC)
+	if g.percent < leanGC { // or off, which is -1
+		debug.SetGCPercent(g.percent)
+	}
+}
 
 // restore goes back to following the cores that the process may use, unless
 // the environment has fixed their number.
-func (scheduler) restore() {
+func (g *goRuntime) restore() {
+	debug.SetGCPercent(g.percent)
+	if g.processors == 0 {
+		return
+	}
 	runtime.SetDefaultGOMAXPROCS()
 	if n, err := strconv.Atoi(os.Getenv("GOMAXPROCS")); err == nil {
 		runtime.GOMAXPROCS(n) // as it was at the start; changes nothing for n < 1

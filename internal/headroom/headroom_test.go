@@ -3,6 +3,7 @@ package headroom
 import (
 	"context"
 	"runtime"
+	"runtime/debug"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,17 +52,45 @@ func TestTheSchedulerIsRestored(t *testing.T) {
 	for _, setting := range []string{"", "3"} {
 		t.Run("GOMAXPROCS="+setting, func(t *testing.T) {
 			t.Setenv("GOMAXPROCS", setting)
-			scheduler{}.restore()
+			var g goRuntime
+			g.raise(1)
+			g.restore()
 			before := runtime.GOMAXPROCS(0)
-			scheduler{}.raise(5)
+			g.raise(5)
 			if got := runtime.GOMAXPROCS(0); got != before+5 {
 				t.Errorf("raised from %d to %d", before, got)
 			}
-			scheduler{}.restore()
+			g.restore()
 			if got := runtime.GOMAXPROCS(0); got != before || setting == "3" && got != 3 {
 				t.Errorf("%d processors at the end, %d before", got, before)
 			}
+			g.raise(0)
+			if got := runtime.GOMAXPROCS(0); got != before {
+				t.Errorf("%d processors where none was asked for, %d before", got, before)
+			}
+			g.restore()
 		})
 	}
 	runtime.SetDefaultGOMAXPROCS()
+}
+
+func TestTheCollectorIsRestored(t *testing.T) {
+	percent := func(set int) int {
+		was := debug.SetGCPercent(set)
+		debug.SetGCPercent(was)
+		return was
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	for _, c := range []struct{ before, during int }{{100, leanGC}, {400, leanGC}, {leanGC, leanGC}, {20, 20}, {-1, -1}} {
+		debug.SetGCPercent(c.before)
+		var g goRuntime
+		g.raise(1)
+		if got := percent(100); got != c.during {
+			t.Errorf("with GOGC %d it ran at %d meanwhile; want %d", c.before, got, c.during)
+		}
+		g.restore()
+		if got := percent(100); got != c.before {
+			t.Errorf("with GOGC %d it was left at %d", c.before, got)
+		}
+	}
 }
