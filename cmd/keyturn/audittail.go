@@ -69,7 +69,11 @@ func (p *program) showEvent(filter *audit.Filter, line []byte) error {
 	case !filter.Match(line):
 		return nil
 	case p.output == "json":
-		_, err := fmt.Fprintf(p.stdout, "%s\n", line)
+		text := string(line)
+		if p.onTerminal() {
+			text = visibleJSON(text)
+		}
+		_, err := io.WriteString(p.stdout, text+"\n")
 		return err
 	}
 	_, err := io.WriteString(p.stdout, audit.Format(line, p.colour())+"\n")
@@ -83,6 +87,10 @@ func (p *program) colour() bool {
 			return false
 		}
 	}
+	return p.onTerminal()
+}
+
+func (p *program) onTerminal() bool {
 	f, ok := p.stdout.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

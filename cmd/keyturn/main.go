@@ -54,7 +54,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(p.stderr, "keyturn: %v; see %s\n", err, pageFor(cmd, err))
+	fmt.Fprintf(p.stderr, "keyturn: %s; see %s\n", visible(err.Error()), pageFor(cmd, err))
 	var usage usageError
 	if errors.As(err, &usage) {
 		return exitUsage

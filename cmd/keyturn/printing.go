@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,19 +16,28 @@ func (p *program) print(v any, text func(w io.Writer)) error {
 	if p.output == "json" {
 		return p.printJSON(v)
 	}
-	w := bufio.NewWriter(p.stdout)
-	text(w)
-	return w.Flush()
+	var b strings.Builder
+	text(&b)
+	_, err := io.WriteString(p.stdout, visible(b.String()))
+	return err
 }
 
 func (p *program) printJSON(v any) error { return encodeJSON(p.stdout, v) }
 
 func encodeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, visibleJSON(b.String()))
+	return err
 }
+
+// oneCell keeps a value in its column and on its line.
+var oneCell = strings.NewReplacer("\t", `\t`, "\n", `\n`)
 
 // table writes rows in aligned columns below a heading.
 func table(w io.Writer, heading string, rows func(row func(cells ...any))) {
@@ -40,7 +48,7 @@ func table(w io.Writer, heading string, rows func(row func(cells ...any))) {
 			if i > 0 {
 				fmt.Fprint(t, "\t")
 			}
-			fmt.Fprint(t, c)
+			fmt.Fprint(t, oneCell.Replace(visible(fmt.Sprint(c))))
 		}
 		fmt.Fprintln(t)
 	})
