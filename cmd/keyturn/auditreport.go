@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ the exit code is 1.`,
 	f := cmd.Flags()
 	r.verify.add(f)
 	f.BoolVar(&r.unchecked, "no-verify", false, "do not check the chains: what is read is an excerpt")
-	f.StringVar(&r.out, "out", "-", "the file to write; - is standard output")
+	f.StringVar(&r.out, "out", "-", "the file to write, new or an earlier report; - is standard output")
 	f.Var(&r.since, "since", "only events from this time on, or of the last so long, such as 48h")
 	f.Var(&r.until, "until", "only events before this time, or older than so long")
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
@@ -112,6 +113,9 @@ func (r *reportFlags) check(ctx context.Context, cfg *config.Config, files []str
 
 // writeReport writes the report where it is wanted. A file is there whole or
 // not at all, and only its owner can read it: it names people and addresses.
+// An earlier report makes way for it, and no other file: where the name was left
+// out, the shell puts the log in its place. A pipe or a device is written to as
+// it is.
 func (p *program) writeReport(path string, report *auditreport.Report) error {
 	write := func(w io.Writer) error {
 		buffered := bufio.NewWriter(w)
@@ -126,11 +130,18 @@ func (p *program) writeReport(path string, report *auditreport.Report) error {
 	if path == "-" {
 		return write(p.stdout)
 	}
+	switch info, err := os.Stat(path); {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		return writeThrough(path, write)
+	case !holdsReport(path):
+		return usageError{fmt.Errorf("--out %s: it is there, and no report: name another file, or remove it", path)}
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".keyturn-report-*")
 	if err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}
-	err = errors.Join(write(f), f.Close())
+	err = errors.Join(write(f), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
@@ -138,4 +149,30 @@ func (p *program) writeReport(path string, report *auditreport.Report) error {
 		return errors.Join(fmt.Errorf("--out: %w", err), os.Remove(f.Name()))
 	}
 	return nil
+}
+
+func writeThrough(path string, write func(io.Writer) error) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err == nil {
+		err = errors.Join(write(f), f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("--out: %w", err)
+	}
+	return nil
+}
+
+// holdsReport reports whether a file begins as a report does, or is empty.
+func holdsReport(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	start := make([]byte, 32)
+	n, err := io.ReadFull(f, start)
+	if errors.Is(err, io.EOF) {
+		return true
+	}
+	return bytes.HasPrefix(start[:n], []byte("<!DOCTYPE html>")) || bytes.HasPrefix(start[:n], []byte("{\n  \"made\":"))
 }

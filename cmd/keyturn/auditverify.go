@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 
@@ -108,7 +110,15 @@ func readEvidence(flag, path string, v any) error {
 		return fmt.Errorf("--%s: %w", flag, err)
 	}
 	defer f.Close()
-	if err := json.NewDecoder(io.LimitReader(f, maxEvidence)).Decode(v); err != nil {
+	text, err := io.ReadAll(io.LimitReader(f, maxEvidence))
+	if err != nil {
+		return fmt.Errorf("--%s: %w", flag, err)
+	}
+	err = json.Unmarshal(text, v)
+	if err == nil && bytes.Equal(bytes.TrimSpace(text), []byte("null")) {
+		err = errors.New("it holds nothing")
+	}
+	if err != nil {
 		return fmt.Errorf("--%s %s is not what keyturn audit %s prints: %w", flag, path, flag, err)
 	}
 	return nil
@@ -119,7 +129,7 @@ func readEvidence(flag, path string, v any) error {
 // checked, and the report says so.
 func verifyOptions(ctx context.Context, cfg *config.Config) (o audit.VerifyOptions, err error) {
 	if path := cfg.SQLitePath(); path != "" {
-		if _, err := os.Stat(path); err != nil {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return o, nil
 		}
 	}

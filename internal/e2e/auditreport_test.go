@@ -87,6 +87,14 @@ func TestAuditReport(t *testing.T) {
 			t.Errorf("%q: exit code %d, %s", args, o.code, o.stderr)
 		}
 	}
+	before := readFile(t, s.auditLog)
+	if o := report("", "--out", s.auditLog, page); o.code != 2 || readFile(t, s.auditLog) != before {
+		t.Errorf("the log is in the place of a report: exit code %d, %s", o.code, o.stderr)
+	}
+	writeFile(t, s.auditLog, log)
+	if o := report("", "--out", page, s.auditLog); o.code != 0 {
+		t.Errorf("in the place of an earlier report: exit code %d, %s", o.code, o.stderr)
+	}
 	if left, err := filepath.Glob(filepath.Join(dir, ".keyturn-report-*")); err != nil || left != nil {
 		t.Errorf("left behind: %q, %v", left, err)
 	}
