@@ -112,7 +112,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	err = s.server(d, issuer).Serve(ctx, public, admin)
 	stop()
 	wait()
-	d.settleRefreshes(ctx, s) // for what is left, there is the retry window
+	d.settleLast(ctx, s)
 	stopped := audit.Event{Action: audit.ServerStopped, Outcome: audit.Success}
 	if err != nil {
 		stopped.Outcome, stopped.Detail = audit.Failure, err.Error()

@@ -34,3 +34,15 @@ func (d *deployment) settleRefreshes(ctx context.Context, s *services) {
 		d.log.Info().Int("refreshes", n).Msg("refreshes that the store did not answer to were settled; their clients go on with the tokens that they hold")
 	}
 }
+
+// settleTime is how long a server that ends goes on with that, for a store that
+// does not answer.
+const settleTime = 5 * time.Second
+
+// settleLast is settleRefreshes for a server that ends, whose ctx is over: no
+// other process knows of them. For what is left, there is the retry window.
+func (d *deployment) settleLast(ctx context.Context, s *services) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	d.settleRefreshes(ctx, s)
+}
