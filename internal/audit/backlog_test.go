@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -154,42 +155,40 @@ func TestA3_ALossThatCouldNotBeToldIsToldWithMore(t *testing.T) {
 // midst of a batch, and comes back: whatever was acknowledged is written once or
 // told as lost.
 func TestA3_AFailingSinkIsBuffered(t *testing.T) {
-	w := &limited{room: 3000}
-	l, err := Open(Options{Writer: w, Node: "n", Keep: 7, Lose: 5})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	stood := 0
-	for range 40 {
-		wg.Go(func() {
-			if l.Record(context.Background(), Event{Action: TokenIssued, Outcome: Success, UserID: "u1"}) == nil {
-				mu.Lock()
-				stood++
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	b := l.Backlog()
-	if b.Held != 7 || b.Lost != 5 {
-		t.Errorf("%+v", b)
-	}
-	w.refill(1 << 20)
-	deadline := time.Now().Add(10 * time.Second)
-	for l.Backlog().Held > 0 && time.Now().Before(deadline) {
-		time.Sleep(5 * time.Millisecond)
-	}
-	closeLog(t, l)
-	var whole []string
-	for _, line := range splitLines(w.String()) {
-		if isWhole([]byte(line)) {
-			whole = append(whole, line)
+	synctest.Test(t, func(t *testing.T) {
+		w := &limited{room: 3000}
+		l, err := Open(Options{Writer: w, Node: "n", Keep: 7, Lose: 5})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	mustVerify(t, VerifyOptions{}, writeLines(t, whole))
-	if n := strings.Count(strings.Join(whole, "\n"), `"action":"token-issued"`); n+5 != stood {
-		t.Errorf("%d decisions stood; %d events are written and 5 told as lost", stood, n)
-	}
+		var wg sync.WaitGroup
+		var stood atomic.Int64
+		for range 40 {
+			wg.Go(func() {
+				if l.Record(context.Background(), Event{Action: TokenIssued, Outcome: Success, UserID: "u1"}) == nil {
+					stood.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if b := l.Backlog(); b != (Backlog{Held: 7, Lost: 5}) {
+			t.Errorf("%+v", b)
+		}
+		w.refill(1 << 20)
+		time.Sleep(2 * retryTime)
+		if b := l.Backlog(); b != (Backlog{Lost: 5}) {
+			t.Errorf("when the sink is back: %+v", b)
+		}
+		closeLog(t, l)
+		var whole []string
+		for _, line := range splitLines(w.String()) {
+			if isWhole([]byte(line)) {
+				whole = append(whole, line)
+			}
+		}
+		mustVerify(t, VerifyOptions{}, writeLines(t, whole))
+		if n := strings.Count(strings.Join(whole, "\n"), `"action":"token-issued"`); int64(n+5) != stood.Load() {
+			t.Errorf("%d decisions stood; %d events are written and 5 told as lost", stood.Load(), n)
+		}
+	})
 }

@@ -40,6 +40,9 @@ const (
 	// readTime is how long after the last write a receiver that ends the
 	// connection in order has read all: what it has not read resets it.
 	readTime = 30 * time.Second
+	// silence is how long a receiver, or the network before it, may leave
+	// what was sent or asked without a sign.
+	silence = 15 * time.Second
 	// farewell is how long the end of the log waits for the receiver's.
 	farewell = 2 * time.Second
 	// maxUnread is how many bytes are sent again on a new connection. It
@@ -89,7 +92,8 @@ func isSyslog(sink string) bool {
 	return strings.HasPrefix(sink, syslogTCP+"://") || strings.HasPrefix(sink, syslogTLS+"://")
 }
 
-// openSyslog makes a sink that connects when there is something to send.
+// openSyslog makes a sink and connects it. Where events may be kept or lost while
+// the receiver is away, it may be so now.
 func openSyslog(o Options) (*syslog, error) {
 	u, err := url.Parse(o.Sink)
 	if err != nil || u.Hostname() == "" || u.Port() == "" {
@@ -101,13 +105,16 @@ func openSyslog(o Options) (*syslog, error) {
 		if o.CAFile != "" {
 			pem, err := os.ReadFile(o.CAFile)
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("the authorities of the receiver's certificate: %w", err)
 			}
 			s.tls.RootCAs = x509.NewCertPool()
 			if !s.tls.RootCAs.AppendCertsFromPEM(pem) {
 				return nil, fmt.Errorf("%s holds no certificate in PEM", o.CAFile)
 			}
 		}
+	}
+	if err := s.connect(); err != nil && o.Keep+o.Lose == 0 {
+		return nil, err
 	}
 	return s, nil
 }
@@ -193,16 +200,20 @@ func (s *syslog) connect() error {
 }
 
 func (s *syslog) dial() error {
-	conn, err := net.DialTimeout("tcp", s.address, dialTime)
+	dialer := net.Dialer{Timeout: dialTime, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence / 3, Interval: silence / 3, Count: 2}}
+	conn, err := dialer.Dial("tcp", s.address)
 	if err != nil {
 		return err
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		err = tcp.SetWriteBuffer(sendBuffer)
+		err = errors.Join(tcp.SetWriteBuffer(sendBuffer), endSilence(tcp, silence))
 	}
 	if s.tls != nil && err == nil {
 		secure := tls.Client(conn, s.tls)
 		err = errors.Join(secure.SetDeadline(time.Now().Add(dialTime)), secure.Handshake(), secure.SetDeadline(time.Time{}))
+		if err != nil {
+			err = fmt.Errorf("TLS with %s: %w", s.address, err)
+		}
 		conn = secure
 	}
 	if err != nil {
