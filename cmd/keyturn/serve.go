@@ -232,7 +232,7 @@ func (s *services) server(d *deployment, issuer string) *server.Server {
 	return server.New(server.Settings{
 		TLSCertFile: d.cfg.TLSCertFile, TLSKeyFile: d.cfg.TLSKeyFile, HSTS: strings.HasPrefix(issuer, "https:"),
 		TrustedProxies: d.cfg.TrustedProxies, CORSOrigins: d.cfg.CORSOrigins,
-		RequestTimeout: d.cfg.RequestTimeout, ShutdownTimeout: d.cfg.ShutdownTimeout,
+		Profiling: d.cfg.Profiling, RequestTimeout: d.cfg.RequestTimeout, ShutdownTimeout: d.cfg.ShutdownTimeout,
 	}, server.Handlers{
 		OAuth: s.oauth, Users: s.usersHTTP(d), JWKS: s.jwks, Metadata: s.metadata, Health: s.health(d),
 		FirstParty: d.cfg.FirstPartyClient != "", SignUp: d.cfg.Signup,

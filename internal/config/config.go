@@ -27,6 +27,8 @@ type Config struct {
 	// AdminListen is the HOST:PORT of the listener for metrics; empty if it
 	// is off.
 	AdminListen string
+	// Profiling adds /debug/pprof/ to the admin listener.
+	Profiling bool
 	// TLSCertFile and TLSKeyFile are PEM files, both set or both empty.
 	// Without them the public listener speaks plain HTTP, for a proxy.
 	TLSCertFile string

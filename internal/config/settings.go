@@ -102,6 +102,8 @@ func network() []Setting {
 			Help: "address of the public listener; port 0 lets the system choose"},
 		{Name: "admin_listen", Default: "127.0.0.1:9090", kind: adminListen(),
 			Help: "address of the listener for metrics, which no stranger should reach; off for none"},
+		{Name: "profiling", Default: "false", kind: switched(func(c *Config) *bool { return &c.Profiling }, "true", "false"),
+			Help: "whether the admin listener serves the profiles of Go's runtime at /debug/pprof/"},
 		{Name: "tls_cert_file", kind: filePath(func(c *Config) *string { return &c.TLSCertFile }, "the path of a PEM file"),
 			Help: "certificate chain (PEM) of the public listener; leave empty behind a proxy that ends TLS"},
 		{Name: "tls_key_file", kind: filePath(func(c *Config) *string { return &c.TLSKeyFile }, "the path of a PEM file"),

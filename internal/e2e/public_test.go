@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // preflight asks on behalf of a page of origin.
@@ -137,5 +138,28 @@ func TestAdminListener(t *testing.T) {
 	}
 	if a := mustSend(t, "GET", s.url+"/metrics", nil, ""); a.status != 404 {
 		t.Errorf("metrics on the public listener: %d, want 404", a.status)
+	}
+	if a := mustSend(t, "GET", s.admin+"/debug/pprof/profile?seconds=1", nil, ""); a.status != 404 {
+		t.Errorf("a profile without profiling: %d, want 404", a.status)
+	}
+}
+
+// TestProfiling takes a profile that lasts longer than a request may, and looks
+// for what must not be told.
+func TestProfiling(t *testing.T) {
+	t.Parallel()
+	s := newDeployment(t, "").serve(t, "--profiling=on", "--request-timeout", "300ms")
+	start := time.Now()
+	if a := mustSend(t, "GET", s.admin+"/debug/pprof/profile?seconds=1", nil, ""); a.status != 200 || !strings.HasPrefix(a.body, "\x1f\x8b") {
+		t.Errorf("a profile: %d %.100q, want it in gzip's form", a.status, a.body)
+	}
+	if took := time.Since(start); took < time.Second {
+		t.Errorf("a profile of one second ended after %s", took)
+	}
+	if a := mustSend(t, "GET", s.admin+"/debug/pprof/cmdline", nil, ""); a.status != 404 {
+		t.Errorf("the command line: %d, want 404", a.status)
+	}
+	if a := mustSend(t, "GET", s.url+"/debug/pprof/", nil, ""); a.status != 404 {
+		t.Errorf("profiles on the public listener: %d, want 404", a.status)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"net/netip"
 	"time"
 
@@ -23,6 +24,8 @@ type Settings struct {
 	HSTS           bool
 	TrustedProxies []netip.Prefix
 	CORSOrigins    []string
+	// Profiling adds the profiles of Go's runtime to the admin listener.
+	Profiling bool
 	// RequestTimeout bounds one request, its store calls included.
 	RequestTimeout time.Duration
 	// ShutdownTimeout bounds how long requests under way are waited for.
@@ -58,8 +61,19 @@ func New(settings Settings, h Handlers, m *Metrics, rec audit.Recorder, log zero
 	admin.Handle("GET /metrics", m.Handler())
 	admin.HandleFunc("GET /healthz", h.Health.Alive)
 	admin.HandleFunc("GET /readyz", h.Health.Ready)
+	if settings.Profiling {
+		profiles(admin)
+	}
 	s.admin = s.listenerFor(admin)
 	return s
+}
+
+// profiles adds what go tool pprof asks for. Package pprof would show the command
+// line too: it is left out.
+func profiles(mux *http.ServeMux) {
+	mux.HandleFunc("GET /debug/pprof/{name...}", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 }
 
 func (s *Server) listenerFor(h http.Handler) *http.Server {
