@@ -166,12 +166,16 @@ func (p *program) copyAndCompare(ctx context.Context, source, target store.Store
 }
 
 // bothStores anchors a chain in both ends of a copy, so that the log can be
-// verified against either.
+// verified against either. A chain that the source does not know must not get
+// into the target, which would be no copy any more.
 type bothStores struct{ source, target store.Store }
 
 // SetAnchor implements audit.AnchorStore.
 func (b bothStores) SetAnchor(ctx context.Context, a audit.Anchor) error {
-	return errors.Join(b.source.SetAnchor(ctx, a), b.target.SetAnchor(ctx, a))
+	if err := b.source.SetAnchor(ctx, a); err != nil {
+		return err
+	}
+	return b.target.SetAnchor(ctx, a)
 }
 
 // Anchors implements audit.AnchorStore.

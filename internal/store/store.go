@@ -35,7 +35,8 @@ type Store interface {
 	// after, by jti.
 	DeniedTokens(ctx context.Context, after string, limit int) ([]DeniedToken, error)
 	// Put stores the records as they are, each in place of the one with its
-	// ID, for copying into a store that nobody else works on. It is not one
+	// ID and, as addresses and usernames pass from account to account, of
+	// those with its names, for copying into a store that nobody else works on. It is not one
 	// step: where it fails, some may have been stored. Repeating it is
 	// harmless.
 	Put(ctx context.Context, r Records) error

@@ -21,7 +21,8 @@ type Sweeper interface {
 // SweepAll removes what had expired at now, in small steps, until nothing is
 // left or half a minute is over. Between steps it rests as long as one took, so
 // that whatever there is to remove, requests have half of the store at least.
-// It returns how many records it removed. The error is the store's, or the context's if that ended first.
+// It returns how many records it removed. The error is the store's, or the
+// context's if that ended first.
 func SweepAll(ctx context.Context, s Sweeper, now time.Time) (int, error) {
 	total := 0
 	for until := time.Now().Add(sweepFor); time.Now().Before(until); {

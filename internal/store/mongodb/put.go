@@ -19,7 +19,7 @@ import (
 // empty collection as a rule, then one replacement for each that was there.
 func (s *Store) Put(ctx context.Context, r store.Records) error {
 	return errors.Join(
-		put(ctx, s.users, r.Users, func(u users.User) (any, any) { return u.UID, userRecord(u) }),
+		s.putUsers(ctx, r.Users),
 		put(ctx, s.clients, r.Clients, func(c oauth.Client) (any, any) { return c.ID, clientRecord(c) }),
 		put(ctx, s.families, r.Families, func(f oauth.Family) (any, any) { return f.ID, familyRecord(f) }),
 		put(ctx, s.keys, r.Keys, func(k keys.Record) (any, any) { return k.Seq, keyRecord(k) }),
@@ -27,37 +27,74 @@ func (s *Store) Put(ctx context.Context, r store.Records) error {
 	)
 }
 
-// put stores records in a collection; of returns a record's _id and document.
-func put[T any](ctx context.Context, in *mongo.Collection, records []T, of func(T) (id, document any)) error {
-	if len(records) == 0 {
-		return nil
+// putUsers stores accounts. One takes the place of every other that it cannot
+// stand beside, since addresses and usernames may have gone from one account to
+// another; the other is among those still to be put, or is no more.
+func (s *Store) putUsers(ctx context.Context, all []users.User) error {
+	there, err := insert(ctx, s.users, all, func(u users.User) any { return userRecord(u) })
+	if err != nil {
+		return err
 	}
-	documents := make([]any, len(records))
-	for i, r := range records {
-		_, documents[i] = of(r)
-	}
-	_, err := in.InsertMany(ctx, documents, options.InsertMany().SetOrdered(false))
-	var partial mongo.BulkWriteException
-	switch {
-	case err == nil:
-		return nil
-	case !errors.As(err, &partial) || partial.WriteConcernError != nil:
-		return failed("writing to "+in.Name(), err)
-	}
-	for _, w := range partial.WriteErrors {
-		if w.Code != codeDuplicateKey {
-			return failed("writing to "+in.Name(), err)
+	for _, u := range there {
+		names := bson.A{bson.M{"email_key": u.EmailKey}}
+		if u.UsernameKey != "" {
+			names = append(names, bson.M{"username_key": u.UsernameKey})
 		}
-		id, document := of(records[w.Index])
-		result, err := in.ReplaceOne(ctx, bson.M{"_id": id}, document)
-		if err != nil {
-			return failed("writing to "+in.Name(), err)
+		if _, err := s.users.DeleteMany(ctx, bson.M{"_id": bson.M{"$ne": u.UID}, "$or": names}); err != nil {
+			return failed("making way in "+s.users.Name(), err)
 		}
-		if result.MatchedCount == 0 {
-			return fmt.Errorf("mongodb: %s: the record %v cannot stand beside another: %w", in.Name(), id, w)
+		if err := replace(ctx, s.users, u.UID, userRecord(u)); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// put stores records in a collection; of returns a record's _id and document.
+func put[T any](ctx context.Context, in *mongo.Collection, records []T, of func(T) (id, document any)) error {
+	there, err := insert(ctx, in, records, func(r T) any { _, document := of(r); return document })
+	if err != nil {
+		return err
+	}
+	for _, r := range there {
+		id, document := of(r)
+		if err := replace(ctx, in, id, document); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insert adds records to a collection and returns those that something there is
+// in the way of.
+func insert[T any](ctx context.Context, in *mongo.Collection, records []T, document func(T) any) (there []T, err error) {
+	if len(records) == 0 {
+		return nil, nil
+	}
+	documents := make([]any, len(records))
+	for i, r := range records {
+		documents[i] = document(r)
+	}
+	_, err = in.InsertMany(ctx, documents, options.InsertMany().SetOrdered(false))
+	var partial mongo.BulkWriteException
+	switch {
+	case err == nil:
+		return nil, nil
+	case !errors.As(err, &partial) || partial.WriteConcernError != nil:
+		return nil, failed("writing to "+in.Name(), err)
+	}
+	for _, w := range partial.WriteErrors {
+		if w.Code != codeDuplicateKey {
+			return nil, failed("writing to "+in.Name(), err)
+		}
+		there = append(there, records[w.Index])
+	}
+	return there, nil
+}
+
+func replace(ctx context.Context, in *mongo.Collection, id, document any) error {
+	_, err := in.ReplaceOne(ctx, bson.M{"_id": id}, document, options.Replace().SetUpsert(true))
+	return failed("writing to "+in.Name(), err)
 }
 
 // Sizes implements store.Store, from the collections' own counts.

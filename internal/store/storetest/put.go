@@ -14,6 +14,7 @@ func (s *suite) puts() []test {
 	return []test{
 		{"Put stores every field of every kind", s.putAll},
 		{"Put takes the place of what is there", s.putOver},
+		{"Put lets names pass from account to account", s.putSwapped},
 		{"Check finds nothing wrong with a store", s.checkSound},
 	}
 }
@@ -78,6 +79,24 @@ func (s *suite) putOver(t *testing.T) {
 	s.holds(t, st, next)
 	if n, err := st.RevokeFamiliesOfUser(ctx, "user-1", "", epoch, "logout"); n != 2 || err != nil {
 		t.Errorf("%d families were live, %v; want 2", n, err)
+	}
+}
+
+// putSwapped puts accounts whose addresses and usernames went round since: each
+// stands where another stood, and one is new.
+func (s *suite) putSwapped(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	list := []users.User{sampleUser(1), sampleUser(2), sampleUser(3), sampleUser(4)}
+	ok(t, st.Put(ctx, store.Records{Users: list}))
+	next := []users.User{sampleUser(1), sampleUser(2), sampleUser(3), sampleUser(5)}
+	for i := range 3 {
+		from := list[(i+1)%3]
+		next[i].Email, next[i].EmailKey = from.Email, from.EmailKey
+		next[i].Username, next[i].UsernameKey = from.Username, from.UsernameKey
+	}
+	for range 2 {
+		ok(t, st.Put(ctx, store.Records{Users: next}))
+		s.holds(t, st, store.Records{Users: []users.User{next[0], next[1], next[2], sampleUser(4), next[3]}})
 	}
 }
 

@@ -25,7 +25,11 @@ type item struct {
 	id       string
 	record   any
 	contents []byte
+	expires  time.Time // zero: never
 }
+
+// over reports whether the record, if there is one, has expired by now.
+func (i *item) over() bool { return i != nil && !i.expires.IsZero() && !i.expires.After(time.Now()) }
 
 // kind is one kind of record, and how stores keep it.
 type kind struct {
@@ -102,6 +106,9 @@ func pages[T any](
 			i, err := newItem(id(r), r)
 			if err != nil {
 				return nil, "", err
+			}
+			if expires != nil {
+				i.expires = expires(r)
 			}
 			page = append(page, i)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -24,8 +25,8 @@ import (
 
 func silent(string, int64, int64) {}
 
-// now is before anything that fill stores expires.
-var now = time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC)
+// now is when the copies begin, long before anything that fill stores expires.
+var now = time.Now().UTC().Truncate(time.Millisecond)
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -269,4 +270,22 @@ func TestWhatHasExpiredDoesNotCount(t *testing.T) {
 	must(t, to.DenyToken(t.Context(), "old", now))
 	_, err := transfer.Compare(t.Context(), from, to, now, silent)
 	must(t, err)
+}
+
+// TestACopyOutlastsTheSweeper has records expire while a copy runs, and the one
+// store sweep them and the other not: neither the copy nor the comparison minds.
+func TestACopyOutlastsTheSweeper(t *testing.T) {
+	first, second := openSQLite(t), openSQLite(t)
+	fill(t, first)
+	move(t, first, second)
+	soon := now.Add(time.Millisecond)
+	must(t, second.CreateFamily(t.Context(), oauth.Family{ID: "f0007x", PurgeAt: soon}))
+	must(t, second.DenyToken(t.Context(), "soon", soon))
+	for time.Now().Before(soon) {
+		runtime.Gosched()
+	}
+	move(t, first, second)
+	if _, err := transfer.Compare(t.Context(), second, first, now, silent); err != nil {
+		t.Error(err)
+	}
 }

@@ -51,7 +51,12 @@ func (p pair) equal() bool {
 	return p.a != nil && p.b != nil && string(p.a.contents) == string(p.b.contents)
 }
 
-// sideBySide calls visit for every id of a kind that either store has, in order.
+// swept reports whether only one of the stores holds the record and that has
+// expired since the walk began: the other has removed it, as a store may.
+func (p pair) swept() bool { return p.a == nil && p.b.over() || p.b == nil && p.a.over() }
+
+// sideBySide calls visit for every id of a kind that either store has, in order,
+// but for what one of them has swept meanwhile.
 func sideBySide(ctx context.Context, k kind, a, b store.Store, now time.Time, visit func(pair) error) error {
 	wa, wb := walk{kind: k, store: a, now: now}, walk{kind: k, store: b, now: now}
 	for {
@@ -73,8 +78,10 @@ func sideBySide(ctx context.Context, k kind, a, b store.Store, now time.Time, vi
 				x = nil
 			}
 		}
-		if err := visit(pair{x, y}); err != nil {
-			return err
+		if p := (pair{x, y}); !p.swept() {
+			if err := visit(p); err != nil {
+				return err
+			}
 		}
 		if x != nil {
 			wa.step()
