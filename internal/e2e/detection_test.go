@@ -22,8 +22,8 @@ func recipes(t *testing.T) (all []recipe) {
 	for _, m := range answered.FindAllStringSubmatch(page, -1) {
 		all = append(all, recipe{m[1], m[2]})
 	}
-	if n := strings.Count(page, "```sh\n"); len(all) != n || n < 7 {
-		t.Fatalf("docs/detection.md has %d queries, %d of them with an answer", n, len(all))
+	if fences := strings.Count("\n"+page, "\n```"); fences != 4*len(all) || len(all) < 7 {
+		t.Fatalf("docs/detection.md has %d queries with an answer, and %d fences: blocks that are neither", len(all), fences)
 	}
 	return all
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -105,8 +106,25 @@ func golden(t *testing.T, path, want string) {
 		return
 	}
 	if got := readFile(t, path); got != want {
-		t.Errorf("%s is not what the test finds; run this test with -update and look at the difference\n%s", path, want)
+		t.Errorf("%s is not what the test finds; run this test with -update and look at the difference\n%s", path, difference(got, want))
 	}
+}
+
+// difference is the lines that only one of two texts has.
+func difference(got, want string) string {
+	var b strings.Builder
+	for _, side := range []struct{ name, has, lacks string }{{"want", want, got}, {"got ", got, want}} {
+		other := strings.Split(side.lacks, "\n")
+		for line := range strings.SplitSeq(side.has, "\n") {
+			if !slices.Contains(other, line) {
+				fmt.Fprintf(&b, "%s: %s\n", side.name, line)
+			}
+		}
+	}
+	if b.Len() == 0 {
+		return "the lines are the same, in another order or number"
+	}
+	return b.String()
 }
 
 var upstream = regexp.MustCompile(`^(?:\d+:)?([0-9.]+[0-9])`)

@@ -5,11 +5,11 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,13 +21,7 @@ import (
 func TestSnippets(t *testing.T) {
 	t.Parallel()
 	pages := pagesWithSnippets(t)
-	for _, s := range stages {
-		if !slices.ContainsFunc(pages, func(p *page) bool {
-			return p.name == s.page && slices.ContainsFunc(p.snippets, func(b snippet) bool { return strings.Contains(b.text, s.has) })
-		}) {
-			t.Errorf("%s has no block with %q any more", s.page, s.has)
-		}
-	}
+	checkStages(t, pages)
 	for _, p := range pages {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
@@ -53,6 +47,9 @@ type snippet struct{ language, text string }
 
 var fence = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
 
+// anyFence is what readers see a block in, also where fence does not.
+var anyFence = regexp.MustCompile("(?m)^[ \t>]*(```|~~~)")
+
 // detectionPage has a test of its own, which runs its queries on a log made for
 // them and compares what they find with what the page shows.
 const detectionPage = "docs/detection.md"
@@ -60,48 +57,54 @@ const detectionPage = "docs/detection.md"
 // pagesWithSnippets are all other pages that have any.
 func pagesWithSnippets(t *testing.T) []*page {
 	t.Helper()
-	root := filepath.Join("..", "..")
 	var pages []*page
-	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md"} {
-		paths, err := filepath.Glob(filepath.Join(root, pattern))
-		if err != nil {
-			t.Fatal(err)
+	for name, text := range filesOf(t, ".md") {
+		p := &page{name: name}
+		for _, m := range fence.FindAllStringSubmatch(text, -1) {
+			p.snippets = append(p.snippets, snippet{m[1], m[2]})
 		}
-		for _, path := range paths {
-			name, err := filepath.Rel(root, path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if filepath.ToSlash(name) == detectionPage {
-				continue
-			}
-			p, text := &page{name: filepath.ToSlash(name)}, readFile(t, path)
-			for _, m := range fence.FindAllStringSubmatch(text, -1) {
-				p.snippets = append(p.snippets, snippet{m[1], m[2]})
-			}
-			if fences := strings.Count("\n"+text, "\n```"); fences != 2*len(p.snippets) {
-				t.Errorf("%s has a block without a language", p.name)
-			}
-			if len(p.snippets) > 0 {
-				pages = append(pages, p)
-			}
+		if fences := len(anyFence.FindAllString(text, -1)); fences != 2*len(p.snippets) {
+			t.Errorf("%s has a block without a language, or not at the margin", p.name)
+		}
+		if len(p.snippets) > 0 && p.name != detectionPage {
+			pages = append(pages, p)
 		}
 	}
 	return pages
 }
 
+// filesOf are the repository's files whose names end so: path and content.
+func filesOf(t *testing.T, suffix string) map[string]string {
+	t.Helper()
+	root, found := filepath.Join("..", ".."), map[string]string{}
+	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && path != root && (e.Name() == "node_modules" || strings.HasPrefix(e.Name(), ".")):
+			return fs.SkipDir
+		case e.IsDir() || !strings.HasSuffix(path, suffix):
+			return nil
+		}
+		name, err := filepath.Rel(root, path)
+		found[filepath.ToSlash(name)] = readFile(t, path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
 // run runs a block. Variables that a shell sets are there in those after it.
 func (p *page) run(t *testing.T, s snippet) (string, error) {
 	t.Helper()
-	for _, at := range stages {
-		switch {
-		case at.page != p.name || !strings.Contains(s.text, at.has):
-		case at.cannot != "":
-			t.Logf("%s: the block with %q is not run: %s", p.name, at.has, at.cannot)
+	if at := p.stagesOf(s); len(at) > 0 {
+		if at[0].cannot != "" {
+			t.Logf("%s: the block with %q is not run: %s", p.name, at[0].has, at[0].cannot)
 			return "", nil
-		default:
-			return p.on(t, at, s.text)
 		}
+		return p.on(t, at[0], s.text)
 	}
 	const before = `set -euo pipefail; if [ -e "$DIR/.variables" ]; then . "$DIR/.variables"; fi; set -a
 `
