@@ -91,8 +91,10 @@ func TestReadImportJSONLines(t *testing.T) {
 		"\n\nnonsense":                     "line 3: not a JSON object",
 		`{"email":7}`:                      "line 1: ",
 		`["a@x.org"]`:                      "line 1: ",
+		`{"created_at":"hunter2"}`:         "line 1: not a JSON object",
+		`{"disabled":"hunter2"}`:           "line 1: not a JSON object",
 	} {
-		if got := readAll(in, JSONLines); !strings.HasPrefix(got, want) {
+		if got := readAll(in, JSONLines); !strings.HasPrefix(got, want) || strings.Contains(got, "hunter2") {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
 	}

@@ -110,7 +110,7 @@ func parseKeycloakUser(text []byte) (ImportUser, error) {
 	}
 	var k keycloakUser
 	if err := json.Unmarshal(text, &k); err != nil {
-		return ImportUser{}, fmt.Errorf("not a Keycloak user: %w", err)
+		return ImportUser{}, fmt.Errorf("not a Keycloak user: %w", withoutValues(err))
 	}
 	switch {
 	case k.ServiceAccount != "":

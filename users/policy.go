@@ -36,12 +36,13 @@ type Policy struct {
 // Normalize returns password in NFC, the form in which every password is
 // hashed and verified, so that one typed on another keyboard still matches.
 // Invalid UTF-8, NUL and more than MaxPasswordBytes are refused with a
-// *PolicyError; nothing is ever cut.
+// *PolicyError; nothing is ever cut. So is U+FFFD, which encoding/json has put
+// where the text was not UTF-8: different passwords would have become one.
 func Normalize(password string) (string, error) {
 	if len(password) > maxRawPasswordBytes {
 		return "", refuse("password", "must be at most %d bytes long", MaxPasswordBytes)
 	}
-	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {
+	if strings.ContainsRune(password, utf8.RuneError) || strings.ContainsRune(password, 0) {
 		return "", refuse("password", "must be valid UTF-8 without NUL")
 	}
 	normal := norm.NFC.String(password)

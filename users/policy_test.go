@@ -62,7 +62,7 @@ func TestU5_PasswordsAreNormalised(t *testing.T) {
 	if ok, err := Verify(hash, "Ko\u0308nigsberger Bru\u0308cken"); !ok || err != nil {
 		t.Errorf("the decomposed form does not match: %t, %v", ok, err)
 	}
-	for _, bad := range []string{"\xff is not UTF-8 at all", "a\x00b is not text", strings.Repeat("x", 5000)} {
+	for _, bad := range []string{"\xff is not UTF-8 at all", "\ufffd is what was not UTF-8", "a\x00b is not text", strings.Repeat("x", 5000)} {
 		if _, err := Normalize(bad); err == nil {
 			t.Errorf("Normalize(%.20q) was accepted", bad)
 		}

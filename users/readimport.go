@@ -119,12 +119,26 @@ func parseJSONLine(line []byte) (ImportUser, error) {
 	d.DisallowUnknownFields()
 	var u ImportUser
 	if err := d.Decode(&u); err != nil {
-		return ImportUser{}, fmt.Errorf("not a JSON object with the fields %s: %w", strings.Join(importFields, ", "), err)
+		return ImportUser{}, fmt.Errorf("not a JSON object with the fields %s: %w", strings.Join(importFields, ", "), withoutValues(err))
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return ImportUser{}, errors.New("more than one JSON object")
 	}
 	return u, nil
+}
+
+// withoutValues names the field that encoding/json could not read, without what
+// stands there: in the wrong place it may be a password.
+func withoutValues(err error) error {
+	var typ *json.UnmarshalTypeError
+	var when *time.ParseError
+	switch {
+	case errors.As(err, &typ) && typ.Field != "":
+		return fmt.Errorf("%s is of the wrong type", typ.Field)
+	case errors.As(err, &when):
+		return errors.New("a time must be of RFC 3339, as in 2026-01-31T12:00:00Z")
+	}
+	return err
 }
 
 var importFields = []string{
