@@ -61,7 +61,9 @@ func (s *Server) class(c class, route string, serve http.HandlerFunc) http.Handl
 		ctx, cancel := context.WithTimeout(audit.WithRequest(r.Context(), from), s.settings.RequestTimeout)
 		defer cancel()
 		r = r.WithContext(ctx)
-		r.Body = http.MaxBytesReader(rec, r.Body, c.maxBody)
+		// It is to find net/http's own writer, which it has wait until a client
+		// that is still sending has read the answer.
+		r.Body = http.MaxBytesReader(w, r.Body, c.maxBody)
 		h := rec.Header()
 		h["X-Request-Id"] = []string{from.ID}
 		h["X-Content-Type-Options"] = noSniff
