@@ -21,9 +21,9 @@ func (p *program) doctorCommand() *cobra.Command {
 and checks: is it reachable, is TLS in order, do the clocks agree, do the
 metadata agree with the issuer, is a standby key published, can the key set be
 cached, is the token endpoint passed on and never cached, does the store answer
-and how fast, is anything public that should not be. It changes nothing and
-leaves no event. Run it from where your resource servers are: it needs nothing
-but the issuer's URL.
+and how fast, does the server warn of its keys, is anything public that should
+not be. It changes nothing and leaves no event. Run it from where your resource
+servers are: it needs nothing but the issuer's URL.
 
 With --inside it also opens the store that the settings name and checks the
 schedule of the keys. The exit code is 1 if any check fails.`,

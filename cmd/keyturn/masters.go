@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -68,16 +69,17 @@ func masterPathBeside(cfg *config.Config) string {
 }
 
 func readMasters(path string) (*keys.Masters, error) {
-	info, err := os.Stat(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("master key file: %w", err)
 	}
-	if info.Size() > maxMasterFile {
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxMasterFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("master key file: %w", err)
+	}
+	if len(text) > maxMasterFile {
 		return nil, fmt.Errorf("master key file %s is larger than %d bytes: it is not one", path, maxMasterFile)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("master key file: %w", err)
 	}
 	m, err := keys.ParseMasters(text)
 	if err != nil {

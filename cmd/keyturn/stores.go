@@ -122,8 +122,12 @@ target that a server or a command has worked on is refused.`,
 
 func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to string) error {
 	if path, ok := strings.CutPrefix(from, "sqlite:"); ok {
-		if _, err := os.Stat(path); err != nil {
+		source, err := os.Stat(path)
+		if err != nil {
 			return fmt.Errorf("--from: %w", err)
+		}
+		if target, err := os.Stat(strings.TrimPrefix(to, "sqlite:")); err == nil && os.SameFile(source, target) {
+			return usageError{errors.New("--to is the store of --from: name another")}
 		}
 	}
 	source, err := openStore(ctx, from)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -27,5 +28,24 @@ func TestACopyKnowsNoChainThatItsSourceDoesNot(t *testing.T) {
 	anchors, aerr := target.Anchors(t.Context())
 	if !errors.Is(err, storetest.ErrFault) || aerr != nil || len(anchors) > 0 {
 		t.Errorf("the target has %v; errors are %v, %v", anchors, err, aerr)
+	}
+}
+
+// TestAStoreIsNoCopyOfItself names the same file twice, the second time by a
+// link, as the backup that somebody believes to have made.
+func TestAStoreIsNoCopyOfItself(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s, err := openStore(t.Context(), "sqlite:keyturn.db")
+	if err == nil {
+		err = errors.Join(s.Close(), os.Symlink("keyturn.db", "backup.db"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{stdout: t.Output(), stderr: t.Output()}
+	for _, to := range []string{"sqlite:keyturn.db", "sqlite:backup.db"} {
+		if code := p.run(t.Context(), []string{"store", "copy", "--from", "sqlite:keyturn.db", "--to", to}); code != exitUsage {
+			t.Errorf("%s: exit code %d", to, code)
+		}
 	}
 }

@@ -184,6 +184,10 @@ func (d *Doctor) tokenEndpoint(ctx context.Context) {
 func (d *Doctor) readiness(ctx context.Context) {
 	const times, slow = 5, 250 * time.Millisecond
 	var took []time.Duration
+	var ready struct {
+		Store    string   `json:"store"`
+		Warnings []string `json:"warnings"`
+	}
 	for range times {
 		a, err := d.get(ctx, "/readyz")
 		if err != nil || a.status != http.StatusOK {
@@ -194,10 +198,23 @@ func (d *Doctor) readiness(ctx context.Context) {
 			d.say("store", Failure, seen, "the answer names what failed; the server's log says why")
 			return
 		}
+		if json.Unmarshal(a.body, &ready) != nil || ready.Store != "ok" {
+			d.say("store", Failure, "/readyz "+a.describe()+", and not by Keyturn", "have the proxy pass /readyz on")
+			return
+		}
 		took = append(took, a.took)
 	}
+	d.latency(took, slow)
+	if len(ready.Warnings) > 0 {
+		d.say("warnings", Warning, "the server warns of its keys: "+strings.Join(ready.Warnings, ", "), "see its log, which says more of each")
+		return
+	}
+	d.say("warnings", OK, "the server warns of nothing", "")
+}
+
+func (d *Doctor) latency(took []time.Duration, slow time.Duration) {
 	slices.Sort(took)
-	median := took[times/2].Round(100 * time.Microsecond)
+	median := took[len(took)/2].Round(100 * time.Microsecond)
 	seen := fmt.Sprintf("a round trip with a write to the store takes %s", median)
 	if median > slow {
 		d.say("store", Warning, seen, "look at the store's disk and network: every login and refresh waits for such a write")

@@ -110,5 +110,8 @@ func (d *Doctor) get(ctx context.Context, path string, header ...string) (answer
 }
 
 func (a answer) describe() string {
+	if a.status == 0 {
+		return "was not answered"
+	}
 	return fmt.Sprintf("answered %d with %s", a.status, a.header.Get("Content-Type"))
 }

@@ -74,7 +74,7 @@ func (d *deployment) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 	case "/readyz":
 		w.WriteHeader(d.ready)
-		fmt.Fprint(w, `{"store":"unreachable"}`)
+		fmt.Fprintf(w, `{"store":%q}`, map[int]string{200: "ok", 503: "unreachable"}[d.ready])
 	default:
 		http.NotFound(w, r)
 	}
@@ -95,6 +95,9 @@ func (d *deployment) withoutTLS(host string) {
 	d.at = strings.Replace(d.URL, "127.0.0.1", host, 1)
 	d.issuer = d.at
 }
+
+// hangUp ends the connection without an answer.
+func hangUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
 // illness is a way to be ill and what must be found then.
 type illness struct {
@@ -125,9 +128,13 @@ func illnesses() map[string]illness {
 		"token endpoint hidden": {func(d *deployment) { d.override["/oauth/token"] = http.NotFound }, "token endpoint", doctor.Failure, "404"},
 		"cached tokens":         {func(d *deployment) { delete(d.headers["/oauth/token"], "Cache-Control") }, "token endpoint", doctor.Failure, "no-store"},
 		"no HSTS":               {func(d *deployment) { delete(d.headers["/oauth/token"], "Strict-Transport-Security") }, "token endpoint", doctor.Warning, "Strict"},
-		"store down":            {func(d *deployment) { d.ready = 503 }, "store", doctor.Failure, "unreachable"},
-		"metrics public":        {func(d *deployment) { d.override["/metrics"] = write("keyturn_key_view_age_seconds 1") }, "metrics", doctor.Failure, "public"},
-		"no Date":               {func(d *deployment) { d.headers[oauthMetadata] = map[string]string{"Date": "x"} }, "clock", doctor.Warning, "Date"},
+		"a page for readiness":  {func(d *deployment) { d.override["/readyz"] = write("<html>") }, "store", doctor.Failure, "not by Keyturn"},
+		"warnings": {func(d *deployment) { d.override["/readyz"] = write(`{"store":"ok","warnings":["no_standby"]}`) },
+			"warnings", doctor.Warning, "no_standby"},
+		"no answer":      {func(d *deployment) { d.override[oidcMetadata] = hangUp }, "metadata", doctor.Failure, "was not answered"},
+		"store down":     {func(d *deployment) { d.ready = 503 }, "store", doctor.Failure, "unreachable"},
+		"metrics public": {func(d *deployment) { d.override["/metrics"] = write("keyturn_key_view_age_seconds 1") }, "metrics", doctor.Failure, "public"},
+		"no Date":        {func(d *deployment) { d.headers[oauthMetadata] = map[string]string{"Date": "x"} }, "clock", doctor.Warning, "Date"},
 		"a clock off": {func(d *deployment) {
 			d.headers[oauthMetadata] = map[string]string{"Date": time.Now().Add(-time.Minute).UTC().Format(http.TimeFormat)}
 		}, "clock", doctor.Failure, "apart"},
