@@ -92,7 +92,7 @@ func (l *Log) checkpoint() {
 // sign writes one checkpoint line.
 func (l *Log) sign(s Signer) error {
 	now := l.now()
-	payload, err := json.Marshal(sealed{l.chain, l.w.head.seq, l.w.head.hash, now.Unix(), l.w.seen})
+	payload, err := json.Marshal(sealed{l.chain, l.w.head.seq, l.w.head.hash(), now.Unix(), l.w.seen})
 	if err != nil {
 		return err
 	}
@@ -171,14 +171,14 @@ func (l *Log) announce() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), announceTime)
 	defer cancel()
-	err := anchors.SetAnchor(ctx, l.anchor(head{seq: -1, hash: noHash, at: l.now()}))
+	err := anchors.SetAnchor(ctx, l.anchor(head{seq: -1, at: l.now()}))
 	if err != nil {
 		l.onError(fmt.Errorf("audit chain %s was not announced to the store: %w", l.chain, err))
 	}
 }
 
 func (l *Log) anchor(h head) Anchor {
-	return Anchor{Chain: l.chain, Seq: h.seq, Hash: h.hash, Node: l.node, At: h.at.UTC().Truncate(time.Millisecond)}
+	return Anchor{Chain: l.chain, Seq: h.seq, Hash: h.hash(), Node: l.node, At: h.at.UTC().Truncate(time.Millisecond)}
 }
 
 // requestAnchor hands h to the goroutine that anchors, in the place of an older

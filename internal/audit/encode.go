@@ -30,7 +30,7 @@ const (
 func appendBody(b []byte, e *Event, r *Request, checkpoint string, at time.Time, suffix string) []byte {
 	b = appendKeyturn(b, e, checkpoint)
 	b = append(b, `},"@timestamp":"`...)
-	b = at.UTC().AppendFormat(b, timeLayout)
+	b = appendTime(b, at)
 	b = append(b, `","ecs":{"version":"`+ecsVersion+`"}`...)
 
 	head, known := eventHeads[e.Action]
@@ -60,13 +60,24 @@ func appendBody(b []byte, e *Event, r *Request, checkpoint string, at time.Time,
 	return append(b, suffix...)
 }
 
+// appendTime appends t as timeLayout has it. RFC 3339 is what package time formats
+// without reading a layout.
+func appendTime(b []byte, t time.Time) []byte {
+	b = t.UTC().AppendFormat(b, time.RFC3339)
+	b[len(b)-1] = '.' // for the Z
+	for digit, rest := 100_000_000, t.Nanosecond(); digit > 0; digit /= 10 {
+		b = append(b, '0'+byte(rest/digit%10))
+	}
+	return append(b, 'Z')
+}
+
 // appendUse appends an earlier use of the session to the keyturn object.
 func appendUse(b []byte, u *Use) []byte {
 	if u.At.IsZero() {
 		return b
 	}
 	b = append(b, `,"previous":{"at":"`...)
-	b = u.At.UTC().AppendFormat(b, timeLayout)
+	b = appendTime(b, u.At)
 	b = append(b, '"')
 	b = appendMember(b, `,"ip":`, u.IP, maxID)
 	b = appendMember(b, `,"user_agent":`, u.UserAgent, maxUserAgent)
@@ -87,6 +98,9 @@ func appendRelated(b []byte, r *Request, u *Use) []byte {
 }
 
 func isIP(s string) bool {
+	if s == "" {
+		return false // as most events have it; an error would be made
+	}
 	ip, err := netip.ParseAddr(s)
 	return err == nil && ip.Zone() == ""
 }

@@ -24,6 +24,7 @@ type file struct {
 
 	mu sync.Mutex // guards f against sync; only the writer changes it
 	f  *os.File
+	as syscall.Stat_t // f as it was opened: which file it is
 	// size is the file's size as we left it. Another size means that somebody
 	// else has written since, and may have died in the midst of a line.
 	size int64
@@ -31,14 +32,13 @@ type file struct {
 
 func openFile(path string, o Options) (*file, error) {
 	s := &file{path: path, onError: o.OnError, now: o.Now, rotation: o.Rotation}
-	f, err := s.open()
-	if err != nil {
+	var err error
+	if s.f, s.as, err = s.open(); err != nil {
 		return nil, err
 	}
-	s.f = f
-	info, err := s.lock()
+	size, err := s.lock()
 	if err == nil {
-		err = s.measure(info.Size())
+		err = s.measure(size)
 		s.unlock()
 	}
 	if err != nil {
@@ -48,43 +48,62 @@ func openFile(path string, o Options) (*file, error) {
 	return s, nil
 }
 
-func (s *file) open() (*os.File, error) {
-	return os.OpenFile(s.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+func (s *file) open() (*os.File, syscall.Stat_t, error) {
+	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, syscall.Stat_t{}, err
+	}
+	as, err := stat(f)
+	if err != nil {
+		return nil, as, errors.Join(err, f.Close())
+	}
+	return f, as, nil
+}
+
+// stat asks what f is now.
+func stat(f *os.File) (now syscall.Stat_t, err error) {
+	for {
+		err = syscall.Fstat(int(f.Fd()), &now)
+		if err != syscall.EINTR {
+			return now, os.NewSyscallError("fstat", err)
+		}
+	}
 }
 
 // lock keeps every other process (and every other Log) from writing to the
-// file, and returns what the file is then. Where the path has come to name
+// file, and returns how large the file is then. Where the path has come to name
 // another file, or the file was deleted, it opens the path anew first: not every
 // writer hears of a rotation, and what is written to a file without a name is
 // lost.
-func (s *file) lock() (os.FileInfo, error) {
+func (s *file) lock() (size int64, err error) {
 	for {
 		if err := flock(s.f, syscall.LOCK_EX); err != nil {
-			return nil, err
+			return 0, err
 		}
-		info, err := s.f.Stat()
-		if err == nil && !s.moved(info) {
-			return info, nil
+		// Asked before every write, so that package os's way shows in what a
+		// decision costs.
+		var named syscall.Stat_t
+		nerr := syscall.Stat(s.path, &named)
+		if nerr == nil && same(named, s.as) {
+			return named.Size, nil
+		}
+		// One that was renamed is still the right one until the path names a
+		// new file.
+		now, err := stat(s.f)
+		if err == nil && nerr != nil && now.Nlink > 0 {
+			return now.Size, nil
 		}
 		if err == nil {
 			err = s.reopen()
 		}
 		if err != nil {
 			s.unlock()
-			return nil, err
+			return 0, err
 		}
 	}
 }
 
-// moved reports whether lines belong elsewhere than into the open file. One
-// that was renamed is still the right one until the path names a new file.
-func (s *file) moved(info os.FileInfo) bool {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink == 0 {
-		return true
-	}
-	now, err := os.Stat(s.path)
-	return err == nil && !os.SameFile(info, now)
-}
+func same(a, b syscall.Stat_t) bool { return a.Dev == b.Dev && a.Ino == b.Ino }
 
 // unlock cannot fail on a file that is open.
 func (s *file) unlock() { _ = flock(s.f, syscall.LOCK_UN) }
@@ -99,16 +118,16 @@ func flock(f *os.File, how int) error {
 }
 
 func (s *file) append(b []byte) (int, error) {
-	info, err := s.lock()
-	for err == nil && s.due(info.Size(), int64(len(b))) {
+	size, err := s.lock()
+	for err == nil && s.due(size, int64(len(b))) {
 		s.rotate()
-		info, err = s.lock()
+		size, err = s.lock()
 	}
 	if err != nil {
 		return 0, err
 	}
 	defer s.unlock()
-	if err := s.measure(info.Size()); err != nil {
+	if err := s.measure(size); err != nil {
 		return 0, err
 	}
 	n, err := s.f.Write(b)
@@ -187,7 +206,7 @@ func isWhole(b []byte) bool {
 
 // reopen is called with the old file locked or not; closing it unlocks it.
 func (s *file) reopen() error {
-	f, err := s.open()
+	f, as, err := s.open()
 	if err != nil {
 		return err
 	}
@@ -196,7 +215,7 @@ func (s *file) reopen() error {
 	// file, every line in the old one must be on the disk.
 	err = old.Sync()
 	s.mu.Lock()
-	s.f, s.size, s.since = f, 0, time.Time{}
+	s.f, s.as, s.size, s.since = f, as, 0, time.Time{}
 	s.mu.Unlock()
 	return errors.Join(err, old.Close())
 }

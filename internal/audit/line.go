@@ -61,7 +61,7 @@ var (
 )
 
 // appendChain appends the fixed start of a line.
-func appendChain(b []byte, id string, seq int64, prev string) []byte {
+func appendChain[H string | []byte](b []byte, id string, seq int64, prev H) []byte {
 	b = append(b, idKey...)
 	b = append(b, id...)
 	b = append(b, seqKey...)

@@ -155,7 +155,7 @@ func Open(o Options) (*Log, error) {
 	l.backlog.keep, l.backlog.lose = o.Keep, o.Lose
 	l.suffix = lineSuffix(o.Version, l.node)
 	l.w = writer{
-		head:       head{seq: -1, hash: noHash},
+		head:       head{seq: -1},
 		every:      o.CheckpointEvery,
 		lines:      o.CheckpointLines,
 		requested:  -1,
@@ -299,14 +299,27 @@ func (l *Log) record(ctx context.Context, e *Event) error {
 	if l.backlog.gone() {
 		return l.recordAway(ctx, en)
 	}
+	if err := l.enqueue(ctx, en); err != nil {
+		return err
+	}
+	return l.await(ctx, en)
+}
+
+// enqueue hands en to the writer.
+func (l *Log) enqueue(ctx context.Context, en *entry) error {
 	select {
 	case l.queue <- en:
+		return nil
+	default: // it is full
+	}
+	select {
+	case l.queue <- en:
+		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("audit event was not written: %w", ctx.Err())
 	case <-l.closing:
 		return ErrClosed
 	}
-	return l.await(ctx, en)
 }
 
 // await waits until the writer answers.

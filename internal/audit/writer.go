@@ -9,12 +9,15 @@ import (
 	"time"
 )
 
-// head is the last line of a chain. A chain without a line has seq -1.
+// head is the last line of a chain. A chain without a line has seq -1 and a sum
+// of zeros.
 type head struct {
-	seq  int64
-	hash string
-	at   time.Time
+	seq int64
+	sum [sha256.Size]byte
+	at  time.Time
 }
+
+func (h head) hash() string { return hex.EncodeToString(h.sum[:]) }
 
 // writer is what belongs to the goroutine that writes the chain.
 type writer struct {
@@ -180,10 +183,12 @@ func (l *Log) failed(en *entry, err error, retained []*entry) []*entry {
 // the new head.
 func (l *Log) chainLine(b []byte, at head, body []byte, t time.Time) ([]byte, head) {
 	from := len(b)
-	b = appendChain(b, l.chain, at.seq+1, at.hash)
+	var prev [hashLen]byte
+	hex.Encode(prev[:], at.sum[:])
+	b = appendChain(b, l.chain, at.seq+1, prev[:])
 	b = append(b, body...)
-	sum := sha256.Sum256(b[from:])
-	return append(b, '\n'), head{seq: at.seq + 1, hash: hex.EncodeToString(sum[:]), at: t}
+	next := head{seq: at.seq + 1, sum: sha256.Sum256(b[from:]), at: t}
+	return append(b, '\n'), next
 }
 
 // finish writes what still waits, seals the chain and closes the sink.
