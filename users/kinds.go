@@ -2,6 +2,7 @@ package users
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -16,10 +17,23 @@ const (
 	kindGrace = time.Hour
 )
 
-// announced is when this process announced which kinds of hashes.
+// announced is what this process has announced, by the family of hashes.
 type announced struct {
 	mu sync.Mutex
-	at map[string]time.Time
+	by map[string]announcement
+}
+
+type announcement struct {
+	cost uint64
+	at   time.Time
+}
+
+// covers reports whether nothing has to be announced for a hash of a cost at now:
+// refusals are levelled to the costliest of its family. Some programs choose
+// each hash's number of rounds at random (passlib's vary_rounds), and every
+// login reads all kinds that were announced.
+func (a announcement) covers(cost uint64, now time.Time) bool {
+	return a.cost >= cost && now.Sub(a.at).Abs() < announceEvery
 }
 
 // announce has the store know the kind of a hash before an account has it. A
@@ -31,37 +45,39 @@ func (s *Service) announce(ctx context.Context, encoded string) error {
 	if err != nil {
 		return err
 	}
-	kind, now := hash.blank(), s.now()
-	s.announced.mu.Lock()
-	at, ok := s.announced.at[kind]
-	s.announced.mu.Unlock()
-	if ok && now.Sub(at).Abs() < announceEvery {
+	kind, now := hash.kind(), s.now()
+	if s.lastAnnounced(kind.family).covers(kind.cost, now) {
 		return nil
 	}
-	if err := s.Store.AnnounceHashKind(ctx, kind, now); err != nil {
+	if err := s.Store.AnnounceHashKind(ctx, hash.blank(), now); err != nil {
 		return err
 	}
 	s.announced.mu.Lock()
 	defer s.announced.mu.Unlock()
-	s.announced.at[kind] = now
+	if !s.announced.by[kind.family].covers(kind.cost, now) {
+		s.announced.by[kind.family] = announcement{kind.cost, now}
+	}
 	return nil
 }
 
+func (s *Service) lastAnnounced(family string) announcement {
+	s.announced.mu.Lock()
+	defer s.announced.mu.Unlock()
+	return s.announced.by[family]
+}
+
 // SurveyHashes reads all accounts and makes the store's list of the kinds of
-// hashes what it should be: kinds of accounts that an earlier version made are
-// added, and those go that no account has any more, so that refusals no longer
-// cost what they did. It is made to run beside requests, after a start and every
-// day. The error is the store's or ctx's, and nothing was forgotten then.
+// hashes what it should be: of each family the costliest that an account has is
+// added, if an earlier version made it, and all others go, so that refusals no
+// longer cost what they did. It is made to run beside requests, after a start and
+// every day. The error is the store's or ctx's, and nothing was forgotten then.
 func (s *Service) SurveyHashes(ctx context.Context) error {
 	began := s.now()
 	known, err := s.Store.HashKinds(ctx)
 	if err != nil {
 		return err
 	}
-	gone := map[string]bool{}
-	for _, kind := range known {
-		gone[kind] = true
-	}
+	costliest := map[string]Hash{}
 	for after := ""; ; {
 		page, err := s.Store.ListUsers(ctx, after, exportPage)
 		if err != nil {
@@ -73,20 +89,27 @@ func (s *Service) SurveyHashes(ctx context.Context) error {
 			if err != nil {
 				continue
 			}
-			kind := hash.blank()
-			if _, listed := gone[kind]; !listed {
-				if err := s.Store.AnnounceHashKind(ctx, kind, began); err != nil {
-					return err
-				}
+			kind := hash.kind()
+			if found, ok := costliest[kind.family]; !ok || found.kind().cost < kind.cost {
+				costliest[kind.family] = hash
 			}
-			gone[kind] = false
 		}
 		if len(page) < exportPage {
 			break
 		}
 	}
-	for kind, none := range gone {
-		if !none {
+	needed := map[string]bool{}
+	for _, hash := range costliest {
+		needed[hash.blank()] = true
+		if slices.Contains(known, hash.blank()) {
+			continue
+		}
+		if err := s.Store.AnnounceHashKind(ctx, hash.blank(), began); err != nil {
+			return err
+		}
+	}
+	for _, kind := range known {
+		if needed[kind] {
 			continue
 		}
 		if err := s.Store.ForgetHashKind(ctx, kind, began.Add(-kindGrace)); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -326,4 +327,63 @@ func TestU1_SurveyKeepsTheKindsRight(t *testing.T) {
 	if err := f.SurveyHashes(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("a survey that is to end: %v", err)
 	}
+}
+
+// Where each hash has a number of rounds of its own, as passlib's vary_rounds
+// makes them, the list that every login reads stays short, and refusals cost as
+// much as the costliest that there is.
+func TestU1_RoundsThatVaryAreFewKinds(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.Throttle = nil
+	const accounts = 300
+	rounds := rand.New(rand.NewPCG(1, 2)).Perm(accounts)
+	hash := func(n int) string {
+		return strings.Replace(vectors["pbkdf2 passlib"], "$2000$", fmt.Sprintf("$%d$", 1001+n), 1)
+	}
+	if _, err := ParseHash(hash(0)); err != nil || hash(0) == hash(1) {
+		t.Fatal(hash(0), err)
+	}
+	most, costliest := uint64(0), ""
+	refused := func(want uint64) {
+		t.Helper()
+		work := f.Hasher.spent(func() {
+			_, err := f.Authenticate(t.Context(), "nobody@example.org", wrongPassword)
+			wantReason(t, err, "unknown_user")
+		})
+		if work["pbkdf2-sha256"] != want {
+			t.Fatalf("a refusal spent %v; want %d rounds", work, want)
+		}
+	}
+	for i, n := range rounds {
+		u, err := f.Import(t.Context(), ImportUser{Email: fmt.Sprintf("u%d@example.org", i), PasswordHash: hash(n)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cost := uint64(1001 + n); cost > most {
+			most, costliest = cost, u.UID
+		}
+		if i%50 == 0 {
+			refused(most)
+		}
+	}
+	refused(most)
+	if n := len(f.mem.kinds); n > 20 {
+		t.Errorf("%d kinds are known", n)
+	}
+	f.clock.advance(2 * kindGrace)
+	if err := f.SurveyHashes(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(f.mem.kinds); n != 2 {
+		t.Errorf("%d kinds are known after a survey; want the costliest and Keyturn's own", n)
+	}
+	refused(most)
+	if err := f.mem.DeleteUser(t.Context(), costliest); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.SurveyHashes(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	refused(most - 1)
 }

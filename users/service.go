@@ -51,7 +51,7 @@ func NewService(s Service) (*Service, error) {
 		s.Now = time.Now
 	}
 	s.lines = &lines{}
-	s.announced = &announced{at: map[string]time.Time{}}
+	s.announced = &announced{by: map[string]announcement{}}
 	return &s, nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +42,7 @@ Should the command fail half way, repeat it by the uid.`,
 			return err
 		}
 		return p.print(userRowOf(u), func(w io.Writer) {
-			fmt.Fprintf(w, "uid:      %s\nemail:    %s\nusername: %s\nname:     %s %s\n", u.UID, u.Email, u.Username, u.FirstName, u.LastName)
+			fmt.Fprintf(w, "uid:      %s\nemail:    %s\nusername: %s\nname:     %s\n", u.UID, u.Email, u.Username, strings.TrimSpace(u.FirstName+" "+u.LastName))
 		})
 	})
 	f := cmd.Flags()
