@@ -116,7 +116,8 @@ func list[T any](c *conn, s *statement, scan func(r *row) T, args ...driver.Valu
 	if err != nil {
 		return nil, err
 	}
-	r := row{values: make([]driver.Value, len(rows.Columns()))}
+	r := row{columns: rows.Columns()}
+	r.values = make([]driver.Value, len(r.columns))
 	for err == nil {
 		// A write that returns rows must be stepped to its end too.
 		if err = rows.Next(r.values); err == nil {

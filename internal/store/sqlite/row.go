@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -12,15 +13,32 @@ import (
 // the order in which the statement names them. The first column that is not
 // what it should be is remembered as err.
 type row struct {
-	values []driver.Value
-	next   int
-	err    error
+	columns []string
+	values  []driver.Value
+	next    int
+	err     error
 }
+
+// wrong remembers, of the first column that is not what it should be, what it is
+// and of which record: the column that every listing begins with names that.
+func (r *row) wrong(column int, format string, args ...any) {
+	if r.err != nil {
+		return
+	}
+	of := ""
+	if name := r.columns[0]; slices.Contains(identities, name) {
+		of = fmt.Sprintf(" of the record with the %s %q", name, fmt.Sprint(r.values[0]))
+	}
+	r.err = fmt.Errorf("sqlite store: %s%s is %w", r.columns[column], of, fmt.Errorf(format, args...))
+}
+
+// identities are the columns that name a record.
+var identities = []string{"uid", "id", "kid", "jti", "chain"}
 
 func column[T any](r *row) T {
 	v, ok := r.values[r.next].(T)
-	if !ok && r.err == nil {
-		r.err = fmt.Errorf("column %d of a sqlite row is a %T, not a %T", r.next+1, r.values[r.next], v)
+	if !ok {
+		r.wrong(r.next, "a %T, not a %T", r.values[r.next], v)
 	}
 	r.next++
 	return v
@@ -50,8 +68,8 @@ func (r *row) time() time.Time {
 
 func (r *row) list() []string {
 	found, err := decodeList(r.text())
-	if err != nil && r.err == nil {
-		r.err = fmt.Errorf("column %d of a sqlite row is not a list: %w", r.next, err)
+	if err != nil {
+		r.wrong(r.next-1, "not a list: %w", err)
 	}
 	return found
 }
