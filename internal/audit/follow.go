@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -44,7 +46,7 @@ type follower struct {
 	rest []byte // the beginning of a line whose end is not there yet
 }
 
-// poll reads what is new, of the file that has been rotated away first.
+// poll reads what is new, of files that have been rotated away first.
 func (t *follower) poll(ctx context.Context) error {
 	for {
 		info, err := os.Stat(t.path)
@@ -55,28 +57,84 @@ func (t *follower) poll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if t.f != nil {
-			old, err := t.f.Stat()
-			if err != nil {
-				return err
+		if t.f == nil {
+			if t.f, err = os.Open(t.path); err != nil {
+				t.f = nil
+				return notThere(err)
 			}
-			if os.SameFile(old, info) && info.Size() >= t.read {
-				return t.drain(ctx)
-			}
-			if !os.SameFile(old, info) {
-				if err := t.drain(ctx); err != nil {
-					return err
-				}
-			}
-			t.leave()
+			continue
 		}
-		if t.f, err = os.Open(t.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		old, err := t.f.Stat()
+		switch {
+		case err != nil:
+			return err
+		case os.SameFile(old, info) && info.Size() >= t.read:
+			return t.drain(ctx)
+		case os.SameFile(old, info): // cut, and begun again
+			t.leave()
+			continue
+		}
+		if err := t.drain(ctx); err != nil {
 			return err
 		}
+		next, err := t.after(old)
 		if err != nil {
-			return nil
+			return notThere(err)
+		}
+		t.leave()
+		t.f = next
+	}
+}
+
+// after opens the file that the log went on in after old, which has been rotated
+// away: there may be several by now.
+func (t *follower) after(old os.FileInfo) (*os.File, error) {
+	for {
+		newer, err := t.newer(old)
+		if err != nil {
+			return nil, err
+		}
+		if len(newer) > 0 {
+			return os.Open(newer[0].path)
+		}
+		next, err := os.Open(t.path)
+		if err != nil {
+			return nil, err
+		}
+		// It is the next unless there was another rotation meanwhile.
+		if newer, err = t.newer(old); err == nil && len(newer) == 0 {
+			return next, nil
+		}
+		if err := errors.Join(err, next.Close()); err != nil {
+			return nil, err
 		}
 	}
+}
+
+// newer returns the files that were rotated away after old, oldest first; none
+// if old does not have the name of a rotated file any more.
+func (t *follower) newer(old os.FileInfo) ([]rotatedFile, error) {
+	path, err := filepath.EvalSymlinks(t.path)
+	if err != nil {
+		return nil, err
+	}
+	all, err := rotatedFiles(path)
+	for i, f := range all {
+		if info, err := os.Stat(f.path); err == nil && os.SameFile(old, info) {
+			newer := all[:i]
+			slices.Reverse(newer)
+			return newer, nil
+		}
+	}
+	return nil, err
+}
+
+// notThere is nil where a file is only not there yet, or any more.
+func notThere(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // drain passes on the whole lines up to the end of the file.

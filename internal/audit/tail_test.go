@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -195,6 +196,40 @@ func TestFollow(t *testing.T) {
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestFollowThroughRotations rotates a log more often than anybody looks: every
+// line comes, and in order.
+func TestFollowThroughRotations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "log")
+		write := func(line string) {
+			t.Helper()
+			if err := os.WriteFile(path, []byte(line+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []string
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- Follow(ctx, path, func(line []byte) error { got = append(got, string(line)); return nil })
+		}()
+		write("0")
+		time.Sleep(2 * pollEvery)
+		for n := 1; n < 5; n++ {
+			if err := os.Rename(path, path+"."+time.Now().Add(time.Duration(n)).UTC().Format(rotatedLayout)); err != nil {
+				t.Fatal(err)
+			}
+			write(strconv.Itoa(n))
+		}
+		time.Sleep(2 * pollEvery)
+		synctest.Wait()
+		stop()
+		if err := <-ended; err != nil || strings.Join(got, "") != "01234" {
+			t.Errorf("got %q, %v", got, err)
 		}
 	})
 }
