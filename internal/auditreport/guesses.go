@@ -3,6 +3,7 @@ package auditreport
 import (
 	"cmp"
 	"strings"
+	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 )
@@ -67,10 +68,10 @@ func account(e *audit.Entry) string {
 func (b *Builder) guesses(e *audit.Entry) {
 	switch {
 	case login(e):
-		if s := b.sources.find(e.From()); s != nil {
+		if s := b.sources.find(e.From()); s != nil && !e.Time.Before(s.First) {
 			s.Logins++
 		}
-		if a := b.accounts.find(account(e)); a != nil {
+		if a := b.accounts.find(account(e)); a != nil && !e.Time.Before(a.First) {
 			a.Logins++
 		}
 	case guess(e):
@@ -80,10 +81,7 @@ func (b *Builder) guesses(e *audit.Entry) {
 		c.Failed++
 		c.Reason = e.Event.Reason
 		c.from.add(e.From(), maxDistinct)
-		if c.First.IsZero() {
-			c.First = e.Time
-		}
-		c.Last = e.Time
+		widen(&c.First, &c.Last, e.Time)
 	}
 }
 
@@ -96,16 +94,25 @@ func (b *Builder) guess(e *audit.Entry) {
 		s.Failed++
 		a.Failed++
 	}
-	if s.First.IsZero() {
-		s.First = e.Time
+	if !e.Time.Before(s.Last) {
+		s.Agent = e.UserAgent.Original
 	}
-	if a.First.IsZero() {
-		a.First = e.Time
-	}
-	s.Last, a.Last, s.Agent = e.Time, e.Time, e.UserAgent.Original
+	widen(&s.First, &s.Last, e.Time)
+	widen(&a.First, &a.Last, e.Time)
 	a.Exists = a.Exists || wrongPassword[e.Event.Reason]
 	s.tried.add(account(e), maxDistinct)
 	a.from.add(e.From(), maxDistinct)
+}
+
+// widen takes a time into what lies between two. The logs of several replicas are
+// read one after the other, so times may come in any order.
+func widen(first, last *time.Time, at time.Time) {
+	if first.IsZero() || at.Before(*first) {
+		*first = at
+	}
+	if at.After(*last) {
+		*last = at
+	}
 }
 
 func (s *sourceSeen) row(key string, _ int64) Source {
