@@ -74,17 +74,9 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	if err != nil {
 		return usageError{err}
 	}
-	d := &deployment{ctx: ctx, cfg: cfg, log: log, unrecorded: log.Sample(&zerolog.BurstSampler{Burst: 1, Period: quietTime})}
-	if d.store, err = openStore(ctx, cfg.Store.Reveal()); err != nil {
-		return err
-	}
-	seen, err := d.store.Anchors(ctx)
+	d, err := openToServe(ctx, cfg, log)
 	if err != nil {
-		return errors.Join(err, d.store.Close())
-	}
-	o := audit.Options{Sink: cfg.AuditLog, Seen: seen, Keep: cfg.AuditBuffer, Lose: cfg.AuditLoss}
-	if d.audit, err = d.openAudit(o, d.store); err != nil {
-		return errors.Join(err, d.store.Close())
+		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	s, err := d.services(issuer)
@@ -120,6 +112,25 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
 	defer cancel()
 	return errors.Join(err, d.audit.Record(ctx, stopped))
+}
+
+// openToServe opens the store and the audit log for a server, which attests the
+// chains that it finds.
+func openToServe(ctx context.Context, cfg *config.Config, log zerolog.Logger) (*deployment, error) {
+	d := &deployment{ctx: ctx, cfg: cfg, log: log, unrecorded: log.Sample(&zerolog.BurstSampler{Burst: 1, Period: quietTime})}
+	var err error
+	if d.store, err = openStore(ctx, cfg.Store.Reveal()); err != nil {
+		return nil, err
+	}
+	seen, err := d.store.Anchors(ctx)
+	if err != nil {
+		return nil, errors.Join(err, d.store.Close())
+	}
+	o := audit.Options{Sink: cfg.AuditLog, Seen: seen, Keep: cfg.AuditBuffer, Lose: cfg.AuditLoss}
+	if d.audit, err = d.openAudit(o, d.store); err != nil {
+		return nil, errors.Join(err, d.store.Close())
+	}
+	return d, nil
 }
 
 // quietTime is how far apart the lines are about events that could not be
