@@ -14,13 +14,16 @@ var errFirst = errors.New("the first good line")
 
 // inOrder sorts files of one log, so that they may be named in any order: those
 // that the log rotated itself as their names say, otherwise by the times of
-// their first good lines. What cannot be sorted (standard input or a pipe, which
-// can be read only once, or a file that is no log) leaves the order as it is.
+// their first good lines and, where a syslog receiver got the same lines again,
+// by when they were written last. What cannot be sorted (standard input or a
+// pipe, which can be read only once, or a file that is no log) leaves the order
+// as it is.
 func inOrder(files []string) []string {
 	all := make([]dated, 0, len(files))
-	began := map[string]time.Time{} // by base, of what is not empty
+	began, ended := map[string]time.Time{}, map[string]time.Time{} // by base; began of what is not empty
 	for _, path := range files {
-		if info, err := os.Stat(path); path == "-" || err != nil || !info.Mode().IsRegular() {
+		info, err := os.Stat(path)
+		if path == "-" || err != nil || !info.Mode().IsRegular() {
 			return files
 		}
 		at, err := firstTime(path)
@@ -32,11 +35,15 @@ func inOrder(files []string) []string {
 		if old := began[f.base]; old.IsZero() || !at.IsZero() && at.Before(old) {
 			began[f.base] = at
 		}
+		if written := info.ModTime(); written.After(ended[f.base]) {
+			ended[f.base] = written
+		}
 		all = append(all, f)
 	}
 	slices.SortStableFunc(all, func(a, b dated) int {
 		// An empty log comes first: it has nothing to say.
-		return cmp.Or(began[a.base].Compare(began[b.base]), cmp.Compare(a.base, b.base), a.rotated.Compare(b.rotated))
+		return cmp.Or(began[a.base].Compare(began[b.base]), ended[a.base].Compare(ended[b.base]),
+			cmp.Compare(a.base, b.base), a.rotated.Compare(b.rotated))
 	})
 	sorted := make([]string, len(all))
 	for i, f := range all {

@@ -267,3 +267,29 @@ func TestARepeatIsExact(t *testing.T) {
 	changed := strings.Replace(lines[3], "u1", "u2", 1)
 	mustFind(t, o, 7, "repeated or out of order", writeLines(t, append(append(lines[:6:6], changed), lines[6:]...)))
 }
+
+// TestRepeatsAtTheStartOfAFile has a receiver that is restarted when its file is
+// rotated, so that the next file begins with the same lines, and grows longer than
+// what is remembered.
+func TestRepeatsAtTheStartOfAFile(t *testing.T) {
+	f := newFixture(t)
+	l := f.open(t, func(o *Options) { o.CheckpointLines = recentLines })
+	record(t, l, recentLines+100)
+	closeLog(t, l)
+	lines, dir := f.lines(t), t.TempDir()
+	older, newer := filepath.Join(dir, "log.1"), filepath.Join(dir, "log")
+	for path, part := range map[string][]string{older: lines[:50], newer: lines} {
+		if err := os.WriteFile(path, []byte(strings.Join(part, "\n")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	day := time.Now().Add(-24 * time.Hour)
+	if err := os.Chtimes(older, day, day); err != nil {
+		t.Fatal(err)
+	}
+	o := f.options()
+	o.Repeats = true
+	if rep := mustVerify(t, o, newer, older); rep.Repeated != 50 {
+		t.Errorf("%+v", rep)
+	}
+}
