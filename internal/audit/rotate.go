@@ -96,8 +96,11 @@ func (s *file) renew() error {
 	if err := s.reopen(); err != nil {
 		return err
 	}
-	// A power loss must take neither name.
-	return syncDirectory(filepath.Dir(s.path))
+	// A power loss must take neither name, and both are where the link leads.
+	if path, err = filepath.EvalSymlinks(s.path); err != nil {
+		return err
+	}
+	return syncDirectory(filepath.Dir(path))
 }
 
 // rotatedName returns a name that no file has and that sorts behind all earlier
