@@ -3,12 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/keyturn/keyturn/internal/audit"
 )
@@ -70,7 +68,7 @@ func (p *program) showEvent(filter *audit.Filter, line []byte) error {
 		return nil
 	case p.output == "json":
 		text := string(line)
-		if p.onTerminal() {
+		if terminal(p.stdout) != nil {
 			text = visibleJSON(text)
 		}
 		_, err := io.WriteString(p.stdout, text+"\n")
@@ -87,10 +85,5 @@ func (p *program) colour() bool {
 			return false
 		}
 	}
-	return p.onTerminal()
-}
-
-func (p *program) onTerminal() bool {
-	f, ok := p.stdout.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	return terminal(p.stdout) != nil
 }

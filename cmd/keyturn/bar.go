@@ -4,7 +4,6 @@ import (
 	"os"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 )
 
 // bar shows on standard error how far each stage of a long command has come, if
@@ -16,11 +15,7 @@ type bar struct {
 }
 
 func (p *program) newBar() *bar {
-	screen, ok := p.stderr.(*os.File)
-	if !ok || !term.IsTerminal(int(screen.Fd())) {
-		return &bar{}
-	}
-	return &bar{screen: screen}
+	return &bar{screen: terminal(p.stderr)}
 }
 
 // show implements transfer.Progress. What cannot be drawn is no reason to stop.

@@ -13,7 +13,11 @@ import (
 
 // choices are the values that a shell can complete, by flag.
 func choices() map[string][]string {
-	byFlag := map[string][]string{"output": {"text", "json"}, "grant": oauth.Grants(), "outcome": {"success", "failure"}, "action": actions(), "store": {"sqlite:", "mongodb://"}}
+	stores := []string{"sqlite:", "mongodb://"}
+	byFlag := map[string][]string{
+		"output": {"text", "json"}, "grant": oauth.Grants(), "outcome": {"success", "failure"}, "action": actions(),
+		"store": stores, "from": stores, "to": stores,
+	}
 	for _, s := range config.Settings() {
 		if words := enumerated(s.Accepts); words != nil {
 			byFlag[s.Flag()] = words
@@ -41,8 +45,18 @@ func enumerated(accepts string) []string {
 	return strings.Split(accepts, ", ")
 }
 
-// complete lets shells complete the values of flags, in cmd and all below it.
+// takesFiles reports whether a command's first argument is a file or a directory.
+func takesFiles(cmd *cobra.Command) bool {
+	words := strings.Fields(cmd.Use)
+	return len(words) > 1 && (strings.HasPrefix(words[1], "FILE") || words[1] == "DIR")
+}
+
+// complete lets shells complete the values of flags, in cmd and all below it, and
+// propose files as arguments only where a command takes some.
 func complete(cmd *cobra.Command) error {
+	if cmd.ValidArgsFunction == nil && !takesFiles(cmd) {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions
+	}
 	for flag, words := range choices() {
 		if cmd.Flags().Lookup(flag) == nil && cmd.PersistentFlags().Lookup(flag) == nil {
 			continue

@@ -2,12 +2,24 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"os"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"golang.org/x/term"
 )
+
+// terminal returns the terminal that w is, nil if it is none.
+func terminal(w io.Writer) *os.File {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return f
+	}
+	return nil
+}
 
 // visible returns text for people with what could steer a terminal or mislead
 // its reader in escapes: control characters, characters that nobody sees or that

@@ -9,7 +9,6 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/users"
@@ -114,8 +113,8 @@ func formatOf(path, format string) (string, error) {
 // progressBar returns in and has a bar on standard error show how much of it
 // has been read, if that is a terminal. The function returned ends the bar.
 func (p *program) progressBar(in io.Reader) (read io.Reader, done func()) {
-	screen, ok := p.stderr.(*os.File)
-	if !ok || !term.IsTerminal(int(screen.Fd())) {
+	screen := terminal(p.stderr)
+	if screen == nil {
 		return in, func() {}
 	}
 	size := int64(-1) // unknown, as of a pipe
