@@ -38,9 +38,13 @@ func (c *clock) set(t *testing.T, ahead time.Duration) {
 	}
 }
 
-// advance puts the clock on by d.
+// advance puts the clock on by d, and by what makes it whole seconds, which are
+// all that the file tells.
 func (c *clock) advance(t *testing.T, d time.Duration) {
 	t.Helper()
+	if part := d % time.Second; part > 0 {
+		d += time.Second - part
+	}
 	c.set(t, c.ahead+d)
 }
 

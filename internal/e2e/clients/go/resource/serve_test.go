@@ -54,22 +54,29 @@ func TestServe(t *testing.T) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	requests, now := make(chan request), time.Now()
+	requests, ready, now := make(chan request), make(chan struct{}), time.Now()
 	go func() {
 		<-ctx.Done()
 		close(requests)
 	}()
-	serveHTTP(ctx, t, requests)
+	serveHTTP(ctx, t, requests, ready)
 	synctest.Test(t, func(t *testing.T) {
-		if err := accept(t.Context(), requests, now); err != nil {
+		if err := accept(t.Context(), requests, ready, now); err != nil {
 			t.Fatal(err)
 		}
 	})
 }
 
-// serveHTTP passes requests into the bubble.
-func serveHTTP(ctx context.Context, t *testing.T, requests chan<- request) {
+// serveHTTP passes requests into the bubble. It answers at the root once the
+// resource servers are ready, with what they fetch at their start behind them.
+func serveHTTP(ctx context.Context, t *testing.T, requests chan<- request, ready <-chan struct{}) {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-ready:
+		case <-r.Context().Done():
+		}
+	})
 	mux.HandleFunc("GET /{library}", func(w http.ResponseWriter, r *http.Request) {
 		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		if !ok {
@@ -98,8 +105,8 @@ func serveHTTP(ctx context.Context, t *testing.T, requests chan<- request) {
 }
 
 // accept makes the resource servers that ONLY names, or all, and has them look
-// at the requests, one after the other.
-func accept(ctx context.Context, requests <-chan request, now time.Time) error {
+// at the requests, one after the other, after it has closed ready.
+func accept(ctx context.Context, requests <-chan request, ready chan<- struct{}, now time.Time) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	time.Sleep(time.Until(now))
@@ -122,6 +129,7 @@ func accept(ctx context.Context, requests <-chan request, now time.Time) error {
 		}
 		checks[name] = accepts
 	}
+	close(ready)
 	for r := range requests {
 		ahead, err := readClock()
 		if err != nil {
