@@ -187,7 +187,8 @@ func (b bothStores) Anchors(ctx context.Context) ([]audit.Anchor, error) {
 	return b.source.Anchors(ctx)
 }
 
-// recordOnce opens the audit log for one event.
+// recordOnce opens the audit log for one event, which is written though the
+// command was interrupted.
 func (d *deployment) recordOnce(e audit.Event, anchors audit.AnchorStore) error {
 	sink := d.cfg.AuditLog
 	if sink == "stdout" {
@@ -197,5 +198,7 @@ func (d *deployment) recordOnce(e audit.Event, anchors audit.AnchorStore) error 
 	if err != nil {
 		return err
 	}
-	return errors.Join(l.Record(d.ctx, e), l.Close())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), lastWord)
+	defer cancel()
+	return errors.Join(l.Record(ctx, e), l.Close())
 }

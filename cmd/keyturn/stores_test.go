@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/store/storetest"
 )
 
@@ -47,5 +50,25 @@ func TestAStoreIsNoCopyOfItself(t *testing.T) {
 		if code := p.run(t.Context(), []string{"store", "copy", "--from", "sqlite:keyturn.db", "--to", to}); code != exitUsage {
 			t.Errorf("%s: exit code %d", to, code)
 		}
+	}
+}
+
+// TestA1_AnInterruptedCopyIsRecorded writes the event of a command whose context
+// is over, as Ctrl-C leaves it.
+func TestA1_AnInterruptedCopyIsRecorded(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s, err := openStore(t.Context(), "sqlite:keyturn.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	d := &deployment{ctx: ctx, cfg: &config.Config{AuditLog: "audit.log"}}
+	if err := d.recordOnce(audit.Event{Action: audit.StoreCopied, Outcome: audit.Failure, Reason: audit.ReasonFailed}, s); err != nil {
+		t.Fatal(err)
+	}
+	if log, err := os.ReadFile("audit.log"); err != nil || !strings.Contains(string(log), `"store-copied"`) {
+		t.Errorf("the log is %q, %v", log, err)
 	}
 }
