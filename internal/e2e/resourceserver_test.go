@@ -24,10 +24,15 @@ func (g guard) String() string {
 	return g.name + " on " + g.host + " as it comes"
 }
 
-// accepts reports whether the resource server takes the token.
+// accepts reports whether the resource server takes the token. Where a busy
+// machine let the request expire, it is asked again: that is no refusal.
 func (g guard) accepts(token string) (bool, string) {
-	a, err := send("GET", g.running.url+g.path, bearer(token), "")
-	if err != nil {
+	var a answer
+	var err error
+	if !poll(nil, func() bool {
+		a, err = send("GET", g.running.url+g.path, bearer(token), "")
+		return err == nil
+	}) {
 		return false, err.Error()
 	}
 	return a.status < 400, fmt.Sprintf("status %d %s", a.status, a.body)
