@@ -24,7 +24,7 @@ func (f *Families) Start(ctx context.Context, c Client, uid, email string, scope
 
 // Refresh spends a token for a client as it stands in the store.
 func (f *Families) Refresh(ctx context.Context, token, clientID string, fits func(Family) error) (Family, string, error) {
-	p, err := f.tokens.parse(token)
+	p, err := f.tokens.parseRefreshToken(token)
 	if err != nil {
 		return Family{}, "", &refusal{reason: refusalReason(err)}
 	}

@@ -237,7 +237,7 @@ func (f *Families) rotation(ctx context.Context, fam Family, p presented, client
 // find returns the family of an authentic refresh token of any generation,
 // without spending it.
 func (f *Families) find(ctx context.Context, token string) (Family, presented, error) {
-	p, err := f.tokens.parse(token)
+	p, err := f.tokens.parseRefreshToken(token)
 	if err != nil {
 		return Family{}, p, &refusal{reason: refusalReason(err)}
 	}

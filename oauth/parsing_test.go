@@ -34,7 +34,7 @@ func sampleToken(t testing.TB) (*tokenKeys, Family, string) {
 
 func TestEveryChangedCharacterOfARefreshTokenIsFound(t *testing.T) {
 	k, f, token := sampleToken(t)
-	p, err := k.parse(token)
+	p, err := k.parseRefreshToken(token)
 	if err != nil || p.familyID != f.ID || p.generation != f.Generation || k.verify(p, f) != nil {
 		t.Fatalf("parse: %+v, %v", p, err)
 	}
@@ -44,11 +44,11 @@ func TestEveryChangedCharacterOfARefreshTokenIsFound(t *testing.T) {
 				continue
 			}
 			changed := token[:i] + string(c) + token[i+1:]
-			if _, err := k.parse(changed); err == nil {
+			if _, err := k.parseRefreshToken(changed); err == nil {
 				t.Fatalf("a token changed at %d was taken", i)
 			}
 		}
-		if _, err := k.parse(token[:i]); err == nil {
+		if _, err := k.parseRefreshToken(token[:i]); err == nil {
 			t.Fatalf("a token cut at %d was taken", i)
 		}
 	}
@@ -60,7 +60,7 @@ func FuzzRefreshToken(f *testing.F) {
 	f.Add("kt_rt_")
 	f.Add(strings.Repeat("A", 94))
 	f.Fuzz(func(t *testing.T, s string) {
-		if _, err := k.parse(s); err == nil && s != token {
+		if _, err := k.parseRefreshToken(s); err == nil && s != token {
 			t.Fatalf("%q was taken", s)
 		}
 	})

@@ -21,7 +21,7 @@ func (s *Service) refreshGrant(ctx context.Context, clientID string, prove func(
 		}
 		return nil
 	}
-	p, err := s.families.tokens.parse(token)
+	p, err := s.families.tokens.parseRefreshToken(token)
 	if err != nil {
 		return issued{}, s.refuseUnread(ctx, clientID, admits, token, err, event)
 	}

@@ -91,8 +91,8 @@ type presented struct {
 	mac        [32]byte
 }
 
-// parse reads a token and checks its outer tag. It asks no store.
-func (k *tokenKeys) parse(token string) (presented, error) {
+// parseRefreshToken reads a token and checks its outer tag. It asks no store.
+func (k *tokenKeys) parseRefreshToken(token string) (presented, error) {
 	raw, err := decodeRefreshToken(token)
 	if err != nil {
 		return presented{}, err
