@@ -64,7 +64,7 @@ func TestA3_AHangingSinkIsBuffered(t *testing.T) {
 			t.Errorf("%+v, %d failures", got, l.Failures())
 		}
 		w.open()
-		time.Sleep(time.Second)
+		elapse(time.Second)
 		record(t, l, 1)
 		closeLog(t, l)
 		if got := l.Backlog(); got != (Backlog{Lost: 2}) {
@@ -92,13 +92,13 @@ func TestA3_AFullQueueKeepsNobody(t *testing.T) {
 		e := Event{Action: UserRead}
 		var all sync.WaitGroup
 		all.Go(func() { record(t, l, 1) }) // stalls after a second
-		time.Sleep(stallTime / 2)
+		elapse(stallTime / 2)
 		brief, cancel := context.WithTimeout(t.Context(), stallTime)
 		defer cancel()
 		for range queueLen + 3 {
 			all.Go(func() { _ = l.Record(brief, e) }) // kept, or refused at the end
 		}
-		time.Sleep(stallTime/2 + stallTime/4)
+		elapse(stallTime/2 + stallTime/4)
 		if got := l.Backlog().Held; got != 1 {
 			t.Fatalf("%d events are held; want the one that stalled", got)
 		}
@@ -130,16 +130,16 @@ func TestA3_ALossThatCouldNotBeToldIsToldWithMore(t *testing.T) {
 		}
 		first := time.Now()
 		record(t, l, 2)
-		time.Sleep(4 * retryTime) // the line about them fails
+		elapse(4 * retryTime) // the line about them fails
 		record(t, l, 1)
-		time.Sleep(retryTime / 2)
+		elapse(retryTime / 2)
 		last := time.Now()
 		record(t, l, 1)
 		if err := l.Record(t.Context(), Event{Action: UserRead}); !errors.Is(err, errBacklog) {
 			t.Errorf("the fifth event: %v", err)
 		}
 		w.refill(1 << 20)
-		time.Sleep(2 * retryTime)
+		elapse(2 * retryTime)
 		closeLog(t, l)
 		want := `"count":4,"detail":"from ` + first.UTC().Format(timeLayout) + " to " + last.UTC().Format(timeLayout) + ": "
 		if !strings.Contains(w.String(), want) || l.Backlog() != (Backlog{Lost: 4}) {
@@ -175,7 +175,7 @@ func TestA3_AFailingSinkIsBuffered(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 		w.refill(1 << 20)
-		time.Sleep(2 * retryTime)
+		elapse(2 * retryTime)
 		if b := l.Backlog(); b != (Backlog{Lost: 5}) {
 			t.Errorf("when the sink is back: %+v", b)
 		}

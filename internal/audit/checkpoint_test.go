@@ -37,10 +37,10 @@ func TestA2_CheckpointsByNumberByTimeAndAtTheEnd(t *testing.T) {
 		expect("after four more", 1)
 		record(t, l, 1)
 		expect("after five", 2)
-		time.Sleep(3 * time.Minute)
+		elapse(3 * time.Minute)
 		expect("when nothing is new", 2)
 		record(t, l, 1)
-		time.Sleep(time.Minute)
+		elapse(time.Minute)
 		expect("after a minute", 3)
 		record(t, l, 1)
 		closeLog(t, l)
@@ -113,16 +113,14 @@ func TestA3_CheckpointsThatFailDoNotFailDecisions(t *testing.T) {
 			}
 		})
 		record(t, l, 3)
-		time.Sleep(time.Minute)
-		synctest.Wait()
+		elapse(time.Minute)
 		all := strings.Join(errs, "\n")
 		if !strings.Contains(all, "no key") || !strings.Contains(all, "store is down") || !strings.Contains(all, "announced") {
 			t.Errorf("reported: %s", all)
 		}
 		f.signer.fail(nil)
 		f.anchors.fail(nil)
-		time.Sleep(time.Minute)
-		synctest.Wait()
+		elapse(time.Minute)
 		if a := f.anchors.all(); count(t, f, Checkpoint) != 1 || len(a) != 1 || a[0].Seq != 3 {
 			t.Errorf("not tried again: %+v", a)
 		}
@@ -139,14 +137,12 @@ func TestA2_AnAnchorThatFailedIsOwedWhileNothingIsNew(t *testing.T) {
 		record(t, l, 1)
 		synctest.Wait()
 		f.anchors.fail(nil)
-		time.Sleep(time.Minute)
-		synctest.Wait()
+		elapse(time.Minute)
 		if a := f.anchors.all(); len(a) != 1 || a[0].Seq != 1 {
 			t.Errorf("%+v", a)
 		}
 		calls := f.anchors.called()
-		time.Sleep(5 * time.Minute)
-		synctest.Wait()
+		elapse(5 * time.Minute)
 		if f.anchors.called() != calls {
 			t.Error("the head was anchored again though nothing was new")
 		}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -223,4 +224,12 @@ func mustFind(t testing.TB, o VerifyOptions, line int64, words string, files ...
 	if bad.Line != line || !strings.Contains(bad.Reason, words) {
 		t.Fatalf("got %v, want line %d and %q", bad, line, words)
 	}
+}
+
+// elapse lets d go by on the clock of the test's bubble, and what is due then
+// happen. Nobody waits for that: outside a bubble it panics.
+func elapse(d time.Duration) {
+	synctest.Wait()
+	time.Sleep(d)
+	synctest.Wait()
 }

@@ -164,8 +164,7 @@ func TestFollow(t *testing.T) {
 		var got []string
 		expect := func(want string) {
 			t.Helper()
-			time.Sleep(2 * pollEvery)
-			synctest.Wait()
+			elapse(2 * pollEvery)
 			if s := strings.Join(got, ","); s != want {
 				t.Errorf("got %q, want %q", s, want)
 			}
@@ -218,15 +217,14 @@ func TestFollowThroughRotations(t *testing.T) {
 			ended <- Follow(ctx, path, func(line []byte) error { got = append(got, string(line)); return nil })
 		}()
 		write("0")
-		time.Sleep(2 * pollEvery)
+		elapse(2 * pollEvery)
 		for n := 1; n < 5; n++ {
 			if err := os.Rename(path, path+"."+time.Now().Add(time.Duration(n)).UTC().Format(rotatedLayout)); err != nil {
 				t.Fatal(err)
 			}
 			write(strconv.Itoa(n))
 		}
-		time.Sleep(2 * pollEvery)
-		synctest.Wait()
+		elapse(2 * pollEvery)
 		stop()
 		if err := <-ended; err != nil || strings.Join(got, "") != "01234" {
 			t.Errorf("got %q, %v", got, err)

@@ -19,6 +19,7 @@ type fifo struct {
 	path string
 
 	mu     sync.Mutex
+	turned *sync.Cond   // paused or left is another
 	got    bytes.Buffer // all that was read
 	r      *os.File
 	paused bool
@@ -30,6 +31,7 @@ type fifo struct {
 func newFIFO(t *testing.T) *fifo {
 	t.Helper()
 	p := &fifo{path: filepath.Join(t.TempDir(), "audit.fifo")}
+	p.turned = sync.NewCond(&p.mu)
 	if err := syscall.Mkfifo(p.path, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -51,10 +53,11 @@ func (p *fifo) writeEnd(t *testing.T) *os.File {
 	return f
 }
 
-// attach begins to read.
+// attach begins to read. It could write too, so that there is no end to read
+// while no server has the pipe open.
 func (p *fifo) attach(t *testing.T) {
 	t.Helper()
-	r, err := os.OpenFile(p.path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	r, err := os.OpenFile(p.path, os.O_RDWR|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,21 +72,20 @@ func (p *fifo) read(r *os.File, done chan struct{}) {
 	buf := make([]byte, 32<<10)
 	for {
 		p.mu.Lock()
-		n, err := 0, error(nil)
-		if p.left {
-			err = os.ErrClosed
-		} else if !p.paused {
-			// The deadline lets the reader look whether it is to pause.
+		for p.paused && !p.left {
+			p.turned.Wait()
+		}
+		err := os.ErrClosed
+		if !p.left {
+			// The deadline lets others have the lock.
 			_ = r.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
+			var n int
 			n, err = r.Read(buf)
 			p.got.Write(buf[:n])
 		}
 		p.mu.Unlock()
 		if errors.Is(err, os.ErrClosed) {
 			return
-		}
-		if n == 0 {
-			time.Sleep(time.Millisecond)
 		}
 	}
 }
@@ -93,6 +95,7 @@ func (p *fifo) pause(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.paused = on
+	p.turned.Signal()
 }
 
 // leave closes the pipe's only reader.
@@ -101,6 +104,7 @@ func (p *fifo) leave(t *testing.T) {
 	p.mu.Lock()
 	err := p.r.Close()
 	p.left = true
+	p.turned.Signal()
 	done := p.done
 	p.mu.Unlock()
 	if err != nil && !errors.Is(err, os.ErrClosed) {

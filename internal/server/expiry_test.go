@@ -24,7 +24,7 @@ func TestSessionsExpireOverHTTP(t *testing.T) {
 		w := newWorld(t)
 		// wait lets time pass, over which the keys are read as ever.
 		wait := func(d time.Duration) {
-			time.Sleep(d)
+			elapse(d)
 			must(t, w.keeper.Poll(t.Context()))
 		}
 		idle, used := w.login(), w.login()

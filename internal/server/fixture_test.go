@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -281,4 +282,12 @@ func read[T any](t testing.TB, rec *httptest.ResponseRecorder, status int) T {
 	}
 	must(t, json.Unmarshal(rec.Body.Bytes(), &v))
 	return v
+}
+
+// elapse lets d go by on the clock of the test's bubble, and what is due then
+// happen. Nobody waits for that: outside a bubble it panics.
+func elapse(d time.Duration) {
+	synctest.Wait()
+	time.Sleep(d)
+	synctest.Wait()
 }

@@ -32,7 +32,7 @@ func TestA3_AnOutageLogsNobodyOut(t *testing.T) {
 			}
 		},
 		"signing keys": func(w *world) func() {
-			time.Sleep(2 * time.Hour) // in which this replica reads none
+			elapse(2 * time.Hour) // in which this replica reads none
 			return func() { must(w.t, w.keeper.Poll(w.t.Context())) }
 		},
 	} {
@@ -47,7 +47,7 @@ func TestA3_AnOutageLogsNobodyOut(t *testing.T) {
 					if code, _ := refreshWith(w, held.Refresh); code != http.StatusServiceUnavailable {
 						t.Fatalf("status %d; want 503", code)
 					}
-					time.Sleep(20 * time.Second)
+					elapse(20 * time.Second)
 				}
 				after, err := w.store.FamiliesOfUser(t.Context(), w.uid, time.Now(), 1)
 				must(t, err)

@@ -77,7 +77,7 @@ func thefts() []theft {
 	}
 	late := func(n int) func(faultyWorld, party, party, []string) *httptest.ResponseRecorder {
 		return func(w faultyWorld, _, thief party, held []string) *httptest.ResponseRecorder {
-			time.Sleep(31 * time.Second)
+			elapse(31 * time.Second)
 			return w.refresh(thief, held[n])
 		}
 	}
