@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/keyturn/keyturn/internal/headroom"
 )
 
 const (
@@ -161,14 +163,14 @@ func (h *Hasher) compute(like Hash, cost uint64, do func()) {
 	h.mu.Unlock()
 	needed := like.memoryKiB()
 	if needed == 0 {
-		do()
+		headroom.Compute(do)
 		return
 	}
 	share := min(int64(needed), h.budget)
 	// It is given sooner or later, and nothing else ends the wait.
 	_ = h.memory.Acquire(context.Background(), share)
 	defer h.memory.Release(share)
-	do()
+	headroom.Compute(do)
 	if needed > h.params.MemoryKiB {
 		debug.FreeOSMemory()
 	}

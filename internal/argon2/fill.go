@@ -3,6 +3,8 @@ package argon2
 import (
 	"encoding/binary"
 	"sync"
+
+	"github.com/keyturn/keyturn/internal/headroom"
 )
 
 // slices is how many parts a pass over a lane has (RFC 9106 §3.4).
@@ -35,15 +37,18 @@ func (f *filling) start(h0 [h0Length + 8]byte) {
 }
 
 // fill makes the passes (RFC 9106 §3.2, steps 5 and 6). The lanes of a slice are
-// filled at the same time, and even a single one on a stack of its own: the block
-// function works on the stack, and how fast it does must not hang on who called.
+// filled at the same time: the first by the caller, the others on threads that
+// give way as the caller's does.
 func (f *filling) fill() {
 	for pass := range f.time {
 		for slice := range uint32(slices) {
 			var lanes sync.WaitGroup
-			for l := range f.threads {
-				lanes.Go(func() { f.fillSegment(pass, slice, l) })
+			for l := range f.threads - 1 {
+				lanes.Go(func() {
+					headroom.Compute(func() { f.fillSegment(pass, slice, l+1) })
+				})
 			}
+			f.fillSegment(pass, slice, 0)
 			lanes.Wait()
 		}
 	}

@@ -84,12 +84,17 @@ func TestU2_Overload(t *testing.T) {
 			return a
 		})
 	})
+	if n := s.givingWay(t); n != 0 {
+		t.Errorf("%d threads give way where no password is hashed", n)
+	}
+	mostGiving := 0
 	atRest, most := s.setting(t, processors), 0
 	lax, strictest := s.setting(t, gcPercent), 100
 	beside.Go(func() {
 		for {
 			most = max(most, s.setting(t, processors))
 			strictest = min(strictest, s.setting(t, gcPercent))
+			mostGiving = max(mostGiving, s.givingWay(t))
 			select {
 			case <-over:
 				return
@@ -106,6 +111,10 @@ func TestU2_Overload(t *testing.T) {
 
 	if want := atRest + hashConcurrency; atRest <= hashConcurrency && most != want {
 		t.Errorf("with a hash on each of %d processors the scheduler had %d; want %d", atRest, most, want)
+	}
+	// One that has just ended may still be there beside the next.
+	if mostGiving < hashConcurrency || mostGiving > 2*hashConcurrency {
+		t.Errorf("%d threads gave way to those that serve requests; want the %d that hash", mostGiving, hashConcurrency)
 	}
 	if lax != 100 || strictest >= lax {
 		t.Errorf("the collector ran at %d before and at %d during the overload; want 100 and less", lax, strictest)
@@ -170,6 +179,32 @@ func (s *server) setting(t *testing.T, name string) int {
 	n, err := strconv.Atoi(strings.Fields(rest + " ?")[0])
 	if err != nil {
 		t.Errorf("no %s in /metrics: %v", name, err)
+	}
+	return n
+}
+
+// givingWay is how many of the server's threads have a lower priority than the
+// process has (proc_pid_stat(5): nice is field 19, the first after the name is 3).
+func (s *server) givingWay(t *testing.T) (n int) {
+	const nice = 19 - 3
+	fields := func(path string) []string {
+		stat, err := os.ReadFile(path)
+		if err != nil { // the thread has ended
+			return nil
+		}
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		return strings.Fields(rest)
+	}
+	of := fmt.Sprintf("/proc/%d", s.cmd.Process.Pid)
+	threads, err := filepath.Glob(of + "/task/*/stat")
+	if err != nil || len(threads) == 0 {
+		t.Errorf("no threads: %v", err)
+	}
+	own := fields(of + "/stat")
+	for _, thread := range threads {
+		if f := fields(thread); len(f) > nice && f[nice] != own[nice] {
+			n++
+		}
 	}
 	return n
 }

@@ -4,10 +4,12 @@
 // A password's hash computes for tens of milliseconds without a pause. With one
 // on each processor (GOMAXPROCS), the scheduler starts nothing else before it
 // takes one away, 10 ms later, and looks for what the network brought as seldom.
-// The operating system does better: it lets a thread that has just woken go
-// before one that has computed for long. So while the hashes hold everything
-// there are more processors than cores, and the choice is the system's; at other
-// times the surplus would only cost time, and there is none.
+// So while the hashes hold everything there are more processors than cores, and
+// the choice is the operating system's; at other times the surplus would only
+// cost time, and there is none. That system would do no better by itself: it lets
+// a thread that computes finish its slice, milliseconds, before one that has just
+// woken. So hashes are computed on threads of low priority, which do not make
+// others wait.
 //
 // And it keeps room in memory: what the hashes fill meanwhile, garbage must not.
 // They let little else happen, so that collecting more often costs next to

@@ -20,7 +20,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/audit/syslogtest": {foreign: []string{"github.com/leodido/go-syslog/"}},
 	"internal/audit/audittest":  {own: []string{"internal/audit"}},
 	"internal/auditreport":      {own: []string{"internal/audit"}},
-	"internal/argon2":           {foreign: []string{"golang.org/x/crypto"}},
+	"internal/argon2":           {own: []string{"internal/headroom"}, foreign: []string{"golang.org/x/crypto"}},
 	"internal/problem":          {own: []string{"docs"}},
 	"internal/config":           {foreign: []string{"github.com/knadh/koanf", "github.com/spf13/pflag", "go.yaml.in/yaml"}},
 	"internal/layout":           {},
@@ -28,7 +28,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/doctor":           {own: []string{"keys"}},
 	"keys":                      {own: []string{"internal/audit"}, foreign: []string{"github.com/go-jose/", "golang.org/x/crypto"}},
 	"users": {
-		own:     []string{"internal/argon2", "internal/audit", "internal/problem"},
+		own:     []string{"internal/argon2", "internal/audit", "internal/headroom", "internal/problem"},
 		foreign: []string{"golang.org/x/crypto", "golang.org/x/sync", "golang.org/x/text", "github.com/google/uuid"},
 	},
 	"wellknown": {own: []string{"keys", "internal/problem"}},
