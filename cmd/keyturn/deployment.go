@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -28,6 +29,8 @@ type deployment struct {
 	// unrecorded takes what a server's requests say of events that could not
 	// be recorded.
 	unrecorded zerolog.Logger
+	// exposed is done once it has been said that others get at the master keys.
+	exposed sync.Once
 }
 
 // withDeployment adds the settings' flags to cmd and runs it on an open

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/store"
@@ -35,7 +36,7 @@ func (d *deployment) masters() (*keys.Masters, error) {
 		return nil, fmt.Errorf("master key file %s: %w", path, err)
 	}
 	d.log.Info().Str("file", path).Msg("made a master key; back it up apart from the database: without it the keys and sessions are lost")
-	return readMasters(path)
+	return d.readMasters(path)
 }
 
 var errNoMasters = errors.New("there are no master keys")
@@ -51,11 +52,11 @@ func (d *deployment) givenMasters() (*keys.Masters, error) {
 		}
 		return m, nil
 	case d.cfg.MasterKeyFile != "":
-		return readMasters(d.cfg.MasterKeyFile)
+		return d.readMasters(d.cfg.MasterKeyFile)
 	case d.cfg.SQLitePath() == "":
 		return nil, errNoMasters
 	}
-	m, err := readMasters(masterPathBeside(d.cfg))
+	m, err := d.readMasters(masterPathBeside(d.cfg))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errNoMasters
 	}
@@ -68,12 +69,17 @@ func masterPathBeside(cfg *config.Config) string {
 	return db[:len(db)-len(filepath.Ext(db))] + ".master-key"
 }
 
-func readMasters(path string) (*keys.Masters, error) {
+func (d *deployment) readMasters(path string) (*keys.Masters, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("master key file: %w", err)
 	}
 	defer f.Close()
+	if others := exposure(f); others != "" {
+		d.exposed.Do(func() {
+			d.log.Warn().Str("file", path).Msg("other users can " + others + " the master key file: run chmod g-w,o-rwx on it")
+		})
+	}
 	text, err := io.ReadAll(io.LimitReader(f, maxMasterFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("master key file: %w", err)
@@ -86,6 +92,23 @@ func readMasters(path string) (*keys.Masters, error) {
 		return nil, fmt.Errorf("master key file %s: %w", path, err)
 	}
 	return m, nil
+}
+
+// exposure says what others can do to a master key file that they should not:
+// write, or read; "" for a file that is kept well. What Docker and Kubernetes
+// mount is readable by all of a container that has nobody else in it.
+func exposure(f *os.File) string {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	switch mode := info.Mode().Perm(); {
+	case mode&0o022 != 0:
+		return "write"
+	case mode&0o004 != 0 && !strings.HasPrefix(f.Name(), "/run/secrets/") && !onReadOnlyMount(f):
+		return "read"
+	}
+	return ""
 }
 
 // mayMakeMaster refuses to make a new master key where the store has keys that

@@ -41,7 +41,7 @@ func (d *deployment) readRing() (*keys.Ring, error) {
 	case d.cfg.SQLitePath() == "":
 		return nil, audit.ErrNoKey
 	default:
-		masters, err = readMasters(masterPathBeside(d.cfg))
+		masters, err = d.readMasters(masterPathBeside(d.cfg))
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, audit.ErrNoKey
