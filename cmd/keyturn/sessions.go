@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,9 +23,6 @@ type sessionRow struct {
 	UserAgent  string    `json:"user_agent"`
 }
 
-// maxSessionRows bounds the listing; a person has fewer.
-const maxSessionRows = 10_000
-
 func (p *program) usersSessionsCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "sessions EMAIL|UID", Short: "List the live sessions of an account", Args: cobra.ExactArgs(1)}
 	p.withStore(cmd, func(d *deployment, args []string) error {
@@ -32,7 +30,7 @@ func (p *program) usersSessionsCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		families, err := d.store.FamiliesOfUser(d.ctx, u.UID, time.Now(), maxSessionRows)
+		families, err := d.store.FamiliesOfUser(d.ctx, u.UID, time.Now(), math.MaxInt32)
 		if err != nil {
 			return err
 		}
