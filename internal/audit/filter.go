@@ -11,7 +11,9 @@ import (
 // Filter picks lines; a zero field lets everything through, and a line passes
 // if every other field does.
 type Filter struct {
-	// User is a uid or an e-mail address, in any case of letters.
+	// User is a uid or an e-mail address, in any case of letters. An address
+	// stands for the accounts, too, that a line matched against before showed
+	// with it: a refresh or a reuse names its user by the uid alone.
 	User string
 	// Client is a client_id, Session the id of a session (refresh-token family).
 	Client  string
@@ -28,6 +30,8 @@ type Filter struct {
 	IP string
 	// Since is the earliest time, Until the first that is too late.
 	Since, Until time.Time
+
+	accounts []string // uids that were seen with the address in User
 }
 
 // Check says which field could not match any line, and why.
@@ -35,6 +39,11 @@ func (f *Filter) Check() error {
 	for _, want := range f.Actions {
 		if !slices.ContainsFunc(vocabulary, func(t Term) bool { return fits(want, string(t.Action)) }) {
 			return fmt.Errorf("action %q: no event has such an action; one that everybody knows is %s, and user-* stands for all that begin so", want, TokenReuse)
+		}
+	}
+	for _, want := range f.Reasons {
+		if !slices.ContainsFunc(vocabulary, func(t Term) bool { return hasReason(t, want) }) {
+			return fmt.Errorf("reason %q: no event has such a reason; one that everybody knows is %s", want, ReasonWrongPassword)
 		}
 	}
 	if f.Outcome != "" && f.Outcome != Success && f.Outcome != Failure {
@@ -67,8 +76,10 @@ func (f *Filter) Match(line []byte) bool {
 	if err != nil {
 		return false
 	}
+	// Whose the address is counts for later lines, even if this one is not picked.
+	user := f.matchUser(&e)
 	switch {
-	case f.User != "" && f.User != e.User.ID && !strings.EqualFold(f.User, e.User.Email),
+	case !user,
 		f.Client != "" && f.Client != e.Keyturn.Client,
 		f.Session != "" && f.Session != e.Keyturn.Session,
 		f.Outcome != "" && f.Outcome != e.Event.Outcome,
@@ -78,6 +89,22 @@ func (f *Filter) Match(line []byte) bool {
 		return false
 	}
 	return Within(e.Time, f.Since, f.Until)
+}
+
+// matchUser reports whether the line is about the user, and keeps in mind whose
+// the address is.
+func (f *Filter) matchUser(e *Entry) bool {
+	if f.User == "" || f.User == e.User.ID {
+		return true
+	}
+	known := e.User.ID != "" && slices.Contains(f.accounts, e.User.ID)
+	if !strings.EqualFold(f.User, e.User.Email) {
+		return known
+	}
+	if e.User.ID != "" && !known {
+		f.accounts = append(f.accounts, e.User.ID)
+	}
+	return true
 }
 
 // Within reports whether t is neither before since nor at or after until; a
@@ -92,6 +119,12 @@ func fits(want, action string) bool {
 		return strings.HasPrefix(action, start)
 	}
 	return want == action
+}
+
+// hasReason reports whether an event of the term can have the reason.
+func hasReason(t Term, want string) bool {
+	is := func(r Reason) bool { return r.word == want }
+	return slices.ContainsFunc(t.Success, is) || slices.ContainsFunc(t.Failure, is)
 }
 
 func network(s string) (netip.Prefix, error) {
