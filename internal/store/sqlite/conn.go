@@ -116,6 +116,13 @@ func list[T any](c *conn, s *statement, scan func(r *row) T, args ...driver.Valu
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		// After a panic of scan too: rows left open keep the connection from
+		// seeing what is committed since.
+		if err = errors.Join(err, rows.Close()); err != nil {
+			found = nil
+		}
+	}()
 	r := row{columns: rows.Columns()}
 	r.values = make([]driver.Value, len(r.columns))
 	for err == nil {
@@ -129,10 +136,7 @@ func list[T any](c *conn, s *statement, scan func(r *row) T, args ...driver.Valu
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	if err = errors.Join(err, rows.Close()); err != nil {
-		return nil, err
-	}
-	return found, nil
+	return found, err
 }
 
 // one runs a statement that returns at most one row; missing is its error if

@@ -112,8 +112,9 @@ func read[T any](ctx context.Context, s *Store, f func(c *conn) (T, error)) (T, 
 	if err != nil {
 		return none, err
 	}
+	// A panic must not take the connection out of the pool, nor Close wait for it.
+	defer func() { s.readers <- c }()
 	v, err := f(c)
-	s.readers <- c
 	if err != nil {
 		return none, s.file.explain(err)
 	}
