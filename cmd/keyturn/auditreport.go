@@ -25,11 +25,12 @@ func (p *program) auditReportCommand() *cobra.Command {
 		Use:   "report FILE…",
 		Short: "Make one page of an audit log for who investigates",
 		Long: `Reads the files of one log as audit verify does (compressed or not, in any order;
-- is standard input), checks them in the same way, and writes one page of HTML:
-logins and failures over time, reuse of refresh tokens with both sides, the
-sources and accounts of failed passwords, new devices, what became of the keys,
-what operators did, and whether the log is as it was written. The page needs no
-network and no script. With --output json the same comes as JSON.
+- is standard input), or of the logs of several replicas, merged by time. It checks
+them in the same way and writes one page of HTML: logins and failures over time,
+reuse of refresh tokens with both sides, the sources and accounts of failed
+passwords, new devices, what became of the keys, what operators did, and whether
+the log is as it was written. The page needs no network and no script. With
+--output json the same comes as JSON.
 
 The check is of the whole log even where --since or --until narrow the report
 down. A log that does not verify is reported all the same: the page says so, and

@@ -22,7 +22,8 @@ func (p *program) auditTailCommand() *cobra.Command {
 		Long: `Prints the events of a log that pass every filter given: for people, coloured on a
 terminal unless NO_COLOR is set, or with --output json the lines as they stand in
 the log. It takes the files as audit verify does: rotated ones in any order, each
-compressed or not; - is standard input.
+compressed or not; - is standard input. The logs of several replicas are merged by
+time.
 
 With --follow it goes on with what is written from then on, from one file to the
 next when the log is rotated; it then takes the name that the server writes to.`,

@@ -19,18 +19,32 @@ var errFirst = errors.New("the first good line")
 // pipe, which can be read only once, or a file that is no log) leaves the order
 // as it is.
 func inOrder(files []string) []string {
+	all, ok := sorted(files)
+	if !ok {
+		return files
+	}
+	paths := make([]string, len(all))
+	for i, f := range all {
+		paths[i] = f.path
+	}
+	return paths
+}
+
+// sorted is inOrder with what it found out about the files, and false where
+// they cannot be sorted.
+func sorted(files []string) ([]dated, bool) {
 	all := make([]dated, 0, len(files))
 	began, ended := map[string]time.Time{}, map[string]time.Time{} // by base; began of what is not empty
 	for _, path := range files {
 		info, err := os.Stat(path)
 		if path == "-" || err != nil || !info.Mode().IsRegular() {
-			return files
+			return nil, false
 		}
 		at, err := firstTime(path)
 		if err != nil {
-			return files
+			return nil, false
 		}
-		f := dated{path: path}
+		f := dated{path: path, began: at}
 		f.base, f.rotated = unrotated(path)
 		if old := began[f.base]; old.IsZero() || !at.IsZero() && at.Before(old) {
 			began[f.base] = at
@@ -45,16 +59,13 @@ func inOrder(files []string) []string {
 		return cmp.Or(began[a.base].Compare(began[b.base]), ended[a.base].Compare(ended[b.base]),
 			cmp.Compare(a.base, b.base), a.rotated.Compare(b.rotated))
 	})
-	sorted := make([]string, len(all))
-	for i, f := range all {
-		sorted[i] = f.path
-	}
-	return sorted
+	return all, true
 }
 
 // dated is a file of a log with what tells its place among others.
 type dated struct {
 	path    string
+	began   time.Time // when its first good line was written; zero if it has none
 	base    string    // the log's name
 	rotated time.Time // when it was rotated; the log itself has yet to be
 }

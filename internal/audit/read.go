@@ -12,40 +12,41 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Lines calls fn with each line of the files of one log, without its newline,
-// in the order in which Verify reads them; "-" is standard input, and a file
-// compressed with gzip or zstd is read as what it holds. The line is only valid
+// Lines calls fn with each line of the files, without its newline; "-" is
+// standard input, and a file compressed with gzip or zstd is read as what it
+// holds. The files of one log are read one after another, in the order in which
+// Verify reads them; several logs are merged by time. The line is only valid
 // during the call. An error of fn ends the reading and is returned; a line
 // longer than MaxLine is cut.
 func Lines(files []string, fn func(line []byte) error) error {
-	cut := func(line []byte) error { return fn(line[:min(len(line), MaxLine)]) }
-	for _, path := range inOrder(files) {
-		if err := readLines(path, cut, cut); err != nil {
-			return err
-		}
-	}
-	return nil
+	return merge(sourcesOf(files), func(_ place, line []byte, _ bool) error { return fn(line[:min(len(line), MaxLine)]) })
 }
 
 // readLines calls fn with each line that ends in a newline and last with what
 // follows the last newline, if anything does. Of a line longer than MaxLine it
 // passes a piece that is longer too, and not the rest.
 func readLines(path string, fn, last func(line []byte) error) error {
-	in := os.Stdin
-	if path != "-" {
-		f, err := os.Open(path)
+	r, err := openLines(path)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	for {
+		line, whole, err := r.next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case whole:
+			err = fn(line)
+		default:
+			err = last(line)
+		}
 		if err != nil {
 			return err
 		}
-		defer f.Close()
-		in = f
 	}
-	r, done, err := expand(bufio.NewReaderSize(in, readSize))
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", path, err)
-	}
-	defer done()
-	return eachLine(r, path, fn, last)
 }
 
 const (
@@ -75,31 +76,69 @@ func expand(r *bufio.Reader) (expanded *bufio.Reader, done func(), err error) {
 	return r, func() {}, nil
 }
 
-func eachLine(r *bufio.Reader, path string, fn, last func(line []byte) error) error {
-	for {
-		line, err := r.ReadSlice('\n')
-		switch {
-		case err == nil:
-			if err := fn(line[:len(line)-1]); err != nil {
-				return err
-			}
-		case errors.Is(err, bufio.ErrBufferFull):
-			if err := fn(line); err != nil {
-				return err
-			}
-			for errors.Is(err, bufio.ErrBufferFull) {
-				_, err = r.ReadSlice('\n')
-			}
-			if err != nil && !errors.Is(err, io.EOF) {
-				return fmt.Errorf("reading %s: %w", path, err)
-			}
-		case errors.Is(err, io.EOF):
-			if len(line) == 0 {
-				return nil
-			}
-			return last(line)
-		default:
-			return fmt.Errorf("reading %s: %w", path, err)
+// lineReader reads the lines of one file.
+type lineReader struct {
+	path string
+	f    *os.File // nil where it is standard input
+	r    *bufio.Reader
+	done func()
+	long bool // the line passed last was a piece, and its rest is to come
+	over bool // what was passed last is what the file ends in
+}
+
+// openLines begins to read a file, decompressed. The caller closes it.
+func openLines(path string) (*lineReader, error) {
+	l := &lineReader{path: path, done: func() {}}
+	in := os.Stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		l.f, in = f, f
+	}
+	r, done, err := expand(bufio.NewReaderSize(in, readSize))
+	if err != nil {
+		l.close()
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	l.r, l.done = r, done
+	return l, nil
+}
+
+func (l *lineReader) close() {
+	l.done()
+	if l.f != nil {
+		_ = l.f.Close() // only read from
+	}
+}
+
+// next returns the next line without its newline, and whether it had one or is
+// what follows the last. After that comes io.EOF. Of a line longer than MaxLine
+// it returns a piece that is longer too. The line is valid until the next call.
+func (l *lineReader) next() (line []byte, whole bool, err error) {
+	for l.long {
+		_, err := l.r.ReadSlice('\n')
+		l.long = errors.Is(err, bufio.ErrBufferFull)
+		if err != nil && !l.long && !errors.Is(err, io.EOF) {
+			return nil, false, fmt.Errorf("reading %s: %w", l.path, err)
 		}
 	}
+	if l.over {
+		return nil, false, io.EOF
+	}
+	line, err = l.r.ReadSlice('\n')
+	switch {
+	case err == nil:
+		return line[:len(line)-1], true, nil
+	case errors.Is(err, bufio.ErrBufferFull):
+		l.long = true
+		return line, true, nil
+	case !errors.Is(err, io.EOF):
+		return nil, false, fmt.Errorf("reading %s: %w", l.path, err)
+	case len(line) == 0:
+		return nil, false, io.EOF
+	}
+	l.over = true
+	return line, false, nil
 }

@@ -32,36 +32,44 @@ func Verify(files []string, o VerifyOptions) (Report, error) {
 	return v.report(), err
 }
 
-// VerifyEach is Verify that passes each line on to fn, in the same one reading
-// and in the same order, whether it is good or not: those after the first sign
-// of tampering too. The line is only valid during the call; one longer than
-// MaxLine is cut. An error of fn ends the reading and is returned.
+// VerifyEach is Verify that passes each line on to fn, in the same one reading,
+// whether it is good or not: those after the first sign of tampering too. Where
+// the files are those of several logs it reads them merged by time, as Lines
+// does. The line is only valid during the call; one longer than MaxLine is cut.
+// An error of fn ends the reading and is returned.
 func VerifyEach(files []string, o VerifyOptions, fn func(line []byte) error) (Report, error) {
 	v := newVerifier(o)
-	var bad *BadLine
-	checked := func(check func([]byte) error) func([]byte) error {
-		return func(line []byte) error {
-			if bad == nil {
-				if err := check(line); err != nil && !errors.As(err, &bad) {
-					return err
-				}
-			}
-			if bad == nil && v.repeated {
-				return nil
-			}
-			return fn(line[:min(len(line), MaxLine)])
+	sources := sourcesOf(files)
+	for _, s := range sources {
+		v.place.file = s.files[len(s.files)-1] // should there be no line at all
+		if v.began.IsZero() && !s.at.IsZero() {
+			v.began = s.at.Truncate(time.Millisecond) // as Verify has it
 		}
 	}
-	for _, name := range inOrder(files) {
-		v.place = place{file: name}
-		if err := readLines(name, checked(v.take), checked(v.unfinished)); err != nil {
-			return v.report(), err
+	var bad *BadLine
+	err := merge(sources, func(at place, line []byte, whole bool) error {
+		if bad == nil {
+			v.place = place{at.file, at.line - 1}
+			check := v.take
+			if !whole {
+				check = v.unfinished
+			}
+			if err := check(line); err != nil && !errors.As(err, &bad) {
+				return err
+			}
 		}
+		if bad == nil && v.repeated {
+			return nil
+		}
+		return fn(line[:min(len(line), MaxLine)])
+	})
+	if err != nil {
+		return v.report(), err
 	}
 	if bad != nil {
 		return v.report(), bad
 	}
-	err := v.end()
+	err = v.end()
 	return v.report(), err
 }
 

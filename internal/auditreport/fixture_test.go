@@ -12,8 +12,13 @@ import (
 // reportOf makes the report of a log, checked.
 func reportOf(t testing.TB, s *audittest.Scribe) *Report {
 	t.Helper()
+	return reportOfFiles(t, s.Path)
+}
+
+func reportOfFiles(t testing.TB, files ...string) *Report {
+	t.Helper()
 	b := NewBuilder(time.Time{}, time.Time{})
-	checked, err := audit.VerifyEach([]string{s.Path}, audit.VerifyOptions{}, func(line []byte) error { b.Add(line); return nil })
+	checked, err := audit.VerifyEach(files, audit.VerifyOptions{}, func(line []byte) error { b.Add(line); return nil })
 	r := b.Report()
 	r.Integrity = Integrity{Checked: true, Report: checked}
 	if err != nil {

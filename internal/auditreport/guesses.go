@@ -104,8 +104,8 @@ func (b *Builder) guess(e *audit.Entry) {
 	a.from.add(e.From(), maxDistinct)
 }
 
-// widen takes a time into what lies between two. The logs of several replicas are
-// read one after the other, so times may come in any order.
+// widen takes a time into what lies between two. A clock may have been
+// set back, and logs that cannot be merged by time are read one after the other.
 func widen(first, last *time.Time, at time.Time) {
 	if first.IsZero() || at.Before(*first) {
 		*first = at

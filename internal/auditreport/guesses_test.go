@@ -5,8 +5,39 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/audittest"
 )
+
+// TestABreakInOverTwoReplicas reads the logs of two replicas: guesses on the one,
+// and the login that they led to on the other, whose log begins earlier.
+func TestABreakInOverTwoReplicas(t *testing.T) {
+	one, other := audittest.NewScribe(t), audittest.NewScribe(t)
+	other.Login("grace@example.org", "203.0.113.9", audittest.Desktop)
+	other.Login("ada@example.org", "203.0.113.1", audittest.Phone)
+	for one.Now = one.Now.Add(time.Hour); one.Now.Before(audittest.Dawn.Add(time.Hour + 30*time.Second)); {
+		one.Refuse("ada@example.org", "192.0.2.1", "curl/8.5.0", audit.ReasonWrongPassword)
+	}
+	other.Now = one.Now.Add(-time.Second)
+	other.Login("ada@example.org", "192.0.2.1", "curl/8.5.0")
+	other.Now = audittest.Dawn.Add(2 * time.Hour)
+	other.Login("ada@example.org", "198.51.100.7", audittest.Desktop)
+	one.Now = audittest.Dawn.Add(90 * time.Minute)
+	one.Login("ada@example.org", "198.51.100.7", audittest.Desktop)
+	one.Close()
+	other.Close()
+	for _, files := range [][]string{{one.Path, other.Path}, {other.Path, one.Path}} {
+		r := reportOfFiles(t, files...)
+		s, a := r.Sources.Rows[0], r.Accounts.Rows[0]
+		if s.Failed != 30 || s.Logins != 1 || a.Logins != 3 {
+			t.Errorf("the source is %+v, the account %+v", s, a)
+		}
+		checkFindings(t, r, "! 192.0.2.1 failed 30 times and then logged in once.", "Only the log itself", "2 logins came from a device")
+		if d := r.Devices.Rows; len(d) != 2 || !d[1].At.Equal(audittest.Dawn.Add(90*time.Minute)) {
+			t.Errorf("the new devices are %+v", d)
+		}
+	}
+}
 
 // TestALoginBeforeTheGuessesIsNoBreakIn reads the logs of two replicas, the later
 // one first: somebody logged in on the one, and an hour later their address began
