@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -162,11 +163,14 @@ func (s storyteller) tellHungRequest() {
 		s.t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := c.Write([]byte("POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: " + formType + "\r\nContent-Length: 5\r\n\r\na=")); err != nil {
+	if _, err := c.Write([]byte("POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: " + formType + "\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")); err != nil {
 		s.t.Fatal(err)
 	}
-	// The answer to a later request shows that the first one is being read.
-	mustSend(s.t, "GET", hung.url+"/healthz", nil, "")
+	// The server asks for the body when a handler waits for it. A request whose
+	// head it has yet to read would not be under way.
+	if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100 ") {
+		s.t.Fatalf("%q, %v; want 100 Continue", line, err)
+	}
 	hung.end(s.t, syscall.SIGTERM)
 }
 
