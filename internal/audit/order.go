@@ -13,9 +13,9 @@ import (
 var errFirst = errors.New("the first good line")
 
 // inOrder sorts files of one log, so that they may be named in any order: those
-// that the log rotated itself as their names say, otherwise by the times of
-// their first good lines and, where a syslog receiver got the same lines again,
-// by when they were written last. What cannot be sorted (standard input or a
+// that the log rotated itself as their names say, and otherwise, also between
+// these, by the times of their first good lines and, where a syslog receiver got
+// the same lines again, by when they were written last. What cannot be sorted (standard input or a
 // pipe, which can be read only once, or a file that is no log) leaves the order
 // as it is.
 func inOrder(files []string) []string {
@@ -34,7 +34,7 @@ func inOrder(files []string) []string {
 // they cannot be sorted.
 func sorted(files []string) ([]dated, bool) {
 	all := make([]dated, 0, len(files))
-	began, ended := map[string]time.Time{}, map[string]time.Time{} // by base; began of what is not empty
+	ended := map[string]time.Time{} // by base
 	for _, path := range files {
 		info, err := os.Stat(path)
 		if path == "-" || err != nil || !info.Mode().IsRegular() {
@@ -46,20 +46,38 @@ func sorted(files []string) ([]dated, bool) {
 		}
 		f := dated{path: path, began: at}
 		f.base, f.rotated = unrotated(path)
-		if old := began[f.base]; old.IsZero() || !at.IsZero() && at.Before(old) {
-			began[f.base] = at
-		}
 		if written := info.ModTime(); written.After(ended[f.base]) {
 			ended[f.base] = written
 		}
 		all = append(all, f)
 	}
 	slices.SortStableFunc(all, func(a, b dated) int {
-		// An empty log comes first: it has nothing to say.
-		return cmp.Or(began[a.base].Compare(began[b.base]), ended[a.base].Compare(ended[b.base]),
-			cmp.Compare(a.base, b.base), a.rotated.Compare(b.rotated))
+		return cmp.Or(cmp.Compare(a.base, b.base), a.rotated.Compare(b.rotated))
 	})
-	return all, true
+	var names [][]dated // the files of one name each
+	for len(all) > 0 {
+		n := 1
+		for n < len(all) && all[n].base == all[0].base {
+			n++
+		}
+		names, all = append(names, all[:n:n]), all[n:]
+	}
+	var order []dated
+	for len(names) > 0 {
+		next := 0
+		for i := range names {
+			a, b := names[i][0], names[next][0]
+			// An empty file comes first: it has nothing to say.
+			if cmp.Or(a.began.Compare(b.began), ended[a.base].Compare(ended[b.base])) < 0 {
+				next = i
+			}
+		}
+		order = append(order, names[next][0])
+		if names[next] = names[next][1:]; len(names[next]) == 0 {
+			names = slices.Delete(names, next, next+1)
+		}
+	}
+	return order, true
 }
 
 // dated is a file of a log with what tells its place among others.

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -105,6 +106,35 @@ func TestA2_AFileIsRotatedByItsAge(t *testing.T) {
 	want(3)
 	closeLog(t, l)
 	mustVerify(t, f.options(), f.allFiles(t)...)
+}
+
+// TestA2_AFileRenamedByHandLiesBetweenRotatedOnes has the log rotate, be renamed
+// by somebody else, and rotate again: in whatever order the files are named, every
+// line is in its place.
+func TestA2_AFileRenamedByHandLiesBetweenRotatedOnes(t *testing.T) {
+	f := newFixture(t)
+	start := time.Now()
+	var later atomic.Int64
+	l := f.rotating(t, Rotation{Age: time.Hour}, func(o *Options) {
+		o.Now = func() time.Time { return start.Add(time.Duration(later.Load())) }
+	})
+	for hour := range 6 {
+		later.Store(int64(time.Duration(hour) * 61 * time.Minute))
+		record(t, l, 3)
+		if hour%2 == 1 {
+			if err := errors.Join(os.Rename(f.path, fmt.Sprintf("%s-by-hand-%d", f.path, hour)), l.Reopen()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	closeLog(t, l)
+	files := f.allFiles(t)
+	if len(files) < 6 {
+		t.Fatalf("only %d files: %q", len(files), files)
+	}
+	mustVerify(t, f.options(), files...)
+	slices.Reverse(files)
+	mustVerify(t, f.options(), files...)
 }
 
 // TestRotatedFilesAreKeptByNumberAndByAge deletes what is beyond, and nothing
