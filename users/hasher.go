@@ -153,24 +153,29 @@ func (h *Hasher) Stats() HasherStats {
 	}
 }
 
-// compute does something that costs so much of what like costs, once there is
-// memory for it. The memory of whatever takes more than a hash of our own is
-// given back at once: the collector would let several such pile up.
+// compute does something that costs so much of what like costs.
 func (h *Hasher) compute(like Hash, cost uint64, do func()) {
 	h.computed.Add(1)
 	h.mu.Lock()
 	h.work[like.kind().family] += cost
 	h.mu.Unlock()
+	h.withMemory(like, func() { headroom.Compute(do) })
+}
+
+// withMemory does something that needs as much memory as like, once there is as
+// much. The memory of whatever takes more than a hash of our own is given back at
+// once: the collector would let several such pile up.
+func (h *Hasher) withMemory(like Hash, do func()) {
 	needed := like.memoryKiB()
 	if needed == 0 {
-		headroom.Compute(do)
+		do()
 		return
 	}
 	share := min(int64(needed), h.budget)
 	// It is given sooner or later, and nothing else ends the wait.
 	_ = h.memory.Acquire(context.Background(), share)
 	defer h.memory.Release(share)
-	headroom.Compute(do)
+	do()
 	if needed > h.params.MemoryKiB {
 		debug.FreeOSMemory()
 	}

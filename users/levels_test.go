@@ -176,7 +176,7 @@ func TestU2_ImportedHashesShareTheMemory(t *testing.T) {
 		}
 		begun, end := make(chan uint32, 9), make(chan struct{})
 		start := func(kib uint32) {
-			go h.compute(like(kib), 1, func() { begun <- kib; <-end })
+			go h.withMemory(like(kib), func() { begun <- kib; <-end })
 			synctest.Wait()
 		}
 		running := func(want ...uint32) {
@@ -207,7 +207,7 @@ func TestU2_ImportedHashesShareTheMemory(t *testing.T) {
 		running(4 << 10)
 		end <- struct{}{}
 		running(32)
-		go h.compute(Hash{bcryptHash{cost: 4}}, 1, func() { begun <- 0 })
+		go h.withMemory(Hash{bcryptHash{cost: 4}}, func() { begun <- 0 })
 		running(0) // needs none
 		end <- struct{}{}
 	})
