@@ -11,7 +11,7 @@ import (
 func TestOnReadOnlyMount(t *testing.T) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	asked, found := 0, 0
 	for line := range strings.Lines(string(mounts)) {

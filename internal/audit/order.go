@@ -15,9 +15,9 @@ var errFirst = errors.New("the first good line")
 // inOrder sorts files of one log, so that they may be named in any order: those
 // that the log rotated itself as their names say, and otherwise, also between
 // these, by the times of their first good lines and, where a syslog receiver got
-// the same lines again, by when they were written last. What cannot be sorted (standard input or a
-// pipe, which can be read only once, or a file that is no log) leaves the order
-// as it is.
+// the same lines again, by when they were written last. What cannot be sorted
+// (standard input or a pipe, which can be read only once, or a file that is no
+// log) leaves the order as it is.
 func inOrder(files []string) []string {
 	all, ok := sorted(files)
 	if !ok {

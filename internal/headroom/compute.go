@@ -7,7 +7,7 @@ import (
 
 // Compute runs do on a thread to which the operating system prefers those that
 // serve short requests, and returns when do has. A panic of do goes on in the
-// caller. There are as many such threads as there ever were computations at once.
+// caller; it must not call runtime.Goexit. There are as many such threads as there ever were computations at once.
 //
 // A thread still gets a share of a busy machine (a tenth of what another thread
 // gets): the collector, which stops all threads for a moment, must not wait for

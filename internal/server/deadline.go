@@ -24,7 +24,8 @@ func (l lazyListener) Accept() (net.Conn, error) {
 // where none is set that ends sooner. net/http moves the deadlines of a
 // connection half a dozen times for each request, nearly always further into the
 // future: a timer that then comes too soon is set anew, once in seconds, and
-// nobody sees it. The read side serves one Read at a time, as net/http does.
+// nobody sees it. One Read and one Write may be under way at a time: net/http, its
+// HTTP/2 and crypto/tls begin no second one.
 type lazyConn struct {
 	net.Conn
 	reads, writes lazyDeadline
@@ -128,7 +129,7 @@ func (d *lazyDeadline) end(err error) (goOn bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.underWay = false
-	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || d.over() {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || d.over() {
 		return false
 	}
 	return d.arm() == nil

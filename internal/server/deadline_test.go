@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"bufio"
@@ -13,24 +13,25 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rs/zerolog"
 	"pgregory.net/rapid"
+
+	"github.com/keyturn/keyturn/internal/server"
 )
 
 // step sets a deadline: at so long after the read began, due so long after it;
 // none if due is 0.
 type step struct{ at, due time.Duration }
 
-// read is a read with what happens to its deadline, and when it has to end by
+// awaited is a read with what happens to its deadline, and when it has to end by
 // itself, if it does.
-type read struct {
+type awaited struct {
 	steps []step
 	ends  bool
 	end   time.Duration
 }
 
 // drawRead sets deadlines at even milliseconds that are due at odd ones.
-func drawRead(t *rapid.T) (r read) {
+func drawRead(t *rapid.T) (r awaited) {
 	var at time.Duration
 	for range rapid.IntRange(1, 6).Draw(t, "steps") {
 		s := step{at: at}
@@ -53,7 +54,7 @@ func drawRead(t *rapid.T) (r read) {
 // that the deadline set last says.
 func TestADeadlineIsTheOneSetLast(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		var reads []read
+		var reads []awaited
 		for range rapid.IntRange(1, 5).Draw(rt, "reads") {
 			reads = append(reads, drawRead(rt))
 		}
@@ -66,11 +67,11 @@ func TestADeadlineIsTheOneSetLast(t *testing.T) {
 }
 
 // endsWhenDue reads from one connection, one read after the other.
-func endsWhenDue(reads []read) (failure string) {
+func endsWhenDue(reads []awaited) (failure string) {
 	client, inner := net.Pipe()
 	defer client.Close()
 	defer inner.Close()
-	c := newLazyConn(inner)
+	c := server.NewLazyConn(inner)
 	for _, r := range reads {
 		begin := time.Now()
 		for _, s := range r.steps {
@@ -102,7 +103,7 @@ func endsWhenDue(reads []read) (failure string) {
 func TestAWriteGoesOnBehindATimerOfBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, inner := net.Pipe()
-		c := newLazyConn(inner)
+		c := server.NewLazyConn(inner)
 		const text = "a text that is read a byte a second"
 		go func() {
 			defer c.Close()
@@ -114,7 +115,7 @@ func TestAWriteGoesOnBehindATimerOfBefore(t *testing.T) {
 			}
 		}()
 		var got strings.Builder
-		for b := make([]byte, 1); ; time.Sleep(time.Second) { // the bubble's clock
+		for b := make([]byte, 1); ; elapse(time.Second) {
 			n, err := client.Read(b)
 			if got.Write(b[:n]); err == io.EOF {
 				break
@@ -149,15 +150,14 @@ func (p *pipes) Addr() net.Addr { return &net.UnixAddr{} }
 // withPipes runs f in a bubble with a server of our settings that listens there.
 func withPipes(t *testing.T, f func(t *testing.T, p *pipes)) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &Server{settings: Settings{RequestTimeout: 30 * time.Second}, log: zerolog.Nop()}
-		srv := s.listenerFor(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		srv, serve := server.LazyServer(30*time.Second, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if _, err := io.Copy(w, r.Body); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Error(err)
 			}
 		}))
 		p := &pipes{conns: make(chan net.Conn)}
 		done := make(chan error)
-		go func() { done <- srv.Serve(lazyListener{p}) }()
+		go func() { done <- serve(p) }()
 		f(t, p)
 		srv.Close()
 		<-done
@@ -173,10 +173,10 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		reads       bool
 		after       time.Duration
 	}{
-		{"nothing was asked", "", true, readHeaderTimeout},
-		{"half a head", ask[:20], true, readHeaderTimeout},
+		{"nothing was asked", "", true, server.ReadHeaderTimeout},
+		{"half a head", ask[:20], true, server.ReadHeaderTimeout},
 		{"half a body", ask + "12", true, 30 * time.Second},
-		{"an answer that it does not read", ask + "1234", false, 30*time.Second + readHeaderTimeout},
+		{"an answer that it does not read", ask + "1234", false, 30*time.Second + server.ReadHeaderTimeout},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, before := range []int{0, 1, 3} {
@@ -192,17 +192,17 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 							t.Fatal(resp, err)
 						}
 						in.Discard(in.Buffered())
-						time.Sleep(time.Second) // the bubble's clock
+						elapse(time.Second)
 					}
 					begin, want := time.Now(), c.after
 					if c.sends == "" && before > 0 {
-						want = idleTimeout - time.Second
+						want = server.IdleTimeout - time.Second
 					}
 					if _, err := io.WriteString(client, c.sends); err != nil {
 						t.Fatal(err)
 					}
 					if !c.reads {
-						time.Sleep(want + time.Nanosecond)
+						elapse(want + time.Nanosecond)
 						want = time.Since(begin)
 					}
 					_, _ = io.Copy(io.Discard, in)
@@ -239,7 +239,7 @@ func TestDeadlinesCostNoTimers(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			for b := make([]byte, 1); ; time.Sleep(10 * time.Millisecond) { // the bubble's clock
+			for b := make([]byte, 1); ; elapse(10 * time.Millisecond) {
 				if _, err := client.Write(b); err != nil {
 					return
 				}
@@ -249,7 +249,7 @@ func TestDeadlinesCostNoTimers(t *testing.T) {
 			}
 		}()
 		watched := &counted{Conn: inner}
-		c := newLazyConn(watched)
+		c := server.NewLazyConn(watched)
 		for begin, b := time.Now(), make([]byte, 1); time.Since(begin) < 10*time.Second; {
 			in := func(d time.Duration) time.Time { return time.Now().Add(d) }
 			err := errors.Join(c.SetReadDeadline(in(5*time.Second)), c.SetReadDeadline(in(30*time.Second)), c.SetWriteDeadline(in(35*time.Second)))
