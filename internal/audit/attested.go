@@ -37,8 +37,9 @@ func (v *verifier) checkAttested() error {
 		return nil
 	}
 	for id, a := range v.attested {
-		began, ok := chainTime([]byte(id))
-		if v.chains[id] == nil && v.nodes[nodeInJSON(a.Node)] && ok && !began.Before(v.began) {
+		begun, ok := chainTime([]byte(id))
+		log, wrote := v.nodes[nodeInJSON(a.Node)]
+		if v.chains[id] == nil && wrote && ok && !begun.Before(log) {
 			return v.place.bad("chain %s, written by %s, which %s attests, is in none of the files", id, a.Node, a.by)
 		}
 	}

@@ -26,7 +26,7 @@ type source struct {
 
 // sourcesOf finds the logs that the files belong to: files that were rotated
 // from the same name, or that hold lines of the same chain, are of one log and
-// stay in the order of inOrder. Where they cannot be sorted, or hold more chains
+// stay in the order of sorted. Where they cannot be sorted, or hold more chains
 // than can be told apart, they are taken for one log. The sources are in the
 // order of their first files.
 func sourcesOf(files []string) []*source {

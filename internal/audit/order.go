@@ -12,26 +12,12 @@ import (
 // errFirst ends the reading of a file at its first good line.
 var errFirst = errors.New("the first good line")
 
-// inOrder sorts files of one log, so that they may be named in any order: those
+// sorted sorts files of one log, so that they may be named in any order: those
 // that the log rotated itself as their names say, and otherwise, also between
 // these, by the times of their first good lines and, where a syslog receiver got
-// the same lines again, by when they were written last. What cannot be sorted
-// (standard input or a pipe, which can be read only once, or a file that is no
-// log) leaves the order as it is.
-func inOrder(files []string) []string {
-	all, ok := sorted(files)
-	if !ok {
-		return files
-	}
-	paths := make([]string, len(all))
-	for i, f := range all {
-		paths[i] = f.path
-	}
-	return paths
-}
-
-// sorted is inOrder with what it found out about the files, and false where
-// they cannot be sorted.
+// the same lines again, by when they were written last. It says what it found out
+// about each, and false where they cannot be sorted: standard input or a pipe can
+// be read only once, and a file may be no log.
 func sorted(files []string) ([]dated, bool) {
 	all := make([]dated, 0, len(files))
 	ended := map[string]time.Time{} // by base

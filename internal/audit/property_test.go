@@ -182,6 +182,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add(append(append(slices.Clone(line), '\n'), line...))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		v := newVerifier(VerifyOptions{})
+		v.expect([]*source{{files: []string{v.place.file}}})
 		for line := range bytes.Lines(content) {
 			if v.take(bytes.TrimSuffix(line, []byte{'\n'})) != nil {
 				break

@@ -137,6 +137,58 @@ func TestA2_AFileRenamedByHandLiesBetweenRotatedOnes(t *testing.T) {
 	mustVerify(t, f.options(), files...)
 }
 
+// TestA2_OneReplicaDeletedOldFiles has the log of one replica go further back than
+// that of another, whose first file is gone: nothing is wrong with that, while a
+// beginning that was cut off within a log is.
+func TestA2_OneReplicaDeletedOldFiles(t *testing.T) {
+	a, b := newFixture(t), newFixture(t)
+	b.signer, b.anchors = a.signer, a.anchors
+	start := time.Now()
+	var later atomic.Int64
+	clock := func(o *Options) { o.Now = func() time.Time { return start.Add(time.Duration(later.Load())) } }
+	first := a.open(t, clock)
+	record(t, first, 2)
+	later.Store(int64(time.Hour))
+	second := b.rotating(t, Rotation{Age: time.Hour}, clock)
+	record(t, second, 2)
+	later.Store(int64(3 * time.Hour))
+	record(t, second, 2)
+	record(t, first, 2)
+	closeLog(t, first)
+	closeLog(t, second)
+	kept := b.allFiles(t)
+	slices.Sort(kept) // the log itself, and what was rotated
+	if len(kept) != 2 {
+		t.Fatalf("files: %q", kept)
+	}
+	files := []string{a.path, kept[0]}
+	mustVerify(t, a.options(), files...)
+	nothing := func([]byte) error { return nil }
+	if rep, err := VerifyEach(files, a.options(), nothing); err != nil || len(rep.Notes) == 0 {
+		t.Errorf("line by line: %v, notes %q", err, rep.Notes)
+	}
+
+	text, err := os.ReadFile(kept[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := os.OpenFile(a.path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = one.Write(text) // as a collector of both would have it
+	if err = errors.Join(err, one.Close()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Verify([]string{a.path}, a.options())
+	_, each := VerifyEach([]string{a.path}, a.options(), nothing)
+	for _, err := range []error{err, each} {
+		if err == nil || !strings.Contains(err.Error(), "are missing; it was begun") {
+			t.Errorf("in one log: %v", err)
+		}
+	}
+}
+
 // TestRotatedFilesAreKeptByNumberAndByAge deletes what is beyond, and nothing
 // that only looks like a rotated file; what is left verifies.
 func TestRotatedFilesAreKeptByNumberAndByAge(t *testing.T) {

@@ -22,10 +22,14 @@ import (
 // is not protected; their times are.
 func Verify(files []string, o VerifyOptions) (Report, error) {
 	v := newVerifier(o)
-	for _, name := range inOrder(files) {
-		v.place = place{file: name}
-		if err := readLines(name, v.take, v.unfinished); err != nil {
-			return v.report(), err
+	sources := sourcesOf(files)
+	v.expect(sources)
+	for _, s := range sources {
+		for _, name := range s.files {
+			v.place = place{file: name}
+			if err := readLines(name, v.take, v.unfinished); err != nil {
+				return v.report(), err
+			}
 		}
 	}
 	err := v.end()
@@ -40,11 +44,9 @@ func Verify(files []string, o VerifyOptions) (Report, error) {
 func VerifyEach(files []string, o VerifyOptions, fn func(line []byte) error) (Report, error) {
 	v := newVerifier(o)
 	sources := sourcesOf(files)
+	v.expect(sources)
 	for _, s := range sources {
 		v.place.file = s.files[len(s.files)-1] // should there be no line at all
-		if v.began.IsZero() && !s.at.IsZero() {
-			v.began = s.at.Truncate(time.Millisecond) // as Verify has it
-		}
 	}
 	var bad *BadLine
 	err := merge(sources, func(at place, line []byte, whole bool) error {
@@ -109,8 +111,8 @@ type verifier struct {
 	chains  map[string]*chainState
 	order   []*chainState
 	last    *chainState
-	nodes   map[string]bool
-	began   time.Time // of the first line
+	logs    map[string]*began    // by file
+	nodes   map[string]time.Time // when the log began that the node wrote
 	place   place
 	doubt   *doubt
 	rep     Report
@@ -120,8 +122,23 @@ type verifier struct {
 	attested map[string]attested
 }
 
+// began is when the first line of a log was written, to the millisecond; zero
+// until it was read. Of each log for itself: where old files were deleted, another
+// replica's log may go further back.
+type began struct{ time.Time }
+
+// expect takes note of which files are of one log.
+func (v *verifier) expect(logs []*source) {
+	for _, log := range logs {
+		b := new(began)
+		for _, file := range log.files {
+			v.logs[file] = b
+		}
+	}
+}
+
 func newVerifier(o VerifyOptions) *verifier {
-	v := &verifier{o: o, chains: map[string]*chainState{}, nodes: map[string]bool{}, anchors: map[string]*Anchor{}, attested: map[string]attested{}}
+	v := &verifier{o: o, chains: map[string]*chainState{}, logs: map[string]*began{}, nodes: map[string]time.Time{}, anchors: map[string]*Anchor{}, attested: map[string]attested{}}
 	for _, h := range o.Heads {
 		if h.Seq >= 0 {
 			v.attest(attested{seen: seen{h.Chain, h.Seq, h.Hash, h.Node}, by: "the list of heads"})
@@ -207,8 +224,9 @@ func (v *verifier) first(k link, line []byte) (*chainState, error) {
 	if at.IsZero() {
 		return nil, v.place.bad("the line has no time")
 	}
-	if v.began.IsZero() {
-		v.began = at.Truncate(time.Millisecond)
+	log := v.logs[v.place.file]
+	if log.IsZero() {
+		log.Time = at.Truncate(time.Millisecond)
 	}
 	c := &chainState{id: string(k.id), firstSeq: k.seq, firstPrev: string(k.prev), firstAt: v.place, sealedSeq: -1}
 	c.anchor = v.anchors[c.id]
@@ -216,8 +234,8 @@ func (v *verifier) first(k link, line []byte) (*chainState, error) {
 	case k.seq == 0 && c.firstPrev != noHash:
 		return nil, v.place.bad("the first line of chain %s names a line before it", c.id)
 	case k.seq > 0:
-		if began, ok := chainTime(k.id); ok && began.After(v.began) {
-			return nil, v.orphan(c, v.place.bad("the first %d lines of chain %s are missing; it was begun at %s, after the first line of these files",
+		if began, ok := chainTime(k.id); ok && began.After(log.Time) {
+			return nil, v.orphan(c, v.place.bad("the first %d lines of chain %s are missing; it was begun at %s, after the first line of this log",
 				k.seq, c.id, began.Format(time.RFC3339Nano)))
 		}
 	}
@@ -230,7 +248,10 @@ func (v *verifier) first(k link, line []byte) (*chainState, error) {
 	v.chains[c.id] = c
 	v.order = append(v.order, c)
 	v.last = c
-	v.nodes[lineNode(line)] = true
+	node := lineNode(line)
+	if earlier, ok := v.nodes[node]; !ok || log.Before(earlier) {
+		v.nodes[node] = log.Time
+	}
 	return c, nil
 }
 
@@ -330,7 +351,7 @@ func (v *verifier) unseen() error {
 		if v.rep.Lines == 0 {
 			return v.place.bad("there is no line at all, but the store holds the head of chain %s", a.Chain)
 		}
-		if v.nodes[nodeInJSON(a.Node)] && !a.At.Before(v.began) {
+		if began, ok := v.nodes[nodeInJSON(a.Node)]; ok && !a.At.Before(began) {
 			return v.place.bad("chain %s, written by %s until %s or later, is in none of the files", a.Chain, a.Node, a.At.UTC().Format(time.RFC3339Nano))
 		}
 	}
