@@ -3,27 +3,33 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
+	"strings"
 	"time"
 
 	"github.com/keyturn/keyturn/oauth"
 )
 
-const familyColumns = `id, client_id, user_id, scope, audience, email, claims, salt, master_id, generation, rotated_at,
-	auth_time, created_at, idle_expires_at, expires_at, purge_at, first_ip, first_user_agent, last_ip, last_user_agent,
-	revoked_at, revoke_reason`
+// familyTexts are the columns of a family but the salt, the one that is no text
+// and no number.
+var familyTexts = []string{
+	"id", "client_id", "user_id", "scope", "audience", "email", "claims", "master_id", "generation", "rotated_at",
+	"auth_time", "created_at", "idle_expires_at", "expires_at", "purge_at", "first_ip", "first_user_agent", "last_ip",
+	"last_user_agent", "revoked_at", "revoke_reason",
+}
 
 var (
-	insertFamily = sql(`INSERT INTO families (` + familyColumns + `)
+	insertFamily = sql(`INSERT INTO families (` + strings.Join(familyTexts, ", ") + `, salt)
 		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
-	familyByID    = sql(`SELECT ` + familyColumns + ` FROM families WHERE id = ?`)
-	familiesAfter = sql(`SELECT ` + familyColumns + ` FROM families WHERE id > ? ORDER BY id LIMIT ?`)
+	selectFamily  = `SELECT ` + packed(familyTexts) + `, salt FROM families `
+	familyByID    = sql(selectFamily + `WHERE id = ?`)
+	familiesAfter = sql(selectFamily + `WHERE id > ? ORDER BY id LIMIT ?`)
 	// Inside the transaction that has just read the row: no condition is left
 	// to check (F1).
 	rotateFamily = sql(`UPDATE families SET generation = ?2, rotated_at = ?3, master_id = ?4,
 		idle_expires_at = ?5, last_ip = ?6, last_user_agent = ?7 WHERE id = ?1`)
 	// Apart, since naming a column renews its index, changed or not.
 	postponePurge  = sql(`UPDATE families SET purge_at = ?2 WHERE id = ?1`)
-	familiesOfUser = sql(`SELECT ` + familyColumns + ` FROM families
+	familiesOfUser = sql(selectFamily + `
 		WHERE user_id = ?1 AND revoked_at = 0 AND idle_expires_at > ?2 AND expires_at > ?2
 		ORDER BY created_at DESC LIMIT ?3`)
 	revokeFamily = sql(`UPDATE families SET revoked_at = ?2, revoke_reason = ?3 WHERE id = ?1 AND revoked_at = 0`)
@@ -40,39 +46,40 @@ var (
 const revokeStep = 500
 
 func scanFamily(r *row) oauth.Family {
+	f := r.unpack(familyTexts)
 	return oauth.Family{
-		ID:             r.text(),
-		ClientID:       r.text(),
-		UserID:         r.text(),
-		Scope:          r.list(),
-		Audience:       r.list(),
-		Email:          r.text(),
-		Claims:         r.text(),
+		ID:             f.text(),
+		ClientID:       f.text(),
+		UserID:         f.text(),
+		Scope:          f.list(),
+		Audience:       f.list(),
+		Email:          f.text(),
+		Claims:         f.text(),
+		MasterID:       f.text(),
+		Generation:     f.integer(),
+		RotatedAt:      f.time(),
+		AuthTime:       f.time(),
+		CreatedAt:      f.time(),
+		IdleExpiresAt:  f.time(),
+		ExpiresAt:      f.time(),
+		PurgeAt:        f.time(),
+		FirstIP:        f.text(),
+		FirstUserAgent: f.text(),
+		LastIP:         f.text(),
+		LastUserAgent:  f.text(),
+		RevokedAt:      f.time(),
+		RevokeReason:   f.text(),
 		Salt:           r.blob(),
-		MasterID:       r.text(),
-		Generation:     r.integer(),
-		RotatedAt:      r.time(),
-		AuthTime:       r.time(),
-		CreatedAt:      r.time(),
-		IdleExpiresAt:  r.time(),
-		ExpiresAt:      r.time(),
-		PurgeAt:        r.time(),
-		FirstIP:        r.text(),
-		FirstUserAgent: r.text(),
-		LastIP:         r.text(),
-		LastUserAgent:  r.text(),
-		RevokedAt:      r.time(),
-		RevokeReason:   r.text(),
 	}
 }
 
-// familyValues are f's columns in the order of familyColumns.
+// familyValues are f's columns in the order of familyTexts, and the salt.
 func familyValues(f oauth.Family) []driver.Value {
 	return []driver.Value{
-		f.ID, f.ClientID, f.UserID, encodeList(f.Scope), encodeList(f.Audience), f.Email, f.Claims, f.Salt, f.MasterID,
+		f.ID, f.ClientID, f.UserID, encodeList(f.Scope), encodeList(f.Audience), f.Email, f.Claims, f.MasterID,
 		f.Generation, millis(f.RotatedAt), millis(f.AuthTime), millis(f.CreatedAt), millis(f.IdleExpiresAt),
 		millis(f.ExpiresAt), millis(f.PurgeAt), f.FirstIP, f.FirstUserAgent, f.LastIP, f.LastUserAgent,
-		millis(f.RevokedAt), f.RevokeReason,
+		millis(f.RevokedAt), f.RevokeReason, f.Salt,
 	}
 }
 

@@ -19,17 +19,22 @@ type row struct {
 	err     error
 }
 
-// wrong remembers, of the first column that is not what it should be, what it is
+// wrong remembers what is wrong with a column.
+func (r *row) wrong(column int, err error) {
+	r.refuse(r.columns[column], r.columns[0], r.values[0], err)
+}
+
+// refuse remembers, of the first column that is not what it should be, what it is
 // and of which record: the column that every listing begins with names that.
-func (r *row) wrong(column int, format string, args ...any) {
+func (r *row) refuse(column, first string, id any, err error) {
 	if r.err != nil {
 		return
 	}
 	of := ""
-	if name := r.columns[0]; slices.Contains(identities, name) {
-		of = fmt.Sprintf(" of the record with the %s %q", name, fmt.Sprint(r.values[0]))
+	if slices.Contains(identities, first) {
+		of = fmt.Sprintf(" of the record with the %s %q", first, fmt.Sprint(id))
 	}
-	r.err = fmt.Errorf("sqlite store: %s%s is %w", r.columns[column], of, fmt.Errorf(format, args...))
+	r.err = fmt.Errorf("sqlite store: %s%s is %w", column, of, err)
 }
 
 // identities are the columns that name a record.
@@ -38,7 +43,7 @@ var identities = []string{"uid", "id", "kid", "jti", "chain"}
 func column[T any](r *row) T {
 	v, ok := r.values[r.next].(T)
 	if !ok {
-		r.wrong(r.next, "a %T, not a %T", r.values[r.next], v)
+		r.wrong(r.next, fmt.Errorf("a %T, not a %T", r.values[r.next], v))
 	}
 	r.next++
 	return v
@@ -58,21 +63,17 @@ func (r *row) blob() []byte {
 	return column[[]byte](r)
 }
 
-func (r *row) time() time.Time {
-	ms := r.integer()
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
-}
+func (r *row) time() time.Time { return instant(r.integer()) }
 
 func (r *row) list() []string {
 	found, err := decodeList(r.text())
 	if err != nil {
-		r.wrong(r.next-1, "not a list: %w", err)
+		r.wrong(r.next-1, notAList(err))
 	}
 	return found
 }
+
+func notAList(err error) error { return fmt.Errorf("not a list: %w", err) }
 
 // millis is how times are stored: milliseconds since 1970, 0 for no time.
 func millis(t time.Time) int64 {
@@ -80,6 +81,14 @@ func millis(t time.Time) int64 {
 		return 0
 	}
 	return t.UnixMilli()
+}
+
+// instant is the time that millis made ms of.
+func instant(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
 }
 
 func integer(flag bool) int64 {
