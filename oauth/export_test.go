@@ -35,6 +35,9 @@ func (f *Families) Refresh(ctx context.Context, token, clientID string, fits fun
 		return nil
 	}
 	out, err := f.refresh(ctx, p, request{clientID: clientID, admits: admits, fits: func(f Family, _ Client) error { return fits(f) }})
+	if out == nil {
+		return Family{}, "", err
+	}
 	return out.family, out.token, err
 }
 

@@ -106,17 +106,17 @@ type request struct {
 }
 
 // refreshed is what a refresh yields: the family as it now stands, its live
-// token, and the client.
+// token, and the client. The attempt knows the family as it stood before; the
+// same after a retry.
 type refreshed struct {
+	attempt
 	family Family
 	token  string
 	client Client
-	// before is the family as it stood; the same as family after a retry.
-	before Family
 }
 
 // retry reports whether the token had been spent before.
-func (r refreshed) retry() bool { return r.before.Generation == r.family.Generation }
+func (r *refreshed) retry() bool { return r.before.Generation == r.family.Generation }
 
 // refresh spends a refresh token: it moves the family on by one generation. The
 // token just spent, presented again within the retry window and before its
@@ -124,32 +124,29 @@ func (r refreshed) retry() bool { return r.before.Generation == r.family.Generat
 // family (F3). A *refusal says that the token does not count, an error of
 // admits or fits is returned as it is; any other means that the store could not
 // say.
-func (f *Families) refresh(ctx context.Context, p presented, q request) (refreshed, error) {
-	var by Client
-	var before Family
-	var try attempt
-	family, err := f.store.RotateFamily(ctx, p.familyID, q.clientID, func(fam Family, client Client) (*Rotation, error) {
-		r, from, err := f.judge(ctx, fam, client, p, q)
-		by, before = client, from
+func (f *Families) refresh(ctx context.Context, p presented, q request) (*refreshed, error) {
+	out := &refreshed{}
+	var err error
+	out.family, err = f.store.RotateFamily(ctx, p.familyID, q.clientID, func(fam Family, client Client) (*Rotation, error) {
+		r, before, err := f.judge(ctx, fam, client, p, q)
+		out.client = client
 		var after Family
 		if r != nil {
 			after = r.Apply(fam)
 		}
-		f.doubts.decided(&try, from, after)
+		f.doubts.decided(&out.attempt, before, after)
 		return r, err
 	})
 	if err != nil {
-		f.doubts.abandon(&try)
+		f.doubts.abandon(&out.attempt)
+		var no *refusal
+		if errors.As(err, &no) && no.reuse {
+			return nil, f.end(ctx, no)
+		}
+		return nil, err
 	}
-	var no *refusal
-	if errors.As(err, &no) && no.reuse {
-		return refreshed{}, f.end(ctx, no)
-	}
-	if err != nil {
-		return refreshed{}, err
-	}
-	token, err := f.tokens.derive(family)
-	return refreshed{family, token, by, before}, err
+	out.token, err = f.tokens.derive(out.family)
+	return out, err
 }
 
 // judge decides on a refresh: the rotation to be made, or none for a retry, and
@@ -199,22 +196,23 @@ func (f *Families) prove(fam Family, p presented) error {
 // unanswered says that nobody was given its successor.
 func (f *Families) admit(fam Family, p presented, client Client, unanswered bool) error {
 	now := f.now()
-	no := &refusal{family: fam, presented: p.generation}
+	var reason audit.Reason
+	reuse := false
 	switch {
 	case !fam.RevokedAt.IsZero():
-		no.reason = audit.ReasonEndedSession
+		reason = audit.ReasonEndedSession
 	case fam.ClientID != client.ID:
-		no.reason, no.reuse = audit.ReasonForeignClient, true
+		reason, reuse = audit.ReasonForeignClient, true
 	case !now.Before(fam.ExpiresAt) || !now.Before(fam.IdleExpiresAt):
-		no.reason = audit.ReasonExpiredSession
+		reason = audit.ReasonExpiredSession
 	case p.generation >= fam.Generation || unanswered:
 		return nil
 	case p.generation == fam.Generation-1 && now.Sub(fam.RotatedAt) <= f.settings.RetryWindow && f.settings.RetryWindow > 0:
 		return nil
 	default:
-		no.reason, no.reuse = audit.ReasonReusedToken, true
+		reason, reuse = audit.ReasonReusedToken, true
 	}
-	return no
+	return &refusal{reason: reason, family: fam, presented: p.generation, reuse: reuse}
 }
 
 // end revokes the family of a refusal, durably, also for a thief who hangs up,

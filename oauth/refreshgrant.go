@@ -26,18 +26,19 @@ func (s *Service) refreshGrant(ctx context.Context, clientID string, prove func(
 		return issued{}, s.refuseUnread(ctx, clientID, admits, token, err, event)
 	}
 	var scope, aud []string
+	narrowed, resources := a.scope, a.resources
 	out, err := s.families.refresh(ctx, p, request{clientID: clientID, admits: admits, fits: func(f Family, by Client) error {
 		var e *Error
 		// What was taken from the client since the login is gone.
 		still := kept(f.Scope, by.Scope)
-		if scope, e = narrow(a.scope, still, still); e != nil {
+		if scope, e = narrow(narrowed, still, still); e != nil {
 			return e
 		}
 		reach := kept(f.Audience, by.Audience)
 		if len(reach) == 0 && len(f.Audience) > 0 {
 			return refused(invalidGrant, audit.ReasonAudienceWithdrawn, "The client may have no more tokens for what this session was for.")
 		}
-		if aud, e = target(a.resources, reach); e != nil {
+		if aud, e = target(resources, reach); e != nil {
 			return e
 		}
 		return nil

@@ -9,7 +9,7 @@ import "context"
 //
 // Whoever got the same successor by a retry of their own keeps it: a token newer
 // than the family is let on. A family that has moved on, or ended, stays as it is.
-func (f *Families) takeBack(ctx context.Context, r refreshed) error {
+func (f *Families) takeBack(ctx context.Context, r *refreshed) error {
 	if r.retry() {
 		return nil
 	}
