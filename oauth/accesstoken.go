@@ -36,15 +36,12 @@ type claims struct {
 	payload []byte
 }
 
-// audience is a string where there is one and a list where there are several
-// (RFC 7519 §4.1.3): the form that the most libraries read.
+// audience is written as a string where there is one and as a list where there
+// are several (RFC 7519 §4.1.3): the form that the most libraries read.
 type audience []string
 
 func (a audience) MarshalJSON() ([]byte, error) {
-	if len(a) == 1 {
-		return json.Marshal(a[0])
-	}
-	return json.Marshal([]string(a))
+	return appendAudience(nil, a), nil
 }
 
 func (a *audience) UnmarshalJSON(b []byte) error {
@@ -90,10 +87,7 @@ func (s *Service) mint(c claims, client Client, now time.Time) (minted, error) {
 	c.ClientID = client.ID
 	c.IssuedAt = now.Unix()
 	c.Expiry = now.Add(ttl).Unix()
-	payload, err := json.Marshal(c)
-	if err != nil {
-		return minted{}, err
-	}
+	payload := appendClaims(make([]byte, 0, claimsRoom+len(c.user)), &c)
 	token, kid, err := s.ring.Sign(accessTokenType, c.user.into(payload))
 	if err != nil {
 		return minted{}, err

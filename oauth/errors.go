@@ -88,9 +88,16 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 		problem.Write(w, problem.Internal, "")
 		return
 	}
+	writeObject(w, status, body)
+}
+
+// jsonType is a header's value, made once for all answers.
+var jsonType = []string{"application/json"}
+
+func writeObject(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h["Content-Type"] = jsonType
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
 	// An error here means that the caller has gone.
 	_, _ = w.Write(body)

@@ -57,7 +57,9 @@ func (s *Service) Token(w http.ResponseWriter, r *http.Request) {
 		e.write(w)
 		return
 	}
-	writeJSON(w, http.StatusOK, out.answer())
+	answer := out.answer()
+	body := make([]byte, 0, answerRoom+len(answer.AccessToken)+len(answer.RefreshToken)+len(answer.Scope))
+	writeObject(w, http.StatusOK, answer.appendTo(body))
 }
 
 // grant decodes the request, authenticates the client and lets the grant
