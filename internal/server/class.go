@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/rs/cors"
@@ -55,7 +54,7 @@ func (s *Server) class(c class, route string, serve http.HandlerFunc) http.Handl
 	observe := s.metrics.route(route)
 	inner := s.corsOf(c)(serve)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
+		start := uptime()
 		rec := &recorder{ResponseWriter: w}
 		from := audit.Request{ID: uuid.NewString(), IP: s.clientIP(r), UserAgent: userAgent(r), TraceID: traceID(r)}
 		ctx, cancel := context.WithTimeout(audit.WithRequest(r.Context(), from), s.settings.RequestTimeout)
@@ -77,7 +76,7 @@ func (s *Server) class(c class, route string, serve http.HandlerFunc) http.Handl
 			if p := recover(); p != nil {
 				s.panicked(rec, r, p)
 			}
-			took := time.Since(start)
+			took := uptime() - start
 			observe(rec.statusCode(), took)
 			s.log.Debug().Str("request_id", from.ID).Str("method", r.Method).Str("route", route).
 				Int("status", rec.statusCode()).Dur("took", took).Str("ip", from.IP).Msg("request")

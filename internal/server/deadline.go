@@ -85,7 +85,8 @@ func (c *lazyConn) CloseWrite() error {
 	return nil
 }
 
-// lazyDeadline is the deadline of one direction of a connection.
+// lazyDeadline is the deadline of one direction of a connection. It is moved so
+// often that even deferring the unlocking shows; nothing between panics.
 type lazyDeadline struct {
 	set func(time.Time) error // of the connection
 
@@ -99,40 +100,41 @@ type lazyDeadline struct {
 // move makes t the deadline, of what is under way too.
 func (d *lazyDeadline) move(t time.Time) error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.due = t
-	if !d.underWay || !d.late() {
-		return nil
+	var err error
+	if d.underWay && d.late() {
+		err = d.arm()
 	}
-	return d.arm()
+	d.mu.Unlock()
+	return err
 }
 
 // begin begins a read or a write, if there is time left.
 func (d *lazyDeadline) begin() error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	var err error
 	if d.late() {
 		if d.over() {
-			return os.ErrDeadlineExceeded
-		}
-		if err := d.arm(); err != nil {
-			return err
+			err = os.ErrDeadlineExceeded
+		} else {
+			err = d.arm()
 		}
 	}
-	d.underWay = true
-	return nil
+	d.underWay = err == nil
+	d.mu.Unlock()
+	return err
 }
 
 // end ends a read or a write that failed with err, if it did, and reports
 // whether it is to go on because the timer came too soon.
 func (d *lazyDeadline) end(err error) (goOn bool) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.underWay = false
-	if !errors.Is(err, os.ErrDeadlineExceeded) || d.over() {
-		return false
+	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && !d.over() {
+		goOn = d.arm() == nil
 	}
-	return d.arm() == nil
+	d.mu.Unlock()
+	return goOn
 }
 
 // late reports whether the connection's own timer comes too late.
