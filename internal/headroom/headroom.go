@@ -8,8 +8,8 @@
 // the choice is the operating system's; at other times the surplus would only
 // cost time, and there is none. That system would do no better by itself: it lets
 // a thread that computes finish its slice, milliseconds, before one that has just
-// woken. So hashes are computed on threads of low priority, which do not make
-// others wait.
+// woken. So hashes are computed on threads of low priority, and a pulse has the
+// system look often whose turn it is.
 //
 // And it keeps room in memory: what the hashes fill meanwhile, garbage must not.
 // They let little else happen, so that collecting more often costs next to
@@ -33,9 +33,10 @@ const linger = time.Second
 // it is set lower.
 const leanGC = 50
 
-// Keep gives the scheduler room for extra processors, which may be none, and has
-// the collector let less garbage gather, from the moment that full receives
-// until it has not received for a second. It returns when ctx is done, with
+// Keep gives the scheduler room for extra processors, which may be none, has them
+// make way quickly where they can hold every core, and has the collector let less
+// garbage gather, from the moment that full receives until it has not received for
+// a second. It returns when ctx is done, with
 // scheduler and collector as it found them. One Keep may run in a process.
 func Keep(ctx context.Context, full <-chan struct{}, extra int) {
 	keep(ctx, full, extra, &goRuntime{})
@@ -79,12 +80,17 @@ func untilQuiet(ctx context.Context, full <-chan struct{}) {
 }
 
 // goRuntime is the program's own scheduler and collector.
-type goRuntime struct{ processors, percent int }
+type goRuntime struct {
+	processors, percent int
+	pulse               *pulse
+}
 
 func (g *goRuntime) raise(by int) {
 	g.processors = by
 	if by > 0 {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + by)
+		cores := pulseCores(by)
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + by + len(cores))
+		g.pulse = startPulse(cores)
 	}
 	g.percent = debug.SetGCPercent(leanGC)
 	if g.percent < leanGC { // or off, which is -1
@@ -99,6 +105,7 @@ func (g *goRuntime) restore() {
 	if g.processors == 0 {
 		return
 	}
+	g.pulse.end()
 	runtime.SetDefaultGOMAXPROCS()
 	if n, err := strconv.Atoi(os.Getenv("GOMAXPROCS")); err == nil {
 		runtime.GOMAXPROCS(n) // as it was at the start; changes nothing for n < 1
