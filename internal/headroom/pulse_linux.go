@@ -26,7 +26,7 @@ const (
 // not. A thread that had run a few microseconds more than its share when it last
 // slept (waiting for the disk, say) loses the comparison, though an instant later
 // it would win. A refresh sleeps and wakes half a dozen times. A pulse has the
-// kernel compare again, and costs the hashes a hundredth of their time.
+// kernel compare again, and costs the hashes some hundredths of their time.
 type pulse struct {
 	stop chan struct{}
 	all  sync.WaitGroup
