@@ -5,9 +5,9 @@ import (
 	"strconv"
 )
 
-// The claims and the answer of a token request are encoded by hand: encoding/json
-// takes several times as long, for each of the two, on the way of every token.
-// What they look like is what encoding/json makes of the same structs.
+// The claims of an access token and the answer that bears it are encoded by hand:
+// every token request does both, and encoding/json takes several times as long.
+// They come out as encoding/json has the same structs, to the byte.
 
 // claimsRoom is for the claims of most tokens, in bytes.
 const claimsRoom = 512

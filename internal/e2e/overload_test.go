@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -84,14 +85,15 @@ func TestU2_Overload(t *testing.T) {
 			return a
 		})
 	})
-	mostGiving := 0
+	mostGiving, mostBound := 0, 0
 	atRest, most := s.setting(t, processors), 0
 	lax, strictest := s.setting(t, gcPercent), 100
 	beside.Go(func() {
 		for {
 			most = max(most, s.setting(t, processors))
 			strictest = min(strictest, s.setting(t, gcPercent))
-			mostGiving = max(mostGiving, s.givingWay(t))
+			giving, bound := s.threads(t)
+			mostGiving, mostBound = max(mostGiving, giving), max(mostBound, bound)
 			select {
 			case <-over:
 				return
@@ -106,8 +108,15 @@ func TestU2_Overload(t *testing.T) {
 	close(over)
 	beside.Wait()
 
-	if want := atRest + hashConcurrency; atRest <= hashConcurrency && most != want {
+	pulses := 0
+	if cores := runtime.NumCPU(); cores <= hashConcurrency {
+		pulses = cores
+	}
+	if want := atRest + hashConcurrency + pulses; atRest <= hashConcurrency && most != want {
 		t.Errorf("with a hash on each of %d processors the scheduler had %d; want %d", atRest, most, want)
+	}
+	if pulses > 1 && mostBound != pulses { // on one core every thread is bound
+		t.Errorf("%d threads were bound to a core; want one on each of %d", mostBound, pulses)
 	}
 	if mostGiving != hashConcurrency {
 		t.Errorf("%d threads gave way to those that serve requests; want the %d that hash", mostGiving, hashConcurrency)
@@ -116,7 +125,8 @@ func TestU2_Overload(t *testing.T) {
 		t.Errorf("the collector ran at %d before and at %d during the overload; want 100 and less", lax, strictest)
 	}
 	eventually(t, "scheduler and collector are as they were", func() bool {
-		return s.setting(t, processors) == atRest && s.setting(t, gcPercent) == lax
+		_, bound := s.threads(t)
+		return s.setting(t, processors) == atRest && s.setting(t, gcPercent) == lax && (bound == 0 || pulses == 1)
 	})
 	for status := range statuses {
 		if status != http.StatusOK && status != http.StatusBadRequest && status != http.StatusServiceUnavailable {
@@ -179,9 +189,10 @@ func (s *server) setting(t *testing.T, name string) int {
 	return n
 }
 
-// givingWay is how many of the server's threads have a lower priority than the
-// process has (proc_pid_stat(5): nice is field 19, the first after the name is 3).
-func (s *server) givingWay(t *testing.T) (n int) {
+// threads tells how many of the server's threads have a lower priority than the
+// process has (proc_pid_stat(5): nice is field 19, the first after the name is 3),
+// and how many may run on one core only (proc_pid_status(5)).
+func (s *server) threads(t *testing.T) (givingWay, bound int) {
 	const nice = 19 - 3
 	fields := func(path string) []string {
 		stat, err := os.ReadFile(path)
@@ -192,17 +203,22 @@ func (s *server) givingWay(t *testing.T) (n int) {
 		return strings.Fields(rest)
 	}
 	of := fmt.Sprintf("/proc/%d", s.cmd.Process.Pid)
-	threads, err := filepath.Glob(of + "/task/*/stat")
+	threads, err := filepath.Glob(of + "/task/*")
 	if err != nil || len(threads) == 0 {
 		t.Errorf("no threads: %v", err)
 	}
 	own := fields(of + "/stat")
 	for _, thread := range threads {
-		if f := fields(thread); len(f) > nice && f[nice] != own[nice] {
-			n++
+		if f := fields(thread + "/stat"); len(f) > nice && f[nice] != own[nice] {
+			givingWay++
+		}
+		status, _ := os.ReadFile(thread + "/status") // none if the thread has ended
+		_, list, _ := strings.Cut(string(status), "\nCpus_allowed_list:")
+		if list, _, _ = strings.Cut(list, "\n"); list != "" && !strings.ContainsAny(list, ",-") {
+			bound++
 		}
 	}
-	return n
+	return givingWay, bound
 }
 
 func median(took []time.Duration) time.Duration {

@@ -36,8 +36,8 @@ const leanGC = 50
 // Keep gives the scheduler room for extra processors, which may be none, has them
 // make way quickly where they can hold every core, and has the collector let less
 // garbage gather, from the moment that full receives until it has not received for
-// a second. It returns when ctx is done, with
-// scheduler and collector as it found them. One Keep may run in a process.
+// a second. It returns when ctx is done, with scheduler and collector as it found
+// them. One Keep may run in a process.
 func Keep(ctx context.Context, full <-chan struct{}, extra int) {
 	keep(ctx, full, extra, &goRuntime{})
 }
