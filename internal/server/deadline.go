@@ -4,7 +4,9 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,17 +28,29 @@ func (l lazyListener) Accept() (net.Conn, error) {
 // future: a timer that then comes too soon is set anew, once in seconds, and
 // nobody sees it. One Read and one Write may be under way at a time: net/http, its
 // HTTP/2 and crypto/tls begin no second one.
+//
+// Nor is it eager to read what cannot be there yet, see Read.
 type lazyConn struct {
 	net.Conn
 	reads, writes lazyDeadline
+	// answered is set from a Write to the next Read.
+	answered atomic.Bool
 }
 
 func newLazyConn(c net.Conn) *lazyConn {
 	return &lazyConn{Conn: c, reads: lazyDeadline{set: c.SetReadDeadline}, writes: lazyDeadline{set: c.SetWriteDeadline}}
 }
 
-// Read implements net.Conn.
+// Read implements net.Conn. Right after an answer the client has not sent its next
+// request: to look for it would be a system call for nothing, and then a wait. On a
+// busy server other requests are ready, and when it is this one's turn again there
+// may be something to read.
 func (c *lazyConn) Read(p []byte) (int, error) {
+	// One byte is what net/http reads to learn that a client has gone.
+	if len(p) > 1 && c.answered.Load() {
+		c.answered.Store(false)
+		runtime.Gosched()
+	}
 	for {
 		if err := c.reads.begin(); err != nil {
 			return 0, err
@@ -53,6 +67,7 @@ func (c *lazyConn) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (c *lazyConn) Write(p []byte) (n int, err error) {
+	c.answered.Store(true)
 	for {
 		if err := c.writes.begin(); err != nil {
 			return n, err

@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -269,4 +271,56 @@ func TestDeadlinesCostNoTimers(t *testing.T) {
 			t.Errorf("the connection's deadlines were set %d times", watched.sets)
 		}
 	})
+}
+
+// eagerConn notes whether other ran before it was read.
+type eagerConn struct {
+	net.Conn
+	other  atomic.Bool
+	waited bool
+}
+
+func (c *eagerConn) Write(p []byte) (int, error) { return len(p), nil }
+
+func (c *eagerConn) Read(p []byte) (int, error) {
+	c.waited = c.other.Load()
+	return len(p), nil
+}
+
+// TestOthersGoFirstAfterAnAnswer reads with something else ready to run, on one
+// processor: after an answer that goes first, nearly always (the scheduler sees to
+// it that nobody waits for ever), and at other times hardly ever.
+func TestOthersGoFirstAfterAnAnswer(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const rounds = 200
+	pipe, other := net.Pipe()
+	defer pipe.Close()
+	defer other.Close()
+	waits := func(length int, answered bool) (n int) {
+		for range rounds {
+			inner := &eagerConn{Conn: pipe}
+			c := server.NewLazyConn(inner)
+			if answered {
+				if _, err := c.Write([]byte("answer")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ran := make(chan struct{})
+			go func() { inner.other.Store(true); close(ran) }()
+			if _, err := c.Read(make([]byte, length)); err != nil {
+				t.Fatal(err)
+			}
+			if inner.waited {
+				n++
+			}
+			<-ran
+		}
+		return n
+	}
+	if n := waits(4096, true); n < rounds/2 {
+		t.Errorf("others went first before %d of %d reads after an answer", n, rounds)
+	}
+	if n := waits(4096, false) + waits(1, true); n > rounds/2 {
+		t.Errorf("others went first before %d of %d other reads", n, 2*rounds)
+	}
 }
