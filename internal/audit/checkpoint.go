@@ -91,27 +91,52 @@ func (l *Log) checkpoint() {
 
 // sign writes one checkpoint line.
 func (l *Log) sign(s Signer) error {
-	now := l.now()
-	payload, err := json.Marshal(sealed{l.chain, l.w.head.seq, l.w.head.hash(), now.Unix(), l.w.seen})
+	line, next, err := l.appendCheckpoint(nil, l.w.head, s)
 	if err != nil {
 		return err
 	}
-	jws, kid, err := s.Sign(CheckpointType, payload)
-	if err != nil {
-		return err
-	}
-	if len(jws) > maxJWS || !isCompact(jws) {
-		return errors.New("the signer returned no compact JWS")
-	}
-	e := Event{Action: Checkpoint, Outcome: Success, KeyID: kid}
-	body := appendBody(nil, &e, &Request{}, jws, now, l.suffix)
-	line, next := l.chainLine(nil, l.w.head, body, now)
 	if kept, err := l.sink.append(line); kept < len(line) {
 		return err
 	}
 	l.w.head = next
 	l.w.seen = nil
 	return nil
+}
+
+// appendCheckpoint appends the line that signs at, and returns the head after it.
+// After an error it has appended nothing.
+func (l *Log) appendCheckpoint(b []byte, at head, s Signer) ([]byte, head, error) {
+	now := l.now()
+	payload, err := json.Marshal(sealed{l.chain, at.seq, at.hash(), now.Unix(), l.w.seen})
+	if err != nil {
+		return b, at, err
+	}
+	jws, kid, err := s.Sign(CheckpointType, payload)
+	if err != nil {
+		return b, at, err
+	}
+	if len(jws) > maxJWS || !isCompact(jws) {
+		return b, at, errors.New("the signer returned no compact JWS")
+	}
+	e := Event{Action: Checkpoint, Outcome: Success, KeyID: kid}
+	body := appendBody(nil, &e, &Request{}, jws, now, l.suffix)
+	b, next := l.chainLine(b, at, body, now)
+	return b, next, nil
+}
+
+// appendFirst is appendCheckpoint for the first of a chain, if there is a key for
+// it. It goes into one write with the events before it: of a process that is killed
+// between two, a chain would be left that no key vouches for. What fails is
+// reported by the attempt that follows.
+func (l *Log) appendFirst(b []byte, at head) (_ []byte, next head, ok bool) {
+	if !l.mayCheckpoint() {
+		return b, at, false
+	}
+	l.mu.Lock()
+	signer := l.signer
+	l.mu.Unlock()
+	b, next, err := l.appendCheckpoint(b, at, signer)
+	return b, next, err == nil
 }
 
 // newestSeen picks from heads, oldest first, the latest that fit a checkpoint.

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -155,13 +156,17 @@ type syncing struct {
 	sink
 	mu             sync.Mutex
 	written, safe  int
+	first          int // lines of the first write
 	anchoredBefore bool
 }
 
 func (s *syncing) append(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.written++
+	s.written += bytes.Count(b, []byte("\n"))
+	if s.first == 0 {
+		s.first = s.written
+	}
 	return s.sink.append(b)
 }
 
@@ -193,10 +198,24 @@ func TestA2_WhatIsAnchoredIsOnTheDisk(t *testing.T) {
 	s := &syncing{sink: l.sink}
 	l.sink = s
 	l.SetAnchors(&synced{s: s})
-	record(t, l, 12) // one line to a batch, since each waits for the one before
+	record(t, l, 12)
 	closeLog(t, l)
 	if s.anchoredBefore || s.safe < 12 {
 		t.Errorf("a line was anchored before it was synced; %d were", s.safe)
+	}
+}
+
+// TestA2_TheFirstLineIsSignedInOneWrite has kill -9 no moment to leave a line in
+// the log that no key vouches for.
+func TestA2_TheFirstLineIsSignedInOneWrite(t *testing.T) {
+	f := newFixture(t)
+	l := f.open(t)
+	s := &syncing{sink: l.sink}
+	l.sink = s
+	record(t, l, 1)
+	closeLog(t, l)
+	if s.first != 2 {
+		t.Errorf("%d lines in the first write; want the event and its checkpoint", s.first)
 	}
 }
 

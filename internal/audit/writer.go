@@ -126,6 +126,8 @@ func (l *Log) writeBatch() {
 		w.ends = append(w.ends, at)
 		w.sizes = append(w.sizes, len(w.buf))
 	}
+	var sealed bool
+	w.buf, at, sealed = l.appendFirst(w.buf, at)
 	kept, err := l.sink.append(w.buf)
 	if err != nil {
 		err = fmt.Errorf("audit event was not written to %s: %w", l.name, err)
@@ -143,6 +145,9 @@ func (l *Log) writeBatch() {
 	}
 	clear(w.batch[len(retained):])
 	w.batch = retained
+	if sealed && kept == len(w.buf) {
+		w.head, w.seen, w.signed, w.unsealed = at, nil, true, 0
+	}
 	if err == nil {
 		l.recover()
 	}
