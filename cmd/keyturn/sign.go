@@ -1,12 +1,18 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/keys"
 )
+
+// lookTime bounds how long the first event of a command waits for the store to tell
+// the keys. What it tells later, the next checkpoint asks for again.
+const lookTime = 3 * time.Second
 
 // commandSigner signs the audit checkpoints of a command with the key whose
 // turn it is, read from the store when the first checkpoint is due. Where the
@@ -53,5 +59,7 @@ func (d *deployment) readRing() (*keys.Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.Ring(), k.Look(d.ctx)
+	ctx, cancel := context.WithTimeout(d.ctx, lookTime)
+	defer cancel()
+	return k.Ring(), k.Look(ctx)
 }

@@ -25,8 +25,9 @@ const (
 // Signer signs checkpoints; the server's key ring does.
 type Signer interface {
 	// Sign returns the compact JWS of payload with typ in its header, and the
-	// kid of the key that signed. It is called between two batches of events
-	// and must not wait for a network. Safe for concurrent use.
+	// kid of the key that signed. It is called between two batches of events,
+	// and before the first is written: nobody's event is, while it waits. Safe
+	// for concurrent use.
 	Sign(typ string, payload []byte) (compact, kid string, err error)
 }
 
@@ -66,27 +67,31 @@ func (l *Log) checkpoint() {
 		return
 	}
 	w.untried = 0
-	l.mu.Lock()
-	signer, anchors := l.signer, l.anchors
-	l.mu.Unlock()
-	if signer != nil && w.unsealed > 0 {
-		w.signed = true // or tried; whatever fails now waits for its time
-		if err := l.sign(signer); errors.Is(err, ErrNoKey) {
-			l.mu.Lock()
-			l.signer = nil
-			l.mu.Unlock()
-		} else if err != nil {
-			l.onError(fmt.Errorf("audit checkpoint after line %d of chain %s: %w", w.head.seq, l.chain, err))
-		} else {
-			w.unsealed = 0
+	if signer := l.currentSigner(); signer != nil && w.unsealed > 0 {
+		if err := l.sign(signer); err != nil {
+			l.unsigned(w.head, err)
 		}
 	}
+	l.wantAnchor()
+}
+
+// wantAnchor asks for the head to be anchored, if it was not.
+func (l *Log) wantAnchor() {
+	l.mu.Lock()
+	anchors := l.anchors
+	l.mu.Unlock()
 	if anchors == nil {
 		return
 	}
-	if owed := l.owed.Swap(false); owed || w.head.seq > w.requested {
-		l.requestAnchor(w.head)
+	if owed := l.owed.Swap(false); owed || l.w.head.seq > l.w.requested {
+		l.requestAnchor(l.w.head)
 	}
+}
+
+func (l *Log) currentSigner() Signer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.signer
 }
 
 // sign writes one checkpoint line.
@@ -98,9 +103,27 @@ func (l *Log) sign(s Signer) error {
 	if kept, err := l.sink.append(line); kept < len(line) {
 		return err
 	}
-	l.w.head = next
-	l.w.seen = nil
+	l.sealed(next)
 	return nil
+}
+
+// sealed makes next the head, the line of a checkpoint that was written.
+func (l *Log) sealed(next head) {
+	w := &l.w
+	w.head, w.seen, w.unsealed, w.untried, w.signed = next, nil, 0, 0, true
+}
+
+// unsigned reports why there is no checkpoint of the line at. The next attempt
+// waits for its time.
+func (l *Log) unsigned(at head, err error) {
+	l.w.signed = true // or tried
+	if errors.Is(err, ErrNoKey) {
+		l.mu.Lock()
+		l.signer = nil
+		l.mu.Unlock()
+		return
+	}
+	l.onError(fmt.Errorf("audit checkpoint after line %d of chain %s: %w", at.seq, l.chain, err))
 }
 
 // appendCheckpoint appends the line that signs at, and returns the head after it.
@@ -124,18 +147,19 @@ func (l *Log) appendCheckpoint(b []byte, at head, s Signer) ([]byte, head, error
 	return b, next, nil
 }
 
-// appendFirst is appendCheckpoint for the first of a chain, if there is a key for
-// it. It goes into one write with the events before it: of a process that is killed
-// between two, a chain would be left that no key vouches for. What fails is
-// reported by the attempt that follows.
+// appendFirst is appendCheckpoint for the first of a chain, which is due with the
+// first events that there is a key for, and reports whether it has appended it. It
+// goes into one write with them: of a process that is killed between two, a chain
+// would be left that no key vouches for.
 func (l *Log) appendFirst(b []byte, at head) (_ []byte, next head, ok bool) {
-	if !l.mayCheckpoint() {
+	signer := l.currentSigner()
+	if l.w.signed || signer == nil {
 		return b, at, false
 	}
-	l.mu.Lock()
-	signer := l.signer
-	l.mu.Unlock()
 	b, next, err := l.appendCheckpoint(b, at, signer)
+	if err != nil {
+		l.unsigned(at, err)
+	}
 	return b, next, err == nil
 }
 
@@ -153,17 +177,6 @@ func newestSeen(heads []Anchor) []seen {
 		picked = append(picked, seen{h.Chain, h.Seq, h.Hash, h.Node})
 	}
 	return picked
-}
-
-// mayCheckpoint says whether the first checkpoint is due: right after the first
-// event that there is a key for.
-func (l *Log) mayCheckpoint() bool {
-	if l.w.signed {
-		return false
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.signer != nil
 }
 
 // isCompact reports whether s consists of what a compact JWS consists of

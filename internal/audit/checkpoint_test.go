@@ -235,6 +235,19 @@ func TestASignerThatReturnsNoJWSIsRefused(t *testing.T) {
 	mustVerify(t, VerifyOptions{Anchors: f.anchors.all()}, f.path)
 }
 
+// TestASignerThatFailsIsAskedSeldom: each attempt may cost much, and events wait.
+func TestASignerThatFailsIsAskedSeldom(t *testing.T) {
+	f := newFixture(t)
+	reported := 0
+	l := f.open(t, func(o *Options) { o.CheckpointLines, o.OnError = 10, func(error) { reported++ } })
+	l.SetSigner(badSigner{})
+	record(t, l, 30) // one to a batch
+	closeLog(t, l)
+	if want := 1 + 3 + 1; reported != want {
+		t.Errorf("asked %d times; want %d: for the first event, every 10, and at the end", reported, want)
+	}
+}
+
 type badSigner struct{}
 
 func (badSigner) Sign(string, []byte) (string, string, error) { return "a\"b", "k", nil }

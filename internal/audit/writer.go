@@ -32,7 +32,8 @@ type writer struct {
 	// unsealed counts the events since the last signed checkpoint, untried
 	// those since the last attempt at one.
 	unsealed, untried int
-	// signed is set once a first checkpoint was tried, seen what it attests.
+	// signed is set once a first checkpoint was written, or could not be
+	// signed; seen is what it attests.
 	signed     bool
 	seen       []seen
 	announced  bool
@@ -126,8 +127,8 @@ func (l *Log) writeBatch() {
 		w.ends = append(w.ends, at)
 		w.sizes = append(w.sizes, len(w.buf))
 	}
-	var sealed bool
-	w.buf, at, sealed = l.appendFirst(w.buf, at)
+	var signed bool
+	w.buf, at, signed = l.appendFirst(w.buf, at)
 	kept, err := l.sink.append(w.buf)
 	if err != nil {
 		err = fmt.Errorf("audit event was not written to %s: %w", l.name, err)
@@ -145,14 +146,17 @@ func (l *Log) writeBatch() {
 	}
 	clear(w.batch[len(retained):])
 	w.batch = retained
-	if sealed && kept == len(w.buf) {
-		w.head, w.seen, w.signed, w.unsealed = at, nil, true, 0
+	if signed = signed && kept == len(w.buf); signed {
+		l.sealed(at)
 	}
 	if err == nil {
 		l.recover()
 	}
-	if w.untried >= w.lines || first && w.head.seq >= 0 || l.mayCheckpoint() {
+	switch {
+	case w.untried >= w.lines:
 		l.checkpoint()
+	case signed || first && w.head.seq >= 0:
+		l.wantAnchor()
 	}
 }
 
