@@ -1,13 +1,11 @@
 package headroom
 
-import (
-	"runtime"
-	"sync"
-)
+import "sync"
 
 // Compute runs do on a thread to which the operating system prefers those that
 // serve short requests, and returns when do has. A panic of do goes on in the
-// caller; it must not call runtime.Goexit. There are as many such threads as there ever were computations at once.
+// caller; it must not call runtime.Goexit. There are as many such threads as there
+// ever were computations at once.
 //
 // A thread still gets a share of a busy machine (a tenth of what another thread
 // gets): the collector, which stops all threads for a moment, must not wait for
@@ -41,7 +39,7 @@ func init() {
 	go func() {
 		for range wanted {
 			t := &thread{work: make(chan func()), ended: make(chan any)}
-			go t.run()
+			go onOwnThread(t.run)
 			made <- t
 		}
 	}()
@@ -66,7 +64,6 @@ func (t *thread) give() {
 }
 
 func (t *thread) run() {
-	runtime.LockOSThread()
 	giveWay()
 	for do := range t.work {
 		t.ended <- outcome(do)

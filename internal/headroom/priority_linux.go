@@ -13,3 +13,5 @@ func giveWay() {
 		_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, 20-now+yields)
 	}
 }
+
+func onMainThread() bool { return syscall.Gettid() == syscall.Getpid() }

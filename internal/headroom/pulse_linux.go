@@ -1,7 +1,6 @@
 package headroom
 
 import (
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -54,7 +53,7 @@ func pulseCores(n int) []int {
 func startPulse(cores []int) *pulse {
 	p := &pulse{stop: make(chan struct{})}
 	for _, core := range cores {
-		p.all.Go(func() { p.run(core) })
+		p.all.Go(func() { onOwnThread(func() { p.run(core) }) })
 	}
 	return p
 }
@@ -66,9 +65,6 @@ func (p *pulse) end() {
 }
 
 func (p *pulse) run(core int) {
-	// The thread ends with the goroutine, which leaves it locked: nobody else
-	// is to run on one that is bound to a core.
-	runtime.LockOSThread()
 	var here unix.CPUSet
 	here.Set(core)
 	if unix.SchedSetaffinity(0, &here) != nil {
