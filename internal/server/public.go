@@ -2,7 +2,6 @@ package server
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/rs/cors"
 
@@ -17,12 +16,6 @@ var (
 	noCache    = []string{"no-cache"}
 	httpsOnly  = []string{"max-age=63072000"}
 )
-
-var began = time.Now()
-
-// uptime is how long the process has been running. To read one clock takes half as
-// long as time.Now, which reads two.
-func uptime() time.Duration { return time.Since(began) }
 
 // public is the class of the documents that anyone may read from anywhere: no
 // decision, no store, no body, and so no request id and no deadline of its own.

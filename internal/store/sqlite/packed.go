@@ -64,9 +64,5 @@ func (f *fields) integer() int64 {
 func (f *fields) time() time.Time { return instant(f.integer()) }
 
 func (f *fields) list() []string {
-	found, err := decodeList(f.text())
-	if err != nil {
-		f.wrong(f.next-1, notAList(err))
-	}
-	return found
+	return asList(f.text(), func(err error) { f.wrong(f.next-1, err) })
 }

@@ -66,14 +66,17 @@ func (r *row) blob() []byte {
 func (r *row) time() time.Time { return instant(r.integer()) }
 
 func (r *row) list() []string {
-	found, err := decodeList(r.text())
+	return asList(r.text(), func(err error) { r.wrong(r.next-1, err) })
+}
+
+// asList decodes a list, or says what is wrong with it.
+func asList(text string, wrong func(error)) []string {
+	found, err := decodeList(text)
 	if err != nil {
-		r.wrong(r.next-1, notAList(err))
+		wrong(fmt.Errorf("not a list: %w", err))
 	}
 	return found
 }
-
-func notAList(err error) error { return fmt.Errorf("not a list: %w", err) }
 
 // millis is how times are stored: milliseconds since 1970, 0 for no time.
 func millis(t time.Time) int64 {
