@@ -43,6 +43,36 @@ func FuzzEncoding(f *testing.F) {
 	})
 }
 
+// TestEveryMemberIsEncoded fills all that encoding/json would encode: a member that
+// is added to a struct alone would be missing from what clients get.
+func TestEveryMemberIsEncoded(t *testing.T) {
+	var c claims
+	fill(t, &c)
+	same(t, appendClaims(nil, &c), c)
+	var a tokenAnswer
+	fill(t, &a)
+	same(t, a.appendTo(nil), a)
+}
+
+// fill gives every exported field of a struct a value that is not zero.
+func fill(t *testing.T, to any) {
+	t.Helper()
+	v := reflect.ValueOf(to).Elem()
+	for i := range v.NumField() {
+		switch f := v.Field(i); {
+		case !f.CanSet():
+		case f.Kind() == reflect.String:
+			f.SetString(v.Type().Field(i).Name)
+		case f.CanInt():
+			f.SetInt(int64(i + 1))
+		case f.Type() == reflect.TypeFor[audience]():
+			f.Set(reflect.ValueOf(audience{"a", "b"}))
+		default:
+			t.Fatalf("%s is a %s: say here how to fill it", v.Type().Field(i).Name, f.Type())
+		}
+	}
+}
+
 func same(t *testing.T, got []byte, v any) {
 	t.Helper()
 	if want, err := json.Marshal(v); err != nil || string(got) != string(want) {

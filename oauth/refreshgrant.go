@@ -26,12 +26,13 @@ func (s *Service) refreshGrant(ctx context.Context, clientID string, prove func(
 		return issued{}, s.refuseUnread(ctx, clientID, admits, token, err, event)
 	}
 	var scope, aud []string
-	narrowed, resources := a.scope, a.resources
+	// Apart, or the closure would keep all of a.
+	asked, resources := a.scope, a.resources
 	out, err := s.families.refresh(ctx, p, request{clientID: clientID, admits: admits, fits: func(f Family, by Client) error {
 		var e *Error
 		// What was taken from the client since the login is gone.
 		still := kept(f.Scope, by.Scope)
-		if scope, e = narrow(narrowed, still, still); e != nil {
+		if scope, e = narrow(asked, still, still); e != nil {
 			return e
 		}
 		reach := kept(f.Audience, by.Audience)
