@@ -17,7 +17,7 @@ type lossyVault struct {
 
 func (v lossyVault) Open(ctx context.Context, sealed []byte, kid string) (crypto.Signer, error) {
 	if v.lost[kid] {
-		return nil, ErrDamaged
+		return nil, errDamaged
 	}
 	return v.Vault.Open(ctx, sealed, kid)
 }

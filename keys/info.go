@@ -23,7 +23,7 @@ type Info struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-func newInfo(k KeyView, vault Vault) Info {
+func newInfo(k keyView, vault Vault) Info {
 	info := Info{
 		KID: k.KID, Alg: k.Alg, State: k.State, Seq: k.Seq,
 		CreatedAt: k.CreatedAt.UTC(), ActivateAt: k.ActivateAt.UTC(),

@@ -88,7 +88,7 @@ func TestK2_ThereIsAlwaysAPublishedStandby(t *testing.T) {
 			if snap == nil {
 				continue
 			}
-			signing, _ := snap.view.Signing()
+			signing, _ := snap.view.signingKey()
 			found := false
 			for _, k := range snap.view.Keys {
 				found = found || k.State == Standby && k.Seq > signing.Seq && k.Published && snap.verifiers[k.KID] != nil
@@ -171,7 +171,7 @@ func TestK3_KeyIsPublishedNoLongerThanNeeded(t *testing.T) {
 			if r.serving && len(set) == 0 {
 				s.t.Fatal("the set is empty")
 			}
-			for _, k := range NewView(s.store.records, r.policy, r.clock()).Keys {
+			for _, k := range newView(s.store.records, r.policy, r.clock(), nil).Keys {
 				// It may have seen the turn, by either clock, a poll and the
 				// drift after its time.
 				limit := k.ExpireAt.Add(2*r.policy.Poll + s.drift + s.writeTime)
@@ -192,7 +192,7 @@ func TestK4_PrivateHalfIsErased(t *testing.T) {
 			// It has polled twice since the key retired, or since it began, and
 			// since the time for erasing came.
 			since := later(r.started, s.changed)
-			for _, k := range NewView(s.store.records, r.policy, s.now).Keys {
+			for _, k := range newView(s.store.records, r.policy, s.now, nil).Keys {
 				due := later(since, k.RetireAt).Add(4*r.policy.Poll + r.policy.Skew + s.writeTime)
 				if !k.RetireAt.IsZero() && s.now.After(due) && len(s.store.get(k.KID).Sealed) > 0 {
 					s.fatalf("key %d retired at %v and its private half is there at %v", k.Seq, k.RetireAt, s.now)
@@ -232,7 +232,7 @@ func TestK4_ErasureIsRecordedOnceAndMemoryForgets(t *testing.T) {
 func TestK5_ViewIsAPureFunction(t *testing.T) {
 	simulate(t, func(s *simulation) {
 		before := append([]Record(nil), s.store.records...)
-		a := NewView(s.store.records, s.policy, s.now)
+		a := newView(s.store.records, s.policy, s.now, nil)
 		shuffled := append([]Record(nil), s.store.records...)
 		for i := range shuffled {
 			j := len(shuffled) - 1 - i
@@ -240,7 +240,7 @@ func TestK5_ViewIsAPureFunction(t *testing.T) {
 				shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
 			}
 		}
-		if b := NewView(shuffled, s.policy, s.now); !reflect.DeepEqual(a, b) {
+		if b := newView(shuffled, s.policy, s.now, nil); !reflect.DeepEqual(a, b) {
 			s.t.Fatalf("views differ:\n%+v\n%+v", a, b)
 		}
 		if !reflect.DeepEqual(before, s.store.records) {
@@ -248,7 +248,7 @@ func TestK5_ViewIsAPureFunction(t *testing.T) {
 		}
 		if !a.Until.IsZero() {
 			for _, at := range []time.Time{a.Since, a.Until.Add(-time.Millisecond)} {
-				b := NewView(s.store.records, s.policy, at)
+				b := newView(s.store.records, s.policy, at, nil)
 				a.Duties, b.Duties = nil, nil
 				if !reflect.DeepEqual(a, b) {
 					s.t.Fatalf("the view of %v does not hold at %v", s.now, at)

@@ -107,6 +107,9 @@ func (k *Keeper) Ring() *Ring { return k.ring }
 
 func (k *Keeper) clock() time.Time { return toMilli(k.now()) }
 
+// toMilli is t as stores keep it: UTC, in whole milliseconds.
+func toMilli(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
 // Poll reads the keys once, does what is due, records it and fills the ring. If
 // nothing is due it writes nothing; if nothing changed it opens nothing.
 //
@@ -123,9 +126,9 @@ func (k *Keeper) Poll(ctx context.Context) error {
 		return err
 	}
 	unusable := b.check()
-	var settled, performed error
+	var owed, performed error
 	if unusable == nil {
-		settled = k.settle(ctx, b.records)
+		owed = k.recordOwed(ctx, b.records)
 		b, performed = k.perform(ctx, b)
 		k.book = b
 	}
@@ -138,15 +141,7 @@ func (k *Keeper) Poll(ctx context.Context) error {
 	if unusable != nil {
 		return unusable
 	}
-	return errors.Join(settled, performed, k.announce(ctx))
-}
-
-// LastPoll returns when the store was last read; zero if it never was.
-func (k *Keeper) LastPoll() time.Time {
-	if b := k.lastRead.Load(); b != nil {
-		return b.readAt
-	}
-	return time.Time{}
+	return errors.Join(owed, performed, k.announce(ctx))
 }
 
 // ViewAge returns how long ago the store was last read, whatever the clock has
@@ -186,48 +181,6 @@ func (k *Keeper) read(ctx context.Context) (book, error) {
 }
 
 func sameRecord(a, b Record) bool { return a.KID == b.KID && a.Version == b.Version }
-
-// open opens what the records hold, taking over from before what was open
-// already: the kid is the key's thumbprint, so it cannot have become another.
-func (k *Keeper) open(ctx context.Context, records []Record, before *material) *material {
-	m := &material{
-		verifiers: make(map[string]*verifier),
-		signers:   make(map[string]*signer),
-		unusable:  make(map[string]error),
-	}
-	for _, r := range records {
-		if err := m.add(ctx, r, before, k.vault); err != nil {
-			m.unusable[r.KID] = err
-			if before.unusable[r.KID] == nil {
-				k.onError(fmt.Errorf("key %.64q cannot be used: %w", r.KID, err))
-			}
-		}
-	}
-	return m
-}
-
-func (m *material) add(ctx context.Context, r Record, before *material, vault Vault) error {
-	v := before.verifiers[r.KID]
-	if v == nil || v.alg != r.Alg {
-		var err error
-		if v, err = openPublic(r); err != nil {
-			return err
-		}
-	}
-	m.verifiers[r.KID] = v
-	if len(r.Sealed) == 0 || r.revoked() {
-		return nil
-	}
-	s := before.signers[r.KID]
-	if s == nil || s.alg != r.Alg {
-		var err error
-		if s, err = openPrivate(ctx, r, vault); err != nil {
-			return err
-		}
-	}
-	m.signers[r.KID] = s
-	return nil
-}
 
 // check returns an error if there are keys that should sign but none that can.
 func (b book) check() error {

@@ -111,7 +111,7 @@ func TestSealer(t *testing.T) {
 	if id, ok := s.SealedUnder(sealed); !ok || id != m.Primary() {
 		t.Errorf("SealedUnder = %s, %v", id, ok)
 	}
-	if _, err := s.Open(sealed, []byte("other")); !errors.Is(err, ErrDamaged) {
+	if _, err := s.Open(sealed, []byte("other")); !errors.Is(err, errDamaged) {
 		t.Errorf("opened for another key: %v", err)
 	}
 	for i := range sealed {

@@ -159,7 +159,7 @@ func (s *simulation) rotate() {
 	switch {
 	case err == nil:
 		s.turned[turned.KID], s.changed = s.now, s.now
-	case !errors.Is(err, errDown) && !errors.Is(err, ErrTurnScheduled):
+	case !errors.Is(err, errDown) && !errors.Is(err, errTurnScheduled):
 		s.t.Fatalf("Rotate: %v", err)
 	}
 }
@@ -175,7 +175,7 @@ func (s *simulation) revoke() {
 	_, before := s.revoked[kid]
 	s.revoked[kid] = s.now
 	err := s.operator().Revoke(context.Background(), kid, "test")
-	if errors.Is(err, ErrRevoked) || errors.Is(err, ErrNoKey) {
+	if errors.Is(err, errRevoked) || errors.Is(err, ErrNoKey) {
 		if !before {
 			delete(s.revoked, kid)
 		}

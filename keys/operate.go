@@ -19,10 +19,10 @@ func (k *Keeper) start(ctx context.Context) (book, error) {
 	if err := b.check(); err != nil {
 		return b, err
 	}
-	settled := k.settle(ctx, b.records)
+	owed := k.recordOwed(ctx, b.records)
 	b, err = k.perform(ctx, b)
 	k.book = b
-	return b, errors.Join(settled, err)
+	return b, errors.Join(owed, err)
 }
 
 // refuse records that a command was turned away and returns why.
@@ -44,10 +44,10 @@ func (k *Keeper) createAhead(ctx context.Context, b book, kid string, change fun
 	// One key to sign and one to stand by are all that can be missing.
 	for range 2 {
 		v := k.foresee(b, kid, change)
-		var d Duty
-		if _, ok := v.Signing(); !ok {
-			d = Duty{Kind: CreateFirst}
-		} else if len(v.Duties) > 0 && v.Duties[0].Kind == CreateStandby {
+		var d duty
+		if _, ok := v.signingKey(); !ok {
+			d = duty{Kind: createFirst}
+		} else if len(v.Duties) > 0 && v.Duties[0].Kind == createStandby {
 			d = v.Duties[0]
 		} else {
 			break
@@ -63,13 +63,13 @@ func (k *Keeper) createAhead(ctx context.Context, b book, kid string, change fun
 
 // foresee returns the view of the keys with a change made, and with the
 // promotion that follows from it.
-func (k *Keeper) foresee(b book, kid string, change func(*Record)) View {
+func (k *Keeper) foresee(b book, kid string, change func(*Record)) view {
 	records := slices.Clone(b.records)
 	change(&records[find(records, kid)])
 	now := k.clock()
 	v := newView(records, k.policy, now, b.material.unusable)
 	for _, d := range v.Duties {
-		if d.Kind == PromoteStandby {
+		if d.Kind == promoteStandby {
 			records[find(records, d.KID)].ActivateAt = d.ActivateAt
 			return newView(records, k.policy, now, b.material.unusable)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/keyturn/keyturn/internal/audit"
@@ -41,7 +40,7 @@ func (k *Keeper) perform(ctx context.Context, b book) (book, error) {
 }
 
 // due returns the first duty whose time has come.
-func (k *Keeper) due(b book) (Duty, bool) {
+func (k *Keeper) due(b book) (duty, bool) {
 	if d, ok := k.lateDuty(b.records); ok {
 		return d, true
 	}
@@ -51,28 +50,28 @@ func (k *Keeper) due(b book) (Duty, bool) {
 			return d, true
 		}
 	}
-	return Duty{}, false
+	return duty{}, false
 }
 
 func isConflict(err error) bool {
 	return errors.Is(err, ErrKeyExists) || errors.Is(err, ErrConflict) || errors.Is(err, ErrNoKey)
 }
 
-func (k *Keeper) do(ctx context.Context, b book, d Duty) (book, error) {
+func (k *Keeper) do(ctx context.Context, b book, d duty) (book, error) {
 	switch d.Kind {
-	case CreateFirst, CreateStandby:
+	case createFirst, createStandby:
 		return k.create(ctx, b, d)
-	case PutOff:
+	case putOff:
 		return k.publishedNow(ctx, b, d.KID)
-	case Postpone, PromoteStandby:
+	case postpone, promoteStandby:
 		return k.update(ctx, b, d.KID, func(r *Record) { r.ActivateAt = d.ActivateAt }, "")
-	case Raise:
+	case raise:
 		return k.update(ctx, b, d.KID, func(r *Record) {
 			r.TokenTTL, r.Margin = max(r.TokenTTL, k.policy.TokenTTL), max(r.Margin, k.policy.margin())
 		}, "")
-	case Erase:
+	case erase:
 		return k.erase(ctx, b, d.KID)
-	case Archive:
+	case archive:
 		return k.update(ctx, b, d.KID, func(r *Record) { r.Archived = true }, audit.KeyArchived)
 	}
 	return b, fmt.Errorf("unknown duty %q", d.Kind)
@@ -80,7 +79,7 @@ func (k *Keeper) do(ctx context.Context, b book, d Duty) (book, error) {
 
 // create makes a key, stores it and records that. The returned book holds the
 // key only once the event is written, so that it is not published here before.
-func (k *Keeper) create(ctx context.Context, b book, d Duty) (book, error) {
+func (k *Keeper) create(ctx context.Context, b book, d duty) (book, error) {
 	r, v, s, err := newRecord(ctx, k.policy.Alg, k.vault)
 	if err != nil {
 		return b, fmt.Errorf("making a signing key: %w", err)
@@ -90,7 +89,7 @@ func (k *Keeper) create(ctx context.Context, b book, d Duty) (book, error) {
 	r.CreatedAt, r.ActivateAt, r.Version = now, now, 1
 	r.TokenTTL, r.Margin, r.Lead = k.policy.TokenTTL, k.policy.margin(), k.policy.Lead
 	reason := audit.ReasonFirstKey
-	if d.Kind == CreateStandby {
+	if d.Kind == createStandby {
 		r.ActivateAt = later(d.ActivateAt, now.Add(leadFor(b.records, k.policy)))
 		reason = audit.ReasonStandby
 	}
@@ -109,19 +108,10 @@ func (k *Keeper) create(ctx context.Context, b book, d Duty) (book, error) {
 	}
 	b.records = append(slices.Clone(b.records), r)
 	b.material = b.material.with(v, s)
-	if d.Kind == CreateStandby {
+	if d.Kind == createStandby {
 		return k.putOff(ctx, b, r)
 	}
 	return b, nil
-}
-
-// with returns the material with one more key.
-func (m *material) with(v *verifier, s *signer) *material {
-	next := &material{
-		verifiers: maps.Clone(m.verifiers), signers: maps.Clone(m.signers), unusable: m.unusable,
-	}
-	next.verifiers[v.kid], next.signers[s.kid] = v, s
-	return next
 }
 
 // putOff keeps K1 when the write that published the key took longer than the
@@ -155,7 +145,7 @@ func (k *Keeper) publishedNow(ctx context.Context, b book, kid string) (book, er
 // update changes one record. If event is not empty it is recorded once the
 // write has been won.
 func (k *Keeper) update(ctx context.Context, b book, kid string, change func(*Record), event audit.Action) (book, error) {
-	i := slices.IndexFunc(b.records, func(r Record) bool { return r.KID == kid })
+	i := find(b.records, kid)
 	if i < 0 {
 		return b, fmt.Errorf("key %s: %w", kid, ErrNoKey)
 	}
@@ -204,9 +194,9 @@ func (k *Keeper) record(ctx context.Context, e audit.Event) error {
 	return nil
 }
 
-// settle records what is owed. An event whose write was in doubt is recorded if
+// recordOwed records what is owed. An event whose write was in doubt is recorded if
 // the records show the change, and dropped if they do not.
-func (k *Keeper) settle(ctx context.Context, records []Record) error {
+func (k *Keeper) recordOwed(ctx context.Context, records []Record) error {
 	owed := k.owed
 	k.owed = nil
 	var errs []error
@@ -219,7 +209,7 @@ func (k *Keeper) settle(ctx context.Context, records []Record) error {
 }
 
 func shows(records []Record, e audit.Event) bool {
-	i := slices.IndexFunc(records, func(r Record) bool { return r.KID == e.KeyID })
+	i := find(records, e.KeyID)
 	switch e.Action {
 	case audit.KeyCreated:
 		return i >= 0

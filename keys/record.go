@@ -9,7 +9,7 @@ import (
 )
 
 // Record is a signing key as the store keeps it. What the key may do at a given
-// time is a pure function of all records and that time (K5); see View.
+// time is a pure function of all records and that time (K5); see newView.
 type Record struct {
 	// Seq numbers the keys of a store 0, 1, 2, …; it is unique, so that of
 	// several replicas that create the same key one wins and all agree.

@@ -9,12 +9,9 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// What Revoke answers, beside ErrNoKey. Test with errors.Is.
 var (
-	// ErrRevoked means that the key was revoked before.
-	ErrRevoked = errors.New("key is revoked already")
-	// ErrNoReason means that a revocation gave no reason, or a very long one.
-	ErrNoReason = errors.New("a reason of 1 to 500 bytes is needed")
+	errRevoked  = errors.New("key is revoked already")
+	errNoReason = errors.New("a reason of 1 to 500 bytes is needed")
 )
 
 const maxReason = 500
@@ -22,7 +19,8 @@ const maxReason = 500
 // Revoke takes a key out: within one poll every replica drops it from the JWKS
 // and refuses what it signed, and if it was the signing key the standby signs
 // (K6). Keys that will be missing are made before. ErrNoKey if there is no such
-// key, ErrRevoked if it was revoked before, ErrNoReason without a usable reason.
+// key; a key that was revoked before, and a reason that is missing or too long,
+// are errors too.
 //
 // The write comes before its event: a stolen key must be stopped even while the
 // log cannot be written. If recording fails, the error says that the key is
@@ -34,7 +32,7 @@ func (k *Keeper) Revoke(ctx context.Context, kid, reason string) error {
 	event := audit.Event{Action: audit.KeyRevoked, Outcome: audit.Success, KeyID: kid, Detail: reason}
 	if reason == "" || len(reason) > maxReason {
 		event.Detail = ""
-		return k.refuse(ctx, event, audit.ReasonNoReason, ErrNoReason)
+		return k.refuse(ctx, event, audit.ReasonNoReason, errNoReason)
 	}
 	for range maxConflicts {
 		err := k.revokeOnce(ctx, event)
@@ -59,7 +57,7 @@ func (k *Keeper) revokeOnce(ctx context.Context, event audit.Event) error {
 		return k.refuse(ctx, event, audit.ReasonNoSuchKey, fmt.Errorf("key %q: %w", event.KeyID, ErrNoKey))
 	}
 	if b.records[i].revoked() {
-		return k.refuse(ctx, event, audit.ReasonAlreadyRevoked, fmt.Errorf("key %s: %w", event.KeyID, ErrRevoked))
+		return k.refuse(ctx, event, audit.ReasonAlreadyRevoked, fmt.Errorf("key %s: %w", event.KeyID, errRevoked))
 	}
 	now := k.clock()
 	revoke := func(r *Record) { r.RevokedAt, r.RevokeReason = now, event.Detail }

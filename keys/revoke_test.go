@@ -61,7 +61,7 @@ func TestK6_RevokedKeyIsDeadWithinOnePoll(t *testing.T) {
 			set := published(r.ring)
 			for _, token := range s.signed {
 				_, _, err := r.ring.Verify(token.compact, "at+jwt")
-				if token.kid == victim.KID && !errors.Is(err, ErrUnknownKey) {
+				if token.kid == victim.KID && !errors.Is(err, errUnknownKey) {
 					rt.Fatalf("its token is alive: %v", err)
 				}
 				if token.kid != victim.KID && set[token.kid] != (err == nil) {

@@ -47,14 +47,6 @@ type PublishedSet struct {
 	MaxAge time.Duration
 }
 
-// material is what the records hold, opened; it does not change once made.
-type material struct {
-	verifiers map[string]*verifier
-	signers   map[string]*signer
-	// unusable says why a key cannot be used here.
-	unusable map[string]error
-}
-
 // snapshot is a view of the keys that holds from since until until.
 type snapshot struct {
 	book book
@@ -62,7 +54,7 @@ type snapshot struct {
 	at           time.Time
 	elapsed      time.Duration
 	since, until time.Time
-	view         View
+	view         view
 	published    PublishedSet
 	verifiers    map[string]*verifier
 	signer       *signer
@@ -125,7 +117,7 @@ func (r *Ring) build(b book, now time.Time, before *snapshot) *snapshot {
 		}
 	}
 	slices.Sort(algs)
-	if k, ok := v.Signing(); ok {
+	if k, ok := v.signingKey(); ok {
 		s.signer = m.signers[k.KID]
 		s.active = newInfo(k, r.vault)
 	}
@@ -142,7 +134,7 @@ func (r *Ring) build(b book, now time.Time, before *snapshot) *snapshot {
 // successor may have been revoked since, and the key be signing on elsewhere, so
 // it stays published until a read tells (K1, K3). That happens only on a replica
 // that has lost the store for longer than a token lives.
-func (r *Ring) unconfirmed(k KeyView, readAt time.Time) bool {
+func (r *Ring) unconfirmed(k keyView, readAt time.Time) bool {
 	return k.State != Revoked && readAt.Before(k.RetireAt.Add(r.policy.Skew))
 }
 
@@ -168,7 +160,7 @@ func (r *Ring) Sign(typ string, payload []byte) (compact, kid string, err error)
 // Verify checks a compact JWS of at most 16 KiB: its key must be published now
 // (so not revoked: K6), its algorithm the key's own, its type typ (with or
 // without application/, in any case). It returns the payload and the kid. The
-// error is ErrUnknownKey or ErrBadToken. What the payload says, its expiry
+// error says which of these it is not. What the payload says, its expiry
 // included, is for the caller to judge.
 func (r *Ring) Verify(compact, typ string) (payload []byte, kid string, err error) {
 	t, err := parseToken(compact)
@@ -177,11 +169,11 @@ func (r *Ring) Verify(compact, typ string) (payload []byte, kid string, err erro
 	}
 	s := r.current()
 	if s == nil {
-		return nil, "", ErrUnknownKey
+		return nil, "", errUnknownKey
 	}
 	v := s.verifiers[t.kid]
 	if v == nil {
-		return nil, "", ErrUnknownKey
+		return nil, "", errUnknownKey
 	}
 	payload, err = v.verify(t, typ)
 	if err != nil {

@@ -9,13 +9,13 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// ErrTurnScheduled means that the standby signs as soon as it may already.
-var ErrTurnScheduled = errors.New("no key can sign sooner than scheduled")
+// errTurnScheduled means that the standby signs as soon as it may already.
+var errTurnScheduled = errors.New("no key can sign sooner than scheduled")
 
 // Rotate lets the standby sign as soon as K1 allows: at once if it has been
 // published for the lead, else when it will have been. Before that it publishes
 // the next standby (K2). It returns the key that will sign. If that key is
-// scheduled as early already, nothing changes and the error is ErrTurnScheduled.
+// scheduled as early already, nothing changes and the error says so.
 //
 // The event is recorded before the write, so no turn stands unrecorded (A3); if
 // the write then fails, a second event says so. Replicas hear of the turn within
@@ -48,7 +48,7 @@ func (k *Keeper) rotateOnce(ctx context.Context, event audit.Event) (Record, err
 	at := later(now, standby.CreatedAt.Add(leadFor(older, k.policy)))
 	if !at.Before(standby.ActivateAt) {
 		return Record{}, k.refuse(ctx, event, audit.ReasonAlreadyScheduled, fmt.Errorf("%w: key %s signs from %s on",
-			ErrTurnScheduled, standby.KID, standby.ActivateAt.UTC().Format(time.RFC3339Nano)))
+			errTurnScheduled, standby.KID, standby.ActivateAt.UTC().Format(time.RFC3339Nano)))
 	}
 	turn := func(r *Record) { r.ActivateAt = at }
 	b, err = k.createAhead(ctx, b, standby.KID, turn)
@@ -69,11 +69,11 @@ func (k *Keeper) rotateOnce(ctx context.Context, event audit.Event) (Record, err
 }
 
 // nextStandby returns the first key after the signing one that could sign.
-func nextStandby(v View, m *material) (KeyView, bool) {
+func nextStandby(v view, m *material) (keyView, bool) {
 	for _, key := range v.Keys[v.signing+1:] {
 		if key.State == Standby && m.signers[key.KID] != nil {
 			return key, true
 		}
 	}
-	return KeyView{}, false
+	return keyView{}, false
 }

@@ -10,10 +10,10 @@ import (
 // pollTimeout bounds one poll, so that a store that hangs is noticed.
 const pollTimeout = 10 * time.Second
 
-// Run polls every Policy.Poll until ctx ends, and records each turn when it
-// comes, whatever the store does meanwhile. What goes wrong is given to OnError
-// and tried again; so is each Warning, when it comes up and every hour. Poll once before Run, to learn whether the keys can be used
-// at all.
+// Run polls every Policy.Poll until ctx ends, and records each turn when it comes,
+// whatever the store does meanwhile. What goes wrong is given to OnError and tried
+// again; so is each Warning, when it comes up and every hour. Poll once before Run,
+// to learn whether the keys can be used at all.
 func (k *Keeper) Run(ctx context.Context) {
 	var turns sync.WaitGroup
 	defer turns.Wait()

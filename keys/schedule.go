@@ -21,8 +21,8 @@ const (
 	Revoked State = "revoked"
 )
 
-// KeyView is one key as it stands at the time of its View.
-type KeyView struct {
+// keyView is one key as it stands at the time of its view.
+type keyView struct {
 	Record
 	State State
 	// RetireAt is when the key stops signing: when the next one begins to, or
@@ -36,17 +36,17 @@ type KeyView struct {
 	Published bool
 }
 
-// View says what every key may do at one time. It is a function of the records
+// view says what every key may do at one time. It is a function of the records
 // and that time alone, so that replicas agree without talking (K5).
-type View struct {
+type view struct {
 	// Keys are the keys that are not archived, by Seq.
-	Keys []KeyView
+	Keys []keyView
 	// Emergency says that the signing key signs before its time because
 	// one before it was revoked or cannot be used.
 	Emergency bool
 	// Duties are what the records should be told, in this order. Each may be
 	// done by any replica, and by several at once.
-	Duties []Duty
+	Duties []duty
 	// Until is when the next key changes its state; zero if none will. Since
 	// is when one last did. In between nothing but Duties changes.
 	Since, Until time.Time
@@ -54,27 +54,22 @@ type View struct {
 	signing int
 }
 
-// Signing returns the key that signs, or false if none can.
-func (v *View) Signing() (KeyView, bool) {
+// signingKey returns the key that signs, or false if none can.
+func (v *view) signingKey() (keyView, bool) {
 	if v.signing < 0 {
-		return KeyView{}, false
+		return keyView{}, false
 	}
 	return v.Keys[v.signing], true
 }
 
-// NewView returns what the keys in records may do at now, taking every sealed
-// private half to be one that can be opened. Archived records and the order of
-// records make no difference.
+// newView returns what the keys in records may do at now, on a replica that cannot
+// sign with the keys in unusable. Archived records and the order of records make
+// no difference.
 //
 // The key that signs is the last one whose ActivateAt has come. If it was
 // revoked or cannot be used, the next one that can be used signs at once, and if
 // there is none, the nearest before it.
-func NewView(records []Record, p Policy, now time.Time) View {
-	return newView(records, p, now, nil)
-}
-
-// newView is NewView on a replica that cannot sign with the keys in unusable.
-func newView(records []Record, p Policy, now time.Time, unusable map[string]error) View {
+func newView(records []Record, p Policy, now time.Time, unusable map[string]error) view {
 	s := scheduler{policy: p, now: now, unusable: unusable}
 	for _, r := range records {
 		if !r.Archived {
@@ -84,7 +79,7 @@ func newView(records []Record, p Policy, now time.Time, unusable map[string]erro
 	slices.SortFunc(s.records, func(a, b Record) int { return cmp.Compare(a.Seq, b.Seq) })
 	s.current = s.findCurrent()
 	s.signing = s.findSigning()
-	v := View{Emergency: s.emergency(), signing: s.signing}
+	v := view{Emergency: s.emergency(), signing: s.signing}
 	for i := range s.records {
 		v.Keys = append(v.Keys, s.key(i))
 	}
@@ -160,9 +155,9 @@ func (s *scheduler) emergency() bool {
 // replicas come to the same time.
 func promotion(before, next *Record) time.Time { return later(before.RevokedAt, next.CreatedAt) }
 
-func (s *scheduler) key(i int) KeyView {
+func (s *scheduler) key(i int) keyView {
 	r := s.records[i]
-	k := KeyView{Record: r, RetireAt: s.retireAt(i)}
+	k := keyView{Record: r, RetireAt: s.retireAt(i)}
 	if !k.RetireAt.IsZero() {
 		k.ExpireAt = k.RetireAt.Add(r.TokenTTL + max(r.Margin, s.policy.margin()))
 	}
@@ -198,7 +193,7 @@ func (s *scheduler) retireAt(i int) time.Time {
 	return at
 }
 
-func (s *scheduler) bounds(keys []KeyView) (since, until time.Time) {
+func (s *scheduler) bounds(keys []keyView) (since, until time.Time) {
 	for _, k := range keys {
 		for _, t := range []time.Time{k.ActivateAt, k.RetireAt, k.ExpireAt} {
 			if !t.After(s.now) {

@@ -26,7 +26,7 @@ func erased(r Record) Record {
 	return r
 }
 
-func TestNewView(t *testing.T) {
+func TestView(t *testing.T) {
 	a, b, c := key(0, "a", 0), key(1, "b", 60), key(2, "c", 120)
 	for _, test := range []struct {
 		name      string
@@ -36,30 +36,30 @@ func TestNewView(t *testing.T) {
 		emergency bool
 		states    []State
 		published []bool
-		duties    []DutyKind
+		duties    []dutyKind
 	}{
-		{"empty store", nil, 0, "", false, nil, nil, []DutyKind{CreateFirst}},
+		{"empty store", nil, 0, "", false, nil, nil, []dutyKind{createFirst}},
 		{"in the beginning", []Record{a, b}, 1, "a", false, []State{Active, Standby}, []bool{true, true}, nil},
 		{"clock behind the first key", []Record{a, b}, -1, "a", false, []State{Active, Standby}, []bool{true, true}, nil},
-		{"no standby", []Record{a}, 1, "a", false, []State{Active}, []bool{true}, []DutyKind{CreateStandby}},
+		{"no standby", []Record{a}, 1, "a", false, []State{Active}, []bool{true}, []dutyKind{createStandby}},
 		{"before a turn", []Record{a, b}, 60 - 1, "a", false, []State{Active, Standby}, []bool{true, true}, nil},
 		{"after a turn", []Record{a, b, c}, 60, "b", false, []State{Retired, Active, Standby}, []bool{true, true, true}, nil},
-		{"after a turn, late", []Record{a, b, c}, 70, "b", false, []State{Retired, Active, Standby}, []bool{true, true, true}, []DutyKind{Erase}},
-		{"expired", []Record{erased(a), b, c}, 90, "b", false, []State{Retired, Active, Standby}, []bool{false, true, true}, []DutyKind{Archive}},
-		{"signing key revoked", []Record{revoked(a, 30), b, c}, 30, "b", true, []State{Revoked, Active, Standby}, []bool{false, true, true}, []DutyKind{PromoteStandby, Erase}},
-		{"standby revoked", []Record{a, erased(revoked(b, 30)), c}, 70, "a", false, []State{Active, Revoked, Standby}, []bool{true, false, true}, []DutyKind{Archive}},
-		{"both revoked", []Record{erased(revoked(a, 30)), erased(revoked(b, 20)), c}, 30, "c", true, []State{Revoked, Revoked, Active}, []bool{false, false, true}, []DutyKind{CreateStandby, PromoteStandby}},
-		{"all revoked", []Record{erased(revoked(a, 30)), erased(revoked(b, 30))}, 30, "", false, []State{Revoked, Revoked}, []bool{false, false}, []DutyKind{CreateFirst}},
+		{"after a turn, late", []Record{a, b, c}, 70, "b", false, []State{Retired, Active, Standby}, []bool{true, true, true}, []dutyKind{erase}},
+		{"expired", []Record{erased(a), b, c}, 90, "b", false, []State{Retired, Active, Standby}, []bool{false, true, true}, []dutyKind{archive}},
+		{"signing key revoked", []Record{revoked(a, 30), b, c}, 30, "b", true, []State{Revoked, Active, Standby}, []bool{false, true, true}, []dutyKind{promoteStandby, erase}},
+		{"standby revoked", []Record{a, erased(revoked(b, 30)), c}, 70, "a", false, []State{Active, Revoked, Standby}, []bool{true, false, true}, []dutyKind{archive}},
+		{"both revoked", []Record{erased(revoked(a, 30)), erased(revoked(b, 20)), c}, 30, "c", true, []State{Revoked, Revoked, Active}, []bool{false, false, true}, []dutyKind{createStandby, promoteStandby}},
+		{"all revoked", []Record{erased(revoked(a, 30)), erased(revoked(b, 30))}, 30, "", false, []State{Revoked, Revoked}, []bool{false, false}, []dutyKind{createFirst}},
 		{"the last number stays taken", []Record{a, c, erased(revoked(key(3, "d", 180), 10))}, 90, "a", false, []State{Active, Standby, Revoked}, []bool{true, true, false}, nil},
 	} {
-		v := NewView(test.records, testPolicy(), minutes(test.now))
-		signing, _ := v.Signing()
+		v := newView(test.records, testPolicy(), minutes(test.now), nil)
+		signing, _ := v.signingKey()
 		var states []State
 		var published []bool
 		for _, k := range v.Keys {
 			states, published = append(states, k.State), append(published, k.Published)
 		}
-		var duties []DutyKind
+		var duties []dutyKind
 		for _, d := range v.Duties {
 			duties = append(duties, d.Kind)
 		}
@@ -71,15 +71,15 @@ func TestNewView(t *testing.T) {
 	}
 }
 
-func TestNewViewPromotesToTheTimeOfTheRevocation(t *testing.T) {
+func TestViewPromotesToTheTimeOfTheRevocation(t *testing.T) {
 	records := []Record{revoked(key(0, "a", 0), 30), key(1, "b", 60), key(2, "c", 120)}
-	v := NewView(records, testPolicy(), minutes(31))
-	if d := v.Duties[0]; d.Kind != PromoteStandby || d.KID != "b" || !d.ActivateAt.Equal(minutes(30)) {
+	v := newView(records, testPolicy(), minutes(31), nil)
+	if d := v.Duties[0]; d.Kind != promoteStandby || d.KID != "b" || !d.ActivateAt.Equal(minutes(30)) {
 		t.Fatalf("duty %+v", d)
 	}
 	records[1].ActivateAt = minutes(30)
-	v = NewView(records, testPolicy(), minutes(31))
-	if signing, _ := v.Signing(); signing.KID != "b" || !v.Emergency || v.Duties[0].Kind == PromoteStandby {
+	v = newView(records, testPolicy(), minutes(31), nil)
+	if signing, _ := v.signingKey(); signing.KID != "b" || !v.Emergency || v.Duties[0].Kind == promoteStandby {
 		t.Errorf("after the promotion %s signs, emergency %v, duties %v", signing.KID, v.Emergency, v.Duties)
 	}
 }
@@ -99,14 +99,14 @@ func TestUnusableKeys(t *testing.T) {
 	} {
 		bad := make(map[string]error)
 		for _, kid := range test.unusable {
-			bad[kid] = ErrDamaged
+			bad[kid] = errDamaged
 		}
 		v := newView(records, testPolicy(), minutes(test.now), bad)
-		if signing, _ := v.Signing(); signing.KID != test.signs {
+		if signing, _ := v.signingKey(); signing.KID != test.signs {
 			t.Errorf("without %v %q signs, want %q", test.unusable, signing.KID, test.signs)
 		}
 		if d := v.Duties; len(test.unusable) == 1 && test.now == 30 && test.unusable[0] == "b" &&
-			(len(d) != 1 || d[0].Kind != Postpone || d[0].KID != "b" || !d[0].ActivateAt.Equal(minutes(70))) {
+			(len(d) != 1 || d[0].Kind != postpone || d[0].KID != "b" || !d[0].ActivateAt.Equal(minutes(70))) {
 			t.Errorf("without a standby whose turn comes first: %+v", d)
 		}
 		if test.signs == "" && len(v.Duties) > 0 {

@@ -21,9 +21,9 @@ func (e *MissingMasterError) Error() string {
 	return fmt.Sprintf("sealed under master key %s, which is not among the master keys given", e.ID)
 }
 
-// ErrDamaged means that sealed bytes are not what was once sealed: they are cut
+// errDamaged means that sealed bytes are not what was once sealed: they are cut
 // off, changed, or belong to another key.
-var ErrDamaged = errors.New("sealed key is damaged")
+var errDamaged = errors.New("sealed key is damaged")
 
 const (
 	sealVersion = 1
@@ -78,7 +78,7 @@ func (s *masterSealer) Seal(plain, aad []byte) ([]byte, error) {
 func (s *masterSealer) Open(sealed, aad []byte) ([]byte, error) {
 	id, ok := s.SealedUnder(sealed)
 	if !ok {
-		return nil, ErrDamaged
+		return nil, errDamaged
 	}
 	aead, ok := s.aeads[id]
 	if !ok {
@@ -88,7 +88,7 @@ func (s *masterSealer) Open(sealed, aad []byte) ([]byte, error) {
 	nonce, text := body[:chacha20poly1305.NonceSizeX], body[chacha20poly1305.NonceSizeX:]
 	plain, err := aead.Open(nil, nonce, text, aad)
 	if err != nil {
-		return nil, ErrDamaged
+		return nil, errDamaged
 	}
 	return plain, nil
 }

@@ -35,7 +35,7 @@ func privateParts(t *testing.T, key any) [][]byte {
 
 func TestK7_PrivateKeysRestSealed(t *testing.T) {
 	for alg, pair := range pairs() {
-		info := newInfo(KeyView{Record: pair.record}, testMasters(t, 1).Vault())
+		info := newInfo(keyView{Record: pair.record}, testMasters(t, 1).Vault())
 		shown, err := json.Marshal(info)
 		if err != nil {
 			t.Fatal(err)

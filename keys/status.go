@@ -9,25 +9,25 @@ import (
 // Warning is something about the keys that harms nobody yet, and that an operator
 // should look into before it does.
 type Warning struct {
-	// Code is one of the codes below, Text says more, for people. Neither is
+	// Code names the kind of warning, Text says more, for people. Neither is
 	// secret.
 	Code string
 	Text string
 }
 
-// The codes of warnings.
+// The codes of warnings: alert rules and docs/operating.md name them.
 const (
-	// StandbyMissing: no key is published that could sign next (K2).
-	StandbyMissing = "standby_missing"
-	// TurnOverdue: the active key signs for longer than the policy's Interval.
-	TurnOverdue = "turn_overdue"
-	// TurnFarOff: the next turn is farther away than the policy explains: the
+	// standbyMissing: no key is published that could sign next (K2).
+	standbyMissing = "standby_missing"
+	// turnOverdue: the active key signs for longer than the policy's Interval.
+	turnOverdue = "turn_overdue"
+	// turnFarOff: the next turn is farther away than the policy explains: the
 	// Interval was shortened, or a replica's clock was far ahead when it made
 	// the standby.
-	TurnFarOff = "turn_far_off"
-	// KeyUnusable: a key that is to sign, or may have signed what is still
+	turnFarOff = "turn_far_off"
+	// keyUnusable: a key that is to sign, or may have signed what is still
 	// valid, is damaged, or rests under a master secret that is missing.
-	KeyUnusable = "key_unusable"
+	keyUnusable = "key_unusable"
 )
 
 // Status is how the keys stand on this replica.
@@ -66,16 +66,16 @@ func (k *Keeper) warnings(s *snapshot, st Status) []Warning {
 	}
 	p, now := k.policy, k.clock()
 	if st.Standbys == 0 {
-		warn(StandbyMissing, "no standby is published; one is made as soon as the store can be written to")
+		warn(standbyMissing, "no standby is published; one is made as soon as the store can be written to")
 	}
 	if st.Active.KID != "" {
 		// The next standby is made two polls and the skew before it is wanted.
 		late := now.Sub(st.Active.ActivateAt.Add(p.Interval))
 		if late > 2*p.Poll+p.Skew {
-			warn(TurnOverdue, "key %s should have retired %v ago", st.Active.KID, late.Round(time.Second))
+			warn(turnOverdue, "key %s should have retired %v ago", st.Active.KID, late.Round(time.Second))
 		}
 		if ahead := st.Active.RetireAt.Sub(now); !st.Active.RetireAt.IsZero() && ahead > p.Interval+p.Lead {
-			warn(TurnFarOff, "the next turn is %v away, and key_rotation_interval is %v; keyturn keys rotate makes it now", ahead.Round(time.Second), p.Interval)
+			warn(turnFarOff, "the next turn is %v away, and key_rotation_interval is %v; keyturn keys rotate makes it now", ahead.Round(time.Second), p.Interval)
 		}
 	}
 	var kids []string
@@ -84,7 +84,7 @@ func (k *Keeper) warnings(s *snapshot, st Status) []Warning {
 	}
 	slices.Sort(kids)
 	for _, kid := range kids {
-		warn(KeyUnusable, "key %.64q: %v", kid, s.book.material.unusable[kid])
+		warn(keyUnusable, "key %.64q: %v", kid, s.book.material.unusable[kid])
 	}
 	return list
 }

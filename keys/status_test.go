@@ -30,11 +30,11 @@ func TestStatusWarns(t *testing.T) {
 		{"a long outage", func(t *testing.T, w *world) {
 			w.store.down = true
 			w.now = w.now.Add(time.Hour)
-		}, []string{StandbyMissing}},
+		}, []string{standbyMissing}},
 		{"a longer one", func(t *testing.T, w *world) {
 			w.store.down = true
 			w.now = w.now.Add(2*time.Hour + 2*w.policy.Poll + w.policy.Skew + time.Millisecond)
-		}, []string{StandbyMissing, TurnOverdue}},
+		}, []string{standbyMissing, turnOverdue}},
 		{"a damaged standby in a store that cannot be written to", func(t *testing.T, w *world) {
 			w.store.records[1].Sealed = w.store.records[1].Sealed[:10]
 			w.store.readOnly = true
@@ -42,12 +42,12 @@ func TestStatusWarns(t *testing.T) {
 			if err := w.Poll(t.Context()); !errors.Is(err, errDown) {
 				t.Fatal(err)
 			}
-		}, []string{StandbyMissing, KeyUnusable}},
+		}, []string{standbyMissing, keyUnusable}},
 		{"a standby that a wrong clock made", func(t *testing.T, w *world) {
 			w.store.records[1].ActivateAt = w.now.Add(90 * 24 * time.Hour)
 			w.store.records[1].Version++
 			w.poll(t)
-		}, []string{TurnFarOff}},
+		}, []string{turnFarOff}},
 	} {
 		w := newWorld(t)
 		w.poll(t)
@@ -70,7 +70,7 @@ func TestRunReportsWarningsAndCounts(t *testing.T) {
 		k, err := NewKeeper(Options{
 			Store: s, Vault: testMasters(t, 1).Vault(), Policy: testPolicy(), Audit: &recorder{}, Now: time.Now,
 			OnError: func(err error) {
-				if strings.HasPrefix(err.Error(), StandbyMissing) {
+				if strings.HasPrefix(err.Error(), standbyMissing) {
 					reported++
 				}
 			},

@@ -15,14 +15,13 @@ import (
 // maxToken bounds what is looked at before a signature has been checked.
 const maxToken = 16 << 10
 
-// What Verify answers. Test with errors.Is.
 var (
-	// ErrUnknownKey means that the token names a key that is not published:
+	// errUnknownKey means that the token names a key that is not published:
 	// none of ours, expired, or revoked (K6).
-	ErrUnknownKey = errors.New("token was not signed by a key in force")
-	// ErrBadToken means that the token is not one that Keyturn makes, or that
+	errUnknownKey = errors.New("token was not signed by a key in force")
+	// errBadToken means that the token is not one that Keyturn makes, or that
 	// its signature is wrong.
-	ErrBadToken = errors.New("token is malformed or its signature is wrong")
+	errBadToken = errors.New("token is malformed or its signature is wrong")
 )
 
 // signer is the private half of a key. It makes compact JWS (RFC 7515 §3.1).
@@ -83,21 +82,21 @@ type token struct {
 // ours do. That leaves out crit, b64, jwk, jku and all their like (RFC 8725 §2).
 func parseToken(compact string) (token, error) {
 	if len(compact) > maxToken || !compactForm(compact) {
-		return token{}, ErrBadToken
+		return token{}, errBadToken
 	}
 	jws, err := jose.ParseSignedCompact(compact, allAlgorithms)
 	if err != nil || len(jws.Signatures) != 1 {
-		return token{}, ErrBadToken
+		return token{}, errBadToken
 	}
 	var header map[string]any
 	raw, err := base64.RawURLEncoding.DecodeString(compact[:strings.IndexByte(compact, '.')])
 	if err != nil || json.Unmarshal(raw, &header) != nil || len(header) != 3 {
-		return token{}, ErrBadToken
+		return token{}, errBadToken
 	}
 	h := jws.Signatures[0].Protected
 	typ, ok := h.ExtraHeaders[jose.HeaderType].(string)
 	if !ok || h.KeyID == "" || h.Algorithm == "" {
-		return token{}, ErrBadToken
+		return token{}, errBadToken
 	}
 	return token{jws: jws, kid: h.KeyID, alg: h.Algorithm, typ: typ}, nil
 }
@@ -123,11 +122,11 @@ func compactForm(s string) bool {
 // type asked for.
 func (v *verifier) verify(t token, typ string) ([]byte, error) {
 	if t.kid != v.kid || t.alg != v.alg || mediaType(t.typ) != mediaType(typ) {
-		return nil, ErrBadToken
+		return nil, errBadToken
 	}
 	payload, err := t.jws.Verify(v.key)
 	if err != nil {
-		return nil, ErrBadToken
+		return nil, errBadToken
 	}
 	return payload, nil
 }
@@ -139,7 +138,7 @@ func mediaType(typ string) string {
 
 // Verify checks a compact JWS against this one key, whatever the key may do
 // now: it is for what has to be verified for ever, such as the checkpoints of
-// the audit log. It returns the payload, or ErrBadToken. For tokens use
+// the audit log. It returns the payload, or an error. For tokens use
 // Ring.Verify.
 func (r Record) Verify(compact, typ string) ([]byte, error) {
 	v, err := openPublic(r)

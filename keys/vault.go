@@ -73,11 +73,11 @@ func (v masterVault) Open(_ context.Context, sealed []byte, kid string) (crypto.
 	parsed, err := x509.ParsePKCS8PrivateKey(plain)
 	if err != nil {
 		// The parser's error could say something of what it read.
-		return nil, ErrDamaged
+		return nil, errDamaged
 	}
 	private, ok := parsed.(crypto.Signer)
 	if !ok {
-		return nil, fmt.Errorf("a private key that cannot sign: %w", ErrDamaged)
+		return nil, fmt.Errorf("a private key that cannot sign: %w", errDamaged)
 	}
 	return private, nil
 }

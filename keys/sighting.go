@@ -73,7 +73,7 @@ func (s *snapshot) held(kid string) bool {
 // outlives says that something that the key signed in this process's life may be
 // valid still, whatever the clock says now: the time has not passed for which the
 // key stays published. The clock may have jumped ahead (K3).
-func (s sighting) outlives(k KeyView, elapsed time.Duration) bool {
+func (s sighting) outlives(k keyView, elapsed time.Duration) bool {
 	return s.lived && elapsed < s.retired+k.ExpireAt.Sub(k.RetireAt)
 }
 
@@ -83,18 +83,18 @@ func (s sighting) outlives(k KeyView, elapsed time.Duration) bool {
 // others: a private half is erased one poll and the skew after the process saw
 // the key retired, and a key archived when nothing that was signed before the
 // process saw it erased can be valid.
-func (k *Keeper) ripe(d Duty, v *View) bool {
-	if d.Kind != Erase && d.Kind != Archive {
+func (k *Keeper) ripe(d duty, v *view) bool {
+	if d.Kind != erase && d.Kind != archive {
 		return true
 	}
-	i := slices.IndexFunc(v.Keys, func(key KeyView) bool { return key.KID == d.KID })
+	i := slices.IndexFunc(v.Keys, func(key keyView) bool { return key.KID == d.KID })
 	key := &v.Keys[i]
 	if key.State == Revoked {
 		return true
 	}
 	seen, ok := k.ring.snapshot.Load().sighting(d.KID)
 	passed := k.elapsed()
-	if d.Kind == Erase {
+	if d.Kind == erase {
 		return ok && passed >= seen.retired+k.policy.Poll+k.policy.Skew
 	}
 	return ok && seen.erased >= 0 && passed >= seen.erased+key.ExpireAt.Sub(key.RetireAt)
@@ -121,14 +121,14 @@ func (k *Keeper) noteAbsence(before, now book) {
 // lateDuty puts off a standby whose record was not in the store yet when this
 // replica read it, after the time that the record gives. Its writer was slow, and
 // may have died before it could put the key off itself (K1).
-func (k *Keeper) lateDuty(records []Record) (Duty, bool) {
+func (k *Keeper) lateDuty(records []Record) (duty, bool) {
 	now := k.clock()
 	for i := range records {
 		r := &records[i]
 		absent, late := k.absent[r.KID]
 		if late && !r.revoked() && r.ActivateAt.After(now) && r.CreatedAt.Add(k.policy.Skew).Before(absent) {
-			return Duty{Kind: PutOff, KID: r.KID}, true
+			return duty{Kind: putOff, KID: r.KID}, true
 		}
 	}
-	return Duty{}, false
+	return duty{}, false
 }
