@@ -3,45 +3,40 @@ package users
 import (
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/passwords"
 )
 
 // TestA1_ABusyHasherIsTheReason lets everything that hashes a password meet a
-// hasher whose slots are all taken.
+// hasher that is busy.
 func TestA1_ABusyHasherIsTheReason(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t)
-		token, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour)
-		if err != nil {
-			t.Fatal(err)
+	t.Parallel()
+	f := newFixture(t)
+	token, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.mem.events = nil
+	f.Hasher = &passwords.Hasher{} // always busy
+	eve := NewUser{Email: "eve@example.org", Password: goodPassword}
+	for action, do := range map[audit.Action]func() error{
+		audit.UserSignedUp: func() error { _, err := f.SignUp(t.Context(), eve); return err },
+		audit.UserAdded:    func() error { _, err := f.Add(t.Context(), eve); return err },
+		audit.UserImported: func() error {
+			_, err := f.Import(t.Context(), ImportUser{Email: eve.Email, Password: eve.Password})
+			return err
+		},
+		audit.PasswordChanged: func() error { return f.ChangePassword(t.Context(), f.ada.UID, goodPassword, otherPassword, "") },
+		audit.PasswordReset:   func() error { return f.ResetPassword(t.Context(), f.ada.UID, otherPassword) },
+		audit.ResetRedeemed:   func() error { return f.RedeemReset(t.Context(), token, otherPassword) },
+	} {
+		err := do()
+		if e := f.mem.lastEvent(t); e.Action != action || e.Reason != audit.ReasonBusy || e.Outcome != audit.Failure || Reason(err) != audit.ReasonBusy {
+			t.Errorf("%s: %v, event %+v", action, err, e)
 		}
-		f.mem.events = nil
-		for range 4 {
-			if err := f.Hasher.acquire(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		eve := NewUser{Email: "eve@example.org", Password: goodPassword}
-		for action, do := range map[audit.Action]func() error{
-			audit.UserSignedUp: func() error { _, err := f.SignUp(t.Context(), eve); return err },
-			audit.UserAdded:    func() error { _, err := f.Add(t.Context(), eve); return err },
-			audit.UserImported: func() error {
-				_, err := f.Import(t.Context(), ImportUser{Email: eve.Email, Password: eve.Password})
-				return err
-			},
-			audit.PasswordChanged: func() error { return f.ChangePassword(t.Context(), f.ada.UID, goodPassword, otherPassword, "") },
-			audit.PasswordReset:   func() error { return f.ResetPassword(t.Context(), f.ada.UID, otherPassword) },
-			audit.ResetRedeemed:   func() error { return f.RedeemReset(t.Context(), token, otherPassword) },
-		} {
-			err := do()
-			if e := f.mem.lastEvent(t); e.Action != action || e.Reason != audit.ReasonBusy || e.Outcome != audit.Failure || Reason(err) != audit.ReasonBusy {
-				t.Errorf("%s: %v, event %+v", action, err, e)
-			}
-		}
-	})
+	}
 }
 
 // TestU2_ACrowdCostsNothing has logins and a sign-up come
@@ -50,7 +45,7 @@ func TestA1_ABusyHasherIsTheReason(t *testing.T) {
 func TestU2_ACrowdCostsNothing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.Hasher.waiting.Add(f.Hasher.queue())
+	f.Hasher = &passwords.Hasher{} // always busy
 	f.mem.countersDown = true
 	reads := 0
 	f.mem.onRead = func() { reads++ }
@@ -72,10 +67,5 @@ func TestU2_ACrowdCostsNothing(t *testing.T) {
 	}
 	if reads != 0 {
 		t.Errorf("%d accounts were read", reads)
-	}
-	f.mem.countersDown = false
-	f.Hasher.waiting.Add(-1)
-	if err := f.Hasher.Crowded(); err != nil {
-		t.Errorf("with one place to wait in: %v", err)
 	}
 }

@@ -3,9 +3,10 @@ package users
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/passwords"
+	"github.com/keyturn/keyturn/internal/throttle"
 )
 
 // What a Service answers besides a Store's own errors. Test with errors.Is.
@@ -57,29 +58,12 @@ func refuse(field, format string, args ...any) error {
 	return &PolicyError{Field: field, Message: fmt.Sprintf(format, args...)}
 }
 
-// Throttled means that there were too many failed attempts; the password was
-// not looked at.
-type Throttled struct {
-	// RetryAfter is when the next attempt will be judged.
-	RetryAfter time.Duration
-}
-
-// Error says how long to wait.
-func (e *Throttled) Error() string {
-	return fmt.Sprintf("too many failed attempts: try again in %s", e.RetryAfter.Round(time.Second))
-}
-
-// Busy means that as many passwords are being hashed as may be, and as many
-// wait as may wait (U2). Nothing was decided.
-type Busy struct {
-	// RetryAfter is when it is worth trying again.
-	RetryAfter time.Duration
-}
-
-// Error says how long to wait.
-func (e *Busy) Error() string {
-	return fmt.Sprintf("too many passwords are being checked: try again in %s", e.RetryAfter.Round(time.Second))
-}
+// Throttled and Busy are refusals that say when to try again; see their
+// packages.
+type (
+	Throttled = throttle.Refused
+	Busy      = passwords.Busy
+)
 
 // invalidField are the reasons of a PolicyError, by its field.
 var invalidField = map[string]audit.Reason{

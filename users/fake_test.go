@@ -11,6 +11,8 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/audittest"
+	"github.com/keyturn/keyturn/internal/passwords"
+	"github.com/keyturn/keyturn/internal/throttle"
 )
 
 // errDown is what a fake answers that is switched off.
@@ -341,12 +343,20 @@ func (c *clock) advance(d time.Duration) {
 }
 
 // cheap is for tests that are not about cost.
-var cheap = Params{MemoryKiB: 32, Time: 1, Threads: 1}
+var cheap = passwords.Params{MemoryKiB: 32, Time: 1, Threads: 1}
 
 const (
 	goodPassword  = "violet harbour at noon"
 	otherPassword = "nine lanterns on a hill"
 	wrongPassword = "not the right one, sorry"
+)
+
+// What the throttle lets pass before it slows, and two networks.
+const (
+	freeOfPair    = 5
+	freeOfNetwork = 100
+	home          = "192.0.2.7"
+	abroad        = "198.51.100.9"
 )
 
 // fixture is a Service over memory, with one account.
@@ -360,13 +370,13 @@ type fixture struct {
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	mem, clk := newMemory(), newClock()
-	hasher, err := NewHasher(cheap, 4)
+	hasher, err := passwords.NewHasher(cheap, 4)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s, err := NewService(Service{
 		Store: mem, Hasher: hasher, Sessions: mem, Audit: mem, Now: clk.now,
-		Throttle: NewThrottle(mem, clk.now),
+		Throttle: throttle.New(mem, clk.now),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/passwords"
 )
 
 // maxUIDBytes bounds an account id from elsewhere.
@@ -22,7 +23,7 @@ type ImportUser struct {
 	Username  string `json:"username,omitempty"`
 	FirstName string `json:"first_name,omitempty"`
 	LastName  string `json:"last_name,omitempty"`
-	// PasswordHash is a hash that ParseHash takes, kept until the next login.
+	// PasswordHash is a hash that passwords.Parse takes, kept until the next login.
 	// Password is a password instead, which must please the Policy. One of
 	// the two is needed.
 	PasswordHash string `json:"password_hash,omitempty"`
@@ -92,7 +93,7 @@ func (s *Service) prepareImport(n ImportUser) (User, error) {
 	case n.Password != "":
 		return u, s.Policy.Check(n.Password, u)
 	}
-	if err := CheckImport(n.PasswordHash); err != nil {
+	if err := passwords.CheckImport(n.PasswordHash); err != nil {
 		return User{}, refuse("password_hash", "%s", err)
 	}
 	u.PasswordHash = n.PasswordHash
@@ -132,7 +133,7 @@ func isUID(uid string) bool {
 	}
 	for _, c := range []byte(uid) {
 		switch {
-		case isDigit(c), c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
 		case c == '.', c == '_', c == ':', c == '@', c == '-':
 		default:
 			return false

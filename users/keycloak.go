@@ -145,7 +145,7 @@ func isKeycloaksOwnRole(role string) bool {
 	return role == "offline_access" || role == "uma_authorization" || strings.HasPrefix(role, "default-roles-")
 }
 
-// hash returns the password's hash in the form that ParseHash reads.
+// hash returns the password's hash in the form that passwords.Parse reads.
 func (c keycloakCredential) hash() (string, error) {
 	var secret struct {
 		Value string `json:"value"`
@@ -167,7 +167,7 @@ func (c keycloakCredential) hash() (string, error) {
 	switch how.Algorithm {
 	case "pbkdf2-sha256", "pbkdf2-sha512":
 		return fmt.Sprintf("$%s$%d$%s$%s", how.Algorithm, how.Iterations,
-			passlibBase64.EncodeToString(salt), passlibBase64.EncodeToString(digest)), nil
+			passlibBase64(salt), passlibBase64(digest)), nil
 	case "argon2":
 		one := func(name string) string { return strings.Join(how.More[name], ",") }
 		if one("version") != "1.3" {
@@ -177,6 +177,11 @@ func (c keycloakCredential) hash() (string, error) {
 			base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(digest)), nil
 	}
 	return "", errors.New("its algorithm is none of pbkdf2-sha256, pbkdf2-sha512 and argon2")
+}
+
+// passlibBase64 has a dot for the plus and no padding.
+func passlibBase64(b []byte) string {
+	return strings.ReplaceAll(base64.RawStdEncoding.EncodeToString(b), "+", ".")
 }
 
 // lineCounter knows on which line each byte read so far stands.

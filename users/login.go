@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/throttle"
 )
 
 // Authenticate returns the account that login, an e-mail address, and password
@@ -61,13 +63,14 @@ func (s *Service) judge(ctx context.Context, account, password string, find func
 	if err := s.Hasher.Crowded(); err != nil {
 		return User{}, err
 	}
-	if s.Throttle != nil {
-		leave, err := s.lines.enter(ctx, account)
-		if err != nil {
-			return User{}, err
-		}
-		defer leave()
+	leave, err := s.Throttle.Enter(ctx, account)
+	if errors.Is(err, throttle.ErrLineFull) {
+		return User{}, &Busy{RetryAfter: time.Second}
 	}
+	if err != nil {
+		return User{}, err
+	}
+	defer leave()
 	attempt, err := s.Throttle.Begin(ctx, account)
 	if err != nil {
 		return User{}, err
@@ -114,7 +117,7 @@ func (s *Service) renew(ctx context.Context, u User, password string) User {
 	if err != nil {
 		return u
 	}
-	if err := s.announce(ctx, hash); err != nil {
+	if err := s.kinds.Announce(ctx, hash, s.now()); err != nil {
 		return u
 	}
 	if err := s.Store.RehashPassword(ctx, u.UID, u.PasswordHash, hash); err != nil {

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/passwords"
+	"github.com/keyturn/keyturn/internal/throttle"
 )
 
 func TestU1_RefusalsLookAlike(t *testing.T) {
@@ -34,7 +37,7 @@ func TestU1_RefusalsLookAlike(t *testing.T) {
 		{"ada@example.org", "\xff", "wrong_password", f.ada.UID},
 		{"grace@example.org", goodPassword, "disabled_user", grace.UID},
 		{"grace@example.org", wrongPassword, "wrong_password", grace.UID},
-		{"old@example.org", vectorPassword, "disabled_user", old.UID},
+		{"old@example.org", importedPassword, "disabled_user", old.UID},
 		{"old@example.org", wrongPassword, "wrong_password", old.UID},
 	} {
 		before, charged := f.Hasher.Stats().Computed, len(f.mem.counters)
@@ -74,7 +77,7 @@ func TestU4_UnknownAccountsAreThrottledAlike(t *testing.T) {
 func TestU4_ThrottledAttemptIsNotJudged(t *testing.T) {
 	f := newFixture(t)
 	ctx := from(t.Context(), home)
-	for range pairScope.free {
+	for range freeOfPair {
 		_, err := f.Authenticate(ctx, "ada@example.org", wrongPassword)
 		wantReason(t, err, "wrong_password")
 	}
@@ -108,7 +111,7 @@ func TestAuthenticate(t *testing.T) {
 func TestAuthenticateWhileTheStoreIsDown(t *testing.T) {
 	f := newFixture(t)
 	f.mem.storeDown = true
-	for range 3 * pairScope.free {
+	for range 3 * freeOfPair {
 		_, err := f.Authenticate(from(t.Context(), home), "ada@example.org", goodPassword)
 		if !errors.Is(err, errDown) || errors.Is(err, ErrCredentials) {
 			t.Fatalf("got %v", err)
@@ -133,7 +136,7 @@ func TestU3_ImportedHashBecomesArgon2idAtLogin(t *testing.T) {
 			if f.mem.users[imported.UID].PasswordHash != encoded {
 				t.Fatal("a wrong password changed the hash")
 			}
-			u, err := f.Authenticate(t.Context(), "old@example.org", vectorPassword)
+			u, err := f.Authenticate(t.Context(), "old@example.org", importedPassword)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,7 +147,7 @@ func TestU3_ImportedHashBecomesArgon2idAtLogin(t *testing.T) {
 			if stored.Epoch != imported.Epoch || stored.Unsettled {
 				t.Error("rehashing ended the account's sessions")
 			}
-			if again, err := f.Authenticate(t.Context(), "old@example.org", vectorPassword); err != nil || !reflect.DeepEqual(again, stored) {
+			if again, err := f.Authenticate(t.Context(), "old@example.org", importedPassword); err != nil || !reflect.DeepEqual(again, stored) {
 				t.Errorf("the next login: %+v, %v", again, err)
 			}
 		})
@@ -163,7 +166,7 @@ func TestRehashNeverUndoesAPasswordChange(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	u, err := f.Authenticate(t.Context(), "old@example.org", vectorPassword)
+	u, err := f.Authenticate(t.Context(), "old@example.org", importedPassword)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,15 +200,15 @@ func TestStill(t *testing.T) {
 	}
 }
 
-// BenchmarkAuthenticate and BenchmarkArgon2id together say what a login costs
-// beyond its hash.
+// BenchmarkAuthenticate and BenchmarkArgon2id of internal/passwords together say
+// what a login costs beyond its hash.
 func BenchmarkAuthenticate(b *testing.B) {
 	mem := newMemory()
-	hasher, err := NewHasher(DefaultParams(), 0)
+	hasher, err := passwords.NewHasher(passwords.DefaultParams(), 0)
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := NewService(Service{Store: mem, Hasher: hasher, Sessions: mem, Audit: mem, Throttle: NewThrottle(mem, time.Now)})
+	s, err := NewService(Service{Store: mem, Hasher: hasher, Sessions: mem, Audit: mem, Throttle: throttle.New(mem, time.Now)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -216,15 +219,6 @@ func BenchmarkAuthenticate(b *testing.B) {
 	for b.Loop() {
 		if _, err := s.Authenticate(ctx, "ada@example.org", goodPassword); err != nil {
 			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkArgon2id(b *testing.B) {
-	h := hashArgon2id(DefaultParams(), goodPassword)
-	for b.Loop() {
-		if !h.matches(goodPassword) {
-			b.Fatal("does not match")
 		}
 	}
 }

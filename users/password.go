@@ -103,7 +103,7 @@ func (s *Service) setPassword(ctx context.Context, c passwordChange) (changed Us
 	if err != nil {
 		return User{}, "", err
 	}
-	if err := s.announce(ctx, hash); err != nil {
+	if err := s.kinds.Announce(ctx, hash, s.now()); err != nil {
 		return User{}, "", err
 	}
 	changed, err = s.Store.SetPassword(ctx, c.uid, c.user.Epoch, hash, s.now())

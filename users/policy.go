@@ -5,7 +5,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
+	"github.com/keyturn/keyturn/internal/passwords"
 )
 
 // The bounds of a password. NIST SP 800-63B-4 §3.1.1.2: 15 characters where
@@ -13,12 +13,6 @@ import (
 const (
 	DefaultMinLength = 15
 	LeastMinLength   = 8
-	// MaxPasswordBytes bounds a normalised password. Longer ones are refused,
-	// never cut.
-	MaxPasswordBytes = 1024
-	// maxRawPasswordBytes bounds the work of normalising; a decomposed text
-	// shrinks by less than this factor.
-	maxRawPasswordBytes = 4 * MaxPasswordBytes
 	// shortestWord is the length under which a word says nothing about the
 	// password that contains it.
 	shortestWord = 3
@@ -33,34 +27,15 @@ type Policy struct {
 	MinLength int
 }
 
-// Normalize returns password in NFC, the form in which every password is
-// hashed and verified, so that one typed on another keyboard still matches.
-// Invalid UTF-8, NUL and more than MaxPasswordBytes are refused with a
-// *PolicyError; nothing is ever cut. So is U+FFFD, which encoding/json has put
-// where the text was not UTF-8: different passwords would have become one.
-func Normalize(password string) (string, error) {
-	if len(password) > maxRawPasswordBytes {
-		return "", refuse("password", "must be at most %d bytes long", MaxPasswordBytes)
-	}
-	if strings.ContainsRune(password, utf8.RuneError) || strings.ContainsRune(password, 0) {
-		return "", refuse("password", "must be valid UTF-8 without NUL")
-	}
-	normal := norm.NFC.String(password)
-	if len(normal) > MaxPasswordBytes {
-		return "", refuse("password", "must be at most %d bytes long", MaxPasswordBytes)
-	}
-	return normal, nil
-}
-
 // Check reports whether u may take password: nil, or a *PolicyError about the
 // field "password". Only u's address and names are looked at. The password is
 // compared with the blocklist and with those words case-insensitively, whole,
 // and also when it is only one of them repeated or padded with digits and
 // punctuation.
 func (p Policy) Check(password string, u User) error {
-	normal, err := Normalize(password)
+	normal, err := passwords.Normalize(password)
 	if err != nil {
-		return err
+		return refuse("password", "%s", err)
 	}
 	if least := p.minLength(); utf8.RuneCountInString(normal) < least {
 		return refuse("password", "must have at least %d characters", least)

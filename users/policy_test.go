@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/keyturn/keyturn/internal/passwords"
 )
 
 func TestU5_LengthIsCountedInCharacters(t *testing.T) {
@@ -38,44 +40,14 @@ func TestU5_LengthIsCountedInCharacters(t *testing.T) {
 
 func TestU5_LongPasswordsAreWholeOrRefused(t *testing.T) {
 	random := strings.Repeat("correct battery horse staple, ", 40)
-	for _, n := range []int{64, 72, 73, 500, MaxPasswordBytes} {
+	for _, n := range []int{64, 72, 73, 500, passwords.MaxBytes} {
 		if err := (Policy{}).Check("#"+random[:n-1], User{}); err != nil {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
-	if err := (Policy{}).Check(random[:MaxPasswordBytes]+"x", User{}); err == nil {
+	if err := (Policy{}).Check(random[:passwords.MaxBytes]+"x", User{}); err == nil {
 		t.Error("a password over the maximum was accepted")
 	}
-	// The last byte of a long password counts.
-	long := random[:MaxPasswordBytes-1]
-	hash := hashArgon2id(cheap, long+"x").encode()
-	if ok, err := Verify(hash, long+"y"); ok || err != nil {
-		t.Errorf("the end of a long password was cut: %t, %v", ok, err)
-	}
-	if ok, err := Verify(hash, long+"x"); !ok || err != nil {
-		t.Errorf("a long password does not match: %t, %v", ok, err)
-	}
-}
-
-func TestU5_PasswordsAreNormalised(t *testing.T) {
-	hash := hashArgon2id(cheap, must(t, "Königsberger Brücken")).encode()
-	if ok, err := Verify(hash, "Ko\u0308nigsberger Bru\u0308cken"); !ok || err != nil {
-		t.Errorf("the decomposed form does not match: %t, %v", ok, err)
-	}
-	for _, bad := range []string{"\xff is not UTF-8 at all", "\ufffd is what was not UTF-8", "a\x00b is not text", strings.Repeat("x", 5000)} {
-		if _, err := Normalize(bad); err == nil {
-			t.Errorf("Normalize(%.20q) was accepted", bad)
-		}
-	}
-}
-
-func must(t *testing.T, password string) string {
-	t.Helper()
-	normal, err := Normalize(password)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return normal
 }
 
 func TestU5_KnownPasswordsAreRefused(t *testing.T) {
@@ -133,14 +105,14 @@ func FuzzPolicy(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in string) {
 		err := Policy{}.Check(in, User{Email: "ada@example.org", FirstName: "Ada"})
-		normal, normErr := Normalize(in)
+		normal, normErr := passwords.Normalize(in)
 		if normErr != nil && err == nil {
 			t.Fatalf("Check(%q) accepted what Normalize refuses", in)
 		}
 		if normErr != nil {
 			return
 		}
-		if again, _ := Normalize(normal); again != normal {
+		if again, _ := passwords.Normalize(normal); again != normal {
 			t.Fatalf("Normalize is not stable for %q", in)
 		}
 		if err == nil && utf8.RuneCountInString(normal) < DefaultMinLength {

@@ -9,6 +9,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/passwords"
+	"github.com/keyturn/keyturn/internal/throttle"
 )
 
 // Service decides everything about accounts. Its methods are safe for
@@ -22,9 +24,9 @@ type Service struct {
 	// Store keeps the accounts.
 	Store Store
 	// Throttle slows guessing; nil lets it pass.
-	Throttle *Throttle
+	Throttle *throttle.Throttle
 	// Hasher hashes and verifies the passwords.
-	Hasher *Hasher
+	Hasher *passwords.Hasher
 	// Policy judges new passwords.
 	Policy Policy
 	// Sessions ends the sessions of an account.
@@ -34,8 +36,7 @@ type Service struct {
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 
-	lines     *lines
-	announced *announced
+	kinds *passwords.Kinds
 }
 
 // NewService checks that s has what it needs and returns it.
@@ -43,15 +44,14 @@ func NewService(s Service) (*Service, error) {
 	if s.Store == nil || s.Hasher == nil || s.Sessions == nil || s.Audit == nil {
 		return nil, errors.New("users service needs a store, a hasher, sessions and an audit log")
 	}
-	if s.Policy.MinLength != 0 && s.Policy.MinLength < LeastMinLength || s.Policy.MinLength > MaxPasswordBytes {
+	if s.Policy.MinLength != 0 && s.Policy.MinLength < LeastMinLength || s.Policy.MinLength > passwords.MaxBytes {
 		return nil, fmt.Errorf("password minimum length of %d: %d to %d are accepted, or 0 for %d",
-			s.Policy.MinLength, LeastMinLength, MaxPasswordBytes, DefaultMinLength)
+			s.Policy.MinLength, LeastMinLength, passwords.MaxBytes, DefaultMinLength)
 	}
 	if s.Now == nil {
 		s.Now = time.Now
 	}
-	s.lines = &lines{}
-	s.announced = &announced{by: map[string]announcement{}}
+	s.kinds = passwords.NewKinds(s.Store)
 	return &s, nil
 }
 
@@ -165,7 +165,7 @@ func (s *Service) insert(ctx context.Context, u User, password string) (User, er
 
 // create stores an account that has all it needs.
 func (s *Service) create(ctx context.Context, u User) (User, error) {
-	if err := s.announce(ctx, u.PasswordHash); err != nil {
+	if err := s.kinds.Announce(ctx, u.PasswordHash, s.now()); err != nil {
 		return User{}, err
 	}
 	if err := s.Store.CreateUser(ctx, u); err != nil {

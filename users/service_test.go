@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/passwords"
 )
 
 func TestSignUp(t *testing.T) {
@@ -93,7 +94,7 @@ func TestU4_TryingAddressesBySignUpIsSlowed(t *testing.T) {
 			if _, err := f.Add(ctx, NewUser{Email: "bob@example.org", Username: "bob", Password: otherPassword}); err != nil {
 				t.Fatal(err)
 			}
-			for range networkScope.free {
+			for range freeOfNetwork {
 				if _, err := f.SignUp(ctx, c.try); !errors.Is(err, c.want) {
 					t.Fatal(err)
 				}
@@ -147,7 +148,7 @@ func TestChangePasswordRefusals(t *testing.T) {
 	}
 	refused("nobody", goodPassword, otherPassword, "unknown_user")
 	refused(f.ada.UID, goodPassword, "ada@example.org", "password_refused")
-	for range pairScope.free {
+	for range freeOfPair {
 		refused(f.ada.UID, wrongPassword, otherPassword, "wrong_password")
 	}
 	refused(f.ada.UID, goodPassword, otherPassword, "throttled")
@@ -283,7 +284,7 @@ func TestNewServiceRefuses(t *testing.T) {
 	if _, err := NewService(Service{}); err == nil {
 		t.Error("an empty service was accepted")
 	}
-	for _, length := range []int{-1, 7, MaxPasswordBytes + 1} {
+	for _, length := range []int{-1, 7, passwords.MaxBytes + 1} {
 		s := *f.Service
 		s.Policy.MinLength = length
 		if _, err := NewService(s); err == nil {

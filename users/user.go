@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/passwords"
 )
 
 // User is one account.
@@ -26,7 +28,7 @@ type User struct {
 	// Claims is a JSON object; both may be empty.
 	Roles  []string
 	Claims string
-	// PasswordHash is a PHC string (or an imported one, see Verify).
+	// PasswordHash is a PHC string (or an imported one, see passwords.Parse).
 	PasswordHash string
 	// ResetHash is the SHA-256 of a one-time token by which the user may set a
 	// new password until ResetExpiresAt; nil if none is out.
@@ -75,6 +77,8 @@ var (
 // Store keeps accounts. Every method is one atomic operation, durable when it
 // returns nil, safe for concurrent use by many processes.
 type Store interface {
+	passwords.KindStore
+
 	// CreateUser adds u, or returns ErrEmailTaken or ErrUsernameTaken and
 	// adds nothing.
 	CreateUser(ctx context.Context, u User) error
@@ -109,16 +113,6 @@ type Store interface {
 	// ErrEmailTaken or ErrUsernameTaken if another account has the new
 	// address or name, ErrNotFound if there is no such account.
 	UpdateUser(ctx context.Context, uid string, change ProfileChange, at time.Time) (User, error)
-	// AnnounceHashKind adds a kind of password hashes to those that accounts
-	// may have (see Hasher.Verify), or notes that it was announced once more,
-	// at the later of the two times.
-	AnnounceHashKind(ctx context.Context, kind string, at time.Time) error
-	// HashKinds returns the kinds announced, in order. It sees every
-	// announcement that returned nil before it was called.
-	HashKinds(ctx context.Context) ([]string, error)
-	// ForgetHashKind removes a kind that was last announced before a time,
-	// and otherwise does nothing.
-	ForgetHashKind(ctx context.Context, kind string, before time.Time) error
 	// SetDisabled disables or enables the account and returns it as it now
 	// stands. Disabling an enabled account grows Epoch by one; disabling
 	// always sets Unsettled. Enabling touches neither. ErrNotFound if there
@@ -128,19 +122,6 @@ type Store interface {
 	Settle(ctx context.Context, uid string, epoch int64) error
 	// Unsettled returns at most limit accounts whose Unsettled is set.
 	Unsettled(ctx context.Context, limit int) ([]User, error)
-}
-
-// Counters counts failed attempts for the throttle, shared by all replicas.
-type Counters interface {
-	// AddCount adds n to the counter named key, creating it at zero, and
-	// returns the new value. The counter may be forgotten after expireAt.
-	// Atomic: no concurrent addition is lost.
-	AddCount(ctx context.Context, key string, n int64, expireAt time.Time) (int64, error)
-	// Counts returns the values of the counters, in the order of keys; one
-	// that does not exist is zero.
-	Counts(ctx context.Context, keys []string) ([]int64, error)
-	// ResetCounts removes the counters.
-	ResetCounts(ctx context.Context, keys []string) error
 }
 
 // Sessions ends the sessions (refresh-token families) of an account, and tells

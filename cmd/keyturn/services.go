@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/passwords"
+	"github.com/keyturn/keyturn/internal/throttle"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -99,7 +101,7 @@ func (d *deployment) keeper(masters *keys.Masters, rec audit.Recorder) (*keys.Ke
 // users puts the accounts together. It needs no master key: commands that manage
 // accounts make no tokens.
 func (d *deployment) users() (*users.Service, error) {
-	hasher, err := users.NewHasher(users.Params{
+	hasher, err := passwords.NewHasher(passwords.Params{
 		MemoryKiB: d.cfg.Argon2Memory, Time: d.cfg.Argon2Time, Threads: d.cfg.Argon2Threads,
 	}, d.cfg.HashConcurrency)
 	if err != nil {
@@ -110,7 +112,7 @@ func (d *deployment) users() (*users.Service, error) {
 		Sessions: oauth.SessionEnder{Store: d.store, Now: time.Now}, Audit: d.audit, Now: time.Now,
 	}
 	if d.cfg.LoginThrottle {
-		service.Throttle = users.NewThrottle(d.store, time.Now)
+		service.Throttle = throttle.New(d.store, time.Now)
 	}
 	return users.NewService(service)
 }

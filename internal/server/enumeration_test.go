@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -178,7 +179,7 @@ func BenchmarkU1_RefusalTimes(b *testing.B) {
 func measureRefusals(b *testing.B, imported string, busy bool, batch int) {
 	w := newWorld(b)
 	var err error
-	w.users.Hasher, err = users.NewHasher(users.DefaultParams(), 2)
+	w.users.Hasher, err = passwords.NewHasher(passwords.DefaultParams(), 2)
 	must(b, err)
 	must(b, w.users.ResetPassword(b.Context(), w.uid, password))
 	kinds := w.refusals(imported)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/audittest"
+	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/server"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/sqlite"
@@ -186,7 +187,7 @@ func (w *world) build() http.Handler {
 		Issuer: issuer, TokenEndpoint: issuer + "/oauth/token", ClockSkew: 30 * time.Second, AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour,
 		RetryWindow: 30 * time.Second, PasswordGrant: !w.passwordGrantOff, FirstPartyClient: "shop",
 	}
-	hasher, err := users.NewHasher(users.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2)
+	hasher, err := passwords.NewHasher(passwords.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2)
 	must(w.t, err)
 	w.users, err = users.NewService(users.Service{
 		Store: w.store, Hasher: hasher, Sessions: oauth.SessionEnder{Store: w.store, Now: time.Now}, Audit: w.audit, Now: time.Now,

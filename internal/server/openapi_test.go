@@ -21,6 +21,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/internal/throttle"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/users"
 )
@@ -245,7 +246,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			w.get("/readyz")
 		},
 		"throttled": func(t *testing.T, w *world) {
-			w.users.Throttle = users.NewThrottle(w.store, time.Now)
+			w.users.Throttle = throttle.New(w.store, time.Now)
 			held := w.login()
 			for range 40 {
 				w.post("/oauth/token", values{"grant_type": {"password"}, "username": {email}, "password": {"wrong"}})

@@ -12,9 +12,9 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store/storetest"
+	"github.com/keyturn/keyturn/internal/throttle"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
-	"github.com/keyturn/keyturn/users"
 )
 
 type sending = func(*world, tokens) *httptest.ResponseRecorder
@@ -259,7 +259,7 @@ func spend(n int) func(*world, tokens) {
 // guessed has so many wrong passwords tried that the next is not looked at.
 func guessed(path string) func(*world, tokens) {
 	return func(w *world, t tokens) {
-		w.users.Throttle = users.NewThrottle(w.store, time.Now)
+		w.users.Throttle = throttle.New(w.store, time.Now)
 		for range 200 {
 			var rec *httptest.ResponseRecorder
 			switch path {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/throttle"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -17,7 +18,7 @@ import (
 // now (it is down, hangs, is full or read-only); the HTTP layer answers 503.
 type Store interface {
 	users.Store
-	users.Counters
+	throttle.Counters
 	oauth.Store
 	keys.Store
 	audit.AnchorStore

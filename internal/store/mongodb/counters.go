@@ -15,7 +15,7 @@ type counterRecord struct {
 
 func (r counterRecord) domain() counterRecord { return r }
 
-// AddCount implements users.Counters. A counter lives until the latest
+// AddCount implements throttle.Counters. A counter lives until the latest
 // expireAt that it was given.
 func (s *Store) AddCount(ctx context.Context, key string, n int64, expireAt time.Time) (int64, error) {
 	var counter counterRecord
@@ -28,7 +28,7 @@ func (s *Store) AddCount(ctx context.Context, key string, n int64, expireAt time
 	return counter.Count, failed("counting", err)
 }
 
-// Counts implements users.Counters.
+// Counts implements throttle.Counters.
 func (s *Store) Counts(ctx context.Context, keys []string) ([]int64, error) {
 	if len(keys) == 0 {
 		return nil, nil
@@ -48,7 +48,7 @@ func (s *Store) Counts(ctx context.Context, keys []string) ([]int64, error) {
 	return counts, nil
 }
 
-// ResetCounts implements users.Counters.
+// ResetCounts implements throttle.Counters.
 func (s *Store) ResetCounts(ctx context.Context, keys []string) error {
 	if len(keys) == 0 {
 		return nil

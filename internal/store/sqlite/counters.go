@@ -14,21 +14,21 @@ var (
 	resetCounts = sql(`DELETE FROM counters WHERE name IN (SELECT value FROM json_each(?))`)
 )
 
-// AddCount implements users.Counters.
+// AddCount implements throttle.Counters.
 func (s *Store) AddCount(ctx context.Context, key string, n int64, expireAt time.Time) (int64, error) {
 	return change(ctx, s, func(c *conn) (int64, error) {
 		return one(c, addCount, (*row).integer, nil, key, n, millis(expireAt))
 	})
 }
 
-// Counts implements users.Counters.
+// Counts implements throttle.Counters.
 func (s *Store) Counts(ctx context.Context, keys []string) ([]int64, error) {
 	return read(ctx, s, func(c *conn) ([]int64, error) {
 		return list(c, readCounts, (*row).integer, encodeList(keys))
 	})
 }
 
-// ResetCounts implements users.Counters.
+// ResetCounts implements throttle.Counters.
 func (s *Store) ResetCounts(ctx context.Context, keys []string) error {
 	_, err := change(ctx, s, func(c *conn) (int, error) {
 		return c.exec(resetCounts, encodeList(keys))

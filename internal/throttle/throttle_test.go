@@ -1,4 +1,4 @@
-package users
+package throttle
 
 import (
 	"errors"
@@ -18,14 +18,14 @@ type guesser struct {
 
 func newGuesser(t *testing.T) guesser {
 	mem, clk := newMemory(), newClock()
-	return guesser{t, NewThrottle(mem, clk.now), mem, clk}
+	return guesser{t, New(mem, clk.now), mem, clk}
 }
 
 // try begins one attempt and returns it, or how long to wait.
 func (g guesser) try(account, ip string) (*Attempt, time.Duration) {
 	g.Helper()
 	a, err := g.Begin(from(g.Context(), ip), account)
-	var throttled *Throttled
+	var throttled *Refused
 	if errors.As(err, &throttled) {
 		if throttled.RetryAfter <= 0 {
 			g.Fatalf("throttled for %s", throttled.RetryAfter)
@@ -45,15 +45,15 @@ const (
 
 func TestU4_DelaysOfThePairDouble(t *testing.T) {
 	g := newGuesser(t)
-	for range pairScope.free {
+	for range perPair.free {
 		if _, wait := g.try("ada", home); wait != 0 {
 			t.Fatalf("a free failure had to wait %s", wait)
 		}
 	}
-	for n, most := 0, time.Second; n < 20; n, most = n+1, min(2*most, pairScope.limit) {
+	for n, most := 0, time.Second; n < 20; n, most = n+1, min(2*most, perPair.limit) {
 		_, wait := g.try("ada", home)
 		if wait > most || wait < most/2 {
-			t.Fatalf("after %d failures the wait is %s, want about %s", int(pairScope.free)+n, wait, most)
+			t.Fatalf("after %d failures the wait is %s, want about %s", int(perPair.free)+n, wait, most)
 		}
 		g.clock.advance(wait - time.Millisecond)
 		if _, early := g.try("ada", home); early != time.Millisecond {
@@ -66,8 +66,8 @@ func TestU4_DelaysOfThePairDouble(t *testing.T) {
 	}
 }
 
-func (g guesser) seenBy(s scope, subject ...string) int64 {
-	gate := newGate(s, g.clock.now(), subject...)
+func (g guesser) seenBy(d dimension, subject ...string) int64 {
+	gate := newGate(d, g.clock.now(), subject...)
 	counts, err := g.mem.Counts(g.Context(), []string{gate.count, gate.before})
 	if err != nil {
 		g.Fatal(err)
@@ -142,7 +142,7 @@ func TestU4_KnownNetworkIsNotLockedOut(t *testing.T) {
 	if _, wait := g.try("grace", home); wait == 0 {
 		t.Fatal("the network is not slowed")
 	}
-	for range pairScope.free {
+	for range perPair.free {
 		if _, wait := g.try("ada", home); wait != 0 {
 			t.Fatalf("from a known network the owner has to wait %s", wait)
 		}
@@ -162,18 +162,18 @@ func TestU4_KnownNetworkIsNotLockedOut(t *testing.T) {
 
 func TestU4_NetworkIsSlowedAcrossAccounts(t *testing.T) {
 	g := newGuesser(t)
-	for i := range networkScope.free {
+	for i := range perNetwork.free {
 		if _, wait := g.try(fmt.Sprint(i), fmt.Sprintf("203.0.113.%d", i)); wait != 0 {
 			t.Fatalf("failure %d had to wait %s", i, wait)
 		}
 	}
-	if _, wait := g.try("x", "203.0.113.250"); wait == 0 || wait > networkScope.limit {
+	if _, wait := g.try("x", "203.0.113.250"); wait == 0 || wait > perNetwork.limit {
 		t.Errorf("the next has to wait %s", wait)
 	}
 	if _, wait := g.try("x", "203.0.114.1"); wait != 0 {
 		t.Errorf("the neighbour network has to wait %s", wait)
 	}
-	g.clock.advance(2 * networkScope.window)
+	g.clock.advance(2 * perNetwork.window)
 	if _, wait := g.try("y", "203.0.113.1"); wait != 0 {
 		t.Errorf("two hours later the wait is %s", wait)
 	}
@@ -182,7 +182,7 @@ func TestU4_NetworkIsSlowedAcrossAccounts(t *testing.T) {
 func TestU4_SuccessClearsThePair(t *testing.T) {
 	g := newGuesser(t)
 	for range 10 {
-		for range pairScope.free - 1 {
+		for range perPair.free - 1 {
 			if _, wait := g.try("ada", home); wait != 0 {
 				t.Fatalf("had to wait %s", wait)
 			}
@@ -192,23 +192,23 @@ func TestU4_SuccessClearsThePair(t *testing.T) {
 			t.Fatalf("had to wait %s", wait)
 		}
 		a.Succeed(t.Context())
-		if n := g.seenBy(pairScope, "ada", networkOf(home)); n != 0 {
+		if n := g.seenBy(perPair, "ada", networkOf(home)); n != 0 {
 			t.Fatalf("%d failures are left after a success", n)
 		}
 	}
 	// The charges of successes were taken back: only the first round, before
 	// the network was known, left its failures.
-	if n := g.seenBy(accountScope, "ada"); n != pairScope.free-1 {
-		t.Errorf("the account has %d failures, want %d", n, pairScope.free-1)
+	if n := g.seenBy(perAccount, "ada"); n != perPair.free-1 {
+		t.Errorf("the account has %d failures, want %d", n, perPair.free-1)
 	}
-	if n := g.seenBy(networkScope, networkOf(home)); n != pairScope.free-1 {
-		t.Errorf("the network has %d failures, want %d", n, pairScope.free-1)
+	if n := g.seenBy(perNetwork, networkOf(home)); n != perPair.free-1 {
+		t.Errorf("the network has %d failures, want %d", n, perPair.free-1)
 	}
 }
 
 func TestU4_RefusedAttemptsAreNotCharged(t *testing.T) {
 	g := newGuesser(t)
-	for range pairScope.free {
+	for range perPair.free {
 		g.try("ada", home)
 	}
 	before := len(g.mem.counters)
@@ -217,8 +217,8 @@ func TestU4_RefusedAttemptsAreNotCharged(t *testing.T) {
 			t.Fatal("not throttled")
 		}
 	}
-	if n := g.seenBy(pairScope, "ada", networkOf(home)); n != pairScope.free {
-		t.Errorf("%d failures on record, want %d", n, pairScope.free)
+	if n := g.seenBy(perPair, "ada", networkOf(home)); n != perPair.free {
+		t.Errorf("%d failures on record, want %d", n, perPair.free)
 	}
 	if len(g.mem.counters) != before {
 		t.Error("refusals left counters behind")
@@ -227,7 +227,7 @@ func TestU4_RefusedAttemptsAreNotCharged(t *testing.T) {
 
 func TestU4_WithdrawnAttemptsAreNotCharged(t *testing.T) {
 	g := newGuesser(t)
-	for range 20 * pairScope.free {
+	for range 20 * perPair.free {
 		a, wait := g.try("ada", home)
 		if wait != 0 {
 			t.Fatalf("had to wait %s", wait)

@@ -1,4 +1,4 @@
-package users
+package throttle
 
 import (
 	"context"
@@ -39,8 +39,7 @@ func TestU4_RightPasswordsThatComeTogetherAreNotGuesses(t *testing.T) {
 		if len(admitted) > 0 {
 			t.Fatal("more were judged at once than may be")
 		}
-		var busy *Busy
-		if _, err := l.enter(ctx, "ada@example.com"); !errors.As(err, &busy) {
+		if _, err := l.enter(ctx, "ada@example.com"); !errors.Is(err, ErrLineFull) {
 			t.Fatalf("a line that is full: %v", err)
 		}
 		leave[0]()

@@ -1,9 +1,9 @@
-package users
+package throttle
 
 import (
 	"context"
+	"errors"
 	"sync"
-	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 )
@@ -31,8 +31,21 @@ type line struct {
 	inside int // in the line or being judged
 }
 
-// enter waits for a place and returns the function that gives it back. The
-// error is *Busy if the line is too long, or the context's.
+// ErrLineFull means that too many attempts on one account from one network wait
+// to be judged; this one was not.
+var ErrLineFull = errors.New("too many attempts on one account wait to be judged")
+
+// Enter waits until an attempt on account by the requester in ctx may be judged
+// and returns the function to call when it was. The error is ErrLineFull or
+// ctx's.
+func (t *Throttle) Enter(ctx context.Context, account string) (leave func(), err error) {
+	if t == nil {
+		return func() {}, nil
+	}
+	return t.lines.enter(ctx, account)
+}
+
+// enter waits for a place and returns the function that gives it back.
 func (l *lines) enter(ctx context.Context, account string) (leave func(), err error) {
 	key := networkOf(audit.RequestFrom(ctx).IP) + " " + account
 	ln, err := l.join(key)
@@ -60,7 +73,7 @@ func (l *lines) join(key string) (*line, error) {
 		l.by[key] = ln
 	}
 	if ln.inside >= maxInLine {
-		return nil, &Busy{RetryAfter: time.Second}
+		return nil, ErrLineFull
 	}
 	ln.inside++
 	return ln, nil

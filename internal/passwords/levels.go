@@ -1,4 +1,4 @@
-package users
+package passwords
 
 import (
 	"cmp"
@@ -13,11 +13,11 @@ const maxLevels = 16
 // levels returns what a refusal costs: of each family of hashes that there are,
 // the costliest. The family of the current parameters comes first, for that is
 // where nearly all logins end; the others follow by name. kinds are those that
-// the store knows, see Store.HashKinds; one that cannot be read is passed over.
+// the store knows, see KindStore.HashKinds; one that cannot be read is passed over.
 func (h *Hasher) levels(kinds []string) []Hash {
 	costliest := map[string]Hash{}
 	for _, encoded := range kinds {
-		hash, err := ParseHash(encoded)
+		hash, err := Parse(encoded)
 		if err != nil {
 			continue
 		}
@@ -38,7 +38,7 @@ func (h *Hasher) levels(kinds []string) []Hash {
 // is missing to the level. Only a match that is let in ends earlier.
 func (h *Hasher) judge(encoded, password string, live bool, levels []Hash) bool {
 	normal, notAPassword := Normalize(password)
-	own, err := ParseHash(encoded)
+	own, err := Parse(encoded)
 	if err != nil {
 		own = Hash{}
 	} else if !slices.ContainsFunc(levels, func(l Hash) bool { return l.kind().family == own.kind().family }) {

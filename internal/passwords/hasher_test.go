@@ -1,4 +1,4 @@
-package users
+package passwords
 
 import (
 	"context"
@@ -7,6 +7,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+)
+
+// cheap is for tests that are not about cost.
+var cheap = Params{MemoryKiB: 32, Time: 1, Threads: 1}
+
+const (
+	goodPassword  = "violet harbour at noon"
+	wrongPassword = "not the right one, sorry"
 )
 
 func newHasher(t testing.TB, concurrency int) *Hasher {
@@ -106,5 +114,25 @@ func TestNewHasherRefuses(t *testing.T) {
 	}
 	if h, err := NewHasher(cheap, 0); err != nil || cap(h.slots) < 1 {
 		t.Errorf("the default: %v", err)
+	}
+}
+
+// Whoever comes when as many wait as may is told so before anything is done.
+func TestU2_ACrowdIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	h := newHasher(t, 2)
+	h.waiting.Add(h.queue())
+	var busy *Busy
+	if err := h.Crowded(); !errors.As(err, &busy) || busy.RetryAfter <= 0 || h.Stats().Refused != 1 {
+		t.Errorf("with as many waiting as may: %v", err)
+	}
+	h.waiting.Add(-1)
+	if err := h.Crowded(); err != nil {
+		t.Errorf("with one place to wait in: %v", err)
+	}
+	zero := &Hasher{}
+	_, err := zero.Verify(t.Context(), "", goodPassword, true, nil)
+	if !errors.As(err, &busy) || !errors.As(zero.Crowded(), &busy) || zero.Stats().Computed != 0 {
+		t.Errorf("a Hasher without a place: %v", err)
 	}
 }

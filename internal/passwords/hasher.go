@@ -1,4 +1,4 @@
-package users
+package passwords
 
 import (
 	"context"
@@ -27,7 +27,8 @@ const (
 )
 
 // Hasher hashes and verifies passwords, so many at a time and no more: each
-// computation takes Params.MemoryKiB and a core. Safe for concurrent use.
+// computation takes Params.MemoryKiB and a core. Safe for concurrent use. The
+// zero Hasher computes nothing and is always busy.
 //
 // It also makes the refusals of an account look alike (U1). Every refusal runs
 // the same computations in the same order, whatever hash the account has or if
@@ -54,8 +55,8 @@ type Hasher struct {
 	refused  atomic.Int64
 }
 
-// HasherStats is what a Hasher is doing and has done.
-type HasherStats struct {
+// Stats is what a Hasher is doing and has done.
+type Stats struct {
 	// InFlight computations hold a slot, Waiting callers wait for one.
 	InFlight, Waiting int64
 	// Computed counts hash computations, decoys included; Refused the
@@ -91,7 +92,7 @@ func NewHasher(p Params, concurrency int) (*Hasher, error) {
 }
 
 // Hash returns the PHC string of password, normalised, under a fresh salt.
-// The error is a *PolicyError, *Busy or ctx's.
+// The error is Normalize's, *Busy or ctx's.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	normal, err := Normalize(password)
 	if err != nil {
@@ -109,16 +110,15 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 // Verify reports whether password has the hash encoded. live says whether a
 // match would be let in; a match that would not (a disabled account) takes as
 // long as a mismatch. kinds are those of all hashes that there are, as
-// Store.HashKinds returned them after the account was read. An encoded hash that
+// KindStore.HashKinds returned them after the account was read. An encoded hash that
 // cannot be read matches nothing. The error is *Busy or ctx's, and then nothing
 // was decided.
 func (h *Hasher) Verify(ctx context.Context, encoded, password string, live bool, kinds []string) (bool, error) {
-	levels := h.levels(kinds)
 	if err := h.acquire(ctx); err != nil {
 		return false, err
 	}
 	defer h.release()
-	return h.judge(encoded, password, live, levels), nil
+	return h.judge(encoded, password, live, h.levels(kinds)), nil
 }
 
 // Dummy spends what refusing a password costs, for an account that does not
@@ -131,7 +131,7 @@ func (h *Hasher) Dummy(ctx context.Context, password string, kinds []string) err
 // Outdated reports whether encoded should be replaced by a hash of the same
 // password at the current parameters.
 func (h *Hasher) Outdated(encoded string) bool {
-	hash, err := ParseHash(encoded)
+	hash, err := Parse(encoded)
 	return err == nil && hash.kind() != h.own.kind()
 }
 
@@ -140,11 +140,11 @@ func (h *Hasher) Outdated(encoded string) bool {
 func (h *Hasher) Full() <-chan struct{} { return h.full }
 
 // Stats returns what the Hasher is doing now and has done so far.
-func (h *Hasher) Stats() HasherStats {
+func (h *Hasher) Stats() Stats {
 	h.mu.Lock()
 	work := maps.Clone(h.work)
 	h.mu.Unlock()
-	return HasherStats{
+	return Stats{
 		InFlight: int64(len(h.slots)),
 		Waiting:  h.waiting.Load(),
 		Computed: h.computed.Load(),
@@ -232,6 +232,18 @@ func (h *Hasher) notice() {
 }
 
 var errImpatient = errors.New("waited long enough")
+
+// Busy means that as many passwords are being hashed as may be, and as many
+// wait as may wait (U2). Nothing was decided.
+type Busy struct {
+	// RetryAfter is when it is worth trying again.
+	RetryAfter time.Duration
+}
+
+// Error says how long to wait.
+func (e *Busy) Error() string {
+	return fmt.Sprintf("too many passwords are being checked: try again in %s", e.RetryAfter.Round(time.Second))
+}
 
 func (h *Hasher) busy() error {
 	h.refused.Add(1)

@@ -1,4 +1,4 @@
-package users
+package throttle
 
 import (
 	"context"
@@ -43,7 +43,7 @@ func (l *lockstep) AddCount(ctx context.Context, key string, n int64, expireAt t
 // flood begins 200 attempts at once and returns how many may be judged.
 func (g guesser) flood(account, ip string) int64 {
 	const many = 200
-	at := NewThrottle(&lockstep{memory: g.mem, cond: sync.NewCond(new(sync.Mutex)), readers: many}, g.clock.now)
+	at := New(&lockstep{memory: g.mem, cond: sync.NewCond(new(sync.Mutex)), readers: many}, g.clock.now)
 	var judged atomic.Int64
 	var wg sync.WaitGroup
 	for range many {
@@ -62,22 +62,22 @@ func TestU4_GuessesAtOnceAreCountedOneByOne(t *testing.T) {
 	flood := func() int64 { return g.flood("ada", home) }
 	// It may be none: the network's gate is as narrow for 200 at once, and an
 	// attempt that is early at one gate may be late at the other.
-	if n := flood(); n > pairScope.free {
-		t.Errorf("%d of 200 guesses at once were judged, %d are free", n, pairScope.free)
-	} else if seen := g.seenBy(pairScope, "ada", networkOf(home)); seen != n {
+	if n := flood(); n > perPair.free {
+		t.Errorf("%d of 200 guesses at once were judged, %d are free", n, perPair.free)
+	} else if seen := g.seenBy(perPair, "ada", networkOf(home)); seen != n {
 		t.Errorf("%d guesses were judged and %d charged", n, seen)
 	}
-	for range pairScope.free {
+	for range perPair.free {
 		g.try("ada", home)
 		g.clock.advance(time.Minute)
 	}
 	for range 5 {
 		g.clock.advance(15 * time.Minute)
-		before := g.seenBy(pairScope, "ada", networkOf(home))
+		before := g.seenBy(perPair, "ada", networkOf(home))
 		if n := flood(); n != 1 {
 			t.Errorf("%d of 200 guesses at once were judged where one is due", n)
 		}
-		if after := g.seenBy(pairScope, "ada", networkOf(home)); after != before+1 {
+		if after := g.seenBy(perPair, "ada", networkOf(home)); after != before+1 {
 			t.Errorf("one guess was judged and %d charged", after-before)
 		}
 	}
@@ -88,8 +88,8 @@ func TestU4_GuessesAtOnceAreCountedOneByOne(t *testing.T) {
 func TestU4_OneTurnWhateverTheCount(t *testing.T) {
 	g := newGuesser(t)
 	passed := 0
-	for n := pairScope.free; n < pairScope.free+20; n++ {
-		gate := newGate(pairScope, g.clock.now(), "ada", home)
+	for n := perPair.free; n < perPair.free+20; n++ {
+		gate := newGate(perPair, g.clock.now(), "ada", home)
 		first, err := gate.takeTurn(t.Context(), g.mem, n)
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +106,7 @@ func TestU4_OneTurnWhateverTheCount(t *testing.T) {
 // The delay that a failure earned stays due when older failures are forgotten.
 func TestU4_DelayOutlivesOlderFailures(t *testing.T) {
 	g := newGuesser(t)
-	for i := range networkScope.free + 3 {
+	for i := range perNetwork.free + 3 {
 		if _, wait := g.try(fmt.Sprint(i), home); wait != 0 {
 			g.clock.advance(wait)
 			g.try(fmt.Sprint(i), home)
@@ -120,13 +120,13 @@ func TestU4_DelayOutlivesOlderFailures(t *testing.T) {
 		g.try("x", home)
 	}
 	_, wait := g.try("x", home)
-	for seen := g.seenBy(networkScope, networkOf(home)); wait > 0; {
+	for seen := g.seenBy(perNetwork, networkOf(home)); wait > 0; {
 		g.clock.advance(time.Second)
 		if wait -= time.Second; wait <= 0 {
 			break
 		}
 		if a, _ := g.try("y", home); a != nil {
-			t.Fatalf("let in %s early; %d failures then, %d now", wait, seen, g.seenBy(networkScope, networkOf(home)))
+			t.Fatalf("let in %s early; %d failures then, %d now", wait, seen, g.seenBy(perNetwork, networkOf(home)))
 		}
 	}
 }

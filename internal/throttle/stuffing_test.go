@@ -1,4 +1,4 @@
-package users
+package throttle
 
 import (
 	"flag"
@@ -10,7 +10,7 @@ import (
 
 // docs/accounts.md shows what this prints with 100,000 guesses:
 //
-//	go test ./users -run U4_CredentialStuffing -v -guesses 100000
+//	go test ./internal/throttle -run U4_CredentialStuffing -v -guesses 100000
 var guesses = flag.Int("guesses", 4000, "how many guesses the simulated attacks make")
 
 // attack is one way to spread guesses over networks, accounts and time.
@@ -23,7 +23,7 @@ type attack struct {
 }
 
 // attacks go from one machine on one account to a botnet with a list of
-// addresses. most follows from the scopes: what is free, and one for each turn,
+// addresses. most follows from the dimensions: what is free, and one for each turn,
 // which lasts two thirds of the cap at least; over a day a network does better
 // to wait until what is free in an hour is free again.
 var attacks = []attack{
@@ -79,7 +79,7 @@ func (g guesser) launch(a attack, guesses int) (s stuffing) {
 }
 
 // TestU4_CredentialStuffing simulates attacks by the clock and holds them to
-// what the scopes let through, and to leaving the users alone.
+// what the dimensions let through, and to leaving the users alone.
 func TestU4_CredentialStuffing(t *testing.T) {
 	for _, a := range attacks {
 		s := newGuesser(t).launch(a, *guesses)
@@ -91,8 +91,8 @@ func TestU4_CredentialStuffing(t *testing.T) {
 		if s.atHome > 0 {
 			t.Errorf("%s: a user on a network known to the account had to wait %s", a.name, s.atHome)
 		}
-		if s.elsewhere > accountScope.limit {
-			t.Errorf("%s: a user on another network had to wait %s, more than %s", a.name, s.elsewhere, accountScope.limit)
+		if s.elsewhere > perAccount.limit {
+			t.Errorf("%s: a user on another network had to wait %s, more than %s", a.name, s.elsewhere, perAccount.limit)
 		}
 	}
 }

@@ -1,15 +1,12 @@
-package users
+package passwords
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"golang.org/x/crypto/bcrypt"
 	"pgregory.net/rapid"
@@ -18,7 +15,7 @@ import (
 // kindOf returns what announce would make known of a hash.
 func kindOf(t testing.TB, encoded string) string {
 	t.Helper()
-	hash, err := ParseHash(encoded)
+	hash, err := Parse(encoded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,11 +131,11 @@ func TestU1_CostsAddUp(t *testing.T) {
 func TestU1_BlankHashesAreReal(t *testing.T) {
 	t.Parallel()
 	for name, encoded := range vectors {
-		hash, err := ParseHash(encoded)
+		hash, err := Parse(encoded)
 		if err != nil {
 			t.Fatal(err)
 		}
-		blank, err := ParseHash(hash.blank())
+		blank, err := Parse(hash.blank())
 		if err != nil || blank.kind() != hash.kind() || blank.blank() != hash.blank() || blank.memoryKiB() != hash.memoryKiB() {
 			t.Errorf("%s: %q is not of its kind: %v", name, hash.blank(), err)
 			continue
@@ -211,179 +208,4 @@ func TestU2_ImportedHashesShareTheMemory(t *testing.T) {
 		running(0) // needs none
 		end <- struct{}{}
 	})
-}
-
-// A kind is known to all before the first account has it, whoever makes it.
-func TestU1_KindsAreKnownBeforeTheirFirstAccount(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	own := f.Hasher.own.blank()
-	if len(f.mem.kinds) != 1 || f.mem.kinds[own].IsZero() {
-		t.Fatalf("after the first account %v are known", f.mem.kinds)
-	}
-	other := NewUser{Email: "new@example.org", Password: goodPassword}
-	token, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
-	foreign := ImportUser{Email: "b@example.org", PasswordHash: vectors["bcrypt 2b"]}
-	for _, c := range []struct {
-		name, kind string
-		do         func() error
-	}{
-		{"import", kindOf(t, foreign.PasswordHash), func() error { _, err := f.Import(t.Context(), foreign); return err }},
-		{"login", own, func() error { _, err := f.Authenticate(t.Context(), foreign.Email, vectorPassword); return err }},
-		{"sign-up", own, func() error { _, err := f.SignUp(t.Context(), other); return err }},
-		{"change", own, func() error { return f.ChangePassword(t.Context(), f.ada.UID, goodPassword, otherPassword, "") }},
-		{"operator", own, func() error { return f.ResetPassword(t.Context(), f.ada.UID, goodPassword) }},
-	} {
-		f.clock.advance(announceEvery)
-		clear(f.mem.kinds)
-		if err := c.do(); err != nil {
-			t.Errorf("%s: %v", c.name, err)
-		}
-		if !f.mem.kinds[c.kind].Equal(f.clock.now()) || len(f.mem.kinds) != 1 {
-			t.Errorf("%s: %v are known", c.name, f.mem.kinds)
-		}
-	}
-	if err := f.RedeemReset(t.Context(), token, otherPassword); !errors.Is(err, ErrResetToken) {
-		t.Error(err) // voided by the changes above
-	}
-	clear(f.mem.kinds)
-	f.mem.failAnnounce = true
-	f.clock.advance(announceEvery)
-	foreign.Email = "c@example.org"
-	if _, err := f.Import(t.Context(), foreign); !errors.Is(err, errDown) {
-		t.Errorf("an import whose kind cannot be announced: %v", err)
-	}
-	if _, err := f.mem.UserByEmailKey(t.Context(), foreign.Email); !errors.Is(err, ErrNotFound) {
-		t.Errorf("the account is there: %v", err)
-	}
-}
-
-// A refusal looks at the kinds after it looked at the account, so that it knows
-// the kind of whatever it found.
-func TestU1_KindsAreReadAfterTheAccount(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	f.mem.onRead = func() {
-		f.mem.mu.Lock()
-		f.mem.kinds["$2b$06$"+strings.Repeat(".", 53)] = f.clock.now()
-		f.mem.mu.Unlock()
-	}
-	work := f.Hasher.spent(func() {
-		_, err := f.Authenticate(t.Context(), "nobody@example.org", wrongPassword)
-		wantReason(t, err, "unknown_user")
-	})
-	if work["bcrypt"] != 64 {
-		t.Errorf("a refusal spent %v", work)
-	}
-}
-
-func TestU1_SurveyKeepsTheKindsRight(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	bcrypt, scrypt := kindOf(t, vectors["bcrypt 2b"]), kindOf(t, vectors["scrypt"])
-	for n := range 2 * exportPage {
-		u := User{UID: fmt.Sprintf("id-%04d", n), EmailKey: fmt.Sprintf("u%d@example.org", n), PasswordHash: vectors["bcrypt 2b"]}
-		if n == exportPage+7 {
-			u.PasswordHash = vectors["scrypt"]
-		}
-		if err := f.mem.CreateUser(t.Context(), u); err != nil {
-			t.Fatal(err)
-		}
-	}
-	survey := func(what string, want ...string) {
-		t.Helper()
-		if err := f.SurveyHashes(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		known := maps.Clone(f.mem.kinds)
-		for _, kind := range append(want, f.Hasher.own.blank()) {
-			if _, ok := known[kind]; !ok {
-				t.Errorf("%s: %s is not known", what, kind)
-			}
-			delete(known, kind)
-		}
-		if len(known) > 0 {
-			t.Errorf("%s: %v are known as well", what, known)
-		}
-	}
-	survey("accounts of an earlier version", bcrypt, scrypt)
-	if err := f.mem.DeleteUser(t.Context(), fmt.Sprintf("id-%04d", exportPage+7)); err != nil {
-		t.Fatal(err)
-	}
-	f.clock.advance(kindGrace)
-	survey("somebody may be about to make one", bcrypt, scrypt)
-	f.clock.advance(time.Millisecond)
-	survey("the last one is gone", bcrypt)
-	f.mem.storeDown = true
-	if err := f.SurveyHashes(t.Context()); !errors.Is(err, errDown) {
-		t.Errorf("a store that is down: %v", err)
-	}
-	f.mem.storeDown = false
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := f.SurveyHashes(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("a survey that is to end: %v", err)
-	}
-}
-
-// Where each hash has a number of rounds of its own, as passlib's vary_rounds
-// makes them, the list that every login reads stays short, and refusals cost as
-// much as the costliest that there is.
-func TestU1_RoundsThatVaryAreFewKinds(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	f.Throttle = nil
-	const accounts = 300
-	rounds := rand.New(rand.NewPCG(1, 2)).Perm(accounts)
-	hash := func(n int) string {
-		return strings.Replace(vectors["pbkdf2 passlib"], "$2000$", fmt.Sprintf("$%d$", 1001+n), 1)
-	}
-	if _, err := ParseHash(hash(0)); err != nil || hash(0) == hash(1) {
-		t.Fatal(hash(0), err)
-	}
-	most, costliest := uint64(0), ""
-	refused := func(want uint64) {
-		t.Helper()
-		work := f.Hasher.spent(func() {
-			_, err := f.Authenticate(t.Context(), "nobody@example.org", wrongPassword)
-			wantReason(t, err, "unknown_user")
-		})
-		if work["pbkdf2-sha256"] != want {
-			t.Fatalf("a refusal spent %v; want %d rounds", work, want)
-		}
-	}
-	for i, n := range rounds {
-		u, err := f.Import(t.Context(), ImportUser{Email: fmt.Sprintf("u%d@example.org", i), PasswordHash: hash(n)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if cost := uint64(1001 + n); cost > most {
-			most, costliest = cost, u.UID
-		}
-		if i%50 == 0 {
-			refused(most)
-		}
-	}
-	refused(most)
-	if n := len(f.mem.kinds); n > 20 {
-		t.Errorf("%d kinds are known", n)
-	}
-	f.clock.advance(2 * kindGrace)
-	if err := f.SurveyHashes(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if n := len(f.mem.kinds); n != 2 {
-		t.Errorf("%d kinds are known after a survey; want the costliest and Keyturn's own", n)
-	}
-	refused(most)
-	if err := f.mem.DeleteUser(t.Context(), costliest); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.SurveyHashes(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	refused(most - 1)
 }

@@ -1,4 +1,4 @@
-package users
+package throttle
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// scope is one way of counting failures; see Throttle for its numbers.
-type scope struct {
+// dimension is one way of counting failures; see Throttle for its numbers.
+type dimension struct {
 	name   string
 	window time.Duration
 	free   int64
@@ -23,9 +23,9 @@ type scope struct {
 }
 
 var (
-	pairScope    = scope{"pair", 24 * time.Hour, 5, time.Second, 15 * time.Minute}
-	accountScope = scope{"account", 24 * time.Hour, 50, time.Second, 30 * time.Second}
-	networkScope = scope{"network", time.Hour, 100, time.Second, time.Minute}
+	perPair    = dimension{"pair", 24 * time.Hour, 5, time.Second, 15 * time.Minute}
+	perAccount = dimension{"account", 24 * time.Hour, 50, time.Second, 30 * time.Second}
+	perNetwork = dimension{"network", time.Hour, 100, time.Second, time.Minute}
 )
 
 // knownPeriod is how long a network stays known to an account at least.
@@ -36,27 +36,27 @@ const knownPeriod = 30 * 24 * time.Hour
 const intervals = 3
 
 // delay returns how long after failure number n the next attempt is judged.
-func (s scope) delay(n int64) time.Duration {
-	if n < s.free {
+func (d dimension) delay(n int64) time.Duration {
+	if n < d.free {
 		return 0
 	}
-	d := s.first
-	for ; n > s.free && d < s.limit; n-- {
-		d *= 2
+	delay := d.first
+	for ; n > d.free && delay < d.limit; n-- {
+		delay *= 2
 	}
-	return min(d, s.limit)
+	return min(delay, d.limit)
 }
 
-// delays returns every delay that the scope knows, the shortest first.
-func (s scope) delays() []time.Duration {
-	delays := []time.Duration{s.first}
-	for n := s.free + 1; delays[len(delays)-1] < s.limit; n++ {
-		delays = append(delays, s.delay(n))
+// delays returns every delay that the dimension knows, the shortest first.
+func (d dimension) delays() []time.Duration {
+	delays := []time.Duration{d.first}
+	for n := d.free + 1; delays[len(delays)-1] < d.limit; n++ {
+		delays = append(delays, d.delay(n))
 	}
 	return delays
 }
 
-// gate is a scope for one subject: a pair, an account or a network.
+// gate is a dimension for one subject: a pair, an account or a network.
 //
 // Its failures are counted in two counters, one for the window that is
 // running and one for the window before, which weighs as much as it still
@@ -69,7 +69,7 @@ func (s scope) delays() []time.Duration {
 // the finest grid: adding to a counter tells who was first, so of all attempts
 // in one interval of that grid one is let in, whatever number it thinks it has.
 type gate struct {
-	scope
+	dimension
 	id            string
 	at            time.Time
 	count, before string
@@ -87,12 +87,12 @@ type turn struct {
 	until time.Time
 }
 
-func newGate(s scope, at time.Time, subject ...string) *gate {
-	g := &gate{scope: s, at: at, id: digest(append([]string{s.name}, subject...)...)}
-	window := at.UnixMilli() / s.window.Milliseconds()
-	g.count = fmt.Sprintf("%s:%s:%d", s.name, g.id, window)
-	g.before = fmt.Sprintf("%s:%s:%d", s.name, g.id, window-1)
-	g.expire = time.UnixMilli((window + 2) * s.window.Milliseconds())
+func newGate(d dimension, at time.Time, subject ...string) *gate {
+	g := &gate{dimension: d, at: at, id: digest(append([]string{d.name}, subject...)...)}
+	window := at.UnixMilli() / d.window.Milliseconds()
+	g.count = fmt.Sprintf("%s:%s:%d", d.name, g.id, window)
+	g.before = fmt.Sprintf("%s:%s:%d", d.name, g.id, window-1)
+	g.expire = time.UnixMilli((window + 2) * d.window.Milliseconds())
 	return g
 }
 

@@ -1,4 +1,6 @@
-package users
+// Package throttle slows the guessing of passwords, per account and per network,
+// on all replicas together.
+package throttle
 
 import (
 	"context"
@@ -10,12 +12,12 @@ import (
 
 // Throttle slows the guessing of passwords, on all replicas together (U4).
 //
-// Failures are counted in three scopes: the pair of account and network, the
-// account from wherever, and the network for whatever account. Each scope has
+// Failures are counted in three dimensions: the pair of account and network, the
+// account from wherever, and the network for whatever account. Each dimension has
 // some failures free; after that, one attempt is judged per delay, and the
-// delay doubles with every further failure up to the scope's cap:
+// delay doubles with every further failure up to the dimension's cap:
 //
-//	scope     free failures      first delay   cap
+//	dimension free failures      first delay   cap
 //	pair        5 in 24 hours    1 s           15 min
 //	account    50 in 24 hours    1 s           30 s
 //	network   100 in an hour     1 s           60 s
@@ -37,10 +39,38 @@ import (
 type Throttle struct {
 	counters Counters
 	now      func() time.Time
+	lines    lines
 }
 
-// NewThrottle returns a Throttle over counters, by the clock now.
-func NewThrottle(counters Counters, now func() time.Time) *Throttle {
+// Counters counts failed attempts, shared by all replicas. Every method is one
+// atomic operation, durable when it returns nil, safe for concurrent use by many
+// processes.
+type Counters interface {
+	// AddCount adds n to the counter named key, creating it at zero, and
+	// returns the new value. The counter may be forgotten after expireAt.
+	// Atomic: no concurrent addition is lost.
+	AddCount(ctx context.Context, key string, n int64, expireAt time.Time) (int64, error)
+	// Counts returns the values of the counters, in the order of keys; one
+	// that does not exist is zero.
+	Counts(ctx context.Context, keys []string) ([]int64, error)
+	// ResetCounts removes the counters.
+	ResetCounts(ctx context.Context, keys []string) error
+}
+
+// Refused means that there were too many failed attempts; the password was not
+// looked at.
+type Refused struct {
+	// RetryAfter is when the next attempt will be judged.
+	RetryAfter time.Duration
+}
+
+// Error says how long to wait.
+func (e *Refused) Error() string {
+	return fmt.Sprintf("too many failed attempts: try again in %s", e.RetryAfter.Round(time.Second))
+}
+
+// New returns a Throttle over counters, by the clock now.
+func New(counters Counters, now func() time.Time) *Throttle {
 	return &Throttle{counters: counters, now: now}
 }
 
@@ -55,9 +85,9 @@ type Attempt struct {
 	known string
 }
 
-// Begin charges an attempt on account (an EmailKey, or what was sent for one)
+// Begin charges an attempt on account (its key, or what was sent for one)
 // by the requester in ctx. Without an account only the network counts. The
-// error is *Throttled, or the store's.
+// error is *Refused, or the store's.
 func (t *Throttle) Begin(ctx context.Context, account string) (*Attempt, error) {
 	if t == nil {
 		return nil, nil
@@ -71,7 +101,7 @@ func (t *Throttle) Begin(ctx context.Context, account string) (*Attempt, error) 
 		return nil, fmt.Errorf("read the throttle: %w", err)
 	}
 	if wait > 0 {
-		return nil, &Throttled{RetryAfter: wait}
+		return nil, &Refused{RetryAfter: wait}
 	}
 	wait, err = a.charge(ctx)
 	if err != nil {
@@ -80,7 +110,7 @@ func (t *Throttle) Begin(ctx context.Context, account string) (*Attempt, error) 
 	}
 	if wait > 0 {
 		a.Withdraw(ctx)
-		return nil, &Throttled{RetryAfter: wait}
+		return nil, &Refused{RetryAfter: wait}
 	}
 	return a, nil
 }
@@ -88,11 +118,11 @@ func (t *Throttle) Begin(ctx context.Context, account string) (*Attempt, error) 
 // look finds out how many failures each gate has seen, and whether the network
 // is known to the account.
 func (a *Attempt) look(ctx context.Context, account, network string) error {
-	gates := []*gate{newGate(networkScope, a.at, network)}
+	gates := []*gate{newGate(perNetwork, a.at, network)}
 	var keys []string
 	if account != "" {
-		pair := newGate(pairScope, a.at, account, network)
-		gates = []*gate{gates[0], newGate(accountScope, a.at, account), pair}
+		pair := newGate(perPair, a.at, account, network)
+		gates = []*gate{gates[0], newGate(perAccount, a.at, account), pair}
 		month, earlier := knownKeys(a.at, account, network)
 		keys = append(keys, month, earlier)
 	}
@@ -182,7 +212,7 @@ func (a *Attempt) Succeed(ctx context.Context) {
 	c := a.throttle.counters
 	steps := []func() error{}
 	for _, g := range a.gates {
-		if g.scope == pairScope {
+		if g.dimension == perPair {
 			forget := append([]string{g.count, g.before}, g.ownTurns...)
 			steps = append(steps, func() error { return c.ResetCounts(ctx, forget) })
 			continue

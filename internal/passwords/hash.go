@@ -1,4 +1,8 @@
-package users
+// Package passwords knows every password hash that an account may have: argon2id,
+// which Keyturn makes, and the schemes of other systems, which it only verifies.
+// How many are computed at once, and that no refusal costs another time than the
+// next, is decided here too.
+package passwords
 
 import (
 	"crypto/rand"
@@ -94,13 +98,13 @@ type kind struct {
 	cost   uint64
 }
 
-// ParseHash reads an encoded hash: a PHC string of argon2id or argon2i, bcrypt
+// Parse reads an encoded hash: a PHC string of argon2id or argon2i, bcrypt
 // ($2a$, $2b$, $2y$), passlib's $scrypt$, $bcrypt-sha256$, $pbkdf2-sha256$ and
 // $pbkdf2-sha512$, Django's pbkdf2_sha256$, scrypt$, argon2$, bcrypt$ and
 // bcrypt_sha256$, or Werkzeug's scrypt: and pbkdf2:. It refuses a cost that no
 // login should pay, so what it returns can be verified safely. An error never
 // repeats the hash.
-func ParseHash(encoded string) (Hash, error) {
+func Parse(encoded string) (Hash, error) {
 	if len(encoded) > maxEncoded {
 		return Hash{}, fmt.Errorf("password hash is longer than %d bytes", maxEncoded)
 	}
@@ -129,7 +133,7 @@ func ParseHash(encoded string) (Hash, error) {
 // CheckImport reports whether a hash from elsewhere can be taken over: nil,
 // or why not and what would be accepted. The text never repeats the hash.
 func CheckImport(encoded string) error {
-	_, err := ParseHash(encoded)
+	_, err := Parse(encoded)
 	return err
 }
 
@@ -158,19 +162,9 @@ var forms = []struct {
 	{"pbkdf2_sha256$", parseDjangoPBKDF2}, {"pbkdf2:", parseWerkzeugPBKDF2},
 }
 
-// Verify reports whether password has the hash encoded. A password that
-// Normalize refuses matches nothing, and neither does one over 72 bytes under
-// bcrypt, which would cut it. The error is ParseHash's. It bounds nothing and
-// levels nothing: logins go through a Hasher.
-func Verify(encoded, password string) (bool, error) {
-	h, err := ParseHash(encoded)
-	if err != nil {
-		return false, err
-	}
-	return h.Verify(password), nil
-}
-
-// Verify is the function Verify for a hash that was parsed before.
+// Verify reports whether password has the hash. A password that Normalize refuses
+// matches nothing, and neither does one over 72 bytes under bcrypt, which would
+// cut it. It bounds nothing and levels nothing: logins go through a Hasher.
 func (h Hash) Verify(password string) bool {
 	normal, err := Normalize(password)
 	return err == nil && h.scheme != nil && h.matches(normal)
