@@ -44,6 +44,7 @@ func appendBody(b []byte, e *Event, r *Request, checkpoint string, at time.Time,
 		b = append(b, `failure"`...)
 	}
 	b = appendMember(b, `,"reason":`, e.Reason.word, maxWord)
+	b = appendMember(b, `,"id":`, e.ID, maxID)
 	b = append(b, '}')
 
 	switch {
@@ -126,6 +127,9 @@ func appendKeyturn(b []byte, e *Event, checkpoint string) []byte {
 		b = strconv.AppendInt(b, e.Presented, 10)
 	}
 	b = appendUse(b, &e.Previous)
+	if e.Retold {
+		b = append(b, `,"retold":true`...)
+	}
 	if e.Count != 0 {
 		b = append(b, `,"count":`...)
 		b = strconv.AppendInt(b, int64(e.Count), 10)

@@ -24,6 +24,12 @@ const (
 // It never carries a secret, a password or a token; tokens are named by their
 // jti or by the session (refresh-token family) that they belong to.
 type Event struct {
+	// ID names a decision that changes a record, a UUID, so that what is told
+	// of it twice is known to be one decision; empty for all others.
+	ID string
+	// Retold is set where the log may hold the event already, under the same
+	// ID: who wrote it first died, or was not told that it was written.
+	Retold bool
 	// Action names the decision; see the Action constants.
 	Action Action
 	// Outcome is how it ended.

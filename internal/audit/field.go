@@ -14,11 +14,13 @@ type Field struct {
 type Of string
 
 // Every event has the fields of the first kind, every event of an HTTP request
-// those of the second as far as the request had them; those of the third are
-// named by each Term.
+// those of the second as far as the request had them. Those of the third are in
+// events of decisions that change a record of the store (see Standing). Those of
+// the fourth are named by each Term.
 const (
 	OfEvery   Of = "every event"
 	OfRequest Of = "every request"
+	OfChange  Of = "some events of a change"
 	OfSome    Of = "some events"
 )
 
@@ -40,11 +42,13 @@ func Fields() []Field {
 		{"keyturn.previous.at", OfSome, "when the session was used before: the other side of a reuse"},
 		{"keyturn.previous.ip", OfSome, "from which address that was"},
 		{"keyturn.previous.user_agent", OfSome, "with what User-Agent that was"},
+		{"keyturn.retold", OfChange, "true where the log may hold the event already, under the same event.id: who wrote it first died, or was not told that it was written"},
 		{"keyturn.count", OfSome, "how many sessions were ended, changed or listed, or events lost"},
 		{"keyturn.detail", OfSome, "more, for people: an operator's words, an error's text"},
 		{"@timestamp", OfEvery, "when it was decided, in UTC with nanoseconds"},
 		{"ecs.version", OfEvery, "the version of the Elastic Common Schema that the fields are of"},
 		{"event.kind", OfEvery, "always event"},
+		{"event.id", OfChange, "the decision, a UUID: what is told of it twice is one decision, and the last line of it counts"},
 		{"event.action", OfEvery, "the type of the event, a heading of this page"},
 		{"event.category", OfEvery, "ECS categories, a list"},
 		{"event.type", OfEvery, "ECS types, a list"},

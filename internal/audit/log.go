@@ -363,7 +363,7 @@ func (en *entry) leave(cause error) error {
 	case err := <-en.done:
 		return err
 	default:
-		return fmt.Errorf("audit event may not have been written: %w", cause)
+		return fmt.Errorf("%w: %w", ErrInDoubt, cause)
 	}
 }
 

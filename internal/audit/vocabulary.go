@@ -11,6 +11,8 @@ type Term struct {
 	// Category and Type are the values of ECS event.category and event.type.
 	Category []string
 	Type     []string
+	// Stands says from when on what was decided stands.
+	Stands Standing
 	// When says, for people, what happened when the event is written.
 	When string
 	// Success and Failure are the reasons that an event of that outcome can
