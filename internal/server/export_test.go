@@ -2,7 +2,6 @@ package server
 
 import (
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -21,15 +20,11 @@ func (s *Server) Paths() ([]string, error) {
 	return paths, err
 }
 
-// NewLazyConn is newLazyConn.
-func NewLazyConn(c net.Conn) net.Conn { return newLazyConn(c) }
-
-// LazyServer returns a server with the limits of a public listener, whose requests
-// may take so long, and what has it serve on l.
-func LazyServer(timeout time.Duration, h http.Handler) (srv *http.Server, serve func(l net.Listener) error) {
+// PublicServer returns a server with the limits of a public listener, whose requests
+// may take so long.
+func PublicServer(timeout time.Duration, h http.Handler) *http.Server {
 	s := &Server{settings: Settings{RequestTimeout: timeout}}
-	srv = s.listenerFor(h)
-	return srv, func(l net.Listener) error { return srv.Serve(lazyListener{l}) }
+	return s.listenerFor(h)
 }
 
 // The limits of every listener.

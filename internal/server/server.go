@@ -105,7 +105,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 		if s.settings.TLSCertFile != "" {
 			return s.http.ServeTLS(public, s.settings.TLSCertFile, s.settings.TLSKeyFile)
 		}
-		return s.http.Serve(lazyListener{public})
+		return s.http.Serve(public)
 	})
 	if admin != nil {
 		go run(func() error { return s.admin.Serve(admin) })
