@@ -8,9 +8,9 @@ const maxCachedClients = 256
 // clientCache keeps clients as the connection that writes last read them. There
 // are few clients, and every refresh wants one. It holds for as long as nobody
 // writes to their table: neither this connection, which forgets when it runs a
-// statement that does, nor another process, whose commits show in the file's
-// data version at the beginning of the next transaction. It is dropped with its
-// connection, and so with a transaction that is undone after a fault.
+// clientWrite, nor another process, whose commits show in the file's data version
+// at the beginning of the next transaction. It is dropped with its connection,
+// and so with a transaction that is undone after a fault.
 type clientCache struct {
 	version int64
 	byID    map[string]oauth.Client

@@ -1,9 +1,11 @@
 package sqlite
 
 import (
+	"database/sql/driver"
 	"path/filepath"
 	"testing"
 
+	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/oauth"
 )
 
@@ -40,8 +42,72 @@ func TestF7_ARefreshSeesTheClientAsItIs(t *testing.T) {
 		expect(t, "the secret", string(shown().SecretHash), hash)
 		expect(t, "the secret, once more", string(shown().SecretHash), hash)
 	}
+	for i, by := range []*Store{server, command, server} {
+		changed := client("web")
+		changed.JWKSURI = "https://example.com/" + string(rune('a'+i))
+		if err := by.Put(ctx, store.Records{Clients: []oauth.Client{changed}}); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, "put", shown().JWKSURI, changed.JWKSURI)
+		seen := shown().UpdatedAt
+		changed.JWKSURI += "/updated"
+		if err := by.UpdateClient(ctx, changed, seen); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, "updated", shown().JWKSURI, changed.JWKSURI)
+	}
 	if err := command.DisableClient(ctx, "web", began); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "disabled", shown().Disabled, true)
+}
+
+// TestEveryWriteToClientsIsAClientWrite asks SQLite itself which statements open
+// the table of clients, or an index of it, for writing.
+func TestEveryWriteToClientsIsAClientWrite(t *testing.T) {
+	s := fresh(t)
+	roots := map[int64]bool{}
+	for _, r := range program(t, s, `SELECT rootpage FROM sqlite_schema WHERE tbl_name = 'clients' AND rootpage > 0`) {
+		roots[r[0].(int64)] = true
+	}
+	writes := 0
+	for _, statement := range statements {
+		write := false
+		for _, step := range program(t, s, "EXPLAIN "+statement.text) {
+			const opcode, p2 = 1, 3
+			write = write || step[opcode] == "OpenWrite" && roots[step[p2].(int64)]
+		}
+		if write {
+			writes++
+		}
+		if write != statement.writesClients {
+			t.Errorf("%s\n writes clients: %v; registered as one that does: %v", statement.text, write, statement.writesClients)
+		}
+	}
+	if writes == 0 {
+		t.Error("no statement writes clients")
+	}
+}
+
+// program returns the rows of a statement, its arguments being NULL.
+func program(t *testing.T, s *Store, text string) (rows [][]driver.Value) {
+	t.Helper()
+	_, err := read(t.Context(), s, func(c *conn) (int, error) {
+		r, err := c.QueryContext(t.Context(), text, number(make([]driver.Value, 32)))
+		if err != nil {
+			return 0, err
+		}
+		defer r.Close()
+		for {
+			values := make([]driver.Value, len(r.Columns()))
+			if r.Next(values) != nil {
+				return 0, nil
+			}
+			rows = append(rows, values)
+		}
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return rows
 }

@@ -11,15 +11,15 @@ const clientColumns = `id, public, secret_hash, jwks, jwks_uri, grants, scope, d
 	access_ttl, refresh_idle_ttl, refresh_ttl, disabled, created_at, updated_at`
 
 var (
-	insertClient = sql(`INSERT INTO clients (` + clientColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	insertClient = clientWrite(`INSERT INTO clients (` + clientColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	clientByID   = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id = ?`)
 	clientsAfter = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id > ? ORDER BY id LIMIT ?`)
-	updateSecret = sql(`UPDATE clients SET secret_hash = ?2, updated_at = ?3 WHERE id = ?1`)
-	updateClient = sql(`UPDATE clients SET secret_hash = ?3, jwks = ?4, jwks_uri = ?5, grants = ?6, scope = ?7, default_scope = ?8,
+	updateSecret = clientWrite(`UPDATE clients SET secret_hash = ?2, updated_at = ?3 WHERE id = ?1`)
+	updateClient = clientWrite(`UPDATE clients SET secret_hash = ?3, jwks = ?4, jwks_uri = ?5, grants = ?6, scope = ?7, default_scope = ?8,
 		audience = ?9, access_ttl = ?10, refresh_idle_ttl = ?11, refresh_ttl = ?12, updated_at = ?13, claims = ?14
 		WHERE id = ?1 AND updated_at = ?2`)
 	clientExists  = sql(`SELECT 1 FROM clients WHERE id = ?`)
-	disableClient = sql(`UPDATE clients SET disabled = 1, updated_at = ?2 WHERE id = ?1`)
+	disableClient = clientWrite(`UPDATE clients SET disabled = 1, updated_at = ?2 WHERE id = ?1`)
 )
 
 func scanClient(r *row) oauth.Client {

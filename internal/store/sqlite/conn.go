@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 )
 
 // The store speaks to the driver and not through database/sql: it has its own
@@ -30,8 +29,8 @@ type driverStmt interface {
 type statement struct {
 	index int
 	text  string
-	// ofClients is set where the statement has to do with clients.
-	ofClients bool
+	// writesClients is set where the statement changes the table of clients.
+	writesClients bool
 }
 
 // statements are all statements there are, by index.
@@ -39,8 +38,16 @@ var statements []*statement
 
 // sql registers a statement; it is called only where package variables are set.
 func sql(text string) *statement {
-	s := &statement{index: len(statements), text: text, ofClients: strings.Contains(text, "clients")}
+	s := &statement{index: len(statements), text: text}
 	statements = append(statements, s)
+	return s
+}
+
+// clientWrite registers a statement that changes the table of clients: a
+// connection that runs it forgets the clients that it has read.
+func clientWrite(text string) *statement {
+	s := sql(text)
+	s.writesClients = true
 	return s
 }
 
@@ -64,7 +71,11 @@ func (c *conn) Close() error {
 	return errors.Join(append(errs, c.driverConn.Close())...)
 }
 
-func (c *conn) compile(s *statement) (driverStmt, error) {
+// ready returns a statement that is about to be run.
+func (c *conn) ready(s *statement) (driverStmt, error) {
+	if s.writesClients {
+		c.clients.byID = nil
+	}
 	if c.compiled == nil {
 		c.compiled = make([]driverStmt, len(statements))
 	}
@@ -91,10 +102,7 @@ func (c *conn) script(text string) error {
 
 // exec runs a statement that returns no rows and tells how many it changed.
 func (c *conn) exec(s *statement, args ...driver.Value) (int, error) {
-	if s.ofClients {
-		c.clients.byID = nil
-	}
-	stmt, err := c.compile(s)
+	stmt, err := c.ready(s)
 	if err != nil {
 		return 0, err
 	}
@@ -108,7 +116,7 @@ func (c *conn) exec(s *statement, args ...driver.Value) (int, error) {
 
 // list runs a statement and scans the rows that it returns.
 func list[T any](c *conn, s *statement, scan func(r *row) T, args ...driver.Value) (found []T, err error) {
-	stmt, err := c.compile(s)
+	stmt, err := c.ready(s)
 	if err != nil {
 		return nil, err
 	}

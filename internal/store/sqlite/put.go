@@ -10,7 +10,7 @@ import (
 // two accounts may have swapped their addresses.
 var (
 	putUser   = sql(`INSERT OR REPLACE` + afterInsert(insertUser))
-	putClient = sql(`INSERT OR REPLACE` + afterInsert(insertClient))
+	putClient = clientWrite(`INSERT OR REPLACE` + afterInsert(insertClient))
 	putFamily = sql(`INSERT OR REPLACE` + afterInsert(insertFamily))
 	putKey    = sql(`INSERT OR REPLACE` + afterInsert(insertKey))
 	putDenied = sql(`INSERT OR REPLACE INTO denied (jti, expire_at) VALUES (?,?)`)
