@@ -59,9 +59,6 @@ var allowed = map[string]struct{ own, foreign []string }{
 		own:     []string{"docs", "internal/", "keys", "oauth", "users", "wellknown"},
 		foreign: []string{"github.com/spf13/", "github.com/rs/zerolog", "github.com/go-jose/", "github.com/schollz/progressbar", "golang.org/x/term"},
 	},
-	"cmd/keyturn-bench": {foreign: []string{
-		"github.com/spf13/", "github.com/HdrHistogram/", "github.com/go-jose/", "golang.org/x/", "modernc.org/sqlite", "github.com/google/uuid",
-	}},
 }
 
 func TestImportsRunOneWay(t *testing.T) {
