@@ -1,52 +1,52 @@
 package users
 
 import (
-	"bufio"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"io"
-	"strconv"
-	"strings"
-	"time"
+	"iter"
 
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// exportPage is how many accounts are read from the store at once.
-const exportPage = 500
+// accountsPage is how many accounts are read from the store at once.
+const accountsPage = 500
 
-// Export writes every account to w, with its password hash, in a form that
-// ReadImport reads back: the same accounts under the same ids. It returns how
-// many it wrote. One-time tokens and sessions are not among it.
-//
-// The event is written first: without it nothing is (A3). The error is
-// ErrNotRecorded, w's or the store's.
-func (s *Service) Export(ctx context.Context, w io.Writer, format ImportFormat) (int, error) {
-	out := bufio.NewWriter(w)
-	write, finish, err := exportWriter(out, format)
-	if err != nil {
-		return 0, err
-	}
-	if err := s.conclude(ctx, audit.Event{Action: audit.UsersExported, Detail: "format: " + string(format)}, nil); err != nil {
-		return 0, err
-	}
-	written := 0
-	for after := ""; ; {
-		page, err := s.Store.ListUsers(ctx, after, exportPage)
-		if err != nil {
-			return written, fmt.Errorf("list the accounts: %w", err)
+// Export yields every account, with its password hash, as Import takes it. Roles
+// and claims are among it, one-time tokens and sessions are not. The event, which
+// names the format, is written first: without it nothing is yielded (A3). An
+// error is the last that is yielded: ErrNotRecorded, or the store's.
+func (s *Service) Export(ctx context.Context, format string) iter.Seq2[ImportUser, error] {
+	return func(yield func(ImportUser, error) bool) {
+		if err := s.conclude(ctx, audit.Event{Action: audit.UsersExported, Detail: "format: " + format}, nil); err != nil {
+			yield(ImportUser{}, err)
+			return
 		}
-		for _, u := range page {
-			if err := write(exported(u)); err != nil {
-				return written, err
+		for u, err := range s.all(ctx) {
+			if !yield(exported(u), err) {
+				return
 			}
-			after = u.UID
-			written++
 		}
-		if len(page) < exportPage {
-			return written, finish()
+	}
+}
+
+// all yields every account. An error of the store is the last that it yields.
+func (s *Service) all(ctx context.Context) iter.Seq2[User, error] {
+	return func(yield func(User, error) bool) {
+		for after := ""; ; {
+			page, err := s.Store.ListUsers(ctx, after, accountsPage)
+			if err != nil {
+				yield(User{}, fmt.Errorf("list the accounts: %w", err))
+				return
+			}
+			for _, u := range page {
+				if after = u.UID; !yield(u, nil) {
+					return
+				}
+			}
+			if len(page) < accountsPage {
+				return
+			}
 		}
 	}
 }
@@ -56,43 +56,5 @@ func exported(u User) ImportUser {
 		UID: u.UID, Email: u.Email, Username: u.Username, FirstName: u.FirstName, LastName: u.LastName,
 		PasswordHash: u.PasswordHash, Disabled: u.Disabled, Roles: u.Roles, Claims: json.RawMessage(u.Claims),
 		CreatedAt: u.CreatedAt, PasswordChangedAt: u.PasswordChangedAt,
-	}
-}
-
-// exportWriter returns how one account is written, and what is to be done after
-// the last.
-func exportWriter(out *bufio.Writer, format ImportFormat) (write func(ImportUser) error, finish func() error, err error) {
-	switch format {
-	case JSONLines:
-		e := json.NewEncoder(out)
-		e.SetEscapeHTML(false)
-		return func(u ImportUser) error { return e.Encode(u) }, out.Flush, nil
-	case CSV:
-		c := csv.NewWriter(out)
-		if err := c.Write(exportColumns); err != nil {
-			return nil, nil, err
-		}
-		return func(u ImportUser) error { return c.Write(u.record()) }, func() error {
-			c.Flush()
-			if err := c.Error(); err != nil {
-				return err
-			}
-			return out.Flush()
-		}, nil
-	}
-	return nil, nil, fmt.Errorf("unknown format %q: %s and %s are accepted", format, JSONLines, CSV)
-}
-
-// exportColumns are importFields without the password in clear.
-var exportColumns = []string{
-	"uid", "email", "username", "first_name", "last_name", "password_hash", "disabled", "roles", "claims",
-	"created_at", "password_changed_at",
-}
-
-// record returns u in the order of exportColumns.
-func (u ImportUser) record() []string {
-	return []string{
-		u.UID, u.Email, u.Username, u.FirstName, u.LastName, u.PasswordHash, strconv.FormatBool(u.Disabled),
-		strings.Join(u.Roles, " "), string(u.Claims), u.CreatedAt.Format(time.RFC3339Nano), u.PasswordChangedAt.Format(time.RFC3339Nano),
 	}
 }

@@ -47,7 +47,7 @@ func (s *Service) Import(ctx context.Context, n ImportUser) (User, error) {
 }
 
 func (s *Service) importOne(ctx context.Context, n ImportUser) (User, error) {
-	u, err := s.prepareImport(n)
+	u, err := s.CheckImport(n)
 	if err != nil {
 		return User{}, err
 	}
@@ -62,8 +62,35 @@ func (s *Service) importOne(ctx context.Context, n ImportUser) (User, error) {
 	return s.create(ctx, u)
 }
 
-// prepareImport checks everything that can be checked without the store.
-func (s *Service) prepareImport(n ImportUser) (User, error) {
+// CouldImport returns the error that Import would, as things stand, and makes
+// nothing.
+func (s *Service) CouldImport(ctx context.Context, n ImportUser) error {
+	u, err := s.CheckImport(n)
+	if err != nil {
+		return err
+	}
+	if n.UID != "" {
+		if err := s.freeUID(ctx, u); err != nil {
+			return err
+		}
+	}
+	_, err = s.Store.UserByEmailKey(ctx, u.EmailKey)
+	switch {
+	case err == nil:
+		return ErrEmailTaken
+	case !errors.Is(err, ErrNotFound):
+		return err
+	}
+	taken, err := s.Store.UsernameTaken(ctx, u.UsernameKey)
+	if err == nil && taken {
+		return ErrUsernameTaken
+	}
+	return err
+}
+
+// CheckImport returns the account that Import would make of n, or a *PolicyError.
+// It looks at n alone, not at the store, and sets no hash of a password in clear.
+func (s *Service) CheckImport(n ImportUser) (User, error) {
 	claims := string(n.Claims)
 	if claims == "null" {
 		claims = ""

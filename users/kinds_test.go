@@ -109,9 +109,9 @@ func TestU1_KindsAreReadAfterTheAccount(t *testing.T) {
 func TestU1_SurveyKeepsTheKindsRight(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	for n := range 2 * exportPage {
+	for n := range 2 * accountsPage {
 		u := User{UID: fmt.Sprintf("id-%04d", n), EmailKey: fmt.Sprintf("u%d@example.org", n), PasswordHash: vectors["bcrypt 2b"]}
-		if n == exportPage+7 {
+		if n == accountsPage+7 {
 			u.PasswordHash = vectors["scrypt"]
 		}
 		if err := f.mem.CreateUser(t.Context(), u); err != nil {
@@ -135,7 +135,7 @@ func TestU1_SurveyKeepsTheKindsRight(t *testing.T) {
 		}
 	}
 	survey("accounts of an earlier version", bcryptKind, scryptKind)
-	if err := f.mem.DeleteUser(t.Context(), fmt.Sprintf("id-%04d", exportPage+7)); err != nil {
+	if err := f.mem.DeleteUser(t.Context(), fmt.Sprintf("id-%04d", accountsPage+7)); err != nil {
 		t.Fatal(err)
 	}
 	f.clock.advance(time.Hour)

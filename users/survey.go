@@ -7,18 +7,8 @@ import "context"
 // requests, after a start and every day. The error is the store's or ctx's.
 func (s *Service) SurveyHashes(ctx context.Context) error {
 	return s.kinds.Survey(ctx, func(yield func(string, error) bool) {
-		for after := ""; ; {
-			page, err := s.Store.ListUsers(ctx, after, exportPage)
-			if err != nil {
-				yield("", err)
-				return
-			}
-			for _, u := range page {
-				if after = u.UID; !yield(u.PasswordHash, nil) {
-					return
-				}
-			}
-			if len(page) < exportPage {
+		for u, err := range s.all(ctx) {
+			if !yield(u.PasswordHash, err) {
 				return
 			}
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyturn/keyturn/internal/userfile"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -25,7 +26,7 @@ you guard the store. Sessions and one-time tokens are not in it.`,
 	}
 	p.withDeployment(cmd, func(d *deployment, args []string) error {
 		if args[0] == "-" && format == "" {
-			format = string(users.JSONLines)
+			format = string(userfile.JSONLines)
 		}
 		format, err := formatOf(args[0], format)
 		if err != nil {
@@ -36,10 +37,10 @@ you guard the store. Sessions and one-time tokens are not in it.`,
 			return err
 		}
 		if args[0] == "-" {
-			_, err := s.Export(d.ctx, p.stdout, users.ImportFormat(format))
+			_, err := userfile.Export(d.ctx, s, p.stdout, userfile.Format(format))
 			return err
 		}
-		n, err := exportTo(d, s, args[0], users.ImportFormat(format))
+		n, err := exportTo(d, s, args[0], userfile.Format(format))
 		if err != nil {
 			return err
 		}
@@ -53,12 +54,12 @@ you guard the store. Sessions and one-time tokens are not in it.`,
 }
 
 // exportTo writes a new file. One that could not be finished is removed.
-func exportTo(d *deployment, s *users.Service, path string, format users.ImportFormat) (int, error) {
+func exportTo(d *deployment, s *users.Service, path string, format userfile.Format) (int, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return 0, err
 	}
-	n, err := s.Export(d.ctx, f, format)
+	n, err := userfile.Export(d.ctx, s, f, format)
 	if err == nil {
 		err = f.Sync()
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/config"
-	"github.com/keyturn/keyturn/users"
+	"github.com/keyturn/keyturn/internal/userfile"
 )
 
 // importReport is how an import went, as it is printed.
@@ -86,7 +86,7 @@ func (p *program) importFile(d *deployment, path, format string, dry bool) error
 		return err
 	}
 	in, done := p.progressBar(in)
-	report, err := s.ImportAll(d.ctx, users.ReadImport(in, users.ImportFormat(format)), dry)
+	report, err := userfile.Import(d.ctx, s, userfile.Read(in, userfile.Format(format)), dry)
 	done()
 	if err := errors.Join(err, p.printImport(report, dry)); err != nil {
 		return err
@@ -103,11 +103,11 @@ func formatOf(path, format string) (string, error) {
 	case format != "":
 		return format, nil
 	case filepath.Ext(path) == ".csv":
-		return string(users.CSV), nil
+		return string(userfile.CSV), nil
 	case filepath.Ext(path) == ".jsonl":
-		return string(users.JSONLines), nil
+		return string(userfile.JSONLines), nil
 	}
-	return "", usageError{fmt.Errorf("%s: its name does not say its format: use --format %s, %s or %s", path, users.JSONLines, users.CSV, users.Keycloak)}
+	return "", usageError{fmt.Errorf("%s: its name does not say its format: use --format %s, %s or %s", path, userfile.JSONLines, userfile.CSV, userfile.Keycloak)}
 }
 
 // progressBar returns in and has a bar on standard error show how much of it
@@ -130,7 +130,7 @@ func (p *program) progressBar(in io.Reader) (read io.Reader, done func()) {
 	return &reader, func() { _ = bar.Finish() }
 }
 
-func (p *program) printImport(r users.ImportReport, dry bool) error {
+func (p *program) printImport(r userfile.Report, dry bool) error {
 	printed := importReport{DryRun: dry, Imported: r.Imported, Present: r.Present, Refused: []importRefusal{}}
 	for _, no := range r.Refused {
 		printed.Refused = append(printed.Refused, importRefusal{no.Line, no.Err.Error()})

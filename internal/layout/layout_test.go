@@ -36,6 +36,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 		foreign: []string{"golang.org/x/crypto", "golang.org/x/sync", "golang.org/x/text"},
 	},
 	"internal/passwords/passwordstest": {},
+	"internal/userfile":                {own: []string{"users"}},
 	"internal/throttle":                {own: []string{"internal/audit"}},
 	"wellknown":                        {own: []string{"keys", "internal/problem"}},
 	"oauth": {

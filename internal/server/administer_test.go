@@ -9,6 +9,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store/storetest"
+	"github.com/keyturn/keyturn/internal/userfile"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -207,7 +208,7 @@ func userErrands() []errand {
 		{of(endOne, "nobody"), audit.SessionEnded, "unknown_user", "", 0},
 		{of(endOne, ""), audit.SessionEnded, "unavailable", "RevokeFamily", 0},
 		{func(w faultyWorld) error {
-			_, err := w.users.Export(w.t.Context(), io.Discard, users.JSONLines)
+			_, err := userfile.Export(w.t.Context(), w.users, io.Discard, userfile.JSONLines)
 			return err
 		}, audit.UsersExported, "", "", 0},
 	}

@@ -1,4 +1,4 @@
-package users
+package userfile
 
 import (
 	"cmp"
@@ -9,14 +9,16 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/keyturn/keyturn/users"
 )
 
 // importWorkers is how many accounts are written at once: a store commits what
 // comes together in one go.
 const importWorkers = 32
 
-// ImportReport says how an import went. Its zero value is an empty one.
-type ImportReport struct {
+// Report says how an import went. Its zero value is an empty one.
+type Report struct {
 	// Imported accounts were made, or would have been in a dry run; Present
 	// ones have an account with their address already, which was left alone.
 	Imported, Present int
@@ -26,17 +28,17 @@ type ImportReport struct {
 
 // importRun is one import under way.
 type importRun struct {
-	service *Service
+	service *users.Service
 	dry     bool
 	// first is where each address, username and uid was met first.
 	first map[string]int
 
 	mu     sync.Mutex
-	report ImportReport
+	report Report
 	err    error
 }
 
-// ImportAll imports every account that lines yields and returns how that went.
+// Import makes in s every account that lines yields and returns how that went.
 // A line that cannot be taken is reported and passed over, and so is one whose
 // address, username or uid stands on an earlier line. An account whose address
 // is taken is left as it is: an import can be repeated.
@@ -44,14 +46,14 @@ type importRun struct {
 // A dry run reads and checks everything and writes nothing: no account, and no
 // event. The error is that of a store or an audit log that fails, or ctx's;
 // what was done until then is in the report.
-func (s *Service) ImportAll(ctx context.Context, lines iter.Seq2[ImportLine, error], dry bool) (ImportReport, error) {
+func Import(ctx context.Context, s *users.Service, lines iter.Seq2[Line, error], dry bool) (Report, error) {
 	run := &importRun{service: s, dry: dry, first: map[string]int{}}
-	work := make(chan ImportLine)
+	work := make(chan Line)
 	var workers sync.WaitGroup
 	for range importWorkers {
 		workers.Go(func() {
 			for line := range work {
-				run.note(line.Line, run.take(ctx, line.User))
+				run.note(line.Number, run.take(ctx, line.User))
 			}
 		})
 	}
@@ -63,10 +65,10 @@ func (s *Service) ImportAll(ctx context.Context, lines iter.Seq2[ImportLine, err
 		if err == nil {
 			err = run.check(line)
 		} else if errors.As(err, &bad) {
-			line.Line, err = bad.Line, bad.Err
+			line.Number, err = bad.Line, bad.Err
 		}
 		if err != nil {
-			run.refuse(line.Line, err)
+			run.refuse(line.Number, err)
 			continue
 		}
 		work <- line
@@ -78,32 +80,32 @@ func (s *Service) ImportAll(ctx context.Context, lines iter.Seq2[ImportLine, err
 }
 
 // check judges a line by itself and against those before it.
-func (run *importRun) check(line ImportLine) error {
-	u, err := run.service.prepareImport(line.User)
+func (run *importRun) check(line Line) error {
+	u, err := run.service.CheckImport(line.User)
 	if err != nil {
 		return err
 	}
 	names := []struct{ field, key string }{{"email", u.EmailKey}, {"username", u.UsernameKey}, {"uid", line.User.UID}}
 	for _, name := range names {
 		if at := run.first[name.field+" "+name.key]; at > 0 && name.key != "" {
-			return refuse(name.field, "stands on line %d already", at)
+			return &users.PolicyError{Field: name.field, Message: fmt.Sprintf("stands on line %d already", at)}
 		}
 	}
 	for _, name := range names {
-		run.first[name.field+" "+name.key] = line.Line
+		run.first[name.field+" "+name.key] = line.Number
 	}
 	return nil
 }
 
 // take imports one account, or looks whether it could be. A hasher that is busy
 // with the import itself is waited for.
-func (run *importRun) take(ctx context.Context, n ImportUser) error {
+func (run *importRun) take(ctx context.Context, n users.ImportUser) error {
 	if run.dry {
-		return run.service.couldImport(ctx, n)
+		return run.service.CouldImport(ctx, n)
 	}
 	for {
 		_, err := run.service.Import(ctx, n)
-		var busy *Busy
+		var busy *users.Busy
 		if !errors.As(err, &busy) {
 			return err
 		}
@@ -115,36 +117,11 @@ func (run *importRun) take(ctx context.Context, n ImportUser) error {
 	}
 }
 
-// couldImport returns what Import would, as things stand.
-func (s *Service) couldImport(ctx context.Context, n ImportUser) error {
-	u, err := s.prepareImport(n)
-	if err != nil {
-		return err
-	}
-	if n.UID != "" {
-		if err := s.freeUID(ctx, u); err != nil {
-			return err
-		}
-	}
-	_, err = s.Store.UserByEmailKey(ctx, u.EmailKey)
-	switch {
-	case err == nil:
-		return ErrEmailTaken
-	case !errors.Is(err, ErrNotFound):
-		return err
-	}
-	taken, err := s.Store.UsernameTaken(ctx, u.UsernameKey)
-	if err == nil && taken {
-		return ErrUsernameTaken
-	}
-	return err
-}
-
 // note counts how the import of a line ended.
 func (run *importRun) note(line int, err error) {
-	var policy *PolicyError
+	var policy *users.PolicyError
 	switch {
-	case errors.As(err, &policy), errors.Is(err, ErrUsernameTaken):
+	case errors.As(err, &policy), errors.Is(err, users.ErrUsernameTaken):
 		run.refuse(line, err)
 		return
 	}
@@ -153,7 +130,7 @@ func (run *importRun) note(line int, err error) {
 	switch {
 	case err == nil:
 		run.report.Imported++
-	case errors.Is(err, ErrEmailTaken):
+	case errors.Is(err, users.ErrEmailTaken):
 		run.report.Present++
 	case run.err == nil:
 		run.err = fmt.Errorf("line %d: %w", line, err)

@@ -1,4 +1,4 @@
-package users
+package userfile
 
 import (
 	"bytes"
@@ -12,10 +12,11 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/users"
 )
 
 // reported writes a report down, one refusal a line.
-func reported(r ImportReport) string {
+func reported(r Report) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d imported, %d present", r.Imported, r.Present)
 	for _, no := range r.Refused {
@@ -24,17 +25,17 @@ func reported(r ImportReport) string {
 	return b.String()
 }
 
-func (f *fixture) importAll(t *testing.T, in string, format ImportFormat, dry bool) string {
+func (f *fixture) importAll(t *testing.T, in string, format Format, dry bool) string {
 	t.Helper()
-	report, err := f.ImportAll(t.Context(), ReadImport(strings.NewReader(in), format), dry)
+	report, err := Import(t.Context(), f.Service, Read(strings.NewReader(in), format), dry)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return reported(report)
 }
 
-func TestU3_ImportAll(t *testing.T) {
-	f := newFixture(t)
+func TestU3_ImportOfAFile(t *testing.T) {
+	f := withAda(t)
 	hash := strings.ReplaceAll(vectors["bcrypt 2b"], "\n", "")
 	file := strings.Join([]string{
 		`{"uid":"1","email":"one@example.org","username":"one","password_hash":"` + hash + `","roles":["admin"],"claims":{"tier":1}}`,
@@ -55,8 +56,8 @@ line 5: uid: stands on line 1 already
 line 6: not a JSON object with the fields uid, email`
 	want := "2 imported, 1 present" + refusals
 	dry := f.importAll(t, file, JSONLines, true)
-	if !strings.HasPrefix(dry, want) || len(f.mem.users) != 1 || len(f.mem.events) != 0 {
-		t.Errorf("dry run: %s\n%d accounts, %d events; want\n%s\nand nothing done", dry, len(f.mem.users), len(f.mem.events), want)
+	if !strings.HasPrefix(dry, want) || len(f.accounts(t)) != 1 || len(f.events.all) != 0 {
+		t.Errorf("dry run: %s\n%d accounts, %d events; want\n%s\nand nothing done", dry, len(f.accounts(t)), len(f.events.all), want)
 	}
 	got := f.importAll(t, file, JSONLines, false)
 	if got != dry {
@@ -70,30 +71,32 @@ line 6: not a JSON object with the fields uid, email`
 	if strings.Contains(got, hash) {
 		t.Error("a refusal repeats a hash")
 	}
-	if u := f.mem.users["1"]; u.TokenClaims() != `{"roles":["admin"],"tier":1}` {
+	if u := f.accounts(t)["1"]; u.TokenClaims() != `{"roles":["admin"],"tier":1}` {
 		t.Errorf("imported %+v", u)
 	}
-	before := maps.Clone(f.mem.users)
+	before := f.accounts(t)
 	if again := f.importAll(t, file, JSONLines, false); !strings.HasPrefix(again, "0 imported, 3 present"+refusals) {
 		t.Errorf("repeated: %s", again)
 	}
-	if !reflect.DeepEqual(before, f.mem.users) {
+	if !reflect.DeepEqual(before, f.accounts(t)) {
 		t.Error("repeating the import changed an account")
 	}
 }
 
-func TestImportAllStopsWhenTheStoreFails(t *testing.T) {
+func TestImportStopsWhenTheStoreFails(t *testing.T) {
 	f := newFixture(t)
-	f.mem.storeDown = true
-	report, err := f.ImportAll(t.Context(), func(yield func(ImportLine, error) bool) {
+	if err := f.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	report, err := Import(t.Context(), f.Service, func(yield func(Line, error) bool) {
 		for n := 1; n < 10_000; n++ {
-			if !yield(ImportLine{n, ImportUser{Email: fmt.Sprintf("u%d@example.org", n), PasswordHash: vectors["scrypt"]}}, nil) {
+			if !yield(Line{n, users.ImportUser{Email: fmt.Sprintf("u%d@example.org", n), PasswordHash: vectors["scrypt"]}}, nil) {
 				return
 			}
 		}
 		t.Error("every line was read, though the store is down")
 	}, false)
-	if !errors.Is(err, errDown) || report.Imported != 0 {
+	if err == nil || report.Imported != 0 {
 		t.Errorf("%s, %v", reported(report), err)
 	}
 }
@@ -126,7 +129,7 @@ line 14: its algorithm is none of pbkdf2-sha256, pbkdf2-sha512 and argon2
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
-	for line, err := range ReadImport(strings.NewReader(file), Keycloak) {
+	for line, err := range Read(strings.NewReader(file), Keycloak) {
 		if err == nil && line.User.UID == "a1" && (!slices.Equal(line.User.Roles, []string{"admin"}) || line.User.CreatedAt.UnixMilli() != 1700000000123) {
 			t.Errorf("%+v", line.User)
 		}
@@ -139,7 +142,7 @@ line 14: its algorithm is none of pbkdf2-sha256, pbkdf2-sha512 and argon2
 		"{\"users\":[\n{}\n,nonsense": "line 2: no password among its credentials\nline 3: not the JSON",
 		"[7]":                         "line 1: not a Keycloak user",
 		"[":                           "line 1: not the JSON",
-		`[{"email":"` + strings.Repeat("x", maxImportLine) + `"}]`: "line 1: longer than",
+		`[{"email":"` + strings.Repeat("x", maxLine) + `"}]`: "line 1: longer than",
 	} {
 		if got := readAll(in, Keycloak); !strings.HasPrefix(got, want) {
 			t.Errorf("%.40q: got %.200q, want %q", in, got, want)
@@ -158,8 +161,8 @@ func FuzzReadKeycloak(f *testing.F) {
 	f.Add("[{},\n{}]")
 	f.Fuzz(func(t *testing.T, in string) {
 		last := 1
-		for line, err := range ReadImport(strings.NewReader(in), Keycloak) {
-			number := line.Line
+		for line, err := range Read(strings.NewReader(in), Keycloak) {
+			number := line.Number
 			if bad := (*LineError)(nil); errors.As(err, &bad) {
 				number = bad.Line
 			}
@@ -172,15 +175,15 @@ func FuzzReadKeycloak(f *testing.F) {
 }
 
 func TestExportRoundTrip(t *testing.T) {
-	for _, format := range []ImportFormat{JSONLines, CSV} {
+	for _, format := range []Format{JSONLines, CSV} {
 		f := newFixture(t)
-		if _, err := f.Import(t.Context(), ImportUser{
+		if _, err := f.Import(t.Context(), users.ImportUser{
 			UID: "507f1f77bcf86cd799439011", Email: `"quoted"@example.org`, PasswordHash: vectors["pbkdf2 django"],
 		}); err == nil {
 			t.Error("an address with quotes was taken")
 		}
 		for n, name := range slices.Sorted(maps.Keys(vectors)) {
-			_, err := f.Import(t.Context(), ImportUser{
+			_, err := f.Import(t.Context(), users.ImportUser{
 				UID: fmt.Sprintf("id-%d", n), Email: fmt.Sprintf("u%d@example.org", n), FirstName: `Ann, "the <first>"`, LastName: "Grüße",
 				Username: fmt.Sprintf("u%d", n), PasswordHash: vectors[name], Disabled: n%2 == 1,
 				Roles: []string{"a", "b:c"}, Claims: []byte(`{"x":["<&>",1.50]}`), CreatedAt: time.Date(2020, 2, 29, 1, 2, 3, 4e6, time.UTC),
@@ -189,25 +192,24 @@ func TestExportRoundTrip(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour); err != nil {
+		if _, _, err := f.IssueReset(t.Context(), "id-0", time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		f.mem.events = nil
+		f.events.all = nil
 		var file bytes.Buffer
-		n, err := f.Export(t.Context(), &file, format)
-		if err != nil || n != len(vectors)+1 {
+		n, err := Export(t.Context(), f.Service, &file, format)
+		if err != nil || n != len(vectors) {
 			t.Fatalf("%d written, %v", n, err)
 		}
-		if e := f.mem.lastEvent(t); e.Action != audit.UsersExported || e.Outcome != audit.Success {
-			t.Errorf("event %+v", e)
+		if e := f.events.all; len(e) != 1 || e[0].Action != audit.UsersExported || e[0].Outcome != audit.Success {
+			t.Errorf("events %+v", e)
 		}
 		g := newFixture(t)
-		delete(g.mem.users, g.ada.UID)
 		if got, want := g.importAll(t, file.String(), format, false), fmt.Sprintf("%d imported, 0 present", n); got != want {
 			t.Fatalf("%s: %s", format, got)
 		}
-		for uid, want := range f.mem.users {
-			got := g.mem.users[uid]
+		for uid, want := range f.accounts(t) {
+			got := g.accounts(t)[uid]
 			// What an export leaves out.
 			want.UpdatedAt, want.Epoch, want.Unsettled, want.ResetHash, want.ResetExpiresAt = got.UpdatedAt, 0, false, nil, time.Time{}
 			if !reflect.DeepEqual(got, want) {
@@ -220,15 +222,15 @@ func TestExportRoundTrip(t *testing.T) {
 func TestExportThatCannotBe(t *testing.T) {
 	f := newFixture(t)
 	var file bytes.Buffer
-	if _, err := f.Export(t.Context(), &file, "xml"); err == nil || len(f.mem.events) > 0 {
+	if _, err := Export(t.Context(), f.Service, &file, "xml"); err == nil || len(f.events.all) > 0 {
 		t.Errorf("an unknown format: %v", err)
 	}
-	f.mem.auditDown = true
-	if _, err := f.Export(t.Context(), &file, JSONLines); !errors.Is(err, ErrNotRecorded) || file.Len() > 0 {
+	f.events.down = true
+	if _, err := Export(t.Context(), f.Service, &file, JSONLines); !errors.Is(err, users.ErrNotRecorded) || file.Len() > 0 {
 		t.Errorf("A3: without its event %d bytes were written, error %v", file.Len(), err)
 	}
-	f.mem.auditDown = false
-	if _, err := f.Export(t.Context(), failingWriter{}, CSV); !errors.Is(err, errDown) {
+	f.events.down = false
+	if _, err := Export(t.Context(), f.Service, failingWriter{}, CSV); !errors.Is(err, errDown) {
 		t.Errorf("a writer that fails: %v", err)
 	}
 }

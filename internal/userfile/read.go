@@ -1,4 +1,6 @@
-package users
+// Package userfile reads files of accounts that other systems wrote, imports them,
+// and writes files of all accounts.
+package userfile
 
 import (
 	"bufio"
@@ -11,28 +13,30 @@ import (
 	"iter"
 	"strings"
 	"time"
+
+	"github.com/keyturn/keyturn/users"
 )
 
-// maxImportLine bounds one line of an import.
-const maxImportLine = 64 << 10
+// maxLine bounds one line of an import.
+const maxLine = 64 << 10
 
-// ImportFormat is a format that ReadImport reads.
-type ImportFormat string
+// Format is a format that Read reads.
+type Format string
 
 // The formats.
 const (
 	// JSONLines has one JSON object a line, with the field names of
-	// ImportUser.
-	JSONLines ImportFormat = "jsonl"
+	// users.ImportUser.
+	JSONLines Format = "jsonl"
 	// CSV has a first line that names its columns, which are those of
-	// ImportUser in any order, and one account a line (RFC 4180, but no line
+	// users.ImportUser in any order, and one account a line (RFC 4180, but no line
 	// breaks within a field). disabled is true or 1, false or 0, or empty;
 	// roles are separated by spaces; claims are a JSON object; times are of
 	// RFC 3339.
-	CSV ImportFormat = "csv"
+	CSV Format = "csv"
 	// Keycloak is a realm export of Keycloak with its users, or a list of
 	// users of the same form.
-	Keycloak ImportFormat = "keycloak"
+	Keycloak Format = "keycloak"
 )
 
 // LineError says on which line, counted from 1, an import cannot be read.
@@ -47,33 +51,33 @@ func (e *LineError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e
 // Unwrap returns Err.
 func (e *LineError) Unwrap() error { return e.Err }
 
-// ImportLine is one account of an import and the line that it stands on.
-type ImportLine struct {
-	Line int
-	User ImportUser
+// Line is one account of an import and the number of the line that it stands on.
+type Line struct {
+	Number int
+	User   users.ImportUser
 }
 
-// ReadImport reads the accounts of an import one by one, in bounded memory. An
+// Read reads the accounts of an import one by one, in bounded memory. An
 // error is a *LineError and never repeats a value; the caller may go on to the
 // next line, and there is none after a line over 64 KiB, an unusable heading or
 // an error of r. Unknown fields are errors. Empty lines and a byte order mark
 // are passed over.
-func ReadImport(r io.Reader, format ImportFormat) iter.Seq2[ImportLine, error] {
-	return func(yield func(ImportLine, error) bool) {
+func Read(r io.Reader, format Format) iter.Seq2[Line, error] {
+	return func(yield func(Line, error) bool) {
 		switch format {
 		case JSONLines, CSV:
 			readLines(r, format, yield)
 		case Keycloak:
 			readKeycloak(r, yield)
 		default:
-			yield(ImportLine{}, &LineError{Line: 1, Err: fmt.Errorf("unknown format %q: %s, %s and %s are accepted", format, JSONLines, CSV, Keycloak)})
+			yield(Line{}, &LineError{Line: 1, Err: fmt.Errorf("unknown format %q: %s, %s and %s are accepted", format, JSONLines, CSV, Keycloak)})
 		}
 	}
 }
 
-func readLines(r io.Reader, format ImportFormat, yield func(ImportLine, error) bool) {
+func readLines(r io.Reader, format Format, yield func(Line, error) bool) {
 	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxImportLine)
+	lines.Buffer(nil, maxLine)
 	var columns []string
 	number := 0
 	for lines.Scan() {
@@ -85,7 +89,7 @@ func readLines(r io.Reader, format ImportFormat, yield func(ImportLine, error) b
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		var u ImportUser
+		var u users.ImportUser
 		var err error
 		switch {
 		case format == JSONLines:
@@ -94,7 +98,7 @@ func readLines(r io.Reader, format ImportFormat, yield func(ImportLine, error) b
 			u, err = parseCSVLine(columns, line)
 		default:
 			if columns, err = parseHeading(line); err != nil {
-				yield(ImportLine{}, &LineError{Line: number, Err: err})
+				yield(Line{}, &LineError{Line: number, Err: err})
 				return
 			}
 			continue
@@ -102,27 +106,27 @@ func readLines(r io.Reader, format ImportFormat, yield func(ImportLine, error) b
 		if err != nil {
 			err = &LineError{Line: number, Err: err}
 		}
-		if !yield(ImportLine{Line: number, User: u}, err) {
+		if !yield(Line{Number: number, User: u}, err) {
 			return
 		}
 	}
 	if err := lines.Err(); err != nil {
 		if errors.Is(err, bufio.ErrTooLong) {
-			err = fmt.Errorf("longer than %d bytes", maxImportLine)
+			err = fmt.Errorf("longer than %d bytes", maxLine)
 		}
-		yield(ImportLine{}, &LineError{Line: number + 1, Err: err})
+		yield(Line{}, &LineError{Line: number + 1, Err: err})
 	}
 }
 
-func parseJSONLine(line []byte) (ImportUser, error) {
+func parseJSONLine(line []byte) (users.ImportUser, error) {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
-	var u ImportUser
+	var u users.ImportUser
 	if err := d.Decode(&u); err != nil {
-		return ImportUser{}, fmt.Errorf("not a JSON object with the fields %s: %w", strings.Join(importFields, ", "), withoutValues(err))
+		return users.ImportUser{}, fmt.Errorf("not a JSON object with the fields %s: %w", strings.Join(importFields, ", "), withoutValues(err))
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return ImportUser{}, errors.New("more than one JSON object")
+		return users.ImportUser{}, errors.New("more than one JSON object")
 	}
 	return u, nil
 }
@@ -147,7 +151,7 @@ var importFields = []string{
 }
 
 // set assigns one column; it reports false for a name that is none.
-func (u *ImportUser) set(column, value string) (known bool, err error) {
+func set(u *users.ImportUser, column, value string) (known bool, err error) {
 	switch column {
 	case "uid":
 		u.UID = value
@@ -205,7 +209,7 @@ func parseHeading(line []byte) ([]string, error) {
 	}
 	seen := map[string]bool{}
 	for i, column := range columns {
-		known, _ := new(ImportUser).set(column, "")
+		known, _ := set(new(users.ImportUser), column, "")
 		if !known || seen[column] {
 			// The column's text is not repeated: where the heading is missing
 			// it may be a password.
@@ -220,18 +224,18 @@ func parseHeading(line []byte) ([]string, error) {
 	return columns, nil
 }
 
-func parseCSVLine(columns []string, line []byte) (ImportUser, error) {
+func parseCSVLine(columns []string, line []byte) (users.ImportUser, error) {
 	fields, err := parseRecord(line)
 	if err != nil {
-		return ImportUser{}, err
+		return users.ImportUser{}, err
 	}
 	if len(fields) != len(columns) {
-		return ImportUser{}, fmt.Errorf("%d fields: the first line names %d", len(fields), len(columns))
+		return users.ImportUser{}, fmt.Errorf("%d fields: the first line names %d", len(fields), len(columns))
 	}
-	var u ImportUser
+	var u users.ImportUser
 	for i, column := range columns {
-		if _, err := u.set(column, fields[i]); err != nil {
-			return ImportUser{}, err
+		if _, err := set(&u, column, fields[i]); err != nil {
+			return users.ImportUser{}, err
 		}
 	}
 	return u, nil

@@ -1,4 +1,4 @@
-package users
+package userfile
 
 import (
 	"encoding/base64"
@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/keyturn/keyturn/users"
 )
 
 // keycloakUser is a user of a Keycloak realm export (UserRepresentation), as far
@@ -35,11 +37,11 @@ type keycloakCredential struct {
 }
 
 // readKeycloak yields the users of a realm export, or of a file of users only.
-func readKeycloak(r io.Reader, yield func(ImportLine, error) bool) {
+func readKeycloak(r io.Reader, yield func(Line, error) bool) {
 	lines := &lineCounter{r: r}
 	d := json.NewDecoder(lines)
 	fail := func(err error) {
-		yield(ImportLine{}, &LineError{Line: lines.at(d.InputOffset()), Err: err})
+		yield(Line{}, &LineError{Line: lines.at(d.InputOffset()), Err: err})
 	}
 	found, err := findUsers(d)
 	switch {
@@ -61,7 +63,7 @@ func readKeycloak(r io.Reader, yield func(ImportLine, error) bool) {
 		if err != nil {
 			err = &LineError{Line: line, Err: err}
 		}
-		if !yield(ImportLine{Line: line, User: u}, err) {
+		if !yield(Line{Number: line, User: u}, err) {
 			return
 		}
 	}
@@ -104,21 +106,21 @@ func findUsers(d *json.Decoder) (bool, error) {
 	return false, nil
 }
 
-func parseKeycloakUser(text []byte) (ImportUser, error) {
-	if len(text) > maxImportLine {
-		return ImportUser{}, fmt.Errorf("longer than %d bytes", maxImportLine)
+func parseKeycloakUser(text []byte) (users.ImportUser, error) {
+	if len(text) > maxLine {
+		return users.ImportUser{}, fmt.Errorf("longer than %d bytes", maxLine)
 	}
 	var k keycloakUser
 	if err := json.Unmarshal(text, &k); err != nil {
-		return ImportUser{}, fmt.Errorf("not a Keycloak user: %w", withoutValues(err))
+		return users.ImportUser{}, fmt.Errorf("not a Keycloak user: %w", withoutValues(err))
 	}
 	switch {
 	case k.ServiceAccount != "":
-		return ImportUser{}, errors.New("a service account: register it as a client")
+		return users.ImportUser{}, errors.New("a service account: register it as a client")
 	case k.FederationLink != "":
-		return ImportUser{}, errors.New("its password is kept by a federated provider, not by Keycloak")
+		return users.ImportUser{}, errors.New("its password is kept by a federated provider, not by Keycloak")
 	}
-	u := ImportUser{
+	u := users.ImportUser{
 		UID: k.ID, Email: k.Email, FirstName: k.FirstName, LastName: k.LastName,
 		Disabled: k.Enabled != nil && !*k.Enabled, Roles: slices.DeleteFunc(k.RealmRoles, isKeycloaksOwnRole),
 	}
@@ -136,7 +138,7 @@ func parseKeycloakUser(text []byte) (ImportUser, error) {
 			return u, err
 		}
 	}
-	return ImportUser{}, errors.New("no password among its credentials")
+	return users.ImportUser{}, errors.New("no password among its credentials")
 }
 
 // isKeycloaksOwnRole reports whether a realm role is one that Keycloak gives to
