@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/clientip"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/headroom"
 	"github.com/keyturn/keyturn/internal/server"
@@ -242,8 +243,9 @@ func (s *services) server(d *deployment, issuer string) *server.Server {
 	auditMetrics(metrics, d.audit)
 	return server.New(server.Settings{
 		TLSCertFile: d.cfg.TLSCertFile, TLSKeyFile: d.cfg.TLSKeyFile, HSTS: strings.HasPrefix(issuer, "https:"),
-		TrustedProxies: d.cfg.TrustedProxies, CORSOrigins: d.cfg.CORSOrigins,
-		Profiling: d.cfg.Profiling, RequestTimeout: d.cfg.RequestTimeout, ShutdownTimeout: d.cfg.ShutdownTimeout,
+		Clients:     clientip.Finder{Trusted: d.cfg.TrustedProxies, Source: clientip.Source(d.cfg.ClientAddress)},
+		CORSOrigins: d.cfg.CORSOrigins,
+		Profiling:   d.cfg.Profiling, RequestTimeout: d.cfg.RequestTimeout, ShutdownTimeout: d.cfg.ShutdownTimeout,
 	}, server.Handlers{
 		OAuth: s.oauth, Users: s.usersHTTP(d), JWKS: s.jwks, Metadata: s.metadata, Health: s.health(d),
 		FirstParty: d.cfg.FirstPartyClient != "", SignUp: d.cfg.Signup,

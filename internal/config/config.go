@@ -35,6 +35,9 @@ type Config struct {
 	TLSKeyFile  string
 	// TrustedProxies are the networks whose forwarded addresses are believed.
 	TrustedProxies []netip.Prefix
+	// ClientAddress is where those proxies write their client's address; see
+	// clientip.Source.
+	ClientAddress string
 	// MasterKey and MasterKeyFile hold the key-encryption keys, or the path
 	// of a file with them; at most one of the two is set. See CheckMaster.
 	MasterKey     Secret

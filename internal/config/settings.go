@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/clientip"
 )
 
 // Setting describes one setting: what documentation, help and error messages
@@ -110,7 +112,9 @@ func network() []Setting {
 			Help: "private key (PEM) that belongs to tls_cert_file"},
 		{Name: "trusted_proxies", kind: listOf(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies },
 			"addresses and networks, such as 10.0.0.7 or 10.0.0.0/8", parseProxy, showNetwork),
-			Help: "proxies whose X-Forwarded-For is believed; from anybody else it is ignored"},
+			Help: "proxies whose word on their client's address is believed; from anybody else it is ignored"},
+		{Name: "client_address", Default: string(clientip.XForwardedFor), kind: oneOf(func(c *Config) *string { return &c.ClientAddress }, clientip.Sources()...),
+			Help: "where a trusted proxy writes the address of its client: the header X-Forwarded-For, the header Forwarded (RFC 7239), or the PROXY protocol, version 1 or 2"},
 		{Name: "request_timeout", Default: "10s", kind: duration(func(c *Config) *time.Duration { return &c.RequestTimeout }, time.Millisecond),
 			Help: "how long the work on one request may take"},
 		{Name: "shutdown_timeout", Default: "15s", kind: duration(func(c *Config) *time.Duration { return &c.ShutdownTimeout }, time.Millisecond),

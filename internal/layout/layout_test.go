@@ -22,7 +22,8 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/auditreport":      {own: []string{"internal/audit"}},
 	"internal/argon2":           {own: []string{"internal/headroom"}, foreign: []string{"golang.org/x/crypto"}},
 	"internal/problem":          {own: []string{"docs"}},
-	"internal/config":           {foreign: []string{"github.com/knadh/koanf", "github.com/spf13/pflag", "go.yaml.in/yaml"}},
+	"internal/config":           {own: []string{"internal/clientip"}, foreign: []string{"github.com/knadh/koanf", "github.com/spf13/pflag", "go.yaml.in/yaml"}},
+	"internal/clientip":         {foreign: []string{"github.com/pires/go-proxyproto"}},
 	"internal/layout":           {},
 	"docs":                      {},
 	"internal/doctor":           {own: []string{"keys"}},
@@ -51,7 +52,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/store/mongodb":           {own: []string{"internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"go.mongodb.org/mongo-driver/v2"}},
 	"internal/store/mongodb/mongotest": {foreign: []string{"go.mongodb.org/mongo-driver/v2", "github.com/google/uuid"}},
 	"internal/server": {
-		own:     []string{"docs", "internal/audit", "internal/problem", "oauth", "users", "wellknown"},
+		own:     []string{"docs", "internal/audit", "internal/clientip", "internal/problem", "oauth", "users", "wellknown"},
 		foreign: []string{"github.com/gorilla/mux", "github.com/rs/", "github.com/prometheus/client_golang", "github.com/google/uuid"},
 	},
 	"internal/headroom": {foreign: []string{"golang.org/x/sys/unix"}},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
 	"strings"
 
@@ -164,39 +163,4 @@ func (w *recorder) statusCode() int {
 		return http.StatusOK
 	}
 	return w.status
-}
-
-// clientIP is the address of the client: the peer's, or, where the peer is a
-// trusted proxy, the last address in X-Forwarded-For that is not one. What a
-// client writes into the header itself stands further left and is not believed.
-func (s *Server) clientIP(r *http.Request) string {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return ""
-	}
-	ip := peer.Addr().Unmap()
-	if !s.trusted(ip) {
-		return ip.String()
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break
-		}
-		ip = hop.Unmap().WithZone("")
-		if !s.trusted(ip) {
-			break
-		}
-	}
-	return ip.String()
-}
-
-func (s *Server) trusted(ip netip.Addr) bool {
-	for _, p := range s.settings.TrustedProxies {
-		if p.Contains(ip) {
-			return true
-		}
-	}
-	return false
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/audittest"
+	"github.com/keyturn/keyturn/internal/clientip"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/server"
 	"github.com/keyturn/keyturn/internal/store"
@@ -206,7 +207,7 @@ func (w *world) build() http.Handler {
 	health := &server.Health{Store: w.store.Ping, Keys: func() (string, error) { return "", nil }, OnError: func(string, error) {}}
 	w.server = server.New(server.Settings{
 		RequestTimeout: w.timeout, ShutdownTimeout: time.Second, CORSOrigins: []string{"https://app.example.com"},
-		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")},
+		Clients: clientip.Finder{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}},
 	}, server.Handlers{
 		OAuth: o, Users: &users.HTTP{Users: w.users, Audit: w.audit, OnError: func(r *http.Request, err error) { fail(r.Context(), err) }},
 		JWKS: wellknown.NewJWKS(w.keeper.Ring()), Metadata: metadata, Health: health, FirstParty: true, SignUp: true,

@@ -19,8 +19,9 @@ type Health struct {
 	// not make the replica unready. Nil means that there is nothing to ask.
 	Warnings func() []string
 	// OnError takes the cause of a failed check, which callers may not see.
-	OnError  func(check string, err error)
-	draining atomic.Bool
+	OnError    func(check string, err error)
+	draining   atomic.Bool
+	unreadable unreadable
 }
 
 // Alive answers GET /healthz: 200 as long as the process can answer at all.
@@ -39,10 +40,8 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), storePatience)
 	defer cancel()
 	status, body := http.StatusOK, map[string]any{"status": "ok", "store": "ok", "keys": "ok"}
-	if h.Warnings != nil {
-		if codes := h.Warnings(); len(codes) > 0 {
-			body["status"], body["warnings"] = "warning", codes
-		}
+	if codes := h.warnings(); len(codes) > 0 {
+		body["status"], body["warnings"] = "warning", codes
 	}
 	fail := func(check, word string, err error) {
 		status, body["status"], body[check] = http.StatusServiceUnavailable, "unavailable", word
@@ -60,6 +59,17 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 		fail("server", "draining", nil)
 	}
 	writeHealth(w, status, body)
+}
+
+func (h *Health) warnings() []string {
+	var codes []string
+	if h.Warnings != nil {
+		codes = h.Warnings()
+	}
+	if h.unreadable.recent() {
+		codes = append(codes, "client_address_unreadable")
+	}
+	return codes
 }
 
 // Drain makes Ready answer 503 from now on.

@@ -8,22 +8,23 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"net/netip"
 	"time"
 
 	"github.com/gorilla/mux"
 	"github.com/rs/zerolog"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/clientip"
 )
 
 // Settings are the limits and the surroundings of the listeners.
 type Settings struct {
 	TLSCertFile, TLSKeyFile string
 	// HSTS is set where the issuer is https.
-	HSTS           bool
-	TrustedProxies []netip.Prefix
-	CORSOrigins    []string
+	HSTS bool
+	// Clients finds whom a request comes from.
+	Clients     clientip.Finder
+	CORSOrigins []string
 	// Profiling adds the profiles of Go's runtime to the admin listener.
 	Profiling bool
 	// RequestTimeout bounds one request, its store calls included.
@@ -57,6 +58,9 @@ const (
 func New(settings Settings, h Handlers, m *Metrics, rec audit.Recorder, log zerolog.Logger) *Server {
 	s := &Server{settings: settings, log: log, audit: rec, metrics: m, health: h.Health}
 	s.http = s.listenerFor(s.router(h))
+	s.http.ConnContext = s.settings.Clients.ConnContext
+	m.Counter("keyturn_client_address_unreadable_total", "Requests whose client a trusted proxy named in no form that can be read.", nil,
+		func() float64 { return float64(s.health.unreadable.count.Load()) })
 	admin := http.NewServeMux()
 	admin.Handle("GET /metrics", m.Handler())
 	admin.HandleFunc("GET /healthz", h.Health.Alive)
@@ -101,6 +105,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 			failed <- err
 		}
 	}
+	public = s.settings.Clients.Listener(public)
 	go run(func() error {
 		if s.settings.TLSCertFile != "" {
 			return s.http.ServeTLS(public, s.settings.TLSCertFile, s.settings.TLSKeyFile)

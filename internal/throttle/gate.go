@@ -191,12 +191,12 @@ func digest(parts ...string) string {
 }
 
 // networkOf returns what is counted as one network: an IPv4 /24, or an IPv6
-// /48, which is what one site can have for the asking. Requests without an
-// address count as one network of their own.
+// /48, which is what one site can have for the asking. It is empty for a client
+// whose address is not known.
 func networkOf(ip string) string {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
-		return "none"
+		return ""
 	}
 	addr = addr.Unmap().WithZone("")
 	bits := 48
@@ -205,7 +205,7 @@ func networkOf(ip string) string {
 	}
 	prefix, err := addr.Prefix(bits)
 	if err != nil {
-		return "none"
+		return ""
 	}
 	return prefix.String()
 }

@@ -32,7 +32,8 @@ import (
 // at once are counted like guesses sent one by one; a success takes the charge
 // back and clears the pair. Addresses without an account are counted alike. An
 // attempt that is refused is not charged: knocking on a closed door does not
-// keep it closed.
+// keep it closed. Where the network cannot be told (see gatesFor) the account
+// counts alone.
 //
 // The counters hold no address: their names are SHA-256 digests. A nil
 // *Throttle lets everything pass.
@@ -118,22 +119,19 @@ func (t *Throttle) Begin(ctx context.Context, account string) (*Attempt, error) 
 // look finds out how many failures each gate has seen, and whether the network
 // is known to the account.
 func (a *Attempt) look(ctx context.Context, account, network string) error {
-	gates := []*gate{newGate(perNetwork, a.at, network)}
-	var keys []string
-	if account != "" {
-		pair := newGate(perPair, a.at, account, network)
-		gates = []*gate{gates[0], newGate(perAccount, a.at, account), pair}
-		month, earlier := knownKeys(a.at, account, network)
-		keys = append(keys, month, earlier)
-	}
+	gates, keys := a.gatesFor(account, network)
+	known := len(keys) > 0
 	for _, g := range gates {
 		keys = append(keys, g.count, g.before)
+	}
+	if len(keys) == 0 {
+		return nil
 	}
 	counts, err := a.throttle.counters.Counts(ctx, keys)
 	if err != nil {
 		return err
 	}
-	if account != "" {
+	if known {
 		if counts[0] <= 0 {
 			a.known = keys[0]
 		}
@@ -147,6 +145,24 @@ func (a *Attempt) look(ctx context.Context, account, network string) error {
 	}
 	a.gates = gates
 	return nil
+}
+
+// gatesFor returns the gates of an attempt, the pair's last, and the counters
+// that tell whether the network is known to the account. A network that is not
+// known itself has no gate: behind a proxy that names none, all the people would
+// share it.
+func (a *Attempt) gatesFor(account, network string) (gates []*gate, known []string) {
+	if network != "" {
+		gates = append(gates, newGate(perNetwork, a.at, network))
+	}
+	if account != "" {
+		gates = append(gates, newGate(perAccount, a.at, account))
+	}
+	if len(gates) == 2 {
+		month, earlier := knownKeys(a.at, account, network)
+		gates, known = append(gates, newGate(perPair, a.at, account, network)), []string{month, earlier}
+	}
+	return gates, known
 }
 
 // wait returns how long the strictest gate stays closed; zero if all are open.

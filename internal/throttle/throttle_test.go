@@ -179,6 +179,28 @@ func TestU4_NetworkIsSlowedAcrossAccounts(t *testing.T) {
 	}
 }
 
+// Behind a proxy that names no client nobody is slowed for what others do; the
+// account still is.
+func TestU4_UnknownNetworkCountsForNothing(t *testing.T) {
+	g := newGuesser(t)
+	for n := range 3 * perNetwork.free {
+		if _, wait := g.try(fmt.Sprint("person", n), "unknown"); wait != 0 {
+			t.Fatalf("person %d had to wait %s for the failures of others", n, wait)
+		}
+		if _, wait := g.try("", "unknown"); wait != 0 {
+			t.Fatalf("sign-up %d had to wait %s for those of others", n, wait)
+		}
+	}
+	for range perAccount.free {
+		if _, wait := g.try("ada", "unknown"); wait != 0 {
+			t.Fatalf("a free failure had to wait %s", wait)
+		}
+	}
+	if _, wait := g.try("ada", "unknown"); wait == 0 {
+		t.Fatal("guesses at one account from nowhere are not slowed")
+	}
+}
+
 func TestU4_SuccessClearsThePair(t *testing.T) {
 	g := newGuesser(t)
 	for range 10 {
@@ -258,8 +280,9 @@ func TestU4_Networks(t *testing.T) {
 		"::ffff:192.0.2.7":      "192.0.2.0/24",
 		"2001:db8:1:2:3::4":     "2001:db8:1::/48",
 		"fe80::1%eth0":          "fe80::/48",
-		"":                      "none",
-		"192.0.2.7:80":          "none",
+		"":                      "",
+		"unknown":               "",
+		"192.0.2.7:80":          "",
 		"2001:db8:1:ffff::beef": "2001:db8:1::/48",
 	} {
 		if got := networkOf(ip); got != want {

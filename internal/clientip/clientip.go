@@ -1,0 +1,85 @@
+// Package clientip finds the address of the client behind the proxies that the
+// deployment trusts.
+package clientip
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// Source says where a trusted proxy writes the address of its client.
+type Source string
+
+// The sources. The header X-Forwarded-For is the default.
+const (
+	XForwardedFor Source = "x-forwarded-for"
+	Forwarded     Source = "forwarded"
+	ProxyProtocol Source = "proxy-protocol"
+)
+
+// Sources lists every source.
+func Sources() []string {
+	return []string{string(XForwardedFor), string(Forwarded), string(ProxyProtocol)}
+}
+
+// Finder finds the address of a request's client. Safe for concurrent use.
+type Finder struct {
+	// Trusted are the networks of the proxies whose word is taken.
+	Trusted []netip.Prefix
+	// Source is where they write it; the zero Source is XForwardedFor.
+	Source Source
+}
+
+// Find returns the address of the client: the peer's or, where the peer is a
+// trusted proxy, the last one that it and the trusted proxies before it were
+// called from. What a client writes into a header itself stands further left
+// and is not looked at.
+//
+// A trusted proxy that sends no header at all speaks for itself. One that sends
+// what cannot be read makes the client unknown, for which Find returns the zero
+// Addr: taken for the proxy, all the people behind it would be one client.
+func (f *Finder) Find(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	ip := plain(peer.Addr())
+	if f.Source == ProxyProtocol {
+		if relayed(r.Context()) {
+			return ip
+		}
+		return netip.Addr{}
+	}
+	if !f.trusts(ip) {
+		return ip
+	}
+	name, read := "X-Forwarded-For", parseNode
+	if f.Source == Forwarded {
+		name, read = "Forwarded", parseElement
+	}
+	lines := r.Header.Values(name)
+	if len(lines) == 0 {
+		return ip
+	}
+	hops := strings.Split(strings.Join(lines, ","), ",")
+	for i := len(hops) - 1; i >= 0 && f.trusts(ip); i-- {
+		var ok bool
+		if ip, ok = read(hops[i]); !ok {
+			return netip.Addr{}
+		}
+	}
+	return ip
+}
+
+func (f *Finder) trusts(ip netip.Addr) bool {
+	for _, p := range f.Trusted {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// plain is the form by which addresses are compared and counted.
+func plain(ip netip.Addr) netip.Addr { return ip.Unmap().WithZone("") }

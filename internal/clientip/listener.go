@@ -1,0 +1,58 @@
+package clientip
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+)
+
+// headerPatience is how long a proxy may take to say for whom it speaks.
+const headerPatience = 5 * time.Second
+
+// Listener makes the connections of trusted proxies begin with a header of the
+// PROXY protocol, version 1 or 2, and bear the address that it names. One that
+// begins otherwise is closed. From anybody else the header is not looked for.
+func (f *Finder) Listener(l net.Listener) net.Listener {
+	if f.Source != ProxyProtocol {
+		return l
+	}
+	return &proxyproto.Listener{
+		Listener: l, ReadHeaderTimeout: headerPatience,
+		ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
+			if peer, err := netip.ParseAddrPort(o.Upstream.String()); err == nil && f.trusts(plain(peer.Addr())) {
+				return proxyproto.REQUIRE, nil
+			}
+			return proxyproto.SKIP, nil
+		},
+	}
+}
+
+type connKey struct{}
+
+// ConnContext is http.Server's: requests remember the connection that they came
+// over.
+func (f *Finder) ConnContext(ctx context.Context, c net.Conn) context.Context {
+	if f.Source != ProxyProtocol {
+		return ctx
+	}
+	if encrypted, ok := c.(*tls.Conn); ok {
+		c = encrypted.NetConn()
+	}
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// relayed reports whether the peer's address is a client's: it came from no
+// proxy, or the proxy said for whom. The header of a proxy that speaks of no
+// address (UNKNOWN, LOCAL) leaves its own on the connection.
+func relayed(ctx context.Context) bool {
+	c, ok := ctx.Value(connKey{}).(*proxyproto.Conn)
+	if !ok {
+		return true
+	}
+	h := c.ProxyHeader()
+	return h != nil && !h.Command.IsLocal() && !h.TransportProtocol.IsUnspec()
+}

@@ -1,0 +1,51 @@
+package server
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// unknownClient stands for the address of a client whose proxy wrote none that
+// can be read.
+const unknownClient = "unknown"
+
+const (
+	// unreadableQuiet is how long no second line of the log says so.
+	unreadableQuiet = time.Minute
+	// unreadableRecent is for how long a replica warns of the last one.
+	unreadableRecent = 10 * time.Minute
+	// maxShown bounds what the log shows of a header, in bytes.
+	maxShown = 200
+)
+
+// unreadable counts the requests whose client is unknown. Safe for concurrent
+// use.
+type unreadable struct {
+	count atomic.Uint64
+	// last and told are when one came and when the log said so, by uptime.
+	last, told atomic.Int64
+}
+
+// clientIP is the address of the client, or unknownClient.
+func (s *Server) clientIP(r *http.Request) string {
+	if ip := s.settings.Clients.Find(r); ip.IsValid() {
+		return ip.String()
+	}
+	s.health.unreadable.count.Add(1)
+	now := int64(uptime())
+	s.health.unreadable.last.Store(now)
+	told := s.health.unreadable.told.Load()
+	if (told == 0 || now-told >= int64(unreadableQuiet)) && s.health.unreadable.told.CompareAndSwap(told, now) {
+		header := r.Header.Get("X-Forwarded-For") + r.Header.Get("Forwarded")
+		s.log.Warn().Str("proxy", r.RemoteAddr).Str("header", header[:min(len(header), maxShown)]).
+			Msg("a trusted proxy sends addresses that cannot be read; its clients are throttled by their accounts alone: see client_address")
+	}
+	return unknownClient
+}
+
+// recent reports whether a client was unknown lately.
+func (u *unreadable) recent() bool {
+	last := u.last.Load()
+	return last != 0 && int64(uptime())-last < int64(unreadableRecent)
+}
