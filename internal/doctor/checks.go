@@ -206,7 +206,7 @@ func (d *Doctor) readiness(ctx context.Context) {
 	}
 	d.latency(took, slow)
 	if len(ready.Warnings) > 0 {
-		d.say("warnings", Warning, "the server warns of its keys: "+strings.Join(ready.Warnings, ", "), "see its log, which says more of each")
+		d.say("warnings", Warning, "the server warns: "+strings.Join(ready.Warnings, ", "), "see its log, which says more of each")
 		return
 	}
 	d.say("warnings", OK, "the server warns of nothing", "")

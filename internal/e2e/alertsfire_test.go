@@ -5,6 +5,7 @@ package e2e
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -130,6 +131,12 @@ func mishaps() map[string]mishap {
 					mustSend(t, "POST", s.url+"/oauth/token", nil, "")
 				}
 			}, "keyturn_audit_failures_total", over(0)),
+		},
+		"a proxy that names nobody": {
+			[]string{"KeyturnClientAddressUnreadable"},
+			happens([]string{"--trusted-proxies", "127.0.0.1"}, func(t *testing.T, s *server, _ *deployment) {
+				mustSend(t, "POST", s.url+"/oauth/token", http.Header{"X-Forwarded-For": {"nobody"}}, "")
+			}, "keyturn_client_address_unreadable_total", over(0)),
 		},
 		"a damaged key": {
 			// The standby signs early, and its successor as late as ever.

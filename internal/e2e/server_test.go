@@ -82,6 +82,15 @@ func (s *server) again(t *testing.T) *server {
 
 func (s *server) start(t *testing.T) {
 	t.Helper()
+	s.spawn(t)
+	if !poll(s.exited, s.ready) {
+		t.Fatalf("the server at %s did not become ready\n%s", s.url, s.stderr.String())
+	}
+}
+
+// spawn starts the process and does not wait for it to answer.
+func (s *server) spawn(t *testing.T) {
+	t.Helper()
 	s.cmd = exec.Command(cmp.Or(s.program, keyturn), s.args...)
 	s.cmd.Env = bareEnviron()
 	s.cmd.Dir = t.TempDir()
@@ -108,9 +117,6 @@ func (s *server) start(t *testing.T) {
 			t.Logf("standard error of %s:\n%s", s.url, s.stderr.String())
 		}
 	})
-	if !poll(s.exited, s.ready) {
-		t.Fatalf("the server at %s did not become ready\n%s", s.url, s.stderr.String())
-	}
 }
 
 func (s *server) ready() bool {
