@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/internal/auditreport"
+	auditreport "github.com/keyturn/keyturn/internal/audit/report"
 	"github.com/keyturn/keyturn/internal/config"
 )
 

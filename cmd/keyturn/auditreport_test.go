@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keyturn/keyturn/internal/auditreport"
+	auditreport "github.com/keyturn/keyturn/internal/audit/report"
 )
 
 // TestReportOnAPipe writes to a name that is no file: it stays what it is.

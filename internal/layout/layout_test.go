@@ -19,7 +19,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/audit":            {foreign: []string{"github.com/go-jose/", "github.com/google/uuid", "github.com/klauspost/compress/", "github.com/leodido/go-syslog/", "golang.org/x/sys/unix"}},
 	"internal/audit/syslogtest": {foreign: []string{"github.com/leodido/go-syslog/"}},
 	"internal/audit/audittest":  {own: []string{"internal/audit"}},
-	"internal/auditreport":      {own: []string{"internal/audit"}},
+	"internal/audit/report":     {own: []string{"internal/audit"}},
 	"internal/argon2":           {own: []string{"internal/headroom"}, foreign: []string{"golang.org/x/crypto"}},
 	"internal/problem":          {own: []string{"docs"}},
 	"internal/config":           {own: []string{"internal/clientip"}, foreign: []string{"github.com/knadh/koanf", "github.com/spf13/pflag", "go.yaml.in/yaml"}},

@@ -1,4 +1,4 @@
-package auditreport
+package report
 
 import (
 	"cmp"

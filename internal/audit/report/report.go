@@ -1,7 +1,7 @@
-// Package auditreport makes of an audit log what somebody looks for who
+// Package report makes of an audit log what somebody looks for who
 // investigates an incident: one page for people, or the same as data. It reads
 // the log as a stream and holds no more of it than it shows.
-package auditreport
+package report
 
 import (
 	"time"
