@@ -1,12 +1,12 @@
 package main
 
 import (
-	"github.com/keyturn/keyturn/internal/audit"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/internal/server"
 )
 
 // auditMetrics shows to Prometheus what could not be written to the audit log.
-func auditMetrics(m *server.Metrics, l *audit.Log) {
+func auditMetrics(m *server.Metrics, l *auditlog.Log) {
 	m.Counter("keyturn_audit_failures_total", "Events that could not be recorded; their decisions did not stand.", nil,
 		func() float64 { return float64(l.Failures()) })
 	m.Gauge("keyturn_audit_held", "Events kept in memory until the audit log can be written to (audit_buffer).", nil,

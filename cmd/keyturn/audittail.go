@@ -9,10 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 )
 
 func (p *program) auditTailCommand() *cobra.Command {
-	var filter audit.Filter
+	var filter auditlog.Filter
 	var outcome string
 	since, until := moment{now: time.Now}, moment{now: time.Now}
 	var follow bool
@@ -43,9 +44,9 @@ next when the log is rotated; it then takes the name that the server writes to.`
 			case follow && args[0] == "-":
 				return usageError{fmt.Errorf("--follow needs a file: standard input is read to its end without it")}
 			case follow:
-				return audit.Follow(cmd.Context(), args[0], show)
+				return auditlog.Follow(cmd.Context(), args[0], show)
 			}
-			return audit.Lines(args, show)
+			return auditlog.Lines(args, show)
 		},
 	}
 	f := cmd.Flags()
@@ -63,7 +64,7 @@ next when the log is rotated; it then takes the name that the server writes to.`
 }
 
 // showEvent prints a line of the log that passes the filter.
-func (p *program) showEvent(filter *audit.Filter, line []byte) error {
+func (p *program) showEvent(filter *auditlog.Filter, line []byte) error {
 	switch {
 	case !filter.Match(line):
 		return nil
@@ -75,7 +76,7 @@ func (p *program) showEvent(filter *audit.Filter, line []byte) error {
 		_, err := io.WriteString(p.stdout, text+"\n")
 		return err
 	}
-	_, err := io.WriteString(p.stdout, audit.Format(line, p.colour())+"\n")
+	_, err := io.WriteString(p.stdout, auditlog.Format(line, p.colour())+"\n")
 	return err
 }
 

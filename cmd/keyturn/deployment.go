@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/mongodb"
@@ -25,7 +26,7 @@ type deployment struct {
 	cfg   *config.Config
 	log   zerolog.Logger
 	store store.Store
-	audit *audit.Log
+	audit *auditlog.Log
 	// unrecorded takes what a server's requests say of events that could not
 	// be recorded.
 	unrecorded zerolog.Logger
@@ -89,7 +90,7 @@ func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, er
 	if sink == "stdout" {
 		sink = "stderr"
 	}
-	if d.audit, err = d.openAudit(audit.Options{Sink: sink}, d.store); err != nil {
+	if d.audit, err = d.openAudit(auditlog.Options{Sink: sink}, d.store); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
 	d.audit.SetSigner(&commandSigner{d: d})
@@ -97,18 +98,18 @@ func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, er
 }
 
 // openAudit opens the audit log. What o leaves open is this program's.
-func (d *deployment) openAudit(o audit.Options, anchors audit.AnchorStore) (*audit.Log, error) {
+func (d *deployment) openAudit(o auditlog.Options, anchors audit.AnchorStore) (*auditlog.Log, error) {
 	var err error
 	if o.Node, err = os.Hostname(); err != nil {
 		o.Node = "unknown"
 	}
 	o.Version = version()
 	o.CAFile = d.cfg.AuditCAFile
-	o.Rotation = audit.Rotation{
+	o.Rotation = auditlog.Rotation{
 		Size: int64(d.cfg.AuditRotateSize) << 20, Age: d.cfg.AuditRotateAge, Keep: d.cfg.AuditKeep, KeepAge: d.cfg.AuditKeepAge,
 	}
 	o.OnError = func(err error) { d.log.Error().Err(err).Msg("audit log") }
-	l, err := audit.Open(o)
+	l, err := auditlog.Open(o)
 	if err != nil {
 		return nil, fmt.Errorf("audit_log %s: %w", o.Sink, err)
 	}

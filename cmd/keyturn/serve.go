@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/internal/clientip"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/headroom"
@@ -127,7 +128,7 @@ func openToServe(ctx context.Context, cfg *config.Config, log zerolog.Logger) (*
 	if err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
-	o := audit.Options{Sink: cfg.AuditLog, Seen: seen, Keep: cfg.AuditBuffer, Lose: cfg.AuditLoss}
+	o := auditlog.Options{Sink: cfg.AuditLog, Seen: seen, Keep: cfg.AuditBuffer, Lose: cfg.AuditLoss}
 	if d.audit, err = d.openAudit(o, d.store); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}

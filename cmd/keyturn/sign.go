@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/keyturn/keyturn/internal/audit"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/keys"
 )
 
@@ -23,7 +23,7 @@ type commandSigner struct {
 	ring *keys.Ring
 }
 
-// Sign implements audit.Signer.
+// Sign implements auditlog.Signer.
 func (s *commandSigner) Sign(typ string, payload []byte) (compact, kid string, err error) {
 	if s.ring == nil {
 		if s.ring, err = s.d.readRing(); err != nil {
@@ -32,7 +32,7 @@ func (s *commandSigner) Sign(typ string, payload []byte) (compact, kid string, e
 	}
 	compact, kid, err = s.ring.Sign(typ, payload)
 	if errors.Is(err, keys.ErrNoSigningKey) {
-		err = audit.ErrNoKey
+		err = auditlog.ErrNoKey
 	}
 	return compact, kid, err
 }
@@ -45,12 +45,12 @@ func (d *deployment) readRing() (*keys.Ring, error) {
 	case d.cfg.MasterKeyFile != "" || !d.cfg.MasterKey.IsZero():
 		masters, err = d.masters()
 	case d.cfg.SQLitePath() == "":
-		return nil, audit.ErrNoKey
+		return nil, auditlog.ErrNoKey
 	default:
 		masters, err = d.readMasters(masterPathBeside(d.cfg))
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, audit.ErrNoKey
+		return nil, auditlog.ErrNoKey
 	}
 	if err != nil {
 		return nil, err

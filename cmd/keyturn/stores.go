@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/inspect"
@@ -194,7 +195,7 @@ func (d *deployment) recordOnce(e audit.Event, anchors audit.AnchorStore) error 
 	if sink == "stdout" {
 		sink = "stderr"
 	}
-	l, err := d.openAudit(audit.Options{Sink: sink}, anchors)
+	l, err := d.openAudit(auditlog.Options{Sink: sink}, anchors)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/keyturn/keyturn/internal/audit"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/store/storetest"
 )
@@ -38,7 +38,7 @@ func TestF2_AServerThatEndsSettlesItsRefreshes(t *testing.T) {
 	}
 	faulty := storetest.NewFaulty(inner)
 	d := &deployment{ctx: t.Context(), cfg: cfg, log: p.logger(cfg), store: faulty}
-	if d.audit, err = d.openAudit(audit.Options{Sink: cfg.AuditLog}, d.store); err != nil {
+	if d.audit, err = d.openAudit(auditlog.Options{Sink: cfg.AuditLog}, d.store); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

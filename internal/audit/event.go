@@ -1,5 +1,6 @@
-// Package audit records every decision that Keyturn makes as one line of a
-// hash-chained log, and verifies such logs.
+// Package audit is the vocabulary of the audit log: what can be decided, why,
+// and how a decision is recorded. It is all that a package that decides sees of
+// the log, and says nothing of how or where events are written.
 //
 // Writing the event is part of making the decision: a caller that cannot write
 // the event must not let the decision stand (invariant A3).
@@ -7,6 +8,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -103,13 +105,17 @@ func RequestFrom(ctx context.Context) Request {
 	return r
 }
 
-// Recorder writes events. *Log is the real one.
+// Recorder writes events. The Log of package log is the real one.
 type Recorder interface {
 	// Record writes e durably enough that a crash of this process cannot
 	// lose it, and only then returns nil. When it returns an error the
 	// decision that e records must not stand (A3). Safe for concurrent use.
 	Record(ctx context.Context, e Event) error
 }
+
+// ErrNotRecorded is what every error of Record is: the decision must not
+// stand.
+var ErrNotRecorded = errors.New("the audit event is not recorded")
 
 // Anchor is the head of one chain as last written down in the store, where a
 // thief of the log file cannot reach it.
@@ -121,7 +127,7 @@ type Anchor struct {
 	Seq   int64  `json:"seq"`
 	Hash  string `json:"hash"`
 	// Node is the machine and the file that the chain is written to; see
-	// (*Log).Node.
+	// (*log.Log).Node.
 	Node string `json:"node"`
 	// At is when the line was written, or the chain announced.
 	At time.Time `json:"at"`

@@ -35,36 +35,3 @@ func Vocabulary() []Term {
 	}
 	return terms
 }
-
-// eventHeads holds, for each action, the start of the event object up to the
-// outcome's opening quote, so that the hot path copies it in one piece.
-var eventHeads = func() map[Action]string {
-	heads := make(map[Action]string, len(vocabulary))
-	for _, t := range vocabulary {
-		heads[t.Action] = eventHead(t)
-	}
-	return heads
-}()
-
-// eventHead renders what eventHeads holds. An action outside the vocabulary is
-// still written, without a category: better classed badly than not recorded.
-func eventHead(t Term) string {
-	b := append([]byte(nil), `,"event":{"kind":"event","action":`...)
-	b = appendString(b, string(t.Action), maxWord)
-	b = append(b, `,"category":`...)
-	b = appendList(b, t.Category)
-	b = append(b, `,"type":`...)
-	b = appendList(b, t.Type)
-	return string(append(b, `,"outcome":"`...))
-}
-
-func appendList(b []byte, words []string) []byte {
-	b = append(b, '[')
-	for i, w := range words {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendString(b, w, maxWord)
-	}
-	return append(b, ']')
-}

@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keyturn/keyturn/internal/audit"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 )
 
 // logWorld has a real audit log and returns its path.
 func logWorld(t *testing.T) (*world, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "audit.log")
-	log, err := audit.Open(audit.Options{Sink: path, Node: "test"})
+	log, err := auditlog.Open(auditlog.Options{Sink: path, Node: "test"})
 	must(t, err)
 	t.Cleanup(func() { log.Close() })
 	return newWorldWith(t, log), path

@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 )
 
 // benchWorld has a real audit log beside the real store.
 func benchWorld(b *testing.B) *world {
-	log, err := audit.Open(audit.Options{Sink: filepath.Join(b.TempDir(), "audit.log"), Node: "bench", Version: "bench"})
+	log, err := auditlog.Open(auditlog.Options{Sink: filepath.Join(b.TempDir(), "audit.log"), Node: "bench", Version: "bench"})
 	must(b, err)
 	b.Cleanup(func() { log.Close() })
 	return newWorldWith(b, log)

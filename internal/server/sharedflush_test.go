@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 )
 
 // countingWriter counts the writes of an audit log and can hold them up.
@@ -49,7 +50,7 @@ func (a *arrivals) Record(ctx context.Context, e audit.Event) error {
 // for it, go into far fewer writes than there are events, and none is left out.
 func TestEventsOfOneGroupCommitShareAFlush(t *testing.T) {
 	file := &countingWriter{}
-	log, err := audit.Open(audit.Options{Writer: file, Node: "test", Version: "test"})
+	log, err := auditlog.Open(auditlog.Options{Writer: file, Node: "test", Version: "test"})
 	must(t, err)
 	t.Cleanup(func() { log.Close() })
 	events := &arrivals{Recorder: log}

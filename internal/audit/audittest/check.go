@@ -10,13 +10,14 @@ import (
 	"slices"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 )
 
 // Check reports what an event has that the vocabulary does not say of its
 // action: an outcome, a reason with that outcome, a field.
 func Check(e audit.Event) error {
 	var line bytes.Buffer
-	log, err := audit.Open(audit.Options{Writer: &line, Node: "test", Version: "1"})
+	log, err := auditlog.Open(auditlog.Options{Writer: &line, Node: "test", Version: "1"})
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,7 @@ package audittest
 import (
 	"testing"
 
-	"github.com/keyturn/keyturn/internal/audit"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 )
 
 // TestDaysAreInTheVocabulary holds the invented days to what a server can write.
@@ -11,10 +11,10 @@ func TestDaysAreInTheVocabulary(t *testing.T) {
 	s := NewScribe(t)
 	s.QuietDay()
 	s.IncidentNight()
-	if err := audit.Lines([]string{s.Path}, CheckLine); err != nil {
+	if err := auditlog.Lines([]string{s.Path}, CheckLine); err != nil {
 		t.Error(err)
 	}
-	if _, err := audit.Verify([]string{s.Path}, audit.VerifyOptions{}); err != nil {
+	if _, err := auditlog.Verify([]string{s.Path}, auditlog.VerifyOptions{}); err != nil {
 		t.Error(err)
 	}
 }

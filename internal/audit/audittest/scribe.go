@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 )
 
 // Dawn is when a Scribe's clock begins: 6 o'clock on a Monday, in UTC.
@@ -21,7 +22,7 @@ type Scribe struct {
 	Now  time.Time
 
 	t      testing.TB
-	log    *audit.Log
+	log    *auditlog.Log
 	logins map[string]int // of each user
 }
 
@@ -36,7 +37,7 @@ func NewScribe(t testing.TB) *Scribe {
 // open begins a chain.
 func (s *Scribe) open() {
 	s.t.Helper()
-	log, err := audit.Open(audit.Options{Sink: s.Path, Node: "login-1", Version: "1.0.0", Now: func() time.Time { return s.Now }})
+	log, err := auditlog.Open(auditlog.Options{Sink: s.Path, Node: "login-1", Version: "1.0.0", Now: func() time.Time { return s.Now }})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 )
 
 // The most rows of each table, and the most keys counted apart.
@@ -64,12 +65,12 @@ func NewBuilder(since, until time.Time) *Builder {
 
 // Add takes in one line of the log. What is no event is counted.
 func (b *Builder) Add(line []byte) {
-	e, err := audit.ParseEntry(line)
+	e, err := auditlog.ParseEntry(line)
 	switch {
 	case err != nil:
 		b.unread++
 		return
-	case !audit.Within(e.Time, b.since, b.until):
+	case !auditlog.Within(e.Time, b.since, b.until):
 		b.outside++
 		return
 	}
@@ -135,7 +136,7 @@ func (b *Builder) Report() *Report {
 }
 
 // kind counts an event where it belongs.
-func kind(e *audit.Entry) (c Counts) {
+func kind(e *auditlog.Entry) (c Counts) {
 	switch {
 	case e.Event.Action == audit.TokenReuse:
 		c.Reuses = 1
@@ -155,7 +156,7 @@ func kind(e *audit.Entry) (c Counts) {
 	return c
 }
 
-func reuse(e *audit.Entry) Reuse {
+func reuse(e *auditlog.Entry) Reuse {
 	k := &e.Keyturn
 	r := Reuse{
 		At: e.Time, User: cmp.Or(e.User.Email, e.User.ID), Client: k.Client, Session: k.Session,

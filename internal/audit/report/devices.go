@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 
-	"github.com/keyturn/keyturn/internal/audit"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 )
 
 // maxHabits is how many user agents, and how many networks, are remembered of
@@ -20,7 +20,7 @@ type devices struct {
 
 type habits struct{ agents, networks distinct }
 
-func (d *devices) login(e *audit.Entry) {
+func (d *devices) login(e *auditlog.Entry) {
 	user := cmp.Or(e.User.ID, account(e))
 	h := d.users[user]
 	first := h == nil

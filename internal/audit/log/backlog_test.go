@@ -1,0 +1,196 @@
+package log
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// gated is a writer that hangs while its gate is closed.
+type gated struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	gate chan struct{} // nil: open
+}
+
+func (w *gated) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	gate := w.gate
+	w.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(b)
+}
+
+func (w *gated) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gate = make(chan struct{})
+}
+
+func (w *gated) open() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.gate)
+	w.gate = nil
+}
+
+// TestA3_AHangingSinkIsBuffered records into a sink that hangs: three events may
+// be kept, two lost, and the next is refused. Nothing that was kept is missing
+// afterwards, and the loss is told.
+func TestA3_AHangingSinkIsBuffered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &gated{}
+		l, err := Open(Options{Writer: w, Node: "n", Keep: 3, Lose: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		record(t, l, 1)
+		w.close()
+		record(t, l, 5)
+		if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead, Detail: "refused"}); !errors.Is(err, errBacklog) {
+			t.Errorf("the sixth event: %v", err)
+		}
+		if got := l.Backlog(); got != (Backlog{Held: 3, Lost: 2}) || l.Failures() != 1 {
+			t.Errorf("%+v, %d failures", got, l.Failures())
+		}
+		w.open()
+		elapse(time.Second)
+		record(t, l, 1)
+		closeLog(t, l)
+		if got := l.Backlog(); got != (Backlog{Lost: 2}) {
+			t.Errorf("afterwards %+v", got)
+		}
+		rep := mustVerify(t, VerifyOptions{}, writeLines(t, splitLines(w.text.String())))
+		if rep.Lines != 6 || strings.Contains(w.text.String(), "refused") || strings.Count(w.text.String(), `"count":2,"detail":"from `) != 1 {
+			t.Errorf("%+v\n%s", rep, w.text.String())
+		}
+	})
+}
+
+// TestA3_AFullQueueKeepsNobody fills the queue of a log whose sink hangs, so that
+// an event that may be kept finds no room: its caller leaves when its time is
+// over, and what it was granted is there for the next.
+func TestA3_AFullQueueKeepsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &gated{}
+		l, err := Open(Options{Writer: w, Node: "n", Keep: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		record(t, l, 1)
+		w.close()
+		e := audit.Event{Action: audit.UserRead}
+		var all sync.WaitGroup
+		all.Go(func() { record(t, l, 1) }) // stalls after a second
+		elapse(stallTime / 2)
+		brief, cancel := context.WithTimeout(t.Context(), stallTime)
+		defer cancel()
+		for range queueLen + 3 {
+			all.Go(func() { _ = l.Record(brief, e) }) // kept, or refused at the end
+		}
+		elapse(stallTime/2 + stallTime/4)
+		if got := l.Backlog().Held; got != 1 {
+			t.Fatalf("%d events are held; want the one that stalled", got)
+		}
+		briefer, cancel := context.WithTimeout(t.Context(), stallTime/8)
+		defer cancel()
+		if err := l.Record(briefer, e); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, audit.ErrNotRecorded) {
+			t.Errorf("an event that found no room: %v", err)
+		}
+		if got := l.Backlog().Held; got != 1 {
+			t.Errorf("%d events are held; want the one that stalled", got)
+		}
+		w.open()
+		all.Wait()
+		closeLog(t, l)
+		mustVerify(t, VerifyOptions{}, writeLines(t, splitLines(w.text.String())))
+	})
+}
+
+// TestA3_ALossThatCouldNotBeToldIsToldWithMore loses events while the line about
+// those before them cannot be written: the line that is written in the end has
+// them all, from the first to the last.
+func TestA3_ALossThatCouldNotBeToldIsToldWithMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &limited{}
+		var said []string
+		l, err := Open(Options{Writer: w, Node: "n", Lose: 4, OnError: func(err error) { said = append(said, err.Error()) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := time.Now()
+		record(t, l, 2)
+		elapse(4 * retryTime) // the line about them fails
+		record(t, l, 1)
+		elapse(retryTime / 2)
+		last := time.Now()
+		record(t, l, 1)
+		if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead}); !errors.Is(err, errBacklog) {
+			t.Errorf("the fifth event: %v", err)
+		}
+		w.refill(1 << 20)
+		elapse(2 * retryTime)
+		closeLog(t, l)
+		want := `"count":4,"detail":"from ` + first.UTC().Format(timeLayout) + " to " + last.UTC().Format(timeLayout) + ": "
+		if !strings.Contains(w.String(), want) || l.Backlog() != (Backlog{Lost: 4}) {
+			t.Errorf("the log lacks %s\n%s%+v", want, w.String(), l.Backlog())
+		}
+		if !strings.Contains(said[0], "4 events are lost, then decisions stop: ") {
+			t.Errorf("the operational log was told %q", said)
+		}
+	})
+}
+
+// TestA3_AFailingSinkIsBuffered has many callers share a sink that fails in the
+// midst of a batch, and comes back: whatever was acknowledged is written once or
+// told as lost.
+func TestA3_AFailingSinkIsBuffered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &limited{room: 3000}
+		l, err := Open(Options{Writer: w, Node: "n", Keep: 7, Lose: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		var stood atomic.Int64
+		for range 40 {
+			wg.Go(func() {
+				if l.Record(context.Background(), audit.Event{Action: audit.TokenIssued, Outcome: audit.Success, UserID: "u1"}) == nil {
+					stood.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if b := l.Backlog(); b != (Backlog{Held: 7, Lost: 5}) {
+			t.Errorf("%+v", b)
+		}
+		w.refill(1 << 20)
+		elapse(2 * retryTime)
+		if b := l.Backlog(); b != (Backlog{Lost: 5}) {
+			t.Errorf("when the sink is back: %+v", b)
+		}
+		closeLog(t, l)
+		var whole []string
+		for _, line := range splitLines(w.String()) {
+			if isWhole([]byte(line)) {
+				whole = append(whole, line)
+			}
+		}
+		mustVerify(t, VerifyOptions{}, writeLines(t, whole))
+		if n := strings.Count(strings.Join(whole, "\n"), `"action":"token-issued"`); int64(n+5) != stood.Load() {
+			t.Errorf("%d decisions stood; %d events are written and 5 told as lost", stood.Load(), n)
+		}
+	})
+}

@@ -1,0 +1,269 @@
+package log
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// CheckpointType is the typ of a checkpoint's JWS, so that no other token that
+// the same keys sign can pass for one (RFC 8725 §3.11).
+const CheckpointType = "keyturn-checkpoint+jwt"
+
+const (
+	maxJWS = 8 << 10
+	// anchorTime bounds how long one anchor may take.
+	anchorTime = 10 * time.Second
+	// announceTime bounds how long the first event waits for the store.
+	announceTime = 3 * time.Second
+)
+
+// Signer signs checkpoints; the server's key ring does.
+type Signer interface {
+	// Sign returns the compact JWS of payload with typ in its header, and the
+	// kid of the key that signed. It is called between two batches of events,
+	// and before the first is written: nobody's event is, while it waits. Safe
+	// for concurrent use.
+	Sign(typ string, payload []byte) (compact, kid string, err error)
+}
+
+// ErrNoKey is what a Signer returns where there is no key to sign with, and
+// need not be: the chain then bears no signature, which the verifier notes.
+var ErrNoKey = errors.New("no key to sign checkpoints with")
+
+// sealed is the payload of a checkpoint: the line right before it and, in the
+// first of a chain, the heads of other chains that the signer has seen.
+type sealed struct {
+	Chain    string `json:"chain"`
+	Seq      int64  `json:"seq"`
+	Hash     string `json:"hash"`
+	IssuedAt int64  `json:"iat"`
+	Seen     []seen `json:"seen,omitempty"`
+}
+
+// seen is the head of another chain. Signed by a later one, it stands even
+// where both the file and the store were set back.
+type seen struct {
+	Chain string `json:"chain"`
+	Seq   int64  `json:"seq"`
+	Hash  string `json:"hash"`
+	Node  string `json:"node"`
+}
+
+// maxSeen bounds the heads in one checkpoint, in bytes of their nodes' names
+// and of what comes with each.
+const maxSeen = 4 << 10
+
+// checkpoint signs the head, if there are events that no checkpoint covers, and
+// asks for the new head to be anchored. What fails is reported and tried again
+// at the next checkpoint; decisions do not depend on it.
+func (l *Log) checkpoint() {
+	w := &l.w
+	if w.head.seq < 0 {
+		return
+	}
+	w.untried = 0
+	if signer := l.currentSigner(); signer != nil && w.unsealed > 0 {
+		if err := l.sign(signer); err != nil {
+			l.unsigned(w.head, err)
+		}
+	}
+	l.wantAnchor()
+}
+
+// wantAnchor asks for the head to be anchored, if it was not.
+func (l *Log) wantAnchor() {
+	l.mu.Lock()
+	anchors := l.anchors
+	l.mu.Unlock()
+	if anchors == nil {
+		return
+	}
+	if owed := l.owed.Swap(false); owed || l.w.head.seq > l.w.requested {
+		l.requestAnchor(l.w.head)
+	}
+}
+
+func (l *Log) currentSigner() Signer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.signer
+}
+
+// sign writes one checkpoint line.
+func (l *Log) sign(s Signer) error {
+	line, next, err := l.appendCheckpoint(nil, l.w.head, s)
+	if err != nil {
+		return err
+	}
+	if kept, err := l.sink.append(line); kept < len(line) {
+		return err
+	}
+	l.sealed(next)
+	return nil
+}
+
+// sealed makes next the head, the line of a checkpoint that was written.
+func (l *Log) sealed(next head) {
+	w := &l.w
+	w.head, w.seen, w.unsealed, w.untried, w.signed = next, nil, 0, 0, true
+}
+
+// unsigned reports why there is no checkpoint of the line at. The next attempt
+// waits for its time.
+func (l *Log) unsigned(at head, err error) {
+	l.w.signed = true // or tried
+	if errors.Is(err, ErrNoKey) {
+		l.mu.Lock()
+		l.signer = nil
+		l.mu.Unlock()
+		return
+	}
+	l.onError(fmt.Errorf("audit checkpoint after line %d of chain %s: %w", at.seq, l.chain, err))
+}
+
+// appendCheckpoint appends the line that signs at, and returns the head after it.
+// After an error it has appended nothing.
+func (l *Log) appendCheckpoint(b []byte, at head, s Signer) ([]byte, head, error) {
+	now := l.now()
+	payload, err := json.Marshal(sealed{l.chain, at.seq, at.hash(), now.Unix(), l.w.seen})
+	if err != nil {
+		return b, at, err
+	}
+	jws, kid, err := s.Sign(CheckpointType, payload)
+	if err != nil {
+		return b, at, err
+	}
+	if len(jws) > maxJWS || !isCompact(jws) {
+		return b, at, errors.New("the signer returned no compact JWS")
+	}
+	e := audit.Event{Action: audit.Checkpoint, Outcome: audit.Success, KeyID: kid}
+	body := appendBody(nil, &e, &audit.Request{}, jws, now, l.suffix)
+	b, next := l.chainLine(b, at, body, now)
+	return b, next, nil
+}
+
+// appendFirst is appendCheckpoint for the first of a chain, which is due with the
+// first events that there is a key for, and reports whether it has appended it. It
+// goes into one write with them: of a process that is killed between two, a chain
+// would be left that no key vouches for.
+func (l *Log) appendFirst(b []byte, at head) (_ []byte, next head, ok bool) {
+	signer := l.currentSigner()
+	if l.w.signed || signer == nil {
+		return b, at, false
+	}
+	b, next, err := l.appendCheckpoint(b, at, signer)
+	if err != nil {
+		l.unsigned(at, err)
+	}
+	return b, next, err == nil
+}
+
+// newestSeen picks from heads, oldest first, the latest that fit a checkpoint.
+func newestSeen(heads []audit.Anchor) []seen {
+	var picked []seen
+	room := maxSeen
+	for _, h := range slices.Backward(heads) {
+		if h.Seq < 0 {
+			continue
+		}
+		if room -= len(h.Node) + 150; room < 0 {
+			break
+		}
+		picked = append(picked, seen{h.Chain, h.Seq, h.Hash, h.Node})
+	}
+	return picked
+}
+
+// isCompact reports whether s consists of what a compact JWS consists of
+// (RFC 7515 §7.1), so that it can stand in a line as it is.
+func isCompact(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '.':
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+// announce tells the store that the chain exists, before its first line does:
+// a chain in the file that the store has never heard of was put there by
+// somebody else.
+func (l *Log) announce() {
+	if l.w.announced {
+		return
+	}
+	l.w.announced = true
+	l.mu.Lock()
+	anchors := l.anchors
+	l.mu.Unlock()
+	if anchors == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), announceTime)
+	defer cancel()
+	err := anchors.SetAnchor(ctx, l.anchor(head{seq: -1, at: l.now()}))
+	if err != nil {
+		l.onError(fmt.Errorf("audit chain %s was not announced to the store: %w", l.chain, err))
+	}
+}
+
+func (l *Log) anchor(h head) audit.Anchor {
+	return audit.Anchor{Chain: l.chain, Seq: h.seq, Hash: h.hash(), Node: l.node, At: h.at.UTC().Truncate(time.Millisecond)}
+}
+
+// requestAnchor hands h to the goroutine that anchors, in the place of an older
+// head that it has not come to yet.
+func (l *Log) requestAnchor(h head) {
+	l.w.requested = h.seq
+	for {
+		select {
+		case l.w.toAnchor <- h:
+			return
+		default:
+		}
+		select {
+		case <-l.w.toAnchor:
+		default:
+		}
+	}
+}
+
+// anchorHeads runs beside the writer, because neither a disk's sync nor the
+// store may hold decisions up.
+func (l *Log) anchorHeads() {
+	defer close(l.w.anchorDone)
+	for h := range l.w.toAnchor {
+		if err := l.anchorHead(h); err != nil {
+			l.owed.Store(true)
+			l.onError(fmt.Errorf("audit chain %s: line %d was not anchored: %w", l.chain, h.seq, err))
+		}
+	}
+}
+
+// anchorHead syncs the sink and then anchors h. The order matters: a power loss
+// must not take a line that the store says is there.
+func (l *Log) anchorHead(h head) error {
+	err := l.sink.sync()
+	if errors.Is(err, os.ErrClosed) {
+		err = l.sink.sync() // reopened meanwhile; the old file was synced then
+	}
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	anchors := l.anchors
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), anchorTime)
+	defer cancel()
+	return anchors.SetAnchor(ctx, l.anchor(h))
+}

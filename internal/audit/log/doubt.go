@@ -1,0 +1,89 @@
+package log
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+)
+
+// doubt is a pair of lines of one chain that do not fit together. Which of the
+// two is the bad one, only the next line of the chain (or the anchor) tells.
+type doubt struct {
+	kind  int
+	chain *chainState
+	// The earlier line is good as far as the lines before it go.
+	earlier     place
+	earlierHash string
+	later       place
+	laterHash   string
+	laterSeq    int64
+	// mendedHash is the hash that the later line would have if it named the
+	// earlier one as its previous line.
+	mendedHash string
+}
+
+const (
+	// wrongHash: the later line names another hash than the earlier one has.
+	wrongHash = iota
+	// claimedTwice: both lines have the same number.
+	claimedTwice
+)
+
+func newDoubt(kind int, c *chainState, at place, k link, line []byte, hash [hashLen]byte) *doubt {
+	mended := slices.Clone(line)
+	copy(mended[k.prevAt():], c.hash[:])
+	sum := sha256.Sum256(mended)
+	return &doubt{
+		kind: kind, chain: c,
+		earlier: c.at, earlierHash: string(c.hash[:]),
+		later: at, laterHash: string(hash[:]), laterSeq: k.seq,
+		mendedHash: hex.EncodeToString(sum[:]),
+	}
+}
+
+// resolve names the bad line. next is the line of the chain that follows the
+// two, or nil where there is none.
+func (d *doubt) resolve(next *link) error {
+	// What the line numbered laterSeq is known to hash to.
+	known := ""
+	if a := d.chain.anchor; a != nil && a.Seq == d.laterSeq {
+		known = a.Hash
+	}
+	if next != nil && next.seq == d.laterSeq+1 {
+		known = string(next.prev)
+	}
+	if d.kind == claimedTwice {
+		if known == d.laterHash {
+			return d.earlier.bad("the line was added: line %d of chain %s is %s:%d", d.laterSeq, d.chain.id, d.later.file, d.later.line)
+		}
+		return d.later.bad("the line was added or changed: line %d of chain %s is %s:%d", d.laterSeq, d.chain.id, d.earlier.file, d.earlier.line)
+	}
+	added := next != nil && next.seq == d.laterSeq && string(next.prev) == d.earlierHash
+	if added || known == d.mendedHash {
+		return d.later.bad("the line was added or changed: it does not name the hash of the line before it in chain %s", d.chain.id)
+	}
+	return d.earlier.bad("the line was changed: its hash is not the one that the next line of chain %s names (%s:%d)",
+		d.chain.id, d.later.file, d.later.line)
+}
+
+// displaced returns the line of another chain that fits the gap after c's last
+// line, if there is one: its chain's id was changed. Otherwise it returns bad.
+func (v *verifier) displaced(c *chainState, bad *BadLine) *BadLine {
+	for _, o := range v.order {
+		if o != c && o.firstSeq == c.seq+1 && o.firstPrev == string(c.hash[:]) {
+			return o.firstAt.bad("the line follows line %d of chain %s but bears the id of another chain", c.seq, c.id)
+		}
+	}
+	return bad
+}
+
+// orphan explains why the first line of o has nothing before it: because its
+// chain's id was changed, or otherwise as bad says.
+func (v *verifier) orphan(o *chainState, bad *BadLine) *BadLine {
+	for _, c := range v.order {
+		if c.seq+1 == o.firstSeq && o.firstPrev == string(c.hash[:]) {
+			return o.firstAt.bad("the line follows line %d of chain %s but bears the id of another chain", c.seq, c.id)
+		}
+	}
+	return bad
+}

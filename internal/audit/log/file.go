@@ -1,0 +1,232 @@
+package log
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// file is a sink that several processes append to. Each batch is written under
+// an exclusive flock(2), and one that cannot be written whole is taken back.
+type file struct {
+	path     string
+	onError  func(error)
+	now      func() time.Time
+	rotation Rotation
+	// rotateFrom is when a rotation may be tried again after one that failed,
+	// since the time of f's first line as far as it is known.
+	rotateFrom, since time.Time
+
+	mu sync.Mutex // guards f against sync; only the writer changes it
+	f  *os.File
+	as syscall.Stat_t // f as it was opened: which file it is
+	// size is the file's size as we left it. Another size means that somebody
+	// else has written since, and may have died in the midst of a line.
+	size int64
+}
+
+func openFile(path string, o Options) (*file, error) {
+	s := &file{path: path, onError: o.OnError, now: o.Now, rotation: o.Rotation}
+	var err error
+	if s.f, s.as, err = s.open(); err != nil {
+		return nil, err
+	}
+	size, err := s.lock()
+	if err == nil {
+		err = s.measure(size)
+		s.unlock()
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.f.Close())
+	}
+	s.prune()
+	return s, nil
+}
+
+func (s *file) open() (*os.File, syscall.Stat_t, error) {
+	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, syscall.Stat_t{}, err
+	}
+	as, err := stat(f)
+	if err != nil {
+		return nil, as, errors.Join(err, f.Close())
+	}
+	return f, as, nil
+}
+
+// stat asks what f is now.
+func stat(f *os.File) (now syscall.Stat_t, err error) {
+	for {
+		err = syscall.Fstat(int(f.Fd()), &now)
+		if err != syscall.EINTR {
+			return now, os.NewSyscallError("fstat", err)
+		}
+	}
+}
+
+// lock keeps every other process (and every other Log) from writing to the
+// file, and returns how large the file is then. Where the path has come to name
+// another file, or the file was deleted, it opens the path anew first: not every
+// writer hears of a rotation, and what is written to a file without a name is
+// lost.
+func (s *file) lock() (size int64, err error) {
+	for {
+		if err := flock(s.f, syscall.LOCK_EX); err != nil {
+			return 0, err
+		}
+		// Asked before every write, so that package os's way shows in what a
+		// decision costs.
+		var named syscall.Stat_t
+		nerr := syscall.Stat(s.path, &named)
+		if nerr == nil && same(named, s.as) {
+			return named.Size, nil
+		}
+		// One that was renamed is still the right one until the path names a
+		// new file.
+		now, err := stat(s.f)
+		if err == nil && nerr != nil && now.Nlink > 0 {
+			return now.Size, nil
+		}
+		if err == nil {
+			err = s.reopen()
+		}
+		if err != nil {
+			s.unlock()
+			return 0, err
+		}
+	}
+}
+
+func same(a, b syscall.Stat_t) bool { return a.Dev == b.Dev && a.Ino == b.Ino }
+
+// unlock cannot fail on a file that is open.
+func (s *file) unlock() { _ = flock(s.f, syscall.LOCK_UN) }
+
+func flock(f *os.File, how int) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), how)
+		if err != syscall.EINTR {
+			return os.NewSyscallError("flock", err)
+		}
+	}
+}
+
+func (s *file) append(b []byte) (int, error) {
+	size, err := s.lock()
+	for err == nil && s.due(size, int64(len(b))) {
+		s.rotate()
+		size, err = s.lock()
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer s.unlock()
+	if err := s.measure(size); err != nil {
+		return 0, err
+	}
+	n, err := s.f.Write(b)
+	if err == nil {
+		s.size += int64(n)
+		return n, nil
+	}
+	if n == 0 {
+		return 0, err
+	}
+	if terr := s.f.Truncate(s.size); terr != nil {
+		// An append-only file (chattr +a) keeps what it got; measure ends
+		// the broken line before the next is written.
+		return n, errors.Join(err, terr)
+	}
+	return 0, err
+}
+
+// measure notes the size of the file and sees to it that the file ends in a
+// whole line.
+func (s *file) measure(size int64) error {
+	if size != s.size && size > 0 {
+		var err error
+		if size, err = s.mend(size); err != nil {
+			return err
+		}
+	}
+	s.size = size
+	return nil
+}
+
+// mend ends the last line of a file of that size if a process died while it
+// wrote it, and returns the new size. A piece of one of our lines is cut off,
+// since its writer never told anybody that it was written; left standing it
+// would look like a forgery for ever. Anything else gets the newline that it
+// lacks.
+func (s *file) mend(size int64) (int64, error) {
+	last := make([]byte, 1)
+	if _, err := s.f.ReadAt(last, size-1); err != nil {
+		return 0, err
+	}
+	if last[0] == '\n' {
+		return size, nil
+	}
+	tail := make([]byte, min(size, MaxLine+1))
+	if _, err := s.f.ReadAt(tail, size-int64(len(tail))); err != nil {
+		return 0, err
+	}
+	piece := tail[bytes.LastIndexByte(tail, '\n')+1:]
+	if isPiece(piece) {
+		whole := size - int64(len(piece))
+		if err := s.f.Truncate(whole); err == nil {
+			s.onError(fmt.Errorf("audit log %s ended in an unfinished line of %d bytes, which nobody was told was written; it was cut off", s.path, len(piece)))
+			return whole, nil
+		}
+	}
+	if _, err := s.f.Write([]byte{'\n'}); err != nil {
+		return 0, err
+	}
+	return size + 1, nil
+}
+
+// isPiece reports whether b is the beginning of a line, but not a whole one.
+func isPiece(b []byte) bool {
+	if len(b) < len(idKey) {
+		return bytes.HasPrefix([]byte(idKey), b)
+	}
+	return bytes.HasPrefix(b, []byte(idKey)) && !isWhole(b)
+}
+
+// isWhole reports whether b is a line that lacks nothing but its newline.
+func isWhole(b []byte) bool {
+	_, err := parseLine(b)
+	return err == nil && json.Valid(b)
+}
+
+// reopen is called with the old file locked or not; closing it unlocks it.
+func (s *file) reopen() error {
+	f, as, err := s.open()
+	if err != nil {
+		return err
+	}
+	old := s.f
+	// The order matters to the goroutine that anchors: once it sees the new
+	// file, every line in the old one must be on the disk.
+	err = old.Sync()
+	s.mu.Lock()
+	s.f, s.as, s.size, s.since = f, as, 0, time.Time{}
+	s.mu.Unlock()
+	return errors.Join(err, old.Close())
+}
+
+func (s *file) sync() error {
+	s.mu.Lock()
+	f := s.f
+	s.mu.Unlock()
+	return f.Sync()
+}
+
+func (s *file) close() error {
+	return errors.Join(s.f.Sync(), s.f.Close())
+}

@@ -1,0 +1,147 @@
+package log
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// Filter picks lines; a zero field lets everything through, and a line passes
+// if every other field does.
+type Filter struct {
+	// User is a uid or an e-mail address, in any case of letters. An address
+	// stands for the accounts, too, that a line matched against before showed
+	// with it: a refresh or a reuse names its user by the uid alone.
+	User string
+	// Client is a client_id, Session the id of a session (refresh-token family).
+	Client  string
+	Session string
+	// Actions are values of event.action, of which one must fit; a * at the
+	// end of one stands for any ending.
+	Actions []string
+	// Outcome is success or failure.
+	Outcome audit.Outcome
+	// Reasons are values of event.reason, of which one must fit.
+	Reasons []string
+	// IP is an address, or a network such as 192.0.2.0/24; what a line names
+	// as the other side (keyturn.previous) is looked at too.
+	IP string
+	// Since is the earliest time, Until the first that is too late.
+	Since, Until time.Time
+
+	accounts []string // uids that were seen with the address in User
+}
+
+// Check says which field could not match any line, and why.
+func (f *Filter) Check() error {
+	for _, want := range f.Actions {
+		if !slices.ContainsFunc(audit.Vocabulary(), func(t audit.Term) bool { return fits(want, string(t.Action)) }) {
+			return fmt.Errorf("action %q: no event has such an action; one that everybody knows is %s, and user-* stands for all that begin so", want, audit.TokenReuse)
+		}
+	}
+	for _, want := range f.Reasons {
+		if !slices.ContainsFunc(audit.Vocabulary(), func(t audit.Term) bool { return hasReason(t, want) }) {
+			return fmt.Errorf("reason %q: no event has such a reason; one that everybody knows is %s", want, audit.ReasonWrongPassword)
+		}
+	}
+	if f.Outcome != "" && f.Outcome != audit.Success && f.Outcome != audit.Failure {
+		return fmt.Errorf("outcome %q: use %s or %s", f.Outcome, audit.Success, audit.Failure)
+	}
+	if f.IP != "" {
+		if _, err := network(f.IP); err != nil {
+			return fmt.Errorf("ip %q: use an address, or a network such as 192.0.2.0/24", f.IP)
+		}
+	}
+	if !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
+		return fmt.Errorf("since %s is not before until %s", f.Since.UTC().Format(time.RFC3339), f.Until.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+func (f *Filter) empty() bool {
+	return f.User == "" && f.Client == "" && f.Session == "" && len(f.Actions) == 0 && f.Outcome == "" &&
+		len(f.Reasons) == 0 && f.IP == "" && f.Since.IsZero() && f.Until.IsZero()
+}
+
+// Match reports whether the line passes. What is no audit event passes only a
+// Filter that asks for nothing, so that damage to the log does not go unseen
+// for who reads all of it.
+func (f *Filter) Match(line []byte) bool {
+	if f.empty() {
+		return true
+	}
+	e, err := ParseEntry(line)
+	if err != nil {
+		return false
+	}
+	// Whose the address is counts for later lines, even if this one is not picked.
+	user := f.matchUser(&e)
+	switch {
+	case !user,
+		f.Client != "" && f.Client != e.Keyturn.Client,
+		f.Session != "" && f.Session != e.Keyturn.Session,
+		f.Outcome != "" && f.Outcome != e.Event.Outcome,
+		len(f.Reasons) > 0 && !slices.Contains(f.Reasons, e.Event.Reason),
+		len(f.Actions) > 0 && !slices.ContainsFunc(f.Actions, func(want string) bool { return fits(want, string(e.Event.Action)) }),
+		f.IP != "" && !matchIP(f.IP, e.Source.IP) && !matchIP(f.IP, e.Keyturn.Previous.IP):
+		return false
+	}
+	return Within(e.Time, f.Since, f.Until)
+}
+
+// matchUser reports whether the line is about the user, and keeps in mind whose
+// the address is.
+func (f *Filter) matchUser(e *Entry) bool {
+	if f.User == "" || f.User == e.User.ID {
+		return true
+	}
+	known := e.User.ID != "" && slices.Contains(f.accounts, e.User.ID)
+	if !strings.EqualFold(f.User, e.User.Email) {
+		return known
+	}
+	if e.User.ID != "" && !known {
+		f.accounts = append(f.accounts, e.User.ID)
+	}
+	return true
+}
+
+// Within reports whether t is neither before since nor at or after until; a
+// zero bound is none.
+func Within(t, since, until time.Time) bool {
+	return !t.Before(since) && (until.IsZero() || t.Before(until))
+}
+
+// fits reports whether an action is the one wanted, or begins as it does.
+func fits(want, action string) bool {
+	if start, open := strings.CutSuffix(want, "*"); open {
+		return strings.HasPrefix(action, start)
+	}
+	return want == action
+}
+
+// hasReason reports whether an event of the term can have the reason.
+func hasReason(t audit.Term, want string) bool {
+	is := func(r audit.Reason) bool { return r.String() == want }
+	return slices.ContainsFunc(t.Success, is) || slices.ContainsFunc(t.Failure, is)
+}
+
+func network(s string) (netip.Prefix, error) {
+	if ip, err := netip.ParseAddr(s); err == nil {
+		ip = ip.Unmap()
+		return netip.PrefixFrom(ip, ip.BitLen()), nil
+	}
+	return netip.ParsePrefix(s)
+}
+
+func matchIP(want, got string) bool {
+	ip, err := netip.ParseAddr(got)
+	if err != nil {
+		return false
+	}
+	n, err := network(want)
+	return err == nil && n.Contains(ip.Unmap())
+}

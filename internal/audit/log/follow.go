@@ -1,0 +1,185 @@
+package log
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// pollEvery is how often Follow looks for new lines.
+const pollEvery = 200 * time.Millisecond
+
+// Follow calls fn with each line of the file at path, from its beginning, and
+// then with each line as it is written, until ctx ends (it then returns nil) or
+// fn returns an error. It stays with the path when the file is rotated, and
+// waits where there is no file yet. The line is only valid during the call.
+func Follow(ctx context.Context, path string, fn func(line []byte) error) error {
+	t := follower{path: path, fn: fn}
+	defer t.leave()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		if err := t.poll(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+type follower struct {
+	path string
+	fn   func(line []byte) error
+	f    *os.File
+	read int64  // how far f was read
+	rest []byte // the beginning of a line whose end is not there yet
+}
+
+// poll reads what is new, of files that have been rotated away first.
+func (t *follower) poll(ctx context.Context) error {
+	for {
+		info, err := os.Stat(t.path)
+		if errors.Is(err, os.ErrNotExist) {
+			// Rotated, and not made again yet.
+			return t.drain(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		if t.f == nil {
+			if t.f, err = os.Open(t.path); err != nil {
+				t.f = nil
+				return notThere(err)
+			}
+			continue
+		}
+		old, err := t.f.Stat()
+		switch {
+		case err != nil:
+			return err
+		case os.SameFile(old, info) && info.Size() >= t.read:
+			return t.drain(ctx)
+		case os.SameFile(old, info): // cut, and begun again
+			t.leave()
+			continue
+		}
+		if err := t.drain(ctx); err != nil {
+			return err
+		}
+		next, err := t.after(old)
+		if err != nil {
+			return notThere(err)
+		}
+		t.leave()
+		t.f = next
+	}
+}
+
+// after opens the file that the log went on in after old, which has been rotated
+// away: there may be several by now.
+func (t *follower) after(old os.FileInfo) (*os.File, error) {
+	for {
+		newer, err := t.newer(old)
+		if err != nil {
+			return nil, err
+		}
+		if len(newer) > 0 {
+			return os.Open(newer[0].path)
+		}
+		next, err := os.Open(t.path)
+		if err != nil {
+			return nil, err
+		}
+		// It is the next unless there was another rotation meanwhile.
+		if newer, err = t.newer(old); err == nil && len(newer) == 0 {
+			return next, nil
+		}
+		if err := errors.Join(err, next.Close()); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// newer returns the files that were rotated away after old, oldest first; none
+// if old does not have the name of a rotated file any more.
+func (t *follower) newer(old os.FileInfo) ([]rotatedFile, error) {
+	path, err := filepath.EvalSymlinks(t.path)
+	if err != nil {
+		return nil, err
+	}
+	all, err := rotatedFiles(path)
+	for i, f := range all {
+		if info, err := os.Stat(f.path); err == nil && os.SameFile(old, info) {
+			newer := all[:i]
+			slices.Reverse(newer)
+			return newer, nil
+		}
+	}
+	return nil, err
+}
+
+// notThere is nil where a file is only not there yet, or any more.
+func notThere(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// drain passes on the whole lines up to the end of the file.
+func (t *follower) drain(ctx context.Context) error {
+	if t.f == nil {
+		return nil
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := t.f.Read(buf)
+		t.read += int64(n)
+		if perr := t.pass(buf[:n]); perr != nil {
+			return perr
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (t *follower) pass(b []byte) error {
+	for {
+		line, after, found := bytes.Cut(b, []byte{'\n'})
+		// No more of a line is kept than a line can be long.
+		t.rest = append(t.rest, line[:min(len(line), MaxLine-len(t.rest))]...)
+		if !found {
+			return nil
+		}
+		err := t.fn(t.rest)
+		t.rest, b = t.rest[:0], after
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (t *follower) leave() {
+	if t.f != nil {
+		_ = t.f.Close() // only read from
+	}
+	t.f, t.read, t.rest = nil, 0, t.rest[:0]
+}

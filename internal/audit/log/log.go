@@ -1,0 +1,396 @@
+// Package log writes every decision that Keyturn makes as one line of a
+// hash-chained log, and verifies such logs.
+package log
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+const (
+	queueLen  = 4096            // events that wait to be written
+	maxBatch  = 1 << 20         // bytes written in one go
+	closeTime = 5 * time.Second // how long Close waits for a sink that hangs
+)
+
+// ErrClosed means that the log was closed before the event could be written.
+var ErrClosed = errors.New("audit log is closed")
+
+// Options say where and how a Log writes. The zero value of every field but
+// Sink is usable.
+type Options struct {
+	// Sink is the path of a file, "stdout" or "stderr", or a syslog receiver,
+	// syslog+tcp://HOST:PORT or syslog+tls://HOST:PORT. A file is made with
+	// mode 0600 if it is not there. Several processes may write to one file,
+	// each a chain of its own.
+	Sink string
+	// CAFile is a PEM file of the authorities that a receiver's certificate
+	// must be of; without it the system's count.
+	CAFile string
+	// Writer, if set, takes the lines in place of Sink. It is not closed.
+	Writer io.Writer
+	// Node is the name of this machine, by default the host name; Version
+	// that of the program. Both stand in every line. See (*Log).Node.
+	Node    string
+	Version string
+	// Now tells the time; by default time.Now.
+	Now func() time.Time
+	// CheckpointLines and CheckpointEvery say after how many events, and
+	// after how long at the latest, the chain's head is signed and anchored;
+	// by default 1000 and one minute.
+	CheckpointLines int
+	CheckpointEvery time.Duration
+	// Seen are the heads of the chains that the store knows, oldest first. The
+	// first checkpoint attests the latest of them, so that they cannot be
+	// taken back later by whoever can write to both the log and the store.
+	Seen []audit.Anchor
+	// Keep is how many events may wait in memory, and Lose how many more may
+	// be lost, while the sink is away; their decisions stand all the same.
+	// With neither, no decision stands without its event (A3). What was lost
+	// is told in the chain once the sink is back (EventsLost).
+	Keep, Lose int
+	// Rotation is how a file is rotated; a stream never is.
+	Rotation Rotation
+	// OnError hears of what went wrong beside the writing of events: a
+	// checkpoint that could not be signed, a head that could not be anchored,
+	// an unfinished line found in the file. It is called from the log's own
+	// goroutines and must not call the log. By default nobody hears.
+	OnError func(error)
+}
+
+// Log is one process's chain of events in an audit log. It implements
+// Recorder. All methods are safe for concurrent use.
+//
+// Callers encode their events themselves and hand them to one goroutine, which
+// takes all that wait, chains them and writes them at once: many callers share
+// one write (group commit). An event is acknowledged when the kernel has it, so
+// that the death of the process cannot lose it. It is not synced to the disk
+// one by one: that would cost each decision a disk's latency, and what a power
+// loss takes from the end of the file is no secret, because the head that was
+// anchored in the store was synced before (A2).
+type Log struct {
+	chain   string
+	node    string
+	suffix  string
+	now     func() time.Time
+	onError func(error)
+	sink    sink
+	name    string
+
+	entries sync.Pool
+	queue   chan *entry
+	reopens chan chan error
+	closing chan struct{}
+	stopped chan struct{}
+	once    sync.Once
+	err     error // of Close; set before stopped is closed
+
+	mu      sync.Mutex
+	signer  Signer
+	anchors audit.AnchorStore
+
+	w        writer
+	backlog  backlog
+	failures atomic.Uint64
+	// owed is set while the last anchor did not reach the store.
+	owed atomic.Bool
+}
+
+// entry is one event on its way to the writer.
+type entry struct {
+	at    time.Time
+	body  []byte
+	done  chan error
+	state atomic.Int32
+}
+
+// An entry waits until the writer takes it or its caller, whose context ended,
+// withdraws it; never both. One that the writer took is settled when its caller
+// is told; an adopted one is the writer's alone, its caller has left.
+const (
+	waiting int32 = iota
+	taken
+	withdrawn
+	settled
+	adopted
+)
+
+func newEntry() any {
+	return &entry{body: make([]byte, 0, 1024), done: make(chan error, 1)}
+}
+
+// Open opens the sink and begins a new chain. If a file ends in an unfinished
+// line, left by a process that died while writing, that line is cut off first;
+// nobody was told that it was written. The caller must Close the log.
+func Open(o Options) (*Log, error) {
+	o = withDefaults(o)
+	s, place, err := openSink(o)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{
+		chain:   newChainID(o.Now()),
+		node:    o.Node + ":" + place,
+		now:     o.Now,
+		onError: o.OnError,
+		sink:    s,
+		name:    place,
+		queue:   make(chan *entry, queueLen+o.Keep),
+		reopens: make(chan chan error),
+		closing: make(chan struct{}),
+		stopped: make(chan struct{}),
+	}
+	l.entries.New = newEntry
+	l.backlog.keep, l.backlog.lose = o.Keep, o.Lose
+	l.suffix = lineSuffix(o.Version, l.node)
+	l.w = writer{
+		head:       head{seq: -1},
+		every:      o.CheckpointEvery,
+		lines:      o.CheckpointLines,
+		requested:  -1,
+		seen:       newestSeen(o.Seen),
+		toAnchor:   make(chan head, 1),
+		anchorDone: make(chan struct{}),
+	}
+	go l.anchorHeads()
+	go l.write()
+	return l, nil
+}
+
+func withDefaults(o Options) Options {
+	if o.Node == "" {
+		o.Node, _ = os.Hostname() // an empty name where the system has none
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.CheckpointLines <= 0 {
+		o.CheckpointLines = 1000
+	}
+	if o.CheckpointEvery <= 0 {
+		o.CheckpointEvery = time.Minute
+	}
+	if o.OnError == nil {
+		o.OnError = func(error) {}
+	}
+	return o
+}
+
+// openSink opens what o names and says where that is. The place of a stream
+// names the process: another process's stream of the same name is elsewhere.
+func openSink(o Options) (sink, string, error) {
+	pid := fmt.Sprintf(":%d", os.Getpid())
+	switch {
+	case o.Writer != nil:
+		return &stream{w: o.Writer}, "writer" + pid, nil
+	case o.Sink == "stdout":
+		return &stream{w: os.Stdout}, o.Sink + pid, nil
+	case o.Sink == "stderr":
+		return &stream{w: os.Stderr}, o.Sink + pid, nil
+	case isSyslog(o.Sink):
+		s, err := openSyslog(o)
+		if err != nil {
+			return nil, "", fmt.Errorf("audit log: %w", err)
+		}
+		return s, o.Sink, nil
+	case o.Sink == "":
+		return nil, "", errors.New(`audit log: no sink; give a file's path, "stdout" or "stderr"`)
+	}
+	path, err := filepath.Abs(o.Sink)
+	if err != nil {
+		return nil, "", fmt.Errorf("audit log: %w", err)
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		// A device or a named pipe has no end to go back to.
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			return nil, "", fmt.Errorf("audit log: %w", err)
+		}
+		return &stream{w: f, closer: f}, path, nil
+	}
+	f, err := openFile(path, o)
+	if err != nil {
+		return nil, "", fmt.Errorf("audit log: %w", err)
+	}
+	return f, path, nil
+}
+
+// newChainID returns a UUID of version 7 (RFC 9562 §5.7). The verifier reads
+// from it when the chain began.
+func newChainID(now time.Time) string {
+	id := uuid.New()
+	ms := now.UnixMilli()
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i))
+	}
+	id[6] = 0x70 | id[6]&0x0f
+	return id.String()
+}
+
+// Chain returns the id of the chain that this log writes.
+func (l *Log) Chain() string { return l.chain }
+
+// Node returns the name that stands in the lines and anchors of this log: the
+// machine and the file (or stream) on it, so that the verifier knows which
+// chains must be found together.
+func (l *Log) Node() string { return l.node }
+
+// SetSigner gives the log the keys to sign checkpoints with. Without it there
+// are none.
+func (l *Log) SetSigner(s Signer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.signer = s
+}
+
+// SetAnchors gives the log the store to keep the chain's head in. Call it
+// before the first event is recorded, so that the chain is announced there
+// before it is in the file.
+func (l *Log) SetAnchors(s audit.AnchorStore) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.anchors = s
+}
+
+// Record writes e with the Request in ctx and returns when the kernel has it.
+// If ctx ends first, Record returns an error that wraps ctx.Err(); the event
+// may then have been written or not. A caller whose decision can no longer be
+// taken back passes context.WithoutCancel(ctx).
+func (l *Log) Record(ctx context.Context, e audit.Event) error {
+	err := l.record(ctx, &e)
+	if err != nil {
+		l.failures.Add(1)
+		return notRecorded{err}
+	}
+	return nil
+}
+
+// notRecorded says why, and that it is an ErrNotRecorded.
+type notRecorded struct{ error }
+
+func (e notRecorded) Unwrap() []error { return []error{audit.ErrNotRecorded, e.error} }
+
+func (l *Log) record(ctx context.Context, e *audit.Event) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("audit event was not written: %w", err)
+	}
+	r := audit.RequestFrom(ctx)
+	en := l.entries.Get().(*entry)
+	en.state.Store(waiting)
+	en.at = l.now()
+	en.body = appendBody(en.body[:0], e, &r, "", en.at, l.suffix)
+
+	select {
+	case <-l.closing:
+		return ErrClosed
+	default:
+	}
+	if l.backlog.gone() {
+		return l.recordAway(ctx, en)
+	}
+	if err := l.enqueue(ctx, en); err != nil {
+		return err
+	}
+	return l.await(ctx, en)
+}
+
+// enqueue hands en to the writer.
+func (l *Log) enqueue(ctx context.Context, en *entry) error {
+	select {
+	case l.queue <- en:
+		return nil
+	default: // it is full
+	}
+	select {
+	case l.queue <- en:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("audit event was not written: %w", ctx.Err())
+	case <-l.closing:
+		return ErrClosed
+	}
+}
+
+// await waits until the writer answers.
+func (l *Log) await(ctx context.Context, en *entry) error {
+	var stalled <-chan time.Time
+	if l.backlog.on() {
+		t := time.NewTimer(stallTime)
+		defer t.Stop()
+		stalled = t.C
+	}
+	for {
+		select {
+		case err := <-en.done:
+			l.entries.Put(en)
+			return err
+		case <-stalled:
+			l.fell(errStalled)
+			if l.setAside(en) {
+				return nil
+			}
+		case <-ctx.Done():
+			if l.backlog.on() && l.setAside(en) {
+				return nil
+			}
+			return en.leave(ctx.Err())
+		case <-l.stopped:
+			return en.leave(ErrClosed)
+		}
+	}
+}
+
+// errStalled is why a log counts as away that answers nothing.
+var errStalled = fmt.Errorf("a write has not ended within %v", stallTime)
+
+// leave gives up waiting because of cause.
+func (en *entry) leave(cause error) error {
+	if en.state.CompareAndSwap(waiting, withdrawn) {
+		return fmt.Errorf("audit event was not written: %w", cause)
+	}
+	select {
+	case err := <-en.done:
+		return err
+	default:
+		return fmt.Errorf("%w: %w", audit.ErrInDoubt, cause)
+	}
+}
+
+// Reopen opens the file anew by its name, after a rotation by renaming. The old
+// file is synced and closed. If the new one cannot be opened, the log goes on
+// in the old one. A stream has nothing to reopen.
+func (l *Log) Reopen() error {
+	reply := make(chan error, 1)
+	select {
+	case l.reopens <- reply:
+		return <-reply
+	case <-l.stopped:
+		return ErrClosed
+	}
+}
+
+// Close writes what waits, signs and anchors the head, syncs and closes the
+// file. Events recorded later get ErrClosed. A sink that hangs is given up after
+// five seconds. A second Close returns what the first returned.
+func (l *Log) Close() error {
+	l.once.Do(func() { close(l.closing) })
+	late := time.NewTimer(closeTime)
+	defer late.Stop()
+	select {
+	case <-l.stopped:
+		return l.err
+	case <-late.C:
+		return fmt.Errorf("audit log %s: it hangs, and was given up after %v", l.name, closeTime)
+	}
+}

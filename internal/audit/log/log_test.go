@@ -1,0 +1,347 @@
+package log
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+func TestA1_EveryRecordIsOneLineWhenItReturns(t *testing.T) {
+	f := newFixture(t)
+	l := f.open(t)
+	defer closeLog(t, l)
+	for i := range 3 {
+		id := fmt.Sprintf("event-%d", i)
+		if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead, Detail: id}); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(strings.Join(f.lines(t), "\n"), id); n != 1 {
+			t.Fatalf("%s stands in the file %d times", id, n)
+		}
+	}
+	info, err := os.Stat(f.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v", info.Mode())
+	}
+}
+
+func TestA2_ManyGoroutinesAndTwoLogsOnOneFile(t *testing.T) {
+	f := newFixture(t)
+	const logs, callers, each = 2, 16, 40
+	var wg sync.WaitGroup
+	for n := range logs {
+		l := f.open(t, func(o *Options) { o.CheckpointLines = 50 })
+		wg.Go(func() {
+			var inner sync.WaitGroup
+			for c := range callers {
+				inner.Go(func() {
+					for i := range each {
+						e := audit.Event{Action: audit.TokenIssued, Outcome: audit.Success, Detail: fmt.Sprintf("<%d.%d.%d>", n, c, i)}
+						if err := l.Record(context.Background(), e); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			inner.Wait()
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	rep := mustVerify(t, f.options(), f.path)
+	if rep.Chains != logs || rep.Anchored != logs || rep.Lines-rep.Checkpoints != logs*callers*each || len(rep.Notes) != 0 {
+		t.Errorf("%+v", rep)
+	}
+	content := strings.Join(f.lines(t), "\n")
+	for n := range logs {
+		for c := range callers {
+			for i := range each {
+				if d := fmt.Sprintf("<%d.%d.%d>", n, c, i); strings.Count(content, d) != 1 {
+					t.Fatalf("event %s stands there %d times", d, strings.Count(content, d))
+				}
+			}
+		}
+	}
+}
+
+// gate is a writer that waits until it is opened.
+type gate struct {
+	open chan struct{}
+	bytes.Buffer
+}
+
+func (g *gate) Write(b []byte) (int, error) {
+	<-g.open
+	return g.Buffer.Write(b)
+}
+
+func TestRecordHonoursTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{open: make(chan struct{})}
+		l, err := Open(Options{Writer: g, Node: "n"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := func(detail string) (end func() error) {
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- l.Record(ctx, audit.Event{Action: audit.UserRead, Detail: detail}) }()
+			synctest.Wait()
+			return func() error { cancel(); return <-done }
+		}
+		underWay := start("under way")
+		withdrawn := start("withdrawn")
+		if err := withdrawn(); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "was not written") {
+			t.Errorf("got %v", err)
+		}
+		if err := underWay(); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "may not have been") {
+			t.Errorf("got %v", err)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := l.Record(ended, audit.Event{Action: audit.UserRead, Detail: "ended"}); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		close(g.open)
+		closeLog(t, l)
+		if out := g.String(); !strings.Contains(out, "under way") || strings.Contains(out, "withdrawn") || strings.Contains(out, "ended") {
+			t.Errorf("written: %s", out)
+		}
+	})
+}
+
+func TestAFullQueueHonoursTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{open: make(chan struct{})}
+		l, err := Open(Options{Writer: g, Node: "n"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range queueLen + 1 {
+			wg.Go(func() {
+				if err := l.Record(context.Background(), audit.Event{Action: audit.UserRead}); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := l.Record(ctx, audit.Event{Action: audit.UserRead}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		close(g.open)
+		wg.Wait()
+		closeLog(t, l)
+		if n := strings.Count(g.String(), "\n"); n != queueLen+1 {
+			t.Errorf("%d lines", n)
+		}
+	})
+}
+
+func TestA1_WhatWaitsAtCloseIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{open: make(chan struct{})}
+		l, err := Open(Options{Writer: g, Node: "n"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const n = 20
+		done := make(chan error, n)
+		for range n {
+			go func() { done <- l.Record(context.Background(), audit.Event{Action: audit.UserRead}) }()
+		}
+		synctest.Wait()
+		closed := make(chan error, 1)
+		go func() { closed <- l.Close() }()
+		synctest.Wait()
+		if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead}); !errors.Is(err, ErrClosed) {
+			t.Errorf("recording on a closing log: %v", err)
+		}
+		close(g.open)
+		if err := <-closed; err != nil {
+			t.Fatal(err)
+		}
+		for range n {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		if got := strings.Count(g.String(), "\n"); got != n {
+			t.Errorf("%d lines", got)
+		}
+	})
+}
+
+func TestCloseTwiceAndUseAfterwards(t *testing.T) {
+	f := newFixture(t)
+	l := f.open(t)
+	record(t, l, 1)
+	closeLog(t, l)
+	closeLog(t, l)
+	if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead}); !errors.Is(err, ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+	if err := l.Reopen(); !errors.Is(err, ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestA2_RotationByRenaming(t *testing.T) {
+	rename := func(t *testing.T, from, to string) {
+		t.Helper()
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := newFixture(t)
+	old := f.path + ".1"
+	for name, reopen := range map[string]func(l *Log) error{
+		"told": (*Log).Reopen,
+		"found out, because another process made the file anew": func(*Log) error {
+			other := f.open(t)
+			record(t, other, 1)
+			return other.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			*f = *newFixture(t)
+			old = f.path + ".1"
+			l := f.open(t)
+			record(t, l, 7)
+			rename(t, f.path, old)
+			record(t, l, 4)
+			if n := strings.Count(strings.Join(readAll(t, old), "\n"), string(audit.TokenIssued)); n != 11 {
+				t.Fatalf("the renamed file holds %d events", n)
+			}
+			if err := reopen(l); err != nil {
+				t.Fatal(err)
+			}
+			record(t, l, 3)
+			closeLog(t, l)
+			if !strings.Contains(strings.Join(f.lines(t), "\n"), l.Chain()) {
+				t.Fatal("the new file was not found")
+			}
+			if rep := mustVerify(t, f.options(), old, f.path); len(rep.Notes) != 0 {
+				t.Errorf("%+v", rep)
+			}
+			rep := mustVerify(t, f.options(), f.path)
+			if len(rep.Notes) != 1 || !strings.Contains(rep.Notes[0], "begins here with line") {
+				t.Errorf("%+v", rep)
+			}
+			part := f.options()
+			part.Partial = true
+			mustVerify(t, part, old)
+			if _, err := Verify([]string{old}, f.options()); err == nil {
+				t.Error("the rotated file alone passed for the whole log")
+			}
+			mustVerify(t, f.options(), f.path, old) // in any order
+		})
+	}
+}
+
+func TestA3_ADeletedFileIsMadeAgain(t *testing.T) {
+	f := newFixture(t)
+	l := f.open(t)
+	l.SetSigner(nil)
+	defer closeLog(t, l)
+	record(t, l, 1)
+	if err := os.Remove(f.path); err != nil {
+		t.Fatal(err)
+	}
+	record(t, l, 1)
+	if lines := f.lines(t); len(lines) != 1 || !strings.Contains(lines[0], l.Chain()) {
+		t.Errorf("%q", lines)
+	}
+}
+
+func TestOpenMendsTheEnd(t *testing.T) {
+	f := newFixture(t)
+	f.write(t, 3)
+	whole := strings.Join(f.lines(t), "\n") + "\n"
+	piece := f.lines(t)[0]
+	for name, c := range map[string]struct{ end, want string }{
+		"a piece of a line": {piece[:len(piece)/2], ""},
+		"a few bytes":       {piece[:5], ""},
+		"another's text":    {"something else", "something else\n"},
+		"a whole line":      {piece, piece + "\n"},
+		"a long text":       {strings.Repeat("x", 2*MaxLine), strings.Repeat("x", 2*MaxLine) + "\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(f.path, []byte(whole+c.end), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var reported error
+			l := f.open(t, func(o *Options) { o.OnError = func(err error) { reported = err } })
+			got, err := os.ReadFile(f.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			closeLog(t, l)
+			if string(got) != whole+c.want {
+				t.Errorf("got %.300q", got)
+			}
+			if cut := c.want == ""; cut != (reported != nil) {
+				t.Errorf("reported %v", reported)
+			}
+		})
+	}
+}
+
+func TestAnotherProcessThatDiedInALineSpoilsNothing(t *testing.T) {
+	f := newFixture(t)
+	l := f.open(t)
+	record(t, l, 2)
+	piece := f.lines(t)[0][:100]
+	other, err := os.OpenFile(f.path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(other, piece); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	record(t, l, 2)
+	closeLog(t, l)
+	mustVerify(t, f.options(), f.path)
+}
+
+func TestOpenRefuses(t *testing.T) {
+	if _, err := Open(Options{}); err == nil || !strings.Contains(err.Error(), "stdout") {
+		t.Errorf("got %v", err)
+	}
+	dir := t.TempDir()
+	for _, sink := range []string{dir, filepath.Join(dir, "none", "audit.log")} {
+		if l, err := Open(Options{Sink: sink}); err == nil {
+			t.Errorf("%s was opened", sink)
+			closeLog(t, l)
+		}
+	}
+}
+
+func TestTheChainsIDTellsItsTime(t *testing.T) {
+	now := time.Date(2026, 11, 24, 1, 2, 3, int(456*time.Millisecond), time.UTC)
+	id := newChainID(now)
+	if got, ok := chainTime([]byte(id)); !ok || !got.Equal(now) || !isUUID([]byte(id)) {
+		t.Errorf("%s: %v %v", id, got, ok)
+	}
+}

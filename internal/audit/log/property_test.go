@@ -1,0 +1,196 @@
+package log
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// interleaved writes two chains into one file, in turns, with a clock that never
+// stands still.
+func interleaved(t *testing.T) *fixture {
+	t.Helper()
+	var ms atomic.Int64
+	clock := func(o *Options) {
+		o.Now = func() time.Time {
+			return time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC).Add(time.Duration(ms.Add(1)) * time.Millisecond)
+		}
+	}
+	f := newFixture(t)
+	server := f.open(t, clock)
+	record(t, server, 2)
+	command := f.open(t, clock)
+	for range 8 {
+		record(t, command, 1)
+		record(t, server, 2)
+	}
+	closeLog(t, command)
+	record(t, server, 4)
+	closeLog(t, server)
+	return f
+}
+
+func chainOf(line string) string { return line[len(idKey):][:uuidLen] }
+
+// expectation is where a manipulation must be found; 0 where only that it is.
+type expectation struct {
+	lines []string
+	line  int
+}
+
+// manipulations change a good log in one place.
+var manipulations = map[string]func(t *rapid.T, lines []string) expectation{
+	"edit": func(t *rapid.T, lines []string) expectation {
+		at := rapid.IntRange(0, len(lines)-1).Draw(t, "line")
+		b := []byte(lines[at])
+		i := rapid.IntRange(0, len(b)-1).Draw(t, "byte")
+		b[i] = rapid.Byte().Filter(func(c byte) bool { return c != b[i] && c != '\n' }).Draw(t, "value")
+		lines[at] = string(b)
+		return expectation{lines, at + 1}
+	},
+	"split": func(t *rapid.T, lines []string) expectation {
+		at := rapid.IntRange(0, len(lines)-1).Draw(t, "line")
+		i := rapid.IntRange(0, len(lines[at])-1).Draw(t, "byte")
+		lines[at] = lines[at][:i] + "\n" + lines[at][i+1:]
+		return expectation{lines, 0}
+	},
+	"join": func(t *rapid.T, lines []string) expectation {
+		at := rapid.IntRange(0, len(lines)-2).Draw(t, "line")
+		lines[at] += lines[at+1]
+		return expectation{slices.Delete(lines, at+1, at+2), 0}
+	},
+	"remove": func(t *rapid.T, lines []string) expectation {
+		// The very first lines can have gone by rotation; see below.
+		at := rapid.IntRange(1, len(lines)-1).Draw(t, "line")
+		gone := chainOf(lines[at])
+		lines = slices.Delete(lines, at, at+1)
+		same := func(line string) bool { return chainOf(line) == gone }
+		if next := slices.IndexFunc(lines[at:], same); next >= 0 {
+			return expectation{lines, at + next + 1}
+		}
+		for i := len(lines) - 1; ; i-- {
+			if same(lines[i]) {
+				return expectation{lines, i + 1}
+			}
+		}
+	},
+	"repeat": func(t *rapid.T, lines []string) expectation {
+		from := rapid.IntRange(0, len(lines)-1).Draw(t, "from")
+		to := rapid.IntRange(from+1, len(lines)).Draw(t, "to")
+		return expectation{slices.Insert(lines, to, lines[from]), to + 1}
+	},
+	"swap": func(t *rapid.T, lines []string) expectation {
+		var swappable [][2]int // a line and the next one of its chain
+		for i, line := range lines {
+			if n := slices.IndexFunc(lines[i+1:], func(l string) bool { return chainOf(l) == chainOf(line) }); n >= 0 {
+				swappable = append(swappable, [2]int{i, i + 1 + n})
+			}
+		}
+		pair := rapid.SampledFrom(swappable).Draw(t, "pair")
+		a, b := pair[0], pair[1]
+		lines[a], lines[b] = lines[b], lines[a]
+		return expectation{lines, a + 1}
+	},
+	"cut": func(t *rapid.T, lines []string) expectation {
+		n := rapid.IntRange(0, len(lines)-1).Draw(t, "lines left")
+		return expectation{lines[:n], 0}
+	},
+}
+
+func TestA2_AnyManipulationIsFound(t *testing.T) {
+	f := interleaved(t)
+	good := f.lines(t)
+	o := f.options()
+	if rep := mustVerify(t, o, f.path); rep.Chains != 2 || len(rep.Notes) != 0 || rep.Anchored != 2 {
+		t.Fatalf("%+v", rep)
+	}
+	path := filepath.Join(t.TempDir(), "changed.log")
+	for name, change := range manipulations {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(rt *rapid.T) {
+				want := change(rt, slices.Clone(good))
+				if err := os.WriteFile(path, []byte(strings.Join(want.lines, "\n")+"\n"), 0o600); err != nil {
+					rt.Fatal(err)
+				}
+				_, err := Verify([]string{path}, o)
+				var bad *BadLine
+				if !errors.As(err, &bad) {
+					rt.Fatalf("not found: %v", err)
+				}
+				if want.line != 0 && bad.Line != int64(want.line) {
+					rt.Fatalf("got %v, want line %d", bad, want.line)
+				}
+			})
+		})
+	}
+}
+
+// Lines missing at the very beginning have been rotated away: no alarm, but it
+// is said which chains began earlier.
+func TestA2_ARotatedBeginningIsNoted(t *testing.T) {
+	f := interleaved(t)
+	lines := f.lines(t)
+	for n := range lines {
+		if n == 0 {
+			continue
+		}
+		rep, err := Verify([]string{writeLines(t, lines[n:])}, f.options())
+		if err != nil {
+			t.Fatalf("without the first %d lines: %v", n, err)
+		}
+		if len(rep.Notes) == 0 {
+			t.Errorf("without the first %d lines: no note", n)
+		}
+	}
+}
+
+func FuzzParseLine(f *testing.F) {
+	id := newChainID(time.Unix(1e9, 0))
+	good := appendBody(appendChain(nil, id, 12, noHash), &full, &fullRequest, "a.b.c", time.Unix(1e9, 0), lineSuffix("1", "n"))
+	f.Add(good)
+	f.Add(appendBody(appendChain(nil, id, 0, noHash), &audit.Event{}, &audit.Request{}, "", time.Unix(0, 0), lineSuffix("", `q"\`)))
+	f.Add([]byte(idKey))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		k, err := parseLine(line)
+		lineTime(line)
+		lineNode(line)
+		Format(line, true)
+		(&Filter{User: "u", IP: "192.0.2.0/24"}).Match(line)
+		if err != nil {
+			return
+		}
+		start := appendChain(nil, string(k.id), k.seq, string(k.prev))
+		if !bytes.HasPrefix(line, start) || string(line[k.prevAt():][:hashLen]) != string(k.prev) {
+			t.Errorf("%q was read as %q", line, start)
+		}
+		chainTime(k.id)
+	})
+}
+
+func FuzzVerify(f *testing.F) {
+	id := newChainID(time.Unix(1e9, 0))
+	line := appendBody(appendChain(nil, id, 12, noHash), &full, &fullRequest, "a.b.c", time.Unix(1e9, 0), lineSuffix("1", "n"))
+	f.Add(line)
+	f.Add(append(append(slices.Clone(line), '\n'), line...))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		v := newVerifier(VerifyOptions{})
+		v.expect([]*source{{files: []string{v.place.file}}})
+		for line := range bytes.Lines(content) {
+			if v.take(bytes.TrimSuffix(line, []byte{'\n'})) != nil {
+				break
+			}
+		}
+		_ = v.end() // whatever it finds, it must not panic
+		v.report()
+	})
+}

@@ -1,0 +1,144 @@
+package log
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// Lines calls fn with each line of the files, without its newline; "-" is
+// standard input, and a file compressed with gzip or zstd is read as what it
+// holds. The files of one log are read one after another, in the order in which
+// Verify reads them; several logs are merged by time. The line is only valid
+// during the call. An error of fn ends the reading and is returned; a line
+// longer than MaxLine is cut.
+func Lines(files []string, fn func(line []byte) error) error {
+	return merge(sourcesOf(files), func(_ place, line []byte, _ bool) error { return fn(line[:min(len(line), MaxLine)]) })
+}
+
+// readLines calls fn with each line that ends in a newline and last with what
+// follows the last newline, if anything does. Of a line longer than MaxLine it
+// passes a piece that is longer too, and not the rest.
+func readLines(path string, fn, last func(line []byte) error) error {
+	r, err := openLines(path)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	for {
+		line, whole, err := r.next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case whole:
+			err = fn(line)
+		default:
+			err = last(line)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+const (
+	readSize = 256 << 10
+	// maxWindow bounds the memory that a zstd file can ask for.
+	maxWindow = 128 << 20
+)
+
+// expand returns what r holds, decompressed where it is gzip (RFC 1952) or
+// zstd (RFC 8878). The caller calls done when it has read enough.
+func expand(r *bufio.Reader) (expanded *bufio.Reader, done func(), err error) {
+	magic, _ := r.Peek(4) // a shorter file is not compressed
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, nil, err
+		}
+		return bufio.NewReaderSize(z, readSize), func() {}, nil
+	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		z, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return nil, nil, err
+		}
+		return bufio.NewReaderSize(z, readSize), z.Close, nil
+	}
+	return r, func() {}, nil
+}
+
+// lineReader reads the lines of one file.
+type lineReader struct {
+	path string
+	f    *os.File // nil where it is standard input
+	r    *bufio.Reader
+	done func()
+	long bool // the line passed last was a piece, and its rest is to come
+	over bool // what was passed last is what the file ends in
+}
+
+// openLines begins to read a file, decompressed. The caller closes it.
+func openLines(path string) (*lineReader, error) {
+	l := &lineReader{path: path, done: func() {}}
+	in := os.Stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		l.f, in = f, f
+	}
+	r, done, err := expand(bufio.NewReaderSize(in, readSize))
+	if err != nil {
+		l.close()
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	l.r, l.done = r, done
+	return l, nil
+}
+
+func (l *lineReader) close() {
+	l.done()
+	if l.f != nil {
+		_ = l.f.Close() // only read from
+	}
+}
+
+// next returns the next line without its newline, and whether it had one or is
+// what follows the last. After that comes io.EOF. Of a line longer than MaxLine
+// it returns a piece that is longer too. The line is valid until the next call.
+func (l *lineReader) next() (line []byte, whole bool, err error) {
+	for l.long {
+		_, err := l.r.ReadSlice('\n')
+		l.long = errors.Is(err, bufio.ErrBufferFull)
+		if err != nil && !l.long && !errors.Is(err, io.EOF) {
+			return nil, false, fmt.Errorf("reading %s: %w", l.path, err)
+		}
+	}
+	if l.over {
+		return nil, false, io.EOF
+	}
+	line, err = l.r.ReadSlice('\n')
+	switch {
+	case err == nil:
+		return line[:len(line)-1], true, nil
+	case errors.Is(err, bufio.ErrBufferFull):
+		l.long = true
+		return line, true, nil
+	case !errors.Is(err, io.EOF):
+		return nil, false, fmt.Errorf("reading %s: %w", l.path, err)
+	case len(line) == 0:
+		return nil, false, io.EOF
+	}
+	l.over = true
+	return line, false, nil
+}

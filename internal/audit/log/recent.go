@@ -1,0 +1,30 @@
+package log
+
+import "crypto/sha256"
+
+// recentLines is how many lines of a chain are remembered: more than a syslog
+// sink sends again (maxUnread bytes, of lines that are never below 400).
+const recentLines = 1 << 14
+
+// recent remembers the hashes of a chain's last lines by their numbers.
+type recent struct {
+	sums  [][sha256.Size]byte // of the line numbered n at n % recentLines
+	first int64               // the first number seen
+	next  int64               // the number after the last
+}
+
+func (r *recent) add(seq int64, sum [sha256.Size]byte) {
+	if len(r.sums) == 0 {
+		r.first = seq
+	}
+	if len(r.sums) < recentLines {
+		r.sums = append(r.sums, sum)
+	} else {
+		r.sums[(seq-r.first)%recentLines] = sum
+	}
+	r.next = seq + 1
+}
+
+func (r *recent) has(seq int64, sum [sha256.Size]byte) bool {
+	return seq >= r.first && seq < r.next && seq >= r.next-int64(len(r.sums)) && r.sums[(seq-r.first)%recentLines] == sum
+}

@@ -1,0 +1,77 @@
+package log
+
+import (
+	"fmt"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// VerifyOptions is what Verify can hold the lines against. The chain of hashes
+// alone is always checked; it shows any change that was not carried through to
+// the end of the chain.
+type VerifyOptions struct {
+	// Keys returns the public key of a kid; see KeySet. With it, checkpoints
+	// are verified. The key set must hold archived keys too.
+	Keys func(kid string) (jose.JSONWebKey, bool)
+	// Anchors are the heads in the store, read before the files are, since a
+	// running server moves both on. With them, lines missing at the end,
+	// whole chains missing and chains put there are found. Nil means that
+	// nobody could ask the store.
+	Anchors []audit.Anchor
+	// Heads are heads that were kept elsewhere, such as those that somebody
+	// read from the store last month: whatever became of the store since, the
+	// log must still hold those lines.
+	Heads []audit.Anchor
+	// Signed refuses chains without a signature even where they hold only
+	// what a command without the master keys may write.
+	Signed bool
+	// Repeats passes over lines that are, byte for byte, ones that came not
+	// long before, which a syslog receiver writes down twice when a
+	// connection was cut. Otherwise such a line counts as added.
+	Repeats bool
+	// Partial says that the files are only a part of the log, such as one
+	// rotated file: they need not reach up to the anchors.
+	Partial bool
+}
+
+// Report says what Verify read and what it could not know.
+type Report struct {
+	// Lines, Bytes and Chains count what was read.
+	Lines  int64 `json:"lines"`
+	Bytes  int64 `json:"bytes"`
+	Chains int   `json:"chains"`
+	// Checkpoints counts the checkpoints whose signature was verified.
+	Checkpoints int64 `json:"checkpoints"`
+	// Anchored counts the chains whose anchored line was found as it should be.
+	Anchored int `json:"anchored"`
+	// Repeated counts the lines passed over; they are in no other count.
+	Repeated int64 `json:"repeated,omitempty"`
+	// Notes say, for people, what could not be checked and why, and which
+	// chains begin before the first file.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// BadLine says where a log was tampered with. Where lines are missing, it names
+// the line before which, or after which, they are.
+type BadLine struct {
+	File   string `json:"file"`
+	Line   int64  `json:"line"` // counted from 1
+	Reason string `json:"reason"`
+}
+
+// Error returns file, line and reason on one line.
+func (b *BadLine) Error() string {
+	return fmt.Sprintf("%s:%d: %s", b.File, b.Line, b.Reason)
+}
+
+// KeySet returns a VerifyOptions.Keys that looks in set.
+func KeySet(set jose.JSONWebKeySet) func(kid string) (jose.JSONWebKey, bool) {
+	return func(kid string) (jose.JSONWebKey, bool) {
+		if keys := set.Key(kid); len(keys) > 0 {
+			return keys[0], true
+		}
+		return jose.JSONWebKey{}, false
+	}
+}

@@ -1,0 +1,287 @@
+package log
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// allFiles are the log and what it was rotated into.
+func (f *fixture) allFiles(t *testing.T) []string {
+	t.Helper()
+	all, err := filepath.Glob(f.path + "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// rotating opens a log of the fixture that rotates as r says.
+func (f *fixture) rotating(t *testing.T, r Rotation, change ...func(*Options)) *Log {
+	t.Helper()
+	return f.open(t, append(change, func(o *Options) { o.Rotation = r })...)
+}
+
+// TestA2_ManyWritersRotateOneFile has two logs with many callers each share a
+// file that is rotated all the time: every event is there once, in files that
+// are no larger than they may be, and all verify together.
+func TestA2_ManyWritersRotateOneFile(t *testing.T) {
+	const callers, each, size = 8, 25, 20_000
+	f := newFixture(t)
+	var all sync.WaitGroup
+	for range 2 {
+		l := f.rotating(t, Rotation{Size: size})
+		defer closeLog(t, l)
+		for range callers {
+			all.Go(func() {
+				for range each {
+					if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead, Outcome: audit.Success}); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+	files := f.allFiles(t)
+	if len(files) < 5 {
+		t.Errorf("%d files; want many", len(files))
+	}
+	events := 0
+	for _, name := range files {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(content) > size {
+			t.Errorf("%s has %d bytes; want %d at most", name, len(content), size)
+		}
+		events += strings.Count(string(content), `"action":"user-read"`)
+	}
+	if events != 2*callers*each {
+		t.Errorf("%d events in all files; want %d", events, 2*callers*each)
+	}
+	mustVerify(t, f.options(), files...)
+	slices.Reverse(files)
+	mustVerify(t, f.options(), files...)
+}
+
+// TestA2_AFileIsRotatedByItsAge tells the age from the file's first line, also
+// of a file that was there before the log was opened.
+func TestA2_AFileIsRotatedByItsAge(t *testing.T) {
+	f := newFixture(t)
+	start := time.Now()
+	var later atomic.Int64
+	clock := func(o *Options) { o.Now = func() time.Time { return start.Add(time.Duration(later.Load())) } }
+	goOn := func(d time.Duration) { later.Add(int64(d)) }
+	daily := Rotation{Age: 24 * time.Hour}
+	want := func(files int) {
+		t.Helper()
+		if got := f.allFiles(t); len(got) != files {
+			t.Fatalf("%d files, want %d: %q", len(got), files, got)
+		}
+	}
+	l := f.rotating(t, daily, clock)
+	record(t, l, 1)
+	goOn(20 * time.Hour)
+	record(t, l, 1)
+	closeLog(t, l)
+	want(1)
+	goOn(4*time.Hour - time.Second)
+	l = f.rotating(t, daily, clock)
+	record(t, l, 1)
+	want(1)
+	goOn(time.Second)
+	record(t, l, 2)
+	want(2)
+	goOn(24 * time.Hour)
+	record(t, l, 1)
+	want(3)
+	closeLog(t, l)
+	mustVerify(t, f.options(), f.allFiles(t)...)
+}
+
+// TestA2_AFileRenamedByHandLiesBetweenRotatedOnes has the log rotate, be renamed
+// by somebody else, and rotate again: in whatever order the files are named, every
+// line is in its place.
+func TestA2_AFileRenamedByHandLiesBetweenRotatedOnes(t *testing.T) {
+	f := newFixture(t)
+	start := time.Now()
+	var later atomic.Int64
+	l := f.rotating(t, Rotation{Age: time.Hour}, func(o *Options) {
+		o.Now = func() time.Time { return start.Add(time.Duration(later.Load())) }
+	})
+	for hour := range 6 {
+		later.Store(int64(time.Duration(hour) * 61 * time.Minute))
+		record(t, l, 3)
+		if hour%2 == 1 {
+			if err := errors.Join(os.Rename(f.path, fmt.Sprintf("%s-by-hand-%d", f.path, hour)), l.Reopen()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	closeLog(t, l)
+	files := f.allFiles(t)
+	if len(files) < 6 {
+		t.Fatalf("only %d files: %q", len(files), files)
+	}
+	mustVerify(t, f.options(), files...)
+	slices.Reverse(files)
+	mustVerify(t, f.options(), files...)
+}
+
+// TestA2_OneReplicaDeletedOldFiles has the log of one replica go further back than
+// that of another, whose first file is gone: nothing is wrong with that, while a
+// beginning that was cut off within a log is.
+func TestA2_OneReplicaDeletedOldFiles(t *testing.T) {
+	a, b := newFixture(t), newFixture(t)
+	b.signer, b.anchors = a.signer, a.anchors
+	start := time.Now()
+	var later atomic.Int64
+	clock := func(o *Options) { o.Now = func() time.Time { return start.Add(time.Duration(later.Load())) } }
+	first := a.open(t, clock)
+	record(t, first, 2)
+	later.Store(int64(time.Hour))
+	second := b.rotating(t, Rotation{Age: time.Hour}, clock)
+	record(t, second, 2)
+	later.Store(int64(3 * time.Hour))
+	record(t, second, 2)
+	record(t, first, 2)
+	closeLog(t, first)
+	closeLog(t, second)
+	kept := b.allFiles(t)
+	slices.Sort(kept) // the log itself, and what was rotated
+	if len(kept) != 2 {
+		t.Fatalf("files: %q", kept)
+	}
+	files := []string{a.path, kept[0]}
+	mustVerify(t, a.options(), files...)
+	nothing := func([]byte) error { return nil }
+	if rep, err := VerifyEach(files, a.options(), nothing); err != nil || len(rep.Notes) == 0 {
+		t.Errorf("line by line: %v, notes %q", err, rep.Notes)
+	}
+
+	text, err := os.ReadFile(kept[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := os.OpenFile(a.path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = one.Write(text) // as a collector of both would have it
+	if err = errors.Join(err, one.Close()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Verify([]string{a.path}, a.options())
+	_, each := VerifyEach([]string{a.path}, a.options(), nothing)
+	for _, err := range []error{err, each} {
+		if err == nil || !strings.Contains(err.Error(), "are missing; it was begun") {
+			t.Errorf("in one log: %v", err)
+		}
+	}
+}
+
+// TestRotatedFilesAreKeptByNumberAndByAge deletes what is beyond, and nothing
+// that only looks like a rotated file; what is left verifies.
+func TestRotatedFilesAreKeptByNumberAndByAge(t *testing.T) {
+	f := newFixture(t)
+	stamp := func(ago time.Duration) string { return "." + time.Now().UTC().Add(-ago).Format(rotatedLayout) }
+	strangers := []string{
+		".1", ".gz", ".20060102", stamp(72*time.Hour) + ".gz", strings.Replace(stamp(72*time.Hour), "Z", "0Z", 1), ".dir" + stamp(72*time.Hour),
+	}
+	for _, name := range strangers {
+		if err := os.WriteFile(f.path+name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	directory := f.path + stamp(71*time.Hour)
+	if err := os.Mkdir(directory, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	expired := f.path + stamp(49*time.Hour)
+	if err := os.WriteFile(expired, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := f.rotating(t, Rotation{Size: 1, Keep: 100, KeepAge: 48 * time.Hour})
+	if _, err := os.Stat(expired); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file beyond its age is there after the start: %v", err)
+	}
+	record(t, l, 9)
+	closeLog(t, l)
+	l = f.rotating(t, Rotation{Size: 1, Keep: 3})
+	record(t, l, 9)
+	closeLog(t, l)
+	for _, name := range append(strangers, strings.TrimPrefix(directory, f.path)) {
+		if _, err := os.Stat(f.path + name); err != nil {
+			t.Errorf("a file that is not Keyturn's is gone: %v", err)
+		}
+	}
+	old, err := rotatedFiles(f.path)
+	if err != nil || len(old) != 3 {
+		t.Fatalf("%d rotated files (%v); want 3", len(old), err)
+	}
+	files := []string{f.path}
+	for _, o := range old {
+		files = append(files, o.path)
+	}
+	rep := mustVerify(t, f.options(), files...)
+	if len(rep.Notes) != 1 || !strings.Contains(rep.Notes[0], "begins here with line") {
+		t.Errorf("the report does not say what is missing: %+v", rep)
+	}
+}
+
+// TestA3_ARotationThatFailsStopsNothing gives the file a name that leaves no
+// room for a time.
+func TestA3_ARotationThatFailsStopsNothing(t *testing.T) {
+	f := newFixture(t)
+	f.path = filepath.Join(filepath.Dir(f.path), strings.Repeat("a", 240))
+	var mu sync.Mutex
+	var said []string
+	l := f.rotating(t, Rotation{Size: 1, Keep: 1}, func(o *Options) {
+		o.OnError = func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			said = append(said, err.Error())
+		}
+	})
+	record(t, l, 9)
+	closeLog(t, l)
+	if len(said) != 1 || !strings.Contains(said[0], "could not be rotated; it goes on as it is") {
+		t.Errorf("the operational log was told %q", said)
+	}
+	mustVerify(t, f.options(), f.path)
+}
+
+// TestALinkToTheLogStays rotates what a link leads to.
+func TestALinkToTheLogStays(t *testing.T) {
+	f := newFixture(t)
+	real := filepath.Join(t.TempDir(), "real.log")
+	if err := os.Symlink(real, f.path); err != nil {
+		t.Fatal(err)
+	}
+	l := f.rotating(t, Rotation{Size: 1})
+	record(t, l, 3)
+	closeLog(t, l)
+	if to, err := os.Readlink(f.path); err != nil || to != real {
+		t.Errorf("the link leads to %q (%v)", to, err)
+	}
+	old, err := rotatedFiles(real)
+	if err != nil || len(old) < 2 {
+		t.Fatalf("%d rotated files (%v)", len(old), err)
+	}
+	files := []string{real}
+	for _, o := range old {
+		files = append(files, o.path)
+	}
+	mustVerify(t, f.options(), files...)
+}

@@ -1,0 +1,65 @@
+package log
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// checkpointAlgs are the algorithms that Keyturn signs with.
+var checkpointAlgs = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA}
+
+// checkpoint checks that the line seals the one before it and, given keys, that
+// it was signed.
+func (v *verifier) checkpoint(c *chainState, k link) error {
+	at := v.place
+	payload, verified, err := v.open(string(k.checkpoint))
+	if err != nil {
+		return at.bad("the checkpoint is not valid: %v", err)
+	}
+	var s sealed
+	if err := json.Unmarshal(payload, &s); err != nil {
+		return at.bad("the checkpoint does not hold what a checkpoint holds")
+	}
+	if s.Chain != c.id || s.Seq != k.seq-1 || s.Hash != string(k.prev) {
+		since := "the beginning of the chain"
+		if c.sealedAt.line > 0 {
+			since = fmt.Sprintf("%s:%d", c.sealedAt.file, c.sealedAt.line)
+		}
+		return at.bad("the checkpoint was signed over other lines than these: lines of chain %s were changed since %s", c.id, since)
+	}
+	if verified {
+		v.rep.Checkpoints++
+		c.sealedAt, c.sealedSeq = at, s.Seq
+		for _, other := range s.Seen {
+			v.attest(attested{seen: other, by: fmt.Sprintf("the checkpoint %s:%d", at.file, at.line), signed: true})
+		}
+	}
+	return nil
+}
+
+// open returns the payload of a checkpoint's JWS and whether its signature was
+// verified, which takes keys.
+func (v *verifier) open(compact string) ([]byte, bool, error) {
+	jws, err := jose.ParseSignedCompact(compact, checkpointAlgs)
+	if err != nil {
+		return nil, false, err
+	}
+	header := jws.Signatures[0].Protected
+	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); typ != CheckpointType {
+		return nil, false, fmt.Errorf("its typ is not %s", CheckpointType)
+	}
+	if v.o.Keys == nil {
+		return jws.UnsafePayloadWithoutVerification(), false, nil
+	}
+	key, ok := v.o.Keys(header.KeyID)
+	if !ok {
+		return nil, false, fmt.Errorf("its key %q is unknown", header.KeyID)
+	}
+	if key.Algorithm != "" && key.Algorithm != header.Algorithm {
+		return nil, false, fmt.Errorf("its algorithm %s is not the key's", header.Algorithm)
+	}
+	payload, err := jws.Verify(key.Public())
+	return payload, err == nil, err
+}

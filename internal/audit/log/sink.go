@@ -1,0 +1,70 @@
+package log
+
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+)
+
+// sink is where the lines go. Only sync may be called beside another method.
+type sink interface {
+	// append writes b, which ends in a newline, and returns how many of its
+	// bytes stay written: len(b) exactly if err is nil.
+	append(b []byte) (kept int, err error)
+	// sync makes what was written survive a power loss, where that can be.
+	sync() error
+	// reopen opens the sink anew by its name.
+	reopen() error
+	// close syncs and closes.
+	close() error
+}
+
+// stream is a sink that cannot be taken back: standard output, a pipe, any
+// writer. Of a failed write the whole lines that got through count as written.
+type stream struct {
+	w      io.Writer
+	closer io.Closer // nil where the stream is not ours to close
+	torn   bool      // the last write ended inside a line
+}
+
+func (s *stream) append(b []byte) (int, error) {
+	if s.torn {
+		// The next line must not become the end of a broken one.
+		if _, err := s.w.Write([]byte{'\n'}); err != nil {
+			return 0, err
+		}
+		s.torn = false
+	}
+	n, err := s.w.Write(b)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	if n = min(max(n, 0), len(b)); n == 0 {
+		return 0, err
+	}
+	s.torn = b[n-1] != '\n'
+	return n, err
+}
+
+func (s *stream) sync() error {
+	f, ok := s.w.(*os.File)
+	if !ok {
+		return nil
+	}
+	err := f.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
+		return nil // a pipe or a terminal has nothing to sync
+	}
+	return err
+}
+
+func (s *stream) reopen() error { return nil }
+
+func (s *stream) close() error {
+	err := s.sync()
+	if s.closer != nil {
+		err = errors.Join(err, s.closer.Close())
+	}
+	return err
+}

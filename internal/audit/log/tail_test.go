@@ -1,0 +1,247 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+func lineOf(e audit.Event, r audit.Request, at time.Time) []byte {
+	return appendBody(appendChain(nil, newChainID(at), 0, noHash), &e, &r, "", at, lineSuffix("1", "host:/log"))
+}
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, int(5*time.Millisecond), time.UTC)
+
+func TestFormat(t *testing.T) {
+	got := Format(lineOf(full, fullRequest, noon), false)
+	want := `2026-11-24T12:00:00.005Z token-reuse failure reused_token email=ada@example.org user=u-1 client=app ip=192.0.2.7 ` +
+		`grant=refresh_token scope="openid email" session=s-1 jti=j-1 kid=k-1 generation=7 presented=0 previous_at=1970-01-01T00:00:00.000Z previous_ip=2001:db8::1 previous_agent=Firefox/140 count=3 ` +
+		`detail="both \"generations\"" request=r-1 agent=curl/8`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if c := Format(lineOf(full, fullRequest, noon), true); !strings.Contains(c, red+"failure") || strings.Contains(c, green) {
+		t.Errorf("%q", c)
+	}
+	if c := Format(lineOf(audit.Event{Action: audit.UserRead, Outcome: audit.Success}, audit.Request{}, noon), true); !strings.Contains(c, green+"success") {
+		t.Errorf("%q", c)
+	}
+}
+
+func TestFormatDoesNotLetStrangersSteerTheTerminal(t *testing.T) {
+	evil := "\x1b[2J\r\nok \u009b\u202e\u2028 client=admin"
+	e := audit.Event{Action: audit.TokenRefused, UserEmail: evil, ClientID: evil, Detail: evil}
+	got := Format(lineOf(e, audit.Request{UserAgent: evil, ID: evil}, noon), false)
+	raw := Format([]byte(`{"x":"`+evil), false)
+	for _, s := range []string{got, raw} {
+		if strings.ContainsAny(s, "\x1b\r\n\u009b\u202e\u2028") {
+			t.Errorf("%q", s)
+		}
+	}
+	for _, s := range []string{"\x1b[2J", "\u009b", "\u202e", "\xff", `"`, `\`, "a=b", "a b", "\u00a0"} {
+		if b := bare(s); b == s || strings.ContainsAny(b, "\x1b\u009b\u202e") {
+			t.Errorf("%q stands bare", s)
+		}
+	}
+	if strings.Contains(got, " client=admin ") {
+		t.Errorf("a forged field: %s", got)
+	}
+}
+
+func TestFilter(t *testing.T) {
+	line := lineOf(full, fullRequest, noon)
+	for _, c := range []struct {
+		f    Filter
+		want bool
+	}{
+		{Filter{}, true},
+		{Filter{User: "u-1"}, true},
+		{Filter{User: "ADA@example.org"}, true},
+		{Filter{User: "u-2"}, false},
+		{Filter{Client: "app"}, true},
+		{Filter{Client: "ap"}, false},
+		{Filter{IP: "192.0.2.7"}, true},
+		{Filter{IP: "::ffff:192.0.2.7"}, true},
+		{Filter{IP: "192.0.2.0/24"}, true},
+		{Filter{IP: "192.0.3.0/24"}, false},
+		{Filter{IP: "nonsense"}, false},
+		{Filter{Actions: []string{"token-reuse"}}, true},
+		{Filter{Actions: []string{"token-issued"}}, false},
+		{Filter{Actions: []string{"token-issued", "token-r*"}}, true},
+		{Filter{Actions: []string{"token"}}, false},
+		{Filter{Outcome: audit.Failure}, true},
+		{Filter{Outcome: audit.Success}, false},
+		{Filter{Reasons: []string{"throttled", "reused_token"}}, true},
+		{Filter{Reasons: []string{"throttled"}}, false},
+		{Filter{Session: "s-1"}, true},
+		{Filter{Session: "s-2"}, false},
+		{Filter{Since: noon}, true},
+		{Filter{Since: noon.Add(time.Second)}, false},
+		{Filter{Until: noon.Add(time.Nanosecond)}, true},
+		{Filter{Until: noon}, false},
+		{Filter{User: "u-1", Client: "other"}, false},
+	} {
+		if got := c.f.Match(line); got != c.want {
+			t.Errorf("%+v: %v", c.f, got)
+		}
+	}
+	if (&Filter{User: "u"}).Match([]byte("nonsense")) || !(&Filter{}).Match([]byte("nonsense")) {
+		t.Error("what is no event")
+	}
+}
+
+func TestFilterFindsTheOtherSide(t *testing.T) {
+	e := full
+	e.Previous = audit.Use{At: noon, IP: "198.51.100.4", UserAgent: "app/1"}
+	f := Filter{IP: "198.51.100.0/24"}
+	if !f.Match(lineOf(e, fullRequest, noon)) {
+		t.Error("who used the session before is not found")
+	}
+}
+
+func TestFilterCheck(t *testing.T) {
+	for _, f := range []Filter{
+		{}, {Actions: []string{"token-reuse", "user-*", "*"}}, {Outcome: audit.Success}, {IP: "2001:db8::/32"}, {IP: "192.0.2.7"},
+		{Since: noon}, {Since: noon, Until: noon.Add(1)},
+	} {
+		if err := f.Check(); err != nil {
+			t.Errorf("%+v: %v", f, err)
+		}
+	}
+	for word, f := range map[string]Filter{
+		"token-resue": {Actions: []string{"token-reuse", "token-resue"}},
+		"usr-*":       {Actions: []string{"usr-*"}},
+		"failed":      {Outcome: "failed"},
+		"192.0.2":     {IP: "192.0.2"},
+		"until":       {Since: noon, Until: noon},
+	} {
+		if err := f.Check(); err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("%+v: %v", f, err)
+		}
+	}
+}
+
+func TestLines(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte("one\n"+strings.Repeat("x", 1<<20)+"\ntwo\nthree"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	if err := Lines([]string{path}, func(line []byte) error { got = append(got, string(line)); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 4 || len(got[1]) != MaxLine || got[2] != "two" || got[3] != "three" {
+		t.Errorf("%d lines", len(got))
+	}
+	stop := errors.New("stop")
+	if err := Lines([]string{path}, func([]byte) error { return stop }); err != stop {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "log")
+		write := func(s string) {
+			t.Helper()
+			f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.WriteString(s); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []string
+		expect := func(want string) {
+			t.Helper()
+			elapse(2 * pollEvery)
+			if s := strings.Join(got, ","); s != want {
+				t.Errorf("got %q, want %q", s, want)
+			}
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- Follow(ctx, path, func(line []byte) error { got = append(got, string(line)); return nil })
+		}()
+		expect("")
+		write("1\n2\nha")
+		expect("1,2")
+		write("lf\n")
+		expect("1,2,half")
+		write("last\n")
+		if err := os.Rename(path, path+".1"); err != nil {
+			t.Fatal(err)
+		}
+		expect("1,2,half,last")
+		write("new\n" + strings.Repeat("x", 3*MaxLine) + "\nmore\n")
+		expect("1,2,half,last,new," + strings.Repeat("x", MaxLine) + ",more")
+		got = nil
+		if err := os.Truncate(path, 0); err != nil {
+			t.Fatal(err)
+		}
+		write("after\n")
+		expect("after")
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestFollowThroughRotations rotates a log more often than anybody looks: every
+// line comes, and in order.
+func TestFollowThroughRotations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "log")
+		write := func(line string) {
+			t.Helper()
+			if err := os.WriteFile(path, []byte(line+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []string
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- Follow(ctx, path, func(line []byte) error { got = append(got, string(line)); return nil })
+		}()
+		write("0")
+		elapse(2 * pollEvery)
+		for n := 1; n < 5; n++ {
+			if err := os.Rename(path, path+"."+time.Now().Add(time.Duration(n)).UTC().Format(rotatedLayout)); err != nil {
+				t.Fatal(err)
+			}
+			write(strconv.Itoa(n))
+		}
+		elapse(2 * pollEvery)
+		stop()
+		if err := <-ended; err != nil || strings.Join(got, "") != "01234" {
+			t.Errorf("got %q, %v", got, err)
+		}
+	})
+}
+
+func TestFollowStopsWithItsCallersError(t *testing.T) {
+	f := newFixture(t)
+	f.write(t, 1)
+	stop := errors.New("enough")
+	if err := Follow(t.Context(), f.path, func([]byte) error { return stop }); err != stop {
+		t.Errorf("got %v", err)
+	}
+	if err := Follow(t.Context(), f.path+"/below", func([]byte) error { return nil }); err == nil {
+		t.Error("a path that cannot be is waited for")
+	}
+}

@@ -1,0 +1,394 @@
+package log
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// Verify reads the files of one log, in the order of their first lines' times
+// ("-" is standard input; with it, or a pipe, the order is as given, oldest first) and checks
+// every line. Files compressed with gzip or zstd are read as what they hold.
+// The first sign of tampering is returned as a *BadLine, a file that cannot be
+// read as another error; the Report covers what was read until then.
+//
+// Nobody without the signing keys and the store can hide a change to a line
+// that has been anchored. What came after the last anchor (a minute at most,
+// while the store answers) is protected only by the chain, which a thief who
+// knows the format can compute anew. The order of two lines of different chains
+// is not protected; their times are.
+func Verify(files []string, o VerifyOptions) (Report, error) {
+	v := newVerifier(o)
+	sources := sourcesOf(files)
+	v.expect(sources)
+	for _, s := range sources {
+		for _, name := range s.files {
+			v.place = place{file: name}
+			if err := readLines(name, v.take, v.unfinished); err != nil {
+				return v.report(), err
+			}
+		}
+	}
+	err := v.end()
+	return v.report(), err
+}
+
+// VerifyEach is Verify that passes each line on to fn, in the same one reading,
+// whether it is good or not: those after the first sign of tampering too. Where
+// the files are those of several logs it reads them merged by time, as Lines
+// does. The line is only valid during the call; one longer than MaxLine is cut.
+// An error of fn ends the reading and is returned.
+func VerifyEach(files []string, o VerifyOptions, fn func(line []byte) error) (Report, error) {
+	v := newVerifier(o)
+	sources := sourcesOf(files)
+	v.expect(sources)
+	for _, s := range sources {
+		v.place.file = s.files[len(s.files)-1] // should there be no line at all
+	}
+	var bad *BadLine
+	err := merge(sources, func(at place, line []byte, whole bool) error {
+		if bad == nil {
+			v.place = place{at.file, at.line - 1}
+			check := v.take
+			if !whole {
+				check = v.unfinished
+			}
+			if err := check(line); err != nil && !errors.As(err, &bad) {
+				return err
+			}
+		}
+		if bad == nil && v.repeated {
+			return nil
+		}
+		return fn(line[:min(len(line), MaxLine)])
+	})
+	if err != nil {
+		return v.report(), err
+	}
+	if bad != nil {
+		return v.report(), bad
+	}
+	err = v.end()
+	return v.report(), err
+}
+
+// place is where a line stands.
+type place struct {
+	file string
+	line int64
+}
+
+func (p place) bad(format string, args ...any) *BadLine {
+	return &BadLine{File: p.file, Line: p.line, Reason: fmt.Sprintf(format, args...)}
+}
+
+// chainState is what is known of a chain so far.
+type chainState struct {
+	id string
+	// seq, hash (hex) and at describe the last line seen.
+	seq  int64
+	hash [hashLen]byte
+	at   place
+	// The first line seen.
+	firstSeq  int64
+	firstPrev string
+	firstAt   place
+	anchor    *audit.Anchor
+	// The last good checkpoint, and the line up to which a signature vouches
+	// for the chain; -1 if none does.
+	sealedAt  place
+	sealedSeq int64
+	suspectAt place // see watchUnsigned
+	recent    recent
+}
+
+type verifier struct {
+	o       VerifyOptions
+	anchors map[string]*audit.Anchor
+	chains  map[string]*chainState
+	order   []*chainState
+	last    *chainState
+	logs    map[string]*began    // by file
+	nodes   map[string]time.Time // when the log began that the node wrote
+	place   place
+	doubt   *doubt
+	rep     Report
+	// repeated is set where the line taken last was passed over.
+	repeated bool
+	// attested holds the latest head attested of each chain.
+	attested map[string]attested
+}
+
+// began is when the first line of a log was written, to the millisecond; zero
+// until it was read. Of each log for itself: where old files were deleted, another
+// replica's log may go further back.
+type began struct{ time.Time }
+
+// expect takes note of which files are of one log.
+func (v *verifier) expect(logs []*source) {
+	for _, log := range logs {
+		b := new(began)
+		for _, file := range log.files {
+			v.logs[file] = b
+		}
+	}
+}
+
+func newVerifier(o VerifyOptions) *verifier {
+	v := &verifier{o: o, chains: map[string]*chainState{}, logs: map[string]*began{}, nodes: map[string]time.Time{}, anchors: map[string]*audit.Anchor{}, attested: map[string]attested{}}
+	for _, h := range o.Heads {
+		if h.Seq >= 0 {
+			v.attest(attested{seen: seen{h.Chain, h.Seq, h.Hash, h.Node}, by: "the list of heads"})
+		}
+	}
+	for i := range o.Anchors {
+		v.anchors[o.Anchors[i].Chain] = &o.Anchors[i]
+	}
+	return v
+}
+
+// take checks one line. A nil error does not yet mean that the line is good:
+// only the next line of its chain says so.
+func (v *verifier) take(line []byte) error {
+	v.place.line++
+	k, err := parseLine(line)
+	if err != nil {
+		return v.fail(v.place.bad("%v", err))
+	}
+	sum := sha256.Sum256(line)
+	var hash [hashLen]byte
+	hex.Encode(hash[:], sum[:])
+	v.rep.Lines++
+	v.rep.Bytes += int64(len(line)) + 1
+	v.repeated = false
+
+	c := v.chain(k.id)
+	if c == nil {
+		if c, err = v.first(k, line); err != nil {
+			return v.fail(err)
+		}
+	} else if v.o.Repeats && k.seq <= c.seq && c.recent.has(k.seq, sum) {
+		v.pass(line)
+		return nil
+	} else if v.doubt != nil && v.doubt.chain == c {
+		return v.doubt.resolve(&k)
+	} else if ok, err := v.follows(c, k, line, hash); !ok {
+		return err
+	}
+	c.seq, c.hash, c.at = k.seq, hash, v.place
+	if v.o.Repeats {
+		c.recent.add(k.seq, sum)
+	}
+	if err := v.anchored(c); err != nil {
+		return v.fail(err)
+	}
+	if k.checkpoint != nil {
+		if err := v.checkpoint(c, k); err != nil {
+			return v.fail(err)
+		}
+	}
+	v.watchUnsigned(c, line)
+	return nil
+}
+
+// pass passes over an exact repeat.
+func (v *verifier) pass(line []byte) {
+	v.repeated = true
+	v.rep.Repeated++
+	v.rep.Lines--
+	v.rep.Bytes -= int64(len(line)) + 1
+}
+
+// fail returns what is wrong, or rather what was already in doubt before it.
+func (v *verifier) fail(err error) error {
+	if v.doubt != nil {
+		return v.doubt.resolve(nil)
+	}
+	return err
+}
+
+func (v *verifier) chain(id []byte) *chainState {
+	if v.last == nil || v.last.id != string(id) {
+		v.last = v.chains[string(id)]
+	}
+	return v.last
+}
+
+// first begins a chain. One that does not begin with its first line is let
+// through only if the lines before it can have been in an earlier file.
+func (v *verifier) first(k link, line []byte) (*chainState, error) {
+	at := lineTime(line)
+	if at.IsZero() {
+		return nil, v.place.bad("the line has no time")
+	}
+	log := v.logs[v.place.file]
+	if log.IsZero() {
+		log.Time = at.Truncate(time.Millisecond)
+	}
+	c := &chainState{id: string(k.id), firstSeq: k.seq, firstPrev: string(k.prev), firstAt: v.place, sealedSeq: -1}
+	c.anchor = v.anchors[c.id]
+	switch {
+	case k.seq == 0 && c.firstPrev != noHash:
+		return nil, v.place.bad("the first line of chain %s names a line before it", c.id)
+	case k.seq > 0:
+		if began, ok := chainTime(k.id); ok && began.After(log.Time) {
+			return nil, v.orphan(c, v.place.bad("the first %d lines of chain %s are missing; it was begun at %s, after the first line of this log",
+				k.seq, c.id, began.Format(time.RFC3339Nano)))
+		}
+	}
+	if v.o.Anchors != nil && c.anchor == nil {
+		return nil, v.place.bad("the store has never heard of chain %s, which begins here", c.id)
+	}
+	if a := c.anchor; a != nil && a.Seq >= 0 && k.seq == a.Seq+1 && c.firstPrev != a.Hash {
+		return nil, v.place.bad("the line does not follow the line that the store holds as the head of chain %s", c.id)
+	}
+	v.chains[c.id] = c
+	v.order = append(v.order, c)
+	v.last = c
+	node := lineNode(line)
+	if earlier, ok := v.nodes[node]; !ok || log.Before(earlier) {
+		v.nodes[node] = log.Time
+	}
+	return c, nil
+}
+
+// follows checks that the line comes right after the last one of its chain. If
+// it returns false the line must not become the chain's last.
+func (v *verifier) follows(c *chainState, k link, line []byte, hash [hashLen]byte) (bool, error) {
+	switch {
+	case k.seq > c.seq+1:
+		bad := v.place.bad("lines %d to %d of chain %s are missing before this line", c.seq+1, k.seq-1, c.id)
+		if k.seq == c.seq+2 {
+			bad = v.place.bad("line %d of chain %s is missing before this line", c.seq+1, c.id)
+		}
+		return false, v.fail(v.displaced(c, bad))
+	case k.seq < c.firstSeq:
+		return false, v.fail(c.firstAt.bad("the line is out of order: line %d of chain %s comes later, at %s:%d", k.seq, c.id, v.place.file, v.place.line))
+	case k.seq == 0:
+		return false, v.fail(v.place.bad("chain %s begins again; its first line is %s:%d", c.id, c.firstAt.file, c.firstAt.line))
+	case k.seq == c.seq && hash != c.hash:
+		return false, v.suspect(newDoubt(claimedTwice, c, v.place, k, line, hash))
+	case k.seq <= c.seq:
+		return false, v.fail(v.place.bad("line %d of chain %s is repeated or out of order; the chain has come to line %d before", k.seq, c.id, c.seq))
+	case string(k.prev) != string(c.hash[:]):
+		return false, v.suspect(newDoubt(wrongHash, c, v.place, k, line, hash))
+	}
+	return true, nil
+}
+
+// suspect notes a doubt; the next line of the chain resolves it.
+func (v *verifier) suspect(d *doubt) error {
+	if v.doubt != nil {
+		return v.doubt.resolve(nil)
+	}
+	v.doubt = d
+	return nil
+}
+
+// anchored holds the chain's last line against the anchor.
+func (v *verifier) anchored(c *chainState) error {
+	if c.anchor == nil || c.anchor.Seq != c.seq {
+		return nil
+	}
+	if c.anchor.Hash != string(c.hash[:]) {
+		return c.at.bad("the line is not the one that the store holds as the head of chain %s: it or lines before it were changed", c.id)
+	}
+	v.rep.Anchored++
+	return nil
+}
+
+// unfinished takes the last line of a file that ends without a newline.
+func (v *verifier) unfinished(line []byte) error {
+	if isWhole(line) {
+		return v.take(line)
+	}
+	if isPiece(line) {
+		v.note("%s ends in an unfinished line, which was not checked", v.place.file)
+		return nil
+	}
+	return v.take(line)
+}
+
+// end checks what only the end of the last file shows.
+func (v *verifier) end() error {
+	if v.doubt != nil {
+		return v.doubt.resolve(nil)
+	}
+	heads := make(map[string]*chainState, len(v.order))
+	for _, c := range v.order {
+		heads[string(c.hash[:])] = c
+	}
+	for _, c := range v.order {
+		if before := heads[c.firstPrev]; c.firstSeq > 0 && before != nil && before.seq+1 == c.firstSeq {
+			return c.firstAt.bad("the line follows line %d of chain %s but bears the id of another chain", before.seq, before.id)
+		}
+	}
+	for _, c := range v.order {
+		if c.anchor != nil && c.anchor.Seq > c.seq && !v.o.Partial {
+			return c.at.bad("chain %s ends here with line %d, but the store holds line %d as its head: what followed was cut off",
+				c.id, c.seq, c.anchor.Seq)
+		}
+	}
+	if err := v.checkAttested(); err != nil {
+		return err
+	}
+	if err := v.checkSigned(); err != nil || v.o.Partial {
+		return err
+	}
+	return v.unseen()
+}
+
+// unseen looks for chains that the store knows and that should be in the files:
+// written to the same file on the same machine, later than the first line.
+func (v *verifier) unseen() error {
+	for _, a := range v.o.Anchors {
+		if a.Seq < 0 || v.chains[a.Chain] != nil {
+			continue
+		}
+		if v.rep.Lines == 0 {
+			return v.place.bad("there is no line at all, but the store holds the head of chain %s", a.Chain)
+		}
+		if began, ok := v.nodes[nodeInJSON(a.Node)]; ok && !a.At.Before(began) {
+			return v.place.bad("chain %s, written by %s until %s or later, is in none of the files", a.Chain, a.Node, a.At.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	return nil
+}
+
+func (v *verifier) note(format string, args ...any) {
+	v.rep.Notes = append(v.rep.Notes, fmt.Sprintf(format, args...))
+}
+
+func (v *verifier) report() Report {
+	rep := v.rep
+	rep.Chains = len(v.order)
+	rep.Notes = slices.Clone(rep.Notes)
+	add := func(format string, args ...any) { rep.Notes = append(rep.Notes, fmt.Sprintf(format, args...)) }
+	for _, c := range v.order {
+		if c.firstSeq > 0 {
+			add("chain %s begins here with line %d; the lines before it are in none of the files", c.id, c.firstSeq)
+		}
+		switch {
+		case v.o.Keys == nil || c.seq == c.sealedSeq || c.sealedAt.line > 0 && c.sealedAt == c.at:
+		case c.sealedSeq < 0:
+			add("chain %s (%s:%d) bears no signature; the hashes alone, and the store if it was asked, vouch for it", c.id, c.firstAt.file, c.firstAt.line)
+		default:
+			add("lines %d to %d of chain %s come after its last signature; the hashes alone, and the store if it was asked, vouch for them", c.sealedSeq+2, c.seq, c.id)
+		}
+	}
+	if v.o.Keys == nil {
+		add("signatures of checkpoints were not checked: no keys at hand")
+	}
+	switch {
+	case v.o.Anchors == nil:
+		add("whether lines are missing at the end was not checked: no anchors at hand")
+	case v.o.Partial:
+		add("whether lines are missing at the end was not checked: the files are a part of the log")
+	}
+	return rep
+}
