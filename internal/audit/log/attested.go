@@ -1,15 +1,14 @@
 package log
 
 import (
-	"bytes"
-
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // attested is a head that somebody vouches for apart from the store: a later
 // chain's signature, or a list that was kept elsewhere.
 type attested struct {
-	seen
+	line.Seen
 	by     string
 	signed bool
 }
@@ -41,8 +40,8 @@ func (v *verifier) checkAttested() error {
 		return nil
 	}
 	for id, a := range v.attested {
-		begun, ok := chainTime([]byte(id))
-		log, wrote := v.nodes[nodeInJSON(a.Node)]
+		begun, ok := line.Begun([]byte(id))
+		log, wrote := v.nodes[line.NodeInJSON(a.Node)]
 		if v.chains[id] == nil && wrote && ok && !begun.Before(log) {
 			return v.place.bad("chain %s, written by %s, which %s attests, is in none of the files", id, a.Node, a.by)
 		}
@@ -61,11 +60,11 @@ var needsSignature = map[audit.Action]bool{
 
 // watchUnsigned remembers the first line of an unsigned chain that should not
 // be in one.
-func (v *verifier) watchUnsigned(c *chainState, line []byte) {
+func (v *verifier) watchUnsigned(c *chainState, text []byte) {
 	if v.o.Keys == nil || c.sealedSeq >= 0 || c.firstSeq > 0 || c.suspectAt.line > 0 {
 		return
 	}
-	if needsSignature[lineAction(line)] {
+	if needsSignature[line.Action(text)] {
 		c.suspectAt = v.place
 	}
 }
@@ -88,14 +87,4 @@ func (v *verifier) checkSigned() error {
 		}
 	}
 	return nil
-}
-
-// lineAction returns the line's event.action. An action has nothing to escape.
-func lineAction(line []byte) audit.Action {
-	_, rest, ok := bytes.Cut(line, []byte(actionKey))
-	if !ok {
-		return ""
-	}
-	action, _, _ := bytes.Cut(rest, []byte{'"'})
-	return audit.Action(action)
 }

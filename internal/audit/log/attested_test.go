@@ -9,6 +9,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // restarted is a log of two servers' lives, the second of which attests the
@@ -40,11 +41,11 @@ func TestA2_ATailCutOffInLogAndStoreIsFoundByALaterSignature(t *testing.T) {
 	mustVerify(t, f.options(), f.path)
 	for n := 1; n < first; n++ {
 		cut := slices.Concat(lines[:n], lines[first:])
-		k, err := parseLine([]byte(lines[n]))
+		k, err := line.Parse([]byte(lines[n]))
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := f.setBack(chainOf(lines[0]), k.seq-1, string(k.prev))
+		o := f.setBack(chainOf(lines[0]), k.Seq-1, string(k.Prev))
 		mustFind(t, o, int64(n), "attests line", writeLines(t, cut))
 	}
 }
@@ -107,7 +108,7 @@ func TestA2_HeadsKeptElsewhereShowWhatTheStoreNoLongerKnows(t *testing.T) {
 	o.Anchors = nil
 	mustFind(t, o, 2, "the list of heads attests line", writeLines(t, lines[:2]))
 	mustVerify(t, o, f.path)
-	o.Heads[slices.IndexFunc(o.Heads, firstLife)].Hash = noHash
+	o.Heads[slices.IndexFunc(o.Heads, firstLife)].Hash = line.NoHash
 	mustFind(t, o, int64(first), "the list of heads attests as line", f.path)
 }
 

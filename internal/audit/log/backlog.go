@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 const (
@@ -251,10 +252,10 @@ func (l *Log) recover() {
 		now := l.now()
 		e := audit.Event{
 			Action: audit.EventsLost, Outcome: audit.Failure, Count: lost.count,
-			Detail: fmt.Sprintf("from %s to %s: %v", lost.from.UTC().Format(timeLayout), lost.to.UTC().Format(timeLayout), cause),
+			Detail: fmt.Sprintf("from %s to %s: %v", lost.from.UTC().Format(line.TimeLayout), lost.to.UTC().Format(line.TimeLayout), cause),
 		}
-		line, next := l.chainLine(nil, l.w.head, appendBody(nil, &e, &audit.Request{}, "", now, l.suffix), now)
-		if n, err := l.sink.append(line); n < len(line) {
+		text, next := l.w.head.Append(nil, line.AppendBody(nil, &e, &audit.Request{}, "", now, l.suffix), now)
+		if n, err := l.sink.append(text); n < len(text) {
 			l.backlog.fell(err)
 			return
 		}

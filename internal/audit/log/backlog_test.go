@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // gated is a writer that hangs while its gate is closed.
@@ -143,7 +144,7 @@ func TestA3_ALossThatCouldNotBeToldIsToldWithMore(t *testing.T) {
 		w.refill(1 << 20)
 		elapse(2 * retryTime)
 		closeLog(t, l)
-		want := `"count":4,"detail":"from ` + first.UTC().Format(timeLayout) + " to " + last.UTC().Format(timeLayout) + ": "
+		want := `"count":4,"detail":"from ` + first.UTC().Format(line.TimeLayout) + " to " + last.UTC().Format(line.TimeLayout) + ": "
 		if !strings.Contains(w.String(), want) || l.Backlog() != (Backlog{Lost: 4}) {
 			t.Errorf("the log lacks %s\n%s%+v", want, w.String(), l.Backlog())
 		}
@@ -183,9 +184,9 @@ func TestA3_AFailingSinkIsBuffered(t *testing.T) {
 		}
 		closeLog(t, l)
 		var whole []string
-		for _, line := range splitLines(w.String()) {
-			if isWhole([]byte(line)) {
-				whole = append(whole, line)
+		for _, text := range splitLines(w.String()) {
+			if line.IsWhole([]byte(text)) {
+				whole = append(whole, text)
 			}
 		}
 		mustVerify(t, VerifyOptions{}, writeLines(t, whole))

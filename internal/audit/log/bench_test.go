@@ -6,30 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 )
-
-var benchEvent = audit.Event{
-	Action: audit.TokenRefreshed, Outcome: audit.Success, UserID: "0193a1c2-7f3e-7c11-9c7a-3f1d6a0b5e42", UserEmail: "ada@example.org",
-	ClientID: "shop", SessionID: "0193a1c2-7f3e-7c11-9c7a-3f1d6a0b5e43", TokenID: "0193a1c2-7f3e-7c11-9c7a-3f1d6a0b5e44",
-	Grant: "refresh_token", Scope: "openid email", HasGeneration: true, Generation: 4, Presented: 3,
-}
-
-var benchRequest = audit.Request{
-	ID: "0193a1c2-7f3e-7c11-9c7a-3f1d6a0b5e45", IP: "192.0.2.7",
-	UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-}
-
-func BenchmarkEncode(b *testing.B) {
-	suffix, now := lineSuffix("1.2.3", "host:/var/log/keyturn/audit.log"), time.Now()
-	var buf []byte
-	b.ReportAllocs()
-	for b.Loop() {
-		buf = appendBody(buf[:0], &benchEvent, &benchRequest, "", now, suffix)
-	}
-}
 
 func benchmarkRecord(b *testing.B, o Options) {
 	o.Node = "host"
@@ -38,12 +17,12 @@ func benchmarkRecord(b *testing.B, o Options) {
 		b.Fatal(err)
 	}
 	defer closeLog(b, l)
-	ctx := audit.WithRequest(b.Context(), benchRequest)
+	ctx := audit.WithRequest(b.Context(), fullRequest)
 	b.ReportAllocs()
 	b.SetParallelism(16)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := l.Record(ctx, benchEvent); err != nil {
+			if err := l.Record(ctx, full); err != nil {
 				b.Error(err)
 			}
 		}
@@ -63,9 +42,9 @@ func BenchmarkRecordAlone(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer closeLog(b, l)
-	ctx := audit.WithRequest(b.Context(), benchRequest)
+	ctx := audit.WithRequest(b.Context(), fullRequest)
 	for b.Loop() {
-		if err := l.Record(ctx, benchEvent); err != nil {
+		if err := l.Record(ctx, full); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -79,9 +58,9 @@ func benchFile(b *testing.B) (string, int64) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ctx := audit.WithRequest(b.Context(), benchRequest)
+	ctx := audit.WithRequest(b.Context(), fullRequest)
 	for range 20000 {
-		if err := l.Record(ctx, benchEvent); err != nil {
+		if err := l.Record(ctx, full); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -104,7 +83,7 @@ func BenchmarkVerify(b *testing.B) {
 	b.Run("sha256 of the lines", func(b *testing.B) {
 		b.SetBytes(size)
 		for b.Loop() {
-			if err := Lines([]string{path}, func(line []byte) error { sha256.Sum256(line); return nil }); err != nil {
+			if err := Lines([]string{path}, func(text []byte) error { sha256.Sum256(text); return nil }); err != nil {
 				b.Fatal(err)
 			}
 		}

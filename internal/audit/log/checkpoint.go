@@ -10,14 +10,10 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// CheckpointType is the typ of a checkpoint's JWS, so that no other token that
-// the same keys sign can pass for one (RFC 8725 §3.11).
-const CheckpointType = "keyturn-checkpoint+jwt"
-
 const (
-	maxJWS = 8 << 10
 	// anchorTime bounds how long one anchor may take.
 	anchorTime = 10 * time.Second
 	// announceTime bounds how long the first event waits for the store.
@@ -37,25 +33,6 @@ type Signer interface {
 // need not be: the chain then bears no signature, which the verifier notes.
 var ErrNoKey = errors.New("no key to sign checkpoints with")
 
-// sealed is the payload of a checkpoint: the line right before it and, in the
-// first of a chain, the heads of other chains that the signer has seen.
-type sealed struct {
-	Chain    string `json:"chain"`
-	Seq      int64  `json:"seq"`
-	Hash     string `json:"hash"`
-	IssuedAt int64  `json:"iat"`
-	Seen     []seen `json:"seen,omitempty"`
-}
-
-// seen is the head of another chain. Signed by a later one, it stands even
-// where both the file and the store were set back.
-type seen struct {
-	Chain string `json:"chain"`
-	Seq   int64  `json:"seq"`
-	Hash  string `json:"hash"`
-	Node  string `json:"node"`
-}
-
 // maxSeen bounds the heads in one checkpoint, in bytes of their nodes' names
 // and of what comes with each.
 const maxSeen = 4 << 10
@@ -65,7 +42,7 @@ const maxSeen = 4 << 10
 // at the next checkpoint; decisions do not depend on it.
 func (l *Log) checkpoint() {
 	w := &l.w
-	if w.head.seq < 0 {
+	if w.head.Seq < 0 {
 		return
 	}
 	w.untried = 0
@@ -85,7 +62,7 @@ func (l *Log) wantAnchor() {
 	if anchors == nil {
 		return
 	}
-	if owed := l.owed.Swap(false); owed || l.w.head.seq > l.w.requested {
+	if owed := l.owed.Swap(false); owed || l.w.head.Seq > l.w.requested {
 		l.requestAnchor(l.w.head)
 	}
 }
@@ -98,11 +75,11 @@ func (l *Log) currentSigner() Signer {
 
 // sign writes one checkpoint line.
 func (l *Log) sign(s Signer) error {
-	line, next, err := l.appendCheckpoint(nil, l.w.head, s)
+	text, next, err := l.appendCheckpoint(nil, l.w.head, s)
 	if err != nil {
 		return err
 	}
-	if kept, err := l.sink.append(line); kept < len(line) {
+	if kept, err := l.sink.append(text); kept < len(text) {
 		return err
 	}
 	l.sealed(next)
@@ -110,14 +87,14 @@ func (l *Log) sign(s Signer) error {
 }
 
 // sealed makes next the head, the line of a checkpoint that was written.
-func (l *Log) sealed(next head) {
+func (l *Log) sealed(next line.Head) {
 	w := &l.w
 	w.head, w.seen, w.unsealed, w.untried, w.signed = next, nil, 0, 0, true
 }
 
 // unsigned reports why there is no checkpoint of the line at. The next attempt
 // waits for its time.
-func (l *Log) unsigned(at head, err error) {
+func (l *Log) unsigned(at line.Head, err error) {
 	l.w.signed = true // or tried
 	if errors.Is(err, ErrNoKey) {
 		l.mu.Lock()
@@ -125,27 +102,27 @@ func (l *Log) unsigned(at head, err error) {
 		l.mu.Unlock()
 		return
 	}
-	l.onError(fmt.Errorf("audit checkpoint after line %d of chain %s: %w", at.seq, l.chain, err))
+	l.onError(fmt.Errorf("audit checkpoint after line %d of chain %s: %w", at.Seq, l.chain, err))
 }
 
 // appendCheckpoint appends the line that signs at, and returns the head after it.
 // After an error it has appended nothing.
-func (l *Log) appendCheckpoint(b []byte, at head, s Signer) ([]byte, head, error) {
+func (l *Log) appendCheckpoint(b []byte, at line.Head, s Signer) ([]byte, line.Head, error) {
 	now := l.now()
-	payload, err := json.Marshal(sealed{l.chain, at.seq, at.hash(), now.Unix(), l.w.seen})
+	payload, err := json.Marshal(line.Seal{Chain: l.chain, Seq: at.Seq, Hash: at.Hash(), IssuedAt: now.Unix(), Seen: l.w.seen})
 	if err != nil {
 		return b, at, err
 	}
-	jws, kid, err := s.Sign(CheckpointType, payload)
+	jws, kid, err := s.Sign(line.CheckpointType, payload)
 	if err != nil {
 		return b, at, err
 	}
-	if len(jws) > maxJWS || !isCompact(jws) {
+	if len(jws) > line.MaxJWS || !isCompact(jws) {
 		return b, at, errors.New("the signer returned no compact JWS")
 	}
 	e := audit.Event{Action: audit.Checkpoint, Outcome: audit.Success, KeyID: kid}
-	body := appendBody(nil, &e, &audit.Request{}, jws, now, l.suffix)
-	b, next := l.chainLine(b, at, body, now)
+	body := line.AppendBody(nil, &e, &audit.Request{}, jws, now, l.suffix)
+	b, next := at.Append(b, body, now)
 	return b, next, nil
 }
 
@@ -153,7 +130,7 @@ func (l *Log) appendCheckpoint(b []byte, at head, s Signer) ([]byte, head, error
 // first events that there is a key for, and reports whether it has appended it. It
 // goes into one write with them: of a process that is killed between two, a chain
 // would be left that no key vouches for.
-func (l *Log) appendFirst(b []byte, at head) (_ []byte, next head, ok bool) {
+func (l *Log) appendFirst(b []byte, at line.Head) (_ []byte, next line.Head, ok bool) {
 	signer := l.currentSigner()
 	if l.w.signed || signer == nil {
 		return b, at, false
@@ -166,8 +143,8 @@ func (l *Log) appendFirst(b []byte, at head) (_ []byte, next head, ok bool) {
 }
 
 // newestSeen picks from heads, oldest first, the latest that fit a checkpoint.
-func newestSeen(heads []audit.Anchor) []seen {
-	var picked []seen
+func newestSeen(heads []audit.Anchor) []line.Seen {
+	var picked []line.Seen
 	room := maxSeen
 	for _, h := range slices.Backward(heads) {
 		if h.Seq < 0 {
@@ -176,7 +153,7 @@ func newestSeen(heads []audit.Anchor) []seen {
 		if room -= len(h.Node) + 150; room < 0 {
 			break
 		}
-		picked = append(picked, seen{h.Chain, h.Seq, h.Hash, h.Node})
+		picked = append(picked, line.Seen{Chain: h.Chain, Seq: h.Seq, Hash: h.Hash, Node: h.Node})
 	}
 	return picked
 }
@@ -211,20 +188,20 @@ func (l *Log) announce() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), announceTime)
 	defer cancel()
-	err := anchors.SetAnchor(ctx, l.anchor(head{seq: -1, at: l.now()}))
+	err := anchors.SetAnchor(ctx, l.anchor(line.Beginning(l.chain, l.now())))
 	if err != nil {
 		l.onError(fmt.Errorf("audit chain %s was not announced to the store: %w", l.chain, err))
 	}
 }
 
-func (l *Log) anchor(h head) audit.Anchor {
-	return audit.Anchor{Chain: l.chain, Seq: h.seq, Hash: h.hash(), Node: l.node, At: h.at.UTC().Truncate(time.Millisecond)}
+func (l *Log) anchor(h line.Head) audit.Anchor {
+	return audit.Anchor{Chain: l.chain, Seq: h.Seq, Hash: h.Hash(), Node: l.node, At: h.At.UTC().Truncate(time.Millisecond)}
 }
 
 // requestAnchor hands h to the goroutine that anchors, in the place of an older
 // head that it has not come to yet.
-func (l *Log) requestAnchor(h head) {
-	l.w.requested = h.seq
+func (l *Log) requestAnchor(h line.Head) {
+	l.w.requested = h.Seq
 	for {
 		select {
 		case l.w.toAnchor <- h:
@@ -245,14 +222,14 @@ func (l *Log) anchorHeads() {
 	for h := range l.w.toAnchor {
 		if err := l.anchorHead(h); err != nil {
 			l.owed.Store(true)
-			l.onError(fmt.Errorf("audit chain %s: line %d was not anchored: %w", l.chain, h.seq, err))
+			l.onError(fmt.Errorf("audit chain %s: line %d was not anchored: %w", l.chain, h.Seq, err))
 		}
 	}
 }
 
 // anchorHead syncs the sink and then anchors h. The order matters: a power loss
 // must not take a line that the store says is there.
-func (l *Log) anchorHead(h head) error {
+func (l *Log) anchorHead(h line.Head) error {
 	err := l.sink.sync()
 	if errors.Is(err, os.ErrClosed) {
 		err = l.sink.sync() // reopened meanwhile; the old file was synced then

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 func count(t *testing.T, f *fixture, a audit.Action) int {
@@ -77,7 +78,7 @@ func TestA2_TheChainIsAnnouncedBeforeItsFirstLine(t *testing.T) {
 	l.SetAnchors(early)
 	record(t, l, 1)
 	closeLog(t, l)
-	if early.first.Seq != -1 || early.first.Hash != noHash || early.first.Chain != l.Chain() {
+	if early.first.Seq != -1 || early.first.Hash != line.NoHash || early.first.Chain != l.Chain() {
 		t.Errorf("%+v", early.first)
 	}
 }

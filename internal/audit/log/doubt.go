@@ -2,8 +2,8 @@ package log
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
-	"slices"
+
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // doubt is a pair of lines of one chain that do not fit together. Which of the
@@ -29,28 +29,26 @@ const (
 	claimedTwice
 )
 
-func newDoubt(kind int, c *chainState, at place, k link, line []byte, hash [hashLen]byte) *doubt {
-	mended := slices.Clone(line)
-	copy(mended[k.prevAt():], c.hash[:])
-	sum := sha256.Sum256(mended)
+func newDoubt(kind int, c *chainState, at place, k line.Link, text []byte, hash [line.HashLen]byte) *doubt {
+	mended := line.InHex(sha256.Sum256(k.Renamed(text, c.hash)))
 	return &doubt{
 		kind: kind, chain: c,
 		earlier: c.at, earlierHash: string(c.hash[:]),
-		later: at, laterHash: string(hash[:]), laterSeq: k.seq,
-		mendedHash: hex.EncodeToString(sum[:]),
+		later: at, laterHash: string(hash[:]), laterSeq: k.Seq,
+		mendedHash: string(mended[:]),
 	}
 }
 
 // resolve names the bad line. next is the line of the chain that follows the
 // two, or nil where there is none.
-func (d *doubt) resolve(next *link) error {
+func (d *doubt) resolve(next *line.Link) error {
 	// What the line numbered laterSeq is known to hash to.
 	known := ""
 	if a := d.chain.anchor; a != nil && a.Seq == d.laterSeq {
 		known = a.Hash
 	}
-	if next != nil && next.seq == d.laterSeq+1 {
-		known = string(next.prev)
+	if next != nil && next.Seq == d.laterSeq+1 {
+		known = string(next.Prev)
 	}
 	if d.kind == claimedTwice {
 		if known == d.laterHash {
@@ -58,7 +56,7 @@ func (d *doubt) resolve(next *link) error {
 		}
 		return d.later.bad("the line was added or changed: line %d of chain %s is %s:%d", d.laterSeq, d.chain.id, d.earlier.file, d.earlier.line)
 	}
-	added := next != nil && next.seq == d.laterSeq && string(next.prev) == d.earlierHash
+	added := next != nil && next.Seq == d.laterSeq && string(next.Prev) == d.earlierHash
 	if added || known == d.mendedHash {
 		return d.later.bad("the line was added or changed: it does not name the hash of the line before it in chain %s", d.chain.id)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // limited is a writer with room for so many more bytes.
@@ -91,9 +92,9 @@ func TestA3_OfATornBatchEveryCallerLearnsItsPart(t *testing.T) {
 	// The torn line stands alone; without it the chain is whole.
 	var whole []string
 	torn := 0
-	for _, line := range splitLines(w.String()) {
-		if isWhole([]byte(line)) {
-			whole = append(whole, line)
+	for _, text := range splitLines(w.String()) {
+		if line.IsWhole([]byte(text)) {
+			whole = append(whole, text)
 		} else {
 			torn++
 		}

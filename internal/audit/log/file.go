@@ -2,13 +2,14 @@ package log
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // file is a sink that several processes append to. Each batch is written under
@@ -172,12 +173,12 @@ func (s *file) mend(size int64) (int64, error) {
 	if last[0] == '\n' {
 		return size, nil
 	}
-	tail := make([]byte, min(size, MaxLine+1))
+	tail := make([]byte, min(size, line.Max+1))
 	if _, err := s.f.ReadAt(tail, size-int64(len(tail))); err != nil {
 		return 0, err
 	}
 	piece := tail[bytes.LastIndexByte(tail, '\n')+1:]
-	if isPiece(piece) {
+	if line.IsPiece(piece) {
 		whole := size - int64(len(piece))
 		if err := s.f.Truncate(whole); err == nil {
 			s.onError(fmt.Errorf("audit log %s ended in an unfinished line of %d bytes, which nobody was told was written; it was cut off", s.path, len(piece)))
@@ -188,20 +189,6 @@ func (s *file) mend(size int64) (int64, error) {
 		return 0, err
 	}
 	return size + 1, nil
-}
-
-// isPiece reports whether b is the beginning of a line, but not a whole one.
-func isPiece(b []byte) bool {
-	if len(b) < len(idKey) {
-		return bytes.HasPrefix([]byte(idKey), b)
-	}
-	return bytes.HasPrefix(b, []byte(idKey)) && !isWhole(b)
-}
-
-// isWhole reports whether b is a line that lacks nothing but its newline.
-func isWhole(b []byte) bool {
-	_, err := parseLine(b)
-	return err == nil && json.Valid(b)
 }
 
 // reopen is called with the old file locked or not; closing it unlocks it.

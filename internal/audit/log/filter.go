@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // Filter picks lines; a zero field lets everything through, and a line passes
@@ -70,11 +71,11 @@ func (f *Filter) empty() bool {
 // Match reports whether the line passes. What is no audit event passes only a
 // Filter that asks for nothing, so that damage to the log does not go unseen
 // for who reads all of it.
-func (f *Filter) Match(line []byte) bool {
+func (f *Filter) Match(text []byte) bool {
 	if f.empty() {
 		return true
 	}
-	e, err := ParseEntry(line)
+	e, err := line.ParseEntry(text)
 	if err != nil {
 		return false
 	}
@@ -95,7 +96,7 @@ func (f *Filter) Match(line []byte) bool {
 
 // matchUser reports whether the line is about the user, and keeps in mind whose
 // the address is.
-func (f *Filter) matchUser(e *Entry) bool {
+func (f *Filter) matchUser(e *line.Entry) bool {
 	if f.User == "" || f.User == e.User.ID {
 		return true
 	}

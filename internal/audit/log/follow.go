@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // pollEvery is how often Follow looks for new lines.
@@ -18,7 +20,7 @@ const pollEvery = 200 * time.Millisecond
 // then with each line as it is written, until ctx ends (it then returns nil) or
 // fn returns an error. It stays with the path when the file is rotated, and
 // waits where there is no file yet. The line is only valid during the call.
-func Follow(ctx context.Context, path string, fn func(line []byte) error) error {
+func Follow(ctx context.Context, path string, fn func(text []byte) error) error {
 	t := follower{path: path, fn: fn}
 	defer t.leave()
 	tick := time.NewTicker(pollEvery)
@@ -40,7 +42,7 @@ func Follow(ctx context.Context, path string, fn func(line []byte) error) error 
 
 type follower struct {
 	path string
-	fn   func(line []byte) error
+	fn   func(text []byte) error
 	f    *os.File
 	read int64  // how far f was read
 	rest []byte // the beginning of a line whose end is not there yet
@@ -95,7 +97,7 @@ func (t *follower) after(old os.FileInfo) (*os.File, error) {
 			return nil, err
 		}
 		if len(newer) > 0 {
-			return os.Open(newer[0].path)
+			return os.Open(newer[0].Path)
 		}
 		next, err := os.Open(t.path)
 		if err != nil {
@@ -113,14 +115,14 @@ func (t *follower) after(old os.FileInfo) (*os.File, error) {
 
 // newer returns the files that were rotated away after old, oldest first; none
 // if old does not have the name of a rotated file any more.
-func (t *follower) newer(old os.FileInfo) ([]rotatedFile, error) {
+func (t *follower) newer(old os.FileInfo) ([]line.RotatedFile, error) {
 	path, err := filepath.EvalSymlinks(t.path)
 	if err != nil {
 		return nil, err
 	}
-	all, err := rotatedFiles(path)
+	all, err := line.RotatedFiles(path)
 	for i, f := range all {
-		if info, err := os.Stat(f.path); err == nil && os.SameFile(old, info) {
+		if info, err := os.Stat(f.Path); err == nil && os.SameFile(old, info) {
 			newer := all[:i]
 			slices.Reverse(newer)
 			return newer, nil
@@ -163,9 +165,9 @@ func (t *follower) drain(ctx context.Context) error {
 
 func (t *follower) pass(b []byte) error {
 	for {
-		line, after, found := bytes.Cut(b, []byte{'\n'})
+		text, after, found := bytes.Cut(b, []byte{'\n'})
 		// No more of a line is kept than a line can be long.
-		t.rest = append(t.rest, line[:min(len(line), MaxLine-len(t.rest))]...)
+		t.rest = append(t.rest, text[:min(len(text), line.Max-len(t.rest))]...)
 		if !found {
 			return nil
 		}

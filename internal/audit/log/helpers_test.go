@@ -216,15 +216,15 @@ func mustVerify(t testing.TB, o VerifyOptions, files ...string) Report {
 
 // mustFind verifies a log that was tampered with and expects the given line to
 // be named, with a reason that holds the given words.
-func mustFind(t testing.TB, o VerifyOptions, line int64, words string, files ...string) {
+func mustFind(t testing.TB, o VerifyOptions, text int64, words string, files ...string) {
 	t.Helper()
 	_, err := Verify(files, o)
 	var bad *BadLine
 	if !errors.As(err, &bad) {
-		t.Fatalf("got %v, want a bad line %d (%s)", err, line, words)
+		t.Fatalf("got %v, want a bad line %d (%s)", err, text, words)
 	}
-	if bad.Line != line || !strings.Contains(bad.Reason, words) {
-		t.Fatalf("got %v, want line %d and %q", bad, line, words)
+	if bad.Line != text || !strings.Contains(bad.Reason, words) {
+		t.Fatalf("got %v, want line %d and %q", bad, text, words)
 	}
 }
 
@@ -235,3 +235,13 @@ func elapse(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
+
+// full is an event in which every field is set.
+var full = audit.Event{
+	Action: audit.TokenReuse, Outcome: audit.Failure, Reason: audit.ReasonReusedToken,
+	UserID: "u-1", UserEmail: "ada@example.org", ClientID: "app", SessionID: "s-1", TokenID: "j-1", KeyID: "k-1",
+	Grant: "refresh_token", Scope: "openid email", HasGeneration: true, Generation: 7, Presented: 0, Count: 3, Detail: "both \"generations\"",
+	Previous: audit.Use{At: time.Unix(0, 5), IP: "2001:db8::1", UserAgent: "Firefox/140"},
+}
+
+var fullRequest = audit.Request{ID: "r-1", IP: "192.0.2.7", UserAgent: "curl/8", TraceID: "0af7651916cd43dd8448eb211c80319c"}

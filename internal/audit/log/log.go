@@ -13,9 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 const (
@@ -140,7 +139,7 @@ func Open(o Options) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{
-		chain:   newChainID(o.Now()),
+		chain:   line.NewChainID(o.Now()),
 		node:    o.Node + ":" + place,
 		now:     o.Now,
 		onError: o.OnError,
@@ -153,14 +152,14 @@ func Open(o Options) (*Log, error) {
 	}
 	l.entries.New = newEntry
 	l.backlog.keep, l.backlog.lose = o.Keep, o.Lose
-	l.suffix = lineSuffix(o.Version, l.node)
+	l.suffix = line.Suffix(o.Version, l.node)
 	l.w = writer{
-		head:       head{seq: -1},
+		head:       line.Beginning(l.chain, time.Time{}),
 		every:      o.CheckpointEvery,
 		lines:      o.CheckpointLines,
 		requested:  -1,
 		seen:       newestSeen(o.Seen),
-		toAnchor:   make(chan head, 1),
+		toAnchor:   make(chan line.Head, 1),
 		anchorDone: make(chan struct{}),
 	}
 	go l.anchorHeads()
@@ -226,18 +225,6 @@ func openSink(o Options) (sink, string, error) {
 	return f, path, nil
 }
 
-// newChainID returns a UUID of version 7 (RFC 9562 §5.7). The verifier reads
-// from it when the chain began.
-func newChainID(now time.Time) string {
-	id := uuid.New()
-	ms := now.UnixMilli()
-	for i := range 6 {
-		id[i] = byte(ms >> (40 - 8*i))
-	}
-	id[6] = 0x70 | id[6]&0x0f
-	return id.String()
-}
-
 // Chain returns the id of the chain that this log writes.
 func (l *Log) Chain() string { return l.chain }
 
@@ -289,7 +276,7 @@ func (l *Log) record(ctx context.Context, e *audit.Event) error {
 	en := l.entries.Get().(*entry)
 	en.state.Store(waiting)
 	en.at = l.now()
-	en.body = appendBody(en.body[:0], e, &r, "", en.at, l.suffix)
+	en.body = line.AppendBody(en.body[:0], e, &r, "", en.at, l.suffix)
 
 	select {
 	case <-l.closing:

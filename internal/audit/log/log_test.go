@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 func TestA1_EveryRecordIsOneLineWhenItReturns(t *testing.T) {
@@ -282,7 +283,7 @@ func TestOpenMendsTheEnd(t *testing.T) {
 		"a few bytes":       {piece[:5], ""},
 		"another's text":    {"something else", "something else\n"},
 		"a whole line":      {piece, piece + "\n"},
-		"a long text":       {strings.Repeat("x", 2*MaxLine), strings.Repeat("x", 2*MaxLine) + "\n"},
+		"a long text":       {strings.Repeat("x", 2*line.Max), strings.Repeat("x", 2*line.Max) + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := os.WriteFile(f.path, []byte(whole+c.end), 0o600); err != nil {
@@ -338,10 +339,27 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-func TestTheChainsIDTellsItsTime(t *testing.T) {
-	now := time.Date(2026, 11, 24, 1, 2, 3, int(456*time.Millisecond), time.UTC)
-	id := newChainID(now)
-	if got, ok := chainTime([]byte(id)); !ok || !got.Equal(now) || !isUUID([]byte(id)) {
-		t.Errorf("%s: %v %v", id, got, ok)
+func TestA1_ShapeOfALine(t *testing.T) {
+	var out bytes.Buffer
+	l, err := Open(Options{
+		Writer: &out, Node: "host", Version: "1.2.3",
+		Now: func() time.Time { return time.Date(2026, 11, 24, 1, 2, 3, 456, time.FixedZone("", 3600)) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Record(audit.WithRequest(context.Background(), fullRequest), full); err != nil {
+		t.Fatal(err)
+	}
+	closeLog(t, l)
+	want := `{"keyturn":{"chain":{"id":"` + l.Chain() + `","seq":0,"prev":"` + line.NoHash + `"},` +
+		`"client_id":"app","session_id":"s-1","jti":"j-1","kid":"k-1","grant_type":"refresh_token","scope":"openid email",` +
+		`"generation":7,"presented_generation":0,"previous":{"at":"1970-01-01T00:00:00.000000005Z","ip":"2001:db8::1","user_agent":"Firefox/140"},"count":3,"detail":"both \"generations\""},` +
+		`"@timestamp":"2026-11-24T00:02:03.000000456Z","ecs":{"version":"8.17.0"},` +
+		`"event":{"kind":"event","action":"token-reuse","category":["authentication","session","intrusion_detection"],"type":["end","denied"],"outcome":"failure","reason":"reused_token"},` +
+		`"user":{"id":"u-1","email":"ada@example.org"},"source":{"ip":"192.0.2.7"},"user_agent":{"original":"curl/8"},` +
+		`"http":{"request":{"id":"r-1"}},"trace":{"id":"0af7651916cd43dd8448eb211c80319c"},"related":{"ip":["2001:db8::1","192.0.2.7"]},"service":{"name":"keyturn","version":"1.2.3","node":{"name":"` + l.Node() + `"}}}` + "\n"
+	if out.String() != want {
+		t.Errorf("got  %s\nwant %s", out.String(), want)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // maxApart is how many chains sourcesOf tells apart.
@@ -75,15 +77,15 @@ func logsOf(all []dated, room int) (logs []int, ok bool) {
 			}
 		}
 	}
-	chains := map[[uuidLen]byte]int{}
+	chains := map[[line.IDLen]byte]int{}
 	for i, f := range all {
-		var last [uuidLen]byte
-		look := func(line []byte) error {
-			k, err := parseLine(line)
-			if err != nil || string(k.id) == string(last[:]) {
+		var last [line.IDLen]byte
+		look := func(text []byte) error {
+			k, err := line.Parse(text)
+			if err != nil || string(k.ID) == string(last[:]) {
 				return nil
 			}
-			last = [uuidLen]byte(k.id)
+			last = [line.IDLen]byte(k.ID)
 			first, known := chains[last]
 			switch {
 			case !known && len(chains) == room:
@@ -110,7 +112,7 @@ var errRoom = errors.New("more chains than can be told apart")
 // follows a line whose clock was ahead waits with it until the other sources
 // have come to that time, and where the clock was set back the lines come at
 // once. An error of fn ends the reading and is returned.
-func merge(sources []*source, fn func(at place, line []byte, whole bool) error) error {
+func merge(sources []*source, fn func(at place, text []byte, whole bool) error) error {
 	h := make(byTime, len(sources))
 	copy(h, sources)
 	heap.Init(&h)
@@ -136,7 +138,7 @@ func merge(sources []*source, fn func(at place, line []byte, whole bool) error) 
 		case len(h) == 1: // nothing to compare with
 			continue
 		}
-		if at := lineTime(s.line); !at.IsZero() {
+		if at := line.Time(s.line); !at.IsZero() {
 			s.at = at
 		}
 		heap.Fix(&h, 0)

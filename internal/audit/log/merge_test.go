@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // chainAt returns the lines of a chain with an event at each of the times, in
@@ -41,12 +42,12 @@ func (f *fixture) chainAt(t testing.TB, name string, seconds ...int) []string {
 
 // cut returns the lines before that of the user, and those from it on.
 func cut(lines []string, user string) (before, after []string) {
-	i := slices.IndexFunc(lines, func(line string) bool { return userOf([]byte(line)) == user })
+	i := slices.IndexFunc(lines, func(text string) bool { return userOf([]byte(text)) == user })
 	return lines[:i], lines[i:]
 }
 
-func userOf(line []byte) string {
-	e, _ := ParseEntry(line) // what is no event has no user
+func userOf(text []byte) string {
+	e, _ := line.ParseEntry(text) // what is no event has no user
 	return e.User.ID
 }
 
@@ -130,9 +131,9 @@ func TestLogsAreMergedByTime(t *testing.T) {
 			}
 			var users []string
 			n := 0
-			take := func(line []byte) error {
+			take := func(text []byte) error {
 				n++
-				if user := userOf(line); user != "" {
+				if user := userOf(text); user != "" {
 					users = append(users, user)
 				}
 				return nil
@@ -157,7 +158,7 @@ func TestAChangedLineIsNamedInItsFile(t *testing.T) {
 	f := newFixture(t)
 	dir := t.TempDir()
 	lines := f.chainAt(t, "b", 1, 3, 5)
-	i := slices.IndexFunc(lines, func(line string) bool { return userOf([]byte(line)) == "b3" })
+	i := slices.IndexFunc(lines, func(text string) bool { return userOf([]byte(text)) == "b3" })
 	lines[i] = strings.Replace(lines[i], `"b3"`, `"c3"`, 1)
 	files := []string{put(t, dir+"/a", f.chainAt(t, "a", 0, 2, 4)), put(t, dir+"/b", lines)}
 	_, want := Verify(files, f.options())
@@ -204,9 +205,9 @@ func TestMergeLosesAndMovesNothing(t *testing.T) {
 		}
 		next := make([]int, len(clocks))
 		var last time.Time
-		err := Lines(files, func(line []byte) error {
+		err := Lines(files, func(text []byte) error {
 			var log, n int
-			if _, err := fmt.Sscanf(userOf(line), "%d/%d", &log, &n); err != nil {
+			if _, err := fmt.Sscanf(userOf(text), "%d/%d", &log, &n); err != nil {
 				return err
 			}
 			if n != next[log] {
@@ -214,7 +215,7 @@ func TestMergeLosesAndMovesNothing(t *testing.T) {
 			}
 			next[log]++
 			total--
-			at := lineTime(line)
+			at := line.Time(text)
 			if steady && at.Before(last) {
 				return fmt.Errorf("%v after %v", at, last)
 			}
@@ -233,13 +234,14 @@ func TestMergeHoldsNoLog(t *testing.T) {
 	const n = 20_000
 	var files []string
 	size := int64(0)
-	for i := range 2 {
+	for i := range int64(2) {
 		var b bytes.Buffer
-		id, suffix := newChainID(noon), lineSuffix("1", "host:/log")
+		at, suffix := line.Beginning(line.NewChainID(noon), noon), line.Suffix("1", "host:/log")
+		var text []byte
 		for seq := range int64(n) {
-			at := noon.Add(time.Duration(2*seq+int64(i)) * time.Second)
-			b.Write(appendBody(appendChain(nil, id, seq, noHash), &full, &fullRequest, "", at, suffix))
-			b.WriteByte('\n')
+			now := noon.Add(time.Duration(2*seq+i) * time.Second)
+			text, at = at.Append(text[:0], line.AppendBody(nil, &full, &fullRequest, "", now, suffix), now)
+			b.Write(text)
 		}
 		size += int64(b.Len())
 		files = append(files, filepath.Join(dir, fmt.Sprint(i)))
@@ -251,8 +253,8 @@ func TestMergeHoldsNoLog(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	lines := 0
 	var last time.Time
-	if err := Lines(files, func(line []byte) error {
-		if at := lineTime(line); at.After(last) {
+	if err := Lines(files, func(text []byte) error {
+		if at := line.Time(text); at.After(last) {
 			last = at
 			lines++
 		}

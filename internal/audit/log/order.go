@@ -5,8 +5,9 @@ import (
 	"errors"
 	"os"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // errFirst ends the reading of a file at its first good line.
@@ -31,7 +32,7 @@ func sorted(files []string) ([]dated, bool) {
 			return nil, false
 		}
 		f := dated{path: path, began: at}
-		f.base, f.rotated = unrotated(path)
+		f.base, f.rotated = line.Unrotated(path)
 		if written := info.ModTime(); written.After(ended[f.base]) {
 			ended[f.base] = written
 		}
@@ -76,29 +77,15 @@ type dated struct {
 
 // firstTime returns the time of a file's first good line, zero if it has none.
 func firstTime(path string) (at time.Time, err error) {
-	first := func(line []byte) error {
-		if _, err := parseLine(line); err != nil {
+	first := func(text []byte) error {
+		if _, err := line.Parse(text); err != nil {
 			return nil
 		}
-		at = lineTime(line)
+		at = line.Time(text)
 		return errFirst
 	}
 	if err := readLines(path, first, first); err != nil && err != errFirst {
 		return at, err
 	}
 	return at, nil
-}
-
-// unrotated returns the name of the log that a file was rotated from and when,
-// or the file's own name and a time to come. A file that was compressed since
-// has the ending of that.
-func unrotated(path string) (base string, at time.Time) {
-	path = strings.TrimSuffix(strings.TrimSuffix(path, ".gz"), ".zst")
-	cut := len(path) - len(rotatedLayout)
-	if cut > 1 && path[cut-1] == '.' {
-		if at, err := time.Parse(rotatedLayout, path[cut:]); err == nil {
-			return path[:cut-1], at
-		}
-	}
-	return path, time.Unix(1<<40, 0)
 }

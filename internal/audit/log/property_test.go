@@ -13,7 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // interleaved writes two chains into one file, in turns, with a clock that never
@@ -40,7 +40,13 @@ func interleaved(t *testing.T) *fixture {
 	return f
 }
 
-func chainOf(line string) string { return line[len(idKey):][:uuidLen] }
+func chainOf(text string) string {
+	k, err := line.Parse([]byte(text))
+	if err != nil {
+		panic(err)
+	}
+	return string(k.ID)
+}
 
 // expectation is where a manipulation must be found; 0 where only that it is.
 type expectation struct {
@@ -74,7 +80,7 @@ var manipulations = map[string]func(t *rapid.T, lines []string) expectation{
 		at := rapid.IntRange(1, len(lines)-1).Draw(t, "line")
 		gone := chainOf(lines[at])
 		lines = slices.Delete(lines, at, at+1)
-		same := func(line string) bool { return chainOf(line) == gone }
+		same := func(text string) bool { return chainOf(text) == gone }
 		if next := slices.IndexFunc(lines[at:], same); next >= 0 {
 			return expectation{lines, at + next + 1}
 		}
@@ -91,8 +97,8 @@ var manipulations = map[string]func(t *rapid.T, lines []string) expectation{
 	},
 	"swap": func(t *rapid.T, lines []string) expectation {
 		var swappable [][2]int // a line and the next one of its chain
-		for i, line := range lines {
-			if n := slices.IndexFunc(lines[i+1:], func(l string) bool { return chainOf(l) == chainOf(line) }); n >= 0 {
+		for i, text := range lines {
+			if n := slices.IndexFunc(lines[i+1:], func(l string) bool { return chainOf(l) == chainOf(text) }); n >= 0 {
 				swappable = append(swappable, [2]int{i, i + 1 + n})
 			}
 		}
@@ -154,39 +160,17 @@ func TestA2_ARotatedBeginningIsNoted(t *testing.T) {
 	}
 }
 
-func FuzzParseLine(f *testing.F) {
-	id := newChainID(time.Unix(1e9, 0))
-	good := appendBody(appendChain(nil, id, 12, noHash), &full, &fullRequest, "a.b.c", time.Unix(1e9, 0), lineSuffix("1", "n"))
-	f.Add(good)
-	f.Add(appendBody(appendChain(nil, id, 0, noHash), &audit.Event{}, &audit.Request{}, "", time.Unix(0, 0), lineSuffix("", `q"\`)))
-	f.Add([]byte(idKey))
-	f.Fuzz(func(t *testing.T, line []byte) {
-		k, err := parseLine(line)
-		lineTime(line)
-		lineNode(line)
-		Format(line, true)
-		(&Filter{User: "u", IP: "192.0.2.0/24"}).Match(line)
-		if err != nil {
-			return
-		}
-		start := appendChain(nil, string(k.id), k.seq, string(k.prev))
-		if !bytes.HasPrefix(line, start) || string(line[k.prevAt():][:hashLen]) != string(k.prev) {
-			t.Errorf("%q was read as %q", line, start)
-		}
-		chainTime(k.id)
-	})
-}
-
 func FuzzVerify(f *testing.F) {
-	id := newChainID(time.Unix(1e9, 0))
-	line := appendBody(appendChain(nil, id, 12, noHash), &full, &fullRequest, "a.b.c", time.Unix(1e9, 0), lineSuffix("1", "n"))
-	f.Add(line)
-	f.Add(append(append(slices.Clone(line), '\n'), line...))
+	id := line.NewChainID(time.Unix(1e9, 0))
+	at := time.Unix(1e9, 0)
+	text, _ := line.Head{Chain: id, Seq: 11}.Append(nil, line.AppendBody(nil, &full, &fullRequest, "a.b.c", at, line.Suffix("1", "n")), at)
+	f.Add(text)
+	f.Add(slices.Concat(text, text))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		v := newVerifier(VerifyOptions{})
 		v.expect([]*source{{files: []string{v.place.file}}})
-		for line := range bytes.Lines(content) {
-			if v.take(bytes.TrimSuffix(line, []byte{'\n'})) != nil {
+		for text := range bytes.Lines(content) {
+			if v.take(bytes.TrimSuffix(text, []byte{'\n'})) != nil {
 				break
 			}
 		}

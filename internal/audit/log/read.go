@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // Lines calls fn with each line of the files, without its newline; "-" is
@@ -17,31 +19,31 @@ import (
 // holds. The files of one log are read one after another, in the order in which
 // Verify reads them; several logs are merged by time. The line is only valid
 // during the call. An error of fn ends the reading and is returned; a line
-// longer than MaxLine is cut.
-func Lines(files []string, fn func(line []byte) error) error {
-	return merge(sourcesOf(files), func(_ place, line []byte, _ bool) error { return fn(line[:min(len(line), MaxLine)]) })
+// longer than line.Max is cut.
+func Lines(files []string, fn func(text []byte) error) error {
+	return merge(sourcesOf(files), func(_ place, text []byte, _ bool) error { return fn(text[:min(len(text), line.Max)]) })
 }
 
 // readLines calls fn with each line that ends in a newline and last with what
-// follows the last newline, if anything does. Of a line longer than MaxLine it
+// follows the last newline, if anything does. Of a line longer than line.Max it
 // passes a piece that is longer too, and not the rest.
-func readLines(path string, fn, last func(line []byte) error) error {
+func readLines(path string, fn, last func(text []byte) error) error {
 	r, err := openLines(path)
 	if err != nil {
 		return err
 	}
 	defer r.close()
 	for {
-		line, whole, err := r.next()
+		text, whole, err := r.next()
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err
 		case whole:
-			err = fn(line)
+			err = fn(text)
 		default:
-			err = last(line)
+			err = last(text)
 		}
 		if err != nil {
 			return err
@@ -114,9 +116,9 @@ func (l *lineReader) close() {
 }
 
 // next returns the next line without its newline, and whether it had one or is
-// what follows the last. After that comes io.EOF. Of a line longer than MaxLine
+// what follows the last. After that comes io.EOF. Of a line longer than line.Max
 // it returns a piece that is longer too. The line is valid until the next call.
-func (l *lineReader) next() (line []byte, whole bool, err error) {
+func (l *lineReader) next() (text []byte, whole bool, err error) {
 	for l.long {
 		_, err := l.r.ReadSlice('\n')
 		l.long = errors.Is(err, bufio.ErrBufferFull)
@@ -127,18 +129,18 @@ func (l *lineReader) next() (line []byte, whole bool, err error) {
 	if l.over {
 		return nil, false, io.EOF
 	}
-	line, err = l.r.ReadSlice('\n')
+	text, err = l.r.ReadSlice('\n')
 	switch {
 	case err == nil:
-		return line[:len(line)-1], true, nil
+		return text[:len(text)-1], true, nil
 	case errors.Is(err, bufio.ErrBufferFull):
 		l.long = true
-		return line, true, nil
+		return text, true, nil
 	case !errors.Is(err, io.EOF):
 		return nil, false, fmt.Errorf("reading %s: %w", l.path, err)
-	case len(line) == 0:
+	case len(text) == 0:
 		return nil, false, io.EOF
 	}
 	l.over = true
-	return line, false, nil
+	return text, false, nil
 }

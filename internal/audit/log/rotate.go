@@ -7,9 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // Rotation says when a log in a file goes on in a new one, and which of the old
@@ -33,9 +34,6 @@ type Rotation struct {
 
 func (r Rotation) on() bool { return r.Size > 0 || r.Age > 0 }
 
-// rotatedLayout is what follows the name of the file and a dot.
-const rotatedLayout = "20060102T150405.000000000Z"
-
 // rotationPause is how long a rotation that failed is not tried again.
 const rotationPause = time.Minute
 
@@ -55,11 +53,11 @@ func (s *file) due(size, more int64) bool {
 // begun returns the time of the file's first line, or of now where it has none.
 func (s *file) begun() time.Time {
 	if s.since.IsZero() {
-		first := make([]byte, MaxLine)
+		first := make([]byte, line.Max)
 		n, err := s.f.ReadAt(first, 0)
 		if err == nil || errors.Is(err, io.EOF) {
-			line, _, _ := strings.Cut(string(first[:n]), "\n")
-			s.since = lineTime([]byte(line))
+			text, _, _ := strings.Cut(string(first[:n]), "\n")
+			s.since = line.Time([]byte(text))
 		}
 		if s.since.IsZero() {
 			s.since = s.now()
@@ -108,11 +106,11 @@ func (s *file) renew() error {
 // is locked.
 func (s *file) rotatedName(path string) (string, error) {
 	at := s.now().UTC()
-	old, err := rotatedFiles(path)
-	if len(old) > 0 && !at.After(old[0].at) {
-		at = old[0].at.Add(1)
+	old, err := line.RotatedFiles(path)
+	if len(old) > 0 && !at.After(old[0].At) {
+		at = old[0].At.Add(1)
 	}
-	return path + "." + at.Format(rotatedLayout), err
+	return path + "." + at.Format(line.RotatedLayout), err
 }
 
 func syncDirectory(path string) error {
@@ -132,10 +130,10 @@ func (s *file) prune() {
 	if err != nil {
 		path = s.path
 	}
-	old, err := rotatedFiles(path)
+	old, err := line.RotatedFiles(path)
 	for i, f := range old {
-		if s.rotation.Keep > 0 && i >= s.rotation.Keep || s.rotation.KeepAge > 0 && s.now().Sub(f.at) > s.rotation.KeepAge {
-			if rerr := os.Remove(f.path); !errors.Is(rerr, fs.ErrNotExist) { // another process may have been faster
+		if s.rotation.Keep > 0 && i >= s.rotation.Keep || s.rotation.KeepAge > 0 && s.now().Sub(f.At) > s.rotation.KeepAge {
+			if rerr := os.Remove(f.Path); !errors.Is(rerr, fs.ErrNotExist) { // another process may have been faster
 				err = errors.Join(err, rerr)
 			}
 		}
@@ -143,28 +141,4 @@ func (s *file) prune() {
 	if err != nil {
 		s.onError(fmt.Errorf("old files of the audit log %s could not be deleted: %w", s.path, err))
 	}
-}
-
-type rotatedFile struct {
-	path string
-	at   time.Time
-}
-
-// rotatedFiles returns the rotated files of the log at path, newest first.
-func rotatedFiles(path string) ([]rotatedFile, error) {
-	entries, err := os.ReadDir(filepath.Dir(path))
-	var all []rotatedFile
-	for _, e := range entries {
-		stamp, ok := strings.CutPrefix(e.Name(), filepath.Base(path)+".")
-		if !ok || !e.Type().IsRegular() {
-			continue
-		}
-		at, err := time.Parse(rotatedLayout, stamp)
-		if err != nil || at.Format(rotatedLayout) != stamp {
-			continue
-		}
-		all = append(all, rotatedFile{filepath.Join(filepath.Dir(path), e.Name()), at})
-	}
-	slices.SortFunc(all, func(a, b rotatedFile) int { return b.at.Compare(a.at) })
-	return all, err
 }

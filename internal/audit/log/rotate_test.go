@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // allFiles are the log and what it was rotated into.
@@ -195,7 +196,7 @@ func TestA2_OneReplicaDeletedOldFiles(t *testing.T) {
 // that only looks like a rotated file; what is left verifies.
 func TestRotatedFilesAreKeptByNumberAndByAge(t *testing.T) {
 	f := newFixture(t)
-	stamp := func(ago time.Duration) string { return "." + time.Now().UTC().Add(-ago).Format(rotatedLayout) }
+	stamp := func(ago time.Duration) string { return "." + time.Now().UTC().Add(-ago).Format(line.RotatedLayout) }
 	strangers := []string{
 		".1", ".gz", ".20060102", stamp(72*time.Hour) + ".gz", strings.Replace(stamp(72*time.Hour), "Z", "0Z", 1), ".dir" + stamp(72*time.Hour),
 	}
@@ -226,13 +227,13 @@ func TestRotatedFilesAreKeptByNumberAndByAge(t *testing.T) {
 			t.Errorf("a file that is not Keyturn's is gone: %v", err)
 		}
 	}
-	old, err := rotatedFiles(f.path)
+	old, err := line.RotatedFiles(f.path)
 	if err != nil || len(old) != 3 {
 		t.Fatalf("%d rotated files (%v); want 3", len(old), err)
 	}
 	files := []string{f.path}
 	for _, o := range old {
-		files = append(files, o.path)
+		files = append(files, o.Path)
 	}
 	rep := mustVerify(t, f.options(), files...)
 	if len(rep.Notes) != 1 || !strings.Contains(rep.Notes[0], "begins here with line") {
@@ -275,13 +276,13 @@ func TestALinkToTheLogStays(t *testing.T) {
 	if to, err := os.Readlink(f.path); err != nil || to != real {
 		t.Errorf("the link leads to %q (%v)", to, err)
 	}
-	old, err := rotatedFiles(real)
+	old, err := line.RotatedFiles(real)
 	if err != nil || len(old) < 2 {
 		t.Fatalf("%d rotated files (%v)", len(old), err)
 	}
 	files := []string{real}
 	for _, o := range old {
-		files = append(files, o.path)
+		files = append(files, o.Path)
 	}
 	mustVerify(t, f.options(), files...)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // checkpointAlgs are the algorithms that Keyturn signs with.
@@ -12,17 +14,17 @@ var checkpointAlgs = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS25
 
 // checkpoint checks that the line seals the one before it and, given keys, that
 // it was signed.
-func (v *verifier) checkpoint(c *chainState, k link) error {
+func (v *verifier) checkpoint(c *chainState, k line.Link) error {
 	at := v.place
-	payload, verified, err := v.open(string(k.checkpoint))
+	payload, verified, err := v.open(string(k.Checkpoint))
 	if err != nil {
 		return at.bad("the checkpoint is not valid: %v", err)
 	}
-	var s sealed
+	var s line.Seal
 	if err := json.Unmarshal(payload, &s); err != nil {
 		return at.bad("the checkpoint does not hold what a checkpoint holds")
 	}
-	if s.Chain != c.id || s.Seq != k.seq-1 || s.Hash != string(k.prev) {
+	if !s.Covers(k) {
 		since := "the beginning of the chain"
 		if c.sealedAt.line > 0 {
 			since = fmt.Sprintf("%s:%d", c.sealedAt.file, c.sealedAt.line)
@@ -33,7 +35,7 @@ func (v *verifier) checkpoint(c *chainState, k link) error {
 		v.rep.Checkpoints++
 		c.sealedAt, c.sealedSeq = at, s.Seq
 		for _, other := range s.Seen {
-			v.attest(attested{seen: other, by: fmt.Sprintf("the checkpoint %s:%d", at.file, at.line), signed: true})
+			v.attest(attested{Seen: other, by: fmt.Sprintf("the checkpoint %s:%d", at.file, at.line), signed: true})
 		}
 	}
 	return nil
@@ -47,8 +49,8 @@ func (v *verifier) open(compact string) ([]byte, bool, error) {
 		return nil, false, err
 	}
 	header := jws.Signatures[0].Protected
-	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); typ != CheckpointType {
-		return nil, false, fmt.Errorf("its typ is not %s", CheckpointType)
+	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); typ != line.CheckpointType {
+		return nil, false, fmt.Errorf("its typ is not %s", line.CheckpointType)
 	}
 	if v.o.Keys == nil {
 		return jws.UnsafePayloadWithoutVerification(), false, nil

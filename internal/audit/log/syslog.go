@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/leodido/go-syslog/v4/rfc5424"
+
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 const (
@@ -121,10 +123,10 @@ func openSyslog(o Options) (*syslog, error) {
 
 // frame returns a line as it goes over the wire. A line sent again is the same
 // in every byte.
-func (s *syslog) frame(line []byte) ([]byte, error) {
+func (s *syslog) frame(raw []byte) ([]byte, error) {
 	m := &rfc5424.SyslogMessage{}
-	m.SetPriority(syslogPriority).SetVersion(1).SetTimestamp(lineTime(line).Format(syslogTime)).SetHostname(s.host).
-		SetAppname("keyturn").SetProcID(strconv.Itoa(os.Getpid())).SetMsgID(string(lineAction(line))).SetMessage(string(line))
+	m.SetPriority(syslogPriority).SetVersion(1).SetTimestamp(line.Time(raw).Format(syslogTime)).SetHostname(s.host).
+		SetAppname("keyturn").SetProcID(strconv.Itoa(os.Getpid())).SetMsgID(string(line.Action(raw))).SetMessage(string(raw))
 	text, err := m.String()
 	if err != nil {
 		return nil, fmt.Errorf("no syslog message: %w", err)
@@ -138,8 +140,8 @@ func (s *syslog) frame(line []byte) ([]byte, error) {
 func (s *syslog) append(b []byte) (kept int, err error) {
 	var frames [][]byte
 	var all []byte
-	for line := range bytes.Lines(b) {
-		frame, err := s.frame(bytes.TrimSuffix(line, []byte{'\n'}))
+	for text := range bytes.Lines(b) {
+		frame, err := s.frame(bytes.TrimSuffix(text, []byte{'\n'}))
 		if err != nil {
 			return 0, err
 		}

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 	"github.com/keyturn/keyturn/internal/audit/syslogtest"
 )
 
@@ -64,7 +65,7 @@ func TestSyslogMessages(t *testing.T) {
 		t.Errorf("%+v over %d connections", rep, r.Connections())
 	}
 	m := r.Messages()[0]
-	at := lineTime([]byte(*m.Message)).Truncate(time.Microsecond)
+	at := line.Time([]byte(*m.Message)).Truncate(time.Microsecond)
 	if *m.Facility != 13 || *m.Severity != 6 || *m.Hostname != "host" || *m.Appname != "keyturn" || *m.MsgID != string(audit.TokenIssued) || !m.Timestamp.Equal(at) {
 		t.Errorf("the message is %+v", m)
 	}
@@ -104,11 +105,11 @@ func TestA2_CutSyslogConnections(t *testing.T) {
 	rep := mustVerify(t, o, path)
 	events := 0
 	seen := map[string]bool{}
-	for _, line := range lines {
-		if !seen[line] && strings.Contains(line, `"action":"user-read"`) {
+	for _, text := range lines {
+		if !seen[text] && strings.Contains(text, `"action":"user-read"`) {
 			events++
 		}
-		seen[line] = true
+		seen[text] = true
 	}
 	if rep.Repeated == 0 || rep.Lines != int64(len(seen)) || events < written || written == 0 {
 		t.Errorf("%d events acknowledged, %d there; %+v over %d connections", written, events, rep, r.Connections())

@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 const (
@@ -23,10 +24,10 @@ const shownTime = "2006-01-02T15:04:05.000Z"
 // the time in UTC, the action, the outcome with its reason, and what else the
 // event carries. What a stranger put into the event cannot steer the terminal:
 // anything but plain characters comes out quoted. With colour, refusals are red.
-func Format(line []byte, colour bool) string {
-	f, err := ParseEntry(line)
+func Format(text []byte, colour bool) string {
+	f, err := line.ParseEntry(text)
 	if err != nil {
-		return "not an audit event: " + strconv.QuoteToASCII(string(line[:min(len(line), 200)]))
+		return "not an audit event: " + strconv.QuoteToASCII(string(text[:min(len(text), 200)]))
 	}
 	p := printer{colour: colour}
 	p.word(faint, f.Time.UTC().Format(shownTime))
@@ -71,7 +72,7 @@ func (p *printer) field(key, value string) {
 	p.b.WriteString(bare(value))
 }
 
-func (p *printer) fields(f *Entry) {
+func (p *printer) fields(f *line.Entry) {
 	k := &f.Keyturn
 	p.field("email", f.User.Email)
 	p.field("user", f.User.ID)

@@ -1,6 +1,7 @@
 package log
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -12,10 +13,12 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 func lineOf(e audit.Event, r audit.Request, at time.Time) []byte {
-	return appendBody(appendChain(nil, newChainID(at), 0, noHash), &e, &r, "", at, lineSuffix("1", "host:/log"))
+	text, _ := line.Beginning(line.NewChainID(at), at).Append(nil, line.AppendBody(nil, &e, &r, "", at, line.Suffix("1", "host:/log")), at)
+	return bytes.TrimSuffix(text, []byte{'\n'})
 }
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, int(5*time.Millisecond), time.UTC)
@@ -57,7 +60,7 @@ func TestFormatDoesNotLetStrangersSteerTheTerminal(t *testing.T) {
 }
 
 func TestFilter(t *testing.T) {
-	line := lineOf(full, fullRequest, noon)
+	text := lineOf(full, fullRequest, noon)
 	for _, c := range []struct {
 		f    Filter
 		want bool
@@ -89,7 +92,7 @@ func TestFilter(t *testing.T) {
 		{Filter{Until: noon}, false},
 		{Filter{User: "u-1", Client: "other"}, false},
 	} {
-		if got := c.f.Match(line); got != c.want {
+		if got := c.f.Match(text); got != c.want {
 			t.Errorf("%+v: %v", c.f, got)
 		}
 	}
@@ -135,10 +138,10 @@ func TestLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	if err := Lines([]string{path}, func(line []byte) error { got = append(got, string(line)); return nil }); err != nil {
+	if err := Lines([]string{path}, func(text []byte) error { got = append(got, string(text)); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 4 || len(got[1]) != MaxLine || got[2] != "two" || got[3] != "three" {
+	if len(got) != 4 || len(got[1]) != line.Max || got[2] != "two" || got[3] != "three" {
 		t.Errorf("%d lines", len(got))
 	}
 	stop := errors.New("stop")
@@ -174,7 +177,7 @@ func TestFollow(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() {
-			ended <- Follow(ctx, path, func(line []byte) error { got = append(got, string(line)); return nil })
+			ended <- Follow(ctx, path, func(text []byte) error { got = append(got, string(text)); return nil })
 		}()
 		expect("")
 		write("1\n2\nha")
@@ -186,8 +189,8 @@ func TestFollow(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect("1,2,half,last")
-		write("new\n" + strings.Repeat("x", 3*MaxLine) + "\nmore\n")
-		expect("1,2,half,last,new," + strings.Repeat("x", MaxLine) + ",more")
+		write("new\n" + strings.Repeat("x", 3*line.Max) + "\nmore\n")
+		expect("1,2,half,last,new," + strings.Repeat("x", line.Max) + ",more")
 		got = nil
 		if err := os.Truncate(path, 0); err != nil {
 			t.Fatal(err)
@@ -206,9 +209,9 @@ func TestFollow(t *testing.T) {
 func TestFollowThroughRotations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "log")
-		write := func(line string) {
+		write := func(text string) {
 			t.Helper()
-			if err := os.WriteFile(path, []byte(line+"\n"), 0o600); err != nil {
+			if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -216,12 +219,12 @@ func TestFollowThroughRotations(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() {
-			ended <- Follow(ctx, path, func(line []byte) error { got = append(got, string(line)); return nil })
+			ended <- Follow(ctx, path, func(text []byte) error { got = append(got, string(text)); return nil })
 		}()
 		write("0")
 		elapse(2 * pollEvery)
 		for n := 1; n < 5; n++ {
-			if err := os.Rename(path, path+"."+time.Now().Add(time.Duration(n)).UTC().Format(rotatedLayout)); err != nil {
+			if err := os.Rename(path, path+"."+time.Now().Add(time.Duration(n)).UTC().Format(line.RotatedLayout)); err != nil {
 				t.Fatal(err)
 			}
 			write(strconv.Itoa(n))
@@ -244,4 +247,12 @@ func TestFollowStopsWithItsCallersError(t *testing.T) {
 	if err := Follow(t.Context(), f.path+"/below", func([]byte) error { return nil }); err == nil {
 		t.Error("a path that cannot be is waited for")
 	}
+}
+
+func FuzzFormat(f *testing.F) {
+	f.Add(lineOf(full, fullRequest, noon))
+	f.Fuzz(func(_ *testing.T, text []byte) {
+		Format(text, true)
+		(&Filter{User: "u", IP: "192.0.2.0/24"}).Match(text)
+	})
 }

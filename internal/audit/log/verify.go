@@ -2,13 +2,13 @@ package log
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // Verify reads the files of one log, in the order of their first lines' times
@@ -41,9 +41,9 @@ func Verify(files []string, o VerifyOptions) (Report, error) {
 // VerifyEach is Verify that passes each line on to fn, in the same one reading,
 // whether it is good or not: those after the first sign of tampering too. Where
 // the files are those of several logs it reads them merged by time, as Lines
-// does. The line is only valid during the call; one longer than MaxLine is cut.
+// does. The line is only valid during the call; one longer than line.Max is cut.
 // An error of fn ends the reading and is returned.
-func VerifyEach(files []string, o VerifyOptions, fn func(line []byte) error) (Report, error) {
+func VerifyEach(files []string, o VerifyOptions, fn func(text []byte) error) (Report, error) {
 	v := newVerifier(o)
 	sources := sourcesOf(files)
 	v.expect(sources)
@@ -51,21 +51,21 @@ func VerifyEach(files []string, o VerifyOptions, fn func(line []byte) error) (Re
 		v.place.file = s.files[len(s.files)-1] // should there be no line at all
 	}
 	var bad *BadLine
-	err := merge(sources, func(at place, line []byte, whole bool) error {
+	err := merge(sources, func(at place, text []byte, whole bool) error {
 		if bad == nil {
 			v.place = place{at.file, at.line - 1}
 			check := v.take
 			if !whole {
 				check = v.unfinished
 			}
-			if err := check(line); err != nil && !errors.As(err, &bad) {
+			if err := check(text); err != nil && !errors.As(err, &bad) {
 				return err
 			}
 		}
 		if bad == nil && v.repeated {
 			return nil
 		}
-		return fn(line[:min(len(line), MaxLine)])
+		return fn(text[:min(len(text), line.Max)])
 	})
 	if err != nil {
 		return v.report(), err
@@ -92,7 +92,7 @@ type chainState struct {
 	id string
 	// seq, hash (hex) and at describe the last line seen.
 	seq  int64
-	hash [hashLen]byte
+	hash [line.HashLen]byte
 	at   place
 	// The first line seen.
 	firstSeq  int64
@@ -143,7 +143,7 @@ func newVerifier(o VerifyOptions) *verifier {
 	v := &verifier{o: o, chains: map[string]*chainState{}, logs: map[string]*began{}, nodes: map[string]time.Time{}, anchors: map[string]*audit.Anchor{}, attested: map[string]attested{}}
 	for _, h := range o.Heads {
 		if h.Seq >= 0 {
-			v.attest(attested{seen: seen{h.Chain, h.Seq, h.Hash, h.Node}, by: "the list of heads"})
+			v.attest(attested{Seen: line.Seen{Chain: h.Chain, Seq: h.Seq, Hash: h.Hash, Node: h.Node}, by: "the list of heads"})
 		}
 	}
 	for i := range o.Anchors {
@@ -154,54 +154,53 @@ func newVerifier(o VerifyOptions) *verifier {
 
 // take checks one line. A nil error does not yet mean that the line is good:
 // only the next line of its chain says so.
-func (v *verifier) take(line []byte) error {
+func (v *verifier) take(text []byte) error {
 	v.place.line++
-	k, err := parseLine(line)
+	k, err := line.Parse(text)
 	if err != nil {
 		return v.fail(v.place.bad("%v", err))
 	}
-	sum := sha256.Sum256(line)
-	var hash [hashLen]byte
-	hex.Encode(hash[:], sum[:])
+	sum := sha256.Sum256(text)
+	hash := line.InHex(sum)
 	v.rep.Lines++
-	v.rep.Bytes += int64(len(line)) + 1
+	v.rep.Bytes += int64(len(text)) + 1
 	v.repeated = false
 
-	c := v.chain(k.id)
+	c := v.chain(k.ID)
 	if c == nil {
-		if c, err = v.first(k, line); err != nil {
+		if c, err = v.first(k, text); err != nil {
 			return v.fail(err)
 		}
-	} else if v.o.Repeats && k.seq <= c.seq && c.recent.has(k.seq, sum) {
-		v.pass(line)
+	} else if v.o.Repeats && k.Seq <= c.seq && c.recent.has(k.Seq, sum) {
+		v.pass(text)
 		return nil
 	} else if v.doubt != nil && v.doubt.chain == c {
 		return v.doubt.resolve(&k)
-	} else if ok, err := v.follows(c, k, line, hash); !ok {
+	} else if ok, err := v.follows(c, k, text, hash); !ok {
 		return err
 	}
-	c.seq, c.hash, c.at = k.seq, hash, v.place
+	c.seq, c.hash, c.at = k.Seq, hash, v.place
 	if v.o.Repeats {
-		c.recent.add(k.seq, sum)
+		c.recent.add(k.Seq, sum)
 	}
 	if err := v.anchored(c); err != nil {
 		return v.fail(err)
 	}
-	if k.checkpoint != nil {
+	if k.Checkpoint != nil {
 		if err := v.checkpoint(c, k); err != nil {
 			return v.fail(err)
 		}
 	}
-	v.watchUnsigned(c, line)
+	v.watchUnsigned(c, text)
 	return nil
 }
 
 // pass passes over an exact repeat.
-func (v *verifier) pass(line []byte) {
+func (v *verifier) pass(text []byte) {
 	v.repeated = true
 	v.rep.Repeated++
 	v.rep.Lines--
-	v.rep.Bytes -= int64(len(line)) + 1
+	v.rep.Bytes -= int64(len(text)) + 1
 }
 
 // fail returns what is wrong, or rather what was already in doubt before it.
@@ -221,8 +220,8 @@ func (v *verifier) chain(id []byte) *chainState {
 
 // first begins a chain. One that does not begin with its first line is let
 // through only if the lines before it can have been in an earlier file.
-func (v *verifier) first(k link, line []byte) (*chainState, error) {
-	at := lineTime(line)
+func (v *verifier) first(k line.Link, text []byte) (*chainState, error) {
+	at := line.Time(text)
 	if at.IsZero() {
 		return nil, v.place.bad("the line has no time")
 	}
@@ -230,27 +229,27 @@ func (v *verifier) first(k link, line []byte) (*chainState, error) {
 	if log.IsZero() {
 		log.Time = at.Truncate(time.Millisecond)
 	}
-	c := &chainState{id: string(k.id), firstSeq: k.seq, firstPrev: string(k.prev), firstAt: v.place, sealedSeq: -1}
+	c := &chainState{id: string(k.ID), firstSeq: k.Seq, firstPrev: string(k.Prev), firstAt: v.place, sealedSeq: -1}
 	c.anchor = v.anchors[c.id]
 	switch {
-	case k.seq == 0 && c.firstPrev != noHash:
+	case k.Misbegun():
 		return nil, v.place.bad("the first line of chain %s names a line before it", c.id)
-	case k.seq > 0:
-		if began, ok := chainTime(k.id); ok && began.After(log.Time) {
+	case k.Seq > 0:
+		if began, ok := line.Begun(k.ID); ok && began.After(log.Time) {
 			return nil, v.orphan(c, v.place.bad("the first %d lines of chain %s are missing; it was begun at %s, after the first line of this log",
-				k.seq, c.id, began.Format(time.RFC3339Nano)))
+				k.Seq, c.id, began.Format(time.RFC3339Nano)))
 		}
 	}
 	if v.o.Anchors != nil && c.anchor == nil {
 		return nil, v.place.bad("the store has never heard of chain %s, which begins here", c.id)
 	}
-	if a := c.anchor; a != nil && a.Seq >= 0 && k.seq == a.Seq+1 && c.firstPrev != a.Hash {
+	if a := c.anchor; a != nil && a.Seq >= 0 && k.Seq == a.Seq+1 && c.firstPrev != a.Hash {
 		return nil, v.place.bad("the line does not follow the line that the store holds as the head of chain %s", c.id)
 	}
 	v.chains[c.id] = c
 	v.order = append(v.order, c)
 	v.last = c
-	node := lineNode(line)
+	node := line.Node(text)
 	if earlier, ok := v.nodes[node]; !ok || log.Before(earlier) {
 		v.nodes[node] = log.Time
 	}
@@ -259,24 +258,24 @@ func (v *verifier) first(k link, line []byte) (*chainState, error) {
 
 // follows checks that the line comes right after the last one of its chain. If
 // it returns false the line must not become the chain's last.
-func (v *verifier) follows(c *chainState, k link, line []byte, hash [hashLen]byte) (bool, error) {
-	switch {
-	case k.seq > c.seq+1:
-		bad := v.place.bad("lines %d to %d of chain %s are missing before this line", c.seq+1, k.seq-1, c.id)
-		if k.seq == c.seq+2 {
+func (v *verifier) follows(c *chainState, k line.Link, text []byte, hash [line.HashLen]byte) (bool, error) {
+	switch step := k.After(c.seq, c.hash, hash); {
+	case step == line.Ahead:
+		bad := v.place.bad("lines %d to %d of chain %s are missing before this line", c.seq+1, k.Seq-1, c.id)
+		if k.Seq == c.seq+2 {
 			bad = v.place.bad("line %d of chain %s is missing before this line", c.seq+1, c.id)
 		}
 		return false, v.fail(v.displaced(c, bad))
-	case k.seq < c.firstSeq:
-		return false, v.fail(c.firstAt.bad("the line is out of order: line %d of chain %s comes later, at %s:%d", k.seq, c.id, v.place.file, v.place.line))
-	case k.seq == 0:
+	case k.Seq < c.firstSeq:
+		return false, v.fail(c.firstAt.bad("the line is out of order: line %d of chain %s comes later, at %s:%d", k.Seq, c.id, v.place.file, v.place.line))
+	case step == line.Again:
 		return false, v.fail(v.place.bad("chain %s begins again; its first line is %s:%d", c.id, c.firstAt.file, c.firstAt.line))
-	case k.seq == c.seq && hash != c.hash:
-		return false, v.suspect(newDoubt(claimedTwice, c, v.place, k, line, hash))
-	case k.seq <= c.seq:
-		return false, v.fail(v.place.bad("line %d of chain %s is repeated or out of order; the chain has come to line %d before", k.seq, c.id, c.seq))
-	case string(k.prev) != string(c.hash[:]):
-		return false, v.suspect(newDoubt(wrongHash, c, v.place, k, line, hash))
+	case step == line.Forked:
+		return false, v.suspect(newDoubt(claimedTwice, c, v.place, k, text, hash))
+	case step == line.Behind:
+		return false, v.fail(v.place.bad("line %d of chain %s is repeated or out of order; the chain has come to line %d before", k.Seq, c.id, c.seq))
+	case step == line.Unlinked:
+		return false, v.suspect(newDoubt(wrongHash, c, v.place, k, text, hash))
 	}
 	return true, nil
 }
@@ -303,15 +302,15 @@ func (v *verifier) anchored(c *chainState) error {
 }
 
 // unfinished takes the last line of a file that ends without a newline.
-func (v *verifier) unfinished(line []byte) error {
-	if isWhole(line) {
-		return v.take(line)
+func (v *verifier) unfinished(text []byte) error {
+	if line.IsWhole(text) {
+		return v.take(text)
 	}
-	if isPiece(line) {
+	if line.IsPiece(text) {
 		v.note("%s ends in an unfinished line, which was not checked", v.place.file)
 		return nil
 	}
-	return v.take(line)
+	return v.take(text)
 }
 
 // end checks what only the end of the last file shows.
@@ -353,7 +352,7 @@ func (v *verifier) unseen() error {
 		if v.rep.Lines == 0 {
 			return v.place.bad("there is no line at all, but the store holds the head of chain %s", a.Chain)
 		}
-		if began, ok := v.nodes[nodeInJSON(a.Node)]; ok && !a.At.Before(began) {
+		if began, ok := v.nodes[line.NodeInJSON(a.Node)]; ok && !a.At.Before(began) {
 			return v.place.bad("chain %s, written by %s until %s or later, is in none of the files", a.Chain, a.Node, a.At.UTC().Format(time.RFC3339Nano))
 		}
 	}

@@ -3,7 +3,6 @@ package log
 import (
 	"compress/gzip"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // tampered is a log of one chain: 12 events and 4 checkpoints, 16 lines.
@@ -37,10 +37,10 @@ func TestA2_EveryEditedByteIsFound(t *testing.T) {
 	if strings.Contains(lines[at-1], `"checkpoint"`) {
 		t.Fatal("not an event")
 	}
-	line := lines[at-1]
-	for i := range line {
+	text := lines[at-1]
+	for i := range text {
 		changed := slices.Clone(lines)
-		b := []byte(line)
+		b := []byte(text)
 		switch c := b[i]; {
 		case c == '9':
 			b[i] = '0'
@@ -97,47 +97,10 @@ func TestA2_AnEditOfTheFirstOrLastLine(t *testing.T) {
 
 func TestA2_TheLastLineUnderAnotherChainsID(t *testing.T) {
 	f, lines := tampered(t)
-	lines[14] = strings.Replace(lines[14], lines[14][len(idKey):][:8], "01234567", 1)
+	lines[14] = strings.Replace(lines[14], chainOf(lines[14])[:8], "01234567", 1)
 	path := writeLines(t, lines[:15])
 	mustFind(t, VerifyOptions{}, 15, "the id of another chain", path)
 	mustFind(t, f.options(), 15, "", path)
-}
-
-func TestParseLineRefuses(t *testing.T) {
-	_, lines := tampered(t)
-	good := lines[9]
-	if _, err := parseLine([]byte(good)); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		from, to string
-		want     error
-	}{
-		{`{"keyturn"`, `{ "keyturn"`, errNotALine},
-		{`"seq":9`, `"seq":09`, errBadSeq},
-		{`"seq":9`, `"seq":`, errBadSeq},
-		{`"seq":9`, `"seq":-9`, errBadSeq},
-		{`"seq":9`, `"seq":1234567890123456789`, errBadSeq},
-		{`"seq":9`, `"seq": 9`, errBadSeq},
-		{`-7`, `-G`, errBadID},
-		{`-`, `_`, errBadID},
-		{`"prev":"`, `"prev":"F`, errBadPrev},
-		{`"prev":"`, `"prev":null,"`, errNotALine},
-		{`"}}}`, `"}`, errUnclosed},
-	} {
-		line := strings.Replace(good, c.from, c.to, 1)
-		if line == good {
-			t.Fatalf("nothing was changed by %s", c.from)
-		}
-		if _, err := parseLine([]byte(line)); err != c.want {
-			t.Errorf("%s for %s: got %v, want %v", c.to, c.from, err, c.want)
-		}
-	}
-	for n := range len(good) {
-		if _, err := parseLine([]byte(good[:n])); err == nil && n < len(good)-1 {
-			t.Errorf("%d bytes of a line passed for one", n)
-		}
-	}
 }
 
 func TestA2_RemovedLines(t *testing.T) {
@@ -148,7 +111,7 @@ func TestA2_RemovedLines(t *testing.T) {
 
 func TestA2_AddedLines(t *testing.T) {
 	f, lines := tampered(t)
-	add := func(at int, line string) string { return writeLines(t, slices.Insert(slices.Clone(lines), at-1, line)) }
+	add := func(at int, text string) string { return writeLines(t, slices.Insert(slices.Clone(lines), at-1, text)) }
 	edited := strings.Replace(lines[9], "u1", "u2", 1)
 	badPrev := strings.Replace(edited, `"prev":"`+lines[9][strings.Index(lines[9], `"prev":"`)+8:][:4], `"prev":"0000`, 1)
 	mustFind(t, f.options(), 10, "added", add(10, edited))
@@ -159,7 +122,7 @@ func TestA2_AddedLines(t *testing.T) {
 	mustFind(t, f.options(), 12, "begins again", add(12, lines[0]))
 	mustFind(t, f.options(), 5, "not a line", add(5, "nonsense"))
 	mustFind(t, f.options(), 5, "not a line", add(5, ""))
-	mustFind(t, f.options(), 5, "64 KiB", add(5, strings.Repeat("x", MaxLine+1)))
+	mustFind(t, f.options(), 5, "64 KiB", add(5, strings.Repeat("x", line.Max+1)))
 	mustFind(t, f.options(), 5, "64 KiB", add(5, strings.Repeat("x", 1<<20)))
 }
 
@@ -199,12 +162,11 @@ func TestA2_ACutOffTail(t *testing.T) {
 func rechain(lines []string, from int) {
 	for i := max(from, 1); i < len(lines); i++ {
 		sum := sha256.Sum256([]byte(lines[i-1]))
-		k, err := parseLine([]byte(lines[i]))
+		k, err := line.Parse([]byte(lines[i]))
 		if err != nil {
 			panic(err)
 		}
-		at := k.prevAt()
-		lines[i] = lines[i][:at] + hex.EncodeToString(sum[:]) + lines[i][at+hashLen:]
+		lines[i] = string(k.Renamed([]byte(lines[i]), line.InHex(sum)))
 	}
 }
 
@@ -232,28 +194,28 @@ func TestA2_ARewrittenChainIsFound(t *testing.T) {
 func TestA2_BadCheckpoints(t *testing.T) {
 	f, lines := tampered(t)
 	at := slices.IndexFunc(lines, func(s string) bool { return strings.Contains(s, `"checkpoint"`) })
-	k, err := parseLine([]byte(lines[at]))
+	k, err := line.Parse([]byte(lines[at]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload := []byte(fmt.Sprintf(`{"chain":%q,"seq":%d,"hash":%q,"iat":0}`, k.id, k.seq-1, k.prev))
+	payload := []byte(fmt.Sprintf(`{"chain":%q,"seq":%d,"hash":%q,"iat":0}`, k.ID, k.Seq-1, k.Prev))
 	forge := func(s *testSigner, typ string) string {
 		jws, _, err := s.Sign(typ, payload)
 		if err != nil {
 			t.Fatal(err)
 		}
 		changed := slices.Clone(lines[:at+1])
-		changed[at] = strings.Replace(changed[at], string(k.checkpoint), jws, 1)
+		changed[at] = strings.Replace(changed[at], string(k.Checkpoint), jws, 1)
 		return writeLines(t, changed)
 	}
 	o := f.options()
 	o.Anchors = nil
-	mustVerify(t, o, forge(f.signer, CheckpointType))
-	mustFind(t, o, int64(at)+1, "checkpoint is not valid", forge(newSigner(t, "k1"), CheckpointType))
-	mustFind(t, o, int64(at)+1, `key "k2" is unknown`, forge(newSigner(t, "k2"), CheckpointType))
+	mustVerify(t, o, forge(f.signer, line.CheckpointType))
+	mustFind(t, o, int64(at)+1, "checkpoint is not valid", forge(newSigner(t, "k1"), line.CheckpointType))
+	mustFind(t, o, int64(at)+1, `key "k2" is unknown`, forge(newSigner(t, "k2"), line.CheckpointType))
 	mustFind(t, o, int64(at)+1, "its typ is not", forge(f.signer, "at+jwt"))
 	o.Keys = KeySet(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &f.signer.key.PublicKey, KeyID: "k1", Algorithm: "RS256"}}})
-	mustFind(t, o, int64(at)+1, "algorithm", forge(f.signer, CheckpointType))
+	mustFind(t, o, int64(at)+1, "algorithm", forge(f.signer, line.CheckpointType))
 }
 
 func TestA2_AChainPutThereIsFound(t *testing.T) {
@@ -275,8 +237,8 @@ func TestA2_AWholeChainRemovedIsFound(t *testing.T) {
 	f.write(t, 1) // and another, after it
 	mustVerify(t, f.options(), f.path)
 	ids := map[string]bool{}
-	for _, line := range f.lines(t) {
-		ids[line[len(idKey):][:uuidLen]] = true
+	for _, text := range f.lines(t) {
+		ids[chainOf(text)] = true
 	}
 	if len(ids) != 3 {
 		t.Fatalf("%d chains", len(ids))
@@ -285,7 +247,7 @@ func TestA2_AWholeChainRemovedIsFound(t *testing.T) {
 		if id == l.Chain() {
 			continue
 		}
-		rest := slices.DeleteFunc(f.lines(t), func(line string) bool { return strings.Contains(line, id) })
+		rest := slices.DeleteFunc(f.lines(t), func(text string) bool { return strings.Contains(text, id) })
 		mustFind(t, f.options(), int64(len(rest)), "is in none of the files", writeLines(t, rest))
 	}
 }
@@ -308,14 +270,14 @@ func TestA2_TheBeginningOfALaterChainRemovedIsFound(t *testing.T) {
 func TestA2_TheFirstLineMustFollowTheAnchor(t *testing.T) {
 	f, lines := tampered(t)
 	o := f.options()
-	k, err := parseLine([]byte(lines[9]))
+	k, err := line.Parse([]byte(lines[9]))
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := writeLines(t, lines[9:])
-	o.Anchors[0].Seq, o.Anchors[0].Hash = k.seq-1, string(k.prev)
+	o.Anchors[0].Seq, o.Anchors[0].Hash = k.Seq-1, string(k.Prev)
 	mustVerify(t, o, path)
-	o.Anchors[0].Hash = noHash
+	o.Anchors[0].Hash = line.NoHash
 	mustFind(t, o, 1, "does not follow", path)
 }
 
@@ -323,9 +285,9 @@ func TestA2_OtherMachinesChainsAreNotMissed(t *testing.T) {
 	f := newFixture(t)
 	f.write(t, 2)
 	o := f.options()
-	o.Anchors = append(o.Anchors, audit.Anchor{Chain: newChainID(time.Now()), Seq: 9, Node: "host:/another/file", At: time.Now()})
+	o.Anchors = append(o.Anchors, audit.Anchor{Chain: line.NewChainID(time.Now()), Seq: 9, Node: "host:/another/file", At: time.Now()})
 	mustVerify(t, o, f.path)
-	o.Anchors = append(o.Anchors, audit.Anchor{Chain: newChainID(time.Now()), Seq: -1, Node: o.Anchors[0].Node, At: time.Now()})
+	o.Anchors = append(o.Anchors, audit.Anchor{Chain: line.NewChainID(time.Now()), Seq: -1, Node: o.Anchors[0].Node, At: time.Now()})
 	mustVerify(t, o, f.path)
 }
 
@@ -417,7 +379,7 @@ func TestVerifyEachPassesOnWhatItDoubts(t *testing.T) {
 	lines[3] = strings.Replace(lines[3], `"u1"`, `"u2"`, 1)
 	path := writeLines(t, append(lines, "{}"))
 	var got []string
-	_, err := VerifyEach([]string{path}, f.options(), func(line []byte) error { got = append(got, string(line)); return nil })
+	_, err := VerifyEach([]string{path}, f.options(), func(text []byte) error { got = append(got, string(text)); return nil })
 	var bad *BadLine
 	if !errors.As(err, &bad) || bad.Line != 4 {
 		t.Errorf("got %v, want line 4", err)

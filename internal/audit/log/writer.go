@@ -1,30 +1,20 @@
 package log
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"runtime"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
-
-// head is the last line of a chain. A chain without a line has seq -1 and a sum
-// of zeros.
-type head struct {
-	seq int64
-	sum [sha256.Size]byte
-	at  time.Time
-}
-
-func (h head) hash() string { return hex.EncodeToString(h.sum[:]) }
 
 // writer is what belongs to the goroutine that writes the chain.
 type writer struct {
-	head  head
+	head  line.Head
 	batch []*entry
-	ends  []head // the head after each entry of batch
-	sizes []int  // the length of buf after each entry of batch
+	ends  []line.Head // the head after each entry of batch
+	sizes []int       // the length of buf after each entry of batch
 	buf   []byte
 
 	every time.Duration
@@ -35,10 +25,10 @@ type writer struct {
 	// signed is set once a first checkpoint was written, or could not be
 	// signed; seen is what it attests.
 	signed     bool
-	seen       []seen
+	seen       []line.Seen
 	announced  bool
 	requested  int64 // the last seq sent to toAnchor
-	toAnchor   chan head
+	toAnchor   chan line.Head
 	anchorDone chan struct{}
 }
 
@@ -119,11 +109,11 @@ func (l *Log) writeBatch() {
 		return
 	}
 	l.announce()
-	first := w.head.seq < 0
+	first := w.head.Seq < 0
 	at := w.head
 	w.buf, w.ends, w.sizes = w.buf[:0], w.ends[:0], w.sizes[:0]
 	for _, en := range w.batch {
-		w.buf, at = l.chainLine(w.buf, at, en.body, en.at)
+		w.buf, at = at.Append(w.buf, en.body, en.at)
 		w.ends = append(w.ends, at)
 		w.sizes = append(w.sizes, len(w.buf))
 	}
@@ -155,7 +145,7 @@ func (l *Log) writeBatch() {
 	switch {
 	case w.untried >= w.lines:
 		l.checkpoint()
-	case signed || first && w.head.seq >= 0:
+	case signed || first && w.head.Seq >= 0:
 		l.wantAnchor()
 	}
 }
@@ -186,18 +176,6 @@ func (l *Log) failed(en *entry, err error, retained []*entry) []*entry {
 	}
 	en.done <- err
 	return retained
-}
-
-// chainLine appends the line that follows at, newline included, and returns
-// the new head.
-func (l *Log) chainLine(b []byte, at head, body []byte, t time.Time) ([]byte, head) {
-	from := len(b)
-	var prev [hashLen]byte
-	hex.Encode(prev[:], at.sum[:])
-	b = appendChain(b, l.chain, at.seq+1, prev[:])
-	b = append(b, body...)
-	next := head{seq: at.seq + 1, sum: sha256.Sum256(b[from:]), at: t}
-	return append(b, '\n'), next
 }
 
 // finish writes what still waits, seals the chain and closes the sink.

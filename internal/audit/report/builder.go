@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
 	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 )
 
@@ -64,8 +65,8 @@ func NewBuilder(since, until time.Time) *Builder {
 }
 
 // Add takes in one line of the log. What is no event is counted.
-func (b *Builder) Add(line []byte) {
-	e, err := auditlog.ParseEntry(line)
+func (b *Builder) Add(text []byte) {
+	e, err := line.ParseEntry(text)
 	switch {
 	case err != nil:
 		b.unread++
@@ -136,7 +137,7 @@ func (b *Builder) Report() *Report {
 }
 
 // kind counts an event where it belongs.
-func kind(e *auditlog.Entry) (c Counts) {
+func kind(e *line.Entry) (c Counts) {
 	switch {
 	case e.Event.Action == audit.TokenReuse:
 		c.Reuses = 1
@@ -156,7 +157,7 @@ func kind(e *auditlog.Entry) (c Counts) {
 	return c
 }
 
-func reuse(e *auditlog.Entry) Reuse {
+func reuse(e *line.Entry) Reuse {
 	k := &e.Keyturn
 	r := Reuse{
 		At: e.Time, User: cmp.Or(e.User.Email, e.User.ID), Client: k.Client, Session: k.Session,

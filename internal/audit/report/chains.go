@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // chains follows who wrote the log, and when nobody did.
@@ -18,7 +18,7 @@ type chains struct {
 	silences []Silence // the longest, longest first
 }
 
-func (c *chains) add(e *auditlog.Entry) {
+func (c *chains) add(e *line.Entry) {
 	c.silence(e.Time)
 	id := e.Keyturn.Chain.ID
 	s := c.known[id]

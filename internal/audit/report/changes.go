@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // ofKeys are the actions that a signing key goes through; ofOperators those
@@ -26,7 +26,7 @@ var ofKeys, ofOperators = func() (keys, operators map[audit.Action]bool) {
 
 // changes takes in what became of keys, and what operators did. A session or a
 // family of them that an operator ended has no address: no request asked for it.
-func (b *Builder) changes(e *auditlog.Entry) {
+func (b *Builder) changes(e *line.Entry) {
 	ended := (e.Event.Action == audit.SessionEnded || e.Event.Action == audit.SessionsEnded) && e.From() == ""
 	if ofKeys[e.Event.Action] {
 		b.keys.add(change(e))
@@ -42,7 +42,7 @@ func (b *Builder) changes(e *auditlog.Entry) {
 	l.add(change(e))
 }
 
-func change(e *auditlog.Entry) Change {
+func change(e *line.Entry) Change {
 	k := &e.Keyturn
 	return Change{
 		At: e.Time, Action: e.Event.Action, Failed: e.Event.Outcome != audit.Success, Reason: e.Event.Reason,

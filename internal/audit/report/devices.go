@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 
-	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // maxHabits is how many user agents, and how many networks, are remembered of
@@ -20,7 +20,7 @@ type devices struct {
 
 type habits struct{ agents, networks distinct }
 
-func (d *devices) login(e *auditlog.Entry) {
+func (d *devices) login(e *line.Entry) {
 	user := cmp.Or(e.User.ID, account(e))
 	h := d.users[user]
 	first := h == nil

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // grantPassword is the grant_type of a login (RFC 6749 §4.3.2).
@@ -16,7 +16,7 @@ const grantPassword = "password"
 var throttled = audit.ReasonThrottled.String()
 
 // login reports whether a user logged in.
-func login(e *auditlog.Entry) bool {
+func login(e *line.Entry) bool {
 	return e.Event.Action == audit.TokenIssued && e.Event.Outcome == audit.Success && e.Keyturn.Grant == grantPassword
 }
 
@@ -29,7 +29,7 @@ var wrongPassword = map[string]bool{
 }
 
 // guess reports whether somebody tried a password that did not count.
-func guess(e *auditlog.Entry) bool {
+func guess(e *line.Entry) bool {
 	atLogin := e.Event.Action == audit.TokenRefused && e.Keyturn.Grant == grantPassword
 	if e.Event.Outcome == audit.Success || !atLogin && e.Event.Action != audit.PasswordChanged {
 		return false
@@ -60,13 +60,13 @@ type clientSeen struct {
 	from distinct
 }
 
-func account(e *auditlog.Entry) string {
+func account(e *line.Entry) string {
 	return strings.ToLower(cmp.Or(e.User.Email, e.User.ID))
 }
 
 // guesses counts failures by source, account and client, and the logins that
 // came after them.
-func (b *Builder) guesses(e *auditlog.Entry) {
+func (b *Builder) guesses(e *line.Entry) {
 	switch {
 	case login(e):
 		if s := b.sources.find(e.From()); s != nil && !e.Time.Before(s.First) {
@@ -86,7 +86,7 @@ func (b *Builder) guesses(e *auditlog.Entry) {
 	}
 }
 
-func (b *Builder) guess(e *auditlog.Entry) {
+func (b *Builder) guess(e *line.Entry) {
 	s, a := b.sources.add(e.From()), b.accounts.add(account(e))
 	if e.Event.Reason == throttled {
 		s.Throttled++

@@ -1,4 +1,4 @@
-package log
+package line
 
 import (
 	"net/netip"
@@ -11,7 +11,7 @@ import (
 
 // The most bytes of a string that a line takes in. A longer one is cut at a
 // character's boundary and ends in "…". Escaping can make six bytes of one;
-// even so no line comes near MaxLine.
+// even so no line comes near Max.
 const (
 	maxWord      = 128  // action, reason, grant type, request id, version
 	maxID        = 256  // client, user, session, token and key ids
@@ -23,13 +23,13 @@ const (
 
 const (
 	ecsVersion = "8.17.0"
-	timeLayout = "2006-01-02T15:04:05.000000000Z"
+	TimeLayout = "2006-01-02T15:04:05.000000000Z"
 )
 
-// appendBody appends what follows the chain's members in a line: the rest of
+// AppendBody appends what follows the chain's members in a line: the rest of
 // the keyturn object and all ECS fields. suffix closes the line (see
-// lineSuffix). checkpoint is a compact JWS or empty.
-func appendBody(b []byte, e *audit.Event, r *audit.Request, checkpoint string, at time.Time, suffix string) []byte {
+// Suffix). checkpoint is a compact JWS or empty.
+func AppendBody(b []byte, e *audit.Event, r *audit.Request, checkpoint string, at time.Time, suffix string) []byte {
 	b = appendKeyturn(b, e, checkpoint)
 	b = append(b, `},"@timestamp":"`...)
 	b = appendTime(b, at)
@@ -63,7 +63,7 @@ func appendBody(b []byte, e *audit.Event, r *audit.Request, checkpoint string, a
 	return append(b, suffix...)
 }
 
-// appendTime appends t as timeLayout has it. RFC 3339 is what package time formats
+// appendTime appends t as TimeLayout has it. RFC 3339 is what package time formats
 // without reading a layout.
 func appendTime(b []byte, t time.Time) []byte {
 	b = t.UTC().AppendFormat(b, time.RFC3339)
@@ -165,8 +165,8 @@ func appendRequest(b []byte, r *audit.Request) []byte {
 	return b
 }
 
-// lineSuffix renders the end of every line of one process.
-func lineSuffix(version, node string) string {
+// Suffix renders the end of every line of one process.
+func Suffix(version, node string) string {
 	b := append([]byte(nil), `,"service":{"name":"keyturn"`...)
 	b = appendMember(b, `,"version":`, version, maxWord)
 	b = append(b, `,"node":{"name":`...)

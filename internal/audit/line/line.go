@@ -1,15 +1,20 @@
-package log
+// Package line is the form of an audit log on the disk: a line in all its bytes,
+// the rules by which lines are chained (chain.go), and the names of the files
+// that a log is rotated into. It writes and reads nothing but memory, except for
+// the names in a directory.
+package line
 
 import (
 	"bytes"
-	"encoding/hex"
+	"encoding/json"
 	"errors"
-	"strconv"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// MaxLine is the longest line, in bytes without its newline, that a log holds.
-const MaxLine = 64 << 10
+// Max is the longest line, in bytes without its newline, that a log holds.
+const Max = 64 << 10
 
 // Every line begins with the members of its chain in one fixed layout, so that
 // the verifier reads them without decoding JSON. A quotation mark inside a JSON
@@ -25,30 +30,19 @@ const (
 	nodeKey       = `,"node":{"name":"`
 )
 
+// The lengths of a chain's id and of a hash in hex.
 const (
-	uuidLen = 36
-	hashLen = 64 // of a SHA-256 in hex
+	IDLen   = 36
+	HashLen = 64
 )
 
-// noHash is the prev of a chain's first line.
-const noHash = "0000000000000000000000000000000000000000000000000000000000000000"
-
-// link is what the verifier reads of a line. Its slices point into the line.
-type link struct {
-	id   []byte
-	seq  int64
-	prev []byte
-	// checkpoint is the JWS of a checkpoint line, otherwise nil.
-	checkpoint []byte
-}
-
-// prevAt returns where in the line prev begins.
-func (k link) prevAt() int {
-	digits := 1
-	for n := k.seq; n >= 10; n /= 10 {
-		digits++
-	}
-	return len(idKey) + uuidLen + len(seqKey) + digits + len(prevKey)
+// Link is what the verifier reads of a line. Its slices point into the line.
+type Link struct {
+	ID   []byte
+	Seq  int64
+	Prev []byte
+	// Checkpoint is the JWS of a checkpoint line, otherwise nil.
+	Checkpoint []byte
 }
 
 var (
@@ -60,32 +54,21 @@ var (
 	errTooLong  = errors.New("the line is longer than 64 KiB")
 )
 
-// appendChain appends the fixed start of a line.
-func appendChain[H string | []byte](b []byte, id string, seq int64, prev H) []byte {
-	b = append(b, idKey...)
-	b = append(b, id...)
-	b = append(b, seqKey...)
-	b = strconv.AppendInt(b, seq, 10)
-	b = append(b, prevKey...)
-	b = append(b, prev...)
-	return append(b, chainEnd...)
-}
-
-// parseLine reads the fixed start of a line. It is as strict as appendChain is
+// Parse reads the fixed start of a line. It is as strict as appendChain is
 // fixed: whatever it accepts, appendChain would write in the same bytes.
-func parseLine(line []byte) (link, error) {
-	var k link
-	if len(line) > MaxLine {
+func Parse(text []byte) (Link, error) {
+	var k Link
+	if len(text) > Max {
 		return k, errTooLong
 	}
-	rest, ok := bytes.CutPrefix(line, []byte(idKey))
+	rest, ok := bytes.CutPrefix(text, []byte(idKey))
 	if !ok {
 		return k, errNotALine
 	}
-	if len(rest) < uuidLen || !isUUID(rest[:uuidLen]) {
+	if len(rest) < IDLen || !isUUID(rest[:IDLen]) {
 		return k, errBadID
 	}
-	k.id, rest = rest[:uuidLen], rest[uuidLen:]
+	k.ID, rest = rest[:IDLen], rest[IDLen:]
 	if rest, ok = bytes.CutPrefix(rest, []byte(seqKey)); !ok {
 		return k, errNotALine
 	}
@@ -94,7 +77,7 @@ func parseLine(line []byte) (link, error) {
 		if n == 18 {
 			return k, errBadSeq
 		}
-		k.seq = k.seq*10 + int64(rest[n]-'0')
+		k.Seq = k.Seq*10 + int64(rest[n]-'0')
 		n++
 	}
 	if n == 0 || n > 1 && rest[0] == '0' {
@@ -103,10 +86,10 @@ func parseLine(line []byte) (link, error) {
 	if rest, ok = bytes.CutPrefix(rest[n:], []byte(prevKey)); !ok {
 		return k, errNotALine
 	}
-	if len(rest) < hashLen || !isHex(rest[:hashLen]) {
+	if len(rest) < HashLen || !isHex(rest[:HashLen]) {
 		return k, errBadPrev
 	}
-	k.prev, rest = rest[:hashLen], rest[hashLen:]
+	k.Prev, rest = rest[:HashLen], rest[HashLen:]
 	if rest, ok = bytes.CutPrefix(rest, []byte(chainEnd)); !ok {
 		return k, errNotALine
 	}
@@ -118,27 +101,27 @@ func parseLine(line []byte) (link, error) {
 		if end < 0 {
 			return k, errUnclosed
 		}
-		k.checkpoint = jws[:end]
+		k.Checkpoint = jws[:end]
 	}
 	return k, nil
 }
 
-// lineTime returns the line's @timestamp, or the zero time if it has none.
-func lineTime(line []byte) time.Time {
-	_, rest, ok := bytes.Cut(line, []byte(timeKey))
-	if !ok || len(rest) < len(timeLayout) {
+// Time returns the line's @timestamp, or the zero time if it has none.
+func Time(text []byte) time.Time {
+	_, rest, ok := bytes.Cut(text, []byte(timeKey))
+	if !ok || len(rest) < len(TimeLayout) {
 		return time.Time{}
 	}
-	t, err := time.Parse(timeLayout, string(rest[:len(timeLayout)]))
+	t, err := time.Parse(TimeLayout, string(rest[:len(TimeLayout)]))
 	if err != nil {
 		return time.Time{}
 	}
 	return t
 }
 
-// lineNode returns the line's service.node.name as it stands in JSON.
-func lineNode(line []byte) string {
-	_, rest, ok := bytes.Cut(line, []byte(nodeKey))
+// Node returns the line's service.node.name as it stands in JSON.
+func Node(text []byte) string {
+	_, rest, ok := bytes.Cut(text, []byte(nodeKey))
 	if !ok {
 		return ""
 	}
@@ -153,30 +136,34 @@ func lineNode(line []byte) string {
 	return ""
 }
 
-// nodeInJSON returns node as lineNode finds it in a line.
-func nodeInJSON(node string) string {
+// Action returns the line's event.action. An action has nothing to escape.
+func Action(text []byte) audit.Action {
+	_, rest, ok := bytes.Cut(text, []byte(actionKey))
+	if !ok {
+		return ""
+	}
+	action, _, _ := bytes.Cut(rest, []byte{'"'})
+	return audit.Action(action)
+}
+
+// NodeInJSON returns node as Node finds it in a line.
+func NodeInJSON(node string) string {
 	quoted := appendString(nil, node, maxNode)
 	return string(quoted[1 : len(quoted)-1])
 }
 
-// chainTime returns when a chain was begun, to the millisecond, from its id (a
-// UUID of version 7, RFC 9562 §5.7); false for an id of another version.
-func chainTime(id []byte) (time.Time, bool) {
-	if id[14] != '7' {
-		return time.Time{}, false
+// IsPiece reports whether b is the beginning of a line, but not a whole one.
+func IsPiece(b []byte) bool {
+	if len(b) < len(idKey) {
+		return bytes.HasPrefix([]byte(idKey), b)
 	}
-	var b [6]byte
-	if _, err := hex.Decode(b[:4], id[:8]); err != nil {
-		return time.Time{}, false
-	}
-	if _, err := hex.Decode(b[4:], id[9:13]); err != nil {
-		return time.Time{}, false
-	}
-	var ms int64
-	for _, c := range b {
-		ms = ms<<8 | int64(c)
-	}
-	return time.UnixMilli(ms).UTC(), true
+	return bytes.HasPrefix(b, []byte(idKey)) && !IsWhole(b)
+}
+
+// IsWhole reports whether b is a line that lacks nothing but its newline.
+func IsWhole(b []byte) bool {
+	_, err := Parse(b)
+	return err == nil && json.Valid(b)
 }
 
 func isUUID(s []byte) bool {

@@ -1,4 +1,4 @@
-package log
+package line
 
 import (
 	"encoding/json"
@@ -66,9 +66,9 @@ var errNoEvent = errors.New("not an audit event")
 // ParseEntry reads a line of the log. It does not check the chain: a line that
 // somebody else wrote in the same form is read too. It fails on what is not
 // JSON, or has no action or no time.
-func ParseEntry(line []byte) (Entry, error) {
+func ParseEntry(text []byte) (Entry, error) {
 	var e Entry
-	if err := json.Unmarshal(line, &e); err != nil {
+	if err := json.Unmarshal(text, &e); err != nil {
 		return Entry{}, err
 	}
 	if e.Event.Action == "" || e.Time.IsZero() {

@@ -1,4 +1,4 @@
-package log
+package line
 
 import (
 	"github.com/keyturn/keyturn/internal/audit"

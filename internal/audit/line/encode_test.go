@@ -1,8 +1,7 @@
-package log
+package line
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -12,43 +11,8 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// full is an event in which every field is set.
-var full = audit.Event{
-	Action: audit.TokenReuse, Outcome: audit.Failure, Reason: audit.ReasonReusedToken,
-	UserID: "u-1", UserEmail: "ada@example.org", ClientID: "app", SessionID: "s-1", TokenID: "j-1", KeyID: "k-1",
-	Grant: "refresh_token", Scope: "openid email", HasGeneration: true, Generation: 7, Presented: 0, Count: 3, Detail: "both \"generations\"",
-	Previous: audit.Use{At: time.Unix(0, 5), IP: "2001:db8::1", UserAgent: "Firefox/140"},
-}
-
-var fullRequest = audit.Request{ID: "r-1", IP: "192.0.2.7", UserAgent: "curl/8", TraceID: "0af7651916cd43dd8448eb211c80319c"}
-
-func TestA1_ShapeOfALine(t *testing.T) {
-	var out bytes.Buffer
-	l, err := Open(Options{
-		Writer: &out, Node: "host", Version: "1.2.3",
-		Now: func() time.Time { return time.Date(2026, 11, 24, 1, 2, 3, 456, time.FixedZone("", 3600)) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Record(audit.WithRequest(context.Background(), fullRequest), full); err != nil {
-		t.Fatal(err)
-	}
-	closeLog(t, l)
-	want := `{"keyturn":{"chain":{"id":"` + l.Chain() + `","seq":0,"prev":"` + noHash + `"},` +
-		`"client_id":"app","session_id":"s-1","jti":"j-1","kid":"k-1","grant_type":"refresh_token","scope":"openid email",` +
-		`"generation":7,"presented_generation":0,"previous":{"at":"1970-01-01T00:00:00.000000005Z","ip":"2001:db8::1","user_agent":"Firefox/140"},"count":3,"detail":"both \"generations\""},` +
-		`"@timestamp":"2026-11-24T00:02:03.000000456Z","ecs":{"version":"8.17.0"},` +
-		`"event":{"kind":"event","action":"token-reuse","category":["authentication","session","intrusion_detection"],"type":["end","denied"],"outcome":"failure","reason":"reused_token"},` +
-		`"user":{"id":"u-1","email":"ada@example.org"},"source":{"ip":"192.0.2.7"},"user_agent":{"original":"curl/8"},` +
-		`"http":{"request":{"id":"r-1"}},"trace":{"id":"0af7651916cd43dd8448eb211c80319c"},"related":{"ip":["2001:db8::1","192.0.2.7"]},"service":{"name":"keyturn","version":"1.2.3","node":{"name":"` + l.Node() + `"}}}` + "\n"
-	if out.String() != want {
-		t.Errorf("got  %s\nwant %s", out.String(), want)
-	}
-}
-
 func TestA1_WhatIsEmptyIsNotWritten(t *testing.T) {
-	body := string(appendBody(nil, &audit.Event{Action: audit.ServerStarted}, &audit.Request{}, "", time.Unix(0, 0), lineSuffix("", "n")))
+	body := string(AppendBody(nil, &audit.Event{Action: audit.ServerStarted}, &audit.Request{}, "", time.Unix(0, 0), Suffix("", "n")))
 	want := `},"@timestamp":"1970-01-01T00:00:00.000000000Z","ecs":{"version":"8.17.0"},` +
 		`"event":{"kind":"event","action":"server-started","category":["process"],"type":["start"],"outcome":"failure"},` +
 		`"service":{"name":"keyturn","node":{"name":"n"}}}`
@@ -107,12 +71,12 @@ func TestTheLongestLineFits(t *testing.T) {
 		Previous: audit.Use{At: time.Now(), IP: worst, UserAgent: worst},
 	}
 	r := audit.Request{ID: worst, IP: worst, UserAgent: worst, TraceID: worst}
-	line := appendChain(nil, newChainID(time.Now()), 1<<62, noHash)
-	line = appendBody(line, &e, &r, strings.Repeat("a", maxJWS), time.Now(), lineSuffix(worst, worst))
-	if len(line) > MaxLine {
-		t.Errorf("%d bytes", len(line))
+	text := appendChain(nil, NewChainID(time.Now()), 1<<62, NoHash)
+	text = AppendBody(text, &e, &r, strings.Repeat("a", MaxJWS), time.Now(), Suffix(worst, worst))
+	if len(text) > Max {
+		t.Errorf("%d bytes", len(text))
 	}
-	if !json.Valid(line) {
+	if !json.Valid(text) {
 		t.Error("not valid JSON")
 	}
 }
@@ -136,17 +100,17 @@ func FuzzEncode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, action, email, client, detail, agent, ip string) {
 		e := audit.Event{Action: audit.Action(action), UserEmail: email, ClientID: client, Detail: detail}
 		r := audit.Request{IP: ip, UserAgent: agent}
-		line := appendChain(nil, newChainID(time.Now()), 5, noHash)
-		line = appendBody(line, &e, &r, "", time.Now(), lineSuffix("1", "n"))
-		if bytes.IndexFunc(line, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x2028 || r == 0x2029 }) >= 0 || !utf8.Valid(line) {
-			t.Fatalf("not one clean line: %q", line)
+		text := appendChain(nil, NewChainID(time.Now()), 5, NoHash)
+		text = AppendBody(text, &e, &r, "", time.Now(), Suffix("1", "n"))
+		if bytes.IndexFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x2028 || r == 0x2029 }) >= 0 || !utf8.Valid(text) {
+			t.Fatalf("not one clean line: %q", text)
 		}
-		if k, err := parseLine(line); err != nil || k.seq != 5 || k.checkpoint != nil {
+		if k, err := Parse(text); err != nil || k.Seq != 5 || k.Checkpoint != nil {
 			t.Fatalf("%v, %+v", err, k)
 		}
 		var got Entry
-		if err := json.Unmarshal(line, &got); err != nil {
-			t.Fatalf("%v: %s", err, line)
+		if err := json.Unmarshal(text, &got); err != nil {
+			t.Fatalf("%v: %s", err, text)
 		}
 		for _, c := range []struct{ got, want string }{
 			{string(got.Event.Outcome), "failure"},
