@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	auditreport "github.com/keyturn/keyturn/internal/audit/report"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/config"
 )
 
@@ -52,7 +52,7 @@ the exit code is 1.`,
 		if err != nil {
 			return usageError{err}
 		}
-		if err := (&auditlog.Filter{Since: r.since.Time, Until: r.until.Time}).Check(); err != nil {
+		if err := (&verify.Filter{Since: r.since.Time, Until: r.until.Time}).Check(); err != nil {
 			return usageError{err}
 		}
 		report, err := r.read(cmd.Context(), cfg, files)
@@ -98,14 +98,14 @@ func (r *reportFlags) read(ctx context.Context, cfg *config.Config, files []stri
 // the log is part of its result, not an error.
 func (r *reportFlags) check(ctx context.Context, cfg *config.Config, files []string, take func([]byte) error) (auditreport.Integrity, error) {
 	if r.unchecked {
-		return auditreport.Integrity{}, auditlog.Lines(files, take)
+		return auditreport.Integrity{}, verify.Lines(files, take)
 	}
 	o, err := r.verify.options(ctx, cfg)
 	if err != nil {
 		return auditreport.Integrity{}, err
 	}
 	integrity := auditreport.Integrity{Checked: true}
-	integrity.Report, err = auditlog.VerifyEach(files, o, take)
+	integrity.Report, err = verify.Each(files, o, take)
 	if errors.As(err, &integrity.Bad) {
 		err = nil
 	}

@@ -9,11 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 func (p *program) auditTailCommand() *cobra.Command {
-	var filter auditlog.Filter
+	var filter verify.Filter
 	var outcome string
 	since, until := moment{now: time.Now}, moment{now: time.Now}
 	var follow bool
@@ -44,9 +44,9 @@ next when the log is rotated; it then takes the name that the server writes to.`
 			case follow && args[0] == "-":
 				return usageError{fmt.Errorf("--follow needs a file: standard input is read to its end without it")}
 			case follow:
-				return auditlog.Follow(cmd.Context(), args[0], show)
+				return verify.Follow(cmd.Context(), args[0], show)
 			}
-			return auditlog.Lines(args, show)
+			return verify.Lines(args, show)
 		},
 	}
 	f := cmd.Flags()
@@ -64,7 +64,7 @@ next when the log is rotated; it then takes the name that the server writes to.`
 }
 
 // showEvent prints a line of the log that passes the filter.
-func (p *program) showEvent(filter *auditlog.Filter, line []byte) error {
+func (p *program) showEvent(filter *verify.Filter, line []byte) error {
 	switch {
 	case !filter.Match(line):
 		return nil
@@ -76,7 +76,7 @@ func (p *program) showEvent(filter *auditlog.Filter, line []byte) error {
 		_, err := io.WriteString(p.stdout, text+"\n")
 		return err
 	}
-	_, err := io.WriteString(p.stdout, auditlog.Format(line, p.colour())+"\n")
+	_, err := io.WriteString(p.stdout, verify.Format(line, p.colour())+"\n")
 	return err
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/store"
 )
@@ -50,8 +50,8 @@ Exits with 0 and the counts, or with 1 and the file, the line and the reason.`,
 		if err != nil {
 			return err
 		}
-		report, err := auditlog.Verify(files, o)
-		var bad *auditlog.BadLine
+		report, err := verify.Files(files, o)
+		var bad *verify.BadLine
 		if errors.As(err, &bad) && p.output == "json" {
 			return errors.Join(err, p.print(bad, nil))
 		}
@@ -86,14 +86,14 @@ func (f *verifyFlags) add(to *pflag.FlagSet) {
 	to.StringVar(&f.heads, "heads", "", "the log must hold the lines that this file names (keyturn audit heads)")
 }
 
-func (f verifyFlags) options(ctx context.Context, cfg *config.Config) (o auditlog.VerifyOptions, err error) {
+func (f verifyFlags) options(ctx context.Context, cfg *config.Config) (o verify.Options, err error) {
 	if f.keys == "" && f.heads == "" {
 		o, err = verifyOptions(ctx, cfg)
 	}
 	if err == nil && f.keys != "" {
 		var set jose.JSONWebKeySet
 		err = readEvidence("keys", f.keys, &set)
-		o.Keys = auditlog.KeySet(set)
+		o.Keys = verify.KeySet(set)
 	}
 	if err == nil && f.heads != "" {
 		err = readEvidence("heads", f.heads, &o.Heads)
@@ -128,7 +128,7 @@ func readEvidence(flag, path string, v any) error {
 // verifyOptions asks the store for the heads and the public keys. A SQLite
 // store that does not exist is not made for it: then the chains alone are
 // checked, and the report says so.
-func verifyOptions(ctx context.Context, cfg *config.Config) (o auditlog.VerifyOptions, err error) {
+func verifyOptions(ctx context.Context, cfg *config.Config) (o verify.Options, err error) {
 	if path := cfg.SQLitePath(); path != "" {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return o, nil
@@ -146,7 +146,7 @@ func verifyOptions(ctx context.Context, cfg *config.Config) (o auditlog.VerifyOp
 		o.Anchors = []audit.Anchor{} // asked, and there are none
 	}
 	set, err := publicKeys(ctx, s)
-	o.Keys = auditlog.KeySet(set)
+	o.Keys = verify.KeySet(set)
 	return o, err
 }
 

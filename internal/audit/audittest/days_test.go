@@ -3,7 +3,7 @@ package audittest
 import (
 	"testing"
 
-	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 // TestDaysAreInTheVocabulary holds the invented days to what a server can write.
@@ -11,10 +11,10 @@ func TestDaysAreInTheVocabulary(t *testing.T) {
 	s := NewScribe(t)
 	s.QuietDay()
 	s.IncidentNight()
-	if err := auditlog.Lines([]string{s.Path}, CheckLine); err != nil {
+	if err := verify.Lines([]string{s.Path}, CheckLine); err != nil {
 		t.Error(err)
 	}
-	if _, err := auditlog.Verify([]string{s.Path}, auditlog.VerifyOptions{}); err != nil {
+	if _, err := verify.Files([]string{s.Path}, verify.Options{}); err != nil {
 		t.Error(err)
 	}
 }

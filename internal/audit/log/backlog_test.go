@@ -1,4 +1,4 @@
-package log
+package log_test
 
 import (
 	"bytes"
@@ -12,7 +12,10 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/audit/line"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 // gated is a writer that hangs while its gate is closed.
@@ -53,27 +56,27 @@ func (w *gated) open() {
 func TestA3_AHangingSinkIsBuffered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &gated{}
-		l, err := Open(Options{Writer: w, Node: "n", Keep: 3, Lose: 2})
+		l, err := auditlog.Open(auditlog.Options{Writer: w, Node: "n", Keep: 3, Lose: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
-		record(t, l, 1)
+		audittest.Record(t, l, 1)
 		w.close()
-		record(t, l, 5)
-		if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead, Detail: "refused"}); !errors.Is(err, errBacklog) {
+		audittest.Record(t, l, 5)
+		if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead, Detail: "refused"}); !errors.Is(err, auditlog.ErrBacklog) {
 			t.Errorf("the sixth event: %v", err)
 		}
-		if got := l.Backlog(); got != (Backlog{Held: 3, Lost: 2}) || l.Failures() != 1 {
+		if got := l.Backlog(); got != (auditlog.Backlog{Held: 3, Lost: 2}) || l.Failures() != 1 {
 			t.Errorf("%+v, %d failures", got, l.Failures())
 		}
 		w.open()
-		elapse(time.Second)
-		record(t, l, 1)
-		closeLog(t, l)
-		if got := l.Backlog(); got != (Backlog{Lost: 2}) {
+		audittest.Elapse(time.Second)
+		audittest.Record(t, l, 1)
+		audittest.Close(t, l)
+		if got := l.Backlog(); got != (auditlog.Backlog{Lost: 2}) {
 			t.Errorf("afterwards %+v", got)
 		}
-		rep := mustVerify(t, VerifyOptions{}, writeLines(t, splitLines(w.text.String())))
+		rep := audittest.MustVerify(t, verify.Options{}, audittest.WriteLines(t, audittest.SplitLines(w.text.String())))
 		if rep.Lines != 6 || strings.Contains(w.text.String(), "refused") || strings.Count(w.text.String(), `"count":2,"detail":"from `) != 1 {
 			t.Errorf("%+v\n%s", rep, w.text.String())
 		}
@@ -86,26 +89,26 @@ func TestA3_AHangingSinkIsBuffered(t *testing.T) {
 func TestA3_AFullQueueKeepsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &gated{}
-		l, err := Open(Options{Writer: w, Node: "n", Keep: 3})
+		l, err := auditlog.Open(auditlog.Options{Writer: w, Node: "n", Keep: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
-		record(t, l, 1)
+		audittest.Record(t, l, 1)
 		w.close()
 		e := audit.Event{Action: audit.UserRead}
 		var all sync.WaitGroup
-		all.Go(func() { record(t, l, 1) }) // stalls after a second
-		elapse(stallTime / 2)
-		brief, cancel := context.WithTimeout(t.Context(), stallTime)
+		all.Go(func() { audittest.Record(t, l, 1) }) // stalls after a second
+		audittest.Elapse(auditlog.StallTime / 2)
+		brief, cancel := context.WithTimeout(t.Context(), auditlog.StallTime)
 		defer cancel()
-		for range queueLen + 3 {
+		for range auditlog.QueueLen + 3 {
 			all.Go(func() { _ = l.Record(brief, e) }) // kept, or refused at the end
 		}
-		elapse(stallTime/2 + stallTime/4)
+		audittest.Elapse(auditlog.StallTime/2 + auditlog.StallTime/4)
 		if got := l.Backlog().Held; got != 1 {
 			t.Fatalf("%d events are held; want the one that stalled", got)
 		}
-		briefer, cancel := context.WithTimeout(t.Context(), stallTime/8)
+		briefer, cancel := context.WithTimeout(t.Context(), auditlog.StallTime/8)
 		defer cancel()
 		if err := l.Record(briefer, e); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, audit.ErrNotRecorded) {
 			t.Errorf("an event that found no room: %v", err)
@@ -115,8 +118,8 @@ func TestA3_AFullQueueKeepsNobody(t *testing.T) {
 		}
 		w.open()
 		all.Wait()
-		closeLog(t, l)
-		mustVerify(t, VerifyOptions{}, writeLines(t, splitLines(w.text.String())))
+		audittest.Close(t, l)
+		audittest.MustVerify(t, verify.Options{}, audittest.WriteLines(t, audittest.SplitLines(w.text.String())))
 	})
 }
 
@@ -127,25 +130,25 @@ func TestA3_ALossThatCouldNotBeToldIsToldWithMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &limited{}
 		var said []string
-		l, err := Open(Options{Writer: w, Node: "n", Lose: 4, OnError: func(err error) { said = append(said, err.Error()) }})
+		l, err := auditlog.Open(auditlog.Options{Writer: w, Node: "n", Lose: 4, OnError: func(err error) { said = append(said, err.Error()) }})
 		if err != nil {
 			t.Fatal(err)
 		}
 		first := time.Now()
-		record(t, l, 2)
-		elapse(4 * retryTime) // the line about them fails
-		record(t, l, 1)
-		elapse(retryTime / 2)
+		audittest.Record(t, l, 2)
+		audittest.Elapse(4 * auditlog.RetryTime) // the line about them fails
+		audittest.Record(t, l, 1)
+		audittest.Elapse(auditlog.RetryTime / 2)
 		last := time.Now()
-		record(t, l, 1)
-		if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead}); !errors.Is(err, errBacklog) {
+		audittest.Record(t, l, 1)
+		if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead}); !errors.Is(err, auditlog.ErrBacklog) {
 			t.Errorf("the fifth event: %v", err)
 		}
 		w.refill(1 << 20)
-		elapse(2 * retryTime)
-		closeLog(t, l)
+		audittest.Elapse(2 * auditlog.RetryTime)
+		audittest.Close(t, l)
 		want := `"count":4,"detail":"from ` + first.UTC().Format(line.TimeLayout) + " to " + last.UTC().Format(line.TimeLayout) + ": "
-		if !strings.Contains(w.String(), want) || l.Backlog() != (Backlog{Lost: 4}) {
+		if !strings.Contains(w.String(), want) || l.Backlog() != (auditlog.Backlog{Lost: 4}) {
 			t.Errorf("the log lacks %s\n%s%+v", want, w.String(), l.Backlog())
 		}
 		if !strings.Contains(said[0], "4 events are lost, then decisions stop: ") {
@@ -160,7 +163,7 @@ func TestA3_ALossThatCouldNotBeToldIsToldWithMore(t *testing.T) {
 func TestA3_AFailingSinkIsBuffered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &limited{room: 3000}
-		l, err := Open(Options{Writer: w, Node: "n", Keep: 7, Lose: 5})
+		l, err := auditlog.Open(auditlog.Options{Writer: w, Node: "n", Keep: 7, Lose: 5})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,22 +177,22 @@ func TestA3_AFailingSinkIsBuffered(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if b := l.Backlog(); b != (Backlog{Held: 7, Lost: 5}) {
+		if b := l.Backlog(); b != (auditlog.Backlog{Held: 7, Lost: 5}) {
 			t.Errorf("%+v", b)
 		}
 		w.refill(1 << 20)
-		elapse(2 * retryTime)
-		if b := l.Backlog(); b != (Backlog{Lost: 5}) {
+		audittest.Elapse(2 * auditlog.RetryTime)
+		if b := l.Backlog(); b != (auditlog.Backlog{Lost: 5}) {
 			t.Errorf("when the sink is back: %+v", b)
 		}
-		closeLog(t, l)
+		audittest.Close(t, l)
 		var whole []string
-		for _, text := range splitLines(w.String()) {
+		for _, text := range audittest.SplitLines(w.String()) {
 			if line.IsWhole([]byte(text)) {
 				whole = append(whole, text)
 			}
 		}
-		mustVerify(t, VerifyOptions{}, writeLines(t, whole))
+		audittest.MustVerify(t, verify.Options{}, audittest.WriteLines(t, whole))
 		if n := strings.Count(strings.Join(whole, "\n"), `"action":"token-issued"`); int64(n+5) != stood.Load() {
 			t.Errorf("%d decisions stood; %d events are written and 5 told as lost", stood.Load(), n)
 		}

@@ -1,4 +1,4 @@
-package log
+package log_test
 
 import (
 	"bytes"
@@ -14,7 +14,10 @@ import (
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/audit/line"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 // limited is a writer with room for so many more bytes.
@@ -47,7 +50,7 @@ func (w *limited) Write(b []byte) (int, error) {
 
 func TestA3_AFailedWriteFailsTheRecord(t *testing.T) {
 	w := &limited{}
-	l, err := Open(Options{Writer: w, Node: "n"})
+	l, err := auditlog.Open(auditlog.Options{Writer: w, Node: "n"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,21 +58,21 @@ func TestA3_AFailedWriteFailsTheRecord(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	w.room = 1 << 20
-	record(t, l, 2)
-	closeLog(t, l)
-	path := writeLines(t, splitLines(w.String()))
-	if rep := mustVerify(t, VerifyOptions{}, path); rep.Lines != 2 || strings.Contains(w.String(), "lost") {
+	audittest.Record(t, l, 2)
+	audittest.Close(t, l)
+	path := audittest.WriteLines(t, audittest.SplitLines(w.String()))
+	if rep := audittest.MustVerify(t, verify.Options{}, path); rep.Lines != 2 || strings.Contains(w.String(), "lost") {
 		t.Errorf("%+v", rep)
 	}
 }
 
 func TestA3_OfATornBatchEveryCallerLearnsItsPart(t *testing.T) {
 	w := &limited{room: 1 << 20}
-	l, err := Open(Options{Writer: w, Node: "n"})
+	l, err := auditlog.Open(auditlog.Options{Writer: w, Node: "n"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	record(t, l, 1)
+	audittest.Record(t, l, 1)
 	w.room = 3*w.Len() + 50
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -85,35 +88,35 @@ func TestA3_OfATornBatchEveryCallerLearnsItsPart(t *testing.T) {
 	}
 	wg.Wait()
 	w.room = 1 << 20
-	record(t, l, 1)
+	audittest.Record(t, l, 1)
 	written++
-	closeLog(t, l)
+	audittest.Close(t, l)
 
 	// The torn line stands alone; without it the chain is whole.
 	var whole []string
 	torn := 0
-	for _, text := range splitLines(w.String()) {
+	for _, text := range audittest.SplitLines(w.String()) {
 		if line.IsWhole([]byte(text)) {
 			whole = append(whole, text)
 		} else {
 			torn++
 		}
 	}
-	rep := mustVerify(t, VerifyOptions{}, writeLines(t, whole))
+	rep := audittest.MustVerify(t, verify.Options{}, audittest.WriteLines(t, whole))
 	if rep.Lines != int64(written) || torn == 0 {
 		t.Errorf("%d lines and %d torn ones for %d acknowledged events", rep.Lines, torn, written)
 	}
 }
 
 func TestA3_AFullDisk(t *testing.T) {
-	l, err := Open(Options{Sink: "/dev/full", Node: "n"})
+	l, err := auditlog.Open(auditlog.Options{Sink: "/dev/full", Node: "n"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead}); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("got %v", err)
 	}
-	closeLog(t, l)
+	audittest.Close(t, l)
 }
 
 func TestA3_ABrokenPipe(t *testing.T) {
@@ -122,18 +125,18 @@ func TestA3_ABrokenPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	l, err := Open(Options{Writer: w, Node: "n"})
+	l, err := auditlog.Open(auditlog.Options{Writer: w, Node: "n"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	record(t, l, 1)
+	audittest.Record(t, l, 1)
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead}); !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("got %v", err)
 	}
-	closeLog(t, l)
+	audittest.Close(t, l)
 }
 
 // limitFiles makes the kernel end every file of this process at size bytes. It
@@ -159,10 +162,10 @@ func limitFiles(t *testing.T, size int64) func() {
 }
 
 func TestA3_AHalfWrittenBatchIsTakenBack(t *testing.T) {
-	f := newFixture(t)
-	l := f.open(t)
-	record(t, l, 3)
-	before, err := os.Stat(f.path)
+	f := audittest.NewFixture(t)
+	l := f.Open(t)
+	audittest.Record(t, l, 3)
+	before, err := os.Stat(f.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,17 +175,17 @@ func TestA3_AHalfWrittenBatchIsTakenBack(t *testing.T) {
 	if !errors.Is(failed, syscall.EFBIG) {
 		t.Errorf("got %v", failed)
 	}
-	after, err := os.Stat(f.path)
+	after, err := os.Stat(f.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if after.Size() != before.Size() {
 		t.Errorf("%d bytes of the failed line are left", after.Size()-before.Size())
 	}
-	record(t, l, 3)
-	closeLog(t, l)
-	mustVerify(t, f.options(), f.path)
-	if strings.Contains(strings.Join(f.lines(t), ""), "lost") {
+	audittest.Record(t, l, 3)
+	audittest.Close(t, l)
+	audittest.MustVerify(t, f.Options(), f.Path)
+	if strings.Contains(strings.Join(f.Lines(t), ""), "lost") {
 		t.Error("the refused event is in the file")
 	}
 }
@@ -193,11 +196,11 @@ func TestA3_AFailedReopenKeepsTheOldFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "audit.log")
-	l, err := Open(Options{Sink: path, Node: "n"})
+	l, err := auditlog.Open(auditlog.Options{Sink: path, Node: "n"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	record(t, l, 1)
+	audittest.Record(t, l, 1)
 	moved := dir + ".old"
 	if err := os.Rename(dir, moved); err != nil {
 		t.Fatal(err)
@@ -205,22 +208,22 @@ func TestA3_AFailedReopenKeepsTheOldFile(t *testing.T) {
 	if err := l.Reopen(); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
-	record(t, l, 1)
-	closeLog(t, l)
-	if rep := mustVerify(t, VerifyOptions{}, filepath.Join(moved, "audit.log")); rep.Lines != 2 {
+	audittest.Record(t, l, 1)
+	audittest.Close(t, l)
+	if rep := audittest.MustVerify(t, verify.Options{}, filepath.Join(moved, "audit.log")); rep.Lines != 2 {
 		t.Errorf("%+v", rep)
 	}
 }
 
 func TestAWriterThatLiesIsNotBelieved(t *testing.T) {
-	l, err := Open(Options{Writer: shortWriter{}, Node: "n"})
+	l, err := auditlog.Open(auditlog.Options{Writer: shortWriter{}, Node: "n"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead}); !errors.Is(err, io.ErrShortWrite) {
 		t.Errorf("got %v", err)
 	}
-	closeLog(t, l)
+	audittest.Close(t, l)
 }
 
 // shortWriter takes half and says nothing.

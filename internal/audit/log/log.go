@@ -1,5 +1,6 @@
 // Package log writes every decision that Keyturn makes as one line of a
-// hash-chained log, and verifies such logs.
+// hash-chained log: into a file, a stream or to a syslog receiver. It signs the
+// chain's head from time to time and has the store keep it.
 package log
 
 import (

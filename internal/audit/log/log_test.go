@@ -1,4 +1,4 @@
-package log
+package log_test
 
 import (
 	"bytes"
@@ -15,23 +15,26 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/audit/line"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 func TestA1_EveryRecordIsOneLineWhenItReturns(t *testing.T) {
-	f := newFixture(t)
-	l := f.open(t)
-	defer closeLog(t, l)
+	f := audittest.NewFixture(t)
+	l := f.Open(t)
+	defer audittest.Close(t, l)
 	for i := range 3 {
 		id := fmt.Sprintf("event-%d", i)
 		if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead, Detail: id}); err != nil {
 			t.Fatal(err)
 		}
-		if n := strings.Count(strings.Join(f.lines(t), "\n"), id); n != 1 {
+		if n := strings.Count(strings.Join(f.Lines(t), "\n"), id); n != 1 {
 			t.Fatalf("%s stands in the file %d times", id, n)
 		}
 	}
-	info, err := os.Stat(f.path)
+	info, err := os.Stat(f.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,11 +44,11 @@ func TestA1_EveryRecordIsOneLineWhenItReturns(t *testing.T) {
 }
 
 func TestA2_ManyGoroutinesAndTwoLogsOnOneFile(t *testing.T) {
-	f := newFixture(t)
+	f := audittest.NewFixture(t)
 	const logs, callers, each = 2, 16, 40
 	var wg sync.WaitGroup
 	for n := range logs {
-		l := f.open(t, func(o *Options) { o.CheckpointLines = 50 })
+		l := f.Open(t, func(o *auditlog.Options) { o.CheckpointLines = 50 })
 		wg.Go(func() {
 			var inner sync.WaitGroup
 			for c := range callers {
@@ -65,11 +68,11 @@ func TestA2_ManyGoroutinesAndTwoLogsOnOneFile(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	rep := mustVerify(t, f.options(), f.path)
+	rep := audittest.MustVerify(t, f.Options(), f.Path)
 	if rep.Chains != logs || rep.Anchored != logs || rep.Lines-rep.Checkpoints != logs*callers*each || len(rep.Notes) != 0 {
 		t.Errorf("%+v", rep)
 	}
-	content := strings.Join(f.lines(t), "\n")
+	content := strings.Join(f.Lines(t), "\n")
 	for n := range logs {
 		for c := range callers {
 			for i := range each {
@@ -95,7 +98,7 @@ func (g *gate) Write(b []byte) (int, error) {
 func TestRecordHonoursTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{open: make(chan struct{})}
-		l, err := Open(Options{Writer: g, Node: "n"})
+		l, err := auditlog.Open(auditlog.Options{Writer: g, Node: "n"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +123,7 @@ func TestRecordHonoursTheContext(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		close(g.open)
-		closeLog(t, l)
+		audittest.Close(t, l)
 		if out := g.String(); !strings.Contains(out, "under way") || strings.Contains(out, "withdrawn") || strings.Contains(out, "ended") {
 			t.Errorf("written: %s", out)
 		}
@@ -130,12 +133,12 @@ func TestRecordHonoursTheContext(t *testing.T) {
 func TestAFullQueueHonoursTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{open: make(chan struct{})}
-		l, err := Open(Options{Writer: g, Node: "n"})
+		l, err := auditlog.Open(auditlog.Options{Writer: g, Node: "n"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var wg sync.WaitGroup
-		for range queueLen + 1 {
+		for range auditlog.QueueLen + 1 {
 			wg.Go(func() {
 				if err := l.Record(context.Background(), audit.Event{Action: audit.UserRead}); err != nil {
 					t.Error(err)
@@ -150,8 +153,8 @@ func TestAFullQueueHonoursTheContext(t *testing.T) {
 		}
 		close(g.open)
 		wg.Wait()
-		closeLog(t, l)
-		if n := strings.Count(g.String(), "\n"); n != queueLen+1 {
+		audittest.Close(t, l)
+		if n := strings.Count(g.String(), "\n"); n != auditlog.QueueLen+1 {
 			t.Errorf("%d lines", n)
 		}
 	})
@@ -160,7 +163,7 @@ func TestAFullQueueHonoursTheContext(t *testing.T) {
 func TestA1_WhatWaitsAtCloseIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{open: make(chan struct{})}
-		l, err := Open(Options{Writer: g, Node: "n"})
+		l, err := auditlog.Open(auditlog.Options{Writer: g, Node: "n"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +176,7 @@ func TestA1_WhatWaitsAtCloseIsWritten(t *testing.T) {
 		closed := make(chan error, 1)
 		go func() { closed <- l.Close() }()
 		synctest.Wait()
-		if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead}); !errors.Is(err, ErrClosed) {
+		if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead}); !errors.Is(err, auditlog.ErrClosed) {
 			t.Errorf("recording on a closing log: %v", err)
 		}
 		close(g.open)
@@ -192,15 +195,15 @@ func TestA1_WhatWaitsAtCloseIsWritten(t *testing.T) {
 }
 
 func TestCloseTwiceAndUseAfterwards(t *testing.T) {
-	f := newFixture(t)
-	l := f.open(t)
-	record(t, l, 1)
-	closeLog(t, l)
-	closeLog(t, l)
-	if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead}); !errors.Is(err, ErrClosed) {
+	f := audittest.NewFixture(t)
+	l := f.Open(t)
+	audittest.Record(t, l, 1)
+	audittest.Close(t, l)
+	audittest.Close(t, l)
+	if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead}); !errors.Is(err, auditlog.ErrClosed) {
 		t.Errorf("got %v", err)
 	}
-	if err := l.Reopen(); !errors.Is(err, ErrClosed) {
+	if err := l.Reopen(); !errors.Is(err, auditlog.ErrClosed) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -212,72 +215,72 @@ func TestA2_RotationByRenaming(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f := newFixture(t)
-	old := f.path + ".1"
-	for name, reopen := range map[string]func(l *Log) error{
-		"told": (*Log).Reopen,
-		"found out, because another process made the file anew": func(*Log) error {
-			other := f.open(t)
-			record(t, other, 1)
+	f := audittest.NewFixture(t)
+	old := f.Path + ".1"
+	for name, reopen := range map[string]func(l *auditlog.Log) error{
+		"told": (*auditlog.Log).Reopen,
+		"found out, because another process made the file anew": func(*auditlog.Log) error {
+			other := f.Open(t)
+			audittest.Record(t, other, 1)
 			return other.Close()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			*f = *newFixture(t)
-			old = f.path + ".1"
-			l := f.open(t)
-			record(t, l, 7)
-			rename(t, f.path, old)
-			record(t, l, 4)
-			if n := strings.Count(strings.Join(readAll(t, old), "\n"), string(audit.TokenIssued)); n != 11 {
+			*f = *audittest.NewFixture(t)
+			old = f.Path + ".1"
+			l := f.Open(t)
+			audittest.Record(t, l, 7)
+			rename(t, f.Path, old)
+			audittest.Record(t, l, 4)
+			if n := strings.Count(strings.Join(audittest.ReadLines(t, old), "\n"), string(audit.TokenIssued)); n != 11 {
 				t.Fatalf("the renamed file holds %d events", n)
 			}
 			if err := reopen(l); err != nil {
 				t.Fatal(err)
 			}
-			record(t, l, 3)
-			closeLog(t, l)
-			if !strings.Contains(strings.Join(f.lines(t), "\n"), l.Chain()) {
+			audittest.Record(t, l, 3)
+			audittest.Close(t, l)
+			if !strings.Contains(strings.Join(f.Lines(t), "\n"), l.Chain()) {
 				t.Fatal("the new file was not found")
 			}
-			if rep := mustVerify(t, f.options(), old, f.path); len(rep.Notes) != 0 {
+			if rep := audittest.MustVerify(t, f.Options(), old, f.Path); len(rep.Notes) != 0 {
 				t.Errorf("%+v", rep)
 			}
-			rep := mustVerify(t, f.options(), f.path)
+			rep := audittest.MustVerify(t, f.Options(), f.Path)
 			if len(rep.Notes) != 1 || !strings.Contains(rep.Notes[0], "begins here with line") {
 				t.Errorf("%+v", rep)
 			}
-			part := f.options()
+			part := f.Options()
 			part.Partial = true
-			mustVerify(t, part, old)
-			if _, err := Verify([]string{old}, f.options()); err == nil {
+			audittest.MustVerify(t, part, old)
+			if _, err := verify.Files([]string{old}, f.Options()); err == nil {
 				t.Error("the rotated file alone passed for the whole log")
 			}
-			mustVerify(t, f.options(), f.path, old) // in any order
+			audittest.MustVerify(t, f.Options(), f.Path, old) // in any order
 		})
 	}
 }
 
 func TestA3_ADeletedFileIsMadeAgain(t *testing.T) {
-	f := newFixture(t)
-	l := f.open(t)
+	f := audittest.NewFixture(t)
+	l := f.Open(t)
 	l.SetSigner(nil)
-	defer closeLog(t, l)
-	record(t, l, 1)
-	if err := os.Remove(f.path); err != nil {
+	defer audittest.Close(t, l)
+	audittest.Record(t, l, 1)
+	if err := os.Remove(f.Path); err != nil {
 		t.Fatal(err)
 	}
-	record(t, l, 1)
-	if lines := f.lines(t); len(lines) != 1 || !strings.Contains(lines[0], l.Chain()) {
+	audittest.Record(t, l, 1)
+	if lines := f.Lines(t); len(lines) != 1 || !strings.Contains(lines[0], l.Chain()) {
 		t.Errorf("%q", lines)
 	}
 }
 
 func TestOpenMendsTheEnd(t *testing.T) {
-	f := newFixture(t)
-	f.write(t, 3)
-	whole := strings.Join(f.lines(t), "\n") + "\n"
-	piece := f.lines(t)[0]
+	f := audittest.NewFixture(t)
+	f.Write(t, 3)
+	whole := strings.Join(f.Lines(t), "\n") + "\n"
+	piece := f.Lines(t)[0]
 	for name, c := range map[string]struct{ end, want string }{
 		"a piece of a line": {piece[:len(piece)/2], ""},
 		"a few bytes":       {piece[:5], ""},
@@ -286,16 +289,16 @@ func TestOpenMendsTheEnd(t *testing.T) {
 		"a long text":       {strings.Repeat("x", 2*line.Max), strings.Repeat("x", 2*line.Max) + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := os.WriteFile(f.path, []byte(whole+c.end), 0o600); err != nil {
+			if err := os.WriteFile(f.Path, []byte(whole+c.end), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			var reported error
-			l := f.open(t, func(o *Options) { o.OnError = func(err error) { reported = err } })
-			got, err := os.ReadFile(f.path)
+			l := f.Open(t, func(o *auditlog.Options) { o.OnError = func(err error) { reported = err } })
+			got, err := os.ReadFile(f.Path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			closeLog(t, l)
+			audittest.Close(t, l)
 			if string(got) != whole+c.want {
 				t.Errorf("got %.300q", got)
 			}
@@ -307,11 +310,11 @@ func TestOpenMendsTheEnd(t *testing.T) {
 }
 
 func TestAnotherProcessThatDiedInALineSpoilsNothing(t *testing.T) {
-	f := newFixture(t)
-	l := f.open(t)
-	record(t, l, 2)
-	piece := f.lines(t)[0][:100]
-	other, err := os.OpenFile(f.path, os.O_APPEND|os.O_WRONLY, 0)
+	f := audittest.NewFixture(t)
+	l := f.Open(t)
+	audittest.Record(t, l, 2)
+	piece := f.Lines(t)[0][:100]
+	other, err := os.OpenFile(f.Path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,37 +324,37 @@ func TestAnotherProcessThatDiedInALineSpoilsNothing(t *testing.T) {
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
 	}
-	record(t, l, 2)
-	closeLog(t, l)
-	mustVerify(t, f.options(), f.path)
+	audittest.Record(t, l, 2)
+	audittest.Close(t, l)
+	audittest.MustVerify(t, f.Options(), f.Path)
 }
 
 func TestOpenRefuses(t *testing.T) {
-	if _, err := Open(Options{}); err == nil || !strings.Contains(err.Error(), "stdout") {
+	if _, err := auditlog.Open(auditlog.Options{}); err == nil || !strings.Contains(err.Error(), "stdout") {
 		t.Errorf("got %v", err)
 	}
 	dir := t.TempDir()
 	for _, sink := range []string{dir, filepath.Join(dir, "none", "audit.log")} {
-		if l, err := Open(Options{Sink: sink}); err == nil {
+		if l, err := auditlog.Open(auditlog.Options{Sink: sink}); err == nil {
 			t.Errorf("%s was opened", sink)
-			closeLog(t, l)
+			audittest.Close(t, l)
 		}
 	}
 }
 
 func TestA1_ShapeOfALine(t *testing.T) {
 	var out bytes.Buffer
-	l, err := Open(Options{
+	l, err := auditlog.Open(auditlog.Options{
 		Writer: &out, Node: "host", Version: "1.2.3",
 		Now: func() time.Time { return time.Date(2026, 11, 24, 1, 2, 3, 456, time.FixedZone("", 3600)) },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Record(audit.WithRequest(context.Background(), fullRequest), full); err != nil {
+	if err := l.Record(audit.WithRequest(context.Background(), audittest.FullRequest), audittest.Full); err != nil {
 		t.Fatal(err)
 	}
-	closeLog(t, l)
+	audittest.Close(t, l)
 	want := `{"keyturn":{"chain":{"id":"` + l.Chain() + `","seq":0,"prev":"` + line.NoHash + `"},` +
 		`"client_id":"app","session_id":"s-1","jti":"j-1","kid":"k-1","grant_type":"refresh_token","scope":"openid email",` +
 		`"generation":7,"presented_generation":0,"previous":{"at":"1970-01-01T00:00:00.000000005Z","ip":"2001:db8::1","user_agent":"Firefox/140"},"count":3,"detail":"both \"generations\""},` +

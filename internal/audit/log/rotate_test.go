@@ -1,4 +1,4 @@
-package log
+package log_test
 
 import (
 	"errors"
@@ -13,13 +13,16 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/audit/line"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 // allFiles are the log and what it was rotated into.
-func (f *fixture) allFiles(t *testing.T) []string {
+func allFiles(f *audittest.Fixture, t *testing.T) []string {
 	t.Helper()
-	all, err := filepath.Glob(f.path + "*")
+	all, err := filepath.Glob(f.Path + "*")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,9 +30,9 @@ func (f *fixture) allFiles(t *testing.T) []string {
 }
 
 // rotating opens a log of the fixture that rotates as r says.
-func (f *fixture) rotating(t *testing.T, r Rotation, change ...func(*Options)) *Log {
+func rotating(f *audittest.Fixture, t *testing.T, r auditlog.Rotation, change ...func(*auditlog.Options)) *auditlog.Log {
 	t.Helper()
-	return f.open(t, append(change, func(o *Options) { o.Rotation = r })...)
+	return f.Open(t, append(change, func(o *auditlog.Options) { o.Rotation = r })...)
 }
 
 // TestA2_ManyWritersRotateOneFile has two logs with many callers each share a
@@ -37,11 +40,11 @@ func (f *fixture) rotating(t *testing.T, r Rotation, change ...func(*Options)) *
 // are no larger than they may be, and all verify together.
 func TestA2_ManyWritersRotateOneFile(t *testing.T) {
 	const callers, each, size = 8, 25, 20_000
-	f := newFixture(t)
+	f := audittest.NewFixture(t)
 	var all sync.WaitGroup
 	for range 2 {
-		l := f.rotating(t, Rotation{Size: size})
-		defer closeLog(t, l)
+		l := rotating(f, t, auditlog.Rotation{Size: size})
+		defer audittest.Close(t, l)
 		for range callers {
 			all.Go(func() {
 				for range each {
@@ -53,7 +56,7 @@ func TestA2_ManyWritersRotateOneFile(t *testing.T) {
 		}
 	}
 	all.Wait()
-	files := f.allFiles(t)
+	files := allFiles(f, t)
 	if len(files) < 5 {
 		t.Errorf("%d files; want many", len(files))
 	}
@@ -71,103 +74,103 @@ func TestA2_ManyWritersRotateOneFile(t *testing.T) {
 	if events != 2*callers*each {
 		t.Errorf("%d events in all files; want %d", events, 2*callers*each)
 	}
-	mustVerify(t, f.options(), files...)
+	audittest.MustVerify(t, f.Options(), files...)
 	slices.Reverse(files)
-	mustVerify(t, f.options(), files...)
+	audittest.MustVerify(t, f.Options(), files...)
 }
 
 // TestA2_AFileIsRotatedByItsAge tells the age from the file's first line, also
 // of a file that was there before the log was opened.
 func TestA2_AFileIsRotatedByItsAge(t *testing.T) {
-	f := newFixture(t)
+	f := audittest.NewFixture(t)
 	start := time.Now()
 	var later atomic.Int64
-	clock := func(o *Options) { o.Now = func() time.Time { return start.Add(time.Duration(later.Load())) } }
+	clock := func(o *auditlog.Options) { o.Now = func() time.Time { return start.Add(time.Duration(later.Load())) } }
 	goOn := func(d time.Duration) { later.Add(int64(d)) }
-	daily := Rotation{Age: 24 * time.Hour}
+	daily := auditlog.Rotation{Age: 24 * time.Hour}
 	want := func(files int) {
 		t.Helper()
-		if got := f.allFiles(t); len(got) != files {
+		if got := allFiles(f, t); len(got) != files {
 			t.Fatalf("%d files, want %d: %q", len(got), files, got)
 		}
 	}
-	l := f.rotating(t, daily, clock)
-	record(t, l, 1)
+	l := rotating(f, t, daily, clock)
+	audittest.Record(t, l, 1)
 	goOn(20 * time.Hour)
-	record(t, l, 1)
-	closeLog(t, l)
+	audittest.Record(t, l, 1)
+	audittest.Close(t, l)
 	want(1)
 	goOn(4*time.Hour - time.Second)
-	l = f.rotating(t, daily, clock)
-	record(t, l, 1)
+	l = rotating(f, t, daily, clock)
+	audittest.Record(t, l, 1)
 	want(1)
 	goOn(time.Second)
-	record(t, l, 2)
+	audittest.Record(t, l, 2)
 	want(2)
 	goOn(24 * time.Hour)
-	record(t, l, 1)
+	audittest.Record(t, l, 1)
 	want(3)
-	closeLog(t, l)
-	mustVerify(t, f.options(), f.allFiles(t)...)
+	audittest.Close(t, l)
+	audittest.MustVerify(t, f.Options(), allFiles(f, t)...)
 }
 
 // TestA2_AFileRenamedByHandLiesBetweenRotatedOnes has the log rotate, be renamed
 // by somebody else, and rotate again: in whatever order the files are named, every
 // line is in its place.
 func TestA2_AFileRenamedByHandLiesBetweenRotatedOnes(t *testing.T) {
-	f := newFixture(t)
+	f := audittest.NewFixture(t)
 	start := time.Now()
 	var later atomic.Int64
-	l := f.rotating(t, Rotation{Age: time.Hour}, func(o *Options) {
+	l := rotating(f, t, auditlog.Rotation{Age: time.Hour}, func(o *auditlog.Options) {
 		o.Now = func() time.Time { return start.Add(time.Duration(later.Load())) }
 	})
 	for hour := range 6 {
 		later.Store(int64(time.Duration(hour) * 61 * time.Minute))
-		record(t, l, 3)
+		audittest.Record(t, l, 3)
 		if hour%2 == 1 {
-			if err := errors.Join(os.Rename(f.path, fmt.Sprintf("%s-by-hand-%d", f.path, hour)), l.Reopen()); err != nil {
+			if err := errors.Join(os.Rename(f.Path, fmt.Sprintf("%s-by-hand-%d", f.Path, hour)), l.Reopen()); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	closeLog(t, l)
-	files := f.allFiles(t)
+	audittest.Close(t, l)
+	files := allFiles(f, t)
 	if len(files) < 6 {
 		t.Fatalf("only %d files: %q", len(files), files)
 	}
-	mustVerify(t, f.options(), files...)
+	audittest.MustVerify(t, f.Options(), files...)
 	slices.Reverse(files)
-	mustVerify(t, f.options(), files...)
+	audittest.MustVerify(t, f.Options(), files...)
 }
 
 // TestA2_OneReplicaDeletedOldFiles has the log of one replica go further back than
 // that of another, whose first file is gone: nothing is wrong with that, while a
 // beginning that was cut off within a log is.
 func TestA2_OneReplicaDeletedOldFiles(t *testing.T) {
-	a, b := newFixture(t), newFixture(t)
-	b.signer, b.anchors = a.signer, a.anchors
+	a, b := audittest.NewFixture(t), audittest.NewFixture(t)
+	b.Signer, b.Anchors = a.Signer, a.Anchors
 	start := time.Now()
 	var later atomic.Int64
-	clock := func(o *Options) { o.Now = func() time.Time { return start.Add(time.Duration(later.Load())) } }
-	first := a.open(t, clock)
-	record(t, first, 2)
+	clock := func(o *auditlog.Options) { o.Now = func() time.Time { return start.Add(time.Duration(later.Load())) } }
+	first := a.Open(t, clock)
+	audittest.Record(t, first, 2)
 	later.Store(int64(time.Hour))
-	second := b.rotating(t, Rotation{Age: time.Hour}, clock)
-	record(t, second, 2)
+	second := rotating(b, t, auditlog.Rotation{Age: time.Hour}, clock)
+	audittest.Record(t, second, 2)
 	later.Store(int64(3 * time.Hour))
-	record(t, second, 2)
-	record(t, first, 2)
-	closeLog(t, first)
-	closeLog(t, second)
-	kept := b.allFiles(t)
+	audittest.Record(t, second, 2)
+	audittest.Record(t, first, 2)
+	audittest.Close(t, first)
+	audittest.Close(t, second)
+	kept := allFiles(b, t)
 	slices.Sort(kept) // the log itself, and what was rotated
 	if len(kept) != 2 {
 		t.Fatalf("files: %q", kept)
 	}
-	files := []string{a.path, kept[0]}
-	mustVerify(t, a.options(), files...)
+	files := []string{a.Path, kept[0]}
+	audittest.MustVerify(t, a.Options(), files...)
 	nothing := func([]byte) error { return nil }
-	if rep, err := VerifyEach(files, a.options(), nothing); err != nil || len(rep.Notes) == 0 {
+	if rep, err := verify.Each(files, a.Options(), nothing); err != nil || len(rep.Notes) == 0 {
 		t.Errorf("line by line: %v, notes %q", err, rep.Notes)
 	}
 
@@ -175,7 +178,7 @@ func TestA2_OneReplicaDeletedOldFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, err := os.OpenFile(a.path, os.O_APPEND|os.O_WRONLY, 0)
+	one, err := os.OpenFile(a.Path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,8 +186,8 @@ func TestA2_OneReplicaDeletedOldFiles(t *testing.T) {
 	if err = errors.Join(err, one.Close()); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Verify([]string{a.path}, a.options())
-	_, each := VerifyEach([]string{a.path}, a.options(), nothing)
+	_, err = verify.Files([]string{a.Path}, a.Options())
+	_, each := verify.Each([]string{a.Path}, a.Options(), nothing)
 	for _, err := range []error{err, each} {
 		if err == nil || !strings.Contains(err.Error(), "are missing; it was begun") {
 			t.Errorf("in one log: %v", err)
@@ -195,47 +198,47 @@ func TestA2_OneReplicaDeletedOldFiles(t *testing.T) {
 // TestRotatedFilesAreKeptByNumberAndByAge deletes what is beyond, and nothing
 // that only looks like a rotated file; what is left verifies.
 func TestRotatedFilesAreKeptByNumberAndByAge(t *testing.T) {
-	f := newFixture(t)
+	f := audittest.NewFixture(t)
 	stamp := func(ago time.Duration) string { return "." + time.Now().UTC().Add(-ago).Format(line.RotatedLayout) }
 	strangers := []string{
 		".1", ".gz", ".20060102", stamp(72*time.Hour) + ".gz", strings.Replace(stamp(72*time.Hour), "Z", "0Z", 1), ".dir" + stamp(72*time.Hour),
 	}
 	for _, name := range strangers {
-		if err := os.WriteFile(f.path+name, nil, 0o600); err != nil {
+		if err := os.WriteFile(f.Path+name, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	directory := f.path + stamp(71*time.Hour)
+	directory := f.Path + stamp(71*time.Hour)
 	if err := os.Mkdir(directory, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	expired := f.path + stamp(49*time.Hour)
+	expired := f.Path + stamp(49*time.Hour)
 	if err := os.WriteFile(expired, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l := f.rotating(t, Rotation{Size: 1, Keep: 100, KeepAge: 48 * time.Hour})
+	l := rotating(f, t, auditlog.Rotation{Size: 1, Keep: 100, KeepAge: 48 * time.Hour})
 	if _, err := os.Stat(expired); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file beyond its age is there after the start: %v", err)
 	}
-	record(t, l, 9)
-	closeLog(t, l)
-	l = f.rotating(t, Rotation{Size: 1, Keep: 3})
-	record(t, l, 9)
-	closeLog(t, l)
-	for _, name := range append(strangers, strings.TrimPrefix(directory, f.path)) {
-		if _, err := os.Stat(f.path + name); err != nil {
+	audittest.Record(t, l, 9)
+	audittest.Close(t, l)
+	l = rotating(f, t, auditlog.Rotation{Size: 1, Keep: 3})
+	audittest.Record(t, l, 9)
+	audittest.Close(t, l)
+	for _, name := range append(strangers, strings.TrimPrefix(directory, f.Path)) {
+		if _, err := os.Stat(f.Path + name); err != nil {
 			t.Errorf("a file that is not Keyturn's is gone: %v", err)
 		}
 	}
-	old, err := line.RotatedFiles(f.path)
+	old, err := line.RotatedFiles(f.Path)
 	if err != nil || len(old) != 3 {
 		t.Fatalf("%d rotated files (%v); want 3", len(old), err)
 	}
-	files := []string{f.path}
+	files := []string{f.Path}
 	for _, o := range old {
 		files = append(files, o.Path)
 	}
-	rep := mustVerify(t, f.options(), files...)
+	rep := audittest.MustVerify(t, f.Options(), files...)
 	if len(rep.Notes) != 1 || !strings.Contains(rep.Notes[0], "begins here with line") {
 		t.Errorf("the report does not say what is missing: %+v", rep)
 	}
@@ -244,36 +247,36 @@ func TestRotatedFilesAreKeptByNumberAndByAge(t *testing.T) {
 // TestA3_ARotationThatFailsStopsNothing gives the file a name that leaves no
 // room for a time.
 func TestA3_ARotationThatFailsStopsNothing(t *testing.T) {
-	f := newFixture(t)
-	f.path = filepath.Join(filepath.Dir(f.path), strings.Repeat("a", 240))
+	f := audittest.NewFixture(t)
+	f.Path = filepath.Join(filepath.Dir(f.Path), strings.Repeat("a", 240))
 	var mu sync.Mutex
 	var said []string
-	l := f.rotating(t, Rotation{Size: 1, Keep: 1}, func(o *Options) {
+	l := rotating(f, t, auditlog.Rotation{Size: 1, Keep: 1}, func(o *auditlog.Options) {
 		o.OnError = func(err error) {
 			mu.Lock()
 			defer mu.Unlock()
 			said = append(said, err.Error())
 		}
 	})
-	record(t, l, 9)
-	closeLog(t, l)
+	audittest.Record(t, l, 9)
+	audittest.Close(t, l)
 	if len(said) != 1 || !strings.Contains(said[0], "could not be rotated; it goes on as it is") {
 		t.Errorf("the operational log was told %q", said)
 	}
-	mustVerify(t, f.options(), f.path)
+	audittest.MustVerify(t, f.Options(), f.Path)
 }
 
 // TestALinkToTheLogStays rotates what a link leads to.
 func TestALinkToTheLogStays(t *testing.T) {
-	f := newFixture(t)
+	f := audittest.NewFixture(t)
 	real := filepath.Join(t.TempDir(), "real.log")
-	if err := os.Symlink(real, f.path); err != nil {
+	if err := os.Symlink(real, f.Path); err != nil {
 		t.Fatal(err)
 	}
-	l := f.rotating(t, Rotation{Size: 1})
-	record(t, l, 3)
-	closeLog(t, l)
-	if to, err := os.Readlink(f.path); err != nil || to != real {
+	l := rotating(f, t, auditlog.Rotation{Size: 1})
+	audittest.Record(t, l, 3)
+	audittest.Close(t, l)
+	if to, err := os.Readlink(f.Path); err != nil || to != real {
 		t.Errorf("the link leads to %q (%v)", to, err)
 	}
 	old, err := line.RotatedFiles(real)
@@ -284,5 +287,5 @@ func TestALinkToTheLogStays(t *testing.T) {
 	for _, o := range old {
 		files = append(files, o.Path)
 	}
-	mustVerify(t, f.options(), files...)
+	audittest.MustVerify(t, f.Options(), files...)
 }

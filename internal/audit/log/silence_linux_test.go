@@ -1,19 +1,21 @@
-package log
+package log_test
 
 import (
 	"net"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 )
 
 // TestASilentReceiverIsGivenUp reads from the kernel how long a connection may
 // be without a sign of life, with something sent and with nothing to send.
 func TestASilentReceiverIsGivenUp(t *testing.T) {
 	_, sink := overTCP(t)
-	l := newFixture(t).open(t, to(sink))
-	defer closeLog(t, l)
-	raw, err := l.sink.(*syslog).conn.(*net.TCPConn).SyscallConn()
+	l := audittest.NewFixture(t).Open(t, to(sink))
+	defer audittest.Close(t, l)
+	raw, err := l.Conn().(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}

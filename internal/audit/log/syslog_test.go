@@ -1,4 +1,4 @@
-package log
+package log_test
 
 import (
 	"context"
@@ -20,20 +20,23 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/audit/line"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/internal/audit/syslogtest"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 // to sends the log to a receiver.
-func to(sink string) func(*Options) {
-	return func(o *Options) { o.Sink = sink }
+func to(sink string) func(*auditlog.Options) {
+	return func(o *auditlog.Options) { o.Sink = sink }
 }
 
 // overTCP receives over plain TCP; the sink is how a log names it.
 func overTCP(t *testing.T) (r *syslogtest.Receiver, sink string) {
 	t.Helper()
 	r = syslogtest.Receive(t, "127.0.0.1:0")
-	return r, syslogTCP + "://" + r.Address()
+	return r, "syslog+tcp://" + r.Address()
 }
 
 // until asks again and again, since nothing tells when the kernel has passed on
@@ -55,12 +58,12 @@ func until(t *testing.T, what string, reached func() bool) {
 // TestSyslogMessages reads what comes with a parser of somebody else's.
 func TestSyslogMessages(t *testing.T) {
 	r, sink := overTCP(t)
-	f := newFixture(t)
-	l := f.open(t, to(sink))
-	record(t, l, 12)
-	closeLog(t, l)
+	f := audittest.NewFixture(t)
+	l := f.Open(t, to(sink))
+	audittest.Record(t, l, 12)
+	audittest.Close(t, l)
 	r.Stop()
-	rep := mustVerify(t, f.options(), writeLines(t, r.Lines()))
+	rep := audittest.MustVerify(t, f.Options(), audittest.WriteLines(t, r.Lines()))
 	if rep.Lines < 12 || len(rep.Notes) != 0 || r.Connections() != 1 {
 		t.Errorf("%+v over %d connections", rep, r.Connections())
 	}
@@ -76,8 +79,8 @@ func TestSyslogMessages(t *testing.T) {
 func TestA2_CutSyslogConnections(t *testing.T) {
 	r, sink := overTCP(t)
 	r.CutAfter(9_000)
-	f := newFixture(t)
-	l := f.open(t, to(sink))
+	f := audittest.NewFixture(t)
+	l := f.Open(t, to(sink))
 	written := 0
 	var all sync.WaitGroup
 	var mu sync.Mutex
@@ -96,13 +99,13 @@ func TestA2_CutSyslogConnections(t *testing.T) {
 	r.Until(t, "connections were cut", func() bool { return r.Connections() >= 3 })
 	r.CutAfter(0)
 	r.Cut()
-	closeLog(t, l)
+	audittest.Close(t, l)
 	r.Stop()
 	lines := r.Lines()
-	o := f.options()
+	o := f.Options()
 	o.Repeats = true
-	path := writeLines(t, lines)
-	rep := mustVerify(t, o, path)
+	path := audittest.WriteLines(t, lines)
+	rep := audittest.MustVerify(t, o, path)
 	events := 0
 	seen := map[string]bool{}
 	for _, text := range lines {
@@ -114,11 +117,11 @@ func TestA2_CutSyslogConnections(t *testing.T) {
 	if rep.Repeated == 0 || rep.Lines != int64(len(seen)) || events < written || written == 0 {
 		t.Errorf("%d events acknowledged, %d there; %+v over %d connections", written, events, rep, r.Connections())
 	}
-	if _, err := Verify([]string{path}, f.options()); err == nil {
+	if _, err := verify.Files([]string{path}, f.Options()); err == nil {
 		t.Error("repeats passed without the option")
 	}
 	passed := 0
-	if _, err := VerifyEach([]string{path}, o, func([]byte) error { passed++; return nil }); err != nil || passed != len(seen) {
+	if _, err := verify.Each([]string{path}, o, func([]byte) error { passed++; return nil }); err != nil || passed != len(seen) {
 		t.Errorf("%d lines passed on (%v); want each once, %d", passed, err, len(seen))
 	}
 }
@@ -126,25 +129,25 @@ func TestA2_CutSyslogConnections(t *testing.T) {
 // TestTheLastLineBeforeACutIsSentAgain has nothing to send after the cut.
 func TestTheLastLineBeforeACutIsSentAgain(t *testing.T) {
 	r, sink := overTCP(t)
-	f := newFixture(t)
-	l := f.open(t, to(sink))
-	record(t, l, 1)
+	f := audittest.NewFixture(t)
+	l := f.Open(t, to(sink))
+	audittest.Record(t, l, 1)
 	r.Until(t, "the first line comes", func() bool { return len(r.Lines()) > 0 })
 	r.Cut()
 	r.Until(t, "it comes again on a new connection", func() bool {
 		lines := r.Lines()
 		return r.Connections() == 2 && strings.Count(strings.Join(lines, "\n"), lines[0]) == 2
 	})
-	closeLog(t, l)
+	audittest.Close(t, l)
 }
 
 // TestA3_ASyslogReceiverThatIsAway fails events while nothing listens, and goes
 // on with the same chain when something does.
 func TestA3_ASyslogReceiverThatIsAway(t *testing.T) {
 	r, sink := overTCP(t)
-	f := newFixture(t)
-	l := f.open(t, to(sink))
-	record(t, l, 3)
+	f := audittest.NewFixture(t)
+	l := f.Open(t, to(sink))
+	audittest.Record(t, l, 3)
 	r.Until(t, "the lines come", func() bool { return len(r.Lines()) >= 3 })
 	r.Stop()
 	until(t, "an event fails", func() bool {
@@ -157,11 +160,11 @@ func TestA3_ASyslogReceiverThatIsAway(t *testing.T) {
 	until(t, "events are written again", func() bool {
 		return l.Record(t.Context(), audit.Event{Action: audit.UserRead, Outcome: audit.Success}) == nil
 	})
-	closeLog(t, l)
+	audittest.Close(t, l)
 	second.Stop()
-	o := f.options()
+	o := f.Options()
 	o.Repeats = true
-	mustVerify(t, o, writeLines(t, append(r.Lines(), second.Lines()...)))
+	audittest.MustVerify(t, o, audittest.WriteLines(t, append(r.Lines(), second.Lines()...)))
 }
 
 // TestA3_ASyslogReceiverThatIsAwayIsBuffered keeps events as for a file.
@@ -174,17 +177,17 @@ func TestA3_ASyslogReceiverThatIsAwayIsBuffered(t *testing.T) {
 	if err := reserved.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f := newFixture(t)
-	l := f.open(t, to(syslogTCP+"://"+address), func(o *Options) { o.Keep = 5 })
-	record(t, l, 5)
-	if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead}); !errors.Is(err, errBacklog) {
+	f := audittest.NewFixture(t)
+	l := f.Open(t, to("syslog+tcp://"+address), func(o *auditlog.Options) { o.Keep = 5 })
+	audittest.Record(t, l, 5)
+	if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead}); !errors.Is(err, auditlog.ErrBacklog) {
 		t.Errorf("the sixth event: %v", err)
 	}
 	r := syslogtest.Receive(t, address)
 	until(t, "what was kept is sent", func() bool { return l.Backlog().Held == 0 })
-	closeLog(t, l)
+	audittest.Close(t, l)
 	r.Stop()
-	if rep := mustVerify(t, f.options(), writeLines(t, r.Lines())); rep.Lines < 5 {
+	if rep := audittest.MustVerify(t, f.Options(), audittest.WriteLines(t, r.Lines())); rep.Lines < 5 {
 		t.Errorf("%+v", rep)
 	}
 }
@@ -199,40 +202,40 @@ func TestSyslogOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := syslogtest.ReceiveFrom(t, listener)
-	sink := syslogTLS + "://" + r.Address()
-	trust := func(file string) func(*Options) { return func(o *Options) { o.CAFile = file } }
+	sink := "syslog+tls://" + r.Address()
+	trust := func(file string) func(*auditlog.Options) { return func(o *auditlog.Options) { o.CAFile = file } }
 	for name, file := range map[string]string{"another authority": otherCA, "the system's authorities": ""} {
 		var unknown x509.UnknownAuthorityError
-		if _, err := Open(Options{Sink: sink, Node: "host", CAFile: file}); !errors.As(err, &unknown) {
+		if _, err := auditlog.Open(auditlog.Options{Sink: sink, Node: "host", CAFile: file}); !errors.As(err, &unknown) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	var misnamed x509.HostnameError
 	byName := strings.Replace(sink, "127.0.0.1", "localhost", 1)
-	if _, err := Open(Options{Sink: byName, Node: "host", CAFile: ca}); !errors.As(err, &misnamed) {
+	if _, err := auditlog.Open(auditlog.Options{Sink: byName, Node: "host", CAFile: ca}); !errors.As(err, &misnamed) {
 		t.Errorf("a certificate for another name: %v", err)
 	}
-	f := newFixture(t)
-	l := f.open(t, to(sink), trust(ca))
-	record(t, l, 9)
+	f := audittest.NewFixture(t)
+	l := f.Open(t, to(sink), trust(ca))
+	audittest.Record(t, l, 9)
 	r.Until(t, "the lines come", func() bool { return len(r.Lines()) >= 9 })
 	r.Cut()
 	r.Until(t, "there is a new connection", func() bool { return len(r.Lines()) >= 18 })
-	record(t, l, 3)
-	closeLog(t, l)
+	audittest.Record(t, l, 3)
+	audittest.Close(t, l)
 	r.Stop()
-	o := f.options()
+	o := f.Options()
 	o.Repeats = true
-	if rep := mustVerify(t, o, writeLines(t, r.Lines())); rep.Lines < 12 || rep.Repeated < 9 {
+	if rep := audittest.MustVerify(t, o, audittest.WriteLines(t, r.Lines())); rep.Lines < 12 || rep.Repeated < 9 {
 		t.Errorf("%+v", rep)
 	}
-	if _, err := Open(Options{Sink: sink, Node: "host", CAFile: f.path}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := auditlog.Open(auditlog.Options{Sink: sink, Node: "host", CAFile: f.Path}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
 	}
-	if err := os.WriteFile(f.path, []byte("no PEM"), 0o600); err != nil {
+	if err := os.WriteFile(f.Path, []byte("no PEM"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(Options{Sink: sink, Node: "host", CAFile: f.path}); err == nil || !strings.Contains(err.Error(), "no certificate") {
+	if _, err := auditlog.Open(auditlog.Options{Sink: sink, Node: "host", CAFile: f.Path}); err == nil || !strings.Contains(err.Error(), "no certificate") {
 		t.Errorf("a file without a certificate: %v", err)
 	}
 }
@@ -261,28 +264,29 @@ func selfSigned(t *testing.T) (tls.Certificate, string) {
 
 // TestARepeatIsExact takes nothing for a repeat that differs in a byte.
 func TestARepeatIsExact(t *testing.T) {
-	f := newFixture(t)
-	f.write(t, 9)
-	lines := f.lines(t)
-	o := f.options()
+	f := audittest.NewFixture(t)
+	f.Write(t, 9)
+	lines := f.Lines(t)
+	o := f.Options()
 	o.Repeats = true
-	rep := mustVerify(t, o, writeLines(t, append(lines[:6:6], lines[2:]...)))
+	rep := audittest.MustVerify(t, o, audittest.WriteLines(t, append(lines[:6:6], lines[2:]...)))
 	if rep.Repeated != 4 || rep.Lines != int64(len(lines)) {
 		t.Errorf("%+v", rep)
 	}
 	changed := strings.Replace(lines[3], "u1", "u2", 1)
-	mustFind(t, o, 7, "repeated or out of order", writeLines(t, append(append(lines[:6:6], changed), lines[6:]...)))
+	audittest.MustFind(t, o, 7, "repeated or out of order", audittest.WriteLines(t, append(append(lines[:6:6], changed), lines[6:]...)))
 }
 
 // TestRepeatsAtTheStartOfAFile has a receiver that is restarted when its file is
 // rotated, so that the next file begins with the same lines, and grows longer than
 // what is remembered.
 func TestRepeatsAtTheStartOfAFile(t *testing.T) {
-	f := newFixture(t)
-	l := f.open(t, func(o *Options) { o.CheckpointLines = recentLines })
-	record(t, l, recentLines+100)
-	closeLog(t, l)
-	lines, dir := f.lines(t), t.TempDir()
+	const remembered = 1 << 14
+	f := audittest.NewFixture(t)
+	l := f.Open(t, func(o *auditlog.Options) { o.CheckpointLines = remembered })
+	audittest.Record(t, l, remembered+100)
+	audittest.Close(t, l)
+	lines, dir := f.Lines(t), t.TempDir()
 	older, newer := filepath.Join(dir, "log.1"), filepath.Join(dir, "log")
 	for path, part := range map[string][]string{older: lines[:50], newer: lines} {
 		if err := os.WriteFile(path, []byte(strings.Join(part, "\n")+"\n"), 0o600); err != nil {
@@ -293,9 +297,9 @@ func TestRepeatsAtTheStartOfAFile(t *testing.T) {
 	if err := os.Chtimes(older, day, day); err != nil {
 		t.Fatal(err)
 	}
-	o := f.options()
+	o := f.Options()
 	o.Repeats = true
-	if rep := mustVerify(t, o, newer, older); rep.Repeated != 50 {
+	if rep := audittest.MustVerify(t, o, newer, older); rep.Repeated != 50 {
 		t.Errorf("%+v", rep)
 	}
 }

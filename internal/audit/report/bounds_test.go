@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/keyturn/keyturn/internal/audit/audittest"
-	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 // TestReportIsBounded fills every list and every counter, and reads what was cut.
@@ -157,7 +157,7 @@ func BenchmarkAdd(b *testing.B) {
 	s.QuietDay()
 	s.Close()
 	var lines [][]byte
-	if err := auditlog.Lines([]string{s.Path}, func(line []byte) error { lines = append(lines, append([]byte(nil), line...)); return nil }); err != nil {
+	if err := verify.Lines([]string{s.Path}, func(line []byte) error { lines = append(lines, append([]byte(nil), line...)); return nil }); err != nil {
 		b.Fatal(err)
 	}
 	build := NewBuilder(time.Time{}, time.Time{})

@@ -7,7 +7,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/line"
-	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 // The most rows of each table, and the most keys counted apart.
@@ -71,7 +71,7 @@ func (b *Builder) Add(text []byte) {
 	case err != nil:
 		b.unread++
 		return
-	case !auditlog.Within(e.Time, b.since, b.until):
+	case !verify.Within(e.Time, b.since, b.until):
 		b.outside++
 		return
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit/audittest"
-	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 // reportOf makes the report of a log, checked.
@@ -18,7 +18,7 @@ func reportOf(t testing.TB, s *audittest.Scribe) *Report {
 func reportOfFiles(t testing.TB, files ...string) *Report {
 	t.Helper()
 	b := NewBuilder(time.Time{}, time.Time{})
-	checked, err := auditlog.VerifyEach(files, auditlog.VerifyOptions{}, func(line []byte) error { b.Add(line); return nil })
+	checked, err := verify.Each(files, verify.Options{}, func(line []byte) error { b.Add(line); return nil })
 	r := b.Report()
 	r.Integrity = Integrity{Checked: true, Report: checked}
 	if err != nil {

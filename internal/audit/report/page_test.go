@@ -13,7 +13,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/audittest"
-	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 // hostile is what strangers send to whoever reads logs in a browser.
@@ -46,7 +46,7 @@ func TestHostileValuesStandAsText(t *testing.T) {
 	r := reportOf(t, s)
 	r.Files = hostile
 	r.Integrity.Notes = hostile
-	for _, bad := range []*auditlog.BadLine{nil, {File: hostile[0], Line: 1, Reason: hostile[1]}} {
+	for _, bad := range []*verify.BadLine{nil, {File: hostile[0], Line: 1, Reason: hostile[1]}} {
 		r.Integrity.Bad = bad
 		r.Conclude()
 		page := pageOf(t, r)
@@ -141,8 +141,8 @@ func TestPageSaysWhetherTheLogIsWhole(t *testing.T) {
 	for want, i := range map[string]Integrity{
 		"The log was not checked":                                       {},
 		"The chains fit together, but nothing else vouches":             {Checked: true},
-		"<h2>The log is as it was written</h2>":                         {Checked: true, Report: auditlog.Report{Checkpoints: 1}},
-		"<h2>The log is not as it was written</h2>\n<p>a.log, line 3: ": {Checked: true, Bad: &auditlog.BadLine{File: "a.log", Line: 3, Reason: "x"}},
+		"<h2>The log is as it was written</h2>":                         {Checked: true, Report: verify.Report{Checkpoints: 1}},
+		"<h2>The log is not as it was written</h2>\n<p>a.log, line 3: ": {Checked: true, Bad: &verify.BadLine{File: "a.log", Line: 3, Reason: "x"}},
 	} {
 		r := NewBuilder(audittest.Dawn, audittest.Dawn).Report()
 		r.Integrity = i

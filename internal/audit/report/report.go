@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 // Report is what a log says about one period. Times are in UTC. Its strings
@@ -54,9 +54,9 @@ type Integrity struct {
 	// Checked is false where nobody asked for the check.
 	Checked bool `json:"checked"`
 	// Bad is the first sign of tampering, nil if there is none.
-	Bad *auditlog.BadLine `json:"bad,omitempty"`
+	Bad *verify.BadLine `json:"bad,omitempty"`
 	// Report counts what was checked, and notes what could not be.
-	auditlog.Report
+	verify.Report
 }
 
 // Intact reports whether the chains were checked and found whole.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/audittest"
-	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 func TestIncident(t *testing.T) {
@@ -126,7 +126,7 @@ func TestPeriod(t *testing.T) {
 	}
 	s.Close()
 	b := NewBuilder(audittest.Dawn.Add(2*time.Second), audittest.Dawn.Add(5*time.Second))
-	if err := auditlog.Lines([]string{s.Path}, func(line []byte) error { b.Add(line); return nil }); err != nil {
+	if err := verify.Lines([]string{s.Path}, func(line []byte) error { b.Add(line); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	b.Add([]byte("nonsense"))

@@ -1,4 +1,4 @@
-package log
+package verify
 
 import (
 	"bufio"
@@ -17,7 +17,7 @@ import (
 // Lines calls fn with each line of the files, without its newline; "-" is
 // standard input, and a file compressed with gzip or zstd is read as what it
 // holds. The files of one log are read one after another, in the order in which
-// Verify reads them; several logs are merged by time. The line is only valid
+// Files reads them; several logs are merged by time. The line is only valid
 // during the call. An error of fn ends the reading and is returned; a line
 // longer than line.Max is cut.
 func Lines(files []string, fn func(text []byte) error) error {

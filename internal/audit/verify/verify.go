@@ -1,4 +1,7 @@
-package log
+// Package verify reads audit logs: it checks them against their chains and what
+// is known of these from elsewhere, merges the logs of several replicas by time,
+// follows a log that is being written, and picks and shows lines for people.
+package verify
 
 import (
 	"crypto/sha256"
@@ -11,9 +14,9 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// Verify reads the files of one log, in the order of their first lines' times
-// ("-" is standard input; with it, or a pipe, the order is as given, oldest first) and checks
-// every line. Files compressed with gzip or zstd are read as what they hold.
+// Files reads the files of one log, in the order of their first lines' times
+// ("-" is standard input; with it, or a pipe, the order is as given, oldest
+// first) and checks every line. Files compressed with gzip or zstd are read as what they hold.
 // The first sign of tampering is returned as a *BadLine, a file that cannot be
 // read as another error; the Report covers what was read until then.
 //
@@ -22,7 +25,7 @@ import (
 // while the store answers) is protected only by the chain, which a thief who
 // knows the format can compute anew. The order of two lines of different chains
 // is not protected; their times are.
-func Verify(files []string, o VerifyOptions) (Report, error) {
+func Files(files []string, o Options) (Report, error) {
 	v := newVerifier(o)
 	sources := sourcesOf(files)
 	v.expect(sources)
@@ -38,12 +41,12 @@ func Verify(files []string, o VerifyOptions) (Report, error) {
 	return v.report(), err
 }
 
-// VerifyEach is Verify that passes each line on to fn, in the same one reading,
+// Each is Files that passes each line on to fn, in the same one reading,
 // whether it is good or not: those after the first sign of tampering too. Where
 // the files are those of several logs it reads them merged by time, as Lines
 // does. The line is only valid during the call; one longer than line.Max is cut.
 // An error of fn ends the reading and is returned.
-func VerifyEach(files []string, o VerifyOptions, fn func(text []byte) error) (Report, error) {
+func Each(files []string, o Options, fn func(text []byte) error) (Report, error) {
 	v := newVerifier(o)
 	sources := sourcesOf(files)
 	v.expect(sources)
@@ -108,7 +111,7 @@ type chainState struct {
 }
 
 type verifier struct {
-	o       VerifyOptions
+	o       Options
 	anchors map[string]*audit.Anchor
 	chains  map[string]*chainState
 	order   []*chainState
@@ -139,7 +142,7 @@ func (v *verifier) expect(logs []*source) {
 	}
 }
 
-func newVerifier(o VerifyOptions) *verifier {
+func newVerifier(o Options) *verifier {
 	v := &verifier{o: o, chains: map[string]*chainState{}, logs: map[string]*began{}, nodes: map[string]time.Time{}, anchors: map[string]*audit.Anchor{}, attested: map[string]attested{}}
 	for _, h := range o.Heads {
 		if h.Seq >= 0 {

@@ -1,4 +1,4 @@
-package log
+package verify_test
 
 import (
 	"compress/gzip"
@@ -16,15 +16,18 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/audit/line"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 // tampered is a log of one chain: 12 events and 4 checkpoints, 16 lines.
-func tampered(t *testing.T) (*fixture, []string) {
+func tampered(t *testing.T) (*audittest.Fixture, []string) {
 	t.Helper()
-	f := newFixture(t)
-	f.write(t, 12)
-	lines := f.lines(t)
+	f := audittest.NewFixture(t)
+	f.Write(t, 12)
+	lines := f.Lines(t)
 	if len(lines) != 16 {
 		t.Fatalf("%d lines", len(lines))
 	}
@@ -52,7 +55,7 @@ func TestA2_EveryEditedByteIsFound(t *testing.T) {
 			b[i] ^= 1
 		}
 		changed[at-1] = string(b)
-		mustFind(t, f.options(), at, "", writeLines(t, changed))
+		audittest.MustFind(t, f.Options(), at, "", audittest.WriteLines(t, changed))
 	}
 }
 
@@ -81,7 +84,7 @@ func TestA2_TheChainAloneShowsEdits(t *testing.T) {
 				t.Fatal("nothing was changed")
 			}
 			changed[9] = edited
-			mustFind(t, VerifyOptions{}, 10, "", writeLines(t, changed))
+			audittest.MustFind(t, verify.Options{}, 10, "", audittest.WriteLines(t, changed))
 		})
 	}
 }
@@ -91,39 +94,41 @@ func TestA2_AnEditOfTheFirstOrLastLine(t *testing.T) {
 	for _, at := range []int{1, 15, 16} {
 		changed := slices.Clone(lines)
 		changed[at-1] = strings.Replace(changed[at-1], `"success"`, `"failure"`, 1)
-		mustFind(t, f.options(), int64(at), "", writeLines(t, changed))
+		audittest.MustFind(t, f.Options(), int64(at), "", audittest.WriteLines(t, changed))
 	}
 }
 
 func TestA2_TheLastLineUnderAnotherChainsID(t *testing.T) {
 	f, lines := tampered(t)
 	lines[14] = strings.Replace(lines[14], chainOf(lines[14])[:8], "01234567", 1)
-	path := writeLines(t, lines[:15])
-	mustFind(t, VerifyOptions{}, 15, "the id of another chain", path)
-	mustFind(t, f.options(), 15, "", path)
+	path := audittest.WriteLines(t, lines[:15])
+	audittest.MustFind(t, verify.Options{}, 15, "the id of another chain", path)
+	audittest.MustFind(t, f.Options(), 15, "", path)
 }
 
 func TestA2_RemovedLines(t *testing.T) {
 	f, lines := tampered(t)
-	mustFind(t, f.options(), 8, "line 7 of chain", writeLines(t, slices.Delete(slices.Clone(lines), 7, 8)))
-	mustFind(t, f.options(), 8, "lines 7 to 9 of chain", writeLines(t, slices.Delete(slices.Clone(lines), 7, 10)))
+	audittest.MustFind(t, f.Options(), 8, "line 7 of chain", audittest.WriteLines(t, slices.Delete(slices.Clone(lines), 7, 8)))
+	audittest.MustFind(t, f.Options(), 8, "lines 7 to 9 of chain", audittest.WriteLines(t, slices.Delete(slices.Clone(lines), 7, 10)))
 }
 
 func TestA2_AddedLines(t *testing.T) {
 	f, lines := tampered(t)
-	add := func(at int, text string) string { return writeLines(t, slices.Insert(slices.Clone(lines), at-1, text)) }
+	add := func(at int, text string) string {
+		return audittest.WriteLines(t, slices.Insert(slices.Clone(lines), at-1, text))
+	}
 	edited := strings.Replace(lines[9], "u1", "u2", 1)
 	badPrev := strings.Replace(edited, `"prev":"`+lines[9][strings.Index(lines[9], `"prev":"`)+8:][:4], `"prev":"0000`, 1)
-	mustFind(t, f.options(), 10, "added", add(10, edited))
-	mustFind(t, f.options(), 11, "added", add(11, edited))
-	mustFind(t, f.options(), 10, "added", add(10, badPrev))
-	mustFind(t, f.options(), 11, "repeated", add(11, lines[9]))
-	mustFind(t, f.options(), 12, "repeated or out of order", add(12, lines[3]))
-	mustFind(t, f.options(), 12, "begins again", add(12, lines[0]))
-	mustFind(t, f.options(), 5, "not a line", add(5, "nonsense"))
-	mustFind(t, f.options(), 5, "not a line", add(5, ""))
-	mustFind(t, f.options(), 5, "64 KiB", add(5, strings.Repeat("x", line.Max+1)))
-	mustFind(t, f.options(), 5, "64 KiB", add(5, strings.Repeat("x", 1<<20)))
+	audittest.MustFind(t, f.Options(), 10, "added", add(10, edited))
+	audittest.MustFind(t, f.Options(), 11, "added", add(11, edited))
+	audittest.MustFind(t, f.Options(), 10, "added", add(10, badPrev))
+	audittest.MustFind(t, f.Options(), 11, "repeated", add(11, lines[9]))
+	audittest.MustFind(t, f.Options(), 12, "repeated or out of order", add(12, lines[3]))
+	audittest.MustFind(t, f.Options(), 12, "begins again", add(12, lines[0]))
+	audittest.MustFind(t, f.Options(), 5, "not a line", add(5, "nonsense"))
+	audittest.MustFind(t, f.Options(), 5, "not a line", add(5, ""))
+	audittest.MustFind(t, f.Options(), 5, "64 KiB", add(5, strings.Repeat("x", line.Max+1)))
+	audittest.MustFind(t, f.Options(), 5, "64 KiB", add(5, strings.Repeat("x", 1<<20)))
 }
 
 func TestA2_ReorderedLines(t *testing.T) {
@@ -131,30 +136,30 @@ func TestA2_ReorderedLines(t *testing.T) {
 	for i := range len(lines) - 1 {
 		changed := slices.Clone(lines)
 		changed[i], changed[i+1] = changed[i+1], changed[i]
-		mustFind(t, f.options(), int64(i)+1, "", writeLines(t, changed))
+		audittest.MustFind(t, f.Options(), int64(i)+1, "", audittest.WriteLines(t, changed))
 	}
 }
 
 func TestA2_ACutOffTail(t *testing.T) {
 	f, lines := tampered(t)
 	for n := 1; n < len(lines); n++ {
-		path := writeLines(t, lines[:n])
-		mustFind(t, f.options(), int64(n), "cut off", path)
-		part := f.options()
+		path := audittest.WriteLines(t, lines[:n])
+		audittest.MustFind(t, f.Options(), int64(n), "cut off", path)
+		part := f.Options()
 		part.Partial = true
-		mustVerify(t, part, path)
+		audittest.MustVerify(t, part, path)
 		if n == 1 { // the first line without the signature that follows it
-			mustFind(t, VerifyOptions{Keys: f.signer.keys()}, 1, "bears no signature", path)
-		} else if rep := mustVerify(t, VerifyOptions{Keys: f.signer.keys()}, path); !strings.Contains(strings.Join(rep.Notes, ""), "not checked") {
+			audittest.MustFind(t, verify.Options{Keys: f.Signer.Keys()}, 1, "bears no signature", path)
+		} else if rep := audittest.MustVerify(t, verify.Options{Keys: f.Signer.Keys()}, path); !strings.Contains(strings.Join(rep.Notes, ""), "not checked") {
 			t.Errorf("%+v", rep)
 		}
 	}
-	mustFind(t, f.options(), 0, "no line at all", writeLines(t, nil))
+	audittest.MustFind(t, f.Options(), 0, "no line at all", audittest.WriteLines(t, nil))
 	half := filepath.Join(t.TempDir(), "half.log")
 	if err := os.WriteFile(half, []byte(strings.Join(lines, "\n")[:len(strings.Join(lines, "\n"))-40]), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mustFind(t, f.options(), 15, "cut off", half)
+	audittest.MustFind(t, f.Options(), 15, "cut off", half)
 }
 
 // rechain computes the hashes of the lines from index on anew, as a thief who
@@ -174,21 +179,21 @@ func TestA2_ARewrittenChainIsFound(t *testing.T) {
 	f, lines := tampered(t)
 	lines[9] = strings.Replace(lines[9], "u1", "u2", 1)
 	rechain(lines, 10)
-	path := writeLines(t, lines)
+	path := audittest.WriteLines(t, lines)
 	// The checkpoint after the edit does not seal what stands there now.
 	next := int64(slices.IndexFunc(lines[10:], func(s string) bool { return strings.Contains(s, `"checkpoint"`) }) + 11)
-	mustFind(t, f.options(), next, "signed over other lines", path)
-	mustFind(t, VerifyOptions{}, next, "signed over other lines", path)
+	audittest.MustFind(t, f.Options(), next, "signed over other lines", path)
+	audittest.MustFind(t, verify.Options{}, next, "signed over other lines", path)
 
-	without := newFixture(t)
-	l := without.open(t)
+	without := audittest.NewFixture(t)
+	l := without.Open(t)
 	l.SetSigner(nil)
-	record(t, l, 8)
-	closeLog(t, l)
-	lines = without.lines(t)
+	audittest.Record(t, l, 8)
+	audittest.Close(t, l)
+	lines = without.Lines(t)
 	lines[3] = strings.Replace(lines[3], "u1", "u2", 1)
 	rechain(lines, 4)
-	mustFind(t, without.options(), 8, "holds as the head", writeLines(t, lines))
+	audittest.MustFind(t, without.Options(), 8, "holds as the head", audittest.WriteLines(t, lines))
 }
 
 func TestA2_BadCheckpoints(t *testing.T) {
@@ -199,45 +204,47 @@ func TestA2_BadCheckpoints(t *testing.T) {
 		t.Fatal(err)
 	}
 	payload := []byte(fmt.Sprintf(`{"chain":%q,"seq":%d,"hash":%q,"iat":0}`, k.ID, k.Seq-1, k.Prev))
-	forge := func(s *testSigner, typ string) string {
+	forge := func(s *audittest.Signer, typ string) string {
 		jws, _, err := s.Sign(typ, payload)
 		if err != nil {
 			t.Fatal(err)
 		}
 		changed := slices.Clone(lines[:at+1])
 		changed[at] = strings.Replace(changed[at], string(k.Checkpoint), jws, 1)
-		return writeLines(t, changed)
+		return audittest.WriteLines(t, changed)
 	}
-	o := f.options()
+	o := f.Options()
 	o.Anchors = nil
-	mustVerify(t, o, forge(f.signer, line.CheckpointType))
-	mustFind(t, o, int64(at)+1, "checkpoint is not valid", forge(newSigner(t, "k1"), line.CheckpointType))
-	mustFind(t, o, int64(at)+1, `key "k2" is unknown`, forge(newSigner(t, "k2"), line.CheckpointType))
-	mustFind(t, o, int64(at)+1, "its typ is not", forge(f.signer, "at+jwt"))
-	o.Keys = KeySet(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &f.signer.key.PublicKey, KeyID: "k1", Algorithm: "RS256"}}})
-	mustFind(t, o, int64(at)+1, "algorithm", forge(f.signer, line.CheckpointType))
+	audittest.MustVerify(t, o, forge(f.Signer, line.CheckpointType))
+	audittest.MustFind(t, o, int64(at)+1, "checkpoint is not valid", forge(audittest.NewSigner(t, "k1"), line.CheckpointType))
+	audittest.MustFind(t, o, int64(at)+1, `key "k2" is unknown`, forge(audittest.NewSigner(t, "k2"), line.CheckpointType))
+	audittest.MustFind(t, o, int64(at)+1, "its typ is not", forge(f.Signer, "at+jwt"))
+	other := f.Signer.JWK()
+	other.Algorithm = "RS256"
+	o.Keys = verify.KeySet(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{other}})
+	audittest.MustFind(t, o, int64(at)+1, "algorithm", forge(f.Signer, line.CheckpointType))
 }
 
 func TestA2_AChainPutThereIsFound(t *testing.T) {
 	f, lines := tampered(t)
-	other := newFixture(t)
-	other.write(t, 2)
-	forged := other.lines(t)
+	other := audittest.NewFixture(t)
+	other.Write(t, 2)
+	forged := other.Lines(t)
 	changed := slices.Insert(slices.Clone(lines), 5, forged...)
-	mustFind(t, f.options(), 6, "never heard of chain", writeLines(t, changed))
+	audittest.MustFind(t, f.Options(), 6, "never heard of chain", audittest.WriteLines(t, changed))
 }
 
 func TestA2_AWholeChainRemovedIsFound(t *testing.T) {
-	f := newFixture(t)
-	l := f.open(t)
-	record(t, l, 2)
-	f.write(t, 1) // a command, while the server runs
-	record(t, l, 2)
-	closeLog(t, l)
-	f.write(t, 1) // and another, after it
-	mustVerify(t, f.options(), f.path)
+	f := audittest.NewFixture(t)
+	l := f.Open(t)
+	audittest.Record(t, l, 2)
+	f.Write(t, 1) // a command, while the server runs
+	audittest.Record(t, l, 2)
+	audittest.Close(t, l)
+	f.Write(t, 1) // and another, after it
+	audittest.MustVerify(t, f.Options(), f.Path)
 	ids := map[string]bool{}
-	for _, text := range f.lines(t) {
+	for _, text := range f.Lines(t) {
 		ids[chainOf(text)] = true
 	}
 	if len(ids) != 3 {
@@ -247,48 +254,48 @@ func TestA2_AWholeChainRemovedIsFound(t *testing.T) {
 		if id == l.Chain() {
 			continue
 		}
-		rest := slices.DeleteFunc(f.lines(t), func(text string) bool { return strings.Contains(text, id) })
-		mustFind(t, f.options(), int64(len(rest)), "is in none of the files", writeLines(t, rest))
+		rest := slices.DeleteFunc(f.Lines(t), func(text string) bool { return strings.Contains(text, id) })
+		audittest.MustFind(t, f.Options(), int64(len(rest)), "is in none of the files", audittest.WriteLines(t, rest))
 	}
 }
 
 func TestA2_TheBeginningOfALaterChainRemovedIsFound(t *testing.T) {
 	at := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
-	f := newFixture(t)
-	l := f.open(t, func(o *Options) { o.Now = func() time.Time { return at } })
+	f := audittest.NewFixture(t)
+	l := f.Open(t, func(o *auditlog.Options) { o.Now = func() time.Time { return at } })
 	l.SetSigner(nil) // its checkpoint would come between the lines of the second
-	record(t, l, 1)
-	second := f.open(t, func(o *Options) { o.Now = func() time.Time { return at.Add(time.Second) } })
-	record(t, second, 3)
-	closeLog(t, second)
-	closeLog(t, l)
-	lines := f.lines(t)
+	audittest.Record(t, l, 1)
+	second := f.Open(t, func(o *auditlog.Options) { o.Now = func() time.Time { return at.Add(time.Second) } })
+	audittest.Record(t, second, 3)
+	audittest.Close(t, second)
+	audittest.Close(t, l)
+	lines := f.Lines(t)
 	first := slices.IndexFunc(lines, func(s string) bool { return strings.Contains(s, second.Chain()) })
-	mustFind(t, f.options(), int64(first)+1, "the first 1 lines", writeLines(t, slices.Delete(lines, first, first+1)))
+	audittest.MustFind(t, f.Options(), int64(first)+1, "the first 1 lines", audittest.WriteLines(t, slices.Delete(lines, first, first+1)))
 }
 
 func TestA2_TheFirstLineMustFollowTheAnchor(t *testing.T) {
 	f, lines := tampered(t)
-	o := f.options()
+	o := f.Options()
 	k, err := line.Parse([]byte(lines[9]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := writeLines(t, lines[9:])
+	path := audittest.WriteLines(t, lines[9:])
 	o.Anchors[0].Seq, o.Anchors[0].Hash = k.Seq-1, string(k.Prev)
-	mustVerify(t, o, path)
+	audittest.MustVerify(t, o, path)
 	o.Anchors[0].Hash = line.NoHash
-	mustFind(t, o, 1, "does not follow", path)
+	audittest.MustFind(t, o, 1, "does not follow", path)
 }
 
 func TestA2_OtherMachinesChainsAreNotMissed(t *testing.T) {
-	f := newFixture(t)
-	f.write(t, 2)
-	o := f.options()
+	f := audittest.NewFixture(t)
+	f.Write(t, 2)
+	o := f.Options()
 	o.Anchors = append(o.Anchors, audit.Anchor{Chain: line.NewChainID(time.Now()), Seq: 9, Node: "host:/another/file", At: time.Now()})
-	mustVerify(t, o, f.path)
+	audittest.MustVerify(t, o, f.Path)
 	o.Anchors = append(o.Anchors, audit.Anchor{Chain: line.NewChainID(time.Now()), Seq: -1, Node: o.Anchors[0].Node, At: time.Now()})
-	mustVerify(t, o, f.path)
+	audittest.MustVerify(t, o, f.Path)
 }
 
 // TestA2_PipesAreReadOnce verifies what a shell's <(zcat old.gz) holds, alone and
@@ -309,13 +316,13 @@ func TestA2_PipesAreReadOnce(t *testing.T) {
 		}
 		return fmt.Sprintf("/dev/fd/%d", r.Fd())
 	}
-	mustVerify(t, f.options(), pipe(lines))
-	mustVerify(t, f.options(), pipe(lines[:9]), writeLines(t, lines[9:]))
+	audittest.MustVerify(t, f.Options(), pipe(lines))
+	audittest.MustVerify(t, f.Options(), pipe(lines[:9]), audittest.WriteLines(t, lines[9:]))
 }
 
 func TestA2_CompressedFilesAndStandardInput(t *testing.T) {
 	f, lines := tampered(t)
-	plain := writeLines(t, lines[9:])
+	plain := audittest.WriteLines(t, lines[9:])
 	zipped := filepath.Join(t.TempDir(), "audit.log.1.gz")
 	out, err := os.Create(zipped)
 	if err != nil {
@@ -340,7 +347,7 @@ func TestA2_CompressedFilesAndStandardInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, old := range []string{zipped, packed} {
-		if rep := mustVerify(t, f.options(), plain, old); rep.Lines != 16 {
+		if rep := audittest.MustVerify(t, f.Options(), plain, old); rep.Lines != 16 {
 			t.Errorf("%+v", rep)
 		}
 		content, err := os.ReadFile(old)
@@ -350,7 +357,7 @@ func TestA2_CompressedFilesAndStandardInput(t *testing.T) {
 		if err := os.WriteFile(old+".cut", content[:len(content)-10], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Verify([]string{old + ".cut", plain}, f.options()); err == nil {
+		if _, err := verify.Files([]string{old + ".cut", plain}, f.Options()); err == nil {
 			t.Errorf("%s passed though it ends too early", old)
 		}
 	}
@@ -362,10 +369,10 @@ func TestA2_CompressedFilesAndStandardInput(t *testing.T) {
 	stdin := os.Stdin
 	os.Stdin = in
 	defer func() { os.Stdin = stdin }()
-	if rep := mustVerify(t, f.options(), zipped, "-"); rep.Lines != 16 || rep.Anchored != 1 {
+	if rep := audittest.MustVerify(t, f.Options(), zipped, "-"); rep.Lines != 16 || rep.Anchored != 1 {
 		t.Errorf("%+v", rep)
 	}
-	if _, err := Verify([]string{filepath.Join(t.TempDir(), "none")}, f.options()); !errors.Is(err, os.ErrNotExist) {
+	if _, err := verify.Files([]string{filepath.Join(t.TempDir(), "none")}, f.Options()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -373,14 +380,14 @@ func TestA2_CompressedFilesAndStandardInput(t *testing.T) {
 // TestVerifyEachPassesOnWhatItDoubts reads a log with a changed line whole, and
 // names the line all the same.
 func TestVerifyEachPassesOnWhatItDoubts(t *testing.T) {
-	f := newFixture(t)
-	f.write(t, 12)
-	lines := f.lines(t)
+	f := audittest.NewFixture(t)
+	f.Write(t, 12)
+	lines := f.Lines(t)
 	lines[3] = strings.Replace(lines[3], `"u1"`, `"u2"`, 1)
-	path := writeLines(t, append(lines, "{}"))
+	path := audittest.WriteLines(t, append(lines, "{}"))
 	var got []string
-	_, err := VerifyEach([]string{path}, f.options(), func(text []byte) error { got = append(got, string(text)); return nil })
-	var bad *BadLine
+	_, err := verify.Each([]string{path}, f.Options(), func(text []byte) error { got = append(got, string(text)); return nil })
+	var bad *verify.BadLine
 	if !errors.As(err, &bad) || bad.Line != 4 {
 		t.Errorf("got %v, want line 4", err)
 	}
@@ -388,18 +395,18 @@ func TestVerifyEachPassesOnWhatItDoubts(t *testing.T) {
 		t.Errorf("%d of %d lines passed on", len(got), len(lines)+1)
 	}
 	stop := errors.New("stop")
-	if _, err := VerifyEach([]string{f.path}, f.options(), func([]byte) error { return stop }); err != stop {
+	if _, err := verify.Each([]string{f.Path}, f.Options(), func([]byte) error { return stop }); err != stop {
 		t.Errorf("got %v", err)
 	}
 	n := 0
-	rep, err := VerifyEach([]string{f.path}, f.options(), func([]byte) error { n++; return nil })
+	rep, err := verify.Each([]string{f.Path}, f.Options(), func([]byte) error { n++; return nil })
 	if err != nil || int64(n) != rep.Lines || rep.Checkpoints == 0 {
 		t.Errorf("%d lines, %+v, %v", n, rep, err)
 	}
-	if err := os.Remove(f.path); err != nil {
+	if err := os.Remove(f.Path); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := VerifyEach([]string{f.path}, f.options(), func([]byte) error { return nil }); !errors.Is(err, os.ErrNotExist) {
+	if _, err := verify.Each([]string{f.Path}, f.Options(), func([]byte) error { return nil }); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }

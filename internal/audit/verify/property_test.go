@@ -1,7 +1,6 @@
-package log
+package verify_test
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -13,30 +12,33 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/audit/line"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 // interleaved writes two chains into one file, in turns, with a clock that never
 // stands still.
-func interleaved(t *testing.T) *fixture {
+func interleaved(t *testing.T) *audittest.Fixture {
 	t.Helper()
 	var ms atomic.Int64
-	clock := func(o *Options) {
+	clock := func(o *auditlog.Options) {
 		o.Now = func() time.Time {
 			return time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC).Add(time.Duration(ms.Add(1)) * time.Millisecond)
 		}
 	}
-	f := newFixture(t)
-	server := f.open(t, clock)
-	record(t, server, 2)
-	command := f.open(t, clock)
+	f := audittest.NewFixture(t)
+	server := f.Open(t, clock)
+	audittest.Record(t, server, 2)
+	command := f.Open(t, clock)
 	for range 8 {
-		record(t, command, 1)
-		record(t, server, 2)
+		audittest.Record(t, command, 1)
+		audittest.Record(t, server, 2)
 	}
-	closeLog(t, command)
-	record(t, server, 4)
-	closeLog(t, server)
+	audittest.Close(t, command)
+	audittest.Record(t, server, 4)
+	audittest.Close(t, server)
 	return f
 }
 
@@ -115,9 +117,9 @@ var manipulations = map[string]func(t *rapid.T, lines []string) expectation{
 
 func TestA2_AnyManipulationIsFound(t *testing.T) {
 	f := interleaved(t)
-	good := f.lines(t)
-	o := f.options()
-	if rep := mustVerify(t, o, f.path); rep.Chains != 2 || len(rep.Notes) != 0 || rep.Anchored != 2 {
+	good := f.Lines(t)
+	o := f.Options()
+	if rep := audittest.MustVerify(t, o, f.Path); rep.Chains != 2 || len(rep.Notes) != 0 || rep.Anchored != 2 {
 		t.Fatalf("%+v", rep)
 	}
 	path := filepath.Join(t.TempDir(), "changed.log")
@@ -128,8 +130,8 @@ func TestA2_AnyManipulationIsFound(t *testing.T) {
 				if err := os.WriteFile(path, []byte(strings.Join(want.lines, "\n")+"\n"), 0o600); err != nil {
 					rt.Fatal(err)
 				}
-				_, err := Verify([]string{path}, o)
-				var bad *BadLine
+				_, err := verify.Files([]string{path}, o)
+				var bad *verify.BadLine
 				if !errors.As(err, &bad) {
 					rt.Fatalf("not found: %v", err)
 				}
@@ -145,12 +147,12 @@ func TestA2_AnyManipulationIsFound(t *testing.T) {
 // is said which chains began earlier.
 func TestA2_ARotatedBeginningIsNoted(t *testing.T) {
 	f := interleaved(t)
-	lines := f.lines(t)
+	lines := f.Lines(t)
 	for n := range lines {
 		if n == 0 {
 			continue
 		}
-		rep, err := Verify([]string{writeLines(t, lines[n:])}, f.options())
+		rep, err := verify.Files([]string{audittest.WriteLines(t, lines[n:])}, f.Options())
 		if err != nil {
 			t.Fatalf("without the first %d lines: %v", n, err)
 		}
@@ -158,23 +160,4 @@ func TestA2_ARotatedBeginningIsNoted(t *testing.T) {
 			t.Errorf("without the first %d lines: no note", n)
 		}
 	}
-}
-
-func FuzzVerify(f *testing.F) {
-	id := line.NewChainID(time.Unix(1e9, 0))
-	at := time.Unix(1e9, 0)
-	text, _ := line.Head{Chain: id, Seq: 11}.Append(nil, line.AppendBody(nil, &full, &fullRequest, "a.b.c", at, line.Suffix("1", "n")), at)
-	f.Add(text)
-	f.Add(slices.Concat(text, text))
-	f.Fuzz(func(t *testing.T, content []byte) {
-		v := newVerifier(VerifyOptions{})
-		v.expect([]*source{{files: []string{v.place.file}}})
-		for text := range bytes.Lines(content) {
-			if v.take(bytes.TrimSuffix(text, []byte{'\n'})) != nil {
-				break
-			}
-		}
-		_ = v.end() // whatever it finds, it must not panic
-		v.report()
-	})
 }

@@ -1,16 +1,17 @@
-package log
+package verify_test
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 // TestFilterFindsByAddressWhatHasTheUIDAlone holds that who asks for an address
 // sees the reuse of its user's token.
 func TestFilterFindsByAddressWhatHasTheUIDAlone(t *testing.T) {
-	f := Filter{User: "ada@example.org", Actions: []string{string(audit.TokenRefused), string(audit.TokenReuse)}}
+	f := verify.Filter{User: "ada@example.org", Actions: []string{string(audit.TokenRefused), string(audit.TokenReuse)}}
 	for _, c := range []struct {
 		what string
 		e    audit.Event
@@ -34,11 +35,11 @@ func TestFilterFindsByAddressWhatHasTheUIDAlone(t *testing.T) {
 }
 
 func TestFilterRefusesReasonsThatNoEventHas(t *testing.T) {
-	good := Filter{Reasons: []string{"wrong_password", "retry", "reused_token"}}
+	good := verify.Filter{Reasons: []string{"wrong_password", "retry", "reused_token"}}
 	if err := good.Check(); err != nil {
 		t.Error(err)
 	}
-	bad := Filter{Reasons: []string{"wrong_password", "wrong-password"}}
+	bad := verify.Filter{Reasons: []string{"wrong_password", "wrong-password"}}
 	if err := bad.Check(); err == nil || !strings.Contains(err.Error(), `"wrong-password"`) {
 		t.Error(err)
 	}

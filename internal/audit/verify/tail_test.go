@@ -1,4 +1,4 @@
-package log
+package verify_test
 
 import (
 	"bytes"
@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/audit/line"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 func lineOf(e audit.Event, r audit.Request, at time.Time) []byte {
@@ -24,17 +26,17 @@ func lineOf(e audit.Event, r audit.Request, at time.Time) []byte {
 var noon = time.Date(2026, 11, 24, 12, 0, 0, int(5*time.Millisecond), time.UTC)
 
 func TestFormat(t *testing.T) {
-	got := Format(lineOf(full, fullRequest, noon), false)
+	got := verify.Format(lineOf(audittest.Full, audittest.FullRequest, noon), false)
 	want := `2026-11-24T12:00:00.005Z token-reuse failure reused_token email=ada@example.org user=u-1 client=app ip=192.0.2.7 ` +
 		`grant=refresh_token scope="openid email" session=s-1 jti=j-1 kid=k-1 generation=7 presented=0 previous_at=1970-01-01T00:00:00.000Z previous_ip=2001:db8::1 previous_agent=Firefox/140 count=3 ` +
 		`detail="both \"generations\"" request=r-1 agent=curl/8`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if c := Format(lineOf(full, fullRequest, noon), true); !strings.Contains(c, red+"failure") || strings.Contains(c, green) {
+	if c := verify.Format(lineOf(audittest.Full, audittest.FullRequest, noon), true); !strings.Contains(c, verify.Red+"failure") || strings.Contains(c, verify.Green) {
 		t.Errorf("%q", c)
 	}
-	if c := Format(lineOf(audit.Event{Action: audit.UserRead, Outcome: audit.Success}, audit.Request{}, noon), true); !strings.Contains(c, green+"success") {
+	if c := verify.Format(lineOf(audit.Event{Action: audit.UserRead, Outcome: audit.Success}, audit.Request{}, noon), true); !strings.Contains(c, verify.Green+"success") {
 		t.Errorf("%q", c)
 	}
 }
@@ -42,15 +44,15 @@ func TestFormat(t *testing.T) {
 func TestFormatDoesNotLetStrangersSteerTheTerminal(t *testing.T) {
 	evil := "\x1b[2J\r\nok \u009b\u202e\u2028 client=admin"
 	e := audit.Event{Action: audit.TokenRefused, UserEmail: evil, ClientID: evil, Detail: evil}
-	got := Format(lineOf(e, audit.Request{UserAgent: evil, ID: evil}, noon), false)
-	raw := Format([]byte(`{"x":"`+evil), false)
+	got := verify.Format(lineOf(e, audit.Request{UserAgent: evil, ID: evil}, noon), false)
+	raw := verify.Format([]byte(`{"x":"`+evil), false)
 	for _, s := range []string{got, raw} {
 		if strings.ContainsAny(s, "\x1b\r\n\u009b\u202e\u2028") {
 			t.Errorf("%q", s)
 		}
 	}
 	for _, s := range []string{"\x1b[2J", "\u009b", "\u202e", "\xff", `"`, `\`, "a=b", "a b", "\u00a0"} {
-		if b := bare(s); b == s || strings.ContainsAny(b, "\x1b\u009b\u202e") {
+		if b := verify.Bare(s); b == s || strings.ContainsAny(b, "\x1b\u009b\u202e") {
 			t.Errorf("%q stands bare", s)
 		}
 	}
@@ -60,58 +62,58 @@ func TestFormatDoesNotLetStrangersSteerTheTerminal(t *testing.T) {
 }
 
 func TestFilter(t *testing.T) {
-	text := lineOf(full, fullRequest, noon)
+	text := lineOf(audittest.Full, audittest.FullRequest, noon)
 	for _, c := range []struct {
-		f    Filter
+		f    verify.Filter
 		want bool
 	}{
-		{Filter{}, true},
-		{Filter{User: "u-1"}, true},
-		{Filter{User: "ADA@example.org"}, true},
-		{Filter{User: "u-2"}, false},
-		{Filter{Client: "app"}, true},
-		{Filter{Client: "ap"}, false},
-		{Filter{IP: "192.0.2.7"}, true},
-		{Filter{IP: "::ffff:192.0.2.7"}, true},
-		{Filter{IP: "192.0.2.0/24"}, true},
-		{Filter{IP: "192.0.3.0/24"}, false},
-		{Filter{IP: "nonsense"}, false},
-		{Filter{Actions: []string{"token-reuse"}}, true},
-		{Filter{Actions: []string{"token-issued"}}, false},
-		{Filter{Actions: []string{"token-issued", "token-r*"}}, true},
-		{Filter{Actions: []string{"token"}}, false},
-		{Filter{Outcome: audit.Failure}, true},
-		{Filter{Outcome: audit.Success}, false},
-		{Filter{Reasons: []string{"throttled", "reused_token"}}, true},
-		{Filter{Reasons: []string{"throttled"}}, false},
-		{Filter{Session: "s-1"}, true},
-		{Filter{Session: "s-2"}, false},
-		{Filter{Since: noon}, true},
-		{Filter{Since: noon.Add(time.Second)}, false},
-		{Filter{Until: noon.Add(time.Nanosecond)}, true},
-		{Filter{Until: noon}, false},
-		{Filter{User: "u-1", Client: "other"}, false},
+		{verify.Filter{}, true},
+		{verify.Filter{User: "u-1"}, true},
+		{verify.Filter{User: "ADA@example.org"}, true},
+		{verify.Filter{User: "u-2"}, false},
+		{verify.Filter{Client: "app"}, true},
+		{verify.Filter{Client: "ap"}, false},
+		{verify.Filter{IP: "192.0.2.7"}, true},
+		{verify.Filter{IP: "::ffff:192.0.2.7"}, true},
+		{verify.Filter{IP: "192.0.2.0/24"}, true},
+		{verify.Filter{IP: "192.0.3.0/24"}, false},
+		{verify.Filter{IP: "nonsense"}, false},
+		{verify.Filter{Actions: []string{"token-reuse"}}, true},
+		{verify.Filter{Actions: []string{"token-issued"}}, false},
+		{verify.Filter{Actions: []string{"token-issued", "token-r*"}}, true},
+		{verify.Filter{Actions: []string{"token"}}, false},
+		{verify.Filter{Outcome: audit.Failure}, true},
+		{verify.Filter{Outcome: audit.Success}, false},
+		{verify.Filter{Reasons: []string{"throttled", "reused_token"}}, true},
+		{verify.Filter{Reasons: []string{"throttled"}}, false},
+		{verify.Filter{Session: "s-1"}, true},
+		{verify.Filter{Session: "s-2"}, false},
+		{verify.Filter{Since: noon}, true},
+		{verify.Filter{Since: noon.Add(time.Second)}, false},
+		{verify.Filter{Until: noon.Add(time.Nanosecond)}, true},
+		{verify.Filter{Until: noon}, false},
+		{verify.Filter{User: "u-1", Client: "other"}, false},
 	} {
 		if got := c.f.Match(text); got != c.want {
 			t.Errorf("%+v: %v", c.f, got)
 		}
 	}
-	if (&Filter{User: "u"}).Match([]byte("nonsense")) || !(&Filter{}).Match([]byte("nonsense")) {
+	if (&verify.Filter{User: "u"}).Match([]byte("nonsense")) || !(&verify.Filter{}).Match([]byte("nonsense")) {
 		t.Error("what is no event")
 	}
 }
 
 func TestFilterFindsTheOtherSide(t *testing.T) {
-	e := full
+	e := audittest.Full
 	e.Previous = audit.Use{At: noon, IP: "198.51.100.4", UserAgent: "app/1"}
-	f := Filter{IP: "198.51.100.0/24"}
-	if !f.Match(lineOf(e, fullRequest, noon)) {
+	f := verify.Filter{IP: "198.51.100.0/24"}
+	if !f.Match(lineOf(e, audittest.FullRequest, noon)) {
 		t.Error("who used the session before is not found")
 	}
 }
 
 func TestFilterCheck(t *testing.T) {
-	for _, f := range []Filter{
+	for _, f := range []verify.Filter{
 		{}, {Actions: []string{"token-reuse", "user-*", "*"}}, {Outcome: audit.Success}, {IP: "2001:db8::/32"}, {IP: "192.0.2.7"},
 		{Since: noon}, {Since: noon, Until: noon.Add(1)},
 	} {
@@ -119,7 +121,7 @@ func TestFilterCheck(t *testing.T) {
 			t.Errorf("%+v: %v", f, err)
 		}
 	}
-	for word, f := range map[string]Filter{
+	for word, f := range map[string]verify.Filter{
 		"token-resue": {Actions: []string{"token-reuse", "token-resue"}},
 		"usr-*":       {Actions: []string{"usr-*"}},
 		"failed":      {Outcome: "failed"},
@@ -138,14 +140,14 @@ func TestLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	if err := Lines([]string{path}, func(text []byte) error { got = append(got, string(text)); return nil }); err != nil {
+	if err := verify.Lines([]string{path}, func(text []byte) error { got = append(got, string(text)); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 4 || len(got[1]) != line.Max || got[2] != "two" || got[3] != "three" {
 		t.Errorf("%d lines", len(got))
 	}
 	stop := errors.New("stop")
-	if err := Lines([]string{path}, func([]byte) error { return stop }); err != stop {
+	if err := verify.Lines([]string{path}, func([]byte) error { return stop }); err != stop {
 		t.Errorf("got %v", err)
 	}
 }
@@ -169,7 +171,7 @@ func TestFollow(t *testing.T) {
 		var got []string
 		expect := func(want string) {
 			t.Helper()
-			elapse(2 * pollEvery)
+			audittest.Elapse(2 * verify.PollEvery)
 			if s := strings.Join(got, ","); s != want {
 				t.Errorf("got %q, want %q", s, want)
 			}
@@ -177,7 +179,7 @@ func TestFollow(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() {
-			ended <- Follow(ctx, path, func(text []byte) error { got = append(got, string(text)); return nil })
+			ended <- verify.Follow(ctx, path, func(text []byte) error { got = append(got, string(text)); return nil })
 		}()
 		expect("")
 		write("1\n2\nha")
@@ -219,17 +221,17 @@ func TestFollowThroughRotations(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() {
-			ended <- Follow(ctx, path, func(text []byte) error { got = append(got, string(text)); return nil })
+			ended <- verify.Follow(ctx, path, func(text []byte) error { got = append(got, string(text)); return nil })
 		}()
 		write("0")
-		elapse(2 * pollEvery)
+		audittest.Elapse(2 * verify.PollEvery)
 		for n := 1; n < 5; n++ {
 			if err := os.Rename(path, path+"."+time.Now().Add(time.Duration(n)).UTC().Format(line.RotatedLayout)); err != nil {
 				t.Fatal(err)
 			}
 			write(strconv.Itoa(n))
 		}
-		elapse(2 * pollEvery)
+		audittest.Elapse(2 * verify.PollEvery)
 		stop()
 		if err := <-ended; err != nil || strings.Join(got, "") != "01234" {
 			t.Errorf("got %q, %v", got, err)
@@ -238,21 +240,21 @@ func TestFollowThroughRotations(t *testing.T) {
 }
 
 func TestFollowStopsWithItsCallersError(t *testing.T) {
-	f := newFixture(t)
-	f.write(t, 1)
+	f := audittest.NewFixture(t)
+	f.Write(t, 1)
 	stop := errors.New("enough")
-	if err := Follow(t.Context(), f.path, func([]byte) error { return stop }); err != stop {
+	if err := verify.Follow(t.Context(), f.Path, func([]byte) error { return stop }); err != stop {
 		t.Errorf("got %v", err)
 	}
-	if err := Follow(t.Context(), f.path+"/below", func([]byte) error { return nil }); err == nil {
+	if err := verify.Follow(t.Context(), f.Path+"/below", func([]byte) error { return nil }); err == nil {
 		t.Error("a path that cannot be is waited for")
 	}
 }
 
 func FuzzFormat(f *testing.F) {
-	f.Add(lineOf(full, fullRequest, noon))
+	f.Add(lineOf(audittest.Full, audittest.FullRequest, noon))
 	f.Fuzz(func(_ *testing.T, text []byte) {
-		Format(text, true)
-		(&Filter{User: "u", IP: "192.0.2.0/24"}).Match(text)
+		verify.Format(text, true)
+		(&verify.Filter{User: "u", IP: "192.0.2.0/24"}).Match(text)
 	})
 }

@@ -1,4 +1,4 @@
-package log
+package verify_test
 
 import (
 	"bytes"
@@ -17,17 +17,20 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/audit/line"
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 // chainAt returns the lines of a chain with an event at each of the times, in
 // seconds after noon; the user of each is the name with the time.
-func (f *fixture) chainAt(t testing.TB, name string, seconds ...int) []string {
+func chainAt(f *audittest.Fixture, t testing.TB, name string, seconds ...int) []string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	var now atomic.Int64
 	now.Store(int64(seconds[0]))
-	l := f.open(t, func(o *Options) {
+	l := f.Open(t, func(o *auditlog.Options) {
 		o.Sink, o.Now = path, func() time.Time { return noon.Add(time.Duration(now.Load()) * time.Second) }
 	})
 	for _, s := range seconds {
@@ -36,8 +39,8 @@ func (f *fixture) chainAt(t testing.TB, name string, seconds ...int) []string {
 			t.Fatal(err)
 		}
 	}
-	closeLog(t, l)
-	return readAll(t, path)
+	audittest.Close(t, l)
+	return audittest.ReadLines(t, path)
 }
 
 // cut returns the lines before that of the user, and those from it on.
@@ -82,30 +85,30 @@ func put(t testing.TB, path string, lines []string) string {
 func TestLogsAreMergedByTime(t *testing.T) {
 	const early, late = ".20261124T120002.000000000Z", ".20261124T120004.000000000Z"
 	for name, c := range map[string]struct {
-		files func(t *testing.T, f *fixture, dir string) []string
+		files func(t *testing.T, f *audittest.Fixture, dir string) []string
 		want  string
 		notes int
 	}{
-		"two replicas": {func(t *testing.T, f *fixture, dir string) []string {
-			return []string{put(t, dir+"/b", f.chainAt(t, "b", 1, 2, 3, 5)), put(t, dir+"/a", f.chainAt(t, "a", 0, 2, 2, 4))}
+		"two replicas": {func(t *testing.T, f *audittest.Fixture, dir string) []string {
+			return []string{put(t, dir+"/b", chainAt(f, t, "b", 1, 2, 3, 5)), put(t, dir+"/a", chainAt(f, t, "a", 0, 2, 2, 4))}
 		}, "a0 b1 a2 a2 b2 b3 a4 b5", 0},
-		"rotated and compressed": {func(t *testing.T, f *fixture, dir string) []string {
-			b1, b := cut(f.chainAt(t, "b", 1, 2, 3, 5), "b2")
+		"rotated and compressed": {func(t *testing.T, f *audittest.Fixture, dir string) []string {
+			b1, b := cut(chainAt(f, t, "b", 1, 2, 3, 5), "b2")
 			b2, b3 := cut(b, "b5")
-			return []string{put(t, dir+"/b", b3), put(t, dir+"/a", f.chainAt(t, "a", 0, 4)), put(t, dir+"/b"+late+".zst", b2), put(t, dir+"/b"+early+".gz", b1)}
+			return []string{put(t, dir+"/b", b3), put(t, dir+"/a", chainAt(f, t, "a", 0, 4)), put(t, dir+"/b"+late+".zst", b2), put(t, dir+"/b"+early+".gz", b1)}
 		}, "a0 b1 b2 b3 a4 b5", 0},
-		"rotated by another program, the clock set back between": {func(t *testing.T, f *fixture, dir string) []string {
-			a1, a2 := cut(f.chainAt(t, "a", 0, 10, 5, 6), "a5")
-			return []string{put(t, dir+"/a", a2), put(t, dir+"/a.1.gz", a1), put(t, dir+"/b", f.chainAt(t, "b", 7, 11))}
+		"rotated by another program, the clock set back between": {func(t *testing.T, f *audittest.Fixture, dir string) []string {
+			a1, a2 := cut(chainAt(f, t, "a", 0, 10, 5, 6), "a5")
+			return []string{put(t, dir+"/a", a2), put(t, dir+"/a.1.gz", a1), put(t, dir+"/b", chainAt(f, t, "b", 7, 11))}
 		}, "a0 b7 a10 a5 a6 b11", 0},
-		"a clock set back": {func(t *testing.T, f *fixture, dir string) []string {
-			return []string{put(t, dir+"/a", f.chainAt(t, "a", 0, 10, 5, 6, 12)), put(t, dir+"/b", f.chainAt(t, "b", 1, 11))}
+		"a clock set back": {func(t *testing.T, f *audittest.Fixture, dir string) []string {
+			return []string{put(t, dir+"/a", chainAt(f, t, "a", 0, 10, 5, 6, 12)), put(t, dir+"/b", chainAt(f, t, "b", 1, 11))}
 		}, "a0 b1 a10 a5 a6 b11 a12", 0},
-		"a clock that was ahead": {func(t *testing.T, f *fixture, dir string) []string {
-			return []string{put(t, dir+"/a", f.chainAt(t, "a", 0, 600, 2, 3)), put(t, dir+"/b", f.chainAt(t, "b", 1, 4))}
+		"a clock that was ahead": {func(t *testing.T, f *audittest.Fixture, dir string) []string {
+			return []string{put(t, dir+"/a", chainAt(f, t, "a", 0, 600, 2, 3)), put(t, dir+"/b", chainAt(f, t, "b", 1, 4))}
 		}, "a0 b1 b4 a600 a2 a3", 0},
-		"an unfinished last line": {func(t *testing.T, f *fixture, dir string) []string {
-			a := put(t, dir+"/a", f.chainAt(t, "a", 0, 2))
+		"an unfinished last line": {func(t *testing.T, f *audittest.Fixture, dir string) []string {
+			a := put(t, dir+"/a", chainAt(f, t, "a", 0, 2))
 			content, err := os.ReadFile(a)
 			if err == nil {
 				err = os.WriteFile(a, append(content, content[:200]...), 0o600)
@@ -113,19 +116,19 @@ func TestLogsAreMergedByTime(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return []string{a, put(t, dir+"/b", f.chainAt(t, "b", 1, 3))}
+			return []string{a, put(t, dir+"/b", chainAt(f, t, "b", 1, 3))}
 		}, "a0 b1 a2 b3", 1},
-		"an empty file": {func(t *testing.T, f *fixture, dir string) []string {
+		"an empty file": {func(t *testing.T, f *audittest.Fixture, dir string) []string {
 			if err := os.WriteFile(dir+"/c", nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			return []string{put(t, dir+"/a", f.chainAt(t, "a", 0, 2)), dir + "/c", put(t, dir+"/b", f.chainAt(t, "b", 1))}
+			return []string{put(t, dir+"/a", chainAt(f, t, "a", 0, 2)), dir + "/c", put(t, dir+"/b", chainAt(f, t, "b", 1))}
 		}, "a0 b1 a2", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFixture(t)
+			f := audittest.NewFixture(t)
 			files := c.files(t, f, t.TempDir())
-			want := mustVerify(t, f.options(), files...)
+			want := audittest.MustVerify(t, f.Options(), files...)
 			if len(want.Notes) != c.notes {
 				t.Errorf("notes are %q", want.Notes)
 			}
@@ -138,7 +141,7 @@ func TestLogsAreMergedByTime(t *testing.T) {
 				}
 				return nil
 			}
-			got, err := VerifyEach(files, f.options(), take)
+			got, err := verify.Each(files, f.Options(), take)
 			if err != nil || got.Lines != want.Lines || got.Bytes != want.Bytes || got.Anchored != want.Anchored || !slices.Equal(got.Notes, want.Notes) {
 				t.Errorf("%+v, %v; file by file it is %+v", got, err, want)
 			}
@@ -146,7 +149,7 @@ func TestLogsAreMergedByTime(t *testing.T) {
 				t.Errorf("%d lines, the users %s; want %d, %s", n, got, int(want.Lines)+c.notes, c.want)
 			}
 			users = nil
-			if err := Lines(files, take); err != nil || strings.Join(users, " ") != c.want {
+			if err := verify.Lines(files, take); err != nil || strings.Join(users, " ") != c.want {
 				t.Errorf("unchecked the users are %s (%v), want %s", users, err, c.want)
 			}
 		})
@@ -155,14 +158,14 @@ func TestLogsAreMergedByTime(t *testing.T) {
 
 // TestAChangedLineIsNamedInItsFile changes a line of the second of two logs.
 func TestAChangedLineIsNamedInItsFile(t *testing.T) {
-	f := newFixture(t)
+	f := audittest.NewFixture(t)
 	dir := t.TempDir()
-	lines := f.chainAt(t, "b", 1, 3, 5)
+	lines := chainAt(f, t, "b", 1, 3, 5)
 	i := slices.IndexFunc(lines, func(text string) bool { return userOf([]byte(text)) == "b3" })
 	lines[i] = strings.Replace(lines[i], `"b3"`, `"c3"`, 1)
-	files := []string{put(t, dir+"/a", f.chainAt(t, "a", 0, 2, 4)), put(t, dir+"/b", lines)}
-	_, want := Verify(files, f.options())
-	_, got := VerifyEach(files, f.options(), func([]byte) error { return nil })
+	files := []string{put(t, dir+"/a", chainAt(f, t, "a", 0, 2, 4)), put(t, dir+"/b", lines)}
+	_, want := verify.Files(files, f.Options())
+	_, got := verify.Each(files, f.Options(), func([]byte) error { return nil })
 	if got == nil || got.Error() != want.Error() || !strings.Contains(got.Error(), dir+"/b") {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -170,16 +173,16 @@ func TestAChangedLineIsNamedInItsFile(t *testing.T) {
 
 // TestChainsBeyondThoseToldApart takes files for one log rather than lose count.
 func TestChainsBeyondThoseToldApart(t *testing.T) {
-	f := newFixture(t)
+	f := audittest.NewFixture(t)
 	dir := t.TempDir()
-	all, ok := sorted([]string{put(t, dir+"/a", f.chainAt(t, "a", 0)), put(t, dir+"/b", f.chainAt(t, "b", 1))})
+	all, ok := verify.Sorted([]string{put(t, dir+"/a", chainAt(f, t, "a", 0)), put(t, dir+"/b", chainAt(f, t, "b", 1))})
 	if !ok {
 		t.Fatal("not sorted")
 	}
-	if logs, ok := logsOf(all, 2); !ok || !slices.Equal(logs, []int{0, 1}) {
+	if logs, ok := verify.LogsOf(all, 2); !ok || !slices.Equal(logs, []int{0, 1}) {
 		t.Errorf("got %v, %v", logs, ok)
 	}
-	if logs, ok := logsOf(all, 1); ok {
+	if logs, ok := verify.LogsOf(all, 1); ok {
 		t.Errorf("got %v", logs)
 	}
 }
@@ -205,7 +208,7 @@ func TestMergeLosesAndMovesNothing(t *testing.T) {
 		}
 		next := make([]int, len(clocks))
 		var last time.Time
-		err := Lines(files, func(text []byte) error {
+		err := verify.Lines(files, func(text []byte) error {
 			var log, n int
 			if _, err := fmt.Sscanf(userOf(text), "%d/%d", &log, &n); err != nil {
 				return err
@@ -240,7 +243,7 @@ func TestMergeHoldsNoLog(t *testing.T) {
 		var text []byte
 		for seq := range int64(n) {
 			now := noon.Add(time.Duration(2*seq+i) * time.Second)
-			text, at = at.Append(text[:0], line.AppendBody(nil, &full, &fullRequest, "", now, suffix), now)
+			text, at = at.Append(text[:0], line.AppendBody(nil, &audittest.Full, &audittest.FullRequest, "", now, suffix), now)
 			b.Write(text)
 		}
 		size += int64(b.Len())
@@ -253,7 +256,7 @@ func TestMergeHoldsNoLog(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	lines := 0
 	var last time.Time
-	if err := Lines(files, func(text []byte) error {
+	if err := verify.Lines(files, func(text []byte) error {
 		if at := line.Time(text); at.After(last) {
 			last = at
 			lines++

@@ -1,4 +1,4 @@
-package log
+package verify
 
 import (
 	"fmt"
@@ -8,10 +8,10 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// VerifyOptions is what Verify can hold the lines against. The chain of hashes
+// Options is what Files can hold the lines against. The chain of hashes
 // alone is always checked; it shows any change that was not carried through to
 // the end of the chain.
-type VerifyOptions struct {
+type Options struct {
 	// Keys returns the public key of a kid; see KeySet. With it, checkpoints
 	// are verified. The key set must hold archived keys too.
 	Keys func(kid string) (jose.JSONWebKey, bool)
@@ -36,7 +36,7 @@ type VerifyOptions struct {
 	Partial bool
 }
 
-// Report says what Verify read and what it could not know.
+// Report says what Files read and what it could not know.
 type Report struct {
 	// Lines, Bytes and Chains count what was read.
 	Lines  int64 `json:"lines"`
@@ -66,7 +66,7 @@ func (b *BadLine) Error() string {
 	return fmt.Sprintf("%s:%d: %s", b.File, b.Line, b.Reason)
 }
 
-// KeySet returns a VerifyOptions.Keys that looks in set.
+// KeySet returns a Options.Keys that looks in set.
 func KeySet(set jose.JSONWebKeySet) func(kid string) (jose.JSONWebKey, bool) {
 	return func(kid string) (jose.JSONWebKey, bool) {
 		if keys := set.Key(kid); len(keys) > 0 {
