@@ -180,9 +180,7 @@ func TestF2_ADatabaseThatLosesAnswersLosesNoSession(t *testing.T) {
 	s := openShop(t, newDeployment(t, uri.String()))
 	s.stop(t)
 	lossy := newCutter(t, uri.Host)
-	options := uri.Query()
-	options.Set("directConnection", "true")
-	uri.Host, uri.RawQuery = lossy.address, options.Encode()
+	uri.Host = lossy.address
 	s.server = s.serve(t, "--store", uri.String())
 	lossy.oneIn.Store(20)
 	all := make([]*refresher, 16)

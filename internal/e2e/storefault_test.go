@@ -285,7 +285,6 @@ func newDeploymentBehindNetwork(t *testing.T) (*deployment, *cutter) {
 	}
 	before := newCutter(t, uri.Host)
 	options := uri.Query()
-	options.Set("directConnection", "true")
 	options.Set("maxPoolSize", "4")
 	uri.Host, uri.RawQuery = before.address, options.Encode()
 	return newDeployment(t, uri.String()), before

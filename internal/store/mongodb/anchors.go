@@ -24,12 +24,18 @@ func (r anchorRecord) domain() audit.Anchor { return audit.Anchor(r) }
 // SetAnchor implements audit.AnchorStore.
 func (s *Store) SetAnchor(ctx context.Context, a audit.Anchor) error {
 	below := bson.M{"_id": a.Chain, "seq": bson.M{"$lt": a.Seq}}
-	set := bson.M{"$set": bson.M{"seq": a.Seq, "hash": a.Hash, "node": a.Node, "at": a.At}}
-	_, err := s.anchors.UpdateOne(ctx, below, set, options.UpdateOne().SetUpsert(true))
+	forward := func() (bool, error) {
+		return found(s.anchors.UpdateOne(ctx, below, bson.M{"$set": bson.M{"seq": a.Seq, "hash": a.Hash, "node": a.Node, "at": a.At}}))
+	}
+	moved, err := forward()
+	if moved || err != nil {
+		return failed("anchoring an audit chain", err)
+	}
+	_, err = s.anchors.InsertOne(ctx, anchorRecord(a))
 	if mongo.IsDuplicateKeyError(err) {
 		// The chain has a head, not below a as a rule. But where two set the
 		// first head at once, it can be: then it gives way now.
-		_, err = s.anchors.UpdateOne(ctx, below, set)
+		_, err = forward()
 	}
 	return failed("anchoring an audit chain", err)
 }

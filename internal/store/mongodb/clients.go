@@ -42,7 +42,11 @@ func (s *Store) CreateClient(ctx context.Context, c oauth.Client) error {
 
 // ClientByID implements oauth.Store.
 func (s *Store) ClientByID(ctx context.Context, id string) (oauth.Client, error) {
-	return one[clientRecord](s.clients.FindOne(ctx, bson.M{"_id": id}), "reading a client", oauth.ErrNoClient)
+	return s.clientReads.get(ctx, id)
+}
+
+func clientIn(ctx context.Context, clients *mongo.Collection, id string) (oauth.Client, error) {
+	return one[clientRecord](clients.FindOne(ctx, bson.M{"_id": id}), "reading a client", oauth.ErrNoClient)
 }
 
 // ListClients implements oauth.Store.

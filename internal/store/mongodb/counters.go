@@ -2,9 +2,11 @@ package mongodb
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
 type counterRecord struct {
@@ -19,11 +21,19 @@ func (r counterRecord) domain() counterRecord { return r }
 // expireAt that it was given.
 func (s *Store) AddCount(ctx context.Context, key string, n int64, expireAt time.Time) (int64, error) {
 	var counter counterRecord
-	err := upserting(func() error {
-		return s.counters.FindOneAndUpdate(ctx,
+	err := changeOrInsert(func() (bool, error) {
+		err := s.counters.FindOneAndUpdate(ctx,
 			bson.M{"_id": key},
 			bson.M{"$inc": bson.M{"count": n}, "$max": bson.M{"expire_at": expireAt}},
-			returnNew().SetUpsert(true)).Decode(&counter)
+			returnNew()).Decode(&counter)
+		if errors.Is(err, mongo.ErrNoDocuments) {
+			return false, nil
+		}
+		return err == nil, err
+	}, func() error {
+		counter = counterRecord{Key: key, Count: n, ExpireAt: expireAt}
+		_, err := s.counters.InsertOne(ctx, counter)
+		return err
 	})
 	return counter.Count, failed("counting", err)
 }

@@ -6,7 +6,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/oauth"
@@ -21,11 +20,10 @@ func (r deniedRecord) domain() store.DeniedToken { return store.DeniedToken(r) }
 
 // DenyToken implements oauth.Store. Of several times the latest counts.
 func (s *Store) DenyToken(ctx context.Context, jti string, expireAt time.Time) error {
-	err := upserting(func() error {
-		_, err := s.denied.UpdateOne(ctx,
-			bson.M{"_id": jti},
-			bson.M{"$max": bson.M{"expire_at": expireAt}},
-			options.UpdateOne().SetUpsert(true))
+	err := changeOrInsert(func() (bool, error) {
+		return found(s.denied.UpdateOne(ctx, bson.M{"_id": jti}, bson.M{"$max": bson.M{"expire_at": expireAt}}))
+	}, func() error {
+		_, err := s.denied.InsertOne(ctx, deniedRecord{jti, expireAt})
 		return err
 	})
 	return failed("denying a token", err)
@@ -42,7 +40,7 @@ func (s *Store) SpendToken(ctx context.Context, id string, expireAt time.Time) e
 
 // TokenDenied implements oauth.Store.
 func (s *Store) TokenDenied(ctx context.Context, jti string) (bool, error) {
-	denied, err := exists(ctx, s.denied, bson.M{"_id": jti})
+	denied, err := exists(ctx, s.latest.denied, bson.M{"_id": jti})
 	return denied, failed("reading the denylist", err)
 }
 

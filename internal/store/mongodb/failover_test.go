@@ -41,10 +41,6 @@ var writes = []struct {
 		_, err := st.RevokeFamily(ctx, "f", time.Now(), "logout")
 		return err
 	}},
-	{"RevokeFamiliesOfUser", "update", func(ctx context.Context, st *Store) error {
-		_, err := st.RevokeFamiliesOfUser(ctx, "u", "", time.Now(), "logout")
-		return err
-	}},
 	{"DenyToken", "update", func(ctx context.Context, st *Store) error { return st.DenyToken(ctx, "jti", time.Now()) }},
 	{"CreateKey", "insert", func(ctx context.Context, st *Store) error { return st.CreateKey(ctx, keys.Record{KID: "kid"}) }},
 	{"UpdateKey", "update", func(ctx context.Context, st *Store) error { return st.UpdateKey(ctx, keys.Record{KID: "kid"}) }},
@@ -115,12 +111,6 @@ func TestF5_AFailoverUnderAWriteIsRetried(t *testing.T) {
 		sent = nil
 		mu.Unlock()
 		err := w.do(t.Context(), st)
-		if w.name == "RevokeFamiliesOfUser" {
-			if err == nil {
-				t.Errorf("%s: a write of many documents cannot have been retried, but was acknowledged", w.name)
-			}
-			continue
-		}
 		if err != nil {
 			t.Errorf("%s: %v", w.name, err)
 			continue

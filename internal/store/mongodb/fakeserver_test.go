@@ -73,40 +73,73 @@ const (
 func converse(c net.Conn, answer func(command string, asked bson.Raw) bson.M) {
 	defer c.Close()
 	for {
-		header := make([]byte, 16)
-		if _, err := io.ReadFull(c, header); err != nil {
-			return
-		}
-		body := make([]byte, binary.LittleEndian.Uint32(header)-16)
-		if _, err := io.ReadFull(c, body); err != nil {
-			return
-		}
-		opcode, prefix := uint32(opMsg), make([]byte, 5) // flags, section kind
-		var document bson.Raw
-		if binary.LittleEndian.Uint32(header[12:]) == opQuery {
-			opcode, prefix = opReply, make([]byte, 20)
-			prefix[16] = 1 // documents in the reply
-			name, _, _ := strings.Cut(string(body[4:]), "\x00")
-			document = body[4+len(name)+1+8:]
-		} else {
-			document = sections(body[4:])
-		}
-		first, err := document.IndexErr(0)
+		m, err := readMessage(c)
 		if err != nil {
 			return
 		}
-		reply, err := bson.Marshal(answer(first.Key(), document))
-		if err != nil {
-			return
+		document := answer(m.command, m.document)
+		if document == nil {
+			return // it hangs up instead
 		}
-		out := make([]byte, 16)
-		binary.LittleEndian.PutUint32(out, uint32(16+len(prefix)+len(reply)))
-		copy(out[8:12], header[4:8]) // in response to
-		binary.LittleEndian.PutUint32(out[12:], opcode)
-		if _, err := c.Write(append(append(out, prefix...), reply...)); err != nil {
+		if err := m.reply(c, document); err != nil {
 			return
 		}
 	}
+}
+
+// message is a message of the wire protocol; document is the command in it.
+type message struct {
+	whole    []byte // header included
+	command  string
+	document bson.Raw
+}
+
+func readMessage(c io.Reader) (m message, err error) {
+	m.whole = make([]byte, 16)
+	if _, err := io.ReadFull(c, m.whole); err != nil {
+		return m, err
+	}
+	m.whole = append(m.whole, make([]byte, binary.LittleEndian.Uint32(m.whole)-16)...)
+	if _, err := io.ReadFull(c, m.whole[16:]); err != nil {
+		return m, err
+	}
+	body := m.whole[16:]
+	switch m.opcode() {
+	case opQuery:
+		name, _, _ := strings.Cut(string(body[4:]), "\x00")
+		m.document = body[4+len(name)+1+8:]
+	case opReply:
+		m.document = body[20:]
+	default:
+		m.document = sections(body[4:])
+	}
+	first, err := m.document.IndexErr(0)
+	if err != nil {
+		return m, err
+	}
+	m.command = first.Key()
+	return m, nil
+}
+
+func (m message) opcode() uint32 { return binary.LittleEndian.Uint32(m.whole[12:]) }
+
+// reply answers m.
+func (m message) reply(c io.Writer, document bson.M) error {
+	opcode, prefix := uint32(opMsg), make([]byte, 5) // flags, section kind
+	if m.opcode() == opQuery {
+		opcode, prefix = opReply, make([]byte, 20)
+		prefix[16] = 1 // documents in the reply
+	}
+	reply, err := bson.Marshal(document)
+	if err != nil {
+		return err
+	}
+	out := make([]byte, 16)
+	binary.LittleEndian.PutUint32(out, uint32(16+len(prefix)+len(reply)))
+	copy(out[8:12], m.whole[4:8]) // in response to
+	binary.LittleEndian.PutUint32(out[12:], opcode)
+	_, err = c.Write(append(append(out, prefix...), reply...))
+	return err
 }
 
 // sections joins the sections of an OP_MSG, which are one document and any

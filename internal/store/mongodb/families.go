@@ -53,7 +53,7 @@ func (s *Store) CreateFamily(ctx context.Context, f oauth.Family) error {
 
 // FamilyByID implements oauth.Store.
 func (s *Store) FamilyByID(ctx context.Context, id string) (oauth.Family, error) {
-	return familyIn(ctx, s.latestFamilies, id)
+	return familyIn(ctx, s.latest.families, id)
 }
 
 func familyIn(ctx context.Context, families *mongo.Collection, id string) (oauth.Family, error) {
@@ -74,26 +74,6 @@ func (s *Store) FamiliesOfUser(ctx context.Context, uid string, now time.Time, l
 		},
 		options.Find().SetSort(bson.D{{Key: "created_at", Value: -1}, {Key: "_id", Value: -1}}).SetLimit(int64(limit)))
 	return found, failed("listing a user's sessions", err)
-}
-
-// SetFamilyClaims implements oauth.Store.
-func (s *Store) SetFamilyClaims(ctx context.Context, uid, claims string) (int, error) {
-	result, err := s.families.UpdateMany(ctx,
-		bson.M{"user_id": uid, "revoked_at": notEnded}, bson.M{"$set": bson.M{"claims": claims}})
-	if err != nil {
-		return 0, failed("changing the claims of sessions", err)
-	}
-	return int(result.MatchedCount), nil
-}
-
-// SetFamilyEmail implements oauth.Store.
-func (s *Store) SetFamilyEmail(ctx context.Context, uid, email string) (int, error) {
-	result, err := s.families.UpdateMany(ctx,
-		bson.M{"user_id": uid, "revoked_at": notEnded, "email": bson.M{"$gt": ""}}, bson.M{"$set": bson.M{"email": email}})
-	if err != nil {
-		return 0, failed("changing the address of sessions", err)
-	}
-	return int(result.MatchedCount), nil
 }
 
 // AllFamilies implements store.Store.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 type hashKindRecord struct {
@@ -17,9 +16,10 @@ func (r hashKindRecord) domain() string { return r.Kind }
 
 // AnnounceHashKind implements users.Store.
 func (s *Store) AnnounceHashKind(ctx context.Context, kind string, at time.Time) error {
-	err := upserting(func() error {
-		_, err := s.hashKinds.UpdateOne(ctx, bson.M{"_id": kind},
-			bson.M{"$max": bson.M{"announced_at": at}}, options.UpdateOne().SetUpsert(true))
+	err := changeOrInsert(func() (bool, error) {
+		return found(s.hashKinds.UpdateOne(ctx, bson.M{"_id": kind}, bson.M{"$max": bson.M{"announced_at": at}}))
+	}, func() error {
+		_, err := s.hashKinds.InsertOne(ctx, hashKindRecord{kind, at})
 		return err
 	})
 	return failed("announcing a kind of hash", err)

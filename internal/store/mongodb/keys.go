@@ -40,7 +40,7 @@ func (s *Store) ArchivedKeys(ctx context.Context) ([]keys.Record, error) {
 }
 
 func (s *Store) listKeys(ctx context.Context, archived bool) ([]keys.Record, error) {
-	found, err := list[keyRecord](ctx, s.keys, bson.M{"archived": archived}, byID())
+	found, err := list[keyRecord](ctx, s.latest.keys, bson.M{"archived": archived}, byID())
 	return found, failed("reading the keys", err)
 }
 

@@ -3,10 +3,12 @@
 //
 // Every state change is one write of one document with its condition in the
 // filter; there are no transactions. Writes are acknowledged by a majority and
-// its journals (F5) and retried once by the driver where the server can tell a
-// retry from a second write. Reads go to the primary and see what a majority
-// has; FamilyByID is linearizable, so that not even a primary that was deposed
-// without noticing answers with what has been.
+// its journals (F5) and retried by the driver, for as long as the call may take,
+// where the server can tell a retry from a second write. Reads go to the primary
+// and see what a majority has. A primary that was deposed without noticing
+// answers with what has been; so whatever decides something, and is not followed
+// by a write that such a primary cannot do, is read linearizably: sessions,
+// clients, the denylist and the signing keys.
 //
 // FerretDB is let in as well. It speaks MongoDB's protocol but carries out an
 // update as a read and then a write, so that of two conditional updates at once
@@ -27,6 +29,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 
 	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/oauth"
 )
 
 // Store keeps everything in one database. Safe for concurrent use, by any
@@ -43,8 +46,11 @@ type Store struct {
 	hashKinds *mongo.Collection
 	anchors   *mongo.Collection
 
-	// latestFamilies reads what no write acknowledged before can be missing from.
-	latestFamilies *mongo.Collection
+	// latest are the collections read for answers that decide something and that
+	// no write after them proves: no write acknowledged before can be missing.
+	latest struct{ families, clients, keys, denied *mongo.Collection }
+	// clientReads are those of latest.clients.
+	clientReads *jointReads[oauth.Client]
 }
 
 var _ store.Store = (*Store)(nil)
@@ -84,7 +90,7 @@ func Open(ctx context.Context, uri string) (*Store, error) {
 
 func newStore(client *mongo.Client, database string) *Store {
 	db := client.Database(database)
-	return &Store{
+	s := &Store{
 		client:    client,
 		users:     db.Collection("users"),
 		clients:   db.Collection("clients"),
@@ -94,9 +100,16 @@ func newStore(client *mongo.Client, database string) *Store {
 		counters:  db.Collection("counters"),
 		hashKinds: db.Collection("hash_kinds"),
 		anchors:   db.Collection("audit_anchors"),
-		latestFamilies: db.Collection("families",
-			options.Collection().SetReadConcern(readconcern.Linearizable())),
 	}
+	for at, c := range map[**mongo.Collection]*mongo.Collection{
+		&s.latest.families: s.families, &s.latest.clients: s.clients, &s.latest.keys: s.keys, &s.latest.denied: s.denied,
+	} {
+		*at = db.Collection(c.Name(), options.Collection().SetReadConcern(readconcern.Linearizable()))
+	}
+	s.clientReads = newJointReads(func(ctx context.Context, id string) (oauth.Client, error) {
+		return clientIn(ctx, s.latest.clients, id)
+	})
+	return s
 }
 
 // prepare makes sure that the server will do and that the indexes exist.

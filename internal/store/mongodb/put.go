@@ -93,7 +93,12 @@ func insert[T any](ctx context.Context, in *mongo.Collection, records []T, docum
 }
 
 func replace(ctx context.Context, in *mongo.Collection, id, document any) error {
-	_, err := in.ReplaceOne(ctx, bson.M{"_id": id}, document, options.Replace().SetUpsert(true))
+	err := changeOrInsert(func() (bool, error) {
+		return found(in.ReplaceOne(ctx, bson.M{"_id": id}, document))
+	}, func() error {
+		_, err := in.InsertOne(ctx, document)
+		return err
+	})
 	return failed("writing to "+in.Name(), err)
 }
 

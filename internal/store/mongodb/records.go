@@ -72,18 +72,31 @@ func returnNew() *options.FindOneAndUpdateOptionsBuilder {
 	return options.FindOneAndUpdate().SetReturnDocument(options.After)
 }
 
-// upsertAttempts bounds upserting. Of several upserts that find no document
-// all but one may fail on its key; they find the document the next time.
-const upsertAttempts = 5
+// found reports whether an update, the result of which it is given, found its
+// document.
+func found(result *mongo.UpdateResult, err error) (bool, error) {
+	return err == nil && result.MatchedCount > 0, err
+}
 
-// upserting calls write until it is anything but a duplicate key.
-func upserting(write func() error) (err error) {
-	for range upsertAttempts {
-		if err = write(); !mongo.IsDuplicateKeyError(err) {
+// insertAttempts bounds changeOrInsert: an insert may find that another was
+// first, and the change after it that the document is gone again.
+const insertAttempts = 5
+
+// changeOrInsert changes a document or, where change finds none, inserts it. It
+// takes the place of an upsert, which not every engine carries out as one step:
+// of many at once on one _id some may be lost. An insert is one step everywhere,
+// and one that comes second is told so.
+func changeOrInsert(change func() (bool, error), insert func() error) (err error) {
+	for range insertAttempts {
+		done, err := change()
+		if done || err != nil {
+			return err
+		}
+		if err = insert(); !mongo.IsDuplicateKeyError(err) {
 			return err
 		}
 	}
-	return err
+	return errors.New("there and gone again each time")
 }
 
 // violatedIndex returns the name of the unique index that a duplicate-key error

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/keyturn/keyturn/oauth"
 )
@@ -24,19 +22,21 @@ const maxRaces = 8
 //
 // The first look is one that a primary which was deposed without noticing may
 // answer with what has been: the write that follows would not find that. Only
-// where none follows is the family looked at again, linearizably.
+// where none follows are the family and the client looked at again, linearizably.
+// A client is ended in its families, so what the write proves of the family is
+// enough: whoever was disabled has none to refresh.
 func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, decide oauth.Decide) (oauth.Family, error) {
-	families := s.families
+	latest := false
 	for range maxRaces {
-		f, by, err := s.familyAndClient(ctx, families, familyID, clientID)
+		f, by, err := s.familyAndClient(ctx, latest, familyID, clientID)
 		if err != nil {
 			return oauth.Family{}, err
 		}
 		r, err := decide(f, by)
 		idle := err != nil || r == nil || f.ID == ""
 		switch {
-		case idle && families != s.latestFamilies:
-			families = s.latestFamilies
+		case idle && !latest:
+			latest = true
 			continue
 		case err != nil || r == nil:
 			return f, err
@@ -57,11 +57,15 @@ func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, dec
 // familyAndClient reads both at once, each as its zero value where there is
 // none.
 func (s *Store) familyAndClient(
-	ctx context.Context, families *mongo.Collection, familyID, clientID string,
+	ctx context.Context, latest bool, familyID, clientID string,
 ) (f oauth.Family, by oauth.Client, err error) {
+	families, client := s.families, func() (oauth.Client, error) { return clientIn(ctx, s.clients, clientID) }
+	if latest {
+		families, client = s.latest.families, func() (oauth.Client, error) { return s.ClientByID(ctx, clientID) }
+	}
 	var clientErr error
 	var both sync.WaitGroup
-	both.Go(func() { by, clientErr = s.ClientByID(ctx, clientID) })
+	both.Go(func() { by, clientErr = client() })
 	f, err = familyIn(ctx, families, familyID)
 	both.Wait()
 	if errors.Is(err, oauth.ErrNoFamily) {
@@ -90,44 +94,4 @@ func (s *Store) rotate(ctx context.Context, f oauth.Family, r oauth.Rotation) (b
 		return false, failed("rotating a session", err)
 	}
 	return result.MatchedCount > 0, nil
-}
-
-// RevokeFamily implements oauth.Store.
-func (s *Store) RevokeFamily(ctx context.Context, id string, at time.Time, reason string) (bool, error) {
-	result, err := s.families.UpdateOne(ctx,
-		bson.M{"_id": id, "revoked_at": notEnded}, revocation(at, reason))
-	if err != nil {
-		return false, failed("ending a session", err)
-	}
-	return result.MatchedCount > 0, nil
-}
-
-// RevokeFamiliesOfUser implements oauth.Store.
-func (s *Store) RevokeFamiliesOfUser(
-	ctx context.Context, uid, except string, at time.Time, reason string,
-) (int, error) {
-	return s.revokeAll(ctx, bson.M{"user_id": uid, "_id": bson.M{"$ne": except}}, at, reason)
-}
-
-// RevokeFamiliesOfClient implements oauth.Store.
-func (s *Store) RevokeFamiliesOfClient(
-	ctx context.Context, clientID string, at time.Time, reason string,
-) (int, error) {
-	return s.revokeAll(ctx, bson.M{"client_id": clientID}, at, reason)
-}
-
-// revokeAll ends the families that match filter, each in a write of its own.
-// The fields that it searches by never change, so that none slips past the
-// search while others are rotated.
-func (s *Store) revokeAll(ctx context.Context, filter bson.M, at time.Time, reason string) (int, error) {
-	filter["revoked_at"] = notEnded
-	result, err := s.families.UpdateMany(ctx, filter, revocation(at, reason))
-	if err != nil {
-		return 0, failed("ending sessions", err)
-	}
-	return int(result.ModifiedCount), nil
-}
-
-func revocation(at time.Time, reason string) bson.M {
-	return bson.M{"$set": bson.M{"revoked_at": at, "revoke_reason": reason}}
 }

@@ -3,6 +3,7 @@ package mongodb
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,7 +33,7 @@ func TestOpenRefusesServers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			address := introduces(t, c.hello, c.build)
-			st, err := Open(t.Context(), "mongodb://"+address+"/?directConnection=true")
+			st, err := Open(t.Context(), "mongodb://"+address+"/")
 			if err == nil {
 				st.Close()
 				t.Fatal("the server was accepted")
@@ -74,26 +75,35 @@ func FuzzViolatedIndex(f *testing.F) {
 	})
 }
 
-// TestUpsertingEndsAtOnce unless the key was a duplicate, and gives up in the end.
-func TestUpsertingEndsAtOnce(t *testing.T) {
+// TestChangeOrInsert goes on only while a document is neither there to be changed
+// nor missing when it is to be inserted.
+func TestChangeOrInsert(t *testing.T) {
 	duplicate := mongo.WriteException{WriteErrors: mongo.WriteErrors{{Code: 11000}}}
 	for _, c := range []struct {
-		answers []error
-		want    error
-		calls   int
+		name    string
+		changes []bool
+		inserts []error
+		fails   bool
 	}{
-		{[]error{nil}, nil, 1},
-		{[]error{context.Canceled}, context.Canceled, 1},
-		{[]error{duplicate, duplicate, nil}, nil, 3},
-		{[]error{duplicate, duplicate, duplicate, duplicate, duplicate, duplicate}, duplicate, upsertAttempts},
+		{"there", []bool{true}, nil, false},
+		{"new", []bool{false}, []error{nil}, false},
+		{"another was first", []bool{false, true}, []error{duplicate}, false},
+		{"the server is away", []bool{false}, []error{context.Canceled}, true},
+		{"there and gone", make([]bool, insertAttempts), slices.Repeat([]error{duplicate}, insertAttempts), true},
 	} {
-		calls := 0
-		err := upserting(func() error {
-			calls++
-			return c.answers[calls-1]
+		changes, inserts := 0, 0
+		err := changeOrInsert(func() (bool, error) {
+			changes++
+			return c.changes[changes-1], nil
+		}, func() error {
+			inserts++
+			return c.inserts[inserts-1]
 		})
-		if calls != c.calls || mongo.IsDuplicateKeyError(err) != mongo.IsDuplicateKeyError(c.want) || (err == nil) != (c.want == nil) {
-			t.Errorf("%v: %v after %d calls; want %v after %d", c.answers, err, calls, c.want, c.calls)
+		if (err != nil) != c.fails || changes != len(c.changes) || inserts != len(c.inserts) {
+			t.Errorf("%s: %v after %d changes and %d inserts", c.name, err, changes, inserts)
 		}
+	}
+	if err := changeOrInsert(func() (bool, error) { return false, context.Canceled }, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("error is %v", err)
 	}
 }

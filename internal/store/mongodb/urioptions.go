@@ -18,7 +18,8 @@ type uriOption struct {
 }
 
 // uriOptions are all of them. What would let the store acknowledge a write that
-// can be lost, or read what is not the latest, has one accepted value.
+// can be lost, or read what is not the latest, has one accepted value: a direct
+// connection too, for the driver reads over it from whatever the member has become.
 var uriOptions = []uriOption{
 	text("appName"),
 	oneOf("authMechanism", "SCRAM-SHA-256", "SCRAM-SHA-1", "MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC", "PLAIN"),
@@ -26,7 +27,7 @@ var uriOptions = []uriOption{
 	text("authSource"),
 	{name: "compressors", accepts: "zstd, zlib and snappy, separated by commas", ok: compressors},
 	number("connectTimeoutMS", 0, maxMillis),
-	boolean("directConnection"),
+	oneOf("directConnection", "false"),
 	number("heartbeatFrequencyMS", 500, maxMillis),
 	oneOf("journal", "true"),
 	boolean("loadBalanced"),
