@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // assertionType is the client_assertion_type of RFC 7523 §2.2.
@@ -57,15 +57,15 @@ type assertion struct {
 }
 
 // readAssertion finds the client assertion of a request, nil if there is none.
-func readAssertion(f form) (*assertion, *Error) {
+func readAssertion(f form) (*assertion, *refusal.Error) {
 	text, kind := f.get("client_assertion"), f.get("client_assertion_type")
 	switch {
 	case text == "" && kind == "":
 		return nil, nil
 	case text == "":
-		return nil, badRequest(audit.ReasonNoAssertion, "The parameter client_assertion is missing.")
+		return nil, refusal.New(refusal.Malformed, audit.ReasonNoAssertion, "The parameter client_assertion is missing.")
 	case kind != assertionType:
-		return nil, badRequest(audit.ReasonAssertionType, "Use the client_assertion_type "+assertionType+".")
+		return nil, refusal.New(refusal.Malformed, audit.ReasonAssertionType, "Use the client_assertion_type "+assertionType+".")
 	}
 	malformed := clientRefused(audit.ReasonMalformedAssertion)
 	if len(text) > maxAssertion {
@@ -92,7 +92,7 @@ func readAssertion(f form) (*assertion, *Error) {
 
 // checkAssertion verifies a client assertion (RFC 7523 §3) and spends it: each
 // authenticates one request, on whatever replica.
-func (s *Service) checkAssertion(ctx context.Context, a *assertion, client Client) *Error {
+func (s *Service) checkAssertion(ctx context.Context, a *assertion, client Client) *refusal.Error {
 	claims, e := s.verifyAssertion(ctx, a, client)
 	if e != nil {
 		return e
@@ -107,14 +107,14 @@ func (s *Service) checkAssertion(ctx context.Context, a *assertion, client Clien
 	case errors.Is(err, ErrTokenSpent):
 		return assertionRefused(audit.ReasonAssertionReplayed, "The client assertion was used before: make one for each request.")
 	case err != nil:
-		return unavailable(audit.ReasonStore, err)
+		return refusal.Undecided(audit.ReasonStore, err)
 	}
 	return nil
 }
 
 // verifyAssertion finds the key that made the signature. An assertion that
 // names a key is tried with that one, any other with each that fits.
-func (s *Service) verifyAssertion(ctx context.Context, a *assertion, client Client) (jwt.Claims, *Error) {
+func (s *Service) verifyAssertion(ctx context.Context, a *assertion, client Client) (jwt.Claims, *refusal.Error) {
 	var claims jwt.Claims
 	header := a.token.Headers[0]
 	fits := func(key jose.JSONWebKey) bool {
@@ -124,7 +124,7 @@ func (s *Service) verifyAssertion(ctx context.Context, a *assertion, client Clie
 	keys, err := s.clientKeys.of(ctx, client, fits)
 	if err != nil {
 		e := assertionRefused(audit.ReasonKeysUnavailable, "The key set of the client cannot be used just now.")
-		e.cause = err
+		e.Cause = err
 		return claims, e
 	}
 	for _, key := range keys {
@@ -136,7 +136,7 @@ func (s *Service) verifyAssertion(ctx context.Context, a *assertion, client Clie
 }
 
 // judgeAssertion checks the claims of an assertion whose signature holds.
-func (s *Service) judgeAssertion(c jwt.Claims) *Error {
+func (s *Service) judgeAssertion(c jwt.Claims) *refusal.Error {
 	now, skew := s.now(), s.settings.ClockSkew
 	switch {
 	case !s.isAudience(c.Audience):
@@ -166,6 +166,6 @@ func (s *Service) isAudience(aud jwt.Audience) bool {
 
 // assertionRefused tells a client that holds the right key, or none that can be
 // had, what is wrong.
-func assertionRefused(reason audit.Reason, description string) *Error {
-	return &Error{Status: http.StatusUnauthorized, Code: invalidClient, Reason: reason, Description: description}
+func assertionRefused(reason audit.Reason, description string) *refusal.Error {
+	return refusal.New(refusal.BadClient, reason, description)
 }

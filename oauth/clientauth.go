@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // credentials are what a client presented (RFC 6749 §2.3).
@@ -19,29 +20,22 @@ type credentials struct {
 	assertion *assertion
 }
 
-func clientRefused(reason audit.Reason) *Error {
-	return &Error{
-		Status: http.StatusUnauthorized, Code: invalidClient, Reason: reason,
-		Description: "The client is unknown, its credentials are wrong, or it must authenticate another way.",
-	}
-}
-
 // readCredentials finds the client's credentials: in the Authorization header
 // (basic), in the body (post, or an assertion), or only a client_id (a public
 // client). A client uses one method per request (RFC 6749 §2.3).
-func readCredentials(r *http.Request, f form) (credentials, *Error) {
+func readCredentials(r *http.Request, f form) (credentials, *refusal.Error) {
 	headers := r.Header.Values("Authorization")
 	a, e := readAssertion(f)
 	switch {
 	case e != nil:
 		return credentials{}, e
 	case len(headers) > 1:
-		return credentials{}, badRequest(audit.ReasonRepeatedAuthorization, "The Authorization header is given more than once.")
+		return credentials{}, refusal.New(refusal.Malformed, audit.ReasonRepeatedAuthorization, "The Authorization header is given more than once.")
 	case a != nil && (len(headers) > 0 || f.get("client_secret") != ""):
-		return credentials{}, badRequest(audit.ReasonTwoClientMethods, "Authenticate the client by its assertion or by a secret, not both.")
+		return credentials{}, refusal.New(refusal.Malformed, audit.ReasonTwoClientMethods, "Authenticate the client by its assertion or by a secret, not both.")
 	case a != nil:
 		if id := f.get("client_id"); id != "" && id != a.client {
-			return credentials{}, badRequest(audit.ReasonTwoClients, "The client_id is not the one of the client assertion.")
+			return credentials{}, refusal.New(refusal.Malformed, audit.ReasonTwoClients, "The client_id is not the one of the client assertion.")
 		}
 		return credentials{id: a.client, assertion: a}, nil
 	case len(headers) == 0:
@@ -52,14 +46,14 @@ func readCredentials(r *http.Request, f form) (credentials, *Error) {
 		}
 		return c, checkClientID(c.id)
 	case f.get("client_secret") != "":
-		return credentials{}, badRequest(audit.ReasonTwoClientMethods, "Authenticate the client in the header or in the body, not both.")
+		return credentials{}, refusal.New(refusal.Malformed, audit.ReasonTwoClientMethods, "Authenticate the client in the header or in the body, not both.")
 	}
 	c, ok := parseBasic(headers[0])
 	if !ok {
 		return c, clientRefused(audit.ReasonMalformedBasic)
 	}
 	if id := f.get("client_id"); id != "" && id != c.id {
-		return c, badRequest(audit.ReasonTwoClients, "The client_id in the body is not the one in the header.")
+		return c, refusal.New(refusal.Malformed, audit.ReasonTwoClients, "The client_id in the body is not the one in the header.")
 	}
 	return c, checkClientID(c.id)
 }
@@ -101,7 +95,7 @@ func ValidClientID(id string) bool {
 	return id != "" && len(id) <= 128
 }
 
-func checkClientID(id string) *Error {
+func checkClientID(id string) *refusal.Error {
 	if !ValidClientID(id) {
 		return clientRefused(audit.ReasonMalformedClientID)
 	}
@@ -110,7 +104,7 @@ func checkClientID(id string) *Error {
 
 // authenticateClient returns the client that made the request. On refusal the
 // client returned bears at least the id presented, for the audit log.
-func (s *Service) authenticateClient(ctx context.Context, r *http.Request, f form) (Client, *Error) {
+func (s *Service) authenticateClient(ctx context.Context, r *http.Request, f form) (Client, *refusal.Error) {
 	c, e := readCredentials(r, f)
 	if e != nil {
 		return Client{}, e
@@ -120,10 +114,10 @@ func (s *Service) authenticateClient(ctx context.Context, r *http.Request, f for
 
 // authenticate returns the client that the credentials name, if they prove it.
 // An assertion is verified and spent here.
-func (s *Service) authenticate(ctx context.Context, c credentials) (Client, *Error) {
+func (s *Service) authenticate(ctx context.Context, c credentials) (Client, *refusal.Error) {
 	client, err := s.store.ClientByID(ctx, c.id)
 	if err != nil && !errors.Is(err, ErrNoClient) {
-		return Client{ID: c.id}, unavailable(audit.ReasonStore, err)
+		return Client{ID: c.id}, refusal.Undecided(audit.ReasonStore, err)
 	}
 	if c.assertion != nil && client.HasKeys() && !client.Disabled {
 		if e := s.checkAssertion(ctx, c.assertion, client); e != nil {
@@ -140,7 +134,7 @@ func (s *Service) authenticate(ctx context.Context, c credentials) (Client, *Err
 // prove checks the credentials against the record of the client that they name,
 // the zero Client if there is none. An assertion counts only once authenticate
 // has verified it; of a client that has keys nothing else does.
-func (c credentials) prove(client Client) *Error {
+func (c credentials) prove(client Client) *refusal.Error {
 	switch {
 	case client.ID == "":
 		return clientRefused(audit.ReasonUnknownClient)

@@ -2,84 +2,80 @@ package oauth
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/keyturn/keyturn/docs"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/problem"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// Error is a refusal in the protocol's terms (RFC 6749 §5.2). Code and
-// Description go to the caller; Reason goes to the audit log, and the cause,
-// which may hold internal detail, to the operational log.
-type Error struct {
-	Status      int
-	Code        string
-	Description string
-	// RetryAfter is sent as a header where it is above zero.
-	RetryAfter time.Duration
-	// Reason is what the audit log is told.
-	Reason audit.Reason
-	cause  error
+// answers is the one table from refusals to the errors of RFC 6749 §5.2, RFC
+// 6750 §3.1, RFC 8707 §2 and, for overload, RFC 6749 §4.1.2.1.
+var answers = [...]struct {
+	status int
+	code   string
+}{
+	refusal.Unavailable: {http.StatusServiceUnavailable, "temporarily_unavailable"},
+	refusal.Busy:        {http.StatusServiceUnavailable, "temporarily_unavailable"},
+	refusal.Throttled:   {http.StatusTooManyRequests, "temporarily_unavailable"},
+
+	refusal.Malformed:        {http.StatusBadRequest, "invalid_request"},
+	refusal.TooLarge:         {http.StatusRequestEntityTooLarge, "invalid_request"},
+	refusal.WrongContentType: {http.StatusBadRequest, "invalid_request"},
+	refusal.Unacceptable:     {http.StatusBadRequest, "invalid_request"},
+	refusal.Taken:            {http.StatusBadRequest, "invalid_request"},
+	refusal.Conflict:         {http.StatusBadRequest, "invalid_request"},
+	refusal.NotFound:         {http.StatusBadRequest, "invalid_request"},
+
+	refusal.BadCredentials:   {http.StatusBadRequest, "invalid_grant"},
+	refusal.BadGrant:         {http.StatusBadRequest, "invalid_grant"},
+	refusal.BadResetToken:    {http.StatusBadRequest, "invalid_grant"},
+	refusal.BadClient:        {http.StatusUnauthorized, "invalid_client"},
+	refusal.GrantNotAllowed:  {http.StatusBadRequest, "unauthorized_client"},
+	refusal.UnsupportedGrant: {http.StatusBadRequest, "unsupported_grant_type"},
+	refusal.BadScope:         {http.StatusBadRequest, "invalid_scope"},
+	refusal.BadTarget:        {http.StatusBadRequest, "invalid_target"},
+	refusal.NoToken:          {http.StatusUnauthorized, ""},
+	refusal.BadToken:         {http.StatusUnauthorized, "invalid_token"},
+	refusal.BeyondToken:      {http.StatusForbidden, "insufficient_scope"},
 }
 
-func (e *Error) Error() string {
-	s := e.Code + ": " + e.Description
-	if e.cause != nil {
-		s += ": " + e.cause.Error()
+// clientRefused is the refusal of a client that did not prove itself. Only the
+// audit log is told how.
+func clientRefused(reason audit.Reason) *refusal.Error {
+	return refusal.New(refusal.BadClient, reason, "")
+}
+
+// refusalOf returns the refusal that err is, or that of a store which could not
+// answer.
+func refusalOf(err error) *refusal.Error {
+	var e *refusal.Error
+	if errors.As(err, &e) {
+		return e
 	}
-	return s
-}
-
-func (e *Error) Unwrap() error { return e.cause }
-
-// The codes of RFC 6749 §5.2, RFC 8707 §2 and, for overload, §4.1.2.1.
-const (
-	invalidRequest       = "invalid_request"
-	invalidClient        = "invalid_client"
-	invalidGrant         = "invalid_grant"
-	unauthorizedClient   = "unauthorized_client"
-	unsupportedGrantType = "unsupported_grant_type"
-	invalidScope         = "invalid_scope"
-	invalidTarget        = "invalid_target"
-	temporarily          = "temporarily_unavailable"
-)
-
-func badRequest(reason audit.Reason, description string) *Error {
-	return &Error{Status: http.StatusBadRequest, Code: invalidRequest, Description: description, Reason: reason}
-}
-
-func refused(code string, reason audit.Reason, description string) *Error {
-	return &Error{Status: http.StatusBadRequest, Code: code, Description: description, Reason: reason}
-}
-
-// unavailable is the answer to a store or an audit log that fails: the caller
-// may try again, and learns nothing of the cause.
-func unavailable(reason audit.Reason, cause error) *Error {
-	return &Error{
-		Status: http.StatusServiceUnavailable, Code: temporarily, RetryAfter: time.Second,
-		Description: "The service cannot answer just now; try again shortly.", Reason: reason, cause: cause,
-	}
+	return refusal.Undecided(audit.ReasonStore, err)
 }
 
 // errorPage explains every error of these endpoints to who writes a client.
 var errorPage = docs.URL("clients.md#errors-of-the-token-endpoint")
 
-// write answers e as RFC 6749 §5.2 has it.
-func (e *Error) write(w http.ResponseWriter) {
-	if e.RetryAfter > 0 {
+// writeError answers e as RFC 6749 §5.2 has it.
+func writeError(w http.ResponseWriter, e *refusal.Error) {
+	answer := answers[e.Code]
+	if e.Temporary() {
 		problem.RetryAfter(w, e.RetryAfter)
 	}
-	if e.Status == http.StatusUnauthorized {
+	if answer.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Basic realm="keyturn", charset="UTF-8"`)
 	}
-	writeJSON(w, e.Status, struct {
+	writeJSON(w, answer.status, struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description,omitempty"`
 		URI         string `json:"error_uri"`
-	}{e.Code, e.Description, errorPage})
+	}{answer.code, e.Public(), errorPage})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -26,7 +26,7 @@ func (f *Families) Start(ctx context.Context, c Client, uid, email string, scope
 func (f *Families) Refresh(ctx context.Context, token, clientID string, fits func(Family) error) (Family, string, error) {
 	p, err := f.tokens.parseRefreshToken(token)
 	if err != nil {
-		return Family{}, "", &refusal{reason: refusalReason(err)}
+		return Family{}, "", &deadToken{reason: refusalReason(err)}
 	}
 	admits := func(c Client) error {
 		if c.ID == "" {
@@ -55,7 +55,7 @@ type Refusal struct {
 }
 
 func RefusalOf(err error) (Refusal, bool) {
-	var no *refusal
+	var no *deadToken
 	if !errors.As(err, &no) {
 		return Refusal{}, false
 	}

@@ -81,9 +81,9 @@ func orDefault(d, def time.Duration) time.Duration {
 	return def
 }
 
-// refusal says why a refresh token was turned away: a reason for the audit log,
+// deadToken says why a refresh token was turned away: a reason for the audit log,
 // the family where one was found, and the generation presented.
-type refusal struct {
+type deadToken struct {
 	reason    audit.Reason
 	family    Family
 	presented int64
@@ -93,7 +93,7 @@ type refusal struct {
 	unended error
 }
 
-func (r *refusal) Error() string { return r.reason.String() }
+func (r *deadToken) Error() string { return r.reason.String() }
 
 // request is what a refresh asks for beside its token: by whom, and what must
 // fit. Both functions are called inside the store's step, before anything is
@@ -121,7 +121,7 @@ func (r *refreshed) retry() bool { return r.before.Generation == r.family.Genera
 // refresh spends a refresh token: it moves the family on by one generation. The
 // token just spent, presented again within the retry window and before its
 // successor was used, yields the same successor (F2); any older one ends the
-// family (F3). A *refusal says that the token does not count, an error of
+// family (F3). A *deadToken says that the token does not count, an error of
 // admits or fits is returned as it is; any other means that the store could not
 // say.
 func (f *Families) refresh(ctx context.Context, p presented, q request) (*refreshed, error) {
@@ -139,7 +139,7 @@ func (f *Families) refresh(ctx context.Context, p presented, q request) (*refres
 	})
 	if err != nil {
 		f.doubts.abandon(&out.attempt)
-		var no *refusal
+		var no *deadToken
 		if errors.As(err, &no) && no.reuse {
 			return nil, f.end(ctx, no)
 		}
@@ -184,10 +184,10 @@ func refusalReason(err error) audit.Reason {
 // prove checks that a token is the family's, which may be the zero Family.
 func (f *Families) prove(fam Family, p presented) error {
 	if fam.ID == "" {
-		return &refusal{reason: audit.ReasonUnknownSession, presented: p.generation}
+		return &deadToken{reason: audit.ReasonUnknownSession, presented: p.generation}
 	}
 	if err := f.tokens.verify(p, fam); err != nil {
-		return &refusal{reason: refusalReason(err), presented: p.generation}
+		return &deadToken{reason: refusalReason(err), presented: p.generation}
 	}
 	return nil
 }
@@ -212,12 +212,12 @@ func (f *Families) admit(fam Family, p presented, client Client, unanswered bool
 	default:
 		reason, reuse = audit.ReasonReusedToken, true
 	}
-	return &refusal{reason: reason, family: fam, presented: p.generation, reuse: reuse}
+	return &deadToken{reason: reason, family: fam, presented: p.generation, reuse: reuse}
 }
 
 // end revokes the family of a refusal, durably, also for a thief who hangs up,
 // and returns the refusal.
-func (f *Families) end(ctx context.Context, no *refusal) error {
+func (f *Families) end(ctx context.Context, no *deadToken) error {
 	ctx, cancel := audit.Outlast(ctx)
 	defer cancel()
 	_, no.unended = f.store.RevokeFamily(ctx, no.family.ID, f.now(), no.reason.String())
@@ -237,7 +237,7 @@ func (f *Families) rotation(ctx context.Context, fam Family, p presented, client
 func (f *Families) find(ctx context.Context, token string) (Family, presented, error) {
 	p, err := f.tokens.parseRefreshToken(token)
 	if err != nil {
-		return Family{}, p, &refusal{reason: refusalReason(err)}
+		return Family{}, p, &deadToken{reason: refusalReason(err)}
 	}
 	fam, err := f.store.FamilyByID(ctx, p.familyID)
 	if err != nil && !errors.Is(err, ErrNoFamily) {

@@ -3,7 +3,6 @@ package oauth_test
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/internal/store/sqlite"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
@@ -327,8 +327,7 @@ func TestF7_AFamilyIsBoundForLife(t *testing.T) {
 	f := newFixture(t, nil)
 	fam, token := f.login(t)
 	_, _, err := f.Refresh(f.ctx, token, app.ID, oauth.Within("openid admin"))
-	var e *oauth.Error
-	if !errors.As(err, &e) || e.Code != "invalid_scope" || !strings.Contains(e.Description, "admin") {
+	if e := refusal.Of(err); !refusal.Is(err, refusal.BadScope) || !strings.Contains(e.Text, "admin") {
 		t.Fatalf("a wider scope: got %v, want invalid_scope that names it", err)
 	}
 	if got := f.family(t, fam.ID); got.Generation != 0 {

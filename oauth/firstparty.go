@@ -9,23 +9,24 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/problem"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // The /auth routes are the same service as plain JSON, for the deployment's own
 // apps. They act for the client that the setting first_party_client names.
 
 // firstPartyClient returns the client that the /auth routes act for.
-func (s *Service) firstPartyClient(ctx context.Context) (Client, *Error) {
+func (s *Service) firstPartyClient(ctx context.Context) (Client, *refusal.Error) {
 	client, err := s.store.ClientByID(ctx, s.settings.FirstPartyClient)
 	if err != nil && !errors.Is(err, ErrNoClient) {
-		return Client{}, unavailable(audit.ReasonStore, err)
+		return Client{}, refusal.Undecided(audit.ReasonStore, err)
 	}
 	return client, inForce(client)
 }
 
 // inForce refuses a client that is not there or disabled. The first-party
 // client proves itself by being named in the settings.
-func inForce(client Client) *Error {
+func inForce(client Client) *refusal.Error {
 	switch {
 	case client.ID == "":
 		return clientRefused(audit.ReasonUnknownClient)
@@ -61,7 +62,7 @@ func (i issued) loginAnswer() loginAnswer {
 
 // Login answers POST /auth/login.
 func (s *Service) Login(w http.ResponseWriter, r *http.Request) {
-	s.firstParty(w, r, GrantPassword, func(ctx context.Context, event *audit.Event) (loginAnswer, issued, *Error) {
+	s.firstParty(w, r, GrantPassword, func(ctx context.Context, event *audit.Event) (loginAnswer, issued, *refusal.Error) {
 		client, e := s.firstPartyClient(ctx)
 		if e == nil {
 			e = s.mayUse(client, GrantPassword)
@@ -70,7 +71,7 @@ func (s *Service) Login(w http.ResponseWriter, r *http.Request) {
 			return loginAnswer{}, issued{}, e
 		}
 		var body loginBody
-		if e := readBody(r, &body); e != nil {
+		if e := problem.ReadJSON(r, &body); e != nil {
 			return loginAnswer{}, issued{}, e
 		}
 		out, e := s.passwordGrant(ctx, ask{client: client}, body.Email, body.Password, event)
@@ -86,9 +87,9 @@ func (s *Service) Login(w http.ResponseWriter, r *http.Request) {
 
 // Refresh answers POST /auth/refresh.
 func (s *Service) Refresh(w http.ResponseWriter, r *http.Request) {
-	s.firstParty(w, r, GrantRefreshToken, func(ctx context.Context, event *audit.Event) (loginAnswer, issued, *Error) {
+	s.firstParty(w, r, GrantRefreshToken, func(ctx context.Context, event *audit.Event) (loginAnswer, issued, *refusal.Error) {
 		var body refreshBody
-		if e := readBody(r, &body); e != nil {
+		if e := problem.ReadJSON(r, &body); e != nil {
 			return loginAnswer{}, issued{}, e
 		}
 		out, e := s.refreshGrant(ctx, s.settings.FirstPartyClient, inForce, ask{}, body.RefreshToken, event)
@@ -100,52 +101,17 @@ type refreshBody struct {
 	RefreshToken string `json:"refresh_token"`
 }
 
-func readBody(r *http.Request, v any) *Error {
-	var bad *problem.BodyError
-	if err := problem.ReadJSON(r, v); errors.As(err, &bad) {
-		return &Error{Status: bad.Kind.Status, Code: invalidRequest, Description: bad.Detail, Reason: audit.ReasonMalformedBody}
-	}
-	return nil
-}
-
 // firstParty runs one grant for the first-party client and answers in the
 // manner of the /auth routes.
-func (s *Service) firstParty(w http.ResponseWriter, r *http.Request, grant string, run func(context.Context, *audit.Event) (loginAnswer, issued, *Error)) {
+func (s *Service) firstParty(w http.ResponseWriter, r *http.Request, grant string, run func(context.Context, *audit.Event) (loginAnswer, issued, *refusal.Error)) {
 	ctx := r.Context()
 	event := audit.Event{Action: audit.TokenRefused, Grant: grant, ClientID: s.settings.FirstPartyClient}
 	answer, out, e := run(ctx, &event)
 	if e = s.settle(ctx, out, &event, e); e != nil {
-		e.writeProblem(w, grant)
+		problem.Refuse(w, e)
 		return
 	}
 	writeJSON(w, http.StatusOK, answer)
-}
-
-// writeProblem answers e, which a grant was refused with, as problem details.
-func (e *Error) writeProblem(w http.ResponseWriter, grant string) {
-	if e.RetryAfter > 0 {
-		problem.RetryAfter(w, e.RetryAfter)
-	}
-	problem.Write(w, e.kind(grant), e.Description)
-}
-
-// kind is what e means on the /auth routes, with their statuses: 403 for wrong
-// credentials and for a session that is over.
-func (e *Error) kind(grant string) problem.Kind {
-	switch {
-	case e.Code == invalidGrant && grant == GrantPassword:
-		return problem.WrongCredentials
-	case e.Code == invalidGrant:
-		return problem.SessionOver
-	case e.Code == unauthorizedClient, e.Code == unsupportedGrantType, e.Code == invalidClient:
-		return problem.ClientNotReady
-	}
-	for _, k := range []problem.Kind{problem.BodyTooLarge, problem.WrongContentType, problem.TooManyAttempts, problem.TryAgain} {
-		if e.Status == k.Status {
-			return k
-		}
-	}
-	return problem.MalformedBody
 }
 
 // Caller is who bears the access token of a first-party request.

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // form holds the parameters of one request to an OAuth endpoint, each at most
@@ -30,38 +31,36 @@ var parameters = map[string]bool{
 
 // readForm reads the body of r as RFC 6749 §3.2 has it, strictly. Parameters
 // in the URL are refused: they end up in logs (RFC 6749 §2.3.1).
-func readForm(r *http.Request) (form, *Error) {
+func readForm(r *http.Request) (form, *refusal.Error) {
 	if e := checkFormType(r.Header.Get("Content-Type")); e != nil {
 		return form{}, e
 	}
 	if inURL(r.URL) {
-		return form{}, badRequest(audit.ReasonParameterInURL, "Send the parameters in the body, not in the URL.")
+		return form{}, refusal.New(refusal.Malformed, audit.ReasonParameterInURL, "Send the parameters in the body, not in the URL.")
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			e := badRequest(audit.ReasonBodyTooLarge, "The body is too large.")
-			e.Status = http.StatusRequestEntityTooLarge
-			return form{}, e
+			return form{}, refusal.New(refusal.TooLarge, audit.ReasonBodyTooLarge, "")
 		}
-		return form{}, badRequest(audit.ReasonBodyUnreadable, "The body could not be read to its end.")
+		return form{}, refusal.New(refusal.Malformed, audit.ReasonBodyUnreadable, "The body could not be read to its end.")
 	}
 	return parseForm(string(body))
 }
 
 const formType = "application/x-www-form-urlencoded"
 
-func checkFormType(contentType string) *Error {
+func checkFormType(contentType string) *refusal.Error {
 	if contentType == formType {
 		return nil
 	}
 	media, params, err := mime.ParseMediaType(contentType)
 	if err != nil || media != formType {
-		return badRequest(audit.ReasonContentType, "Send the parameters as "+formType+".")
+		return refusal.New(refusal.Malformed, audit.ReasonContentType, "Send the parameters as "+formType+".")
 	}
 	if cs := params["charset"]; cs != "" && !strings.EqualFold(cs, "utf-8") {
-		return badRequest(audit.ReasonContentType, "Send the parameters in UTF-8.")
+		return refusal.New(refusal.Malformed, audit.ReasonContentType, "Send the parameters in UTF-8.")
 	}
 	return nil
 }
@@ -82,10 +81,10 @@ func inURL(u *url.URL) bool {
 	return false
 }
 
-func parseForm(body string) (form, *Error) {
+func parseForm(body string) (form, *refusal.Error) {
 	values, err := url.ParseQuery(body)
 	if err != nil {
-		return form{}, badRequest(audit.ReasonMalformedForm, "The body is not properly form-encoded.")
+		return form{}, refusal.New(refusal.Malformed, audit.ReasonMalformedForm, "The body is not properly form-encoded.")
 	}
 	for name, list := range values {
 		if len(list) > 1 && name != "resource" {
@@ -93,11 +92,11 @@ func parseForm(body string) (form, *Error) {
 			if parameters[name] {
 				description = "The parameter " + name + " is given more than once."
 			}
-			return form{}, badRequest(audit.ReasonRepeatedParameter, description)
+			return form{}, refusal.New(refusal.Malformed, audit.ReasonRepeatedParameter, description)
 		}
 		for _, v := range list {
 			if parameters[name] && (!utf8.ValidString(v) || strings.ContainsRune(v, 0)) {
-				return form{}, badRequest(audit.ReasonMalformedParameter, "The parameter "+name+" is not valid text.")
+				return form{}, refusal.New(refusal.Malformed, audit.ReasonMalformedParameter, "The parameter "+name+" is not valid text.")
 			}
 		}
 	}

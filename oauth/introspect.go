@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // introspection is the answer of RFC 7662 §2.2. Anything not live is
@@ -49,13 +50,13 @@ func (s *Service) Introspect(w http.ResponseWriter, r *http.Request) {
 	event := audit.Event{Action: audit.TokenIntrospected}
 	answer, e := s.introspect(ctx, r, &event)
 	if e = s.conclude(ctx, event, e); e != nil {
-		e.write(w)
+		writeError(w, e)
 		return
 	}
 	writeJSON(w, http.StatusOK, answer)
 }
 
-func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.Event) (introspection, *Error) {
+func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.Event) (introspection, *refusal.Error) {
 	f, e := readForm(r)
 	if e != nil {
 		return introspection{}, e
@@ -71,7 +72,7 @@ func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.
 	token := f.get("token")
 	switch {
 	case token == "":
-		return introspection{}, badRequest(audit.ReasonNoToken, "The parameter token is missing.")
+		return introspection{}, refusal.New(refusal.Malformed, audit.ReasonNoToken, "The parameter token is missing.")
 	case strings.HasPrefix(token, refreshPrefix):
 		return s.introspectRefreshToken(ctx, client, token, event)
 	}
@@ -82,7 +83,7 @@ func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.
 		event.Reason = dead.reason
 		return introspection{}, nil
 	case err != nil:
-		return introspection{}, unavailable(audit.ReasonStore, err)
+		return introspection{}, refusal.Undecided(audit.ReasonStore, err)
 	}
 	event.UserID, event.SessionID, event.TokenID = c.Subject, c.Session, c.ID
 	user, err := claimsIn(c.payload)
@@ -97,15 +98,15 @@ func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.
 	}, nil
 }
 
-func (s *Service) introspectRefreshToken(ctx context.Context, client Client, token string, event *audit.Event) (introspection, *Error) {
+func (s *Service) introspectRefreshToken(ctx context.Context, client Client, token string, event *audit.Event) (introspection, *refusal.Error) {
 	family, p, err := s.families.find(ctx, token)
-	var no *refusal
+	var no *deadToken
 	switch {
 	case errors.As(err, &no):
 		event.Reason = no.reason
 		return introspection{}, nil
 	case err != nil:
-		return introspection{}, unavailable(audit.ReasonStore, err)
+		return introspection{}, refusal.Undecided(audit.ReasonStore, err)
 	}
 	event.UserID, event.SessionID = family.UserID, family.ID
 	now := s.now()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/keys"
 )
 
@@ -74,7 +75,7 @@ func FuzzForm(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		got, e := parseForm(body)
 		if e != nil {
-			if e.Code != invalidRequest || e.Status != 400 {
+			if e.Code != refusal.Malformed {
 				t.Fatalf("%q: %v", body, e)
 			}
 			return

@@ -3,22 +3,22 @@ package oauth
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/users"
 )
 
 // passwordGrant serves RFC 6749 §4.3.
-func (s *Service) passwordGrant(ctx context.Context, a ask, username, password string, event *audit.Event) (issued, *Error) {
+func (s *Service) passwordGrant(ctx context.Context, a ask, username, password string, event *audit.Event) (issued, *refusal.Error) {
 	event.UserEmail = username
 	switch {
 	case username == "":
-		return issued{}, badRequest(audit.ReasonNoUsername, "The parameter username is missing.")
+		return issued{}, refusal.New(refusal.Malformed, audit.ReasonNoUsername, "The parameter username is missing.")
 	case password == "":
-		return issued{}, badRequest(audit.ReasonNoPassword, "The parameter password is missing.")
+		return issued{}, refusal.New(refusal.Malformed, audit.ReasonNoPassword, "The parameter password is missing.")
 	}
 	scope, e := a.client.grantable(a.scope)
 	if e != nil {
@@ -40,10 +40,10 @@ func (s *Service) passwordGrant(ctx context.Context, a ask, username, password s
 // the client are looked at once more after the session stands: a disabling or a
 // change of the password that came in between either found the session and
 // ended it, or is found here (F7).
-func (s *Service) login(ctx context.Context, client Client, user users.User, scope, aud []string, event *audit.Event) (issued, *Error) {
+func (s *Service) login(ctx context.Context, client Client, user users.User, scope, aud []string, event *audit.Event) (issued, *refusal.Error) {
 	family, refresh, err := s.families.start(ctx, client, user, scope, aud)
 	if err != nil {
-		return issued{}, unavailable(audit.ReasonStore, err)
+		return issued{}, refusal.Undecided(audit.ReasonStore, err)
 	}
 	event.SessionID = family.ID
 	undo := func(ctx context.Context) {
@@ -76,20 +76,20 @@ func (s *Service) login(ctx context.Context, client Client, user users.User, sco
 
 // stillServed reports whether a client that was authenticated before may still
 // be issued tokens.
-func (s *Service) stillServed(ctx context.Context, clientID string) *Error {
+func (s *Service) stillServed(ctx context.Context, clientID string) *refusal.Error {
 	err := s.checkClient(ctx, clientID)
 	var dead errNotLive
 	switch {
 	case errors.As(err, &dead):
 		return clientRefused(dead.reason)
 	case err != nil:
-		return unavailable(audit.ReasonStore, err)
+		return refusal.Undecided(audit.ReasonStore, err)
 	}
 	return nil
 }
 
 // issue mints an access token of the family.
-func (s *Service) issue(f Family, client Client, scope, aud []string) (issued, *Error) {
+func (s *Service) issue(f Family, client Client, scope, aud []string) (issued, *refusal.Error) {
 	c := claims{
 		Subject: f.UserID, Audience: aud, Scope: strings.Join(scope, " "),
 		AuthTime: f.AuthTime.Unix(), Session: f.ID,
@@ -99,35 +99,21 @@ func (s *Service) issue(f Family, client Client, scope, aud []string) (issued, *
 	}
 	var err error
 	if c.user, err = userClaims(f.Claims, client.Claims); err != nil {
-		return issued{}, unavailable(audit.ReasonStore, err)
+		return issued{}, refusal.Undecided(audit.ReasonStore, err)
 	}
 	token, err := s.mint(c, client, s.now())
 	if err != nil {
-		return issued{}, unavailable(audit.ReasonSigning, err)
+		return issued{}, refusal.Undecided(audit.ReasonSigning, err)
 	}
 	return issued{access: token, scope: scope, family: f}, nil
 }
 
-// loginRefused turns what users says into an answer that tells an attacker
-// nothing (U1), and tells the audit log the rest.
-func loginRefused(err error, event *audit.Event) *Error {
-	var wrong *users.CredentialsError
-	var throttled *users.Throttled
-	var busy *users.Busy
-	switch {
-	case errors.As(err, &wrong):
-		event.UserID = wrong.UserID
-		return refused(invalidGrant, wrong.Reason, "Invalid email or password")
-	case errors.As(err, &throttled):
-		return &Error{
-			Status: http.StatusTooManyRequests, Code: temporarily, RetryAfter: throttled.RetryAfter, Reason: audit.ReasonThrottled,
-			Description: "Too many attempts; wait before the next one.",
-		}
-	case errors.As(err, &busy):
-		return &Error{
-			Status: http.StatusServiceUnavailable, Code: temporarily, RetryAfter: busy.RetryAfter, Reason: audit.ReasonBusy,
-			Description: "Too many logins at once; try again shortly.",
-		}
+// loginRefused tells the audit log whom a refused log-in concerns; the caller
+// learns no more than the refusal's own text (U1).
+func loginRefused(err error, event *audit.Event) *refusal.Error {
+	e := refusalOf(err)
+	if e.Code == refusal.BadCredentials {
+		event.UserID = e.UserID
 	}
-	return unavailable(audit.ReasonStore, err)
+	return e
 }

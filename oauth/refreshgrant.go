@@ -5,13 +5,14 @@ import (
 	"errors"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // refreshGrant serves RFC 6749 §6 for the client named clientID if prove accepts
 // its record. The client is read, and proved, in the one step that moves the
 // family on: so a refresh costs one visit to the store, and a client that is
 // disabled meanwhile gets nothing.
-func (s *Service) refreshGrant(ctx context.Context, clientID string, prove func(Client) *Error, a ask, token string, event *audit.Event) (issued, *Error) {
+func (s *Service) refreshGrant(ctx context.Context, clientID string, prove func(Client) *refusal.Error, a ask, token string, event *audit.Event) (issued, *refusal.Error) {
 	admits := func(client Client) error {
 		if e := prove(client); e != nil {
 			return e
@@ -29,7 +30,7 @@ func (s *Service) refreshGrant(ctx context.Context, clientID string, prove func(
 	// Apart, or the closure would keep all of a.
 	asked, resources := a.scope, a.resources
 	out, err := s.families.refresh(ctx, p, request{clientID: clientID, admits: admits, fits: func(f Family, by Client) error {
-		var e *Error
+		var e *refusal.Error
 		// What was taken from the client since the login is gone.
 		still := kept(f.Scope, by.Scope)
 		if scope, e = narrow(asked, still, still); e != nil {
@@ -37,7 +38,7 @@ func (s *Service) refreshGrant(ctx context.Context, clientID string, prove func(
 		}
 		reach := kept(f.Audience, by.Audience)
 		if len(reach) == 0 && len(f.Audience) > 0 {
-			return refused(invalidGrant, audit.ReasonAudienceWithdrawn, "The client may have no more tokens for what this session was for.")
+			return refusal.New(refusal.BadGrant, audit.ReasonAudienceWithdrawn, "The client may have no more tokens for what this session was for.")
 		}
 		if aud, e = target(resources, reach); e != nil {
 			return e
@@ -72,7 +73,7 @@ func (s *Service) refreshGrant(ctx context.Context, clientID string, prove func(
 
 // refuseUnread refuses what is not a refresh token of ours, which leads to no
 // family; but first whoever is not the client that it says it is.
-func (s *Service) refuseUnread(ctx context.Context, clientID string, admits func(Client) error, token string, cause error, event *audit.Event) *Error {
+func (s *Service) refuseUnread(ctx context.Context, clientID string, admits func(Client) error, token string, cause error, event *audit.Event) *refusal.Error {
 	client, err := s.store.ClientByID(ctx, clientID)
 	if err == nil || errors.Is(err, ErrNoClient) {
 		err = admits(client)
@@ -81,21 +82,17 @@ func (s *Service) refuseUnread(ctx context.Context, clientID string, admits func
 	case err != nil:
 		return refreshRefused(err, event)
 	case token == "":
-		return badRequest(audit.ReasonNoRefreshToken, "The parameter refresh_token is missing.")
+		return refusal.New(refusal.Malformed, audit.ReasonNoRefreshToken, "The parameter refresh_token is missing.")
 	}
-	return refreshRefused(&refusal{reason: refusalReason(cause)}, event)
+	return refreshRefused(&deadToken{reason: refusalReason(cause)}, event)
 }
 
 // refreshRefused answers every refresh token that does not count alike; the
 // audit log is told which it was.
-func refreshRefused(err error, event *audit.Event) *Error {
-	var no *refusal
-	var e *Error
-	switch {
-	case errors.As(err, &e):
-		return e
-	case !errors.As(err, &no):
-		return unavailable(audit.ReasonStore, err)
+func refreshRefused(err error, event *audit.Event) *refusal.Error {
+	var no *deadToken
+	if !errors.As(err, &no) {
+		return refusalOf(err)
 	}
 	if !no.family.RevokedAt.IsZero() {
 		event.Detail = "the session was ended before: " + no.family.RevokeReason
@@ -110,7 +107,7 @@ func refreshRefused(err error, event *audit.Event) *Error {
 	}
 	if no.unended != nil {
 		event.Detail = no.reason.String() + ": the session is still to be ended"
-		return unavailable(audit.ReasonStore, no.unended)
+		return refusal.Undecided(audit.ReasonStore, no.unended)
 	}
-	return refused(invalidGrant, no.reason, "The refresh token is not valid, has expired or was revoked.")
+	return refusal.New(refusal.BadGrant, no.reason, "")
 }

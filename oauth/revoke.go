@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // Revoke is the revocation endpoint (RFC 7009). A refresh token of any
@@ -19,13 +20,13 @@ func (s *Service) Revoke(w http.ResponseWriter, r *http.Request) {
 	event := audit.Event{Action: audit.TokenRevoked}
 	e := s.revoke(ctx, r, &event)
 	if e = s.conclude(ctx, event, e); e != nil {
-		e.write(w)
+		writeError(w, e)
 		return
 	}
 	w.WriteHeader(http.StatusOK)
 }
 
-func (s *Service) revoke(ctx context.Context, r *http.Request, event *audit.Event) *Error {
+func (s *Service) revoke(ctx context.Context, r *http.Request, event *audit.Event) *refusal.Error {
 	f, e := readForm(r)
 	if e != nil {
 		return e
@@ -38,24 +39,24 @@ func (s *Service) revoke(ctx context.Context, r *http.Request, event *audit.Even
 	token := f.get("token")
 	switch {
 	case token == "":
-		return badRequest(audit.ReasonNoToken, "The parameter token is missing.")
+		return refusal.New(refusal.Malformed, audit.ReasonNoToken, "The parameter token is missing.")
 	case strings.HasPrefix(token, refreshPrefix):
 		return s.revokeRefreshToken(ctx, client, token, event)
 	}
 	return s.revokeAccessToken(ctx, client, token, event)
 }
 
-var foreignToken = refused(invalidGrant, audit.ReasonForeignClient, "The token was not issued to this client.")
+var foreignToken = refusal.New(refusal.BadGrant, audit.ReasonForeignClient, "The token was not issued to this client.")
 
-func (s *Service) revokeRefreshToken(ctx context.Context, client Client, token string, event *audit.Event) *Error {
+func (s *Service) revokeRefreshToken(ctx context.Context, client Client, token string, event *audit.Event) *refusal.Error {
 	family, _, err := s.families.find(ctx, token)
-	var no *refusal
+	var no *deadToken
 	switch {
 	case errors.As(err, &no):
 		event.Reason = no.reason
 		return nil
 	case err != nil:
-		return unavailable(audit.ReasonStore, err)
+		return refusal.Undecided(audit.ReasonStore, err)
 	}
 	event.UserID, event.SessionID = family.UserID, family.ID
 	if family.ClientID != client.ID {
@@ -63,7 +64,7 @@ func (s *Service) revokeRefreshToken(ctx context.Context, client Client, token s
 	}
 	ended, err := s.store.RevokeFamily(ctx, family.ID, s.now(), "revoked_by_client")
 	if err != nil {
-		return unavailable(audit.ReasonStore, err)
+		return refusal.Undecided(audit.ReasonStore, err)
 	}
 	if !ended {
 		event.Reason = audit.ReasonEndedSession
@@ -71,7 +72,7 @@ func (s *Service) revokeRefreshToken(ctx context.Context, client Client, token s
 	return nil
 }
 
-func (s *Service) revokeAccessToken(ctx context.Context, client Client, token string, event *audit.Event) *Error {
+func (s *Service) revokeAccessToken(ctx context.Context, client Client, token string, event *audit.Event) *refusal.Error {
 	c, err := s.checkSignature(token)
 	var dead errNotLive
 	if errors.As(err, &dead) {
@@ -84,7 +85,7 @@ func (s *Service) revokeAccessToken(ctx context.Context, client Client, token st
 	}
 	// The grace covers replicas whose clocks are behind.
 	if err := s.store.DenyToken(ctx, c.ID, time.Unix(c.Expiry, 0).Add(purgeGrace)); err != nil {
-		return unavailable(audit.ReasonStore, err)
+		return refusal.Undecided(audit.ReasonStore, err)
 	}
 	return nil
 }

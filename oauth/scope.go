@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // maxScopes bounds how many scope tokens a request may name.
@@ -39,10 +40,10 @@ func validScopeToken(s string) bool {
 
 // narrow returns what is granted of the scope asked for: byDefault where
 // nothing is asked, and never anything that is not allowed.
-func narrow(asked string, allowed, byDefault []string) ([]string, *Error) {
+func narrow(asked string, allowed, byDefault []string) ([]string, *refusal.Error) {
 	scope, ok := ParseScope(asked)
 	if !ok {
-		return nil, refused(invalidScope, audit.ReasonMalformedScope,
+		return nil, refusal.New(refusal.BadScope, audit.ReasonMalformedScope,
 			"The parameter scope is malformed: send at most 100 names of visible ASCII characters, separated by spaces.")
 	}
 	if len(scope) == 0 {
@@ -50,7 +51,7 @@ func narrow(asked string, allowed, byDefault []string) ([]string, *Error) {
 	}
 	for _, token := range scope {
 		if !slices.Contains(allowed, token) {
-			return nil, refused(invalidScope, audit.ReasonScopeNotAllowed, "The scope "+token+" is not allowed here.")
+			return nil, refusal.New(refusal.BadScope, audit.ReasonScopeNotAllowed, "The scope "+token+" is not allowed here.")
 		}
 	}
 	return scope, nil
@@ -58,7 +59,7 @@ func narrow(asked string, allowed, byDefault []string) ([]string, *Error) {
 
 // grantable returns what the client gets of the scope that it asks for in a
 // grant of its own or a login.
-func (c Client) grantable(asked string) ([]string, *Error) {
+func (c Client) grantable(asked string) ([]string, *refusal.Error) {
 	byDefault := c.DefaultScope
 	if len(byDefault) == 0 {
 		byDefault = c.Scope
@@ -68,14 +69,14 @@ func (c Client) grantable(asked string) ([]string, *Error) {
 
 // target returns the audience of the token asked for (RFC 8707 §2): all that
 // is allowed where no resource is named.
-func target(resources, allowed []string) ([]string, *Error) {
+func target(resources, allowed []string) ([]string, *refusal.Error) {
 	var audience []string
 	for _, resource := range resources {
 		if resource == "" {
 			continue
 		}
 		if u, err := url.Parse(resource); err != nil || u.Fragment != "" || !slices.Contains(allowed, resource) {
-			return nil, refused(invalidTarget, audit.ReasonResourceNotAllowed, "A resource asked for is not one that this client may have tokens for here.")
+			return nil, refusal.New(refusal.BadTarget, audit.ReasonResourceNotAllowed, "A resource asked for is not one that this client may have tokens for here.")
 		}
 		if !slices.Contains(audience, resource) {
 			audience = append(audience, resource)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/users"
 )
@@ -77,11 +78,11 @@ func NewService(o Options) *Service {
 // record writes the one event of a decision, also for a caller that hung up or
 // whose time is over (A1). If it cannot, the decision must not stand (A3): the
 // caller answers with the error returned.
-func (s *Service) record(ctx context.Context, e audit.Event) *Error {
+func (s *Service) record(ctx context.Context, e audit.Event) *refusal.Error {
 	ctx, cancel := audit.Outlast(ctx)
 	defer cancel()
 	if err := s.audit.Record(ctx, e); err != nil {
-		failure := unavailable(audit.Reason{}, err)
+		failure := refusal.Undecided(audit.ReasonUnavailable, err)
 		s.report(ctx, failure)
 		return failure
 	}
@@ -90,7 +91,7 @@ func (s *Service) record(ctx context.Context, e audit.Event) *Error {
 
 // conclude writes the one event of a decision that ended in e, or well where e
 // is nil, and returns what the caller is to be told.
-func (s *Service) conclude(ctx context.Context, event audit.Event, e *Error) *Error {
+func (s *Service) conclude(ctx context.Context, event audit.Event, e *refusal.Error) *refusal.Error {
 	event.Outcome = audit.Success
 	if e != nil {
 		s.report(ctx, e)
@@ -103,8 +104,8 @@ func (s *Service) conclude(ctx context.Context, event audit.Event, e *Error) *Er
 }
 
 // report hands what callers may not see to the operational log.
-func (s *Service) report(ctx context.Context, e *Error) {
-	if e.cause != nil {
+func (s *Service) report(ctx context.Context, e *refusal.Error) {
+	if e.Cause != nil {
 		s.onError(ctx, e)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // The grant types that Keyturn serves.
@@ -54,7 +55,7 @@ func (s *Service) Token(w http.ResponseWriter, r *http.Request) {
 	event := audit.Event{Action: audit.TokenRefused}
 	out, e := s.grant(ctx, r, &event)
 	if e = s.settle(ctx, out, &event, e); e != nil {
-		e.write(w)
+		writeError(w, e)
 		return
 	}
 	answer := out.answer()
@@ -64,7 +65,7 @@ func (s *Service) Token(w http.ResponseWriter, r *http.Request) {
 
 // grant decodes the request, authenticates the client and lets the grant
 // decide. It fills event with what is known of the request.
-func (s *Service) grant(ctx context.Context, r *http.Request, event *audit.Event) (issued, *Error) {
+func (s *Service) grant(ctx context.Context, r *http.Request, event *audit.Event) (issued, *refusal.Error) {
 	f, e := readForm(r)
 	if e != nil {
 		return issued{}, e
@@ -90,7 +91,7 @@ func (s *Service) grant(ctx context.Context, r *http.Request, event *audit.Event
 		return issued{}, e
 	}
 	if e := s.mayUse(client, event.Grant); e != nil {
-		if e.Code != unauthorizedClient {
+		if e.Code != refusal.GrantNotAllowed {
 			event.Grant = ""
 		}
 		return issued{}, e
@@ -109,23 +110,23 @@ type ask struct {
 	resources []string
 }
 
-func (s *Service) mayUse(client Client, grant string) *Error {
+func (s *Service) mayUse(client Client, grant string) *refusal.Error {
 	switch {
 	case grant == "":
-		return badRequest(audit.ReasonNoGrantType, "The parameter grant_type is missing.")
+		return refusal.New(refusal.Malformed, audit.ReasonNoGrantType, "The parameter grant_type is missing.")
 	case !slices.Contains(Grants(), grant):
-		return refused(unsupportedGrantType, audit.ReasonUnsupportedGrantType, "Use one of the grant types password, refresh_token, client_credentials.")
+		return refusal.New(refusal.UnsupportedGrant, audit.ReasonUnsupportedGrantType, "Use one of the grant types password, refresh_token, client_credentials.")
 	case grant == GrantPassword && !s.settings.PasswordGrant:
-		return refused(unsupportedGrantType, audit.ReasonPasswordGrantOff, "The password grant is switched off here.")
+		return refusal.New(refusal.UnsupportedGrant, audit.ReasonPasswordGrantOff, "The password grant is switched off here.")
 	case !slices.Contains(client.Grants, grant):
-		return refused(unauthorizedClient, audit.ReasonGrantNotAllowed, "The client is not registered for this grant type.")
+		return refusal.New(refusal.GrantNotAllowed, audit.ReasonGrantNotAllowed, "The client is not registered for this grant type.")
 	}
 	return nil
 }
 
 // settle writes the one event of a token request, refused or granted, and takes
 // the grant back if that fails (A3).
-func (s *Service) settle(ctx context.Context, out issued, event *audit.Event, e *Error) *Error {
+func (s *Service) settle(ctx context.Context, out issued, event *audit.Event, e *refusal.Error) *refusal.Error {
 	if e == nil {
 		event.TokenID, event.KeyID = out.access.id, out.access.kid
 		event.Scope = strings.Join(out.scope, " ")
@@ -139,9 +140,9 @@ func (s *Service) settle(ctx context.Context, out issued, event *audit.Event, e 
 
 // clientCredentialsGrant serves RFC 6749 §4.4: the client acts for itself, and
 // its id is the subject (RFC 9068 §2.2).
-func (s *Service) clientCredentialsGrant(a ask, event *audit.Event) (issued, *Error) {
+func (s *Service) clientCredentialsGrant(a ask, event *audit.Event) (issued, *refusal.Error) {
 	if a.client.Public {
-		return issued{}, refused(unauthorizedClient, audit.ReasonPublicClient, "A public client cannot use this grant type.")
+		return issued{}, refusal.New(refusal.GrantNotAllowed, audit.ReasonPublicClient, "A public client cannot use this grant type.")
 	}
 	scope, e := a.client.grantable(a.scope)
 	if e != nil {
@@ -153,7 +154,7 @@ func (s *Service) clientCredentialsGrant(a ask, event *audit.Event) (issued, *Er
 	}
 	token, err := s.mint(claims{Subject: a.client.ID, Audience: aud, Scope: strings.Join(scope, " ")}, a.client, s.now())
 	if err != nil {
-		return issued{}, unavailable(audit.ReasonSigning, err)
+		return issued{}, refusal.Undecided(audit.ReasonSigning, err)
 	}
 	event.Action = audit.TokenIssued
 	return issued{access: token, scope: scope}, nil

@@ -1,12 +1,12 @@
 package users
 
 import (
-	"errors"
 	"testing"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/passwords"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // TestA1_ABusyHasherIsTheReason lets everything that hashes a password meet a
@@ -33,7 +33,7 @@ func TestA1_ABusyHasherIsTheReason(t *testing.T) {
 		audit.ResetRedeemed:   func() error { return f.RedeemReset(t.Context(), token, otherPassword) },
 	} {
 		err := do()
-		if e := f.mem.lastEvent(t); e.Action != action || e.Reason != audit.ReasonBusy || e.Outcome != audit.Failure || Reason(err) != audit.ReasonBusy {
+		if e := f.mem.lastEvent(t); e.Action != action || e.Reason != audit.ReasonBusy || e.Outcome != audit.Failure || refusal.Reason(err) != audit.ReasonBusy {
 			t.Errorf("%s: %v, event %+v", action, err, e)
 		}
 	}
@@ -60,8 +60,7 @@ func TestU2_ACrowdCostsNothing(t *testing.T) {
 	} {
 		refused := f.Hasher.Stats().Refused
 		err := do()
-		var busy *Busy
-		if !errors.As(err, &busy) || busy.RetryAfter <= 0 || f.Hasher.Stats().Refused != refused+1 {
+		if !refusal.Is(err, refusal.Busy) || refusal.Of(err).RetryAfter <= 0 || f.Hasher.Stats().Refused != refused+1 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

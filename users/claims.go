@@ -39,8 +39,7 @@ var reserved = map[string]bool{
 	RolesClaim: true,
 }
 
-// CheckClaimName reports why a custom claim cannot have the name, or nil. The
-// error is a *PolicyError.
+// CheckClaimName reports why a custom claim cannot have the name, or nil.
 func CheckClaimName(name string) error {
 	if name == "" || len(name) > maxClaimName {
 		return refuse("claims", "a name must have 1 to %d characters", maxClaimName)
@@ -56,8 +55,7 @@ func CheckClaimName(name string) error {
 	return nil
 }
 
-// CheckRoles returns roles in NFC, each once, in the order given, or a
-// *PolicyError.
+// CheckRoles returns roles in NFC, each once, in the order given.
 func CheckRoles(roles []string) ([]string, error) {
 	if len(roles) > maxRoles {
 		return nil, refuse("roles", "at most %d are accepted", maxRoles)
@@ -79,8 +77,7 @@ func CheckRoles(roles []string) ([]string, error) {
 }
 
 // CheckClaims returns a JSON object of custom claims in the one form in which
-// it is kept (names sorted, nothing between), and an empty one as "". The error
-// is a *PolicyError.
+// it is kept (names sorted, nothing between), and an empty one as "".
 func CheckClaims(object string) (string, error) {
 	if strings.TrimSpace(object) == "" {
 		return "", nil
@@ -208,7 +205,7 @@ func (u User) TokenClaims() string {
 // SetClaims replaces what tokens say of the account uid and returns the account
 // as it now stands. Its live sessions bear the change from their next refresh
 // on; access tokens that are out keep what they say until they expire. The
-// error is ErrNotFound, *PolicyError, ErrNotRecorded or the store's; after any
+// error is ErrNotFound, a refused field, ErrNotRecorded or the store's; after any
 // but the first two, repeating it is safe and needed: sessions may not have
 // been told. Where the event cannot be written, what was is put back.
 func (s *Service) SetClaims(ctx context.Context, uid string, roles []string, claims string) (User, error) {

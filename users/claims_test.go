@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 func TestCheckClaims(t *testing.T) {
@@ -32,8 +33,7 @@ func TestCheckClaims(t *testing.T) {
 		`{"a":[[[[[1]]]]]}`, `{"a":"` + strings.Repeat("x", 2*maxTokenClaims) + `"}`, "{\"é\":1}",
 		`{"a":` + strings.Repeat("[", 1000),
 	} {
-		var policy *PolicyError
-		if got, err := CheckClaims(in); !errors.As(err, &policy) || policy.Field != "claims" {
+		if got, err := CheckClaims(in); !refusal.Is(err, refusal.Unacceptable) || refusal.Of(err).Field != "claims" {
 			t.Errorf("%.40s: got %q, %v; want a refusal about the claims", in, got, err)
 		}
 	}
@@ -77,7 +77,7 @@ func TestSetClaims(t *testing.T) {
 	if e.Action != audit.UserChanged || e.Outcome != audit.Success || e.Count != 2 || e.Detail != "roles: admin; claims: tier" {
 		t.Errorf("event %+v", e)
 	}
-	if err := f.Still(t.Context(), f.ada); !errors.Is(err, ErrCredentials) {
+	if err := f.Still(t.Context(), f.ada); !refusal.Is(err, refusal.BadCredentials) {
 		t.Errorf("a login that read the former roles may stand: %v", err)
 	}
 

@@ -23,8 +23,7 @@ const (
 //
 // It takes less than RFC 5322 does: no display name, comment, quoted local
 // part or address literal, and nothing invisible. Domains are not converted
-// between their Unicode and their xn-- form; each is its own address. The
-// error is a *PolicyError.
+// between their Unicode and their xn-- form; each is its own address.
 func EmailKey(addr string) (display, key string, err error) {
 	if len(addr) > maxEmailBytes {
 		return "", "", refuse("email", "must be at most %d bytes long", maxEmailBytes)
@@ -86,7 +85,7 @@ func isDomainLabel(label string) bool {
 
 // UsernameKey checks a username and returns it in NFC and the key by which
 // usernames are compared. A username has 1 to 100 visible characters and no @,
-// so that it is never mistaken for an address. The error is a *PolicyError.
+// so that it is never mistaken for an address.
 func UsernameKey(name string) (display, key string, err error) {
 	display, err = checkName("username", name)
 	if err != nil {
@@ -99,7 +98,7 @@ func UsernameKey(name string) (display, key string, err error) {
 	return display, key, nil
 }
 
-// checkName returns a personal name in NFC, or a *PolicyError about field.
+// checkName returns a personal name in NFC, or refuses field.
 func checkName(field, name string) (string, error) {
 	if len(name) > maxNameRunes*utf8.UTFMax || utf8.RuneCountInString(name) > maxNameRunes {
 		return "", refuse(field, "must have at most %d characters", maxNameRunes)

@@ -12,6 +12,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/passwords"
+	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/internal/throttle"
 )
 
@@ -395,8 +396,8 @@ func from(ctx context.Context, ip string) context.Context {
 
 func wantReason(t *testing.T, err error, reason string) {
 	t.Helper()
-	var cred *CredentialsError
-	if !errors.As(err, &cred) || cred.Reason.String() != reason || !errors.Is(err, ErrCredentials) || err.Error() != ErrCredentials.Error() {
-		t.Fatalf("got %#v, want ErrCredentials for %s", err, reason)
+	no := refusal.Of(err)
+	if !refusal.Is(err, refusal.BadCredentials) || no.Reason.String() != reason || err.Error() != "Invalid email or password" {
+		t.Fatalf("got %#v, want bad credentials for %s", err, reason)
 	}
 }

@@ -2,12 +2,12 @@ package users
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/problem"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // HTTP answers the /auth routes that are about the account itself.
@@ -67,7 +67,8 @@ func (h *HTTP) Me(w http.ResponseWriter, r *http.Request, uid, session, client s
 	if err == nil {
 		event.Outcome = audit.Success
 	} else {
-		event.Reason = audit.ReasonStore
+		// The token was live, so an account that is not there is no answer.
+		event.Reason, err = audit.ReasonStore, refusal.Undecided(audit.ReasonStore, err)
 	}
 	if recordErr := h.record(r, event); recordErr != nil {
 		err = recordErr
@@ -124,16 +125,16 @@ func (h *HTTP) ResetPassword(w http.ResponseWriter, r *http.Request) {
 // read decodes the body; a body that cannot be used is a refusal like any
 // other and leaves its event.
 func (h *HTTP) read(w http.ResponseWriter, r *http.Request, event audit.Event, v any) bool {
-	var bad *problem.BodyError
-	if !errors.As(problem.ReadJSON(r, v), &bad) {
+	bad := problem.ReadJSON(r, v)
+	if bad == nil {
 		return true
 	}
-	event.Reason = audit.ReasonMalformedBody
+	event.Reason = bad.Reason
 	if err := h.record(r, event); err != nil {
 		h.refuse(w, r, err)
 		return false
 	}
-	problem.Write(w, bad.Kind, bad.Detail)
+	problem.Refuse(w, bad)
 	return false
 }
 
@@ -144,34 +145,13 @@ func (h *HTTP) record(r *http.Request, event audit.Event) error {
 	return h.Audit.Record(ctx, event)
 }
 
-// refuse is the one table from this package's errors to answers.
+// refuse answers err and hands what callers may not see to OnError.
 func (h *HTTP) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	var policy *PolicyError
-	var throttled *Throttled
-	var busy *Busy
-	switch {
-	case errors.As(err, &policy):
-		problem.WriteField(w, problem.UnacceptableValue, policy.Field, policy.Message)
-	case errors.Is(err, ErrEmailTaken):
-		problem.WriteField(w, problem.Taken, "email", "This e-mail address has an account already.")
-	case errors.Is(err, ErrUsernameTaken):
-		problem.WriteField(w, problem.Taken, "username", "This username is taken.")
-	case errors.Is(err, ErrCredentials):
-		problem.Write(w, problem.WrongCredentials, "Invalid email or password")
-	case errors.Is(err, ErrResetToken):
-		problem.Write(w, problem.ResetTokenOver, "The one-time token is not valid, was used, or has expired.")
-	case errors.As(err, &throttled):
-		problem.RetryAfter(w, throttled.RetryAfter)
-		problem.Write(w, problem.TooManyAttempts, "Too many attempts; wait before the next one.")
-	case errors.As(err, &busy):
-		problem.RetryAfter(w, busy.RetryAfter)
-		problem.Write(w, problem.TryAgain, "Too many logins at once; try again shortly.")
-	case errors.Is(err, ErrConflict):
-		problem.Write(w, problem.ChangedMeanwhile, "The account was changed meanwhile; try again.")
-	default:
+	e := refusal.Of(err)
+	if e.Code == refusal.Unavailable {
 		h.OnError(r, err)
-		problem.Unavailable(w)
 	}
+	problem.Refuse(w, e)
 }
 
 func write(w http.ResponseWriter, status int, v any) {

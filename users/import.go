@@ -39,7 +39,7 @@ type ImportUser struct {
 }
 
 // Import makes one account out of n, on an operator's behalf. It returns the
-// account, or *PolicyError, ErrEmailTaken, ErrUsernameTaken, *Busy,
+// account, or the refusal of a field, ErrEmailTaken, ErrUsernameTaken, Busy,
 // ErrNotRecorded (what stands is as for SignUp) or the store's error.
 func (s *Service) Import(ctx context.Context, n ImportUser) (User, error) {
 	u, err := s.importOne(ctx, n)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 func TestU3_Import(t *testing.T) {
@@ -46,7 +47,7 @@ func TestU3_ImportRefusals(t *testing.T) {
 		{ImportUser{Email: "x@example.org", PasswordHash: hash, UID: "a b"}, "invalid_uid"},
 		{ImportUser{Email: "x@example.org", PasswordHash: hash, UID: strings.Repeat("x", 65)}, "invalid_uid"},
 	} {
-		if _, err := f.Import(t.Context(), c.user); Reason(err).String() != c.reason {
+		if _, err := f.Import(t.Context(), c.user); refusal.Reason(err).String() != c.reason {
 			t.Errorf("%+v: %v, want %s", c.user, err, c.reason)
 		}
 		if e := f.mem.lastEvent(t); e.Action != audit.UserImported || e.Outcome != audit.Failure || e.Reason.String() != c.reason {

@@ -4,19 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/internal/throttle"
 )
 
 // Authenticate returns the account that login, an e-mail address, and password
-// open. The error is a *CredentialsError (which is ErrCredentials), *Throttled,
-// *Busy, or that of a store that could not answer.
+// open. The error is a refusal (BadCredentials, Throttled,
+// Busy), or that of a store that could not answer.
 //
 // Whether there is no such account, the password is wrong or the account is
 // disabled shows neither in the error's text nor in the time that it takes
-// (U1); only the CredentialsError's Reason tells, for the audit log. The caller
+// (U1); only the refusal's Reason tells, for the audit log. The caller
 // writes that event. A login under an outdated or imported hash leaves a new
 // one behind (U3), if that succeeds at the first try.
 //
@@ -32,7 +30,7 @@ func (s *Service) Authenticate(ctx context.Context, login, password string) (Use
 }
 
 // Still reports whether a login that returned u may stand: nil, or a
-// *CredentialsError if the account was disabled, or its password, its address or
+// refusal (BadCredentials) if the account was disabled, or its password, its address or
 // what tokens say of it changed, since u was read. Or the store's error.
 //
 // A password change first moves the account's epoch and then ends the sessions
@@ -45,13 +43,13 @@ func (s *Service) Still(ctx context.Context, u User) error {
 	now, err := s.Store.UserByID(ctx, u.UID)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return &CredentialsError{Reason: audit.ReasonUnknownUser, UserID: u.UID}
+		return wrong(audit.ReasonUnknownUser, u.UID)
 	case err != nil:
 		return fmt.Errorf("look at the account again: %w", err)
 	case now.Disabled:
-		return &CredentialsError{Reason: audit.ReasonDisabledUser, UserID: u.UID}
+		return wrong(audit.ReasonDisabledUser, u.UID)
 	case now.Epoch != u.Epoch, now.Email != u.Email, now.TokenClaims() != u.TokenClaims():
-		return &CredentialsError{Reason: audit.ReasonAccountChanged, UserID: u.UID}
+		return wrong(audit.ReasonAccountChanged, u.UID)
 	}
 	return nil
 }
@@ -64,9 +62,6 @@ func (s *Service) judge(ctx context.Context, account, password string, find func
 		return User{}, err
 	}
 	leave, err := s.Throttle.Enter(ctx, account)
-	if errors.Is(err, throttle.ErrLineFull) {
-		return User{}, &Busy{RetryAfter: time.Second}
-	}
 	if err != nil {
 		return User{}, err
 	}
@@ -97,11 +92,11 @@ func (s *Service) judge(ctx context.Context, account, password string, find func
 		attempt.Withdraw(ctx)
 		return User{}, err
 	case unknown:
-		return User{}, &CredentialsError{Reason: audit.ReasonUnknownUser}
+		return User{}, wrong(audit.ReasonUnknownUser, "")
 	case !matched:
-		return User{}, &CredentialsError{Reason: audit.ReasonWrongPassword, UserID: u.UID}
+		return User{}, wrong(audit.ReasonWrongPassword, u.UID)
 	case u.Disabled:
-		return User{}, &CredentialsError{Reason: audit.ReasonDisabledUser, UserID: u.UID}
+		return User{}, wrong(audit.ReasonDisabledUser, u.UID)
 	}
 	attempt.Succeed(ctx)
 	return s.renew(ctx, u, password), nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/passwords"
+	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/internal/throttle"
 )
 
@@ -43,9 +44,8 @@ func TestU1_RefusalsLookAlike(t *testing.T) {
 		before, charged := f.Hasher.Stats().Computed, len(f.mem.counters)
 		u, err := f.Authenticate(t.Context(), c.login, c.password)
 		wantReason(t, err, c.reason)
-		var cred *CredentialsError
-		if errors.As(err, &cred); cred.UserID != c.uid || u.UID != "" {
-			t.Errorf("%q: %+v with %+v", c.login, cred, u)
+		if no := refusal.Of(err); no.UserID != c.uid || u.UID != "" {
+			t.Errorf("%q: %+v with %+v", c.login, no, u)
 		}
 		if cost := f.Hasher.Stats().Computed - before; cost != 2 {
 			t.Errorf("%.40q: %d computations, want one of argon2id and one of bcrypt", c.login, cost)
@@ -63,9 +63,8 @@ func TestU4_UnknownAccountsAreThrottledAlike(t *testing.T) {
 		ctx := from(t.Context(), []string{home, abroad}[i])
 		for range 8 {
 			_, err := f.Authenticate(ctx, login, wrongPassword)
-			var throttled *Throttled
-			if errors.As(err, &throttled) {
-				waits[i] = append(waits[i], throttled.RetryAfter)
+			if refusal.Is(err, refusal.Throttled) {
+				waits[i] = append(waits[i], refusal.Of(err).RetryAfter)
 			}
 		}
 	}
@@ -82,14 +81,14 @@ func TestU4_ThrottledAttemptIsNotJudged(t *testing.T) {
 		wantReason(t, err, "wrong_password")
 	}
 	before := f.Hasher.Stats().Computed
-	var throttled *Throttled
-	if _, err := f.Authenticate(ctx, "ada@example.org", goodPassword); !errors.As(err, &throttled) {
+	_, err := f.Authenticate(ctx, "ada@example.org", goodPassword)
+	if !refusal.Is(err, refusal.Throttled) {
 		t.Fatalf("the sixth attempt: %v", err)
 	}
 	if f.Hasher.Stats().Computed != before {
 		t.Error("the password was looked at")
 	}
-	f.clock.advance(throttled.RetryAfter)
+	f.clock.advance(refusal.Of(err).RetryAfter)
 	if _, err := f.Authenticate(ctx, "ada@example.org", goodPassword); err != nil {
 		t.Errorf("after waiting: %v", err)
 	}
@@ -113,7 +112,7 @@ func TestAuthenticateWhileTheStoreIsDown(t *testing.T) {
 	f.mem.storeDown = true
 	for range 3 * freeOfPair {
 		_, err := f.Authenticate(from(t.Context(), home), "ada@example.org", goodPassword)
-		if !errors.Is(err, errDown) || errors.Is(err, ErrCredentials) {
+		if !errors.Is(err, errDown) || refusal.Is(err, refusal.BadCredentials) {
 			t.Fatalf("got %v", err)
 		}
 	}
@@ -195,7 +194,7 @@ func TestStill(t *testing.T) {
 	wantReason(t, f.Still(t.Context(), u), "account_changed")
 	wantReason(t, f.Still(t.Context(), User{UID: "gone"}), "unknown_user")
 	f.mem.storeDown = true
-	if err := f.Still(t.Context(), u); !errors.Is(err, errDown) || errors.Is(err, ErrCredentials) {
+	if err := f.Still(t.Context(), u); !errors.Is(err, errDown) || refusal.Is(err, refusal.BadCredentials) {
 		t.Errorf("with the store down: %v", err)
 	}
 }

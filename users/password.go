@@ -20,7 +20,7 @@ const (
 // ChangePassword replaces the password of the account uid, on its user's
 // behalf, and ends its sessions but the one named by keepSession (may be
 // empty). The current password is checked and throttled just as at a login.
-// The error is a *CredentialsError, *PolicyError, *Throttled, *Busy,
+// The error is a refusal (BadCredentials, Unacceptable, Throttled, Busy),
 // ErrConflict (the account changed meanwhile: ask again), ErrNotRecorded, or
 // the store's.
 //
@@ -37,8 +37,8 @@ func (s *Service) ChangePassword(ctx context.Context, uid, current, next, keepSe
 }
 
 // ResetPassword replaces the password of the account uid on an operator's
-// behalf and ends all its sessions. The error is ErrNotFound, *PolicyError,
-// *Busy, ErrConflict, ErrNotRecorded or the store's; what stands is as for
+// behalf and ends all its sessions. The error is ErrNotFound, a refusal
+// (Unacceptable, Busy), ErrConflict, ErrNotRecorded or the store's; what stands is as for
 // ChangePassword.
 func (s *Service) ResetPassword(ctx context.Context, uid, next string) error {
 	u, err := s.Store.UserByID(ctx, uid)
@@ -58,7 +58,7 @@ type passwordChange struct {
 func (s *Service) checkCurrent(ctx context.Context, uid, current string) (User, error) {
 	u, err := s.Store.UserByID(ctx, uid)
 	if errors.Is(err, ErrNotFound) {
-		return User{}, &CredentialsError{Reason: audit.ReasonUnknownUser, UserID: uid}
+		return User{}, wrong(audit.ReasonUnknownUser, uid)
 	}
 	if err != nil {
 		return User{}, fmt.Errorf("find the account: %w", err)

@@ -27,7 +27,7 @@ type Policy struct {
 	MinLength int
 }
 
-// Check reports whether u may take password: nil, or a *PolicyError about the
+// Check reports whether u may take password: nil, or the refusal of the
 // field "password". Only u's address and names are looked at. The password is
 // compared with the blocklist and with those words case-insensitively, whole,
 // and also when it is only one of them repeated or padded with digits and

@@ -1,13 +1,13 @@
 package users
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/keyturn/keyturn/internal/passwords"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 func TestU5_LengthIsCountedInCharacters(t *testing.T) {
@@ -31,8 +31,7 @@ func TestU5_LengthIsCountedInCharacters(t *testing.T) {
 		if (err == nil) != c.ok {
 			t.Errorf("minimum %d: Check(%q) = %v, want ok = %t", c.min, c.password, err, c.ok)
 		}
-		var policy *PolicyError
-		if err != nil && (!errors.As(err, &policy) || policy.Field != "password" || strings.Contains(policy.Message, c.password)) {
+		if no := refusal.Of(err); no != nil && (no.Code != refusal.Unacceptable || no.Field != "password" || strings.Contains(no.Text, c.password)) {
 			t.Errorf("Check(%q) = %#v", c.password, err)
 		}
 	}

@@ -21,7 +21,7 @@ type Profile struct {
 // uid, on an operator's behalf, all that p names or nothing, and returns the
 // account as it now stands. Its live sessions bear the new address from their
 // next refresh on; a login under way with the former one fails (see Still). The
-// error is ErrNotFound, *PolicyError, ErrEmailTaken, ErrUsernameTaken,
+// error is ErrNotFound, a refused field, ErrEmailTaken, ErrUsernameTaken,
 // ErrNotRecorded or the store's; after the last, repeating it is safe and
 // needed: sessions may not have been told. Where the event cannot be written,
 // what was is put back.
@@ -56,7 +56,7 @@ func (s *Service) storeProfile(ctx context.Context, uid string, change ProfileCh
 	return now, told, err
 }
 
-// check returns p as the store takes it, or a *PolicyError.
+// check returns p as the store takes it.
 func (p Profile) check() (ProfileChange, error) {
 	var c ProfileChange
 	if p.Email != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 func given(s string) *string { return &s }
@@ -51,7 +52,6 @@ func TestUpdateProfileIsWholeOrNothing(t *testing.T) {
 	}
 	f.mem.events = nil
 	f.mem.sessions[f.ada.UID] = []string{"one"}
-	var refused *PolicyError
 	for _, c := range []struct {
 		change Profile
 		want   error
@@ -65,7 +65,7 @@ func TestUpdateProfileIsWholeOrNothing(t *testing.T) {
 		{Profile{Email: given("new@example.org"), LastName: given("\u200b")}, nil, audit.ReasonInvalidLastName},
 	} {
 		_, err := f.UpdateProfile(t.Context(), f.ada.UID, c.change)
-		if !errors.Is(err, c.want) && (c.want != nil || !errors.As(err, &refused)) {
+		if !errors.Is(err, c.want) && (c.want != nil || !refusal.Is(err, refusal.Unacceptable)) {
 			t.Errorf("%v; want %v", err, c.want)
 		}
 		if e := f.mem.lastEvent(t); e.Action != audit.UserChanged || e.Reason != c.reason || e.Outcome != audit.Failure {

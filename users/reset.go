@@ -23,10 +23,6 @@ const (
 	LongestReset = 7 * 24 * time.Hour
 )
 
-// ErrResetToken means that a one-time token is not valid, was used or replaced,
-// or has expired; the caller is not told which.
-var ErrResetToken = errors.New("the one-time token is not valid, was used, or has expired")
-
 // IssueReset makes a one-time token by which whoever has it sets a new password
 // for the account uid, within life. It replaces one that is out. The password,
 // and the account's sessions, stay as they are until the token is used: an
@@ -63,7 +59,7 @@ func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration
 // RedeemReset replaces the password of the account that a one-time token was
 // made for and ends all its sessions. The token is spent by that and by nothing
 // else: a password that the policy refuses leaves it valid. The error is
-// ErrResetToken, *PolicyError, *Busy, ErrConflict, ErrNotRecorded or the
+// ErrResetToken, a refusal (Unacceptable, Busy), ErrConflict, ErrNotRecorded or the
 // store's. Where the event cannot be written the former password is put back,
 // and the token is spent all the same.
 func (s *Service) RedeemReset(ctx context.Context, token, next string) error {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 func (f *fixture) issueReset(t *testing.T) string {
@@ -47,7 +48,7 @@ func TestReset(t *testing.T) {
 	if _, err := f.Authenticate(t.Context(), f.ada.Email, otherPassword); err != nil {
 		t.Errorf("the new password: %v", err)
 	}
-	if _, err := f.Authenticate(t.Context(), f.ada.Email, goodPassword); !errors.Is(err, ErrCredentials) {
+	if _, err := f.Authenticate(t.Context(), f.ada.Email, goodPassword); !refusal.Is(err, refusal.BadCredentials) {
 		t.Errorf("the former password: %v", err)
 	}
 	if err := f.RedeemReset(t.Context(), token, goodPassword); !errors.Is(err, ErrResetToken) || f.mem.lastEvent(t).Reason.String() != "bad_reset_token" {

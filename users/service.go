@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/passwords"
+	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/internal/throttle"
 )
 
@@ -72,7 +73,7 @@ type NewUser struct {
 }
 
 // SignUp makes an account for whoever asks. It returns the account, or
-// *PolicyError, ErrEmailTaken, ErrUsernameTaken, *Throttled, *Busy,
+// a refusal (Unacceptable, Throttled, Busy), ErrEmailTaken, ErrUsernameTaken,
 // ErrNotRecorded or the store's error.
 //
 // A taken address is told: whoever signs up has to learn it, and no e-mail is
@@ -198,7 +199,7 @@ func (s *Service) created(ctx context.Context, action audit.Action, email string
 func (s *Service) conclude(ctx context.Context, event audit.Event, err error) error {
 	event.Outcome = audit.Success
 	if err != nil {
-		event.Outcome, event.Reason = audit.Failure, Reason(err)
+		event.Outcome, event.Reason = audit.Failure, refusal.Of(err).Reason
 		if event.Reason == audit.ReasonUnavailable && event.Detail == "" {
 			event.Detail = err.Error()
 		}

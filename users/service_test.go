@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/passwords"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 func TestSignUp(t *testing.T) {
@@ -52,8 +53,7 @@ func TestSignUpRefusals(t *testing.T) {
 		{NewUser{Email: "new@example.org", Password: "short"}, "password_refused", nil},
 	} {
 		u, err := f.SignUp(t.Context(), c.user)
-		var policy *PolicyError
-		if u.UID != "" || err == nil || c.want != nil && !errors.Is(err, c.want) || c.want == nil && !errors.As(err, &policy) {
+		if u.UID != "" || err == nil || c.want != nil && !errors.Is(err, c.want) || c.want == nil && !refusal.Is(err, refusal.Unacceptable) {
 			t.Errorf("%+v: %+v, %v", c.user, u, err)
 		}
 		if e := f.mem.lastEvent(t); e.Action != audit.UserSignedUp || e.Outcome != audit.Failure || e.Reason.String() != c.reason || e.UserEmail != c.user.Email {
@@ -100,8 +100,7 @@ func TestU4_TryingAddressesBySignUpIsSlowed(t *testing.T) {
 				}
 			}
 			f.mem.events = nil
-			var throttled *Throttled
-			if _, err := f.SignUp(ctx, c.try); !errors.As(err, &throttled) {
+			if _, err := f.SignUp(ctx, c.try); !refusal.Is(err, refusal.Throttled) {
 				t.Errorf("got %v", err)
 			}
 			if e := f.mem.lastEvent(t); e.Reason.String() != "throttled" {
@@ -139,7 +138,7 @@ func TestChangePasswordRefusals(t *testing.T) {
 	f := newFixture(t)
 	refused := func(uid, current, next, reason string) {
 		t.Helper()
-		if err := f.ChangePassword(t.Context(), uid, current, next, ""); Reason(err).String() != reason {
+		if err := f.ChangePassword(t.Context(), uid, current, next, ""); refusal.Reason(err).String() != reason {
 			t.Errorf("got %v, want %s", err, reason)
 		}
 		if e := f.mem.lastEvent(t); e.Action != audit.PasswordChanged || e.Outcome != audit.Failure || e.Reason.String() != reason || e.UserID != uid {

@@ -4,7 +4,6 @@ package users
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/passwords"
@@ -61,18 +60,6 @@ type ProfileChange struct {
 // Name is an e-mail address or a username as the user wrote it, and the form by
 // which it is compared.
 type Name struct{ Text, Key string }
-
-// What a Store answers. Test with errors.Is.
-var (
-	// ErrNotFound means that no such account exists.
-	ErrNotFound = errors.New("no such user")
-	// ErrEmailTaken means that another account has the e-mail address.
-	ErrEmailTaken = errors.New("e-mail address is taken")
-	// ErrUsernameTaken means that another account has the username.
-	ErrUsernameTaken = errors.New("username is taken")
-	// ErrConflict means that the account changed since it was read.
-	ErrConflict = errors.New("user was changed meanwhile")
-)
 
 // Store keeps accounts. Every method is one atomic operation, durable when it
 // returns nil, safe for concurrent use by many processes.

@@ -13,7 +13,9 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/headroom"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 const (
@@ -60,7 +62,7 @@ type Stats struct {
 	// InFlight computations hold a slot, Waiting callers wait for one.
 	InFlight, Waiting int64
 	// Computed counts hash computations, decoys included; Refused the
-	// callers that were told Busy.
+	// callers that were refused (Busy).
 	Computed, Refused int64
 	// Work is what was spent in each family of hashes, in rounds or, where
 	// each cost is a family for itself, in computations.
@@ -92,7 +94,7 @@ func NewHasher(p Params, concurrency int) (*Hasher, error) {
 }
 
 // Hash returns the PHC string of password, normalised, under a fresh salt.
-// The error is Normalize's, *Busy or ctx's.
+// The error is Normalize's, a refusal (Busy) or ctx's.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	normal, err := Normalize(password)
 	if err != nil {
@@ -111,7 +113,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 // match would be let in; a match that would not (a disabled account) takes as
 // long as a mismatch. kinds are those of all hashes that there are, as
 // KindStore.HashKinds returned them after the account was read. An encoded hash that
-// cannot be read matches nothing. The error is *Busy or ctx's, and then nothing
+// cannot be read matches nothing. The error is a refusal (Busy) or ctx's, and then nothing
 // was decided.
 func (h *Hasher) Verify(ctx context.Context, encoded, password string, live bool, kinds []string) (bool, error) {
 	if err := h.acquire(ctx); err != nil {
@@ -210,7 +212,7 @@ func (h *Hasher) acquire(ctx context.Context) error {
 // queue is how many callers may wait.
 func (h *Hasher) queue() int64 { return int64(waitersPerSlot * cap(h.slots)) }
 
-// Crowded returns the *Busy that a computation begun now would be refused with,
+// Crowded returns the refusal (Busy) that a computation begun now would be refused with,
 // or nil if it might be let in. Who asks first spares a busy server what comes
 // before the computation.
 func (h *Hasher) Crowded() error {
@@ -233,21 +235,11 @@ func (h *Hasher) notice() {
 
 var errImpatient = errors.New("waited long enough")
 
-// Busy means that as many passwords are being hashed as may be, and as many
-// wait as may wait (U2). Nothing was decided.
-type Busy struct {
-	// RetryAfter is when it is worth trying again.
-	RetryAfter time.Duration
-}
-
-// Error says how long to wait.
-func (e *Busy) Error() string {
-	return fmt.Sprintf("too many passwords are being checked: try again in %s", e.RetryAfter.Round(time.Second))
-}
-
+// busy refuses a computation: as many are under way as may be, and as many wait
+// as may wait (U2). Nothing was decided.
 func (h *Hasher) busy() error {
 	h.refused.Add(1)
-	return &Busy{RetryAfter: patience}
+	return &refusal.Error{Code: refusal.Busy, Reason: audit.ReasonBusy, RetryAfter: patience}
 }
 
 func (h *Hasher) release() { <-h.slots }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // cheap is for tests that are not about cost.
@@ -61,9 +63,8 @@ func TestU2_BusyAfterPatience(t *testing.T) {
 		}
 		begin := time.Now()
 		_, err := h.Verify(t.Context(), "", goodPassword, true, nil)
-		var busy *Busy
-		if !errors.As(err, &busy) || busy.RetryAfter < time.Second {
-			t.Fatalf("got %v, want *Busy with a time to retry after", err)
+		if !refusal.Is(err, refusal.Busy) || refusal.Of(err).RetryAfter < time.Second {
+			t.Fatalf("got %v, want Busy with a time to retry after", err)
 		}
 		if waited := time.Since(begin); waited != patience {
 			t.Errorf("waited %s, want %s", waited, patience)
@@ -91,8 +92,7 @@ func TestU2_BusyAtOnceWhenTheQueueIsFull(t *testing.T) {
 		}
 		synctest.Wait()
 		begin := time.Now()
-		var busy *Busy
-		if err := h.Dummy(ctx, goodPassword, nil); !errors.As(err, &busy) || time.Since(begin) != 0 {
+		if err := h.Dummy(ctx, goodPassword, nil); !refusal.Is(err, refusal.Busy) || time.Since(begin) != 0 {
 			t.Errorf("behind a full queue: %v after %s", err, time.Since(begin))
 		}
 		cancel()
@@ -122,8 +122,7 @@ func TestU2_ACrowdIsToldAtOnce(t *testing.T) {
 	t.Parallel()
 	h := newHasher(t, 2)
 	h.waiting.Add(h.queue())
-	var busy *Busy
-	if err := h.Crowded(); !errors.As(err, &busy) || busy.RetryAfter <= 0 || h.Stats().Refused != 1 {
+	if err := h.Crowded(); !refusal.Is(err, refusal.Busy) || refusal.Of(err).RetryAfter <= 0 || h.Stats().Refused != 1 {
 		t.Errorf("with as many waiting as may: %v", err)
 	}
 	h.waiting.Add(-1)
@@ -132,7 +131,7 @@ func TestU2_ACrowdIsToldAtOnce(t *testing.T) {
 	}
 	zero := &Hasher{}
 	_, err := zero.Verify(t.Context(), "", goodPassword, true, nil)
-	if !errors.As(err, &busy) || !errors.As(zero.Crowded(), &busy) || zero.Stats().Computed != 0 {
+	if !refusal.Is(err, refusal.Busy) || !refusal.Is(zero.Crowded(), refusal.Busy) || zero.Stats().Computed != 0 {
 		t.Errorf("a Hasher without a place: %v", err)
 	}
 }

@@ -10,6 +10,9 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // Details is a problem document. Type is the address of the page that explains
@@ -51,41 +54,32 @@ func RetryAfter(w http.ResponseWriter, d time.Duration) {
 
 // Unavailable answers 503 with Retry-After: the store or the audit log cannot
 // be reached just now.
-func Unavailable(w http.ResponseWriter) {
-	RetryAfter(w, time.Second)
-	Write(w, TryAgain, "The service cannot answer just now; try again shortly.")
-}
-
-// BodyError is a request body that cannot be used: the kind of problem and what
-// is wrong, fit for the caller to read.
-type BodyError struct {
-	Kind   Kind
-	Detail string
-}
-
-func (e *BodyError) Error() string { return e.Detail }
+func Unavailable(w http.ResponseWriter) { Refuse(w, &refusal.Error{}) }
 
 // ReadJSON decodes the body into v, strictly: the content type must be JSON,
-// the body one object without unknown members or anything behind it. The error
-// is a *BodyError.
-func ReadJSON(r *http.Request, v any) error {
+// the body one object without unknown members or anything behind it.
+func ReadJSON(r *http.Request, v any) *refusal.Error {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
-		return &BodyError{WrongContentType, "Send the body as application/json."}
+		return unreadable(refusal.WrongContentType, "Send the body as application/json.")
 	}
 	dec := json.NewDecoder(r.Body)
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			return &BodyError{BodyTooLarge, "The body is larger than " + strconv.FormatInt(tooLarge.Limit, 10) + " bytes."}
+			return unreadable(refusal.TooLarge, "The body is larger than "+strconv.FormatInt(tooLarge.Limit, 10)+" bytes.")
 		}
-		return &BodyError{MalformedBody, "The body is not the JSON object expected: " + describe(err)}
+		return unreadable(refusal.Malformed, "The body is not the JSON object expected: "+describe(err))
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return &BodyError{MalformedBody, "The body has more than one JSON value."}
+		return unreadable(refusal.Malformed, "The body has more than one JSON value.")
 	}
 	return nil
+}
+
+func unreadable(code refusal.Code, text string) *refusal.Error {
+	return refusal.New(code, audit.ReasonMalformedBody, text)
 }
 
 // describe names the member at fault and never repeats a value: it could be a

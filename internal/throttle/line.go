@@ -2,10 +2,11 @@ package throttle
 
 import (
 	"context"
-	"errors"
 	"sync"
+	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 const (
@@ -31,13 +32,9 @@ type line struct {
 	inside int // in the line or being judged
 }
 
-// ErrLineFull means that too many attempts on one account from one network wait
-// to be judged; this one was not.
-var ErrLineFull = errors.New("too many attempts on one account wait to be judged")
-
 // Enter waits until an attempt on account by the requester in ctx may be judged
-// and returns the function to call when it was. The error is ErrLineFull or
-// ctx's.
+// and returns the function to call when it was. The error is a refusal (Busy)
+// if too many wait already, or ctx's.
 func (t *Throttle) Enter(ctx context.Context, account string) (leave func(), err error) {
 	if t == nil {
 		return func() {}, nil
@@ -73,7 +70,7 @@ func (l *lines) join(key string) (*line, error) {
 		l.by[key] = ln
 	}
 	if ln.inside >= maxInLine {
-		return nil, ErrLineFull
+		return nil, &refusal.Error{Code: refusal.Busy, Reason: audit.ReasonBusy, RetryAfter: time.Second}
 	}
 	ln.inside++
 	return ln, nil

@@ -2,9 +2,10 @@ package throttle
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"testing/synctest"
+
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 func TestU4_RightPasswordsThatComeTogetherAreNotGuesses(t *testing.T) {
@@ -39,7 +40,7 @@ func TestU4_RightPasswordsThatComeTogetherAreNotGuesses(t *testing.T) {
 		if len(admitted) > 0 {
 			t.Fatal("more were judged at once than may be")
 		}
-		if _, err := l.enter(ctx, "ada@example.com"); !errors.Is(err, ErrLineFull) {
+		if _, err := l.enter(ctx, "ada@example.com"); !refusal.Is(err, refusal.Busy) {
 			t.Fatalf("a line that is full: %v", err)
 		}
 		leave[0]()

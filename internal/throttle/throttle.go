@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // Throttle slows the guessing of passwords, on all replicas together (U4).
@@ -58,18 +59,6 @@ type Counters interface {
 	ResetCounts(ctx context.Context, keys []string) error
 }
 
-// Refused means that there were too many failed attempts; the password was not
-// looked at.
-type Refused struct {
-	// RetryAfter is when the next attempt will be judged.
-	RetryAfter time.Duration
-}
-
-// Error says how long to wait.
-func (e *Refused) Error() string {
-	return fmt.Sprintf("too many failed attempts: try again in %s", e.RetryAfter.Round(time.Second))
-}
-
 // New returns a Throttle over counters, by the clock now.
 func New(counters Counters, now func() time.Time) *Throttle {
 	return &Throttle{counters: counters, now: now}
@@ -88,7 +77,7 @@ type Attempt struct {
 
 // Begin charges an attempt on account (its key, or what was sent for one)
 // by the requester in ctx. Without an account only the network counts. The
-// error is *Refused, or the store's.
+// error is a refusal (Throttled), or the store's.
 func (t *Throttle) Begin(ctx context.Context, account string) (*Attempt, error) {
 	if t == nil {
 		return nil, nil
@@ -102,7 +91,7 @@ func (t *Throttle) Begin(ctx context.Context, account string) (*Attempt, error) 
 		return nil, fmt.Errorf("read the throttle: %w", err)
 	}
 	if wait > 0 {
-		return nil, &Refused{RetryAfter: wait}
+		return nil, throttled(wait)
 	}
 	wait, err = a.charge(ctx)
 	if err != nil {
@@ -111,9 +100,15 @@ func (t *Throttle) Begin(ctx context.Context, account string) (*Attempt, error) 
 	}
 	if wait > 0 {
 		a.Withdraw(ctx)
-		return nil, &Refused{RetryAfter: wait}
+		return nil, throttled(wait)
 	}
 	return a, nil
+}
+
+// throttled refuses an attempt after too many failed ones; the password was not
+// looked at.
+func throttled(wait time.Duration) error {
+	return &refusal.Error{Code: refusal.Throttled, Reason: audit.ReasonThrottled, RetryAfter: wait}
 }
 
 // look finds out how many failures each gate has seen, and whether the network

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // guesser begins attempts without ever succeeding.
@@ -25,12 +27,12 @@ func newGuesser(t *testing.T) guesser {
 func (g guesser) try(account, ip string) (*Attempt, time.Duration) {
 	g.Helper()
 	a, err := g.Begin(from(g.Context(), ip), account)
-	var throttled *Refused
-	if errors.As(err, &throttled) {
-		if throttled.RetryAfter <= 0 {
-			g.Fatalf("throttled for %s", throttled.RetryAfter)
+	if refusal.Is(err, refusal.Throttled) {
+		wait := refusal.Of(err).RetryAfter
+		if wait <= 0 {
+			g.Fatalf("throttled for %s", wait)
 		}
-		return nil, throttled.RetryAfter
+		return nil, wait
 	}
 	if err != nil {
 		g.Fatal(err)

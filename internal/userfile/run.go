@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -88,7 +89,7 @@ func (run *importRun) check(line Line) error {
 	names := []struct{ field, key string }{{"email", u.EmailKey}, {"username", u.UsernameKey}, {"uid", line.User.UID}}
 	for _, name := range names {
 		if at := run.first[name.field+" "+name.key]; at > 0 && name.key != "" {
-			return &users.PolicyError{Field: name.field, Message: fmt.Sprintf("stands on line %d already", at)}
+			return &refusal.Error{Code: refusal.Unacceptable, Field: name.field, Text: fmt.Sprintf("stands on line %d already", at)}
 		}
 	}
 	for _, name := range names {
@@ -105,23 +106,20 @@ func (run *importRun) take(ctx context.Context, n users.ImportUser) error {
 	}
 	for {
 		_, err := run.service.Import(ctx, n)
-		var busy *users.Busy
-		if !errors.As(err, &busy) {
+		if !refusal.Is(err, refusal.Busy) {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(busy.RetryAfter):
+		case <-time.After(refusal.Of(err).RetryAfter):
 		}
 	}
 }
 
 // note counts how the import of a line ended.
 func (run *importRun) note(line int, err error) {
-	var policy *users.PolicyError
-	switch {
-	case errors.As(err, &policy), errors.Is(err, users.ErrUsernameTaken):
+	if refusal.Is(err, refusal.Unacceptable) || errors.Is(err, users.ErrUsernameTaken) {
 		run.refuse(line, err)
 		return
 	}

@@ -1,0 +1,28 @@
+package problem
+
+import (
+	"net/http"
+
+	"github.com/keyturn/keyturn/internal/refusal"
+)
+
+// kinds is the one table from refusals to problems. The grants of OAuth that the
+// first-party routes run are refused here in those routes' terms: what concerns
+// the client is the operator's to mend.
+var kinds = [...]Kind{
+	refusal.Unavailable: TryAgain, refusal.Busy: TryAgain, refusal.Throttled: TooManyAttempts,
+	refusal.Malformed: MalformedBody, refusal.TooLarge: BodyTooLarge, refusal.WrongContentType: WrongContentType,
+	refusal.Unacceptable: UnacceptableValue, refusal.Taken: Taken, refusal.Conflict: ChangedMeanwhile, refusal.NotFound: NotFound,
+	refusal.BadCredentials: WrongCredentials, refusal.BadGrant: SessionOver, refusal.BadResetToken: ResetTokenOver,
+	refusal.BadClient: ClientNotReady, refusal.GrantNotAllowed: ClientNotReady, refusal.UnsupportedGrant: ClientNotReady,
+	refusal.BadScope: MalformedBody, refusal.BadTarget: MalformedBody,
+	refusal.NoToken: NoToken, refusal.BadToken: NoToken, refusal.BeyondToken: BeyondToken,
+}
+
+// Refuse answers e as a problem.
+func Refuse(w http.ResponseWriter, e *refusal.Error) {
+	if e.Temporary() {
+		RetryAfter(w, e.RetryAfter)
+	}
+	WriteField(w, kinds[e.Code], e.Field, e.Public())
+}
