@@ -12,6 +12,10 @@ const (
 	createFirst dutyKind = "create first"
 	// createStandby: publish the next key (K2).
 	createStandby dutyKind = "create standby"
+	// answer: a key was revoked; publish one that no copy of the key set holds
+	// in which the revoked key still is, and let it sign as soon as K1 allows
+	// (K6).
+	answer dutyKind = "answer"
 	// putOff: the key was published later than its record says.
 	putOff dutyKind = "put off"
 	// postpone: the standby cannot be used on this replica, and its turn would
@@ -50,14 +54,10 @@ func (s *scheduler) duties(keys []keyView) []duty {
 		}
 	}
 	var list []duty
-	if d, ok := s.creation(); ok {
-		list = append(list, d)
-	}
-	if d, ok := s.postponement(); ok {
-		list = append(list, d)
-	}
-	if d, ok := s.promotionDue(); ok {
-		list = append(list, d)
+	for _, due := range []func() (duty, bool){s.promotionDue, s.answering, s.creation, s.postponement} {
+		if d, ok := due(); ok {
+			list = append(list, d)
+		}
 	}
 	for i := range keys {
 		list = append(list, s.upkeep(i, &keys[i])...)
@@ -90,6 +90,31 @@ func (s *scheduler) creation() (duty, bool) {
 		}
 	}
 	return duty{Kind: createStandby, ActivateAt: at}, true
+}
+
+// answering says whether a key has to be made because one was revoked (K6). The
+// first key made after a revocation is this one: it signs before a standby that
+// was made ahead of the revocation, which some copies hold beside the revoked key.
+func (s *scheduler) answering() (duty, bool) {
+	last := lastRevocation(s.records)
+	if s.signing < 0 || last.IsZero() {
+		return duty{}, false
+	}
+	for i := range s.records {
+		if !s.records[i].Answers.Before(last) {
+			return duty{}, false
+		}
+	}
+	return duty{Kind: answer, ActivateAt: s.now.Add(leadFor(s.records, s.policy))}, true
+}
+
+// lastRevocation is when the latest revocation was made; zero if there was none.
+func lastRevocation(records []Record) time.Time {
+	var last time.Time
+	for i := range records {
+		last = later(last, records[i].RevokedAt)
+	}
+	return last
 }
 
 // postponement says whether the turn of a standby that cannot be used here has to

@@ -299,7 +299,7 @@ func TestRevokeTheLastUsableKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.poll(t)
-	if len(w.store.records) != 4 || b.mustActive(t) != w.store.records[2].KID {
+	if len(w.store.records) != 5 || b.mustActive(t) != w.store.records[2].KID {
 		t.Errorf("%d keys, signing %s", len(w.store.records), b.mustActive(t))
 	}
 }

@@ -7,15 +7,34 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	jose "github.com/go-jose/go-jose/v4"
 )
 
 const maxPublic = 16 << 10
 
+// maxDraws bounds how often a key is made until its kid has a good form.
+const maxDraws = 32
+
 // newRecord makes a key and its record: public half as a JWK, private half as
-// the vault keeps it. Times and Seq are for the caller to set.
+// the vault keeps it. Times and Seq are for the caller to set. A kid that begins
+// with a dash, as 1 in 64 does, would be read as a flag where people paste it, and
+// some programs refuse it: then another key is made.
 func newRecord(ctx context.Context, alg string, vault Vault) (Record, *verifier, *signer, error) {
+	for range maxDraws {
+		r, v, s, err := drawRecord(ctx, alg, vault)
+		if err != nil || !strings.HasPrefix(r.KID, "-") {
+			return r, v, s, err
+		}
+		if err := vault.Destroy(ctx, r.Sealed); err != nil {
+			return Record{}, nil, nil, err
+		}
+	}
+	return Record{}, nil, nil, errors.New("the vault makes no key whose thumbprint does not begin with a dash")
+}
+
+func drawRecord(ctx context.Context, alg string, vault Vault) (Record, *verifier, *signer, error) {
 	private, sealed, err := vault.Make(ctx, alg)
 	if err != nil {
 		return Record{}, nil, nil, err

@@ -44,13 +44,13 @@ func (k *Keeper) createAhead(ctx context.Context, b book, kid string, change fun
 	// One key to sign and one to stand by are all that can be missing.
 	for range 2 {
 		v := k.foresee(b, kid, change)
-		var d duty
-		if _, ok := v.signingKey(); !ok {
-			d = duty{Kind: createFirst}
-		} else if len(v.Duties) > 0 && v.Duties[0].Kind == createStandby {
-			d = v.Duties[0]
-		} else {
-			break
+		d := duty{Kind: createFirst}
+		if _, ok := v.signingKey(); ok {
+			i := slices.IndexFunc(v.Duties, func(d duty) bool { return d.Kind == createStandby })
+			if i < 0 {
+				break
+			}
+			d = v.Duties[i]
 		}
 		next, err := k.create(ctx, b, d)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 )
@@ -59,7 +60,7 @@ func isConflict(err error) bool {
 
 func (k *Keeper) do(ctx context.Context, b book, d duty) (book, error) {
 	switch d.Kind {
-	case createFirst, createStandby:
+	case createFirst, createStandby, answer:
 		return k.create(ctx, b, d)
 	case putOff:
 		return k.publishedNow(ctx, b, d.KID)
@@ -88,8 +89,9 @@ func (k *Keeper) create(ctx context.Context, b book, d duty) (book, error) {
 	now := k.clock()
 	r.CreatedAt, r.ActivateAt, r.Version = now, now, 1
 	r.TokenTTL, r.Margin, r.Lead = k.policy.TokenTTL, k.policy.margin(), k.policy.Lead
+	r.Answers = lastRevocation(b.records)
 	reason := audit.ReasonFirstKey
-	if d.Kind == createStandby {
+	if d.Kind != createFirst {
 		r.ActivateAt = later(d.ActivateAt, now.Add(leadFor(b.records, k.policy)))
 		reason = audit.ReasonStandby
 	}
@@ -97,6 +99,9 @@ func (k *Keeper) create(ctx context.Context, b book, d duty) (book, error) {
 		r.Seq = max(r.Seq, other.Seq+1)
 	}
 	event := audit.Event{Action: audit.KeyCreated, Outcome: audit.Success, Reason: reason, KeyID: r.KID}
+	if d.Kind == answer {
+		event.Detail = "a key was revoked; signs from " + r.ActivateAt.Format(time.RFC3339Nano)
+	}
 	if err := k.store.CreateKey(ctx, r); err != nil {
 		if !isConflict(err) {
 			k.owe(event, false)
@@ -108,7 +113,7 @@ func (k *Keeper) create(ctx context.Context, b book, d duty) (book, error) {
 	}
 	b.records = append(slices.Clone(b.records), r)
 	b.material = b.material.with(v, s)
-	if d.Kind == createStandby {
+	if d.Kind != createFirst {
 		return k.putOff(ctx, b, r)
 	}
 	return b, nil

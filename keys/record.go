@@ -36,6 +36,11 @@ type Record struct {
 	// before it signs. Zero, in records of a version that made no promise,
 	// means the lead of the reader's own policy.
 	Lead time.Duration
+	// Answers is when the latest revocation was made that whoever made this
+	// key had read; zero if there was none. No copy of the key set that holds a
+	// key revoked by then holds this one, so the first token that it signs makes
+	// verifiers fetch that wait for a kid they do not know (K6).
+	Answers time.Time
 	// RevokedAt is zero unless the key was revoked, with RevokeReason.
 	RevokedAt    time.Time
 	RevokeReason string

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 )
@@ -25,6 +26,10 @@ const maxReason = 500
 // The write comes before its event: a stolen key must be stopped even while the
 // log cannot be written. If recording fails, the error says that the key is
 // revoked all the same.
+//
+// A second turn follows: many verifiers fetch the key set again only for a kid
+// that they do not know, and they know the standby. So a key that is made after
+// the revocation signs as soon as K1 allows.
 func (k *Keeper) Revoke(ctx context.Context, kid, reason string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -59,7 +64,9 @@ func (k *Keeper) revokeOnce(ctx context.Context, event audit.Event) error {
 	if b.records[i].revoked() {
 		return k.refuse(ctx, event, audit.ReasonAlreadyRevoked, fmt.Errorf("key %s: %w", event.KeyID, errRevoked))
 	}
-	now := k.clock()
+	// Later than every other, so that a key made before this one does not seem
+	// to answer it.
+	now := later(k.clock(), lastRevocation(b.records).Add(time.Millisecond))
 	revoke := func(r *Record) { r.RevokedAt, r.RevokeReason = now, event.Detail }
 	b, err = k.createAhead(ctx, b, event.KeyID, revoke)
 	if isConflict(err) {

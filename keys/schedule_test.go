@@ -26,6 +26,11 @@ func erased(r Record) Record {
 	return r
 }
 
+func answering(r Record, at int) Record {
+	r.Answers = minutes(at)
+	return r
+}
+
 func TestView(t *testing.T) {
 	a, b, c := key(0, "a", 0), key(1, "b", 60), key(2, "c", 120)
 	for _, test := range []struct {
@@ -46,11 +51,13 @@ func TestView(t *testing.T) {
 		{"after a turn", []Record{a, b, c}, 60, "b", false, []State{Retired, Active, Standby}, []bool{true, true, true}, nil},
 		{"after a turn, late", []Record{a, b, c}, 70, "b", false, []State{Retired, Active, Standby}, []bool{true, true, true}, []dutyKind{erase}},
 		{"expired", []Record{erased(a), b, c}, 90, "b", false, []State{Retired, Active, Standby}, []bool{false, true, true}, []dutyKind{archive}},
-		{"signing key revoked", []Record{revoked(a, 30), b, c}, 30, "b", true, []State{Revoked, Active, Standby}, []bool{false, true, true}, []dutyKind{promoteStandby, erase}},
-		{"standby revoked", []Record{a, erased(revoked(b, 30)), c}, 70, "a", false, []State{Active, Revoked, Standby}, []bool{true, false, true}, []dutyKind{archive}},
-		{"both revoked", []Record{erased(revoked(a, 30)), erased(revoked(b, 20)), c}, 30, "c", true, []State{Revoked, Revoked, Active}, []bool{false, false, true}, []dutyKind{createStandby, promoteStandby}},
+		{"signing key revoked", []Record{revoked(a, 30), b, c}, 30, "b", true, []State{Revoked, Active, Standby}, []bool{false, true, true}, []dutyKind{promoteStandby, answer, erase}},
+		{"standby revoked", []Record{a, erased(revoked(b, 30)), c}, 70, "a", false, []State{Active, Revoked, Standby}, []bool{true, false, true}, []dutyKind{answer, archive}},
+		{"both revoked", []Record{erased(revoked(a, 30)), erased(revoked(b, 20)), c}, 30, "c", true, []State{Revoked, Revoked, Active}, []bool{false, false, true}, []dutyKind{promoteStandby, answer, createStandby}},
+		{"revocation answered", []Record{a, erased(revoked(b, 30)), c, answering(key(3, "d", 45), 30)}, 40, "a", false, []State{Active, Revoked, Standby, Standby}, []bool{true, false, true, true}, nil},
+		{"second turn", []Record{a, c, answering(key(3, "d", 45), 30)}, 46, "d", false, []State{Retired, Retired, Active}, []bool{true, true, true}, []dutyKind{createStandby, erase, erase}},
 		{"all revoked", []Record{erased(revoked(a, 30)), erased(revoked(b, 30))}, 30, "", false, []State{Revoked, Revoked}, []bool{false, false}, []dutyKind{createFirst}},
-		{"the last number stays taken", []Record{a, c, erased(revoked(key(3, "d", 180), 10))}, 90, "a", false, []State{Active, Standby, Revoked}, []bool{true, true, false}, nil},
+		{"the last number stays taken", []Record{a, c, erased(revoked(key(3, "d", 180), 10))}, 90, "a", false, []State{Active, Standby, Revoked}, []bool{true, true, false}, []dutyKind{answer}},
 	} {
 		v := newView(test.records, testPolicy(), minutes(test.now), nil)
 		signing, _ := v.signingKey()

@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -41,6 +42,9 @@ type simulation struct {
 	// it may have signed expires, by the true time.
 	copies map[string]time.Time
 	tokens map[string]time.Time
+	// kept are the key sets that a resource server may hold which fetches again
+	// only for a kid that it does not know, and meets a token of every key.
+	kept   map[string]bool
 	signed []signature
 
 	// downUntil is when the present outage ends. changed is when anything
@@ -125,7 +129,7 @@ func (s *simulation) drawPolicy() Policy {
 func newSimulation(t *rapid.T, vault Vault, check func(*simulation)) *simulation {
 	s := &simulation{
 		t: t, store: &fakeStore{}, now: start, changed: start, vault: vault, check: check,
-		copies: map[string]time.Time{}, tokens: map[string]time.Time{},
+		copies: map[string]time.Time{}, tokens: map[string]time.Time{}, kept: map[string]bool{},
 		revoked: map[string]time.Time{}, turned: map[string]time.Time{},
 	}
 	s.leastSkew = between(t, "least skew", time.Second, 20*time.Second)
@@ -231,6 +235,7 @@ func (s *simulation) observe() {
 		if age := r.ring.Published().MaxAge; age > 0 {
 			held := join(published(r.ring))
 			s.copies[held] = later(s.copies[held], s.now.Add(age))
+			s.kept[held] = true
 		}
 		active, err := r.ring.Active()
 		if err != nil {
@@ -241,6 +246,11 @@ func (s *simulation) observe() {
 		}
 		if ttl := r.ring.TokenTTL(); ttl > 0 {
 			s.tokens[active.KID] = later(s.tokens[active.KID], r.clock().Add(ttl))
+		}
+	}
+	for _, r := range s.replicas {
+		if active, err := r.ring.Active(); r.serving && err == nil {
+			maps.DeleteFunc(s.kept, func(held string, _ bool) bool { return !strings.Contains(held, active.KID) })
 		}
 	}
 	for held, until := range s.copies {

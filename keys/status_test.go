@@ -112,7 +112,7 @@ func TestCountsEmergencies(t *testing.T) {
 	if got := w.Counts(); got.Turns != 0 || got.Emergencies != 1 {
 		t.Errorf("counted %+v", got)
 	}
-	if st := w.Status(); st.Active.KID != w.active(t) || st.Standbys != 1 || st.Published != 2 || st.Unusable != 0 {
+	if st := w.Status(); st.Active.KID != w.active(t) || st.Standbys != 2 || st.Published != 3 || st.Unusable != 0 {
 		t.Errorf("status %+v", st)
 	}
 }

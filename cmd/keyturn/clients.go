@@ -92,6 +92,9 @@ alone.`,
 		if err := flags.read(p); err != nil {
 			return err
 		}
+		if strings.HasPrefix(args[0], "-") {
+			return usageError{errDashedID}
+		}
 		flags.client.ID = args[0]
 		made, secret, err := d.clients().Add(d.ctx, flags.client)
 		if errors.Is(err, oauth.ErrClientExists) {

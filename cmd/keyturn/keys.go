@@ -128,10 +128,12 @@ func (nothingToRecord) Record(context.Context, audit.Event) error {
 func (p *program) keysRotateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate",
-		Short: "Turn the keys now: the standby signs, a new standby is published",
-		Long: `Makes the standby sign as soon as it has been published for key_publish_lead,
-which normally it has: at once. Running servers follow within key_poll_interval.
-Nobody's verification fails: every resource server has the key cached already.`,
+		Short: "Turn the keys early: the standby signs as soon as it may, a new one is published",
+		Long: `Makes the standby sign as soon as it has been published for key_publish_lead.
+Mostly it has, and signs at once; one that was made lately signs when the rest of
+that time is over: the answer says when. Running servers follow within
+key_poll_interval. Nobody's verification fails: every resource server has the key
+cached by then.`,
 		Args: cobra.NoArgs,
 	}
 	p.withKeeper(cmd, func(d *deployment, k *keys.Keeper, _ []string) error {
@@ -157,8 +159,11 @@ func (p *program) keysRevokeCommand() *cobra.Command {
 		Short: "Take a leaked key out: its tokens die, the standby signs",
 		Long: `Takes a key out of the JWKS for good. Within key_poll_interval every replica
 refuses its tokens and signs with the standby. A resource server that verifies
-alone goes on accepting the key until its cached copy is jwks_max_age old.`,
-		Args: cobra.ExactArgs(1),
+alone goes on accepting the key until its cached copy is jwks_max_age old; one that
+fetches only for a kid that it does not know, until the second turn: a key that is
+made now signs after key_publish_lead.`,
+		Args:        cobra.ExactArgs(1),
+		Annotations: map[string]string{takesKID: "yes"},
 	}
 	p.withKeeper(cmd, func(d *deployment, k *keys.Keeper, args []string) error {
 		if reason == "" {

@@ -45,10 +45,10 @@ func (e usageError) Unwrap() error { return e.error }
 
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
-	root.SetArgs(args)
 	err := complete(root)
 	cmd := root
 	if err == nil {
+		root.SetArgs(kidsLast(root, args))
 		cmd, err = root.ExecuteContextC(ctx)
 	}
 	if err == nil {
@@ -88,7 +88,7 @@ KEYTURN_* variables and an optional YAML file (--config), under the same names;
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(flagError)
 	root.SetGlobalNormalizationFunc(config.NormalizeFlag)
 	root.PersistentFlags().StringVar(&p.output, "output", "text", "how to print the result: text or json")
 	root.AddCommand(p.serveCommand(), p.usersCommand(), p.clientsCommand(), p.keysCommand(),

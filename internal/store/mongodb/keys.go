@@ -21,6 +21,7 @@ type keyRecord struct {
 	TokenTTL     time.Duration `bson:"token_ttl_ns"`
 	Margin       time.Duration `bson:"margin_ns"`
 	Lead         time.Duration `bson:"lead_ns"`
+	Answers      time.Time     `bson:"answers,omitempty"`
 	RevokedAt    time.Time     `bson:"revoked_at,omitempty"`
 	RevokeReason string        `bson:"revoke_reason,omitempty"`
 	Archived     bool          `bson:"archived"`

@@ -35,6 +35,7 @@ func (s *suite) keyRoundTrip(t *testing.T) {
 	revoked := sampleKey(1)
 	revoked.Sealed = nil
 	revoked.RevokedAt, revoked.RevokeReason = epoch.Add(time.Hour), odd[0]
+	revoked.Answers = epoch.Add(time.Minute)
 	bare := keys.Record{Seq: 2, KID: "bare"}
 	archived := []keys.Record{sampleKey(0), sampleKey(3)}
 	for i := range archived {
