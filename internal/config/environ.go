@@ -3,8 +3,6 @@ package config
 import (
 	"regexp"
 	"strings"
-
-	"github.com/knadh/koanf/providers/env/v2"
 )
 
 const (
@@ -23,26 +21,24 @@ var serviceLink = regexp.MustCompile(`^KEYTURN_(\w+_)?(SERVICE_HOST|SERVICE_PORT
 // whose name does not tell it from a setting's.
 var serviceAddress = regexp.MustCompile(`^(tcp|udp|sctp)://`)
 
-// fromEnviron provides the settings among the variables of environ ("K=V", the
+// fromEnviron returns the settings among the variables of environ ("K=V", the
 // last of a name counts) and passes the other KEYTURN_* names to stray.
-func fromEnviron(environ []string, stray func(error)) *env.Env {
-	names := make(map[string]string)
-	var known []string
+func fromEnviron(environ []string, stray func(error)) map[string]string {
+	names, known := make(map[string]string), []string(nil)
 	for _, s := range table {
 		names[s.Env()] = s.Name
 		known = append(known, s.Name)
 	}
-	return env.Provider("", env.Opt{
-		Prefix:      envPrefix,
-		EnvironFunc: func() []string { return environ },
-		TransformFunc: func(variable, value string) (string, any) {
-			name, found := names[variable]
-			if !found && !foreign(variable, value) {
-				stray(&unknownName{name: variable, prefix: envPrefix, source: FromEnvironment, among: known})
-			}
-			return name, value
-		},
-	})
+	texts := make(map[string]string)
+	for _, pair := range environ {
+		variable, value, _ := strings.Cut(pair, "=")
+		if name, found := names[variable]; found {
+			texts[name] = value
+		} else if strings.HasPrefix(variable, envPrefix) && !foreign(variable, value) {
+			stray(&unknownName{name: variable, prefix: envPrefix, source: FromEnvironment, among: known})
+		}
+	}
+	return texts
 }
 
 // foreign reports whether a variable with the prefix is not meant as a setting.

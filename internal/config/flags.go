@@ -3,7 +3,6 @@ package config
 import (
 	"strings"
 
-	"github.com/knadh/koanf/providers/posflag"
 	"github.com/spf13/pflag"
 )
 
@@ -56,15 +55,15 @@ func (v *flagValue) Set(text string) error {
 // Type implements pflag.Value; help shows it as the name of the argument.
 func (v *flagValue) Type() string { return v.setting.Type }
 
-// fromFlags provides the settings that were given as flags.
-func fromFlags(fs *pflag.FlagSet) *posflag.Posflag {
-	return posflag.ProviderWithFlag(fs, ".", nil, func(f *pflag.Flag) (string, any) {
-		v, ours := f.Value.(*flagValue)
-		if !ours {
-			return "", nil
+// fromFlags returns the settings that were given as flags.
+func fromFlags(fs *pflag.FlagSet) map[string]string {
+	texts := make(map[string]string)
+	fs.Visit(func(f *pflag.Flag) {
+		if v, ours := f.Value.(*flagValue); ours {
+			texts[v.setting.Name] = v.String()
 		}
-		return v.setting.Name, v.String()
 	})
+	return texts
 }
 
 // configPath returns the path of the YAML file, empty if there is none: the

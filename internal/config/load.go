@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"runtime"
 
-	"github.com/knadh/koanf/providers/confmap"
-	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 )
 
@@ -16,7 +14,7 @@ import (
 // All that is wrong is in the error, one line for each thing; no line holds a
 // secret.
 func Load(fs *pflag.FlagSet, environ []string) (*Config, error) {
-	l := &loader{merged: koanf.New("."), config: &Config{sources: make(map[string]Source)}}
+	l := &loader{given: make(map[string]string), config: &Config{sources: make(map[string]Source)}}
 	l.readLayers(fs, environ)
 	l.parse()
 	l.contradict()
@@ -29,56 +27,32 @@ func Load(fs *pflag.FlagSet, environ []string) (*Config, error) {
 
 // loader collects the values of one Config and all that is wrong with them.
 type loader struct {
-	merged   *koanf.Koanf
+	// given holds the text of each setting, as its last source has it.
+	given    map[string]string
 	config   *Config
 	problems []error
 	// failed names the settings that have no usable value.
 	failed map[string]bool
 }
 
-// readLayers merges the sources, each over the ones before.
+// readLayers reads the sources, each over the ones before.
 func (l *loader) readLayers(fs *pflag.FlagSet, environ []string) {
-	l.read(FromDefault, confmap.Provider(defaults(), "."), nil)
+	l.put(FromDefault, defaults())
 	if path := configPath(fs, environ); path != "" {
 		l.config.file = path
-		if provider, err := fromFile(path); err != nil {
-			l.report(err)
-		} else {
-			l.read(FromFile, provider, &settingsYAML{path: path, stray: l.report})
-		}
+		l.put(FromFile, fromFile(path, l.report))
 	}
-	l.read(FromEnvironment, fromEnviron(environ, l.report), nil)
+	l.put(FromEnvironment, fromEnviron(environ, l.report))
 	if fs != nil {
-		l.read(FromFlag, fromFlags(fs), nil)
+		l.put(FromFlag, fromFlags(fs))
 	}
 }
 
-// read merges one source over what is there and remembers what came from it.
-func (l *loader) read(source Source, provider koanf.Provider, parser koanf.Parser) {
-	layer := koanf.New(".")
-	if err := layer.Load(provider, parser); err != nil {
-		l.report(l.readError(source, err))
-		return
+// put lays the texts of one source over those that are there.
+func (l *loader) put(source Source, texts map[string]string) {
+	for name, text := range texts {
+		l.given[name], l.config.sources[name] = text, source
 	}
-	for _, name := range layer.Keys() {
-		l.config.sources[name] = source
-	}
-	if err := l.merged.Merge(layer); err != nil {
-		l.report(fmt.Errorf("merge the %s: %w", source, err))
-	}
-}
-
-// readError leaves a refusal as it is; anything else is a file that went away
-// or may not be read.
-func (l *loader) readError(source Source, err error) error {
-	var refused *refusal
-	if errors.As(err, &refused) {
-		return refused
-	}
-	if source == FromFile {
-		return refuseFile(l.config.file, "it cannot be read")
-	}
-	return fmt.Errorf("read the %s: %w", source, err)
 }
 
 // mostProblems bounds how many errors are shown; a file of nothing but unknown
@@ -99,7 +73,7 @@ func (l *loader) report(err error) { l.problems = append(l.problems, err) }
 func (l *loader) parse() {
 	l.failed = make(map[string]bool)
 	for _, s := range table {
-		given := l.merged.String(s.Name)
+		given := l.given[s.Name]
 		if err := s.kind.set(l.config, given); err != nil {
 			l.failed[s.Name] = true
 			l.report(&refusal{name: s.Name, value: quoted(given), source: l.config.sources[s.Name],

@@ -148,7 +148,7 @@ func TestUnusableFiles(t *testing.T) {
 	for path, want := range map[string]string{
 		filepath.Join(dir, "missing"):          "there is no such file",
 		dir:                                    "it is not a regular file",
-		big:                                    "it has 1048577 bytes",
+		big:                                    "it has more than 1048576 bytes",
 		"/dev/zero":                            "it is not a regular file",
 		big + "/x":                             "it cannot be read",
 		writeFile(t, "- a\n- b\n"):             "it is not a mapping of names to values",

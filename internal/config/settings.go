@@ -61,8 +61,8 @@ func lookup(name string) (Setting, bool) {
 }
 
 // defaults returns the default of every setting.
-func defaults() map[string]any {
-	m := make(map[string]any)
+func defaults() map[string]string {
+	m := make(map[string]string)
 	for _, s := range table {
 		m[s.Name] = s.Default
 	}

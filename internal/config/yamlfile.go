@@ -12,87 +12,99 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/knadh/koanf/parsers/yaml"
-	"github.com/knadh/koanf/providers/file"
-	yamlv3 "go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // mostFileBytes bounds the file.
 const mostFileBytes = 1 << 20
 
-// fromFile provides a file that is worth reading: a regular one of bounded size.
-func fromFile(path string) (*file.File, error) {
-	reason := ""
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		reason = "there is no such file"
-	case err != nil:
-		reason = "it cannot be read"
-	case !info.Mode().IsRegular():
-		reason = "it is not a regular file"
-	case info.Size() > mostFileBytes:
-		reason = fmt.Sprintf("it has %d bytes", info.Size())
-	default:
-		return file.Provider(path), nil
+// fromFile returns the settings that a YAML file gives, each as the text that a
+// variable would have. What else is in it goes to stray.
+func fromFile(path string, stray func(error)) map[string]string {
+	content, reason := readFile(path)
+	entries := make(map[string]any)
+	if reason == "" {
+		entries, reason = readYAML(content)
 	}
-	return nil, refuseFile(path, reason)
-}
-
-func refuseFile(path, reason string) error {
-	return &refusal{name: "config", value: quoted(path), reason: reason,
-		accepted: "a YAML file of at most 1 MiB that maps names of settings to values"}
-}
-
-// settingsYAML is koanf's YAML parser made strict: it passes on the settings it
-// knows, each as the text that a variable would have, and reports the rest.
-type settingsYAML struct {
-	yaml.YAML
-	path  string
-	stray func(error)
-}
-
-// Unmarshal implements koanf.Parser.
-func (p *settingsYAML) Unmarshal(b []byte) (map[string]any, error) {
-	if len(b) > mostFileBytes {
-		return nil, refuseFile(p.path, fmt.Sprintf("it has %d bytes", len(b)))
+	if reason != "" {
+		stray(&refusal{name: "config", value: quoted(path), reason: reason,
+			accepted: "a YAML file of at most 1 MiB that maps names of settings to values"})
 	}
-	if reason := outline(b); reason != "" {
-		return nil, refuseFile(p.path, reason)
-	}
-	entries, err := p.YAML.Unmarshal(b)
-	if err != nil {
-		return nil, refuseFile(p.path, yamlReason(err))
-	}
-	texts := make(map[string]any)
+	texts := make(map[string]string)
 	for _, key := range slices.Sorted(maps.Keys(entries)) {
-		if text, ok := p.entry(key, entries[key]); ok {
+		if text, err := entryText(key, entries[key]); err != nil {
+			stray(err)
+		} else {
 			texts[key] = text
 		}
 	}
-	return texts, nil
+	return texts
 }
 
-// entry returns the text of one setting; what cannot be one it reports.
-func (p *settingsYAML) entry(key string, value any) (string, bool) {
+// readFile returns the content of a file that is worth reading, a regular one
+// of bounded size, or the reason why it is not.
+func readFile(path string) (content []byte, reason string) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, "there is no such file"
+	case err == nil && !info.Mode().IsRegular():
+		return nil, "it is not a regular file"
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, "it cannot be read"
+	}
+	defer f.Close()
+	content, err = io.ReadAll(io.LimitReader(f, mostFileBytes+1))
+	switch {
+	case err != nil:
+		return nil, "it cannot be read"
+	case len(content) > mostFileBytes:
+		return nil, fmt.Sprintf("it has more than %d bytes", mostFileBytes)
+	}
+	return content, ""
+}
+
+// readYAML returns the entries of the one mapping that the content is, or the
+// reason why it is not one.
+func readYAML(content []byte) (entries map[string]any, reason string) {
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	var document, next yaml.Node
+	switch err := decoder.Decode(&document); {
+	case errors.Is(err, io.EOF):
+		return nil, ""
+	case err != nil:
+		return nil, yamlReason(err)
+	case crowded(&document):
+		return nil, fmt.Sprintf("a mapping in it has more than %d entries", mostEntries)
+	case !errors.Is(decoder.Decode(&next), io.EOF):
+		return nil, "it holds more than one document, of which only the first would count"
+	}
+	if err := document.Decode(&entries); err != nil {
+		return nil, yamlReason(err)
+	}
+	return entries, ""
+}
+
+// entryText returns the text of one setting, or why the entry cannot be one.
+func entryText(key string, value any) (string, error) {
 	s, found := lookup(key)
 	switch {
 	case !found:
-		p.stray(&unknownName{name: key, source: FromFile, among: fileNames()})
-		return "", false
+		return "", &unknownName{name: key, source: FromFile, among: fileNames()}
 	case s.EnvironmentOnly:
-		p.stray(&refusal{name: key, value: masked, source: FromFile, reason: "secrets do not belong in it",
-			accepted: s.Env() + " in the environment, or " + key + "_file"})
-		return "", false
+		return "", &refusal{name: key, value: masked, source: FromFile, reason: "secrets do not belong in it",
+			accepted: s.Env() + " in the environment, or " + key + "_file"}
 	}
 	text, ok := scalar(value)
 	if list, isList := value.([]any); isList && s.kind.list {
 		text, ok = joinScalars(list)
 	}
 	if !ok {
-		p.stray(&refusal{name: key, value: shape(value), source: FromFile, accepted: s.Accepts})
+		return "", &refusal{name: key, value: shape(value), source: FromFile, accepted: s.Accepts}
 	}
-	return text, ok
+	return text, nil
 }
 
 // fileNames are the names that the file may set.
@@ -148,29 +160,12 @@ func shape(value any) string {
 	}
 }
 
-// outline returns what is wrong with the file as a whole, before its values are
-// looked at; syntax errors are left to the parser proper. A crowded mapping is
-// refused because looking for repeated keys takes time that grows with the
-// square of their number.
-func outline(b []byte) string {
-	decoder := yamlv3.NewDecoder(bytes.NewReader(b))
-	var document, next yamlv3.Node
-	switch {
-	case decoder.Decode(&document) != nil:
-		return ""
-	case crowded(&document):
-		return fmt.Sprintf("a mapping in it has more than %d entries", mostEntries)
-	case !errors.Is(decoder.Decode(&next), io.EOF):
-		return "it holds more than one document, of which only the first would count"
-	}
-	return ""
-}
-
-// mostEntries bounds each mapping of the file.
+// mostEntries bounds each mapping of the file: looking for repeated keys takes
+// time that grows with the square of their number.
 const mostEntries = 1000
 
-func crowded(node *yamlv3.Node) bool {
-	if node.Kind == yamlv3.MappingNode && len(node.Content) > 2*mostEntries {
+func crowded(node *yaml.Node) bool {
+	if node.Kind == yaml.MappingNode && len(node.Content) > 2*mostEntries {
 		return true
 	}
 	return slices.ContainsFunc(node.Content, crowded)
@@ -181,7 +176,7 @@ var yamlLine = regexp.MustCompile(`line \d+`)
 // yamlReason says what is wrong with a file. The library's words are passed on
 // only where they quote nothing of the file, in which a secret may stand.
 func yamlReason(err error) string {
-	var mistyped *yamlv3.TypeError
+	var mistyped *yaml.TypeError
 	if errors.As(err, &mistyped) {
 		twice := func(s string) bool { return strings.Contains(s, "already defined") }
 		if i := slices.IndexFunc(mistyped.Errors, twice); i >= 0 {
