@@ -2,6 +2,7 @@ package keys
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -36,11 +37,31 @@ func (p Policy) margin() time.Duration { return p.Poll + 3*p.Skew }
 // longest is ten years: far from where sums of durations overflow.
 const longest = 10 * 365 * 24 * time.Hour
 
-// Validate returns an error that begins with the name of a setting if the
-// policy cannot be kept.
+// PolicyError says which setting of a Policy cannot be kept, why, and what
+// would be accepted.
+type PolicyError struct{ Setting, Reason, Accepted string }
+
+// Error begins with the name of the setting.
+func (e *PolicyError) Error() string {
+	return e.Setting + ": " + e.Reason + "; accepted: " + e.Accepted
+}
+
+// Validate returns a *PolicyError if the policy cannot be kept.
 func (p Policy) Validate() error {
+	if faults := p.Faults(); len(faults) > 0 {
+		return &faults[0]
+	}
+	return nil
+}
+
+// Faults returns all that keeps the policy from being kept.
+func (p Policy) Faults() []PolicyError {
+	var faults []PolicyError
+	fault := func(setting, reason, accepted string) {
+		faults = append(faults, PolicyError{setting, reason, accepted})
+	}
 	if !knownAlgorithm(p.Alg) {
-		return fmt.Errorf("signing_alg: %w", errUnknownAlgorithm(p.Alg))
+		fault("signing_alg", fmt.Sprintf("%.40q is unknown", p.Alg), strings.Join(Algorithms(), ", "))
 	}
 	for _, d := range []struct {
 		name  string
@@ -55,20 +76,16 @@ func (p Policy) Validate() error {
 	} {
 		// Stores keep milliseconds; a shorter time would become none.
 		if d.value < time.Millisecond || d.value > longest {
-			return fmt.Errorf("%s: %v cannot be used; 1ms to %v is accepted", d.name, d.value, longest)
+			fault(d.name, fmt.Sprintf("%v cannot be used", d.value), fmt.Sprintf("1ms to %v", longest))
 		}
 	}
-	if p.Poll > p.Lead {
-		return fmt.Errorf("key_poll_interval: %v is longer than key_publish_lead (%v); %v or less is accepted",
-			p.Poll, p.Lead, p.Lead)
-	}
-	if needed := p.MaxAge + p.Poll + p.Skew; p.Lead < needed {
-		return fmt.Errorf("key_publish_lead: %v is shorter than jwks_max_age (%v), key_poll_interval (%v) and "+
-			"clock_skew (%v) together; %v or more is accepted", p.Lead, p.MaxAge, p.Poll, p.Skew, needed)
+	if least := p.MaxAge + p.Poll + p.Skew; p.Lead < least {
+		fault("key_publish_lead", "a key would sign before every cache of the key set holds it",
+			fmt.Sprintf("at least %v, which is jwks_max_age %v + key_poll_interval %v + clock_skew %v", least, p.MaxAge, p.Poll, p.Skew))
 	}
 	if p.Interval < p.Lead {
-		return fmt.Errorf("key_rotation_interval: %v is shorter than key_publish_lead (%v); %v or more is accepted",
-			p.Interval, p.Lead, p.Lead)
+		fault("key_rotation_interval", "the next key could not be published early enough",
+			fmt.Sprintf("at least key_publish_lead, %v", p.Lead))
 	}
-	return nil
+	return faults
 }

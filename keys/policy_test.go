@@ -23,9 +23,9 @@ func TestPolicyValidate(t *testing.T) {
 		"no max age":        {func(p *Policy) { p.MaxAge = 0 }, "jwks_max_age: ", "1ms"},
 		"no ttl":            {func(p *Policy) { p.TokenTTL = 0 }, "access_token_ttl: ", "1ms"},
 		"overflow":          {func(p *Policy) { p.MaxAge = 1<<63 - 1 }, "jwks_max_age: ", "87600h"},
-		"lead too short":    {func(p *Policy) { p.Lead = 5*time.Minute + 19*time.Second }, "key_publish_lead: ", "5m20s or more"},
-		"interval too fast": {func(p *Policy) { p.Interval = p.Lead - 1 }, "key_rotation_interval: ", "10m0s or more"},
-		"poll too slow":     {func(p *Policy) { p.Poll = p.Lead + 1 }, "key_poll_interval: ", "10m0s or less"},
+		"lead too short":    {func(p *Policy) { p.Lead = 5*time.Minute + 19*time.Second }, "key_publish_lead: ", "at least 5m20s"},
+		"interval too fast": {func(p *Policy) { p.Interval = p.Lead - 1 }, "key_rotation_interval: ", "at least key_publish_lead, 10m0s"},
+		"poll too slow":     {func(p *Policy) { p.Poll = p.Lead + 1 }, "key_publish_lead: ", "key_poll_interval 10m0"},
 	} {
 		p := testPolicy()
 		c.change(&p)

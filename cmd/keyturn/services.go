@@ -84,12 +84,8 @@ func (d *deployment) oauthSettings(issuer string) oauth.Settings {
 }
 
 func (d *deployment) keeper(masters *keys.Masters, rec audit.Recorder) (*keys.Keeper, error) {
-	policy := keys.Policy{
-		Alg: d.cfg.SigningAlg, Interval: d.cfg.KeyRotationInterval, Lead: d.cfg.KeyPublishLead, Poll: d.cfg.KeyPollInterval,
-		Skew: d.cfg.ClockSkew, MaxAge: d.cfg.JWKSMaxAge, TokenTTL: d.cfg.AccessTokenTTL,
-	}
 	k, err := keys.NewKeeper(keys.Options{
-		Store: d.store, Vault: masters.Vault(), Policy: policy, Audit: rec, Now: time.Now,
+		Store: d.store, Vault: masters.Vault(), Policy: d.cfg.KeyPolicy(), Audit: rec, Now: time.Now,
 		OnError: func(err error) { d.log.Error().Err(err).Msg("signing keys") },
 	})
 	if err != nil {
@@ -101,9 +97,7 @@ func (d *deployment) keeper(masters *keys.Masters, rec audit.Recorder) (*keys.Ke
 // users puts the accounts together. It needs no master key: commands that manage
 // accounts make no tokens.
 func (d *deployment) users() (*users.Service, error) {
-	hasher, err := passwords.NewHasher(passwords.Params{
-		MemoryKiB: d.cfg.Argon2Memory, Time: d.cfg.Argon2Time, Threads: d.cfg.Argon2Threads,
-	}, d.cfg.HashConcurrency)
+	hasher, err := passwords.NewHasher(d.cfg.PasswordParams(), d.cfg.HashConcurrency)
 	if err != nil {
 		return nil, err
 	}

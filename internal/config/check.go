@@ -13,13 +13,12 @@ type contradiction struct {
 	// settings are the names that it is about; it is looked for only if all
 	// of them have usable values. The first is the one refused.
 	settings []string
-	// find returns why the first is refused and what would be accepted, or
-	// nothing accepted if all is well.
+	// find returns why the first is refused and what would be accepted, or no
+	// reason if all is well.
 	find func(c *Config) (reason, accepted string)
 }
 
-// contradictions are looked for in this order. A poll interval longer than the
-// publish lead needs no entry: K1's has it.
+// contradictions are looked for in this order.
 var contradictions = []contradiction{
 	{[]string{"tls_key_file", "tls_cert_file"}, func(c *Config) (string, string) {
 		if c.TLSCertFile != "" && c.TLSKeyFile == "" {
@@ -46,20 +45,8 @@ var contradictions = []contradiction{
 		}
 		return "", ""
 	}},
-	{[]string{"key_publish_lead", "jwks_max_age", "key_poll_interval", "clock_skew"}, func(c *Config) (string, string) {
-		if least := c.JWKSMaxAge + c.KeyPollInterval + c.ClockSkew; c.KeyPublishLead < least {
-			return "a key would sign before every cache of the key set holds it",
-				fmt.Sprintf("at least %v, which is jwks_max_age %v + key_poll_interval %v + clock_skew %v",
-					least, c.JWKSMaxAge, c.KeyPollInterval, c.ClockSkew)
-		}
-		return "", ""
-	}},
-	{[]string{"key_rotation_interval", "key_publish_lead"}, func(c *Config) (string, string) {
-		if c.KeyRotationInterval < c.KeyPublishLead {
-			return "the next key could not be published early enough", fmt.Sprintf("at least key_publish_lead, %v", c.KeyPublishLead)
-		}
-		return "", ""
-	}},
+	{[]string{"key_publish_lead", "jwks_max_age", "key_poll_interval", "clock_skew"}, unkept("key_publish_lead")},
+	{[]string{"key_rotation_interval", "key_publish_lead"}, unkept("key_rotation_interval")},
 	{[]string{"refresh_idle_ttl", "refresh_ttl"}, func(c *Config) (string, string) {
 		if c.RefreshIdleTTL > c.RefreshTTL {
 			return "a session would end before it could be idle so long", fmt.Sprintf("at most refresh_ttl, %v", c.RefreshTTL)
@@ -78,6 +65,27 @@ var contradictions = []contradiction{
 	{[]string{"audit_keep_age", "audit_rotate_size", "audit_rotate_age"}, func(c *Config) (string, string) { return keepsNothing(c, c.AuditKeepAge > 0) }},
 	{[]string{"audit_ca_file", "audit_log"}, certifiesNobody},
 	{[]string{"argon2_memory", "argon2_time"}, argon2Weak},
+	{[]string{"argon2_memory", "argon2_time", "argon2_threads"}, argon2Heavy},
+}
+
+// unkept refuses a setting for which the life of keys has no room.
+func unkept(setting string) func(c *Config) (reason, accepted string) {
+	return func(c *Config) (reason, accepted string) {
+		for _, fault := range c.KeyPolicy().Faults() {
+			if fault.Setting == setting {
+				return fault.Reason, fault.Accepted
+			}
+		}
+		return "", ""
+	}
+}
+
+// argon2Heavy refuses a cost that no login should pay.
+func argon2Heavy(c *Config) (reason, accepted string) {
+	if err := c.PasswordParams().Check(); err != nil {
+		return err.Error(), ""
+	}
+	return "", ""
 }
 
 // issuerUnfit refuses an issuer that is missing or that the listener belies.
@@ -113,7 +121,7 @@ func (l *loader) contradict() {
 		if slices.ContainsFunc(x.settings, func(name string) bool { return l.failed[name] }) {
 			continue
 		}
-		if reason, accepted := x.find(l.config); accepted != "" {
+		if reason, accepted := x.find(l.config); reason != "" {
 			s, _ := lookup(x.settings[0])
 			l.report(&refusal{name: s.Name, value: quoted(s.kind.show(l.config)),
 				source: l.config.sources[s.Name], reason: reason, accepted: accepted})

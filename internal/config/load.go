@@ -6,6 +6,8 @@ import (
 	"runtime"
 
 	"github.com/spf13/pflag"
+
+	"github.com/keyturn/keyturn/internal/passwords"
 )
 
 // Load returns the settings that fs (parsed, with the flags of AddFlags; nil
@@ -76,11 +78,15 @@ func (l *loader) parse() {
 		given := l.given[s.Name]
 		if err := s.kind.set(l.config, given); err != nil {
 			l.failed[s.Name] = true
-			l.report(&refusal{name: s.Name, value: quoted(given), source: l.config.sources[s.Name],
+			shown := quoted(given)
+			if s.EnvironmentOnly {
+				shown = masked
+			}
+			l.report(&refusal{name: s.Name, value: shown, source: l.config.sources[s.Name],
 				reason: err.Error(), accepted: s.Accepts})
 		}
 	}
 	if l.config.HashConcurrency == 0 {
-		l.config.HashConcurrency = min(runtime.GOMAXPROCS(0), mostHashes)
+		l.config.HashConcurrency = min(runtime.GOMAXPROCS(0), passwords.MaxConcurrency)
 	}
 }

@@ -12,10 +12,11 @@ const (
 	wantOrigins   = "; accepted: origins such as https://app.example.com or http://localhost:3000"
 	wantAuditLog  = "; accepted: the path of a file, stdout, stderr, syslog+tcp://HOST:PORT or syslog+tls://HOST:PORT"
 	wantSwitch    = "; accepted: true or on, false or off"
-	wantClient    = "; accepted: the id of a client, 1 to 128 visible ASCII characters, or nothing"
+	wantClient    = "; accepted: the id of a client, 1 to 128 visible ASCII characters or spaces, or nothing"
 	wantFit       = "; accepted: the https URL that clients reach this server at, without a trailing slash"
 	wantFloor     = "; accepted: at least 47104 KiB with argon2_time 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5"
-	wantEscapes   = "in a user name or password, / ? # [ ] @ and : are written %2F %3F %23 %5B %5D %40 and %3A"
+	wantEscapes   = "in the username, the password and the options of a MongoDB URI the characters : / ? # [ ] @ must be percent-encoded"
+	wantHost      = "a host is missing in the MongoDB URI; it has the form mongodb://[username:password@]host[:port][,host…]/[database][?option=value&…]"
 )
 
 // refusalTest is a set of flags and what they are refused with, word for word.
@@ -43,9 +44,9 @@ var refusedValues = []refusalTest{
 	{[]string{"--store=postgres://u:p@h/db"},
 		`store: "postgres://u:****@h/db" from the flag is refused` + wantStore},
 	{[]string{"--store=mongodb://"},
-		`store: "mongodb://" from the flag is refused: a host is missing or malformed` + wantStore},
+		`store: "mongodb://" from the flag is refused: ` + wantHost + wantStore},
 	{[]string{"--store=mongodb://h1,,h2"},
-		`store: "mongodb://h1,,h2" from the flag is refused: a host is missing or malformed` + wantStore},
+		`store: "mongodb://h1,,h2" from the flag is refused: ` + wantHost + wantStore},
 	{[]string{"--store=mongodb://u:p/q@h"},
 		`store: "mongodb://u:****@h" from the flag is refused: ` + wantEscapes + wantStore},
 	{[]string{"--store=mongodb://u:p@q/r@h"},
@@ -54,6 +55,14 @@ var refusedValues = []refusalTest{
 		`store: "mongodb://u:****@h" from the flag is refused: ` + wantEscapes + wantStore},
 	{[]string{"--store=mongodb+srv://h:27017"},
 		`store: "mongodb+srv://h:27017" from the flag is refused: mongodb+srv takes one host name and no port` + wantStore},
+	{[]string{"--store=mongodb://h/db?w=1"},
+		`store: "mongodb://h/db?w=1" from the flag is refused: the MongoDB URI has "1" for the option w; accepted is majority` + wantStore},
+	{[]string{"--store=mongodb+srv://h/db?w=1"},
+		`store: "mongodb+srv://h/db?w=1" from the flag is refused: the MongoDB URI has "1" for the option w; accepted is majority` + wantStore},
+	{[]string{"--store=mongodb://h:99999/db"},
+		`store: "mongodb://h:99999/db" from the flag is refused: a port in the MongoDB URI is unusable; it is a number from 1 to 65535` + wantStore},
+	{[]string{"--store=mongodb://h/a$b"},
+		`store: "mongodb://h/a$b" from the flag is refused: the database name in the path of the MongoDB URI is unusable; it has at most 63 bytes and none of the characters / \ . " $ * < > : | ? and space` + wantStore},
 	{[]string{"--store=mongodb+srv://h1,h2"},
 		`store: "mongodb+srv://h1,h2" from the flag is refused: mongodb+srv takes one host name and no port` + wantStore},
 	{[]string{"--store=sqlite:a\tb"},
@@ -197,25 +206,25 @@ var refusedValues = []refusalTest{
 	{[]string{"--password-min-length=15.0"},
 		`password_min_length: "15.0" from the flag is refused; accepted: a whole number from 8 to 64 characters`},
 	{[]string{"--argon2-memory=7167"},
-		`argon2_memory: "7167" from the flag is refused; accepted: a whole number from 7168 to 4194304 KiB`},
-	{[]string{"--argon2-memory=4194305"},
-		`argon2_memory: "4194305" from the flag is refused; accepted: a whole number from 7168 to 4194304 KiB`},
+		`argon2_memory: "7167" from the flag is refused; accepted: a whole number from 7168 to 262144 KiB`},
+	{[]string{"--argon2-memory=262145"},
+		`argon2_memory: "262145" from the flag is refused; accepted: a whole number from 7168 to 262144 KiB`},
 	{[]string{"--argon2-time=0"},
-		`argon2_time: "0" from the flag is refused; accepted: a whole number from 1 to 64`},
-	{[]string{"--argon2-time=65"},
-		`argon2_time: "65" from the flag is refused; accepted: a whole number from 1 to 64`},
+		`argon2_time: "0" from the flag is refused; accepted: a whole number from 1 to 256`},
+	{[]string{"--argon2-time=257"},
+		`argon2_time: "257" from the flag is refused; accepted: a whole number from 1 to 256`},
 	{[]string{"--argon2-threads=0"},
-		`argon2_threads: "0" from the flag is refused; accepted: a whole number from 1 to 64`},
-	{[]string{"--argon2-threads=65"},
-		`argon2_threads: "65" from the flag is refused; accepted: a whole number from 1 to 64`},
+		`argon2_threads: "0" from the flag is refused; accepted: a whole number from 1 to 16`},
+	{[]string{"--argon2-threads=17"},
+		`argon2_threads: "17" from the flag is refused; accepted: a whole number from 1 to 16`},
 	{[]string{"--argon2-threads=256"},
-		`argon2_threads: "256" from the flag is refused; accepted: a whole number from 1 to 64`},
+		`argon2_threads: "256" from the flag is refused; accepted: a whole number from 1 to 16`},
 	{[]string{"--hash-concurrency=-1"},
 		`hash_concurrency: "-1" from the flag is refused; accepted: a whole number from 0 to 1024`},
 	{[]string{"--hash-concurrency=1025"},
 		`hash_concurrency: "1025" from the flag is refused; accepted: a whole number from 0 to 1024`},
-	{[]string{"--first-party-client=my app"},
-		`first_party_client: "my app" from the flag is refused` + wantClient},
+	{[]string{"--first-party-client=m\tapp"},
+		`first_party_client: "m\tapp" from the flag is refused` + wantClient},
 }
 
 // refusedTogether are values that are fine one by one.
@@ -254,6 +263,8 @@ var refusedTogether = []refusalTest{
 		`argon2_memory: "7168" from the flag is refused: with argon2_time 4 it is weaker than OWASP's floor` + wantFloor},
 	{[]string{"--argon2-memory=9215", "--argon2-time=4"},
 		`argon2_memory: "9215" from the flag is refused: with argon2_time 4 it is weaker than OWASP's floor` + wantFloor},
+	{[]string{"--argon2-memory=65536", "--argon2-time=64"},
+		`argon2_memory: "65536" from the flag is refused: argon2 with 65536 KiB in 64 passes: at most 1048576 KiB over all passes are accepted`},
 	{[]string{"--audit-log=syslog://logs:601"},
 		`audit_log: "syslog://logs:601" from the flag is refused` + wantAuditLog},
 	{[]string{"--audit-log=syslog+tls://logs.example.com"},

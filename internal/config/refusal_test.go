@@ -13,7 +13,7 @@ func TestRefusals(t *testing.T) {
 	for _, test := range slices.Concat(refusedValues, refusedTogether) {
 		var environ []string
 		if slices.Contains(test.args, "--master-key-file=keys") {
-			environ = append(environ, "KEYTURN_MASTER_KEY=x")
+			environ = append(environ, "KEYTURN_MASTER_KEY="+masterKeyText)
 		}
 		c, err := loadArgs(t, "", environ, test.args...)
 		switch {
@@ -45,7 +45,7 @@ func TestBoundsAreAccepted(t *testing.T) {
 		{"--password-min-length=8"}, {"--password-min-length=64"},
 		{"--argon2-memory=47104", "--argon2-time=1"}, {"--argon2-memory=12288", "--argon2-time=3"},
 		{"--argon2-memory=9216", "--argon2-time=4"}, {"--argon2-memory=7168", "--argon2-time=5"},
-		{"--argon2-memory=4194304", "--argon2-time=64", "--argon2-threads=64"}, {"--hash-concurrency=1024"},
+		{"--argon2-memory=262144", "--argon2-time=4", "--argon2-threads=16"}, {"--argon2-memory=7168", "--argon2-time=146"}, {"--hash-concurrency=1024"},
 		{"--first-party-client=" + strings.Repeat("~", 128)},
 	} {
 		if _, err := loadArgs(t, "", nil, args...); err != nil {
@@ -131,7 +131,7 @@ func TestUnknownNames(t *testing.T) {
 
 func TestMasterKeyIsRefusedInTheFile(t *testing.T) {
 	const want = `master_key: **** from the file is refused: secrets do not belong in it; accepted: KEYTURN_MASTER_KEY in the environment, or master_key_file`
-	for _, environ := range [][]string{nil, {"KEYTURN_MASTER_KEY=other"}} {
+	for _, environ := range [][]string{nil, {"KEYTURN_MASTER_KEY=" + masterKeyText}} {
 		if err := loadError(t, "master_key: hunter2\n", environ); err == nil || err.Error() != want {
 			t.Errorf("got %v", err)
 		}
@@ -175,7 +175,7 @@ func TestMistypedYAMLValues(t *testing.T) {
 		"audit_log: 2026-01-01":                  `audit_log: a value that YAML takes for a date or binary data from the file is refused; accepted: the path of a file, stdout, stderr, syslog+tcp://HOST:PORT or syslog+tls://HOST:PORT`,
 		"retry_window: 30":                       `retry_window: "30" from the file is refused: it has no unit` + wantDuration0,
 		"password_min_length: 15.5":              `password_min_length: "15.5" from the file is refused; accepted: a whole number from 8 to 64 characters`,
-		"argon2_time: 1e99":                      `argon2_time: "1e+99" from the file is refused; accepted: a whole number from 1 to 64`,
+		"argon2_time: 1e99":                      `argon2_time: "1e+99" from the file is refused; accepted: a whole number from 1 to 256`,
 		"password_min_length: .inf":              `password_min_length: "+Inf" from the file is refused; accepted: a whole number from 8 to 64 characters`,
 		"listen:":                                `listen: "" from the file is refused` + wantListen,
 		"hash_concurrency: 99999999999999999999": `hash_concurrency: "1e+20" from the file is refused; accepted: a whole number from 0 to 1024`,
@@ -199,7 +199,7 @@ func TestK7_MongoDBNeedsAMasterKey(t *testing.T) {
 			t.Errorf("%s: got %v", uri, err)
 		}
 	}
-	for _, environ := range [][]string{{mongo, "KEYTURN_MASTER_KEY=x"}, {mongo, "KEYTURN_MASTER_KEY_FILE=f"}, nil} {
+	for _, environ := range [][]string{{mongo, "KEYTURN_MASTER_KEY=" + masterKeyText}, {mongo, "KEYTURN_MASTER_KEY_FILE=f"}, nil} {
 		if err := mustLoad(t, "", environ).CheckMaster(); err != nil {
 			t.Errorf("%q: %v", environ, err)
 		}

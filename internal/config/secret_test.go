@@ -10,9 +10,12 @@ import (
 // secret is what no test may find printed.
 const secret = "hunter2hunter2"
 
+// masterKeyText is the text of a master key, with the secret in it.
+const masterKeyText = "kt_mk_" + secret + "ssssssssssssssssssssssssssssA"
+
 func TestK7_NothingPrintsSecrets(t *testing.T) {
 	c := mustLoad(t, "", []string{
-		"KEYTURN_MASTER_KEY=" + secret,
+		"KEYTURN_MASTER_KEY=" + masterKeyText,
 		"KEYTURN_STORE=mongodb://kt:" + secret + "@h1:1,h2:2/keyturn?replicaSet=rs0&tlsCertificateKeyFilePassword=" + secret,
 	})
 	encoded, err := json.Marshal(struct {
@@ -36,7 +39,7 @@ func TestK7_NothingPrintsSecrets(t *testing.T) {
 	if got := effective(t, c, "store").Value; got != shown {
 		t.Errorf("store prints as %s, want %s", got, shown)
 	}
-	if c.MasterKey.Reveal() != secret || strings.Count(c.Store.Reveal(), secret) != 2 {
+	if c.MasterKey.Reveal() != masterKeyText || strings.Count(c.Store.Reveal(), secret) != 2 {
 		t.Error("Reveal does not return the value itself")
 	}
 }
@@ -57,8 +60,9 @@ func TestK7_ErrorsHoldNoSecrets(t *testing.T) {
 		"a key of YAML":           func() error { return loadError(t, "? mongodb://kt:"+secret+"@h\n: x\n", nil) },
 		"YAML that is no mapping": func() error { return loadError(t, secret+"\n", nil) },
 		"YAML with an anchor":     func() error { return loadError(t, "store: *"+secret+"\n", nil) },
+		"an unusable master key":  func() error { return loadError(t, "", []string{"KEYTURN_MASTER_KEY=" + secret}) },
 		"two master keys": func() error {
-			return loadError(t, "", []string{"KEYTURN_MASTER_KEY=" + secret, "KEYTURN_MASTER_KEY_FILE=f"})
+			return loadError(t, "", []string{"KEYTURN_MASTER_KEY=" + masterKeyText, "KEYTURN_MASTER_KEY_FILE=f"})
 		},
 		"ParseStore": func() error { _, err := ParseStore("mongodb://kt:" + secret + "@"); return err },
 	} {
@@ -85,7 +89,7 @@ func TestStoreIsMasked(t *testing.T) {
 		"mongodb://u:p%40@h/db":               "mongodb://u:****@h/db",
 		"mongodb+srv://u:p@h.example/db":      "mongodb+srv://u:****@h.example/db",
 		"mongodb://token@h":                   "mongodb://****@h",
-		"mongodb://u:p:q@h/?authMechanismProperties=AWS_SESSION_TOKEN:x&w=majority": "mongodb://u:****@h/?authMechanismProperties=****&w=majority",
+		"mongodb://u:p%3Aq@h/?authMechanismProperties=AWS_SESSION_TOKEN:x&w=majority": "mongodb://u:****@h/?authMechanismProperties=****&w=majority",
 	} {
 		s, err := ParseStore(uri)
 		if err != nil || s.String() != want || s.Reveal() != uri {

@@ -7,6 +7,10 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/clientip"
+	"github.com/keyturn/keyturn/internal/passwords"
+	"github.com/keyturn/keyturn/keys"
+	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
 )
 
 // Setting describes one setting: what documentation, help and error messages
@@ -41,7 +45,7 @@ func (s Setting) Flag() string { return strings.ReplaceAll(s.Name, "_", "-") }
 func Settings() []Setting { return slices.Clone(table) }
 
 // table holds every setting there is.
-var table = describe(slices.Concat(storage(), network(), logging(), signing(), lifetimes(), passwords(), access()))
+var table = describe(slices.Concat(storage(), network(), logging(), signing(), lifetimes(), hashing(), access()))
 
 // describe fills in what follows from the kind.
 func describe(settings []Setting) []Setting {
@@ -80,13 +84,15 @@ func storage() []Setting {
 	}
 }
 
-// masterKey is the kind of a text that is all secret; whoever uses the keys
-// judges their form.
+// masterKey is the kind of a text that is all secret.
 func masterKey() kind {
 	return kind{
 		typ:     "text",
 		accepts: "the content of a master_key_file",
 		set: func(c *Config, s string) error {
+			if _, err := keys.ParseMasters([]byte(s)); s != "" && err != nil {
+				return err
+			}
 			c.MasterKey = NewSecret(s)
 			return nil
 		},
@@ -148,7 +154,7 @@ func logging() []Setting {
 
 func signing() []Setting {
 	return []Setting{
-		{Name: "signing_alg", Default: "ES256", kind: oneOf(func(c *Config) *string { return &c.SigningAlg }, "ES256", "RS256", "PS256", "EdDSA"),
+		{Name: "signing_alg", Default: "ES256", kind: oneOf(func(c *Config) *string { return &c.SigningAlg }, keys.Algorithms()...),
 			Help: "algorithm of new signing keys: ES256, RS256, PS256 or EdDSA; keys that exist keep theirs"},
 		{Name: "key_rotation_interval", Default: "720h", kind: duration(func(c *Config) *time.Duration { return &c.KeyRotationInterval }, time.Millisecond),
 			Help: "how long a key signs before the next one takes over"},
@@ -176,20 +182,17 @@ func lifetimes() []Setting {
 	}
 }
 
-// mostHashes bounds how many passwords are hashed at once.
-const mostHashes = 1024
-
-func passwords() []Setting {
+func hashing() []Setting {
 	return []Setting{
-		{Name: "password_min_length", Default: "15", kind: number(func(c *Config) *int { return &c.PasswordMinLength }, 8, 64, "characters"),
+		{Name: "password_min_length", Default: "15", kind: number(func(c *Config) *int { return &c.PasswordMinLength }, users.LeastMinLength, 64, "characters"),
 			Help: "least length of a new password; NIST SP 800-63B-4 asks for 15 where nothing but the password is checked"},
-		{Name: "argon2_memory", Default: "19456", kind: number(func(c *Config) *uint32 { return &c.Argon2Memory }, 7168, 4<<20, "KiB"),
+		{Name: "argon2_memory", Default: "19456", kind: number(func(c *Config) *uint32 { return &c.Argon2Memory }, 7168, passwords.MaxMemoryKiB, "KiB"),
 			Help: "memory in KiB that hashing one password takes; with argon2_time not below OWASP's floor"},
-		{Name: "argon2_time", Default: "2", kind: number(func(c *Config) *uint32 { return &c.Argon2Time }, 1, 64, ""),
+		{Name: "argon2_time", Default: "2", kind: number(func(c *Config) *uint32 { return &c.Argon2Time }, 1, passwords.MaxTime, ""),
 			Help: "passes over that memory"},
-		{Name: "argon2_threads", Default: "1", kind: number(func(c *Config) *uint8 { return &c.Argon2Threads }, 1, 64, ""),
+		{Name: "argon2_threads", Default: "1", kind: number(func(c *Config) *uint8 { return &c.Argon2Threads }, 1, passwords.MaxThreads, ""),
 			Help: "threads that hash one password"},
-		{Name: "hash_concurrency", Default: "0", kind: number(func(c *Config) *int { return &c.HashConcurrency }, 0, mostHashes, ""),
+		{Name: "hash_concurrency", Default: "0", kind: number(func(c *Config) *int { return &c.HashConcurrency }, 0, passwords.MaxConcurrency, ""),
 			Help: "passwords hashed at once, each taking argon2_memory; logins beyond wait and then get 503; 0 is the number of CPUs"},
 	}
 }
@@ -206,7 +209,7 @@ func access() []Setting {
 			"origins such as https://app.example.com or http://localhost:3000", parseOrigin, func(s string) string { return s }),
 			Help: "origins whose scripts may call from a browser"},
 		{Name: "first_party_client", kind: text(func(c *Config) *string { return &c.FirstPartyClient }, "text",
-			"the id of a client, 1 to 128 visible ASCII characters, or nothing", checkClientID),
+			"the id of a client, 1 to 128 visible ASCII characters or spaces, or nothing", checkClientID),
 			Help: "client that the /auth routes act for; they are not served while this is empty"},
 		{Name: "client_jwks_networks", kind: listOf(func(c *Config) *[]netip.Prefix { return &c.ClientJWKSNetworks },
 			"addresses and networks, such as 10.0.0.7 or 10.0.0.0/8", parseNetwork, showNetwork),
@@ -215,7 +218,7 @@ func access() []Setting {
 }
 
 func checkClientID(s string) error {
-	if len(s) > 128 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if s != "" && !oauth.ValidClientID(s) {
 		return errNotAccepted
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"unicode"
+
+	"github.com/keyturn/keyturn/internal/store/mongodb"
 )
 
 const (
@@ -38,11 +40,8 @@ func checkStore(uri string) error {
 	if path, found := strings.CutPrefix(uri, sqliteScheme); found {
 		return checkSQLitePath(path)
 	}
-	if rest, found := strings.CutPrefix(uri, mongoScheme); found {
-		return checkMongoHosts(rest, false)
-	}
-	if rest, found := strings.CutPrefix(uri, mongoSRVScheme); found {
-		return checkMongoHosts(rest, true)
+	if isMongoDB(uri) {
+		return mongodb.CheckURI(uri)
 	}
 	return errNotAccepted
 }
@@ -57,28 +56,6 @@ func checkSQLitePath(path string) error {
 		return errors.New("it is not the path of a file")
 	case strings.ContainsAny(path, "?#"):
 		return errors.New("a path with ? or # is mistaken for a URI")
-	}
-	return nil
-}
-
-// checkMongoHosts judges what follows the scheme, as far as the hosts.
-func checkMongoHosts(rest string, srv bool) error {
-	authority, after := rest, ""
-	if end := strings.IndexAny(rest, "/?"); end >= 0 {
-		authority, after = rest[:end], rest[end:]
-	}
-	database, _, _ := strings.Cut(after, "?")
-	if strings.Contains(database, "@") || strings.Contains(after, "@") && !strings.Contains(authority, "@") {
-		return errors.New("in a user name or password, / ? # [ ] @ and : are written %2F %3F %23 %5B %5D %40 and %3A")
-	}
-	hosts := authority[strings.LastIndexByte(authority, '@')+1:]
-	for host := range strings.SplitSeq(hosts, ",") {
-		if host == "" || strings.ContainsFunc(host, unicode.IsSpace) {
-			return errors.New("a host is missing or malformed")
-		}
-	}
-	if srv && strings.ContainsAny(hosts, ",:") {
-		return errors.New("mongodb+srv takes one host name and no port")
 	}
 	return nil
 }
@@ -110,7 +87,8 @@ func (c *Config) SQLitePath() string {
 }
 
 // MongoDB reports whether the store is MongoDB.
-func (c *Config) MongoDB() bool {
-	uri := c.Store.Reveal()
+func (c *Config) MongoDB() bool { return isMongoDB(c.Store.Reveal()) }
+
+func isMongoDB(uri string) bool {
 	return strings.HasPrefix(uri, mongoScheme) || strings.HasPrefix(uri, mongoSRVScheme)
 }

@@ -23,10 +23,10 @@ import (
 // hash becomes argon2id at the next login), but a cost under them is a mistake
 // of the export.
 const (
-	maxMemoryKiB  = 256 << 10 // argon2 and scrypt: 256 MiB at once
+	MaxMemoryKiB  = 256 << 10 // argon2 and scrypt: 256 MiB at once
 	maxWorkKiB    = 1 << 20   // argon2 and scrypt: 1 GiB written in all
-	maxTime       = 256
-	maxThreads    = 16
+	MaxTime       = 256
+	MaxThreads    = 16
 	maxEncoded    = 512
 	minSaltBytes  = 8
 	maxSaltBytes  = 64
@@ -55,13 +55,13 @@ func DefaultParams() Params { return Params{MemoryKiB: 19456, Time: 2, Threads: 
 // at most 256 MiB at once and 1 GiB over all passes, 16 lanes, 256 passes.
 func (p Params) Check() error {
 	switch {
-	case p.Threads < 1 || p.Threads > maxThreads:
-		return fmt.Errorf("argon2 with %d threads: 1 to %d are accepted", p.Threads, maxThreads)
-	case p.Time < 1 || p.Time > maxTime:
-		return fmt.Errorf("argon2 with %d passes: 1 to %d are accepted", p.Time, maxTime)
-	case p.MemoryKiB < minKiBPerLane*uint32(p.Threads) || p.MemoryKiB > maxMemoryKiB:
+	case p.Threads < 1 || p.Threads > MaxThreads:
+		return fmt.Errorf("argon2 with %d threads: 1 to %d are accepted", p.Threads, MaxThreads)
+	case p.Time < 1 || p.Time > MaxTime:
+		return fmt.Errorf("argon2 with %d passes: 1 to %d are accepted", p.Time, MaxTime)
+	case p.MemoryKiB < minKiBPerLane*uint32(p.Threads) || p.MemoryKiB > MaxMemoryKiB:
 		return fmt.Errorf("argon2 with %d KiB: %d (8 for each thread) to %d are accepted",
-			p.MemoryKiB, minKiBPerLane*uint32(p.Threads), maxMemoryKiB)
+			p.MemoryKiB, minKiBPerLane*uint32(p.Threads), MaxMemoryKiB)
 	case uint64(p.MemoryKiB)*uint64(p.Time) > maxWorkKiB:
 		return fmt.Errorf("argon2 with %d KiB in %d passes: at most %d KiB over all passes are accepted",
 			p.MemoryKiB, p.Time, maxWorkKiB)
@@ -239,8 +239,8 @@ func parseArgon2(encoded string) (scheme, error) {
 	if err != nil {
 		return nil, fmt.Errorf("argon2 hash: %w, %s", err, want)
 	}
-	if cost[2] > maxThreads {
-		return nil, fmt.Errorf("argon2 with %d threads: 1 to %d are accepted", cost[2], maxThreads)
+	if cost[2] > MaxThreads {
+		return nil, fmt.Errorf("argon2 with %d threads: 1 to %d are accepted", cost[2], MaxThreads)
 	}
 	h := argon2Hash{
 		independent: f[1] == "argon2i",

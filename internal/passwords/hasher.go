@@ -24,8 +24,8 @@ const (
 	// everybody late (U2).
 	waitersPerSlot = 64
 	patience       = 2 * time.Second
-	// maxConcurrency keeps the memory of all slots within reason.
-	maxConcurrency = 1024
+	// MaxConcurrency keeps the memory of all slots within reason.
+	MaxConcurrency = 1024
 )
 
 // Hasher hashes and verifies passwords, so many at a time and no more: each
@@ -78,8 +78,8 @@ func NewHasher(p Params, concurrency int) (*Hasher, error) {
 	if concurrency == 0 {
 		concurrency = runtime.GOMAXPROCS(0)
 	}
-	if concurrency < 1 || concurrency > maxConcurrency {
-		return nil, fmt.Errorf("hash concurrency of %d: 1 to %d are accepted, or 0 for one per core", concurrency, maxConcurrency)
+	if concurrency < 1 || concurrency > MaxConcurrency {
+		return nil, fmt.Errorf("hash concurrency of %d: 1 to %d are accepted, or 0 for one per core", concurrency, MaxConcurrency)
 	}
 	budget := int64(p.MemoryKiB) * int64(concurrency)
 	return &Hasher{

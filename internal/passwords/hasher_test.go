@@ -107,7 +107,7 @@ func TestNewHasherRefuses(t *testing.T) {
 	if _, err := NewHasher(Params{}, 1); err == nil {
 		t.Error("zero parameters were accepted")
 	}
-	for _, concurrency := range []int{-1, maxConcurrency + 1} {
+	for _, concurrency := range []int{-1, MaxConcurrency + 1} {
 		if _, err := NewHasher(cheap, concurrency); err == nil {
 			t.Errorf("a concurrency of %d was accepted", concurrency)
 		}

@@ -133,13 +133,13 @@ func (h scryptHash) check() error {
 	if h.logN < minScryptLogN || h.logN > maxScryptLogN {
 		return fmt.Errorf("scrypt %s: ln %d to %d are accepted", h.cost(), minScryptLogN, maxScryptLogN)
 	}
-	if h.r < 1 || h.p < 1 || h.p > maxThreads {
-		return fmt.Errorf("scrypt %s: r from 1 and p from 1 to %d are accepted", h.cost(), maxThreads)
+	if h.r < 1 || h.p < 1 || h.p > MaxThreads {
+		return fmt.Errorf("scrypt %s: r from 1 and p from 1 to %d are accepted", h.cost(), MaxThreads)
 	}
 	memoryKiB := uint64(h.memoryKiB())
-	if memoryKiB > maxMemoryKiB || memoryKiB*uint64(h.p) > maxWorkKiB {
+	if memoryKiB > MaxMemoryKiB || memoryKiB*uint64(h.p) > maxWorkKiB {
 		return fmt.Errorf("scrypt %s: at most %d KiB at once and %d KiB in all (128·2^ln·r·p bytes) are accepted",
-			h.cost(), maxMemoryKiB, maxWorkKiB)
+			h.cost(), MaxMemoryKiB, maxWorkKiB)
 	}
 	return nil
 }

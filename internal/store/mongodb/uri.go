@@ -31,20 +31,22 @@ type target struct {
 	secrets  []string // what no error may show
 }
 
-// parseURI reads a connection string. Everything that could be a part of the
-// credentials is checked here rather than by the driver, whose errors quote it.
+// CheckURI reports why Open would refuse a connection string. It looks up no
+// name, and its error shows none of the string's secrets.
+func CheckURI(uri string) error {
+	if !strings.HasPrefix(uri, srvScheme) {
+		_, err := parseURI(uri)
+		return err
+	}
+	_, _, err := readURI(uri) // the driver would ask the name server
+	return err
+}
+
+// parseURI reads a connection string. For mongodb+srv it asks the name server.
 func parseURI(uri string) (target, error) {
-	parts, err := splitURI(uri)
+	t, given, err := readURI(uri)
 	if err != nil {
 		return target{}, err
-	}
-	given, err := parseOptions(parts.query)
-	if err != nil {
-		return target{}, err
-	}
-	t := target{database: parts.database, secrets: append(parts.secrets(), given.secrets()...)}
-	if t.database == "" {
-		t.database = defaultDatabase
 	}
 	t.options = options.Client().ApplyURI(uri)
 	if err := t.options.Validate(); err != nil {
@@ -52,6 +54,24 @@ func parseURI(uri string) (target, error) {
 	}
 	t.fillIn(given)
 	return t, nil
+}
+
+// readURI checks everything that could be a part of the credentials, rather
+// than leave it to the driver, whose errors quote it.
+func readURI(uri string) (target, givenOptions, error) {
+	parts, err := splitURI(uri)
+	if err != nil {
+		return target{}, nil, err
+	}
+	given, err := parseOptions(parts.query)
+	if err != nil {
+		return target{}, nil, err
+	}
+	t := target{database: parts.database, secrets: append(parts.secrets(), given.secrets()...)}
+	if t.database == "" {
+		t.database = defaultDatabase
+	}
+	return t, given, nil
 }
 
 // fillIn adds what the store needs and what the URI left open.
@@ -109,13 +129,18 @@ func (p uriParts) secrets() []string {
 	return secrets
 }
 
+const (
+	plainScheme = "mongodb://"
+	srvScheme   = "mongodb+srv://"
+)
+
 const uriForm = "mongodb://[username:password@]host[:port][,host…]/[database][?option=value&…]"
 
 func splitURI(uri string) (uriParts, error) {
-	rest, plain := strings.CutPrefix(uri, "mongodb://")
+	rest, plain := strings.CutPrefix(uri, plainScheme)
 	if !plain {
 		var srv bool
-		if rest, srv = strings.CutPrefix(uri, "mongodb+srv://"); !srv {
+		if rest, srv = strings.CutPrefix(uri, srvScheme); !srv {
 			return uriParts{}, errors.New("a MongoDB URI has the form " + uriForm + ", or the same with mongodb+srv://")
 		}
 	}
@@ -133,6 +158,9 @@ func splitURI(uri string) (uriParts, error) {
 	p.hosts, p.database, _ = strings.Cut(rest, "/")
 	if err := checkHosts(p.hosts); err != nil {
 		return uriParts{}, err
+	}
+	if !plain && strings.ContainsAny(p.hosts, ",:") {
+		return uriParts{}, errors.New("mongodb+srv takes one host name and no port")
 	}
 	database, err := url.QueryUnescape(p.database)
 	if err != nil || !usableDatabase(database) {

@@ -168,3 +168,17 @@ func concealed(t *testing.T, password string, err error) {
 		}
 	}
 }
+
+// TestCheckURI holds a mongodb+srv string to all but what the name server says.
+func TestCheckURI(t *testing.T) {
+	for uri, want := range map[string]string{
+		"mongodb://h/db": "", "mongodb+srv://no.such.name.invalid/db?srvMaxHosts=2": "",
+		"mongodb://h/a$b": "database name", "mongodb+srv://h/a$b": "database name",
+		"mongodb+srv://h/?w=1": "accepted is majority", "mongodb+srv://h:27017/": "no port", "mongodb+srv://h,i/": "one host",
+		"mongodb://h:99999/": "from 1 to 65535", "mongodb+srv://u:p/q@h/": "percent-encoded",
+	} {
+		if err := CheckURI(uri); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %q in it", uri, err, want)
+		}
+	}
+}
