@@ -5,6 +5,7 @@ package layout
 import (
 	"encoding/json"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -102,6 +103,34 @@ func TestImportsRunOneWay(t *testing.T) {
 	}
 	if seen < 10 {
 		t.Errorf("only %d packages seen", seen)
+	}
+}
+
+// TestDomainBringsNoMachinery follows every import of the domain packages, on
+// each platform that they build for: no store, driver, router, sink of the audit
+// log or command line is behind them, and none of them lacks files there.
+func TestDomainBringsNoMachinery(t *testing.T) {
+	machinery := []string{module + "internal/store", module + "internal/server", module + "internal/config", module + "internal/audit/log",
+		"github.com/gorilla/", "github.com/rs/", "github.com/spf13/", "github.com/leodido/", "github.com/klauspost/",
+		"github.com/prometheus/", "go.mongodb.org/", "modernc.org/", "net/http/pprof"}
+	for _, platform := range []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64"} {
+		system, machine, _ := strings.Cut(platform, "/")
+		cmd := exec.Command("go", "list", "-deps", "-f", "{{.ImportPath}}", module+"keys", module+"users", module+"oauth", module+"wellknown")
+		cmd.Env = append(os.Environ(), "GOOS="+system, "GOARCH="+machine, "CGO_ENABLED=0")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: go list: %v\n%s", platform, err, out)
+		}
+		seen := 0
+		for path := range strings.Lines(string(out)) {
+			seen++
+			if path = strings.TrimSpace(path); hasPrefix(path, machinery) {
+				t.Errorf("%s: the domain brings %s with it", platform, path)
+			}
+		}
+		if seen < 100 {
+			t.Errorf("%s: only %d packages seen", platform, seen)
+		}
 	}
 }
 
