@@ -82,7 +82,10 @@ func (p *program) onStore(cmd *cobra.Command, args []string, run func(d *deploym
 // output to itself: its audit events then go to standard error.
 func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, error) {
 	d := &deployment{ctx: ctx, cfg: cfg, log: p.logger(cfg)}
-	var err error
+	err := d.checkAudit()
+	if err != nil {
+		return nil, err
+	}
 	if d.store, err = openStore(ctx, cfg.Store.Reveal()); err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -59,7 +58,8 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
 	defer runtime.KeepAlive(newBallast())
 	log := p.logger(cfg)
-	if err := errors.Join(cfg.CheckMaster(), checkTLS(cfg)); err != nil {
+	d := &deployment{ctx: ctx, cfg: cfg, log: log, unrecorded: log.Sample(&zerolog.BurstSampler{Burst: 1, Period: quietTime})}
+	if err := d.checkToServe(); err != nil {
 		return usageError{err}
 	}
 	if dev {
@@ -76,8 +76,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	if err != nil {
 		return usageError{err}
 	}
-	d, err := openToServe(ctx, cfg, log)
-	if err != nil {
+	if err := d.openToServe(); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
@@ -118,21 +117,19 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 
 // openToServe opens the store and the audit log for a server, which attests the
 // chains that it finds.
-func openToServe(ctx context.Context, cfg *config.Config, log zerolog.Logger) (*deployment, error) {
-	d := &deployment{ctx: ctx, cfg: cfg, log: log, unrecorded: log.Sample(&zerolog.BurstSampler{Burst: 1, Period: quietTime})}
+func (d *deployment) openToServe() error {
 	var err error
-	if d.store, err = openStore(ctx, cfg.Store.Reveal()); err != nil {
-		return nil, err
+	if d.store, err = openStore(d.ctx, d.cfg.Store.Reveal()); err != nil {
+		return err
 	}
-	seen, err := d.store.Anchors(ctx)
+	seen, err := d.store.Anchors(d.ctx)
+	if err == nil {
+		d.audit, err = d.openAudit(auditlog.Options{Sink: d.cfg.AuditLog, Seen: seen, Keep: d.cfg.AuditBuffer, Lose: d.cfg.AuditLoss}, d.store)
+	}
 	if err != nil {
-		return nil, errors.Join(err, d.store.Close())
+		return errors.Join(err, d.store.Close())
 	}
-	o := auditlog.Options{Sink: cfg.AuditLog, Seen: seen, Keep: cfg.AuditBuffer, Lose: cfg.AuditLoss}
-	if d.audit, err = d.openAudit(o, d.store); err != nil {
-		return nil, errors.Join(err, d.store.Close())
-	}
-	return d, nil
+	return nil
 }
 
 // quietTime is how far apart the lines are about events that could not be
@@ -142,17 +139,6 @@ const quietTime = 10 * time.Second
 // lastWord is how long a server that ends waits for its last event: an audit
 // log that hangs must not keep it.
 const lastWord = 5 * time.Second
-
-// checkTLS reads the certificate before anything is opened.
-func checkTLS(cfg *config.Config) error {
-	if cfg.TLSCertFile == "" {
-		return nil
-	}
-	if _, err := tls.LoadX509KeyPair(cfg.TLSCertFile, cfg.TLSKeyFile); err != nil {
-		return fmt.Errorf("tls_cert_file %s, tls_key_file %s: %w; use a PEM certificate chain and its private key", cfg.TLSCertFile, cfg.TLSKeyFile, err)
-	}
-	return nil
-}
 
 // listeners opens both listeners, so that a port in use stops the start before
 // anything is touched.

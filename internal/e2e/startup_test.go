@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -176,5 +177,50 @@ func TestMongoDBNeedsMasterKeys(t *testing.T) {
 	refusesToStart(t, o, "master_key_file")
 	if strings.Contains(o.stderr, secret) {
 		t.Errorf("standard error %q shows the password", o.stderr)
+	}
+}
+
+// TestAStartThatFailsForItsSettingsHasMadeNothing gives config and serve what
+// one of them used to accept: both refuse it with the setting's name, and serve
+// has made no database, no master key and no log by then.
+func TestAStartThatFailsForItsSettingsHasMadeNothing(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		flags   []string
+		setting string
+		atStart bool // what the setting names is read, which config does not
+	}{
+		"memory":            {flags: []string{"--argon2-memory", "524288"}, setting: "argon2_memory"},
+		"threads":           {flags: []string{"--argon2-threads", "32"}, setting: "argon2_threads"},
+		"work":              {flags: []string{"--argon2-time", "64", "--argon2-memory", "65536"}, setting: "argon2_memory"},
+		"write concern":     {flags: []string{"--store", "mongodb://127.0.0.1:1/db?w=1"}, setting: "store"},
+		"MongoDB's port":    {flags: []string{"--store", "mongodb://127.0.0.1:99999/db"}, setting: "store"},
+		"database":          {flags: []string{"--store", "mongodb://127.0.0.1:1/a$b"}, setting: "store"},
+		"no master key":     {flags: []string{"--master-key-file", "missing"}, setting: "master key file", atStart: true},
+		"no certificate":    {flags: []string{"--tls-cert-file", "missing", "--tls-key-file", "missing"}, setting: "tls_cert_file", atStart: true},
+		"no audit folder":   {flags: []string{"--audit-log", "missing/audit.log"}, setting: "audit_log", atStart: true},
+		"no authorities":    {flags: []string{"--audit-log", "syslog+tls://127.0.0.1:1", "--audit-ca-file", "missing"}, setting: "audit_log", atStart: true},
+		"audit is a folder": {flags: []string{"--audit-log", "."}, setting: "audit_log", atStart: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			flags := slices.Clone(c.flags)
+			for i, flag := range flags {
+				if flag == "missing" || flag == "." || strings.HasPrefix(flag, "missing/") {
+					flags[i] = filepath.Join(dir, flag)
+				}
+			}
+			if !c.atStart {
+				refusesToStart(t, execute(t, nil, "", append([]string{"config"}, flags...)...), c.setting)
+			}
+			args := append([]string{"serve", "--listen", freePort(t), "--admin-listen", "off",
+				"--store", "sqlite:" + filepath.Join(dir, "keyturn.db"), "--audit-log", filepath.Join(dir, "audit.log")}, flags...)
+			refusesToStart(t, execute(t, nil, "", args...), c.setting)
+			left, err := os.ReadDir(dir)
+			if err != nil || len(left) > 0 {
+				t.Errorf("it left %v (%v)", left, err)
+			}
+		})
 	}
 }

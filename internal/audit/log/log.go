@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -224,6 +225,31 @@ func openSink(o Options) (sink, string, error) {
 		return nil, "", fmt.Errorf("audit log: %w", err)
 	}
 	return f, path, nil
+}
+
+// Check reports why Open would refuse the options, as far as that can be told
+// without making or connecting anything.
+func Check(o Options) error {
+	switch {
+	case o.Writer != nil || o.Sink == "stdout" || o.Sink == "stderr":
+		return nil
+	case isSyslog(o.Sink):
+		_, err := newSyslog(o)
+		return err
+	}
+	if info, err := os.Stat(o.Sink); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil // opening a pipe waits for its reader
+	}
+	f, err := os.OpenFile(o.Sink, os.O_RDWR|os.O_APPEND, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		if f, err = os.CreateTemp(filepath.Dir(o.Sink), ".keyturn-audit-*"); err == nil {
+			defer os.Remove(f.Name())
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // Chain returns the id of the chain that this log writes.

@@ -97,26 +97,36 @@ func isSyslog(sink string) bool {
 // openSyslog makes a sink and connects it. Where events may be kept or lost while
 // the receiver is away, it may be so now.
 func openSyslog(o Options) (*syslog, error) {
+	s, err := newSyslog(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.connect(); err != nil && o.Keep+o.Lose == 0 {
+		return nil, err
+	}
+	return s, nil
+}
+
+// newSyslog makes a sink without connecting it.
+func newSyslog(o Options) (*syslog, error) {
 	u, err := url.Parse(o.Sink)
 	if err != nil || u.Hostname() == "" || u.Port() == "" {
 		return nil, errors.New("give the receiver as " + syslogTCP + "://HOST:PORT or " + syslogTLS + "://HOST:PORT")
 	}
 	s := &syslog{address: u.Host, host: o.Node, onError: o.OnError, wait: redialPause}
-	if u.Scheme == syslogTLS {
-		s.tls = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
-		if o.CAFile != "" {
-			pem, err := os.ReadFile(o.CAFile)
-			if err != nil {
-				return nil, fmt.Errorf("the authorities of the receiver's certificate: %w", err)
-			}
-			s.tls.RootCAs = x509.NewCertPool()
-			if !s.tls.RootCAs.AppendCertsFromPEM(pem) {
-				return nil, fmt.Errorf("%s holds no certificate in PEM", o.CAFile)
-			}
-		}
+	if u.Scheme != syslogTLS {
+		return s, nil
 	}
-	if err := s.connect(); err != nil && o.Keep+o.Lose == 0 {
-		return nil, err
+	s.tls = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
+	if o.CAFile != "" {
+		pem, err := os.ReadFile(o.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("the authorities of the receiver's certificate: %w", err)
+		}
+		s.tls.RootCAs = x509.NewCertPool()
+		if !s.tls.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate in PEM", o.CAFile)
+		}
 	}
 	return s, nil
 }
