@@ -17,7 +17,8 @@ WORKDIR /data
 VOLUME /data
 ENV KEYTURN_LISTEN=0.0.0.0:8080 \
     KEYTURN_ADMIN_LISTEN=127.0.0.1:9090 \
-    KEYTURN_AUDIT_LOG=stdout
+    KEYTURN_AUDIT_LOG=stdout \
+    KEYTURN_SHUTDOWN_DELAY=5s
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=6s --start-period=10s CMD ["/keyturn", "healthcheck"]
 ENTRYPOINT ["/keyturn"]

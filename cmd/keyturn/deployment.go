@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -30,6 +31,8 @@ type deployment struct {
 	// unrecorded takes what a server's requests say of events that could not
 	// be recorded.
 	unrecorded zerolog.Logger
+	// noFirstParty is set while the client of first_party_client is not there.
+	noFirstParty atomic.Bool
 	// exposed is done once it has been said that others get at the master keys.
 	exposed sync.Once
 }

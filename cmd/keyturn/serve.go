@@ -30,8 +30,9 @@ func (p *program) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Long: `Runs the server until it is told to stop (SIGTERM or SIGINT): it then finishes
-the requests under way and exits with 0. SIGHUP reopens the audit log.
+		Long: `Runs the server until it is told to stop (SIGTERM or SIGINT): it then answers 503
+at /readyz, serves on for shutdown_delay, finishes the requests under way and
+exits with 0. A second signal ends it at once. SIGHUP reopens the audit log.
 
 With --dev, in an empty directory and on loopback only, it makes everything it
 needs, a demo user and a demo client included, verifies a first token, and
@@ -97,11 +98,13 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 		return fmt.Errorf("audit_log %s: %w", cfg.AuditLog, err)
 	}
 	log.Info().Str("issuer", issuer).Stringer("listen", public.Addr()).Str("version", version()).Msg("serving")
-	background, stop := context.WithCancel(ctx)
+	// The server works on while it drains.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	wait := d.background(background, s)
 	if dev {
 		go p.showDemo(background, d, issuer)
 	}
+	d.lookForFirstParty(ctx)
 	err = s.server(d, issuer).Serve(ctx, public, admin)
 	stop()
 	wait()
@@ -232,7 +235,7 @@ func (s *services) server(d *deployment, issuer string) *server.Server {
 		TLSCertFile: d.cfg.TLSCertFile, TLSKeyFile: d.cfg.TLSKeyFile, HSTS: strings.HasPrefix(issuer, "https:"),
 		Clients:     clientip.Finder{Trusted: d.cfg.TrustedProxies, Source: clientip.Source(d.cfg.ClientAddress)},
 		CORSOrigins: d.cfg.CORSOrigins,
-		Profiling:   d.cfg.Profiling, RequestTimeout: d.cfg.RequestTimeout, ShutdownTimeout: d.cfg.ShutdownTimeout,
+		Profiling:   d.cfg.Profiling, RequestTimeout: d.cfg.RequestTimeout, ShutdownDelay: d.cfg.ShutdownDelay, ShutdownTimeout: d.cfg.ShutdownTimeout,
 	}, server.Handlers{
 		OAuth: s.oauth, Users: s.usersHTTP(d), JWKS: s.jwks, Metadata: s.metadata, Health: s.health(d),
 		FirstParty: d.cfg.FirstPartyClient != "", SignUp: d.cfg.Signup,
@@ -251,7 +254,7 @@ func (s *services) health(d *deployment) *server.Health {
 			}
 			return "ok", nil
 		},
-		Warnings: s.keyWarnings,
+		Warnings: func() []string { return append(s.keyWarnings(), d.firstPartyWarning()...) },
 		OnError:  func(check string, err error) { d.log.Warn().Str("check", check).Err(err).Msg("not ready") },
 	}
 }

@@ -108,6 +108,9 @@ type Config struct {
 	// ClientJWKSNetworks are networks that a client's jwks_uri may lead to
 	// though their addresses are not public.
 	ClientJWKSNetworks []netip.Prefix
+	// ShutdownDelay is how long requests are still served after a signal to
+	// stop, while readiness says 503.
+	ShutdownDelay time.Duration
 	// ShutdownTimeout is how long requests under way may take to finish after
 	// a signal to stop.
 	ShutdownTimeout time.Duration

@@ -123,6 +123,8 @@ func network() []Setting {
 			Help: "where a trusted proxy writes the address of its client: the header X-Forwarded-For, the header Forwarded (RFC 7239), or the PROXY protocol, version 1 or 2"},
 		{Name: "request_timeout", Default: "10s", kind: duration(func(c *Config) *time.Duration { return &c.RequestTimeout }, time.Millisecond),
 			Help: "how long the work on one request may take"},
+		{Name: "shutdown_delay", Default: "0s", kind: duration(func(c *Config) *time.Duration { return &c.ShutdownDelay }, 0),
+			Help: "how long requests are still served after a signal to stop, while /readyz answers 503: what a load balancer needs to turn away; 5s in the image"},
 		{Name: "shutdown_timeout", Default: "15s", kind: duration(func(c *Config) *time.Duration { return &c.ShutdownTimeout }, time.Millisecond),
 			Help: "how long requests under way may take to finish after a signal to stop"},
 	}

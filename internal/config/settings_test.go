@@ -12,7 +12,7 @@ import (
 var samples = map[string]string{
 	"store": "sqlite:x.db", "master_key_file": "keys", "master_key": masterKeyText, "issuer": "https://auth.example.com",
 	"listen": ":80", "admin_listen": ":90", "profiling": "true", "tls_cert_file": "c.pem", "tls_key_file": "k.pem",
-	"trusted_proxies": "10.0.0.7", "client_address": "forwarded", "request_timeout": "1s", "shutdown_timeout": "1s", "audit_log": "stdout",
+	"trusted_proxies": "10.0.0.7", "client_address": "forwarded", "request_timeout": "1s", "shutdown_delay": "1s", "shutdown_timeout": "1s", "audit_log": "stdout",
 	"audit_buffer": "5", "audit_loss": "6", "audit_ca_file": "ca.pem",
 	"audit_rotate_size": "7", "audit_rotate_age": "1d", "audit_keep": "8", "audit_keep_age": "9d",
 	"log_level": "debug", "signing_alg": "EdDSA", "key_rotation_interval": "1d", "key_publish_lead": "1h",

@@ -29,6 +29,9 @@ type Settings struct {
 	Profiling bool
 	// RequestTimeout bounds one request, its store calls included.
 	RequestTimeout time.Duration
+	// ShutdownDelay is how long requests are still served once readiness says
+	// 503.
+	ShutdownDelay time.Duration
 	// ShutdownTimeout bounds how long requests under way are waited for.
 	ShutdownTimeout time.Duration
 }
@@ -96,8 +99,9 @@ func (s *Server) listenerFor(h http.Handler) *http.Server {
 func (s *Server) Handler() http.Handler { return s.http.Handler }
 
 // Serve answers on public and, unless it is nil, on admin until ctx ends; then
-// it drains: readiness turns to 503, no connection is accepted any more, and
-// requests under way are waited for. It returns nil after a clean drain.
+// it drains: readiness turns to 503, after the delay no connection is accepted
+// any more, and requests under way are waited for. It returns nil after a clean
+// drain.
 func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 	failed := make(chan error, 2)
 	run := func(serve func() error) {
@@ -121,7 +125,12 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.health.Drain()
-	s.log.Info().Dur("at_most", s.settings.ShutdownTimeout).Msg("draining")
+	s.log.Info().Dur("delay", s.settings.ShutdownDelay).Dur("at_most", s.settings.ShutdownTimeout).Msg("draining; a second signal ends at once")
+	select {
+	case err := <-failed:
+		return fmt.Errorf("listener failed: %w", err)
+	case <-time.After(s.settings.ShutdownDelay):
+	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.settings.ShutdownTimeout)
 	defer cancel()
 	if err := errors.Join(s.http.Shutdown(drain), s.admin.Shutdown(drain)); err != nil {

@@ -1,0 +1,60 @@
+package e2e
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestDrainingServesOn asks a server that was told to stop: it is not ready and
+// answers all the same, to connections that are new.
+func TestDrainingServesOn(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	s := d.serve(t, "--shutdown-delay", "1h")
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if !poll(s.exited, func() bool { return !s.ready() }) {
+		t.Fatal("it ended, or is ready though it was told to stop")
+	}
+	a, err := send("GET", s.url+"/readyz", nil, "")
+	if err != nil || a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, "draining") {
+		t.Errorf("/readyz: %v, %v; want 503 and draining", a, err)
+	}
+	a, err = send("GET", s.url+"/.well-known/jwks.json", nil, "")
+	if err != nil || a.status != http.StatusOK {
+		t.Errorf("the key set: %v, %v; want it served", a, err)
+	}
+	s.end(t, syscall.SIGINT)
+	if status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGINT {
+		t.Errorf("the second signal: %v; want an end at once", s.cmd.ProcessState)
+	}
+}
+
+// TestDrainingEnds stops a server with a delay.
+func TestDrainingEnds(t *testing.T) {
+	t.Parallel()
+	newDeployment(t, "").serve(t, "--shutdown-delay", "50ms").stop(t)
+}
+
+// TestFirstPartyClientIsMissing registers it after the warning.
+func TestFirstPartyClientIsMissing(t *testing.T) {
+	t.Parallel()
+	const code = "first_party_client_unregistered"
+	d := newDeployment(t, "")
+	s := d.serve(t, "--first-party-client", "app")
+	if !warnsOf(t, s.url, code) || !strings.Contains(s.stderr.String(), "keyturn clients add") {
+		t.Errorf("nobody is told that the client is missing:\n%s", s.stderr.String())
+	}
+	s.stop(t)
+	o := execute(t, nil, "", slices.Concat([]string{"clients", "add", "app", "--public", "--grant", "password"}, d.flags())...)
+	if o.code != 0 {
+		t.Fatal(o.stderr)
+	}
+	if s = s.again(t); warnsOf(t, s.url, code) {
+		t.Error("it warns of a client that is there")
+	}
+}
