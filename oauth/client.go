@@ -1,6 +1,10 @@
 package oauth
 
-import "time"
+import (
+	"time"
+
+	"github.com/keyturn/keyturn/internal/decision"
+)
 
 // Client is a registered OAuth client (RFC 6749 §2).
 type Client struct {
@@ -36,6 +40,8 @@ type Client struct {
 	// Times are UTC with milliseconds.
 	CreatedAt time.Time
 	UpdatedAt time.Time
+	// Held is what the client holds for the decisions on it.
+	decision.Held
 }
 
 // HasKeys reports whether the client authenticates with keys of its own

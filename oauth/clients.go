@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 )
 
 // Clients registers clients, for operators.
@@ -23,9 +24,7 @@ type Clients struct {
 }
 
 // Add checks and registers a client and returns it with its secret, which is
-// empty for a client that is public or has keys, and shown only this once. If
-// the event cannot be written the secret is not returned, and so of use to
-// nobody (A3).
+// empty for a client that is public or has keys, and shown only this once.
 func (c *Clients) Add(ctx context.Context, client Client) (Client, string, error) {
 	var secret string
 	if !client.Public && !client.HasKeys() {
@@ -33,18 +32,38 @@ func (c *Clients) Add(ctx context.Context, client Client) (Client, string, error
 	}
 	now := c.Now().UTC().Truncate(time.Millisecond)
 	client.CreatedAt, client.UpdatedAt = now, now
-	event := audit.Event{Action: audit.ClientAdded, ClientID: client.ID, Scope: strings.Join(client.Scope, " "), Detail: described(client)}
-	err := c.change(ctx, event, func() (int, error) {
-		if err := c.check(client); err != nil {
-			return 0, refusedChange{audit.ReasonInvalidRegistration, err}
-		}
-		return 0, c.Store.CreateClient(ctx, client)
-	})
+	event := audit.Event{
+		Action: audit.ClientAdded, Outcome: audit.Success, ClientID: client.ID, Scope: strings.Join(client.Scope, " "), Detail: described(client),
+	}
+	err := c.check(client)
 	if err != nil {
+		err = refusedChange{audit.ReasonInvalidRegistration, err}
+	} else {
+		_, err = c.maker().Decide(ctx, decision.Change[Client]{Event: event, After: client})
+	}
+	if errors.Is(err, ErrClientExists) {
+		err = c.unlessUnborn(ctx, client.ID)
+	}
+	if err = c.conclude(ctx, event, err); err != nil {
 		return Client{}, "", err
 	}
 	return client, secret, nil
 }
+
+// unlessUnborn returns ErrClientExists, unless the client is still to be born:
+// that may come to nothing.
+func (c *Clients) unlessUnborn(ctx context.Context, id string) error {
+	if _, err := c.Store.ClientByID(ctx, id); !errors.Is(err, ErrNoClient) {
+		return ErrClientExists
+	}
+	if n, _ := c.SettleDecisions(ctx); n > 0 {
+		return ErrClientExists
+	}
+	return underWay()
+}
+
+// underWay is what a change is told that finds another one under way.
+func underWay() error { return fmt.Errorf("%w: %w", ErrClientChanged, decision.ErrUnderWay) }
 
 // described says what the log is to know of a registration beside the scope.
 func described(c Client) string {
@@ -56,46 +75,24 @@ func described(c Client) string {
 // client that is given keys loses its secret. ErrNoClient if there is no such
 // client. Sessions that live keep what the client may still have.
 func (c *Clients) Update(ctx context.Context, id string, apply func(*Client)) (Client, error) {
-	client, replaced, err := c.updated(ctx, id, apply)
-	event := audit.Event{Action: audit.ClientChanged, ClientID: id}
-	if err == nil {
-		event.Scope, event.Detail = strings.Join(client.Scope, " "), described(client)
-	}
-	err = c.change(ctx, event, func() (int, error) {
-		if err != nil {
-			return 0, err
+	client, _, err := c.change(ctx, audit.Event{Action: audit.ClientChanged}, id, func(client *Client, e *audit.Event) error {
+		old := *client
+		apply(client)
+		client.ID, client.Public, client.Disabled = old.ID, old.Public, old.Disabled
+		if client.HasKeys() {
+			client.SecretHash = nil
 		}
-		return 0, c.Store.UpdateClient(ctx, client, replaced)
+		err := c.check(*client)
+		if err == nil && !client.Public && !client.HasKeys() && len(client.SecretHash) == 0 {
+			err = errors.New("without its keys the client could not authenticate: give it other keys, or register another client")
+		}
+		if err != nil {
+			return refusedChange{audit.ReasonInvalidRegistration, err}
+		}
+		e.Scope, e.Detail = strings.Join(client.Scope, " "), described(*client)
+		return nil
 	})
 	return client, err
-}
-
-// updated returns what a client shall be, and since when the record has stood
-// that it replaces.
-func (c *Clients) updated(ctx context.Context, id string, apply func(*Client)) (client Client, replaced time.Time, err error) {
-	old, err := c.Store.ClientByID(ctx, id)
-	if err != nil {
-		return Client{}, time.Time{}, err
-	}
-	client = old
-	apply(&client)
-	client.ID, client.Public, client.Disabled = old.ID, old.Public, old.Disabled
-	if client.HasKeys() {
-		client.SecretHash = nil
-	}
-	err = c.check(client)
-	if err == nil && !client.Public && !client.HasKeys() && len(client.SecretHash) == 0 {
-		err = errors.New("without its keys the client could not authenticate: give it other keys, or register another client")
-	}
-	if err != nil {
-		return Client{}, time.Time{}, refusedChange{audit.ReasonInvalidRegistration, err}
-	}
-	// Later than what it replaces, though clocks differ.
-	client.UpdatedAt = c.Now().UTC().Truncate(time.Millisecond)
-	if !client.UpdatedAt.After(old.UpdatedAt) {
-		client.UpdatedAt = old.UpdatedAt.Add(time.Millisecond)
-	}
-	return client, old.UpdatedAt, nil
 }
 
 func (c *Clients) check(client Client) error {
@@ -173,17 +170,15 @@ func (c *Clients) checkLifetimes(client Client) error {
 // void at once. ErrNoClient if there is no such client.
 func (c *Clients) RotateSecret(ctx context.Context, id string) (string, error) {
 	secret, hash := NewClientSecret()
-	err := c.change(ctx, audit.Event{Action: audit.ClientSecretTurned, ClientID: id}, func() (int, error) {
-		client, err := c.Store.ClientByID(ctx, id)
+	_, _, err := c.change(ctx, audit.Event{Action: audit.ClientSecretTurned}, id, func(client *Client, _ *audit.Event) error {
 		switch {
-		case err != nil:
-			return 0, err
 		case client.Public:
-			return 0, refusedChange{audit.ReasonClientHasNoSecret, fmt.Errorf("client %s is public: it has no secret", id)}
+			return refusedChange{audit.ReasonClientHasNoSecret, fmt.Errorf("client %s is public: it has no secret", id)}
 		case client.HasKeys():
-			return 0, refusedChange{audit.ReasonClientHasNoSecret, fmt.Errorf("client %s authenticates with its keys: it has no secret", id)}
+			return refusedChange{audit.ReasonClientHasNoSecret, fmt.Errorf("client %s authenticates with its keys: it has no secret", id)}
 		}
-		return 0, c.Store.SetClientSecret(ctx, id, hash, c.Now())
+		client.SecretHash = hash
+		return nil
 	})
 	if err != nil {
 		return "", err
@@ -191,16 +186,58 @@ func (c *Clients) RotateSecret(ctx context.Context, id string) (string, error) {
 	return secret, nil
 }
 
-// change makes one change and writes its one event. A change whose event
-// cannot be written stands, but is reported as failed, so that the operator
-// repeats it once the log works again: a client that nobody was told the
-// secret of, or a disabling, harms no one.
-func (c *Clients) change(ctx context.Context, event audit.Event, do func() (count int, err error)) error {
-	n, err := do()
-	event.Outcome, event.Count = audit.Success, n
-	if err != nil {
-		event.Outcome, event.Reason = audit.Failure, changeReason(err)
+func (c *Clients) maker() *decision.Maker[Client] {
+	return &decision.Maker[Client]{Records: registrations{c}, Audit: c.Audit, Now: c.Now}
+}
+
+// SettleDecisions carries forward what a process that died, or could not reach
+// the store or the audit log, left on its way. Run it every second or so, on
+// every replica.
+func (c *Clients) SettleDecisions(ctx context.Context) (int, error) { return c.maker().Settle(ctx) }
+
+// change reads the client id, has alter make of it what it shall be, and carries
+// that out with its one event. alter is given the event to fill in, may be called
+// again, and refuses with an error.
+func (c *Clients) change(ctx context.Context, event audit.Event, id string, alter func(client *Client, e *audit.Event) error) (Client, audit.Event, error) {
+	event.ClientID, event.Outcome = id, audit.Success
+	for tries := 1; ; tries++ {
+		e, after := event, Client{}
+		before, err := c.Store.ClientByID(ctx, id)
+		if err == nil {
+			after = before
+			err = alter(&after, &e)
+		}
+		if err == nil {
+			// Later than what it replaces, though clocks differ: that tells two
+			// states of a client apart.
+			after.UpdatedAt = c.Now().UTC().Truncate(time.Millisecond)
+			if !after.UpdatedAt.After(before.UpdatedAt) {
+				after.UpdatedAt = before.UpdatedAt.Add(time.Millisecond)
+			}
+			e, err = c.maker().Decide(ctx, decision.Change[Client]{Event: e, Before: &before, After: after})
+		}
+		if tries < maxTries && !decision.Concluded(err) {
+			if errors.Is(err, ErrClientChanged) {
+				continue
+			}
+			if errors.Is(err, decision.ErrUnderWay) {
+				if n, _ := c.SettleDecisions(ctx); n > 0 {
+					continue
+				}
+				err = underWay()
+			}
+		}
+		return after, e, c.conclude(ctx, e, err)
 	}
+}
+
+// conclude writes the event of a change that was refused, or that the store could
+// not make, and returns why.
+func (c *Clients) conclude(ctx context.Context, event audit.Event, err error) error {
+	if err == nil || decision.Concluded(err) {
+		return err
+	}
+	event.Outcome, event.Reason, event.Count, event.ID = audit.Failure, changeReason(err), 0, decision.IDOf(err)
 	ctx, cancel := audit.Outlast(ctx)
 	defer cancel()
 	if failure := c.Audit.Record(ctx, event); failure != nil {

@@ -17,33 +17,24 @@ const (
 )
 
 // Disable disables the client and ends its sessions (F7); it returns how many
-// it ended. ErrNoClient if there is no such client. Repeating it is harmless.
+// lived. ErrNoClient if there is no such client. Repeating it is harmless. With
+// decision.ErrOwed it is disabled, and only the event is missing.
 func (c *Clients) Disable(ctx context.Context, id string) (int, error) {
-	var ended int
-	err := c.change(ctx, audit.Event{Action: audit.ClientDisabled, ClientID: id}, func() (int, error) {
-		err := c.Store.DisableClient(ctx, id, c.Now())
-		if err == nil {
-			ended, err = c.Store.RevokeFamiliesOfClient(ctx, id, c.Now(), audit.ReasonClientDisabled.String())
-		}
-		return ended, err
+	_, e, err := c.change(ctx, audit.Event{Action: audit.ClientDisabled}, id, func(client *Client, _ *audit.Event) error {
+		client.Disabled = true
+		return nil
 	})
-	return ended, err
+	return e.Count, err
 }
 
 // EndSessions ends every session that was begun through the client, on an
 // operator's behalf, and returns how many there were; users can log in again.
-// ErrNoClient if there is no such client. Repeating it is harmless.
+// ErrNoClient if there is no such client. Repeating it is harmless. With
+// decision.ErrOwed they have ended, and only the event is missing.
 func (c *Clients) EndSessions(ctx context.Context, id string) (int, error) {
-	var ended int
-	event := audit.Event{Action: audit.SessionsEnded, ClientID: id, Reason: audit.ReasonLoggedOutByOperator}
-	err := c.change(ctx, event, func() (int, error) {
-		_, err := c.Store.ClientByID(ctx, id)
-		if err == nil {
-			ended, err = c.Store.RevokeFamiliesOfClient(ctx, id, c.Now(), event.Reason.String())
-		}
-		return ended, err
-	})
-	return ended, err
+	event := audit.Event{Action: audit.SessionsEnded, Reason: audit.ReasonLoggedOutByOperator}
+	_, e, err := c.change(ctx, event, id, func(*Client, *audit.Event) error { return nil })
+	return e.Count, err
 }
 
 // Settle ends the sessions that disabled clients have left: those that a
@@ -85,5 +76,11 @@ func (c *Clients) settle(ctx context.Context, id string) (int, error) {
 		Action: audit.SessionsEnded, ClientID: id, Reason: audit.ReasonClientDisabled,
 		Detail: "finishing a disabling that was interrupted",
 	}
-	return ended, c.change(ctx, event, func() (int, error) { return ended, err })
+	event.Outcome, event.Count = audit.Success, ended
+	if err != nil {
+		return ended, c.conclude(ctx, event, err)
+	}
+	record, cancel := audit.Outlast(ctx)
+	defer cancel()
+	return ended, c.Audit.Record(record, event)
 }

@@ -59,7 +59,8 @@ func TestEndSessionsOfAClient(t *testing.T) {
 
 func TestSessionOf(t *testing.T) {
 	f := newFixture(t, nil)
-	ender := oauth.SessionEnder{Store: f.store, Now: f.clock.now}
+	var log events
+	ender := oauth.SessionEnder{Store: f.store, Audit: &log, Now: f.clock.now}
 	fam, _ := f.login(t)
 	check := func(when, uid, id string, want bool, wantErr error) {
 		t.Helper()
@@ -74,9 +75,17 @@ func TestSessionOf(t *testing.T) {
 	check("expired", "uid-1", fam.ID, false, nil)
 	fam, _ = f.login(t)
 	for _, want := range []bool{true, false} {
-		if ended, err := ender.EndSession(f.ctx, fam.ID, "test"); ended != want || err != nil {
+		e := audit.Event{Action: audit.SessionEnded, Outcome: audit.Success, UserID: "uid-1", SessionID: fam.ID, Reason: audit.ReasonLogout}
+		if ended, err := ender.EndSession(f.ctx, e); ended != want || err != nil {
 			t.Errorf("ended: %v, %v; want %v", ended, err, want)
 		}
+		e.UserID = "uid-2"
+		if _, err := ender.EndSession(f.ctx, e); !errors.Is(err, users.ErrNoSession) {
+			t.Errorf("another's: %v", err)
+		}
+	}
+	if len(log) != 2 {
+		t.Errorf("events %+v", log)
 	}
 	check("ended", "uid-1", fam.ID, false, nil)
 }

@@ -19,7 +19,11 @@ import (
 // inside.
 
 func (f *Families) Start(ctx context.Context, c Client, uid, email string, scope, audience []string) (Family, string, error) {
-	return f.start(ctx, c, users.User{UID: uid, Email: email}, scope, audience)
+	fam, token, err := f.begin(ctx, c, users.User{UID: uid, Email: email}, scope, audience)
+	if err != nil {
+		return fam, token, err
+	}
+	return fam, token, f.store.CreateFamily(ctx, fam)
 }
 
 // Refresh spends a token for a client as it stands in the store.
@@ -34,7 +38,11 @@ func (f *Families) Refresh(ctx context.Context, token, clientID string, fits fun
 		}
 		return nil
 	}
-	out, err := f.refresh(ctx, p, request{clientID: clientID, admits: admits, fits: func(f Family, _ Client) error { return fits(f) }})
+	end := func(ctx context.Context, no *deadToken) error {
+		_, err := f.store.RevokeFamily(ctx, no.family.ID, f.now(), no.reason.String())
+		return err
+	}
+	out, err := f.refresh(ctx, p, request{clientID: clientID, admits: admits, end: end, fits: func(f Family, _ Client) error { return fits(f) }})
 	if out == nil {
 		return Family{}, "", err
 	}

@@ -36,9 +36,9 @@ const purgeGrace = time.Hour
 // rounded up to the next: most refreshes then leave it, and its index, alone.
 const purgeSteps = 8
 
-// start begins a family for a user who has just logged in, and returns its
-// first refresh token.
-func (f *Families) start(ctx context.Context, client Client, user users.User, scope, audience []string) (Family, string, error) {
+// begin returns a family for a user who has just logged in, and its first refresh
+// token. It is still to be stored.
+func (f *Families) begin(ctx context.Context, client Client, user users.User, scope, audience []string) (Family, string, error) {
 	now := f.now().UTC().Truncate(time.Millisecond)
 	from := audit.RequestFrom(ctx)
 	fam := Family{
@@ -53,10 +53,7 @@ func (f *Families) start(ctx context.Context, client Client, user users.User, sc
 	}
 	fam.IdleExpiresAt, fam.PurgeAt = f.lifetimes(client, fam.ExpiresAt, now)
 	token, err := f.tokens.derive(fam)
-	if err != nil {
-		return Family{}, "", err
-	}
-	return fam, token, f.store.CreateFamily(ctx, fam)
+	return fam, token, err
 }
 
 // lifetimes returns when a family last used at now expires for want of use,
@@ -103,6 +100,9 @@ type request struct {
 	clientID string
 	admits   func(Client) error
 	fits     func(Family, Client) error
+	// end ends the family of a token that came from who must not have it,
+	// durably, also for a thief who hangs up.
+	end func(context.Context, *deadToken) error
 }
 
 // refreshed is what a refresh yields: the family as it now stands, its live
@@ -141,7 +141,7 @@ func (f *Families) refresh(ctx context.Context, p presented, q request) (*refres
 		f.doubts.abandon(&out.attempt)
 		var no *deadToken
 		if errors.As(err, &no) && no.reuse {
-			return nil, f.end(ctx, no)
+			no.unended = q.end(ctx, no)
 		}
 		return nil, err
 	}
@@ -213,15 +213,6 @@ func (f *Families) admit(fam Family, p presented, client Client, unanswered bool
 		reason, reuse = audit.ReasonReusedToken, true
 	}
 	return &deadToken{reason: reason, family: fam, presented: p.generation, reuse: reuse}
-}
-
-// end revokes the family of a refusal, durably, also for a thief who hangs up,
-// and returns the refusal.
-func (f *Families) end(ctx context.Context, no *deadToken) error {
-	ctx, cancel := audit.Outlast(ctx)
-	defer cancel()
-	_, no.unended = f.store.RevokeFamily(ctx, no.family.ID, f.now(), no.reason.String())
-	return no
 }
 
 func (f *Families) rotation(ctx context.Context, fam Family, p presented, client Client) *Rotation {

@@ -1,6 +1,10 @@
 package oauth
 
-import "time"
+import (
+	"time"
+
+	"github.com/keyturn/keyturn/internal/decision"
+)
 
 // Family is one session: what a login started and refreshes carry on. Its live
 // refresh token is not stored but derived (see refreshtoken.go), so that nobody
@@ -43,6 +47,9 @@ type Family struct {
 	// was ended.
 	RevokedAt    time.Time
 	RevokeReason string
+	// Held is what the family holds for the decisions on it. Only HeldFamily and
+	// PendingFamilies of a Store fill it in.
+	decision.Held
 }
 
 // Rotation moves a family on by one generation.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/problem"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
@@ -144,39 +145,54 @@ func (s *Service) EndSession(w http.ResponseWriter, r *http.Request, by Caller) 
 
 func (s *Service) endSession(w http.ResponseWriter, r *http.Request, by Caller, id string, reason audit.Reason) {
 	ctx := r.Context()
-	event := audit.Event{Action: audit.SessionEnded, UserID: by.UserID, ClientID: by.ClientID, SessionID: id, Reason: reason}
+	event := audit.Event{
+		Action: audit.SessionEnded, Outcome: audit.Success, UserID: by.UserID, ClientID: by.ClientID, SessionID: id, Reason: reason,
+	}
 	f, err := s.store.FamilyByID(ctx, id)
+	ended := false
+	if err == nil && f.UserID == by.UserID {
+		_, ended, err = s.sessions().end(ctx, s.audit, f, reason.String(), event)
+	} else if err == nil {
+		err = ErrNoFamily
+	}
 	switch {
-	case errors.Is(err, ErrNoFamily) || err == nil && f.UserID != by.UserID:
-		event.SessionID, event.Reason = "", audit.ReasonUnknownSession
+	case errors.Is(err, ErrNoFamily):
+		event.Outcome, event.SessionID, event.Reason = audit.Failure, "", audit.ReasonUnknownSession
 		s.answer(w, r, event, func() { problem.Write(w, problem.NotFound, "You have no such session.") })
-		return
-	case err == nil:
-		_, err = s.store.RevokeFamily(ctx, id, s.now(), reason.String())
-	}
-	if err != nil {
+	case decision.Concluded(err):
+		s.concluded(w, r, err)
+	case err != nil:
+		event.Outcome = audit.Failure
 		s.storeFailed(w, r, event, err)
+	case ended:
+		w.WriteHeader(http.StatusNoContent)
+	default: // it had ended before
+		s.answer(w, r, event, func() { w.WriteHeader(http.StatusNoContent) })
+	}
+}
+
+// concluded answers for a decision that was not carried out to its end, and of
+// which the audit log is told no more.
+func (s *Service) concluded(w http.ResponseWriter, r *http.Request, err error) {
+	s.onError(r.Context(), err)
+	if errors.Is(err, decision.ErrOwed) {
+		problem.Refuse(w, &refusal.Error{Text: "It is done; the audit log, which could not be written, will be told later."})
 		return
 	}
-	event.Outcome = audit.Success
-	s.answer(w, r, event, func() { w.WriteHeader(http.StatusNoContent) })
+	problem.Unavailable(w)
 }
 
 // EndOtherSessions answers DELETE /auth/sessions: every session of the caller
 // ends but the one that asks.
 func (s *Service) EndOtherSessions(w http.ResponseWriter, r *http.Request, by Caller) {
-	event := audit.Event{Action: audit.SessionsEnded, UserID: by.UserID, ClientID: by.ClientID, SessionID: by.SessionID, Reason: audit.ReasonEndedByUser}
-	n, err := s.store.RevokeFamiliesOfUser(r.Context(), by.UserID, by.SessionID, s.now(), event.Reason.String())
+	n, err := s.users.EndOtherSessions(r.Context(), by.UserID, by.SessionID, by.ClientID)
 	if err != nil {
-		s.storeFailed(w, r, event, err)
+		s.concluded(w, r, err)
 		return
 	}
-	event.Outcome, event.Count = audit.Success, n
-	s.answer(w, r, event, func() {
-		writeJSON(w, http.StatusOK, struct {
-			Ended int `json:"ended"`
-		}{n})
-	})
+	writeJSON(w, http.StatusOK, struct {
+		Ended int `json:"ended"`
+	}{n})
 }
 
 type session struct {
@@ -227,6 +243,6 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, event audit.Eve
 
 func (s *Service) storeFailed(w http.ResponseWriter, r *http.Request, event audit.Event, err error) {
 	s.onError(r.Context(), err)
-	event.Reason = audit.ReasonStore
+	event.Reason, event.ID = audit.ReasonStore, decision.IDOf(err)
 	s.answer(w, r, event, func() { problem.Unavailable(w) })
 }

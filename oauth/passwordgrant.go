@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/users"
 )
@@ -37,40 +38,45 @@ func (s *Service) passwordGrant(ctx context.Context, a ask, username, password s
 }
 
 // login starts a session for a user whose password was right. The account and
-// the client are looked at once more after the session stands: a disabling or a
-// change of the password that came in between either found the session and
-// ended it, or is found here (F7).
+// the client are looked at once more after the session stands, unborn: a disabling
+// or a change of the password that came in between either found the session and
+// ended it, or is found here (F7). Only then the event is written, and the session
+// born.
 func (s *Service) login(ctx context.Context, client Client, user users.User, scope, aud []string, event *audit.Event) (issued, *refusal.Error) {
-	family, refresh, err := s.families.start(ctx, client, user, scope, aud)
+	family, refresh, err := s.families.begin(ctx, client, user, scope, aud)
 	if err != nil {
 		return issued{}, refusal.Undecided(audit.ReasonStore, err)
 	}
-	event.SessionID = family.ID
-	undo := func(ctx context.Context) {
-		ctx, cancel := audit.Outlast(ctx)
-		defer cancel()
-		if _, err := s.store.RevokeFamily(ctx, family.ID, s.now(), "login_failed"); err != nil {
-			s.onError(ctx, err)
-		}
-	}
-	if err := s.users.Still(ctx, user); err != nil {
-		undo(ctx)
-		return issued{}, loginRefused(err, event)
-	}
-	if e := s.stillServed(ctx, client.ID); e != nil {
-		undo(ctx)
-		return issued{}, e
-	}
 	out, e := s.issue(family, client, scope, aud)
 	if e != nil {
-		undo(ctx)
 		return issued{}, e
 	}
+	event.SessionID = family.ID
+	login := *event
+	login.Action, login.Outcome = audit.TokenIssued, audit.Success
+	out.describe(&login)
+	told, err := s.sessions().maker(s.audit).Decide(ctx, decision.Change[Family]{
+		Event: login, After: family, Check: func(ctx context.Context) error {
+			if err := s.users.Still(ctx, user); err != nil {
+				return err
+			}
+			if e := s.stillServed(ctx, client.ID); e != nil {
+				return e
+			}
+			return nil
+		},
+	})
+	if decision.IDOf(err) != "" {
+		return issued{}, refusal.Undecided(audit.ReasonStore, err)
+	}
+	if err != nil {
+		return issued{}, loginRefused(err, event)
+	}
+	*event = told
 	if slices.Contains(client.Grants, GrantRefreshToken) {
 		out.refresh = refresh
 	}
-	out.email, out.undo = user.Email, undo
-	event.Action = audit.TokenIssued
+	out.email = user.Email
 	return out, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
@@ -29,7 +30,8 @@ func (s *Service) refreshGrant(ctx context.Context, clientID string, prove func(
 	var scope, aud []string
 	// Apart, or the closure would keep all of a.
 	asked, resources := a.scope, a.resources
-	out, err := s.families.refresh(ctx, p, request{clientID: clientID, admits: admits, fits: func(f Family, by Client) error {
+	end := func(ctx context.Context, no *deadToken) error { return s.endReused(ctx, no, event) }
+	out, err := s.families.refresh(ctx, p, request{clientID: clientID, admits: admits, end: end, fits: func(f Family, by Client) error {
 		var e *refusal.Error
 		// What was taken from the client since the login is gone.
 		still := kept(f.Scope, by.Scope)
@@ -102,12 +104,36 @@ func refreshRefused(err error, event *audit.Event) *refusal.Error {
 		event.HasGeneration, event.Generation, event.Presented = true, no.family.Generation, no.presented
 	}
 	if no.reuse {
-		event.Action = audit.TokenReuse
-		event.Previous = audit.Use{At: no.family.RotatedAt, IP: no.family.LastIP, UserAgent: no.family.LastUserAgent}
+		no.describeReuse(event)
 	}
 	if no.unended != nil {
-		event.Detail = no.reason.String() + ": the session is still to be ended"
+		if !decision.Concluded(no.unended) {
+			event.Detail = no.reason.String() + ": the session is still to be ended"
+		}
 		return refusal.Undecided(audit.ReasonStore, no.unended)
 	}
 	return refusal.New(refusal.BadGrant, no.reason, "")
+}
+
+// describeReuse tells the audit log of both sides that hold a token.
+func (no *deadToken) describeReuse(event *audit.Event) {
+	event.Action = audit.TokenReuse
+	event.UserID, event.SessionID = no.family.UserID, no.family.ID
+	event.HasGeneration, event.Generation, event.Presented = true, no.family.Generation, no.presented
+	event.Previous = audit.Use{At: no.family.RotatedAt, IP: no.family.LastIP, UserAgent: no.family.LastUserAgent}
+}
+
+// endReused ends the family of a token that came from who must not have it (F3);
+// with the event, unless another has ended it meanwhile.
+func (s *Service) endReused(ctx context.Context, no *deadToken, event *audit.Event) error {
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	reuse := *event
+	no.describeReuse(&reuse)
+	reuse.Outcome, reuse.Reason = audit.Failure, no.reason
+	told, ended, err := s.sessions().end(ctx, s.audit, no.family, no.reason.String(), reuse)
+	if ended {
+		*event = told
+	}
+	return err
 }

@@ -62,11 +62,12 @@ func (s *Service) revokeRefreshToken(ctx context.Context, client Client, token s
 	if family.ClientID != client.ID {
 		return foreignToken
 	}
-	ended, err := s.store.RevokeFamily(ctx, family.ID, s.now(), "revoked_by_client")
+	event.Outcome = audit.Success
+	told, ended, err := s.sessions().end(ctx, s.audit, family, "revoked_by_client", *event)
 	if err != nil {
 		return refusal.Undecided(audit.ReasonStore, err)
 	}
-	if !ended {
+	if *event = told; !ended {
 		event.Reason = audit.ReasonEndedSession
 	}
 	return nil

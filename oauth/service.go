@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/users"
@@ -90,12 +91,19 @@ func (s *Service) record(ctx context.Context, e audit.Event) *refusal.Error {
 }
 
 // conclude writes the one event of a decision that ended in e, or well where e
-// is nil, and returns what the caller is to be told.
+// is nil, and returns what the caller is to be told. An event with an ID was
+// written when the decision was carried out.
 func (s *Service) conclude(ctx context.Context, event audit.Event, e *refusal.Error) *refusal.Error {
 	event.Outcome = audit.Success
 	if e != nil {
 		s.report(ctx, e)
 		event.Outcome, event.Reason = audit.Failure, e.Reason
+	}
+	if event.ID != "" || e != nil && decision.Concluded(e.Cause) {
+		return e
+	}
+	if e != nil {
+		event.ID = decision.IDOf(e.Cause)
 	}
 	if failure := s.record(ctx, event); failure != nil {
 		return failure

@@ -3,15 +3,25 @@ package oauth
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/users"
 )
 
 // SessionEnder implements users.Sessions over the families of an account.
 type SessionEnder struct {
 	Store Store
+	Audit audit.Recorder
 	Now   func() time.Time
+}
+
+// SettleDecisions carries forward the log-ins and the ends of sessions that a
+// process which died, or could not reach the store or the audit log, left on
+// their way. Run it every second or so, on every replica.
+func (e SessionEnder) SettleDecisions(ctx context.Context) (int, error) {
+	return sessions{e.Store, e.Now}.maker(e.Audit).Settle(ctx)
 }
 
 // SetClaimsOf has every live session of the user bear claims from its next
@@ -43,7 +53,37 @@ func (e SessionEnder) SessionOf(ctx context.Context, uid, id string) (bool, erro
 	return err == nil && f.RevokedAt.IsZero() && now.Before(f.ExpiresAt) && now.Before(f.IdleExpiresAt), err
 }
 
-// EndSession ends the session id and reports whether this call did.
-func (e SessionEnder) EndSession(ctx context.Context, id, reason string) (bool, error) {
-	return e.Store.RevokeFamily(ctx, id, e.Now(), reason)
+// EndSession ends the session that the event names, which must be one of its
+// user's, with that event, and reports whether it lived.
+func (e SessionEnder) EndSession(ctx context.Context, event audit.Event) (bool, error) {
+	f, err := e.Store.HeldFamily(ctx, event.SessionID)
+	if errors.Is(err, ErrNoFamily) || err == nil && (f.UserID != event.UserID || f.Unborn) {
+		return false, users.ErrNoSession
+	}
+	if err != nil {
+		return false, err
+	}
+	live := event
+	live.Count = 1
+	_, ended, err := sessions{e.Store, e.Now}.end(ctx, e.Audit, f, event.Reason.String(), live)
+	if err != nil || ended {
+		return ended, err
+	}
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	return false, e.Audit.Record(ctx, event)
+}
+
+// countLimit bounds how many sessions are counted.
+const countLimit = 1000
+
+// CountSessionsOf returns how many live sessions the user has but except, counting
+// up to a thousand.
+func (e SessionEnder) CountSessionsOf(ctx context.Context, uid, except string) (int, error) {
+	live, err := e.Store.FamiliesOfUser(ctx, uid, e.Now(), countLimit)
+	n := len(live)
+	if slices.ContainsFunc(live, func(f Family) bool { return f.ID == except }) {
+		n--
+	}
+	return n, err
 }

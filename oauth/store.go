@@ -16,6 +16,8 @@ var (
 	ErrClientChanged = errors.New("client changed meanwhile")
 	// ErrTokenSpent means that the token was presented before.
 	ErrTokenSpent = errors.New("token spent")
+	// ErrFamilyChanged means that the family is no longer as it was seen.
+	ErrFamilyChanged = errors.New("session changed meanwhile")
 	// ErrNoFamily means that no such family exists.
 	ErrNoFamily = errors.New("no such session")
 )
@@ -24,27 +26,45 @@ var (
 // no longer count: access tokens that were revoked, client assertions that were
 // used. Every method is one atomic operation, durable when it returns nil
 // (F5), safe for concurrent use by many processes. Times are kept to the
-// millisecond.
+// millisecond. To every method that does not say so an unborn record (see
+// decision.Held) is none, though it holds its id.
 type Store interface {
-	// CreateClient adds c or returns ErrClientExists.
+	// CreateClient adds c, an unborn one too, or returns ErrClientExists.
 	CreateClient(ctx context.Context, c Client) error
 	// ClientByID returns one client or ErrNoClient.
 	ClientByID(ctx context.Context, id string) (Client, error)
 	// ListClients returns at most limit clients with an ID above after, by ID.
 	ListClients(ctx context.Context, after string, limit int) ([]Client, error)
-	// SetClientSecret replaces the secret's hash; ErrNoClient if there is no
-	// such client.
-	SetClientSecret(ctx context.Context, id string, hash []byte, at time.Time) error
-	// UpdateClient replaces grants, scopes, audience, lifetimes, keys and the
-	// secret's hash of the client by those of c, and UpdatedAt, if its
-	// UpdatedAt is still seen; ErrClientChanged if it is not, ErrNoClient if
+	// HeldClient returns one client, an unborn one too, or ErrNoClient. It sees
+	// every write acknowledged before it began.
+	HeldClient(ctx context.Context, id string) (Client, error)
+	// ReplaceClient puts next in the place of the client seen, which has the
+	// same ID, if its Version and its UpdatedAt are still seen's; it stores
+	// the Version after seen's. ErrClientChanged if they are not, ErrNoClient if
 	// there is no such client.
-	UpdateClient(ctx context.Context, c Client, seen time.Time) error
-	// DisableClient disables the client; ErrNoClient if there is no such one.
-	DisableClient(ctx context.Context, id string, at time.Time) error
+	ReplaceClient(ctx context.Context, seen, next Client) error
+	// RemoveClient removes the client seen on the same condition.
+	RemoveClient(ctx context.Context, seen Client) error
+	// PendingClients returns at most limit clients, unborn ones too, whose slot
+	// is not empty.
+	PendingClients(ctx context.Context, limit int) ([]Client, error)
 
-	// CreateFamily adds f; its ID must be new.
+	// CreateFamily adds f, an unborn one too; its ID must be new.
 	CreateFamily(ctx context.Context, f Family) error
+	// HeldFamily returns one family with its Held, an unborn one too, or
+	// ErrNoFamily. It sees every write acknowledged before it began.
+	HeldFamily(ctx context.Context, id string) (Family, error)
+	// HoldFamily gives the family the Held of next, if its SlotID is still
+	// seen's; where next has a RevokedAt and seen has none it ends the family
+	// as well, and asks that it has not ended. ErrFamilyChanged if it is not so,
+	// ErrNoFamily if there is no such family. All else is left as it is.
+	HoldFamily(ctx context.Context, seen, next Family) error
+	// RemoveFamily removes the unborn family seen if its SlotID is still
+	// seen's; its errors are the same.
+	RemoveFamily(ctx context.Context, seen Family) error
+	// PendingFamilies returns at most limit families, unborn ones too, whose
+	// slot is not empty.
+	PendingFamilies(ctx context.Context, limit int) ([]Family, error)
 	// FamilyByID returns one family, ended or expired ones included, or
 	// ErrNoFamily. It sees every write acknowledged before it began.
 	FamilyByID(ctx context.Context, id string) (Family, error)
@@ -60,8 +80,8 @@ type Store interface {
 	// succeeds (F6). It reports whether this call ended it; an ended family
 	// keeps its first reason, and an unknown one is (false, nil).
 	RevokeFamily(ctx context.Context, id string, at time.Time, reason string) (bool, error)
-	// RevokeFamiliesOfUser ends every family of the user that is not ended
-	// and was there when the call began, but the one named except, and
+	// RevokeFamiliesOfUser ends every family of the user, unborn ones too, that
+	// is not ended and was there when the call began, but the one named except, and
 	// returns how many it ended.
 	RevokeFamiliesOfUser(ctx context.Context, uid, except string, at time.Time, reason string) (int, error)
 	// RevokeFamiliesOfClient does the same for a client.

@@ -127,15 +127,20 @@ func (s *Service) mayUse(client Client, grant string) *refusal.Error {
 // settle writes the one event of a token request, refused or granted, and takes
 // the grant back if that fails (A3).
 func (s *Service) settle(ctx context.Context, out issued, event *audit.Event, e *refusal.Error) *refusal.Error {
-	if e == nil {
-		event.TokenID, event.KeyID = out.access.id, out.access.kid
-		event.Scope = strings.Join(out.scope, " ")
+	if e == nil && event.ID == "" {
+		out.describe(event)
 	}
 	failure := s.conclude(ctx, *event, e)
 	if e == nil && failure != nil && out.undo != nil {
 		out.undo(ctx)
 	}
 	return failure
+}
+
+// describe tells the audit log what was issued.
+func (i issued) describe(event *audit.Event) {
+	event.TokenID, event.KeyID = i.access.id, i.access.kid
+	event.Scope = strings.Join(i.scope, " ")
 }
 
 // clientCredentialsGrant serves RFC 6749 §4.4: the client acts for itself, and

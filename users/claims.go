@@ -204,38 +204,19 @@ func (u User) TokenClaims() string {
 
 // SetClaims replaces what tokens say of the account uid and returns the account
 // as it now stands. Its live sessions bear the change from their next refresh
-// on; access tokens that are out keep what they say until they expire. The
-// error is ErrNotFound, a refused field, ErrNotRecorded or the store's; after any
-// but the first two, repeating it is safe and needed: sessions may not have
-// been told. Where the event cannot be written, what was is put back.
+// on, and the event's Count says how many there are; access tokens that are out
+// keep what they say until they expire. The error is ErrNotFound, a refused field,
+// ErrConflict, ErrNotRecorded or the store's.
 func (s *Service) SetClaims(ctx context.Context, uid string, roles []string, claims string) (User, error) {
-	event := audit.Event{Action: audit.UserChanged, UserID: uid}
-	before, err := s.Store.UserByID(ctx, uid)
-	if err != nil {
-		return User{}, s.conclude(ctx, event, err)
-	}
-	event.UserEmail = before.Email
-	want := before
-	if err := want.setClaims(roles, claims); err != nil {
-		return User{}, s.conclude(ctx, event, err)
-	}
-	event.Detail = want.describeClaims()
-	now, told, err := s.storeClaims(ctx, want)
-	event.Count = told
-	if err = s.conclude(ctx, event, err); errors.Is(err, ErrNotRecorded) {
-		ctx, cancel := audit.Outlast(ctx)
-		defer cancel()
-		_, _, undoErr := s.storeClaims(ctx, before)
-		return User{}, errors.Join(err, undoErr)
-	}
-	return now, err
-}
-
-func (s *Service) storeClaims(ctx context.Context, u User) (now User, told int, err error) {
-	if now, err = s.Store.SetClaims(ctx, u.UID, u.Roles, u.Claims, s.now()); err == nil {
-		told, err = s.Sessions.SetClaimsOf(ctx, u.UID, u.TokenClaims())
-	}
-	return now, told, err
+	u, _, err := s.change(ctx, audit.Event{Action: audit.UserChanged}, uid, false, func(u *User, e *audit.Event) (err error) {
+		if err := u.setClaims(roles, claims); err != nil {
+			return err
+		}
+		e.Detail = u.describeClaims()
+		e.Count, err = s.Sessions.CountSessionsOf(ctx, uid, "")
+		return err
+	})
+	return u, err
 }
 
 // describeClaims says what the audit log is told: the roles, since they decide

@@ -4,47 +4,58 @@ import (
 	"context"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 )
 
 // EndSessions ends every session of the account uid but the one named except
 // (may be empty), on an operator's behalf, and returns how many there were. The
 // error is ErrNotFound, ErrNoSession (except does not live, so nothing was
-// ended), ErrNotRecorded or the store's. Sessions once ended stay ended,
-// recorded or not.
+// ended), ErrConflict, decision.ErrOwed (they have ended, and only the event is
+// missing), decision.ErrUnfinished or the store's.
 func (s *Service) EndSessions(ctx context.Context, uid, except string) (int, error) {
-	event := audit.Event{Action: audit.SessionsEnded, UserID: uid, Reason: audit.ReasonLoggedOutByOperator}
-	u, err := s.Store.UserByID(ctx, uid)
-	event.UserEmail = u.Email
-	if err == nil && except != "" {
+	event := audit.Event{Action: audit.SessionsEnded, Reason: audit.ReasonLoggedOutByOperator, SessionID: except}
+	if except != "" {
 		event.Detail = "all but session " + except
-		var live bool
-		if live, err = s.Sessions.SessionOf(ctx, uid, except); err == nil && !live {
+	}
+	return s.endSessions(ctx, event, uid)
+}
+
+// EndOtherSessions is EndSessions on behalf of the user, who asks in the session
+// named and by the client named.
+func (s *Service) EndOtherSessions(ctx context.Context, uid, session, clientID string) (int, error) {
+	return s.endSessions(ctx, audit.Event{
+		Action: audit.SessionsEnded, Reason: audit.ReasonEndedByUser, SessionID: session, ClientID: clientID,
+	}, uid)
+}
+
+func (s *Service) endSessions(ctx context.Context, event audit.Event, uid string) (int, error) {
+	_, e, err := s.change(ctx, event, uid, false, func(_ *User, e *audit.Event) error {
+		if e.SessionID == "" {
+			return nil
+		}
+		live, err := s.Sessions.SessionOf(ctx, uid, e.SessionID)
+		if err == nil && !live {
 			err = ErrNoSession
 		}
-	}
-	if err == nil {
-		event.Count, err = s.Sessions.EndSessionsOf(ctx, uid, except, endLoggedOut)
-	}
-	return event.Count, s.conclude(ctx, event, err)
+		return err
+	})
+	return e.Count, err
 }
 
 // EndSession ends one session of the account uid, on an operator's behalf, and
 // reports whether it lived; repeating it is harmless. The error is ErrNotFound,
-// ErrNoSession, ErrNotRecorded or the store's. A session once ended stays
-// ended, recorded or not.
+// ErrNoSession, decision.ErrOwed (it has ended, and only the event is missing) or
+// the store's.
 func (s *Service) EndSession(ctx context.Context, uid, id string) (bool, error) {
-	event := audit.Event{Action: audit.SessionEnded, UserID: uid, SessionID: id, Reason: audit.ReasonLoggedOutByOperator}
+	event := audit.Event{Action: audit.SessionEnded, UserID: uid, SessionID: id, Reason: audit.ReasonLoggedOutByOperator, Outcome: audit.Success}
 	u, err := s.Store.UserByID(ctx, uid)
 	event.UserEmail = u.Email
-	if err == nil {
-		_, err = s.Sessions.SessionOf(ctx, uid, id)
-	}
 	ended := false
 	if err == nil {
-		ended, err = s.Sessions.EndSession(ctx, id, endLoggedOut)
+		ended, err = s.Sessions.EndSession(ctx, event)
 	}
-	if ended {
-		event.Count = 1
+	if err == nil || decision.Concluded(err) {
+		return ended, err
 	}
 	return ended, s.conclude(ctx, event, err)
 }

@@ -1,10 +1,10 @@
 package users
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
@@ -29,9 +29,9 @@ var (
 	ErrResetToken error = refusal.New(refusal.BadResetToken, audit.ReasonBadResetToken, "")
 )
 
-// ErrNotRecorded means that the audit event could not be written. What stands
-// then is said at each method (A3).
-var ErrNotRecorded = errors.New("the audit event could not be written")
+// ErrNotRecorded means that the audit event could not be written, and that nothing
+// was changed (A3).
+var ErrNotRecorded = decision.ErrNotRecorded
 
 func taken(field string, reason audit.Reason, text string) *refusal.Error {
 	return &refusal.Error{Code: refusal.Taken, Field: field, Reason: reason, Text: text}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/audittest"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/internal/throttle"
@@ -32,9 +33,11 @@ type memory struct {
 	ended        []string            // reasons, in order
 	claims       map[string]string   // uid -> what sessions bear
 
-	storeDown, countersDown, sessionsDown, auditDown bool
-	// onRead runs, unlocked, after an account was read.
-	onRead func()
+	storeDown, countersDown, sessionsDown, countDown, auditDown bool
+	// onRead runs, unlocked, after an account was read; onReplace before one
+	// is replaced.
+	onRead    func()
+	onReplace func(seen, next User)
 }
 
 func newMemory() *memory {
@@ -66,7 +69,7 @@ func (m *memory) find(match func(User) bool) (User, error) {
 		return User{}, errDown
 	}
 	for _, u := range m.users {
-		if match(u) {
+		if !u.Unborn && match(u) {
 			return u, nil
 		}
 	}
@@ -93,7 +96,7 @@ func (m *memory) ListUsers(_ context.Context, after string, limit int) ([]User, 
 	}
 	var page []User
 	for _, uid := range slices.Sorted(maps.Keys(m.users)) {
-		if uid > after && len(page) < limit {
+		if uid > after && len(page) < limit && !m.users[uid].Unborn {
 			page = append(page, m.users[uid])
 		}
 	}
@@ -117,16 +120,70 @@ func (m *memory) change(uid string, f func(u *User) error) (User, error) {
 	return u, nil
 }
 
-func (m *memory) SetPassword(_ context.Context, uid string, epoch int64, hash string, at time.Time) (User, error) {
-	return m.change(uid, func(u *User) error {
-		if u.Epoch != epoch {
+// HeldUser finds unborn accounts too.
+func (m *memory) HeldUser(_ context.Context, uid string) (User, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.storeDown {
+		return User{}, errDown
+	}
+	u, ok := m.users[uid]
+	if !ok {
+		return User{}, ErrNotFound
+	}
+	return u, nil
+}
+
+func (m *memory) ReplaceUser(_ context.Context, seen, next User) error {
+	if m.onReplace != nil {
+		m.onReplace(seen, next)
+	}
+	_, err := m.change(seen.UID, func(u *User) error {
+		if u.Version != seen.Version || !u.UpdatedAt.Equal(seen.UpdatedAt) {
 			return ErrConflict
 		}
-		u.Epoch++
-		u.Unsettled, u.PasswordHash, u.PasswordChangedAt, u.UpdatedAt = true, hash, at, at
-		u.ResetHash, u.ResetExpiresAt = nil, time.Time{}
+		for _, other := range m.users {
+			switch {
+			case other.UID == u.UID:
+			case other.EmailKey == next.EmailKey:
+				return ErrEmailTaken
+			case next.UsernameKey != "" && other.UsernameKey == next.UsernameKey:
+				return ErrUsernameTaken
+			}
+		}
+		*u = next
+		u.UID, u.Version = seen.UID, seen.Version+1
 		return nil
 	})
+	return err
+}
+
+func (m *memory) RemoveUser(_ context.Context, seen User) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u, ok := m.users[seen.UID]
+	switch {
+	case m.storeDown:
+		return errDown
+	case !ok:
+		return ErrNotFound
+	case u.Version != seen.Version:
+		return ErrConflict
+	}
+	delete(m.users, seen.UID)
+	return nil
+}
+
+func (m *memory) PendingUsers(_ context.Context, limit int) ([]User, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found []User
+	for _, u := range m.users {
+		if u.SlotID != "" && len(found) < limit {
+			found = append(found, u)
+		}
+	}
+	return found, nil
 }
 
 func (m *memory) UsernameTaken(_ context.Context, key string) (bool, error) {
@@ -135,33 +192,6 @@ func (m *memory) UsernameTaken(_ context.Context, key string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
-}
-
-func (m *memory) SetReset(_ context.Context, uid string, hash []byte, expires, at time.Time) (User, error) {
-	return m.change(uid, func(u *User) error {
-		u.ResetHash, u.ResetExpiresAt, u.UpdatedAt = hash, expires, at
-		return nil
-	})
-}
-
-func (m *memory) SetClaims(_ context.Context, uid string, roles []string, claims string, at time.Time) (User, error) {
-	return m.change(uid, func(u *User) error {
-		u.Roles, u.Claims, u.UpdatedAt = roles, claims, at
-		return nil
-	})
-}
-
-func (m *memory) DeleteUser(_ context.Context, uid string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.storeDown {
-		return errDown
-	}
-	if _, ok := m.users[uid]; !ok {
-		return ErrNotFound
-	}
-	delete(m.users, uid)
-	return nil
 }
 
 func (m *memory) SetClaimsOf(_ context.Context, uid, claims string) (int, error) {
@@ -176,23 +206,13 @@ func (m *memory) SetClaimsOf(_ context.Context, uid, claims string) (int, error)
 
 func (m *memory) RehashPassword(_ context.Context, uid, from, to string) error {
 	_, err := m.change(uid, func(u *User) error {
-		if u.PasswordHash == from {
+		if u.PasswordHash == from && u.Free() {
 			u.PasswordHash = to
+			u.Version++
 		}
 		return nil
 	})
 	return err
-}
-
-func (m *memory) SetDisabled(_ context.Context, uid string, disabled bool, at time.Time) (User, error) {
-	return m.change(uid, func(u *User) error {
-		if disabled && !u.Disabled {
-			u.Epoch++
-		}
-		u.Unsettled = u.Unsettled || disabled
-		u.Disabled, u.UpdatedAt = disabled, at
-		return nil
-	})
 }
 
 func (m *memory) Settle(_ context.Context, uid string, epoch int64) error {
@@ -284,17 +304,34 @@ func (m *memory) SessionOf(_ context.Context, uid, id string) (bool, error) {
 	return false, ErrNoSession
 }
 
-func (m *memory) EndSession(_ context.Context, id, reason string) (bool, error) {
+func (m *memory) EndSession(ctx context.Context, e audit.Event) (bool, error) {
+	if _, err := m.SessionOf(ctx, e.UserID, e.SessionID); err != nil {
+		return false, err
+	}
+	m.mu.Lock()
+	i := slices.Index(m.sessions[e.UserID], e.SessionID)
+	if i >= 0 {
+		m.sessions[e.UserID] = slices.Delete(m.sessions[e.UserID], i, i+1)
+		m.ended = append(m.ended, e.Reason.String())
+		e.Count = 1
+	}
+	m.mu.Unlock()
+	return i >= 0, m.Record(ctx, e)
+}
+
+func (m *memory) CountSessionsOf(_ context.Context, uid, except string) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for uid, all := range m.sessions {
-		if i := slices.Index(all, id); i >= 0 {
-			m.sessions[uid] = slices.Delete(all, i, i+1)
-			m.ended = append(m.ended, reason)
-			return true, nil
+	if m.countDown {
+		return 0, errDown
+	}
+	n := 0
+	for _, id := range m.sessions[uid] {
+		if id != except {
+			n++
 		}
 	}
-	return false, nil
+	return n, nil
 }
 
 func (m *memory) Record(_ context.Context, e audit.Event) error {
@@ -387,6 +424,7 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	mem.events = nil
+	ada = mem.users[ada.UID]
 	return &fixture{Service: s, mem: mem, clock: clk, ada: ada}
 }
 
@@ -400,4 +438,12 @@ func wantReason(t *testing.T, err error, reason string) {
 	if !refusal.Is(err, refusal.BadCredentials) || no.Reason.String() != reason || err.Error() != "Invalid email or password" {
 		t.Fatalf("got %#v, want bad credentials for %s", err, reason)
 	}
+}
+
+// stored returns an account without what it holds of decisions.
+func (f *fixture) stored(uid string) User { return bare(f.mem.users[uid]) }
+
+func bare(u User) User {
+	u.Held = decision.Held{}
+	return u
 }

@@ -7,34 +7,6 @@ import (
 	"time"
 )
 
-func (m *memory) UpdateUser(_ context.Context, uid string, c ProfileChange, at time.Time) (User, error) {
-	return m.change(uid, func(u *User) error {
-		for _, other := range m.users {
-			switch {
-			case other.UID == uid:
-			case c.Email != nil && other.EmailKey == c.Email.Key:
-				return ErrEmailTaken
-			case c.Username != nil && c.Username.Key != "" && other.UsernameKey == c.Username.Key:
-				return ErrUsernameTaken
-			}
-		}
-		if c.Email != nil {
-			u.Email, u.EmailKey = c.Email.Text, c.Email.Key
-		}
-		if c.Username != nil {
-			u.Username, u.UsernameKey = c.Username.Text, c.Username.Key
-		}
-		if c.FirstName != nil {
-			u.FirstName = *c.FirstName
-		}
-		if c.LastName != nil {
-			u.LastName = *c.LastName
-		}
-		u.UpdatedAt = at
-		return nil
-	})
-}
-
 func (m *memory) AnnounceHashKind(_ context.Context, kind string, at time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

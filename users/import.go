@@ -39,8 +39,8 @@ type ImportUser struct {
 }
 
 // Import makes one account out of n, on an operator's behalf. It returns the
-// account, or the refusal of a field, ErrEmailTaken, ErrUsernameTaken, Busy,
-// ErrNotRecorded (what stands is as for SignUp) or the store's error.
+// account, or a refused field, ErrEmailTaken, ErrUsernameTaken, Busy,
+// ErrNotRecorded or the store's error.
 func (s *Service) Import(ctx context.Context, n ImportUser) (User, error) {
 	u, err := s.importOne(ctx, n)
 	return s.created(ctx, audit.UserImported, n.Email, u, err)
@@ -57,9 +57,9 @@ func (s *Service) importOne(ctx context.Context, n ImportUser) (User, error) {
 		}
 	}
 	if n.Password != "" {
-		return s.insert(ctx, u, n.Password)
+		return s.insert(ctx, audit.UserImported, u, n.Password)
 	}
-	return s.create(ctx, u)
+	return s.create(ctx, audit.UserImported, u)
 }
 
 // CouldImport returns the error that Import would, as things stand, and makes

@@ -15,7 +15,7 @@ func TestU3_Import(t *testing.T) {
 		UID: "507f1f77bcf86cd799439011", Email: "Old@example.org", Username: "old", FirstName: "O", LastName: "L",
 		PasswordHash: vectors["scrypt"], Disabled: true,
 	})
-	if err != nil || u.UID != "507f1f77bcf86cd799439011" || !u.Disabled || u.PasswordHash != vectors["scrypt"] || !reflect.DeepEqual(u, f.mem.users[u.UID]) {
+	if err != nil || u.UID != "507f1f77bcf86cd799439011" || !u.Disabled || u.PasswordHash != vectors["scrypt"] || !reflect.DeepEqual(u, f.stored(u.UID)) {
 		t.Errorf("%+v, %v", u, err)
 	}
 	if e := f.mem.lastEvent(t); e.Action != audit.UserImported || e.Outcome != audit.Success || e.UserID != u.UID {

@@ -135,7 +135,7 @@ func TestU1_SurveyKeepsTheKindsRight(t *testing.T) {
 		}
 	}
 	survey("accounts of an earlier version", bcryptKind, scryptKind)
-	if err := f.mem.DeleteUser(t.Context(), fmt.Sprintf("id-%04d", accountsPage+7)); err != nil {
+	if err := f.mem.RemoveUser(t.Context(), f.mem.users[fmt.Sprintf("id-%04d", accountsPage+7)]); err != nil {
 		t.Fatal(err)
 	}
 	f.clock.advance(time.Hour)
@@ -204,7 +204,7 @@ func TestU1_RoundsThatVaryAreFewKinds(t *testing.T) {
 		t.Errorf("%d kinds are known after a survey; want the costliest and Keyturn's own", n)
 	}
 	refused(most)
-	if err := f.mem.DeleteUser(t.Context(), costliest); err != nil {
+	if err := f.mem.RemoveUser(t.Context(), f.mem.users[costliest]); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.SurveyHashes(t.Context()); err != nil {

@@ -19,79 +19,51 @@ const (
 
 // Disable takes the account uid out of use and ends its sessions; the event's
 // Count says how many. Disabling a disabled account ends what sessions it may
-// still have. The error is ErrNotFound, ErrNotRecorded or the store's.
-//
-// Where the event cannot be written the account stays disabled all the same:
-// undoing a protection would be the worse failure. Disabling it again writes
-// the event.
+// still have. The error is ErrNotFound, ErrConflict, decision.ErrOwed (the account
+// is disabled, and only the event is missing), decision.ErrUnfinished or the
+// store's.
 func (s *Service) Disable(ctx context.Context, uid string) error {
-	event := audit.Event{Action: audit.UserDisabled, UserID: uid}
-	u, err := s.Store.SetDisabled(ctx, uid, true, s.now())
-	if err != nil {
-		return s.conclude(ctx, event, err)
+	_, _, err := s.change(ctx, audit.Event{Action: audit.UserDisabled}, uid, false, func(u *User, _ *audit.Event) error {
+		u.disable()
+		return nil
+	})
+	return err
+}
+
+func (u *User) disable() {
+	if !u.Disabled {
+		u.Epoch++
 	}
-	event.UserEmail = u.Email
-	ctx, cancel := audit.Outlast(ctx)
-	defer cancel()
-	event.Count, event.Detail = s.endEarlier(ctx, u, "", endUserDisabled)
-	return s.conclude(ctx, event, nil)
+	u.Disabled = true
 }
 
 // Enable puts the account uid back into use. The error is ErrNotFound,
-// ErrNotRecorded or the store's. Where the event cannot be written the account
-// is disabled again if it was before.
+// ErrConflict, ErrNotRecorded or the store's.
 func (s *Service) Enable(ctx context.Context, uid string) error {
-	event := audit.Event{Action: audit.UserEnabled, UserID: uid}
-	before, err := s.Store.UserByID(ctx, uid)
-	if err != nil {
-		return s.conclude(ctx, event, err)
-	}
-	event.UserEmail = before.Email
-	if _, err := s.Store.SetDisabled(ctx, uid, false, s.now()); err != nil {
-		return s.conclude(ctx, event, err)
-	}
-	err = s.conclude(ctx, event, nil)
-	if err != nil && before.Disabled {
-		ctx, cancel := audit.Outlast(ctx)
-		defer cancel()
-		u, undoErr := s.Store.SetDisabled(ctx, uid, true, s.now())
-		if undoErr == nil {
-			s.endEarlier(ctx, u, "", endUserDisabled)
-		}
-		return errors.Join(err, undoErr)
-	}
+	_, _, err := s.change(ctx, audit.Event{Action: audit.UserEnabled}, uid, false, func(u *User, _ *audit.Event) error {
+		u.Disabled = false
+		return nil
+	})
 	return err
 }
 
-// Delete removes the account uid for good, after disabling it and ending its
-// sessions; the event's Count says how many. Its address and username are free
-// again; the audit log keeps its uid. The error is ErrNotFound, ErrNotRecorded
-// or the store's: the account may then be left disabled, and deleting it can be
-// repeated. Where the event cannot be written the account is put back,
-// disabled.
+// Delete removes the account uid for good and ends its sessions; the event's
+// Count says how many lived. Its address and username are free again; the audit
+// log keeps its uid. The error is ErrNotFound, ErrConflict, ErrNotRecorded, or
+// the store's. Once the event is written the account is disabled first, and
+// removed when its sessions have ended.
 func (s *Service) Delete(ctx context.Context, uid string) error {
-	event := audit.Event{Action: audit.UserDeleted, UserID: uid}
-	u, err := s.Store.SetDisabled(ctx, uid, true, s.now())
-	if err == nil {
-		event.UserEmail = u.Email
-		event.Count, err = s.Sessions.EndSessionsOf(ctx, uid, "", endUserDeleted)
-	}
-	if err == nil {
-		err = s.Store.DeleteUser(ctx, uid)
-	}
-	deleted := err == nil
-	err = s.conclude(ctx, event, err)
-	if err != nil && deleted {
-		ctx, cancel := audit.Outlast(ctx)
-		defer cancel()
-		return errors.Join(err, s.Store.CreateUser(ctx, u))
-	}
+	_, _, err := s.change(ctx, audit.Event{Action: audit.UserDeleted}, uid, true, func(u *User, e *audit.Event) (err error) {
+		u.disable()
+		e.Count, err = s.Sessions.CountSessionsOf(ctx, uid, "")
+		return err
+	})
 	return err
 }
 
-// Settle finishes what a process that died, or could not reach the store, left
-// undone: it ends the sessions of unsettled accounts, all of them, and returns
-// how many accounts it settled. Each leaves a SessionsEnded event; an account
+// Settle finishes what a process of a former version that died, or could not
+// reach the store, left undone: it ends the sessions of unsettled accounts, all of
+// them, and returns how many accounts it settled. Each leaves a SessionsEnded event; an account
 // whose event cannot be written stays unsettled. It goes on past an account
 // that fails and returns the errors joined. Run it every minute or so, on
 // every replica.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 )
@@ -22,12 +23,8 @@ const (
 // empty). The current password is checked and throttled just as at a login.
 // The error is a refusal (BadCredentials, Unacceptable, Throttled, Busy),
 // ErrConflict (the account changed meanwhile: ask again), ErrNotRecorded, or
-// the store's.
-//
-// Once the new password is stored the change stands. Sessions that cannot be
-// ended at once are ended by Settle, keepSession then with them. Where the
-// event cannot be written the former password is put back; the other sessions
-// stay ended.
+// the store's. Sessions that cannot be ended at once are ended by
+// SettleDecisions.
 func (s *Service) ChangePassword(ctx context.Context, uid, current, next, keepSession string) error {
 	u, err := s.checkCurrent(ctx, uid, current)
 	return s.replacePassword(ctx, passwordChange{
@@ -38,8 +35,7 @@ func (s *Service) ChangePassword(ctx context.Context, uid, current, next, keepSe
 
 // ResetPassword replaces the password of the account uid on an operator's
 // behalf and ends all its sessions. The error is ErrNotFound, a refusal
-// (Unacceptable, Busy), ErrConflict, ErrNotRecorded or the store's; what stands is as for
-// ChangePassword.
+// (Unacceptable, Busy), ErrConflict, ErrNotRecorded or the store's.
 func (s *Service) ResetPassword(ctx context.Context, uid, next string) error {
 	u, err := s.Store.UserByID(ctx, uid)
 	return s.replacePassword(ctx, passwordChange{
@@ -70,56 +66,42 @@ func (s *Service) checkCurrent(ctx context.Context, uid, current string) (User, 
 	return judged, nil
 }
 
+// errEpoch means that the password changed, or the account was disabled, since
+// the change was judged: it must be judged anew.
+var errEpoch = fmt.Errorf("%w", ErrConflict)
+
 // replacePassword carries out a change that err has not refused already, and
 // records it either way.
 func (s *Service) replacePassword(ctx context.Context, c passwordChange, err error) error {
 	event := audit.Event{Action: c.action, UserID: c.uid, UserEmail: c.user.Email, SessionID: c.keep}
+	var hash string
+	if err == nil {
+		hash, err = s.newHash(ctx, c.next, c.user)
+	}
 	if err != nil {
 		return s.conclude(ctx, event, err)
 	}
-	changed, former, err := s.setPassword(ctx, c)
-	if err != nil {
-		return s.conclude(ctx, event, err)
-	}
-	ctx, cancel := audit.Outlast(ctx)
-	defer cancel()
-	event.Count, event.Detail = s.endEarlier(ctx, changed, c.keep, c.reason)
-	if err := s.conclude(ctx, event, nil); err != nil {
-		back, undoErr := s.Store.SetPassword(ctx, c.uid, changed.Epoch, former, s.now())
-		if undoErr == nil {
-			s.endEarlier(ctx, back, c.keep, c.reason)
+	_, _, err = s.change(ctx, event, c.uid, false, func(u *User, e *audit.Event) (err error) {
+		if u.Epoch != c.user.Epoch {
+			return errEpoch
 		}
-		return errors.Join(err, undoErr)
-	}
-	return nil
+		u.Epoch++
+		u.PasswordHash, u.PasswordChangedAt = hash, s.later(u.UpdatedAt)
+		u.ResetHash, u.ResetExpiresAt = nil, time.Time{}
+		e.Count, err = s.Sessions.CountSessionsOf(ctx, u.UID, c.keep)
+		return err
+	})
+	return err
 }
 
-// setPassword returns the account as changed, and the hash that it had.
-func (s *Service) setPassword(ctx context.Context, c passwordChange) (changed User, former string, err error) {
-	if err := s.Policy.Check(c.next, c.user); err != nil {
-		return User{}, "", err
+// newHash checks a new password of u and returns its hash.
+func (s *Service) newHash(ctx context.Context, password string, u User) (string, error) {
+	if err := s.Policy.Check(password, u); err != nil {
+		return "", err
 	}
-	hash, err := s.Hasher.Hash(ctx, c.next)
+	hash, err := s.Hasher.Hash(ctx, password)
 	if err != nil {
-		return User{}, "", err
+		return "", err
 	}
-	if err := s.kinds.Announce(ctx, hash, s.now()); err != nil {
-		return User{}, "", err
-	}
-	changed, err = s.Store.SetPassword(ctx, c.uid, c.user.Epoch, hash, s.now())
-	return changed, c.user.PasswordHash, err
-}
-
-// endEarlier ends the sessions of an account whose epoch has just grown and
-// settles it. It returns how many it ended and, if it could not finish, a
-// detail for the event: the account then stays unsettled and Settle finishes.
-func (s *Service) endEarlier(ctx context.Context, u User, keep, reason string) (ended int, detail string) {
-	ended, err := s.Sessions.EndSessionsOf(ctx, u.UID, keep, reason)
-	if err != nil {
-		return ended, "sessions are still to be ended: " + err.Error()
-	}
-	if err := s.Store.Settle(ctx, u.UID, u.Epoch); err != nil {
-		return ended, "still to be settled: " + err.Error()
-	}
-	return ended, ""
+	return hash, s.kinds.Announce(ctx, hash, s.now())
 }

@@ -1,6 +1,7 @@
 package users
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -21,109 +22,86 @@ type Profile struct {
 // uid, on an operator's behalf, all that p names or nothing, and returns the
 // account as it now stands. Its live sessions bear the new address from their
 // next refresh on; a login under way with the former one fails (see Still). The
-// error is ErrNotFound, a refused field, ErrEmailTaken, ErrUsernameTaken,
-// ErrNotRecorded or the store's; after the last, repeating it is safe and
-// needed: sessions may not have been told. Where the event cannot be written,
-// what was is put back.
+// event's Count says how many sessions live. The error is ErrNotFound,
+// a refused field, ErrEmailTaken, ErrUsernameTaken, ErrConflict, ErrNotRecorded or
+// the store's.
 func (s *Service) UpdateProfile(ctx context.Context, uid string, p Profile) (User, error) {
-	event := audit.Event{Action: audit.UserChanged, UserID: uid}
-	before, err := s.Store.UserByID(ctx, uid)
-	if err != nil {
-		return User{}, s.conclude(ctx, event, err)
-	}
-	event.UserEmail = before.Email
-	change, err := p.check()
-	if err != nil {
-		return User{}, s.conclude(ctx, event, err)
-	}
-	event.Detail = change.describe(before)
-	now, told, err := s.storeProfile(ctx, uid, change)
-	event.Count = told
-	if err = s.conclude(ctx, event, err); errors.Is(err, ErrNotRecorded) {
-		ctx, cancel := audit.Outlast(ctx)
-		defer cancel()
-		_, _, undoErr := s.storeProfile(ctx, uid, change.back(before))
-		return User{}, errors.Join(err, undoErr)
-	}
-	return now, err
-}
-
-func (s *Service) storeProfile(ctx context.Context, uid string, change ProfileChange) (now User, told int, err error) {
-	now, err = s.Store.UpdateUser(ctx, uid, change, s.now())
-	if err == nil && change.Email != nil {
-		told, err = s.Sessions.SetEmailOf(ctx, uid, now.Email)
-	}
-	return now, told, err
-}
-
-// check returns p as the store takes it.
-func (p Profile) check() (ProfileChange, error) {
-	var c ProfileChange
-	if p.Email != nil {
-		text, key, err := EmailKey(*p.Email)
-		if err != nil {
-			return c, err
+	u, _, err := s.change(ctx, audit.Event{Action: audit.UserChanged}, uid, false, func(u *User, e *audit.Event) error {
+		before := *u
+		if err := p.apply(u); err != nil {
+			return err
 		}
-		c.Email = &Name{text, key}
+		if err := s.namesFree(ctx, before, *u); err != nil {
+			return err
+		}
+		e.Detail = describeChange(before, *u)
+		if u.Email == before.Email {
+			return nil
+		}
+		var err error
+		e.Count, err = s.Sessions.CountSessionsOf(ctx, uid, "")
+		return err
+	})
+	return u, err
+}
+
+// namesFree looks whether another account has a name that an account is to get.
+// Should one take it before the change is made, the change comes to nothing.
+func (s *Service) namesFree(ctx context.Context, before, after User) error {
+	if after.EmailKey != before.EmailKey {
+		if _, err := s.Store.UserByEmailKey(ctx, after.EmailKey); !errors.Is(err, ErrNotFound) {
+			return cmp.Or(err, ErrEmailTaken)
+		}
+	}
+	if after.UsernameKey == before.UsernameKey {
+		return nil
+	}
+	taken, err := s.Store.UsernameTaken(ctx, after.UsernameKey)
+	if err == nil && taken {
+		err = ErrUsernameTaken
+	}
+	return err
+}
+
+// apply makes of u what p names, or returns a a refused field.
+func (p Profile) apply(u *User) (err error) {
+	if p.Email != nil {
+		if u.Email, u.EmailKey, err = EmailKey(*p.Email); err != nil {
+			return err
+		}
 	}
 	if p.Username != nil {
-		c.Username = &Name{}
-		if *p.Username != "" {
-			text, key, err := UsernameKey(*p.Username)
-			if err != nil {
-				return c, err
+		if u.Username, u.UsernameKey = "", ""; *p.Username != "" {
+			if u.Username, u.UsernameKey, err = UsernameKey(*p.Username); err != nil {
+				return err
 			}
-			*c.Username = Name{text, key}
 		}
 	}
-	for _, name := range []struct {
-		field string
-		given *string
-		to    **string
-	}{{"first_name", p.FirstName, &c.FirstName}, {"last_name", p.LastName, &c.LastName}} {
-		if name.given == nil {
-			continue
+	if p.FirstName != nil {
+		if u.FirstName, err = checkName("first_name", *p.FirstName); err != nil {
+			return err
 		}
-		text, err := checkName(name.field, *name.given)
-		if err != nil {
-			return c, err
-		}
-		*name.to = &text
 	}
-	return c, nil
+	if p.LastName != nil {
+		u.LastName, err = checkName("last_name", *p.LastName)
+	}
+	return err
 }
 
-// back returns what undoes c on an account that was as before.
-func (c ProfileChange) back(before User) ProfileChange {
-	if c.Email != nil {
-		c.Email = &Name{before.Email, before.EmailKey}
-	}
-	if c.Username != nil {
-		c.Username = &Name{before.Username, before.UsernameKey}
-	}
-	if c.FirstName != nil {
-		c.FirstName = &before.FirstName
-	}
-	if c.LastName != nil {
-		c.LastName = &before.LastName
-	}
-	return c
-}
-
-// describe says what the audit log is told: the new address, since the event
-// itself bears the former one, and of the rest only what changed.
-func (c ProfileChange) describe(before User) string {
+// describeChange says what the audit log is told: the new address, since the
+// event itself bears the former one, and of the rest only what changed.
+func describeChange(before, after User) string {
 	var changed []string
-	if c.Email != nil && c.Email.Text != before.Email {
-		changed = append(changed, "email: "+c.Email.Text)
+	if after.Email != before.Email {
+		changed = append(changed, "email: "+after.Email)
 	}
-	if c.Username != nil && c.Username.Text != before.Username {
+	if after.Username != before.Username {
 		changed = append(changed, "username")
 	}
-	if c.FirstName != nil && *c.FirstName != before.FirstName {
+	if after.FirstName != before.FirstName {
 		changed = append(changed, "first_name")
 	}
-	if c.LastName != nil && *c.LastName != before.LastName {
+	if after.LastName != before.LastName {
 		changed = append(changed, "last_name")
 	}
 	return strings.Join(changed, "; ")

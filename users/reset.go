@@ -29,7 +29,7 @@ const (
 // operator who cannot leave them so disables the account or ends its sessions.
 //
 // The store keeps the token's SHA-256 only. The error is ErrNotFound,
-// ErrNotRecorded (and then the token is void again) or the store's.
+// ErrConflict, ErrNotRecorded or the store's.
 func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration) (token string, expires time.Time, err error) {
 	if life <= 0 || life > LongestReset {
 		return "", time.Time{}, fmt.Errorf("a one-time token of %s: more than 0 and up to %s are accepted", life, LongestReset)
@@ -37,20 +37,13 @@ func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration
 	secret := make([]byte, resetSecretBytes)
 	rand.Read(secret) // never fails
 	hash := sha256.Sum256(secret)
-	now := s.now()
-	expires = now.Add(life)
-	event := audit.Event{Action: audit.ResetIssued, UserID: uid}
-	u, err := s.Store.SetReset(ctx, uid, hash[:], expires, now)
-	if err == nil {
-		event.UserEmail, event.Detail = u.Email, "valid until "+expires.Format(time.RFC3339)
-	}
-	if err := s.conclude(ctx, event, err); err != nil {
-		if errors.Is(err, ErrNotRecorded) && u.UID != "" {
-			ctx, cancel := audit.Outlast(ctx)
-			defer cancel()
-			_, undoErr := s.Store.SetReset(ctx, uid, nil, time.Time{}, s.now())
-			err = errors.Join(err, undoErr)
-		}
+	expires = s.now().Add(life)
+	_, _, err = s.change(ctx, audit.Event{Action: audit.ResetIssued}, uid, false, func(u *User, e *audit.Event) error {
+		u.ResetHash, u.ResetExpiresAt = hash[:], expires
+		e.Detail = "valid until " + expires.Format(time.RFC3339)
+		return nil
+	})
+	if err != nil {
 		return "", time.Time{}, err
 	}
 	return resetPrefix + base64.RawURLEncoding.EncodeToString(append(secret, uid...)), expires, nil
@@ -60,8 +53,7 @@ func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration
 // made for and ends all its sessions. The token is spent by that and by nothing
 // else: a password that the policy refuses leaves it valid. The error is
 // ErrResetToken, a refusal (Unacceptable, Busy), ErrConflict, ErrNotRecorded or the
-// store's. Where the event cannot be written the former password is put back,
-// and the token is spent all the same.
+// store's.
 func (s *Service) RedeemReset(ctx context.Context, token, next string) error {
 	u, err := s.ownerOf(ctx, token)
 	return s.replacePassword(ctx, passwordChange{

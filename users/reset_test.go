@@ -186,22 +186,3 @@ func TestDelete(t *testing.T) {
 		t.Errorf("the address is not free: %v", err)
 	}
 }
-
-func TestDeleteThatFailsHalfway(t *testing.T) {
-	f := newFixture(t)
-	f.mem.sessionsDown = true
-	if err := f.Delete(t.Context(), f.ada.UID); err == nil {
-		t.Error("deleted, with its sessions alive")
-	}
-	f.mem.lastEvent(t)
-	if u := f.mem.users[f.ada.UID]; !u.Disabled || !u.Unsettled {
-		t.Errorf("left behind: %+v; want it disabled, and its sessions to be ended", u)
-	}
-	f.mem.sessionsDown, f.mem.auditDown = false, true
-	if err := f.Delete(t.Context(), f.ada.UID); !errors.Is(err, ErrNotRecorded) {
-		t.Errorf("error %v", err)
-	}
-	if u, ok := f.mem.users[f.ada.UID]; !ok || !u.Disabled {
-		t.Error("A3: without its event the account is gone")
-	}
-}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/internal/throttle"
@@ -20,7 +21,9 @@ import (
 // Each of them writes exactly one audit event per call, whether it succeeds or
 // refuses (A1), except Authenticate, Still and ByID: their callers decide more
 // than these do, and write the event. Where an event cannot be written the
-// error is ErrNotRecorded, and the method's comment says what stands (A3).
+// error is ErrNotRecorded, and nothing has changed; or, of what takes rights
+// away, decision.ErrOwed, and the event is written later (A3). A change that has
+// begun is carried to its end, whoever hangs up (F9).
 type Service struct {
 	// Store keeps the accounts.
 	Store Store
@@ -81,10 +84,6 @@ type NewUser struct {
 // hashed, as late as a success, and counts as a failed attempt of the network,
 // as a taken username does: so addresses cannot be found by the thousand, nor
 // tried without leaving an account behind for each that was free.
-//
-// Where the event cannot be written, the new account is disabled: it stands in
-// the way of a second sign-up, but nobody can log in to it until an operator
-// enables it.
 func (s *Service) SignUp(ctx context.Context, n NewUser) (User, error) {
 	n.Roles, n.Claims = nil, ""
 	u, err := s.signUp(ctx, n)
@@ -106,7 +105,7 @@ func (s *Service) signUp(ctx context.Context, n NewUser) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	u, err = s.insert(ctx, u, n.Password)
+	u, err = s.insert(ctx, audit.UserSignedUp, u, n.Password)
 	if !errors.Is(err, ErrEmailTaken) && !errors.Is(err, ErrUsernameTaken) {
 		attempt.Withdraw(ctx)
 	}
@@ -120,7 +119,7 @@ func (s *Service) Add(ctx context.Context, n NewUser) (User, error) {
 		err = s.Policy.Check(n.Password, u)
 	}
 	if err == nil {
-		u, err = s.insert(ctx, u, n.Password)
+		u, err = s.insert(ctx, audit.UserAdded, u, n.Password)
 	}
 	return s.created(ctx, audit.UserAdded, n.Email, u, err)
 }
@@ -155,43 +154,54 @@ func (s *Service) prepare(n NewUser) (User, error) {
 	return u, nil
 }
 
-func (s *Service) insert(ctx context.Context, u User, password string) (User, error) {
+func (s *Service) insert(ctx context.Context, action audit.Action, u User, password string) (User, error) {
 	hash, err := s.Hasher.Hash(ctx, password)
 	if err != nil {
 		return User{}, err
 	}
 	u.PasswordHash = hash
-	return s.create(ctx, u)
+	return s.create(ctx, action, u)
 }
 
-// create stores an account that has all it needs.
-func (s *Service) create(ctx context.Context, u User) (User, error) {
+// create makes an account that has all it needs. A refusal is still to be
+// written to the log.
+func (s *Service) create(ctx context.Context, action audit.Action, u User) (User, error) {
 	if err := s.kinds.Announce(ctx, u.PasswordHash, s.now()); err != nil {
 		return User{}, err
 	}
-	if err := s.Store.CreateUser(ctx, u); err != nil {
+	event := audit.Event{Action: action, Outcome: audit.Success, UserID: u.UID, UserEmail: u.Email}
+	_, err := s.maker().Decide(ctx, decision.Change[User]{Event: event, After: u})
+	if errors.Is(err, ErrEmailTaken) || errors.Is(err, ErrUsernameTaken) {
+		err = s.unlessUnborn(ctx, u, err)
+	}
+	if err != nil {
 		return User{}, err
 	}
 	return u, nil
 }
 
-// created records how the making of an account ended.
+// unlessUnborn returns taken, unless it is an account still to be born that has
+// a name of u's: that may come to nothing.
+func (s *Service) unlessUnborn(ctx context.Context, u User, taken error) error {
+	if _, err := s.Store.UserByEmailKey(ctx, u.EmailKey); !errors.Is(err, ErrNotFound) {
+		return taken
+	}
+	if named, err := s.Store.UsernameTaken(ctx, u.UsernameKey); err != nil || named {
+		return taken
+	}
+	if n, _ := s.SettleDecisions(ctx); n > 0 {
+		return taken
+	}
+	return underWay()
+}
+
+// created returns how the making of an account ended, having written what the
+// log has not been told yet.
 func (s *Service) created(ctx context.Context, action audit.Action, email string, u User, err error) (User, error) {
-	event := audit.Event{Action: action, UserEmail: presented(email)}
-	if err == nil {
-		event.UserID, event.UserEmail = u.UID, u.Email
+	if err != nil && !decision.Concluded(err) {
+		err = s.conclude(ctx, audit.Event{Action: action, UserEmail: presented(email)}, err)
 	}
-	recordErr := s.conclude(ctx, event, err)
-	if err == nil && recordErr != nil {
-		ctx, cancel := audit.Outlast(ctx)
-		defer cancel()
-		_, undoErr := s.Store.SetDisabled(ctx, u.UID, true, s.now())
-		return User{}, errors.Join(recordErr, undoErr)
-	}
-	if recordErr != nil {
-		return User{}, recordErr
-	}
-	return u, nil
+	return u, err
 }
 
 // conclude writes the event of a decision that ended with err, and returns
@@ -199,7 +209,7 @@ func (s *Service) created(ctx context.Context, action audit.Action, email string
 func (s *Service) conclude(ctx context.Context, event audit.Event, err error) error {
 	event.Outcome = audit.Success
 	if err != nil {
-		event.Outcome, event.Reason = audit.Failure, refusal.Of(err).Reason
+		event.Outcome, event.Reason, event.ID = audit.Failure, refusal.Of(err).Reason, decision.IDOf(err)
 		if event.Reason == audit.ReasonUnavailable && event.Detail == "" {
 			event.Detail = err.Error()
 		}

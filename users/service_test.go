@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
@@ -21,7 +22,7 @@ func TestSignUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(u, f.mem.users[u.UID]) || u.EmailKey != "grace@example.org" || u.UsernameKey != "amazing" || u.FirstName != "Grace" ||
+	if !reflect.DeepEqual(u, f.stored(u.UID)) || u.EmailKey != "grace@example.org" || u.UsernameKey != "amazing" || u.FirstName != "Grace" ||
 		u.LastName != "Hopper" || !u.CreatedAt.Equal(f.clock.now()) || !u.PasswordChangedAt.Equal(u.CreatedAt) || u.Disabled || len(u.UID) != 36 {
 		t.Errorf("%+v", u)
 	}
@@ -209,17 +210,13 @@ func TestDisableAndEnable(t *testing.T) {
 	}
 }
 
-func TestSettleFinishesWhatWasInterrupted(t *testing.T) {
+func TestSettleFinishesWhatAFormerVersionLeft(t *testing.T) {
 	f := newFixture(t)
+	left := f.ada
+	left.Epoch++
+	left.Unsettled = true
+	f.mem.users[f.ada.UID] = left
 	f.mem.sessions[f.ada.UID] = []string{"phone", "laptop"}
-	f.mem.sessionsDown = true
-	if err := f.ChangePassword(t.Context(), f.ada.UID, goodPassword, otherPassword, "phone"); err != nil {
-		t.Fatal(err)
-	}
-	if e := f.mem.lastEvent(t); e.Outcome != audit.Success || !strings.Contains(e.Detail, "still to be ended") {
-		t.Errorf("%+v", e)
-	}
-	f.mem.sessionsDown = false
 	if n, err := f.Settle(t.Context()); n != 0 || err != nil {
 		t.Fatalf("a change that may be under way was settled: %d, %v", n, err)
 	}
@@ -243,37 +240,154 @@ func TestSettleFinishesWhatWasInterrupted(t *testing.T) {
 	}
 }
 
-func TestA3_WithoutItsEventADecisionDoesNotStand(t *testing.T) {
+// TestSessionsThatCannotEndAtOnceEndLater changes a password, and deletes an
+// account, while the sessions cannot be reached.
+func TestSessionsThatCannotEndAtOnceEndLater(t *testing.T) {
 	f := newFixture(t)
-	f.mem.auditDown = true
-	notRecorded := func(err error) {
+	f.mem.sessions[f.ada.UID] = []string{"phone", "laptop"}
+	f.mem.sessionsDown = true
+	if err := f.ChangePassword(t.Context(), f.ada.UID, goodPassword, otherPassword, "phone"); err != nil {
+		t.Fatal(err)
+	}
+	if e := f.mem.lastEvent(t); e.Outcome != audit.Success || e.Count != 1 {
+		t.Errorf("%+v", e)
+	}
+	settle := func(what string, want int) {
 		t.Helper()
-		if !errors.Is(err, ErrNotRecorded) || !errors.Is(err, errDown) {
-			t.Errorf("got %v, want ErrNotRecorded and its cause", err)
+		if n, err := f.SettleDecisions(t.Context()); n != want || err != nil && want > 0 {
+			t.Fatalf("%s: %d, %v", what, n, err)
 		}
 	}
-	_, err := f.SignUp(t.Context(), NewUser{Email: "grace@example.org", Password: goodPassword})
-	notRecorded(err)
-	_, err = f.Authenticate(t.Context(), "grace@example.org", goodPassword)
-	wantReason(t, err, "disabled_user")
-
-	notRecorded(f.ChangePassword(t.Context(), f.ada.UID, goodPassword, otherPassword, ""))
-	if _, err := f.Authenticate(t.Context(), "ada@example.org", goodPassword); err != nil {
-		t.Errorf("the former password: %v", err)
+	f.clock.advance(decision.Grace)
+	settle("the sessions are still away", 0)
+	f.mem.sessionsDown = false
+	settle("left to who took it up last", 0)
+	f.clock.advance(decision.Grace)
+	settle("they are back", 1)
+	if got := f.mem.sessions[f.ada.UID]; !slices.Equal(got, []string{"phone"}) {
+		t.Errorf("sessions left: %v", got)
 	}
-	notRecorded(f.ResetPassword(t.Context(), f.ada.UID, otherPassword))
-	_, err = f.Authenticate(t.Context(), "ada@example.org", otherPassword)
-	wantReason(t, err, "wrong_password")
+	f.mem.sessionsDown = true
+	if err := f.Delete(t.Context(), f.ada.UID); !errors.Is(err, decision.ErrUnfinished) {
+		t.Errorf("deleted, with its sessions alive: %v", err)
+	}
+	if u := f.mem.users[f.ada.UID]; !u.Disabled || u.Free() {
+		t.Errorf("left behind: %+v; want it disabled, and its sessions to be ended", u)
+	}
+	f.mem.sessionsDown = false
+	f.mem.lastEvent(t)
+	f.clock.advance(decision.Grace)
+	settle("they are back", 1)
+	if len(f.mem.users) != 0 || len(f.mem.sessions[f.ada.UID]) != 0 || len(f.mem.events) != 0 {
+		t.Errorf("left: %v, %v, %v", f.mem.users, f.mem.sessions, f.mem.events)
+	}
+}
 
-	notRecorded(f.Disable(t.Context(), f.ada.UID))
-	notRecorded(f.Enable(t.Context(), f.ada.UID))
-	_, err = f.Authenticate(t.Context(), "ada@example.org", goodPassword)
-	wantReason(t, err, "disabled_user")
+// TestA3_WithoutItsEventADecisionDoesNotStand makes every change of an account
+// while the log is away: the account is field by field what it was, and the same
+// again succeeds when the log is back. What takes rights away stands, and its
+// event comes then.
+func TestA3_WithoutItsEventADecisionDoesNotStand(t *testing.T) {
+	first := "Augusta"
+	for name, act := range map[string]func(f *fixture) error{
+		"sign-up": func(f *fixture) error {
+			_, err := f.SignUp(t.Context(), NewUser{Email: "grace@example.org", Username: "grace", Password: otherPassword})
+			return err
+		},
+		"add": func(f *fixture) error {
+			_, err := f.Add(t.Context(), NewUser{Email: "grace@example.org", Password: otherPassword})
+			return err
+		},
+		"import": func(f *fixture) error {
+			_, err := f.Import(t.Context(), ImportUser{Email: "grace@example.org", PasswordHash: vectors["scrypt"]})
+			return err
+		},
+		"password": func(f *fixture) error {
+			return f.ChangePassword(t.Context(), f.ada.UID, goodPassword, otherPassword, "")
+		},
+		"reset":  func(f *fixture) error { return f.ResetPassword(t.Context(), f.ada.UID, otherPassword) },
+		"enable": func(f *fixture) error { return f.Enable(t.Context(), f.ada.UID) },
+		"delete": func(f *fixture) error { return f.Delete(t.Context(), f.ada.UID) },
+		"profile": func(f *fixture) error {
+			_, err := f.UpdateProfile(t.Context(), f.ada.UID, Profile{FirstName: &first})
+			return err
+		},
+		"claims": func(f *fixture) error {
+			_, err := f.SetClaims(t.Context(), f.ada.UID, []string{"admin"}, "")
+			return err
+		},
+		"token": func(f *fixture) error { _, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour); return err },
+	} {
+		f := newFixture(t)
+		f.mem.sessions[f.ada.UID] = []string{"phone"}
+		f.mem.auditDown = true
+		if err := act(f); !errors.Is(err, ErrNotRecorded) || !errors.Is(err, errDown) {
+			t.Errorf("%s: got %v, want ErrNotRecorded and its cause", name, err)
+		}
+		was := f.ada
+		was.Version = f.mem.users[was.UID].Version
+		if !reflect.DeepEqual(f.mem.users, map[string]User{was.UID: was}) || len(f.mem.sessions[was.UID]) != 1 {
+			t.Errorf("%s: without its event the accounts are %+v", name, f.mem.users)
+		}
+		f.mem.auditDown = false
+		if err := act(f); err != nil {
+			t.Errorf("%s, repeated: %v", name, err)
+		}
+		if e := f.mem.lastEvent(t); e.Outcome != audit.Success || e.ID == "" || e.Retold {
+			t.Errorf("%s: %+v", name, e)
+		}
+		for uid := range f.mem.users {
+			if u := f.mem.users[uid]; !u.Free() || u.Unborn {
+				t.Errorf("%s: left as %+v", name, u.Held)
+			}
+		}
+	}
+}
 
-	// A refusal that cannot be recorded is not told either.
-	_, err = f.SignUp(t.Context(), NewUser{Email: "ada@example.org", Password: goodPassword})
-	notRecorded(err)
-	if errors.Is(err, ErrEmailTaken) {
+// TestA3_WhatTakesRightsAwayOwesItsEvent ends sessions and disables accounts
+// while the log is away, several times: each stands at once, and each event comes
+// when the log is back.
+func TestA3_WhatTakesRightsAwayOwesItsEvent(t *testing.T) {
+	f := newFixture(t)
+	f.mem.sessions[f.ada.UID] = []string{"phone", "laptop"}
+	f.mem.auditDown = true
+	if n, err := f.EndSessions(t.Context(), f.ada.UID, "phone"); n != 1 || !errors.Is(err, decision.ErrOwed) {
+		t.Errorf("%d, %v", n, err)
+	}
+	if err := f.Disable(t.Context(), f.ada.UID); !errors.Is(err, decision.ErrOwed) || !errors.Is(err, errDown) {
+		t.Error(err)
+	}
+	if !f.mem.users[f.ada.UID].Disabled || len(f.mem.sessions[f.ada.UID]) != 0 {
+		t.Error("a protection waits for the log")
+	}
+	if err := f.Enable(t.Context(), f.ada.UID); !errors.Is(err, ErrNotRecorded) {
+		t.Errorf("enabled while an event is owed and the log away: %v", err)
+	}
+	f.clock.advance(decision.Grace)
+	if n, err := f.SettleDecisions(t.Context()); n != 0 || !errors.Is(err, errDown) {
+		t.Errorf("settled without the log: %d, %v", n, err)
+	}
+	f.mem.auditDown = false
+	f.clock.advance(decision.Grace)
+	if n, err := f.SettleDecisions(t.Context()); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if len(f.mem.events) != 2 || f.mem.events[0].Action != audit.SessionsEnded || f.mem.events[1].Action != audit.UserDisabled ||
+		f.mem.events[0].ID == f.mem.events[1].ID || !f.mem.events[0].Retold || f.mem.events[0].Count != 1 {
+		t.Errorf("%+v", f.mem.events)
+	}
+	f.mem.events = nil
+	if err := f.Enable(t.Context(), f.ada.UID); err != nil {
+		t.Error(err)
+	}
+}
+
+// A refusal that cannot be recorded is not told either.
+func TestA3_ARefusalIsNotToldWithoutItsEvent(t *testing.T) {
+	f := newFixture(t)
+	f.mem.auditDown = true
+	_, err := f.SignUp(t.Context(), NewUser{Email: "ada@example.org", Password: goodPassword})
+	if !errors.Is(err, ErrNotRecorded) || errors.Is(err, ErrEmailTaken) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/passwords"
 )
 
@@ -38,28 +40,17 @@ type User struct {
 	// Epoch grows whenever the account's sessions must end: a password
 	// change, a disabling. A login that began under an older epoch fails.
 	Epoch int64
-	// Unsettled is set, in the write that grew Epoch, until the sessions of
-	// earlier epochs have been ended. Should a process die in between, any
-	// replica finds the account by Store.Unsettled and finishes the work.
+	// Unsettled was set by former versions, in the write that grew Epoch, until
+	// the sessions of earlier epochs had been ended. Store.Unsettled finds what
+	// they left.
 	Unsettled bool
 	// Times are UTC with milliseconds.
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
 	PasswordChangedAt time.Time
+	// Held is what the account holds for the decisions on it.
+	decision.Held
 }
-
-// ProfileChange is what of an account is to be replaced; nil leaves it. An
-// empty Username takes the username away.
-type ProfileChange struct {
-	Email     *Name
-	Username  *Name
-	FirstName *string
-	LastName  *string
-}
-
-// Name is an e-mail address or a username as the user wrote it, and the form by
-// which it is compared.
-type Name struct{ Text, Key string }
 
 // Store keeps accounts. Every method is one atomic operation, durable when it
 // returns nil, safe for concurrent use by many processes.
@@ -76,35 +67,25 @@ type Store interface {
 	UsernameTaken(ctx context.Context, key string) (bool, error)
 	// ListUsers returns at most limit accounts with a UID above after, by UID.
 	ListUsers(ctx context.Context, after string, limit int) ([]User, error)
-	// SetPassword replaces the hash if the account's Epoch is still epoch;
-	// it grows Epoch by one, voids a one-time token, sets Unsettled,
-	// PasswordChangedAt and UpdatedAt, and returns the account as it now
-	// stands. ErrConflict if the epoch moved, ErrNotFound if there is no such
-	// account.
-	SetPassword(ctx context.Context, uid string, epoch int64, hash string, at time.Time) (User, error)
-	// SetReset replaces ResetHash and ResetExpiresAt, sets UpdatedAt and
-	// returns the account as it now stands; a nil hash voids the token that
-	// is out. ErrNotFound if there is no such account.
-	SetReset(ctx context.Context, uid string, hash []byte, expires, at time.Time) (User, error)
-	// SetClaims replaces Roles and Claims, sets UpdatedAt and returns the
-	// account as it now stands. ErrNotFound if there is no such account.
-	SetClaims(ctx context.Context, uid string, roles []string, claims string, at time.Time) (User, error)
-	// DeleteUser removes the account, or returns ErrNotFound.
-	DeleteUser(ctx context.Context, uid string) error
-	// RehashPassword replaces the hash from by to, with nothing else changed:
-	// the same password under better parameters. It does nothing, without an
-	// error, if the hash is no longer from.
+	// HeldUser returns one account, an unborn one too, or ErrNotFound. It sees
+	// every write acknowledged before it began.
+	HeldUser(ctx context.Context, uid string) (User, error)
+	// ReplaceUser puts next in the place of the account seen, which has the
+	// same UID, if its Version and its UpdatedAt are still seen's; it stores
+	// the Version after seen's. ErrConflict if they are not, ErrNotFound if
+	// there is no such account, ErrEmailTaken or ErrUsernameTaken if another
+	// has a name of next's; then nothing is changed.
+	ReplaceUser(ctx context.Context, seen, next User) error
+	// RemoveUser removes the account seen on the same condition.
+	RemoveUser(ctx context.Context, seen User) error
+	// PendingUsers returns at most limit accounts, unborn ones too, whose slot
+	// is not empty.
+	PendingUsers(ctx context.Context, limit int) ([]User, error)
+	// RehashPassword replaces the hash from by to, with nothing else changed
+	// but the Version: the same password under better parameters. It does
+	// nothing, without an error, if the hash is no longer from or a decision on
+	// the account is under way.
 	RehashPassword(ctx context.Context, uid, from, to string) error
-	// UpdateUser replaces what of the profile change names, all of it or
-	// nothing, sets UpdatedAt and returns the account as it now stands.
-	// ErrEmailTaken or ErrUsernameTaken if another account has the new
-	// address or name, ErrNotFound if there is no such account.
-	UpdateUser(ctx context.Context, uid string, change ProfileChange, at time.Time) (User, error)
-	// SetDisabled disables or enables the account and returns it as it now
-	// stands. Disabling an enabled account grows Epoch by one; disabling
-	// always sets Unsettled. Enabling touches neither. ErrNotFound if there
-	// is no such account.
-	SetDisabled(ctx context.Context, uid string, disabled bool, at time.Time) (User, error)
 	// Settle clears Unsettled if the account's Epoch is still epoch.
 	Settle(ctx context.Context, uid string, epoch int64) error
 	// Unsettled returns at most limit accounts whose Unsettled is set.
@@ -120,8 +101,14 @@ type Sessions interface {
 	// SessionOf reports whether the session id lives; ErrNoSession if the
 	// user has none of that id.
 	SessionOf(ctx context.Context, uid, id string) (live bool, err error)
-	// EndSession ends the session id and reports whether this call did.
-	EndSession(ctx context.Context, id, reason string) (bool, error)
+	// EndSession ends the session that the event names and writes the event:
+	// ErrNoSession if the user has none of that id, or an error that is
+	// decision.Concluded. It reports whether this call ended it; one that does
+	// not live is no error, and has its event too.
+	EndSession(ctx context.Context, e audit.Event) (bool, error)
+	// CountSessionsOf returns how many live sessions the user has but the one
+	// named by except.
+	CountSessionsOf(ctx context.Context, uid, except string) (int, error)
 	// SetClaimsOf has every live session of the user bear claims, a JSON
 	// object or empty, and returns how many it changed.
 	SetClaimsOf(ctx context.Context, uid, claims string) (int, error)

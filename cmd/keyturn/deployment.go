@@ -53,6 +53,9 @@ func (p *program) onDeployment(cmd *cobra.Command, args []string, run func(d *de
 	if err != nil {
 		return err
 	}
+	if _, err := d.settleDecisions(d.ctx); err != nil {
+		d.log.Warn().Err(err).Msg("a decision that was interrupted before this command is still on its way")
+	}
 	return errors.Join(run(d, args), d.close())
 }
 

@@ -163,8 +163,8 @@ func listeners(cfg *config.Config) (public, admin net.Listener, err error) {
 const (
 	// sweepEvery is the interval of the background work on the store.
 	sweepEvery = time.Minute
-	// settleEvery is how soon after an outage the refreshes are settled that
-	// the store did not answer to.
+	// settleEvery is how soon after an outage decisions are carried on that it
+	// interrupted, and refreshes are settled that the store did not answer to.
 	settleEvery = time.Second
 )
 
@@ -187,6 +187,7 @@ func (d *deployment) background(ctx context.Context, s *services) (wait func()) 
 	all.Go(func() { headroom.Keep(ctx, s.users.Hasher.Full(), extra) })
 	all.Go(func() { every(ctx, sweepEvery, func() { d.sweep(ctx, s) }) })
 	all.Go(func() { every(ctx, settleEvery, func() { d.settleRefreshes(ctx, s) }) })
+	all.Go(func() { every(ctx, settleEvery, func() { d.settleDecisionsAgain(ctx) }) })
 	all.Go(func() { d.reopenOnHangup(ctx) })
 	return all.Wait
 }

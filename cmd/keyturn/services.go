@@ -103,7 +103,7 @@ func (d *deployment) users() (*users.Service, error) {
 	}
 	service := users.Service{
 		Store: d.store, Hasher: hasher, Policy: users.Policy{MinLength: d.cfg.PasswordMinLength},
-		Sessions: oauth.SessionEnder{Store: d.store, Now: time.Now}, Audit: d.audit, Now: time.Now,
+		Sessions: oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: time.Now}, Audit: d.audit, Now: time.Now,
 	}
 	if d.cfg.LoginThrottle {
 		service.Throttle = throttle.New(d.store, time.Now)

@@ -205,7 +205,7 @@ var vocabulary = []Term{
 		When:   "several sessions were ended at once, or the server finished what an interrupted command had left",
 		Success: []Reason{ReasonEndedByUser, ReasonLoggedOutByOperator, ReasonClientDisabled, ReasonUserDisabled,
 			ReasonAccountChanged},
-		Failure: slices.Concat([]Reason{ReasonUnknownSession, ReasonStore}, noAccount, noClient),
+		Failure: slices.Concat([]Reason{ReasonUnknownSession}, noAccount, noClient),
 		Fields:  words("user.id user.email keyturn.client_id keyturn.session_id keyturn.count keyturn.detail"),
 	}, {
 		Action: ClientAdded, Category: words("iam configuration"), Type: words("admin creation"),
@@ -240,7 +240,7 @@ var vocabulary = []Term{
 		Stands:  AtOnce,
 		When:    "a signing key was made and published",
 		Success: []Reason{ReasonFirstKey, ReasonStandby},
-		Fields:  words("keyturn.kid"),
+		Fields:  words("keyturn.kid keyturn.detail"),
 	}, {
 		Action: KeyActivated, Category: words("configuration"), Type: words("change"),
 		When:    "this replica began to sign with the key; the detail says if an emergency made it",

@@ -32,10 +32,11 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/clientip":         {foreign: []string{"github.com/pires/go-proxyproto"}},
 	"internal/layout":           {},
 	"docs":                      {},
+	"internal/decision":         {own: []string{"internal/audit"}, foreign: []string{"github.com/google/uuid"}},
 	"internal/doctor":           {own: []string{"keys"}},
 	"keys":                      {own: []string{"internal/audit"}, foreign: []string{"github.com/go-jose/", "golang.org/x/crypto"}},
 	"users": {
-		own:     []string{"internal/audit", "internal/passwords", "internal/problem", "internal/refusal", "internal/throttle"},
+		own:     []string{"internal/decision", "internal/audit", "internal/passwords", "internal/problem", "internal/refusal", "internal/throttle"},
 		foreign: []string{"golang.org/x/text", "github.com/google/uuid"},
 	},
 	"internal/passwords": {
@@ -47,15 +48,15 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/throttle":                {own: []string{"internal/audit", "internal/refusal"}},
 	"wellknown":                        {own: []string{"keys", "internal/problem"}},
 	"oauth": {
-		own:     []string{"docs", "keys", "users", "internal/audit", "internal/problem", "internal/refusal"},
+		own:     []string{"internal/decision", "docs", "keys", "users", "internal/audit", "internal/problem", "internal/refusal"},
 		foreign: []string{"github.com/google/uuid", "github.com/go-jose/", "code.dny.dev/ssrf"},
 	},
 	"internal/store":                   {own: []string{"internal/audit", "internal/throttle", "keys", "oauth", "users"}},
 	"internal/store/transfer":          {own: []string{"internal/store", "internal/audit", "keys", "oauth", "users"}},
 	"internal/store/inspect":           {own: []string{"internal/store", "keys", "oauth", "users"}},
-	"internal/store/storetest":         {own: []string{"internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"github.com/google/uuid"}},
-	"internal/store/sqlite":            {own: []string{"internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"modernc.org/sqlite"}},
-	"internal/store/mongodb":           {own: []string{"internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"go.mongodb.org/mongo-driver/v2"}},
+	"internal/store/storetest":         {own: []string{"internal/decision", "internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"github.com/google/uuid"}},
+	"internal/store/sqlite":            {own: []string{"internal/decision", "internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"modernc.org/sqlite"}},
+	"internal/store/mongodb":           {own: []string{"internal/decision", "internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"go.mongodb.org/mongo-driver/v2"}},
 	"internal/store/mongodb/mongotest": {foreign: []string{"go.mongodb.org/mongo-driver/v2", "github.com/google/uuid"}},
 	"internal/server": {
 		own:     []string{"docs", "internal/audit", "internal/clientip", "internal/problem", "oauth", "users", "wellknown"},

@@ -160,20 +160,20 @@ func userErrands() []errand {
 
 		{of(disable, ""), audit.UserDisabled, "", "", 0},
 		{of(disable, "nobody"), audit.UserDisabled, "unknown_user", "", 0},
-		{of(disable, ""), audit.UserDisabled, "unavailable", "SetDisabled", 0},
+		{of(disable, ""), audit.UserDisabled, "unavailable", "ReplaceUser", 0},
 		{of(enable, ""), audit.UserEnabled, "", "", 0},
 		{of(enable, "nobody"), audit.UserEnabled, "unknown_user", "", 0},
-		{of(enable, ""), audit.UserEnabled, "unavailable", "SetDisabled", 0},
+		{of(enable, ""), audit.UserEnabled, "unavailable", "ReplaceUser", 0},
 		{of(remove, ""), audit.UserDeleted, "", "", 0},
 		{of(remove, "nobody"), audit.UserDeleted, "unknown_user", "", 0},
-		{of(remove, ""), audit.UserDeleted, "unavailable", "DeleteUser", 0},
+		{of(remove, ""), audit.UserDeleted, "unavailable", "ReplaceUser", 0},
 		{of(issue, ""), audit.ResetIssued, "", "", 0},
 		{of(issue, "nobody"), audit.ResetIssued, "unknown_user", "", 0},
-		{of(issue, ""), audit.ResetIssued, "unavailable", "SetReset", 0},
+		{of(issue, ""), audit.ResetIssued, "unavailable", "ReplaceUser", 0},
 		{of(reset(long), ""), audit.PasswordReset, "", "", 0},
 		{of(reset(long), "nobody"), audit.PasswordReset, "unknown_user", "", 0},
 		{of(reset("short"), ""), audit.PasswordReset, "password_refused", "", 0},
-		{of(reset(long), ""), audit.PasswordReset, "unavailable", "SetPassword", 0},
+		{of(reset(long), ""), audit.PasswordReset, "unavailable", "ReplaceUser", 0},
 		{func(w faultyWorld) error {
 			w.users.Store = changing{w.store}
 			return w.users.ResetPassword(w.t.Context(), w.uid, long)
@@ -182,7 +182,7 @@ func userErrands() []errand {
 		{of(claim(nil, ""), "nobody"), audit.UserChanged, "unknown_user", "", 0},
 		{of(claim([]string{"a b"}, ""), ""), audit.UserChanged, "invalid_roles", "", 0},
 		{of(claim(nil, "[]"), ""), audit.UserChanged, "invalid_claims", "", 0},
-		{of(claim(nil, ""), ""), audit.UserChanged, "unavailable", "SetClaims", 0},
+		{of(claim(nil, ""), ""), audit.UserChanged, "unavailable", "ReplaceUser", 0},
 		{update(users.Profile{Email: text("new@example.com"), Username: text("new")}), audit.UserChanged, "", "", 0},
 		{update(users.Profile{Email: text("new")}), audit.UserChanged, "invalid_email", "", 0},
 		{update(users.Profile{Username: text("a@b")}), audit.UserChanged, "invalid_username", "", 0},
@@ -198,15 +198,15 @@ func userErrands() []errand {
 			w.journal.take()
 			return update(users.Profile{Username: text("Bob")})(w)
 		}, audit.UserChanged, "username_taken", "", 0},
-		{update(users.Profile{LastName: text("King")}), audit.UserChanged, "unavailable", "UpdateUser", 0},
-		{update(users.Profile{Email: text("new@example.com")}), audit.UserChanged, "unavailable", "SetFamilyEmail", 0},
+		{update(users.Profile{LastName: text("King")}), audit.UserChanged, "unavailable", "ReplaceUser", 0},
+		{update(users.Profile{Email: text("new@example.com")}), audit.UserChanged, "unavailable", "FamiliesOfUser", 0},
 		{of(endAll(""), ""), audit.SessionsEnded, "logged_out_by_operator", "", 0},
 		{of(endAll(""), "nobody"), audit.SessionsEnded, "unknown_user", "", 0},
 		{of(endAll("another"), ""), audit.SessionsEnded, "unknown_session", "", 0},
-		{of(endAll(""), ""), audit.SessionsEnded, "unavailable", "RevokeFamiliesOfUser", 0},
+		{of(endAll(""), ""), audit.SessionsEnded, "unavailable", "ReplaceUser", 0},
 		{of(endOne, ""), audit.SessionEnded, "logged_out_by_operator", "", 0},
 		{of(endOne, "nobody"), audit.SessionEnded, "unknown_user", "", 0},
-		{of(endOne, ""), audit.SessionEnded, "unavailable", "RevokeFamily", 0},
+		{of(endOne, ""), audit.SessionEnded, "unavailable", "HoldFamily", 0},
 		{func(w faultyWorld) error {
 			_, err := userfile.Export(w.t.Context(), w.users, io.Discard, userfile.JSONLines)
 			return err
@@ -224,18 +224,15 @@ func settleErrands() []errand {
 	}
 	return []errand{
 		{func(w faultyWorld) error {
-			disableUser(w.world, tokens{})
+			w.alter(func(u *users.User) { u.Disabled, u.Unsettled = true, true })
 			return settle(w)
 		}, audit.SessionsEnded, "user_disabled", "", 0},
 		{func(w faultyWorld) error {
-			u, err := w.store.UserByID(w.t.Context(), w.uid)
-			must(w.t, err)
-			_, err = w.store.SetPassword(w.t.Context(), w.uid, u.Epoch, u.PasswordHash, time.Now())
-			must(w.t, err)
+			w.alter(func(u *users.User) { u.Epoch, u.Unsettled = u.Epoch+1, true })
 			return settle(w)
 		}, audit.SessionsEnded, "account_changed", "", 0},
 		{func(w faultyWorld) error {
-			must(w.t, w.store.DisableClient(w.t.Context(), "shop", time.Now()))
+			w.disableClient("shop")
 			_, err := (&oauth.Clients{Store: w.store, Audit: w.audit, Now: later}).Settle(w.t.Context())
 			return err
 		}, audit.SessionsEnded, "client_disabled", "", 0},
@@ -324,20 +321,20 @@ func clientErrands() []errand {
 		{update("shop", same), audit.ClientChanged, "", "", 0},
 		{update("nobody", same), audit.ClientChanged, "unknown_client", "", 0},
 		{update("shop", func(c *oauth.Client) { c.Grants = nil }), audit.ClientChanged, "invalid_registration", "", 0},
-		{update("shop", same), audit.ClientChanged, "failed", "UpdateClient", 0},
+		{update("shop", same), audit.ClientChanged, "failed", "ReplaceClient", 0},
 		{func(w faultyWorld) error {
 			return update("shop", func(*oauth.Client) { w.change("shop", same) })(w)
 		}, audit.ClientChanged, "conflict", "", 0},
 		{turn("shop"), audit.ClientSecretTurned, "", "", 0},
 		{turn("nobody"), audit.ClientSecretTurned, "unknown_client", "", 0},
 		{turn("page"), audit.ClientSecretTurned, "client_has_no_secret", "", 0},
-		{turn("shop"), audit.ClientSecretTurned, "failed", "SetClientSecret", 0},
+		{turn("shop"), audit.ClientSecretTurned, "failed", "ReplaceClient", 0},
 		{disable("shop"), audit.ClientDisabled, "", "", 0},
 		{disable("nobody"), audit.ClientDisabled, "unknown_client", "", 0},
-		{disable("shop"), audit.ClientDisabled, "failed", "DisableClient", 0},
+		{disable("shop"), audit.ClientDisabled, "failed", "ReplaceClient", 0},
 		{logout("shop"), audit.SessionsEnded, "logged_out_by_operator", "", 0},
 		{logout("nobody"), audit.SessionsEnded, "unknown_client", "", 0},
-		{logout("shop"), audit.SessionsEnded, "failed", "RevokeFamiliesOfClient", 0},
+		{logout("shop"), audit.SessionsEnded, "failed", "ReplaceClient", 0},
 	}
 }
 

@@ -199,7 +199,7 @@ func TestClientAssertionsRefused(t *testing.T) {
 	if rec := w.serve(header); rec.Code != 400 {
 		t.Errorf("with a header too: %d %s", rec.Code, rec.Body)
 	}
-	must(t, w.store.DisableClient(t.Context(), "reports", time.Now()))
+	w.disableClient("reports")
 	if rec := w.postAs("/oauth/token", asserted(good())); rec.Code != 401 {
 		t.Errorf("of a disabled client: %d %s", rec.Code, rec.Body)
 	}

@@ -191,7 +191,7 @@ func (w *world) build() http.Handler {
 	hasher, err := passwords.NewHasher(passwords.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2)
 	must(w.t, err)
 	w.users, err = users.NewService(users.Service{
-		Store: w.store, Hasher: hasher, Sessions: oauth.SessionEnder{Store: w.store, Now: time.Now}, Audit: w.audit, Now: time.Now,
+		Store: w.store, Hasher: hasher, Sessions: oauth.SessionEnder{Store: w.store, Audit: w.audit, Now: time.Now}, Audit: w.audit, Now: time.Now,
 	})
 	must(w.t, err)
 	fail := func(_ context.Context, err error) { w.t.Log("inside:", err) }

@@ -8,6 +8,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store/storetest"
 	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
 )
 
 // meanwhile lets do happen just before the next call of a method.
@@ -41,18 +42,14 @@ func TestF7_WhatEndsSessionsEndsALoginUnderWay(t *testing.T) {
 		do     func(w faultyWorld) error
 	}{
 		"user disabled": {http.StatusBadRequest, "disabled_user", func(w faultyWorld) error {
-			if _, err := w.faulty.Unwrap().SetDisabled(w.t.Context(), w.uid, true, time.Now()); err != nil {
+			if err := alter(w.t.Context(), w.faulty.Unwrap(), w.uid, func(u *users.User) { u.Disabled = true }); err != nil {
 				return err
 			}
 			_, end := w.bystander()
 			return end("user_disabled")
 		}},
 		"password changed": {http.StatusBadRequest, "account_changed", func(w faultyWorld) error {
-			u, err := w.faulty.Unwrap().UserByID(w.t.Context(), w.uid)
-			if err != nil {
-				return err
-			}
-			if _, err = w.faulty.Unwrap().SetPassword(w.t.Context(), w.uid, u.Epoch, u.PasswordHash, time.Now()); err != nil {
+			if err := alter(w.t.Context(), w.faulty.Unwrap(), w.uid, func(u *users.User) { u.Epoch++ }); err != nil {
 				return err
 			}
 			_, end := w.bystander()

@@ -330,6 +330,4 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 // changing is a store in which somebody else is always faster.
 type changing struct{ store.Store }
 
-func (changing) SetPassword(context.Context, string, int64, string, time.Time) (users.User, error) {
-	return users.User{}, users.ErrConflict
-}
+func (changing) ReplaceUser(context.Context, users.User, users.User) error { return users.ErrConflict }

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http/httptest"
@@ -11,10 +12,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/storetest"
 	"github.com/keyturn/keyturn/internal/throttle"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
 )
 
 type sending = func(*world, tokens) *httptest.ResponseRecorder
@@ -96,7 +99,7 @@ func reading(path string, action audit.Action) []decision {
 		{"two clients", raw(path, text("client_id=y"), "Authorization", "Basic eDp4"), 400, action, "two_clients"},
 		{"unknown client", formAs(path, "client_id", "nobody", "client_secret", "x"), 401, action, "unknown_client"},
 		{"disabled client", secret(func(w *world) sending {
-			must(w.t, w.store.DisableClient(w.t.Context(), "shop", time.Now()))
+			w.disableClient("shop")
 			return formAs(path, "client_id", "shop", "client_secret", w.secret)
 		}), 401, action, "disabled_client"},
 		{"wrong secret", formAs(path, "client_id", "shop", "client_secret", "x"), 401, action, "wrong_client_secret"},
@@ -235,10 +238,28 @@ func stale() map[string]func(w *world, t tokens) string {
 func (w *world) change(id string, apply func(*oauth.Client)) {
 	c, err := w.store.ClientByID(w.t.Context(), id)
 	must(w.t, err)
-	was := c.UpdatedAt
+	seen := c
 	apply(&c)
-	c.UpdatedAt = was.Add(time.Millisecond)
-	must(w.t, w.store.UpdateClient(w.t.Context(), c, was))
+	c.UpdatedAt = seen.UpdatedAt.Add(time.Millisecond)
+	must(w.t, w.store.ReplaceClient(w.t.Context(), seen, c))
+}
+
+func (w *world) disableClient(id string) { w.change(id, func(c *oauth.Client) { c.Disabled = true }) }
+
+// alter changes the account behind everybody's back.
+func (w *world) alter(apply func(*users.User)) {
+	must(w.t, alter(w.t.Context(), w.store, w.uid, apply))
+}
+
+func alter(ctx context.Context, s store.Store, uid string, apply func(*users.User)) error {
+	u, err := s.UserByID(ctx, uid)
+	if err != nil {
+		return err
+	}
+	seen := u
+	apply(&u)
+	u.UpdatedAt = seen.UpdatedAt.Add(time.Millisecond)
+	return s.ReplaceUser(ctx, seen, u)
 }
 
 // pages logs the user in through the client page.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
 )
 
 // refusals are the decisions that are not in decisions: with those they are
@@ -51,8 +52,7 @@ func notGranted() []decision {
 }
 
 func disableUser(w *world, _ tokens) {
-	_, err := w.store.SetDisabled(w.t.Context(), w.uid, true, time.Now())
-	must(w.t, err)
+	w.alter(func(u *users.User) { u.Disabled = true })
 }
 
 // refreshing presents the refresh token that which tells.
@@ -74,7 +74,7 @@ func notRefreshed() []decision {
 		{"retry", after(spend(1), refreshing(held)), 200, audit.TokenRefreshed, "retry"},
 		{"reuse", after(spend(2), refreshing(held)), 400, audit.TokenReuse, "reused_token"},
 		{"from another client", refreshing(func(w *world, _ tokens) string { return pages(w).Refresh }), 400, audit.TokenReuse, "foreign_client"},
-		{"reuse that cannot be ended", after(spend(2), failing("RevokeFamily", refreshing(held))), 503, audit.TokenReuse, "store"},
+		{"reuse that cannot be ended", after(spend(2), failing("HoldFamily", refreshing(held))), 503, audit.TokenReuse, "store"},
 	}
 	for reason, token := range stale() {
 		rows = append(rows, decision{"refresh, " + reason, refreshing(token), 400, audit.TokenRefused, reason})
@@ -139,8 +139,8 @@ func notBorne() []decision {
 		{"userinfo by POST", bearer("POST", "/oauth/userinfo", nil), 200, audit.UserInfoRead, ""},
 		{"userinfo, no store", failing("UserByID", bearer("GET", "/oauth/userinfo", nil)), 503, audit.UserInfoRead, "store"},
 		{"sessions, no store", failing("FamiliesOfUser", bearer("GET", "/auth/sessions", nil)), 503, audit.SessionsListed, "store"},
-		{"logout, no store", failing("RevokeFamily", bearer("POST", "/auth/logout", nil)), 503, audit.SessionEnded, "store"},
-		{"end others, no store", failing("RevokeFamiliesOfUser", bearer("DELETE", "/auth/sessions", nil)), 503, audit.SessionsEnded, "store"},
+		{"logout, no store", failing("HoldFamily", bearer("POST", "/auth/logout", nil)), 503, audit.SessionEnded, "store"},
+		{"end others, no store", failing("ReplaceUser", bearer("DELETE", "/auth/sessions", nil)), 503, audit.SessionsEnded, "unavailable"},
 		{"end one's own", func(w *world, t tokens) *httptest.ResponseRecorder {
 			live, err := w.store.FamiliesOfUser(w.t.Context(), w.uid, time.Now(), 1)
 			must(w.t, err)
@@ -184,15 +184,20 @@ func notChanged() []decision {
 	change := func(current, next string) sending {
 		return bearer("POST", "/auth/password", map[string]string{"current_password": current, "new_password": next})
 	}
-	reset := func(next string) sending {
-		return func(w *world, _ tokens) *httptest.ResponseRecorder {
+	// reset has a token made, and lets meanwhile come between.
+	reset := func(next string, meanwhile ...func(sending) sending) sending {
+		return func(w *world, t tokens) *httptest.ResponseRecorder {
 			var token string
 			w.quietly(func() {
 				var err error
 				token, _, err = w.users.IssueReset(w.t.Context(), w.uid, time.Hour)
 				must(w.t, err)
 			})
-			return w.sendJSON("POST", "/auth/reset", "", map[string]string{"token": token, "new_password": next})
+			send := body("/auth/reset", map[string]string{"token": token, "new_password": next})
+			for _, m := range meanwhile {
+				send = m(send)
+			}
+			return send(w, t)
 		}
 	}
 	const next = "another long sentence"
@@ -200,24 +205,19 @@ func notChanged() []decision {
 	return []decision{
 		{"password, malformed", bearer("POST", "/auth/password", []string{"x"}), 400, audit.PasswordChanged, "malformed_body"},
 		{"password, wrong", change("wrong", next), 403, audit.PasswordChanged, "wrong_password"},
-		{"password, of nobody", after(func(w *world, _ tokens) { must(w.t, w.store.DeleteUser(w.t.Context(), w.uid)) }, change(password, next)), 403, audit.PasswordChanged, "unknown_user"},
+		{"password, of nobody", after(func(w *world, _ tokens) {
+			u, err := w.store.UserByID(w.t.Context(), w.uid)
+			must(w.t, err)
+			must(w.t, w.store.RemoveUser(w.t.Context(), u))
+		}, change(password, next)), 403, audit.PasswordChanged, "unknown_user"},
 		{"password, disabled user", after(disableUser, change(password, next)), 403, audit.PasswordChanged, "disabled_user"},
 		{"password, throttled", after(guessed("/oauth/token"), change(password, next)), 429, audit.PasswordChanged, "throttled"},
 		{"password, weak", change(password, "short"), 422, audit.PasswordChanged, "password_refused"},
 		{"password, outrun", after(outrun, change(password, next)), 409, audit.PasswordChanged, "conflict"},
-		{"password, no store", failing("SetPassword", change(password, next)), 503, audit.PasswordChanged, "unavailable"},
+		{"password, no store", failing("ReplaceUser", change(password, next)), 503, audit.PasswordChanged, "unavailable"},
 		{"reset", reset(next), 200, audit.ResetRedeemed, ""},
 		{"reset, weak", reset("short"), 422, audit.ResetRedeemed, "password_refused"},
-		{"reset, outrun", func(w *world, t tokens) *httptest.ResponseRecorder {
-			var token string
-			w.quietly(func() {
-				var err error
-				token, _, err = w.users.IssueReset(w.t.Context(), w.uid, time.Hour)
-				must(w.t, err)
-			})
-			outrun(w, t)
-			return w.sendJSON("POST", "/auth/reset", "", map[string]string{"token": token, "new_password": next})
-		}, 409, audit.ResetRedeemed, "conflict"},
-		{"reset, no store", failing("SetPassword", reset(next)), 503, audit.ResetRedeemed, "unavailable"},
+		{"reset, outrun", reset(next, func(send sending) sending { return after(outrun, send) }), 409, audit.ResetRedeemed, "conflict"},
+		{"reset, no store", reset(next, func(send sending) sending { return failing("ReplaceUser", send) }), 503, audit.ResetRedeemed, "unavailable"},
 	}
 }

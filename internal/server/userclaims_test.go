@@ -120,8 +120,7 @@ func TestReservedClaimsNeverReachTheToken(t *testing.T) {
 	if _, err := clients.Update(t.Context(), "team", func(*oauth.Client) {}); err == nil {
 		t.Error("a client is registered with a reserved name")
 	}
-	_, err := w.store.SetClaims(t.Context(), w.uid, nil, `{"scope":"admin","sub":"root","tier":1}`, time.Now())
-	must(t, err)
+	w.alter(func(u *users.User) { u.Claims = `{"scope":"admin","sub":"root","tier":1}` })
 	got := w.tokensOf(url.Values{"client_id": {"team"}, "grant_type": {"password"}, "username": {email}, "password": {password}})
 	if c := claimsOf(t, got.Access); c["sub"] != w.uid || c["scope"] != nil || c["tier"] != 1.0 {
 		t.Errorf("the token says %v", c)

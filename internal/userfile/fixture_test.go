@@ -60,7 +60,7 @@ func newFixture(t testing.TB) *fixture {
 	}
 	log := &events{}
 	s, err := users.NewService(users.Service{
-		Store: store, Hasher: hasher, Sessions: oauth.SessionEnder{Store: store, Now: time.Now}, Audit: log, Now: time.Now,
+		Store: store, Hasher: hasher, Sessions: oauth.SessionEnder{Store: store, Audit: log, Now: time.Now}, Audit: log, Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

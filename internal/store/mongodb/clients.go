@@ -7,6 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/oauth"
 )
 
@@ -27,6 +28,7 @@ type clientRecord struct {
 	Disabled       bool          `bson:"disabled"`
 	CreatedAt      time.Time     `bson:"created_at"`
 	UpdatedAt      time.Time     `bson:"updated_at"`
+	decision.Held  `bson:",inline"`
 }
 
 func (r clientRecord) domain() oauth.Client { return oauth.Client(r) }
@@ -46,7 +48,7 @@ func (s *Store) ClientByID(ctx context.Context, id string) (oauth.Client, error)
 }
 
 func clientIn(ctx context.Context, clients *mongo.Collection, id string) (oauth.Client, error) {
-	return one[clientRecord](clients.FindOne(ctx, bson.M{"_id": id}), "reading a client", oauth.ErrNoClient)
+	return one[clientRecord](clients.FindOne(ctx, bson.M{"_id": id, "unborn": absent}), "reading a client", oauth.ErrNoClient)
 }
 
 // ListClients implements oauth.Store.
@@ -55,42 +57,40 @@ func (s *Store) ListClients(ctx context.Context, after string, limit int) ([]oau
 	return found, failed("listing clients", err)
 }
 
-// SetClientSecret implements oauth.Store.
-func (s *Store) SetClientSecret(ctx context.Context, id string, hash []byte, at time.Time) error {
-	return s.changeClient(ctx, id, bson.M{"secret_hash": hash, "updated_at": at})
+// HeldClient implements oauth.Store.
+func (s *Store) HeldClient(ctx context.Context, id string) (oauth.Client, error) {
+	return one[clientRecord](s.latest.clients.FindOne(ctx, bson.M{"_id": id}), "reading a client", oauth.ErrNoClient)
 }
 
-// UpdateClient implements oauth.Store.
-func (s *Store) UpdateClient(ctx context.Context, c oauth.Client, seen time.Time) error {
-	result, err := s.clients.UpdateOne(ctx, bson.M{"_id": c.ID, "updated_at": seen}, bson.M{"$set": bson.M{
-		"secret_hash": c.SecretHash, "jwks": c.JWKS, "jwks_uri": c.JWKSURI, "grants": c.Grants,
-		"scope": c.Scope, "default_scope": c.DefaultScope, "audience": c.Audience, "claims": c.Claims, "access_ttl_ns": c.AccessTTL,
-		"refresh_idle_ttl_ns": c.RefreshIdleTTL, "refresh_ttl_ns": c.RefreshTTL, "updated_at": c.UpdatedAt,
-	}})
-	if err != nil {
+// ReplaceClient implements oauth.Store.
+func (s *Store) ReplaceClient(ctx context.Context, seen, next oauth.Client) error {
+	next.ID, next.Version = seen.ID, seen.Version+1
+	found, err := replaced(s.clients.ReplaceOne(ctx, as(seen.ID, seen.Version, seen.UpdatedAt), clientRecord(next)))
+	if err != nil || found {
 		return failed("changing a client", err)
 	}
-	if result.MatchedCount == 0 {
-		if _, err := s.ClientByID(ctx, c.ID); err != nil {
-			return err
-		}
-		return oauth.ErrClientChanged
-	}
-	return nil
+	return s.clientChanged(ctx, seen.ID)
 }
 
-// DisableClient implements oauth.Store.
-func (s *Store) DisableClient(ctx context.Context, id string, at time.Time) error {
-	return s.changeClient(ctx, id, bson.M{"disabled": true, "updated_at": at})
+// RemoveClient implements oauth.Store.
+func (s *Store) RemoveClient(ctx context.Context, seen oauth.Client) error {
+	found, err := removed(s.clients.DeleteOne(ctx, as(seen.ID, seen.Version, seen.UpdatedAt)))
+	if err != nil || found {
+		return failed("removing a client", err)
+	}
+	return s.clientChanged(ctx, seen.ID)
 }
 
-func (s *Store) changeClient(ctx context.Context, id string, set bson.M) error {
-	result, err := s.clients.UpdateOne(ctx, bson.M{"_id": id}, bson.M{"$set": set})
-	if err != nil {
-		return failed("changing a client", err)
+// clientChanged tells why a client is not what it was seen as.
+func (s *Store) clientChanged(ctx context.Context, id string) error {
+	if _, err := s.HeldClient(ctx, id); err != nil {
+		return err
 	}
-	if result.MatchedCount == 0 {
-		return oauth.ErrNoClient
-	}
-	return nil
+	return oauth.ErrClientChanged
+}
+
+// PendingClients implements oauth.Store.
+func (s *Store) PendingClients(ctx context.Context, limit int) ([]oauth.Client, error) {
+	found, err := pending[clientRecord](ctx, s.clients, limit)
+	return found, failed("listing clients under decision", err)
 }

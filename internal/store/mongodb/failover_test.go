@@ -22,20 +22,23 @@ var writes = []struct {
 	do            func(ctx context.Context, st *Store) error
 }{
 	{"CreateUser", "insert", func(ctx context.Context, st *Store) error { return st.CreateUser(ctx, users.User{UID: "u"}) }},
-	{"SetPassword", "findAndModify", func(ctx context.Context, st *Store) error {
-		_, err := st.SetPassword(ctx, "u", 1, "h", time.Now())
-		return err
+	{"ReplaceUser", "update", func(ctx context.Context, st *Store) error {
+		return st.ReplaceUser(ctx, users.User{UID: "u"}, users.User{UID: "u"})
 	}},
-	{"SetDisabled", "findAndModify", func(ctx context.Context, st *Store) error {
-		_, err := st.SetDisabled(ctx, "u", true, time.Now())
-		return err
-	}},
+	{"RemoveUser", "delete", func(ctx context.Context, st *Store) error { return st.RemoveUser(ctx, users.User{UID: "u"}) }},
 	{"AddCount", "findAndModify", func(ctx context.Context, st *Store) error {
 		_, err := st.AddCount(ctx, "k", 1, time.Now())
 		return err
 	}},
 	{"CreateClient", "insert", func(ctx context.Context, st *Store) error { return st.CreateClient(ctx, oauth.Client{ID: "c"}) }},
-	{"DisableClient", "update", func(ctx context.Context, st *Store) error { return st.DisableClient(ctx, "c", time.Now()) }},
+	{"ReplaceClient", "update", func(ctx context.Context, st *Store) error {
+		return st.ReplaceClient(ctx, oauth.Client{ID: "c"}, oauth.Client{ID: "c"})
+	}},
+	{"RemoveClient", "delete", func(ctx context.Context, st *Store) error { return st.RemoveClient(ctx, oauth.Client{ID: "c"}) }},
+	{"HoldFamily", "update", func(ctx context.Context, st *Store) error {
+		return st.HoldFamily(ctx, oauth.Family{ID: "f"}, oauth.Family{ID: "f"})
+	}},
+	{"RemoveFamily", "delete", func(ctx context.Context, st *Store) error { return st.RemoveFamily(ctx, oauth.Family{ID: "f"}) }},
 	{"CreateFamily", "insert", func(ctx context.Context, st *Store) error { return st.CreateFamily(ctx, oauth.Family{ID: "f"}) }},
 	{"RevokeFamily", "update", func(ctx context.Context, st *Store) error {
 		_, err := st.RevokeFamily(ctx, "f", time.Now(), "logout")

@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/oauth"
 )
 
@@ -35,9 +36,14 @@ type familyRecord struct {
 	LastUserAgent  string    `bson:"last_user_agent"`
 	RevokedAt      time.Time `bson:"revoked_at,omitempty"` // there once the family has ended
 	RevokeReason   string    `bson:"revoke_reason,omitempty"`
+	decision.Held  `bson:",inline"`
 }
 
-func (r familyRecord) domain() oauth.Family { return oauth.Family(r) }
+// domain leaves out what a family holds, which few ask for: see HeldFamily.
+func (r familyRecord) domain() oauth.Family {
+	r.Held = decision.Held{}
+	return oauth.Family(r)
+}
 
 // notEnded matches revoked_at in the families that have not been revoked.
 var notEnded = bson.M{"$exists": false}
@@ -57,7 +63,7 @@ func (s *Store) FamilyByID(ctx context.Context, id string) (oauth.Family, error)
 }
 
 func familyIn(ctx context.Context, families *mongo.Collection, id string) (oauth.Family, error) {
-	return one[familyRecord](families.FindOne(ctx, bson.M{"_id": id}), "reading a session", oauth.ErrNoFamily)
+	return one[familyRecord](families.FindOne(ctx, bson.M{"_id": id, "unborn": absent}), "reading a session", oauth.ErrNoFamily)
 }
 
 // FamiliesOfUser implements oauth.Store.
@@ -68,6 +74,7 @@ func (s *Store) FamiliesOfUser(ctx context.Context, uid string, now time.Time, l
 	found, err := list[familyRecord](ctx, s.families,
 		bson.M{
 			"user_id":         uid,
+			"unborn":          absent,
 			"revoked_at":      notEnded,
 			"idle_expires_at": bson.M{"$gt": now},
 			"expires_at":      bson.M{"$gt": now},

@@ -48,7 +48,7 @@ type Store struct {
 
 	// latest are the collections read for answers that decide something and that
 	// no write after them proves: no write acknowledged before can be missing.
-	latest struct{ families, clients, keys, denied *mongo.Collection }
+	latest struct{ users, families, clients, keys, denied *mongo.Collection }
 	// clientReads are those of latest.clients.
 	clientReads *jointReads[oauth.Client]
 }
@@ -102,7 +102,7 @@ func newStore(client *mongo.Client, database string) *Store {
 		anchors:   db.Collection("audit_anchors"),
 	}
 	for at, c := range map[**mongo.Collection]*mongo.Collection{
-		&s.latest.families: s.families, &s.latest.clients: s.clients, &s.latest.keys: s.keys, &s.latest.denied: s.denied,
+		&s.latest.users: s.users, &s.latest.families: s.families, &s.latest.clients: s.clients, &s.latest.keys: s.keys, &s.latest.denied: s.denied,
 	} {
 		*at = db.Collection(c.Name(), options.Collection().SetReadConcern(readconcern.Linearizable()))
 	}

@@ -34,12 +34,13 @@ func list[R record[D], D any](
 	return found, nil
 }
 
-// page returns at most limit records whose _id is above after, by _id.
+// page returns at most limit records whose _id is above after, by _id, leaving
+// out unborn ones.
 func page[R record[D], D any](ctx context.Context, c *mongo.Collection, after string, limit int) ([]D, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
-	return list[R](ctx, c, bson.M{"_id": bson.M{"$gt": after}}, byID().SetLimit(int64(limit)))
+	return list[R](ctx, c, bson.M{"_id": bson.M{"$gt": after}, "unborn": absent}, byID().SetLimit(int64(limit)))
 }
 
 func byID() *options.FindOptionsBuilder { return options.Find().SetSort(bson.M{"_id": 1}) }

@@ -36,7 +36,13 @@ func TestF7_ARefreshSeesTheClientAsItIs(t *testing.T) {
 	}
 	for i, by := range []*Store{server, command, command, server, command} {
 		hash := string(rune('a' + i))
-		if err := by.SetClientSecret(ctx, "web", []byte(hash), began); err != nil {
+		seen, err := by.ClientByID(ctx, "web")
+		if err != nil {
+			t.Fatal(err)
+		}
+		turned := seen
+		turned.SecretHash = []byte(hash)
+		if err := by.ReplaceClient(ctx, seen, turned); err != nil {
 			t.Fatal(err)
 		}
 		expect(t, "the secret", string(shown().SecretHash), hash)
@@ -49,17 +55,24 @@ func TestF7_ARefreshSeesTheClientAsItIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect(t, "put", shown().JWKSURI, changed.JWKSURI)
-		seen := shown().UpdatedAt
+		seen := shown()
 		changed.JWKSURI += "/updated"
-		if err := by.UpdateClient(ctx, changed, seen); err != nil {
+		if err := by.ReplaceClient(ctx, seen, changed); err != nil {
 			t.Fatal(err)
 		}
 		expect(t, "updated", shown().JWKSURI, changed.JWKSURI)
 	}
-	if err := command.DisableClient(ctx, "web", began); err != nil {
+	seen := shown()
+	disabled := seen
+	disabled.Disabled = true
+	if err := command.ReplaceClient(ctx, seen, disabled); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "disabled", shown().Disabled, true)
+	if err := command.RemoveClient(ctx, shown()); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "removed", shown().ID, "")
 }
 
 // TestEveryWriteToClientsIsAClientWrite asks SQLite itself which statements open

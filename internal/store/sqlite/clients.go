@@ -2,24 +2,23 @@ package sqlite
 
 import (
 	"context"
-	"time"
 
 	"github.com/keyturn/keyturn/oauth"
 )
 
 const clientColumns = `id, public, secret_hash, jwks, jwks_uri, grants, scope, default_scope, audience, claims,
-	access_ttl, refresh_idle_ttl, refresh_ttl, disabled, created_at, updated_at`
+	access_ttl, refresh_idle_ttl, refresh_ttl, disabled, created_at, updated_at, version, unborn, slot_id, slot`
 
 var (
-	insertClient = clientWrite(`INSERT INTO clients (` + clientColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
-	clientByID   = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id = ?`)
-	clientsAfter = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id > ? ORDER BY id LIMIT ?`)
-	updateSecret = clientWrite(`UPDATE clients SET secret_hash = ?2, updated_at = ?3 WHERE id = ?1`)
-	updateClient = clientWrite(`UPDATE clients SET secret_hash = ?3, jwks = ?4, jwks_uri = ?5, grants = ?6, scope = ?7, default_scope = ?8,
-		audience = ?9, access_ttl = ?10, refresh_idle_ttl = ?11, refresh_ttl = ?12, updated_at = ?13, claims = ?14
-		WHERE id = ?1 AND updated_at = ?2`)
-	clientExists  = sql(`SELECT 1 FROM clients WHERE id = ?`)
-	disableClient = clientWrite(`UPDATE clients SET disabled = 1, updated_at = ?2 WHERE id = ?1`)
+	insertClient   = clientWrite(`INSERT INTO clients (` + clientColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	heldClient     = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id = ?`)
+	clientByID     = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id = ? AND unborn = 0`)
+	clientsAfter   = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id > ? AND unborn = 0 ORDER BY id LIMIT ?`)
+	clientsPending = sql(`SELECT ` + clientColumns + ` FROM clients WHERE slot_id > '' LIMIT ?`)
+	replaceClient  = clientWrite(`UPDATE clients SET public = ?2, secret_hash = ?3, jwks = ?4, jwks_uri = ?5, grants = ?6, scope = ?7,
+		default_scope = ?8, audience = ?9, claims = ?10, access_ttl = ?11, refresh_idle_ttl = ?12, refresh_ttl = ?13, disabled = ?14,
+		created_at = ?15, updated_at = ?16, version = ?17, unborn = ?18, slot_id = ?19, slot = ?20 WHERE id = ?1`)
+	deleteClient = clientWrite(`DELETE FROM clients WHERE id = ?`)
 )
 
 func scanClient(r *row) oauth.Client {
@@ -40,6 +39,7 @@ func scanClient(r *row) oauth.Client {
 		Disabled:       r.flag(),
 		CreatedAt:      r.time(),
 		UpdatedAt:      r.time(),
+		Held:           scanHeld(r),
 	}
 }
 
@@ -55,12 +55,12 @@ func (s *Store) CreateClient(ctx context.Context, cl oauth.Client) error {
 	return err
 }
 
-// writeClient runs insertClient or putClient.
+// writeClient runs insertClient, replaceClient or putClient.
 func writeClient(c *conn, s *statement, cl oauth.Client) (int, error) {
 	return c.exec(s, cl.ID, integer(cl.Public), cl.SecretHash, cl.JWKS, cl.JWKSURI,
 		encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.DefaultScope), encodeList(cl.Audience), encodeList(cl.Claims),
 		int64(cl.AccessTTL), int64(cl.RefreshIdleTTL), int64(cl.RefreshTTL),
-		integer(cl.Disabled), millis(cl.CreatedAt), millis(cl.UpdatedAt))
+		integer(cl.Disabled), millis(cl.CreatedAt), millis(cl.UpdatedAt), cl.Version, integer(cl.Unborn), cl.SlotID, cl.Slot)
 }
 
 // ClientByID implements oauth.Store.
@@ -77,46 +77,49 @@ func (s *Store) ListClients(ctx context.Context, after string, n int) ([]oauth.C
 	})
 }
 
-// SetClientSecret implements oauth.Store.
-func (s *Store) SetClientSecret(ctx context.Context, id string, hash []byte, at time.Time) error {
-	return s.changeClient(ctx, func(c *conn) (int, error) {
-		return c.exec(updateSecret, id, hash, millis(at))
+// HeldClient implements oauth.Store.
+func (s *Store) HeldClient(ctx context.Context, id string) (oauth.Client, error) {
+	return read(ctx, s, func(c *conn) (oauth.Client, error) {
+		return one(c, heldClient, scanClient, oauth.ErrNoClient, id)
 	})
 }
 
-// UpdateClient implements oauth.Store.
-func (s *Store) UpdateClient(ctx context.Context, cl oauth.Client, seen time.Time) error {
+// ReplaceClient implements oauth.Store.
+func (s *Store) ReplaceClient(ctx context.Context, seen, next oauth.Client) error {
 	_, err := change(ctx, s, func(c *conn) (int, error) {
-		n, err := c.exec(updateClient, cl.ID, millis(seen), cl.SecretHash, cl.JWKS, cl.JWKSURI,
-			encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.DefaultScope), encodeList(cl.Audience),
-			int64(cl.AccessTTL), int64(cl.RefreshIdleTTL), int64(cl.RefreshTTL), millis(cl.UpdatedAt), encodeList(cl.Claims))
-		if err != nil || n > 0 {
-			return n, err
-		}
-		there, err := exists(c, clientExists, cl.ID)
-		switch {
-		case err != nil:
+		if err := stillClient(c, seen); err != nil {
 			return 0, err
-		case there:
-			return 0, oauth.ErrClientChanged
 		}
-		return 0, oauth.ErrNoClient
+		next.ID, next.Version = seen.ID, seen.Version+1
+		return writeClient(c, replaceClient, next)
 	})
 	return err
 }
 
-// DisableClient implements oauth.Store.
-func (s *Store) DisableClient(ctx context.Context, id string, at time.Time) error {
-	return s.changeClient(ctx, func(c *conn) (int, error) {
-		return c.exec(disableClient, id, millis(at))
+// RemoveClient implements oauth.Store.
+func (s *Store) RemoveClient(ctx context.Context, seen oauth.Client) error {
+	_, err := change(ctx, s, func(c *conn) (int, error) {
+		if err := stillClient(c, seen); err != nil {
+			return 0, err
+		}
+		return c.exec(deleteClient, seen.ID)
 	})
+	return err
 }
 
-// changeClient runs an update of one client, which must exist.
-func (s *Store) changeClient(ctx context.Context, update func(c *conn) (int, error)) error {
-	n, err := change(ctx, s, update)
-	if err == nil && n == 0 {
-		err = oauth.ErrNoClient
+// stillClient checks, inside a transaction that writes, that a client is as it
+// was seen.
+func stillClient(c *conn, seen oauth.Client) error {
+	now, err := one(c, heldClient, scanClient, oauth.ErrNoClient, seen.ID)
+	if err == nil && (now.Version != seen.Version || !now.UpdatedAt.Equal(instant(millis(seen.UpdatedAt)))) {
+		err = oauth.ErrClientChanged
 	}
 	return err
+}
+
+// PendingClients implements oauth.Store.
+func (s *Store) PendingClients(ctx context.Context, n int) ([]oauth.Client, error) {
+	return read(ctx, s, func(c *conn) ([]oauth.Client, error) {
+		return list(c, clientsPending, scanClient, limit(n))
+	})
 }

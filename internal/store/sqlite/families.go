@@ -18,11 +18,18 @@ var familyTexts = []string{
 }
 
 var (
-	insertFamily = sql(`INSERT INTO families (` + strings.Join(familyTexts, ", ") + `, salt)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
-	selectFamily  = `SELECT ` + packed(familyTexts) + `, salt FROM families `
-	familyByID    = sql(selectFamily + `WHERE id = ?`)
-	familiesAfter = sql(selectFamily + `WHERE id > ? ORDER BY id LIMIT ?`)
+	insertFamily = sql(`INSERT INTO families (` + strings.Join(familyTexts, ", ") + `, salt, unborn, slot_id, slot)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	selectFamily    = `SELECT ` + packed(familyTexts) + `, salt FROM families `
+	selectHeld      = `SELECT ` + packed(familyTexts) + `, salt, unborn, slot_id, slot FROM families `
+	familyByID      = sql(selectFamily + `WHERE id = ? AND unborn = 0`)
+	heldFamily      = sql(selectHeld + `WHERE id = ?`)
+	familiesAfter   = sql(selectFamily + `WHERE id > ? AND unborn = 0 ORDER BY id LIMIT ?`)
+	familiesPending = sql(selectHeld + `WHERE slot_id > '' LIMIT ?`)
+	holdFamily      = sql(`UPDATE families SET unborn = ?3, slot_id = ?4, slot = ?5 WHERE id = ?1 AND slot_id = ?2`)
+	holdEndedFamily = sql(`UPDATE families SET unborn = ?3, slot_id = ?4, slot = ?5, revoked_at = ?6, revoke_reason = ?7
+		WHERE id = ?1 AND slot_id = ?2 AND revoked_at = 0`)
+	removeFamily = sql(`DELETE FROM families WHERE id = ?1 AND slot_id = ?2 AND unborn = 1`)
 	// Inside the transaction that has just read the row: no condition is left
 	// to check (F1).
 	rotateFamily = sql(`UPDATE families SET generation = ?2, rotated_at = ?3, master_id = ?4,
@@ -30,7 +37,7 @@ var (
 	// Apart, since naming a column renews its index, changed or not.
 	postponePurge  = sql(`UPDATE families SET purge_at = ?2 WHERE id = ?1`)
 	familiesOfUser = sql(selectFamily + `
-		WHERE user_id = ?1 AND revoked_at = 0 AND idle_expires_at > ?2 AND expires_at > ?2
+		WHERE user_id = ?1 AND unborn = 0 AND revoked_at = 0 AND idle_expires_at > ?2 AND expires_at > ?2
 		ORDER BY created_at DESC LIMIT ?3`)
 	revokeFamily = sql(`UPDATE families SET revoked_at = ?2, revoke_reason = ?3 WHERE id = ?1 AND revoked_at = 0`)
 	revokeOfUser = sql(`UPDATE families SET revoked_at = ?3, revoke_reason = ?4
@@ -73,13 +80,13 @@ func scanFamily(r *row) oauth.Family {
 	}
 }
 
-// familyValues are f's columns in the order of familyTexts, and the salt.
+// familyValues are f's columns in the order of insertFamily.
 func familyValues(f oauth.Family) []driver.Value {
 	return []driver.Value{
 		f.ID, f.ClientID, f.UserID, encodeList(f.Scope), encodeList(f.Audience), f.Email, f.Claims, f.MasterID,
 		f.Generation, millis(f.RotatedAt), millis(f.AuthTime), millis(f.CreatedAt), millis(f.IdleExpiresAt),
 		millis(f.ExpiresAt), millis(f.PurgeAt), f.FirstIP, f.FirstUserAgent, f.LastIP, f.LastUserAgent,
-		millis(f.RevokedAt), f.RevokeReason, f.Salt,
+		millis(f.RevokedAt), f.RevokeReason, f.Salt, integer(f.Unborn), f.SlotID, f.Slot,
 	}
 }
 
@@ -95,6 +102,57 @@ func (s *Store) CreateFamily(ctx context.Context, f oauth.Family) error {
 func (s *Store) FamilyByID(ctx context.Context, id string) (oauth.Family, error) {
 	return read(ctx, s, func(c *conn) (oauth.Family, error) {
 		return one(c, familyByID, scanFamily, oauth.ErrNoFamily, id)
+	})
+}
+
+// HeldFamily implements oauth.Store.
+func (s *Store) HeldFamily(ctx context.Context, id string) (oauth.Family, error) {
+	return read(ctx, s, func(c *conn) (oauth.Family, error) {
+		return one(c, heldFamily, scanHeldFamily, oauth.ErrNoFamily, id)
+	})
+}
+
+func scanHeldFamily(r *row) oauth.Family {
+	f := scanFamily(r)
+	f.Unborn, f.SlotID, f.Slot = r.flag(), r.text(), r.blob()
+	return f
+}
+
+// HoldFamily implements oauth.Store.
+func (s *Store) HoldFamily(ctx context.Context, seen, next oauth.Family) error {
+	return s.changeFamily(ctx, seen.ID, func(c *conn) (int, error) {
+		if seen.RevokedAt.IsZero() && !next.RevokedAt.IsZero() {
+			return c.exec(holdEndedFamily, seen.ID, seen.SlotID, integer(next.Unborn), next.SlotID, next.Slot,
+				millis(next.RevokedAt), next.RevokeReason)
+		}
+		return c.exec(holdFamily, seen.ID, seen.SlotID, integer(next.Unborn), next.SlotID, next.Slot)
+	})
+}
+
+// RemoveFamily implements oauth.Store.
+func (s *Store) RemoveFamily(ctx context.Context, seen oauth.Family) error {
+	return s.changeFamily(ctx, seen.ID, func(c *conn) (int, error) { return c.exec(removeFamily, seen.ID, seen.SlotID) })
+}
+
+// changeFamily runs a change of one family that must be as it was seen.
+func (s *Store) changeFamily(ctx context.Context, id string, do func(c *conn) (int, error)) error {
+	_, err := change(ctx, s, func(c *conn) (int, error) {
+		n, err := do(c)
+		if err != nil || n > 0 {
+			return n, err
+		}
+		if _, err := one(c, heldFamily, scanHeldFamily, oauth.ErrNoFamily, id); err != nil {
+			return 0, err
+		}
+		return 0, oauth.ErrFamilyChanged
+	})
+	return err
+}
+
+// PendingFamilies implements oauth.Store.
+func (s *Store) PendingFamilies(ctx context.Context, n int) ([]oauth.Family, error) {
+	return read(ctx, s, func(c *conn) ([]oauth.Family, error) {
+		return list(c, familiesPending, scanHeldFamily, limit(n))
 	})
 }
 

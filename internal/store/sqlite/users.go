@@ -2,43 +2,33 @@ package sqlite
 
 import (
 	"context"
-	"database/sql/driver"
-	"errors"
-	"time"
 
 	"github.com/keyturn/keyturn/users"
 )
 
 const userColumns = `uid, email, email_key, username, username_key, first_name, last_name, roles, claims,
-	password_hash, reset_hash, reset_expires_at, disabled, epoch, unsettled, created_at, updated_at, password_changed_at`
+	password_hash, reset_hash, reset_expires_at, disabled, epoch, unsettled, created_at, updated_at, password_changed_at,
+	version, unborn, slot_id, slot`
 
 var (
-	insertUser     = sql(`INSERT INTO users (` + userColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
-	userByID       = sql(`SELECT ` + userColumns + ` FROM users WHERE uid = ?`)
-	userByEmail    = sql(`SELECT ` + userColumns + ` FROM users WHERE email_key = ?`)
-	hasUser        = sql(`SELECT 1 FROM users WHERE uid = ?`)
+	insertUser     = sql(`INSERT INTO users (` + userColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	heldUser       = sql(`SELECT ` + userColumns + ` FROM users WHERE uid = ?`)
+	userByID       = sql(`SELECT ` + userColumns + ` FROM users WHERE uid = ? AND unborn = 0`)
+	userByEmail    = sql(`SELECT ` + userColumns + ` FROM users WHERE email_key = ? AND unborn = 0`)
 	hasEmail       = sql(`SELECT 1 FROM users WHERE email_key = ? AND uid <> ?`)
 	hasUsername    = sql(`SELECT 1 FROM users WHERE username_key = ?1 AND username_key <> '' AND uid <> ?2`)
-	usersAfter     = sql(`SELECT ` + userColumns + ` FROM users WHERE uid > ? ORDER BY uid LIMIT ?`)
-	usersUnsettled = sql(`SELECT ` + userColumns + ` FROM users WHERE unsettled = 1 ORDER BY uid LIMIT ?`)
-	updatePassword = sql(`UPDATE users SET password_hash = ?3, epoch = epoch + 1, unsettled = 1,
-		reset_hash = NULL, reset_expires_at = 0,
-		password_changed_at = ?4, updated_at = ?4
-		WHERE uid = ?1 AND epoch = ?2 RETURNING ` + userColumns)
-	updateReset = sql(`UPDATE users SET reset_hash = ?2, reset_expires_at = ?3, updated_at = ?4
-		WHERE uid = ?1 RETURNING ` + userColumns)
-	updateClaims  = sql(`UPDATE users SET roles = ?2, claims = ?3, updated_at = ?4 WHERE uid = ?1 RETURNING ` + userColumns)
-	updateProfile = sql(`UPDATE users SET
-		email = coalesce(?2, email), email_key = coalesce(?3, email_key),
-		username = coalesce(?4, username), username_key = coalesce(?5, username_key),
-		first_name = coalesce(?6, first_name), last_name = coalesce(?7, last_name), updated_at = ?8
-		WHERE uid = ?1 RETURNING ` + userColumns)
-	deleteUser  = sql(`DELETE FROM users WHERE uid = ?`)
-	updateHash  = sql(`UPDATE users SET password_hash = ?3 WHERE uid = ?1 AND password_hash = ?2`)
-	disableUser = sql(`UPDATE users SET epoch = epoch + (disabled = 0), disabled = 1, unsettled = 1, updated_at = ?2
-		WHERE uid = ?1 RETURNING ` + userColumns)
-	enableUser = sql(`UPDATE users SET disabled = 0, updated_at = ?2 WHERE uid = ?1 RETURNING ` + userColumns)
-	settleUser = sql(`UPDATE users SET unsettled = 0 WHERE uid = ?1 AND epoch = ?2`)
+	usernameTaken  = sql(`SELECT 1 FROM users WHERE username_key = ?1 AND username_key <> '' AND unborn = 0`)
+	usersAfter     = sql(`SELECT ` + userColumns + ` FROM users WHERE uid > ? AND unborn = 0 ORDER BY uid LIMIT ?`)
+	usersUnsettled = sql(`SELECT ` + userColumns + ` FROM users WHERE unsettled = 1 AND unborn = 0 ORDER BY uid LIMIT ?`)
+	usersPending   = sql(`SELECT ` + userColumns + ` FROM users WHERE slot_id > '' LIMIT ?`)
+	replaceUser    = sql(`UPDATE users SET email = ?2, email_key = ?3, username = ?4, username_key = ?5, first_name = ?6, last_name = ?7,
+		roles = ?8, claims = ?9, password_hash = ?10, reset_hash = ?11, reset_expires_at = ?12, disabled = ?13, epoch = ?14,
+		unsettled = ?15, created_at = ?16, updated_at = ?17, password_changed_at = ?18,
+		version = ?19, unborn = ?20, slot_id = ?21, slot = ?22 WHERE uid = ?1`)
+	deleteUser = sql(`DELETE FROM users WHERE uid = ?`)
+	updateHash = sql(`UPDATE users SET password_hash = ?3, version = version + 1
+		WHERE uid = ?1 AND password_hash = ?2 AND slot_id = '' AND unborn = 0`)
+	settleUser = sql(`UPDATE users SET unsettled = 0, version = version + 1 WHERE uid = ?1 AND epoch = ?2 AND unsettled = 1 AND unborn = 0`)
 )
 
 func scanUser(r *row) users.User {
@@ -61,6 +51,7 @@ func scanUser(r *row) users.User {
 		CreatedAt:         r.time(),
 		UpdatedAt:         r.time(),
 		PasswordChangedAt: r.time(),
+		Held:              scanHeld(r),
 	}
 }
 
@@ -76,12 +67,13 @@ func (s *Store) CreateUser(ctx context.Context, u users.User) error {
 	return err
 }
 
-// writeUser runs insertUser or putUser.
+// writeUser runs insertUser, replaceUser or putUser.
 func writeUser(c *conn, s *statement, u users.User) (int, error) {
 	return c.exec(s, u.UID, u.Email, u.EmailKey, u.Username, u.UsernameKey, u.FirstName, u.LastName,
 		encodeList(u.Roles), u.Claims, u.PasswordHash, u.ResetHash, millis(u.ResetExpiresAt),
 		integer(u.Disabled), u.Epoch, integer(u.Unsettled),
-		millis(u.CreatedAt), millis(u.UpdatedAt), millis(u.PasswordChangedAt))
+		millis(u.CreatedAt), millis(u.UpdatedAt), millis(u.PasswordChangedAt),
+		u.Version, integer(u.Unborn), u.SlotID, u.Slot)
 }
 
 // whichTaken tells which unique value of u an account has that is not the one
@@ -120,7 +112,7 @@ func (s *Store) UserByEmailKey(ctx context.Context, key string) (users.User, err
 // UsernameTaken implements users.Store.
 func (s *Store) UsernameTaken(ctx context.Context, key string) (bool, error) {
 	return read(ctx, s, func(c *conn) (bool, error) {
-		return exists(c, hasUsername, key, "")
+		return exists(c, usernameTaken, key)
 	})
 }
 
@@ -131,80 +123,55 @@ func (s *Store) ListUsers(ctx context.Context, after string, n int) ([]users.Use
 	})
 }
 
-// SetPassword implements users.Store.
-func (s *Store) SetPassword(ctx context.Context, uid string, epoch int64, hash string, at time.Time) (users.User, error) {
-	return change(ctx, s, func(c *conn) (users.User, error) {
-		u, err := one(c, updatePassword, scanUser, users.ErrConflict, uid, epoch, hash, millis(at))
-		if errors.Is(err, users.ErrConflict) {
-			found, err := exists(c, hasUser, uid)
-			if err != nil {
-				return u, err
-			}
-			if !found {
-				return u, users.ErrNotFound
-			}
-		}
-		return u, err
+// HeldUser implements users.Store.
+func (s *Store) HeldUser(ctx context.Context, uid string) (users.User, error) {
+	return read(ctx, s, func(c *conn) (users.User, error) {
+		return one(c, heldUser, scanUser, users.ErrNotFound, uid)
 	})
 }
 
-// SetReset implements users.Store.
-func (s *Store) SetReset(ctx context.Context, uid string, hash []byte, expires, at time.Time) (users.User, error) {
-	return s.changeUser(ctx, updateReset, uid, hash, millis(expires), millis(at))
-}
-
-// SetClaims implements users.Store.
-func (s *Store) SetClaims(ctx context.Context, uid string, roles []string, claims string, at time.Time) (users.User, error) {
-	return s.changeUser(ctx, updateClaims, uid, encodeList(roles), claims, millis(at))
-}
-
-// UpdateUser implements users.Store.
-func (s *Store) UpdateUser(ctx context.Context, uid string, p users.ProfileChange, at time.Time) (users.User, error) {
-	args := []driver.Value{uid}
-	wanted := users.User{}
-	for _, name := range []struct {
-		to  *users.Name
-		key *string
-	}{{p.Email, &wanted.EmailKey}, {p.Username, &wanted.UsernameKey}} {
-		if name.to == nil {
-			args = append(args, nil, nil)
-			continue
+// ReplaceUser implements users.Store.
+func (s *Store) ReplaceUser(ctx context.Context, seen, next users.User) error {
+	_, err := change(ctx, s, func(c *conn) (int, error) {
+		if err := stillUser(c, seen); err != nil {
+			return 0, err
 		}
-		args = append(args, name.to.Text, name.to.Key)
-		*name.key = name.to.Key
-	}
-	for _, text := range []*string{p.FirstName, p.LastName} {
-		if text == nil {
-			args = append(args, nil)
-			continue
-		}
-		args = append(args, *text)
-	}
-	return change(ctx, s, func(c *conn) (users.User, error) {
-		u, err := one(c, updateProfile, scanUser, users.ErrNotFound, append(args, millis(at))...)
+		next.UID, next.Version = seen.UID, seen.Version+1
+		n, err := writeUser(c, replaceUser, next)
 		if taken(err) {
-			err = whichTaken(c, wanted, uid, err)
+			err = whichTaken(c, next, next.UID, err)
 		}
-		return u, err
+		return n, err
 	})
+	return err
 }
 
-// changeUser runs an update of one account, which must exist.
-func (s *Store) changeUser(ctx context.Context, update *statement, args ...driver.Value) (users.User, error) {
-	return change(ctx, s, func(c *conn) (users.User, error) {
-		return one(c, update, scanUser, users.ErrNotFound, args...)
+// RemoveUser implements users.Store.
+func (s *Store) RemoveUser(ctx context.Context, seen users.User) error {
+	_, err := change(ctx, s, func(c *conn) (int, error) {
+		if err := stillUser(c, seen); err != nil {
+			return 0, err
+		}
+		return c.exec(deleteUser, seen.UID)
 	})
+	return err
 }
 
-// DeleteUser implements users.Store.
-func (s *Store) DeleteUser(ctx context.Context, uid string) error {
-	n, err := change(ctx, s, func(c *conn) (int, error) {
-		return c.exec(deleteUser, uid)
-	})
-	if err == nil && n == 0 {
-		err = users.ErrNotFound
+// stillUser checks, inside a transaction that writes, that an account is as it
+// was seen.
+func stillUser(c *conn, seen users.User) error {
+	now, err := one(c, heldUser, scanUser, users.ErrNotFound, seen.UID)
+	if err == nil && (now.Version != seen.Version || !now.UpdatedAt.Equal(instant(millis(seen.UpdatedAt)))) {
+		err = users.ErrConflict
 	}
 	return err
+}
+
+// PendingUsers implements users.Store.
+func (s *Store) PendingUsers(ctx context.Context, n int) ([]users.User, error) {
+	return read(ctx, s, func(c *conn) ([]users.User, error) {
+		return list(c, usersPending, scanUser, limit(n))
+	})
 }
 
 // RehashPassword implements users.Store.
@@ -213,15 +180,6 @@ func (s *Store) RehashPassword(ctx context.Context, uid, from, to string) error 
 		return c.exec(updateHash, uid, from, to)
 	})
 	return err
-}
-
-// SetDisabled implements users.Store.
-func (s *Store) SetDisabled(ctx context.Context, uid string, disabled bool, at time.Time) (users.User, error) {
-	set := enableUser
-	if disabled {
-		set = disableUser
-	}
-	return s.changeUser(ctx, set, uid, millis(at))
 }
 
 // Settle implements users.Store.

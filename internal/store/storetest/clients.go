@@ -4,7 +4,6 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/oauth"
@@ -18,9 +17,9 @@ func (s *suite) clients() []test {
 		{"taken id", s.clientTaken},
 		{"of many with one id one is created", s.clientTakenRace},
 		{"pages", s.clientPages},
-		{"SetClientSecret and DisableClient", s.clientChanges},
-		{"UpdateClient", s.clientUpdate},
-		{"of many updates of one state one is made", s.clientUpdateRace},
+		{"ReplaceClient and RemoveClient", s.replaceClient},
+		{"of many replacements of one state one is made", s.replaceClientRace},
+		{"an unborn client is none, and holds its id", s.unbornClient},
 	}
 }
 
@@ -62,9 +61,10 @@ func (s *suite) clientUnknown(t *testing.T) {
 	for _, id := range []string{"", "Web", "web ", "other"} {
 		_, err := st.ClientByID(ctx, id)
 		is(t, err, oauth.ErrNoClient)
-		is(t, st.SetClientSecret(ctx, id, []byte{1}, epoch), oauth.ErrNoClient)
-		is(t, st.DisableClient(ctx, id, epoch), oauth.ErrNoClient)
-		is(t, st.UpdateClient(ctx, oauth.Client{ID: id}, epoch), oauth.ErrNoClient)
+		_, err = st.HeldClient(ctx, id)
+		is(t, err, oauth.ErrNoClient)
+		is(t, st.ReplaceClient(ctx, sampleClient(id), sampleClient(id)), oauth.ErrNoClient)
+		is(t, st.RemoveClient(ctx, sampleClient(id)), oauth.ErrNoClient)
 	}
 	same(t, "the other client", clientByID(t, st, "web"), sampleClient("web"))
 }
@@ -118,68 +118,4 @@ func (s *suite) clientPages(t *testing.T) {
 	none, err := st.ListClients(ctx, "", 0)
 	ok(t, err)
 	same(t, "a page of none", none, nil)
-}
-
-func (s *suite) clientChanges(t *testing.T) {
-	st, ctx := s.fresh(t), t.Context()
-	want := sampleClient("web")
-	ok(t, st.CreateClient(ctx, want))
-	ok(t, st.CreateClient(ctx, sampleClient("other")))
-
-	want.SecretHash, want.UpdatedAt = []byte{7, 7, 7}, epoch.Add(time.Hour)
-	ok(t, st.SetClientSecret(ctx, "web", want.SecretHash, want.UpdatedAt))
-	same(t, "after SetClientSecret", clientByID(t, st, "web"), want)
-
-	want.Disabled, want.UpdatedAt = true, epoch.Add(2*time.Hour)
-	ok(t, st.DisableClient(ctx, "web", want.UpdatedAt))
-	same(t, "after DisableClient", clientByID(t, st, "web"), want)
-	ok(t, st.DisableClient(ctx, "web", want.UpdatedAt))
-	same(t, "after a second DisableClient", clientByID(t, st, "web"), want)
-	same(t, "the other client", clientByID(t, st, "other"), sampleClient("other"))
-}
-
-func (s *suite) clientUpdate(t *testing.T) {
-	st, ctx := s.fresh(t), t.Context()
-	old := sampleClient("web")
-	ok(t, st.CreateClient(ctx, old))
-	ok(t, st.CreateClient(ctx, sampleClient("other")))
-	ok(t, st.DisableClient(ctx, "web", old.UpdatedAt))
-
-	want := oauth.Client{
-		ID: "web", JWKSURI: "https://new.example.com/jwks", Grants: []string{"client_credentials"}, Scope: []string{"a", "b"},
-		DefaultScope: []string{"b"}, Audience: []string{"urn:new"}, Claims: []string{"tier"}, AccessTTL: time.Second, RefreshIdleTTL: time.Minute,
-		RefreshTTL: time.Hour, Disabled: true, CreatedAt: old.CreatedAt, UpdatedAt: old.UpdatedAt.Add(time.Second),
-	}
-	given := want
-	// What it does not change.
-	given.Disabled, given.Public, given.CreatedAt = false, true, epoch.Add(time.Hour)
-	is(t, st.UpdateClient(ctx, given, old.UpdatedAt.Add(time.Millisecond)), oauth.ErrClientChanged)
-	ok(t, st.UpdateClient(ctx, given, old.UpdatedAt))
-	same(t, "after UpdateClient", clientByID(t, st, "web"), want)
-	is(t, st.UpdateClient(ctx, given, old.UpdatedAt), oauth.ErrClientChanged)
-
-	bare := oauth.Client{ID: "web", Disabled: true, CreatedAt: old.CreatedAt, UpdatedAt: want.UpdatedAt.Add(time.Second)}
-	ok(t, st.UpdateClient(ctx, bare, want.UpdatedAt))
-	same(t, "after an update that empties", clientByID(t, st, "web"), bare)
-	same(t, "the other client", clientByID(t, st, "other"), sampleClient("other"))
-}
-
-func (s *suite) clientUpdateRace(t *testing.T) {
-	stores, ctx := s.replicas(t, 2), t.Context()
-	old := sampleClient("web")
-	ok(t, stores[0].CreateClient(ctx, old))
-	var wins atomic.Int64
-	race(20, func(i int) {
-		next := old
-		next.UpdatedAt = old.UpdatedAt.Add(time.Duration(i+1) * time.Millisecond)
-		switch err := stores[i%2].UpdateClient(ctx, next, old.UpdatedAt); {
-		case err == nil:
-			wins.Add(1)
-		case !errors.Is(err, oauth.ErrClientChanged):
-			t.Errorf("error is %v; want %v", err, oauth.ErrClientChanged)
-		}
-	})
-	if n := wins.Load(); n != 1 && !s.factory.LosesUpdates {
-		t.Errorf("%d updates of one state were made", n)
-	}
 }

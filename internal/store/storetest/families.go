@@ -19,6 +19,8 @@ func (s *suite) families() []test {
 		{"SetFamilyClaims", s.familyClaims},
 		{"SetFamilyEmail", s.familyEmail},
 		{"AllFamilies pages", s.familyPages},
+		{"F9_decisions on a family, from its login to its end", s.heldFamilies},
+		{"F7_who ends sessions ends those about to begin", s.unbornFamilyEnds},
 	}
 }
 

@@ -30,16 +30,8 @@ func (f *Faulty) ListUsers(ctx context.Context, after string, limit int) ([]user
 	return inject(ctx, f, "ListUsers", func() ([]users.User, error) { return f.inner.ListUsers(ctx, after, limit) })
 }
 
-func (f *Faulty) SetPassword(ctx context.Context, uid string, epoch int64, hash string, at time.Time) (users.User, error) {
-	return inject(ctx, f, "SetPassword", func() (users.User, error) { return f.inner.SetPassword(ctx, uid, epoch, hash, at) })
-}
-
 func (f *Faulty) UsernameTaken(ctx context.Context, key string) (bool, error) {
 	return inject(ctx, f, "UsernameTaken", func() (bool, error) { return f.inner.UsernameTaken(ctx, key) })
-}
-
-func (f *Faulty) UpdateUser(ctx context.Context, uid string, c users.ProfileChange, at time.Time) (users.User, error) {
-	return inject(ctx, f, "UpdateUser", func() (users.User, error) { return f.inner.UpdateUser(ctx, uid, c, at) })
 }
 
 func (f *Faulty) AnnounceHashKind(ctx context.Context, kind string, at time.Time) error {
@@ -54,24 +46,24 @@ func (f *Faulty) ForgetHashKind(ctx context.Context, kind string, before time.Ti
 	return f.write(ctx, "ForgetHashKind", func() error { return f.inner.ForgetHashKind(ctx, kind, before) })
 }
 
-func (f *Faulty) SetReset(ctx context.Context, uid string, hash []byte, expires, at time.Time) (users.User, error) {
-	return inject(ctx, f, "SetReset", func() (users.User, error) { return f.inner.SetReset(ctx, uid, hash, expires, at) })
+func (f *Faulty) HeldUser(ctx context.Context, uid string) (users.User, error) {
+	return inject(ctx, f, "HeldUser", func() (users.User, error) { return f.inner.HeldUser(ctx, uid) })
 }
 
-func (f *Faulty) SetClaims(ctx context.Context, uid string, roles []string, claims string, at time.Time) (users.User, error) {
-	return inject(ctx, f, "SetClaims", func() (users.User, error) { return f.inner.SetClaims(ctx, uid, roles, claims, at) })
+func (f *Faulty) ReplaceUser(ctx context.Context, seen, next users.User) error {
+	return f.write(ctx, "ReplaceUser", func() error { return f.inner.ReplaceUser(ctx, seen, next) })
 }
 
-func (f *Faulty) DeleteUser(ctx context.Context, uid string) error {
-	return f.write(ctx, "DeleteUser", func() error { return f.inner.DeleteUser(ctx, uid) })
+func (f *Faulty) RemoveUser(ctx context.Context, seen users.User) error {
+	return f.write(ctx, "RemoveUser", func() error { return f.inner.RemoveUser(ctx, seen) })
+}
+
+func (f *Faulty) PendingUsers(ctx context.Context, limit int) ([]users.User, error) {
+	return inject(ctx, f, "PendingUsers", func() ([]users.User, error) { return f.inner.PendingUsers(ctx, limit) })
 }
 
 func (f *Faulty) RehashPassword(ctx context.Context, uid, from, to string) error {
 	return f.write(ctx, "RehashPassword", func() error { return f.inner.RehashPassword(ctx, uid, from, to) })
-}
-
-func (f *Faulty) SetDisabled(ctx context.Context, uid string, disabled bool, at time.Time) (users.User, error) {
-	return inject(ctx, f, "SetDisabled", func() (users.User, error) { return f.inner.SetDisabled(ctx, uid, disabled, at) })
 }
 
 func (f *Faulty) Settle(ctx context.Context, uid string, epoch int64) error {
@@ -106,16 +98,36 @@ func (f *Faulty) ListClients(ctx context.Context, after string, limit int) ([]oa
 	return inject(ctx, f, "ListClients", func() ([]oauth.Client, error) { return f.inner.ListClients(ctx, after, limit) })
 }
 
-func (f *Faulty) UpdateClient(ctx context.Context, c oauth.Client, seen time.Time) error {
-	return f.write(ctx, "UpdateClient", func() error { return f.inner.UpdateClient(ctx, c, seen) })
+func (f *Faulty) HeldClient(ctx context.Context, id string) (oauth.Client, error) {
+	return inject(ctx, f, "HeldClient", func() (oauth.Client, error) { return f.inner.HeldClient(ctx, id) })
 }
 
-func (f *Faulty) SetClientSecret(ctx context.Context, id string, hash []byte, at time.Time) error {
-	return f.write(ctx, "SetClientSecret", func() error { return f.inner.SetClientSecret(ctx, id, hash, at) })
+func (f *Faulty) ReplaceClient(ctx context.Context, seen, next oauth.Client) error {
+	return f.write(ctx, "ReplaceClient", func() error { return f.inner.ReplaceClient(ctx, seen, next) })
 }
 
-func (f *Faulty) DisableClient(ctx context.Context, id string, at time.Time) error {
-	return f.write(ctx, "DisableClient", func() error { return f.inner.DisableClient(ctx, id, at) })
+func (f *Faulty) RemoveClient(ctx context.Context, seen oauth.Client) error {
+	return f.write(ctx, "RemoveClient", func() error { return f.inner.RemoveClient(ctx, seen) })
+}
+
+func (f *Faulty) PendingClients(ctx context.Context, limit int) ([]oauth.Client, error) {
+	return inject(ctx, f, "PendingClients", func() ([]oauth.Client, error) { return f.inner.PendingClients(ctx, limit) })
+}
+
+func (f *Faulty) HeldFamily(ctx context.Context, id string) (oauth.Family, error) {
+	return inject(ctx, f, "HeldFamily", func() (oauth.Family, error) { return f.inner.HeldFamily(ctx, id) })
+}
+
+func (f *Faulty) HoldFamily(ctx context.Context, seen, next oauth.Family) error {
+	return f.write(ctx, "HoldFamily", func() error { return f.inner.HoldFamily(ctx, seen, next) })
+}
+
+func (f *Faulty) RemoveFamily(ctx context.Context, seen oauth.Family) error {
+	return f.write(ctx, "RemoveFamily", func() error { return f.inner.RemoveFamily(ctx, seen) })
+}
+
+func (f *Faulty) PendingFamilies(ctx context.Context, limit int) ([]oauth.Family, error) {
+	return inject(ctx, f, "PendingFamilies", func() ([]oauth.Family, error) { return f.inner.PendingFamilies(ctx, limit) })
 }
 
 func (f *Faulty) CreateFamily(ctx context.Context, fam oauth.Family) error {

@@ -21,15 +21,19 @@ func (s *suite) repeats() []test {
 // again is what the repetition of a write that was done says; nil where it
 // succeeds once more.
 var again = map[string]error{
-	"CreateUser":   users.ErrEmailTaken,
-	"DeleteUser":   users.ErrNotFound,
-	"SetPassword":  users.ErrConflict,
-	"CreateClient": oauth.ErrClientExists,
-	"CreateFamily": errAny,
-	"RotateFamily": errRefused,
-	"SpendToken":   oauth.ErrTokenSpent,
-	"CreateKey":    keys.ErrKeyExists,
-	"UpdateKey":    keys.ErrConflict,
+	"CreateUser":    users.ErrEmailTaken,
+	"ReplaceUser":   users.ErrConflict,
+	"RemoveUser":    users.ErrNotFound,
+	"ReplaceClient": oauth.ErrClientChanged,
+	"RemoveClient":  oauth.ErrNoClient,
+	"HoldFamily":    oauth.ErrFamilyChanged,
+	"RemoveFamily":  oauth.ErrNoFamily,
+	"CreateClient":  oauth.ErrClientExists,
+	"CreateFamily":  errAny,
+	"RotateFamily":  errRefused,
+	"SpendToken":    oauth.ErrTokenSpent,
+	"CreateKey":     keys.ErrKeyExists,
+	"UpdateKey":     keys.ErrConflict,
 }
 
 // errAny stands for an error that is no one's in particular.
@@ -40,6 +44,7 @@ type contents struct {
 	Users    []users.User
 	Clients  []oauth.Client
 	Families []oauth.Family
+	Pending  []oauth.Family
 	Denied   []store.DeniedToken
 	Keys     []keys.Record
 	Archived []keys.Record
@@ -49,7 +54,7 @@ type contents struct {
 func contentsOf(t *testing.T, st store.Store) (c contents) {
 	t.Helper()
 	ctx := t.Context()
-	var errs [7]error
+	var errs [8]error
 	c.Users, errs[0] = st.ListUsers(ctx, "", 1000)
 	c.Clients, errs[1] = st.ListClients(ctx, "", 1000)
 	c.Families, errs[2] = st.AllFamilies(ctx, "", 1000)
@@ -57,6 +62,7 @@ func contentsOf(t *testing.T, st store.Store) (c contents) {
 	c.Keys, errs[4] = st.Keys(ctx)
 	c.Archived, errs[5] = st.ArchivedKeys(ctx)
 	c.Anchors, errs[6] = st.Anchors(ctx)
+	c.Pending, errs[7] = st.PendingFamilies(ctx, 1000)
 	ok(t, errors.Join(errs[:]...))
 	return c
 }
@@ -92,12 +98,15 @@ func differs(t *testing.T, name string, before, after contents) {
 			n += f.Generation
 		}
 		for _, u := range c.Users {
-			n += u.Epoch
+			n += u.Epoch + u.Version
+		}
+		for _, c := range c.Clients {
+			n += c.Version
 		}
 		for _, k := range c.Keys {
 			n += k.Version
 		}
-		return n + int64(len(c.Users)+len(c.Clients)+len(c.Families)+len(c.Keys)+len(c.Denied))
+		return n + int64(len(c.Pending)+len(c.Users)+len(c.Clients)+len(c.Families)+len(c.Keys)+len(c.Denied))
 	}
 	if count(before) == count(after) {
 		t.Errorf("%s: the write that was to persist did not", name)

@@ -3,74 +3,7 @@ package storetest
 import (
 	"testing"
 	"time"
-
-	"github.com/keyturn/keyturn/users"
 )
-
-func (s *suite) setReset(t *testing.T) {
-	st, ctx := s.fresh(t), t.Context()
-	want := sampleUser(1)
-	ok(t, st.CreateUser(ctx, want))
-	ok(t, st.CreateUser(ctx, sampleUser(2)))
-	step := func(what string, hash []byte, expires time.Time) {
-		t.Helper()
-		want.ResetHash, want.ResetExpiresAt = hash, expires
-		want.UpdatedAt = want.UpdatedAt.Add(time.Hour)
-		got, err := st.SetReset(ctx, want.UID, hash, expires, want.UpdatedAt)
-		ok(t, err)
-		same(t, what+": returned", got, want)
-		same(t, what+": stored", userByID(t, st, want.UID), want)
-	}
-	step("another token", []byte{9, 9}, epoch.Add(time.Minute))
-	step("no token", nil, time.Time{})
-	step("a token again", []byte{8}, epoch.Add(time.Hour))
-	same(t, "the other account", userByID(t, st, uid(2)), sampleUser(2))
-}
-
-func (s *suite) setClaims(t *testing.T) {
-	st, ctx := s.fresh(t), t.Context()
-	want := sampleUser(1)
-	ok(t, st.CreateUser(ctx, want))
-	ok(t, st.CreateUser(ctx, sampleUser(2)))
-	step := func(what string, roles []string, claims string) {
-		t.Helper()
-		want.Roles, want.Claims = roles, claims
-		want.UpdatedAt = want.UpdatedAt.Add(time.Hour)
-		got, err := st.SetClaims(ctx, want.UID, roles, claims, want.UpdatedAt)
-		ok(t, err)
-		same(t, what+": returned", got, want)
-		same(t, what+": stored", userByID(t, st, want.UID), want)
-	}
-	step("others", []string{"a", `b"c`}, `{"x":[1,{"$y":"."}]}`)
-	step("none", nil, "")
-	step("some again", []string{"a"}, "")
-	same(t, "the other account", userByID(t, st, uid(2)), sampleUser(2))
-}
-
-func (s *suite) deleteUser(t *testing.T) {
-	st, ctx := s.fresh(t), t.Context()
-	ok(t, st.CreateUser(ctx, sampleUser(1)))
-	ok(t, st.CreateUser(ctx, sampleUser(2)))
-	ok(t, st.CreateUser(ctx, users.User{UID: uid(3), EmailKey: "bare@example.com"}))
-	taken := func(key string, want bool) {
-		t.Helper()
-		got, err := st.UsernameTaken(ctx, key)
-		ok(t, err)
-		same(t, "taken: "+key, got, want)
-	}
-	taken("user1", true)
-	taken("User1", false)
-	taken("", false)
-	ok(t, st.DeleteUser(ctx, uid(1)))
-	_, err := st.UserByID(ctx, uid(1))
-	is(t, err, users.ErrNotFound)
-	is(t, st.DeleteUser(ctx, uid(1)), users.ErrNotFound)
-	taken("user1", false)
-	same(t, "the other account", userByID(t, st, uid(2)), sampleUser(2))
-	again := sampleUser(1)
-	again.UID = uid(4)
-	ok(t, st.CreateUser(ctx, again)) // its names are free again
-}
 
 func (s *suite) familyClaims(t *testing.T) {
 	st, ctx := s.fresh(t), t.Context()

@@ -3,73 +3,7 @@ package storetest
 import (
 	"testing"
 	"time"
-
-	"github.com/keyturn/keyturn/users"
 )
-
-func (s *suite) updateUser(t *testing.T) {
-	st, ctx := s.fresh(t), t.Context()
-	want := sampleUser(1)
-	ok(t, st.CreateUser(ctx, want))
-	ok(t, st.CreateUser(ctx, sampleUser(2)))
-	step := func(what string, c users.ProfileChange) {
-		t.Helper()
-		want.UpdatedAt = want.UpdatedAt.Add(time.Hour)
-		got, err := st.UpdateUser(ctx, want.UID, c, want.UpdatedAt)
-		ok(t, err)
-		same(t, what+": returned", got, want)
-		same(t, what+": stored", userByID(t, st, want.UID), want)
-	}
-	text := func(s string) *string { return &s }
-	want.Email, want.EmailKey = "New@Example.com", "new@example.com"
-	step("the address", users.ProfileChange{Email: &users.Name{Text: want.Email, Key: want.EmailKey}})
-	byKey, err := st.UserByEmailKey(ctx, want.EmailKey)
-	ok(t, err)
-	same(t, "by the new address", byKey, want)
-	_, err = st.UserByEmailKey(ctx, sampleUser(1).EmailKey)
-	is(t, err, users.ErrNotFound)
-	want.Username, want.UsernameKey = "Newname", "newname"
-	step("the username", users.ProfileChange{Username: &users.Name{Text: want.Username, Key: want.UsernameKey}})
-	want.FirstName, want.LastName = "A $x.y", ""
-	step("the names", users.ProfileChange{FirstName: text(want.FirstName), LastName: text("")})
-	want.Username, want.UsernameKey = "", ""
-	step("no username", users.ProfileChange{Username: &users.Name{}})
-	step("nothing", users.ProfileChange{})
-	same(t, "the other account", userByID(t, st, uid(2)), sampleUser(2))
-	again := sampleUser(1)
-	again.UID = uid(3)
-	ok(t, st.CreateUser(ctx, again)) // the former names are free
-}
-
-func (s *suite) updateTaken(t *testing.T) {
-	st, ctx := s.fresh(t), t.Context()
-	mine, other := sampleUser(1), sampleUser(2)
-	ok(t, st.CreateUser(ctx, mine))
-	ok(t, st.CreateUser(ctx, other))
-	ok(t, st.CreateUser(ctx, users.User{UID: uid(3), EmailKey: "bare@example.com"}))
-	first := "Not stored"
-	takenMail := users.Name{Text: other.Email, Key: other.EmailKey}
-	takenName := users.Name{Text: other.Username, Key: other.UsernameKey}
-	ownMail := users.Name{Text: "Other case", Key: mine.EmailKey}
-	for _, c := range []struct {
-		change users.ProfileChange
-		want   error
-	}{
-		{users.ProfileChange{Email: &takenMail, FirstName: &first}, users.ErrEmailTaken},
-		{users.ProfileChange{Username: &takenName, FirstName: &first}, users.ErrUsernameTaken},
-		{users.ProfileChange{Email: &ownMail, Username: &takenName, FirstName: &first}, users.ErrUsernameTaken},
-	} {
-		_, err := st.UpdateUser(ctx, mine.UID, c.change, epoch)
-		is(t, err, c.want)
-	}
-	same(t, "the account after refusals", userByID(t, st, mine.UID), mine)
-	_, err := st.UpdateUser(ctx, mine.UID, users.ProfileChange{Username: &users.Name{}}, mine.UpdatedAt)
-	ok(t, err) // beside an account that has none either
-	back := users.Name{Text: mine.Username, Key: mine.UsernameKey}
-	_, err = st.UpdateUser(ctx, mine.UID, users.ProfileChange{Username: &back}, mine.UpdatedAt)
-	ok(t, err)
-	same(t, "the account with its name again", userByID(t, st, mine.UID), mine)
-}
 
 func (s *suite) hashKinds(t *testing.T) {
 	stores, ctx := s.replicas(t, 2), t.Context()

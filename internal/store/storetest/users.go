@@ -19,17 +19,14 @@ func (s *suite) users() []test {
 		{"taken names", s.userTaken},
 		{"of many with one address one is created", s.userTakenRace},
 		{"pages", s.userPages},
-		{"SetPassword", s.setPassword},
-		{"SetPassword is won once per epoch", s.setPasswordRace},
-		{"SetReset", s.setReset},
-		{"SetClaims", s.setClaims},
-		{"UpdateUser", s.updateUser},
-		{"UpdateUser taken", s.updateTaken},
 		{"HashKinds", s.hashKinds},
-		{"DeleteUser and UsernameTaken", s.deleteUser},
+		{"ReplaceUser", s.replaceUser},
+		{"ReplaceUser taken", s.replaceTaken},
+		{"of many replacements of one state one is made", s.replaceUserRace},
+		{"RemoveUser and UsernameTaken", s.removeUser},
+		{"an unborn account is none, and holds its names", s.unbornUser},
+		{"PendingUsers", s.pendingUsers},
 		{"RehashPassword", s.rehashPassword},
-		{"SetDisabled", s.setDisabled},
-		{"disabled at once by many, Epoch grows once", s.setDisabledRace},
 		{"Settle and Unsettled", s.settle},
 	}
 }
@@ -84,17 +81,10 @@ func (s *suite) userUnknown(t *testing.T) {
 	is(t, err, users.ErrNotFound)
 	_, err = st.UserByEmailKey(ctx, "User1@Example.com")
 	is(t, err, users.ErrNotFound)
-	_, err = st.SetPassword(ctx, uid(9), 7, "h", epoch)
+	_, err = st.HeldUser(ctx, uid(9))
 	is(t, err, users.ErrNotFound)
-	_, err = st.SetDisabled(ctx, uid(9), true, epoch)
-	is(t, err, users.ErrNotFound)
-	_, err = st.SetReset(ctx, uid(9), []byte{1}, epoch, epoch)
-	is(t, err, users.ErrNotFound)
-	_, err = st.UpdateUser(ctx, uid(9), users.ProfileChange{}, epoch)
-	is(t, err, users.ErrNotFound)
-	_, err = st.SetClaims(ctx, uid(9), nil, "", epoch)
-	is(t, err, users.ErrNotFound)
-	is(t, st.DeleteUser(ctx, uid(9)), users.ErrNotFound)
+	is(t, st.ReplaceUser(ctx, sampleUser(9), sampleUser(9)), users.ErrNotFound)
+	is(t, st.RemoveUser(ctx, sampleUser(9)), users.ErrNotFound)
 	ok(t, st.RehashPassword(ctx, uid(9), "a", "b"))
 	ok(t, st.Settle(ctx, uid(9), 7))
 	same(t, "the other account", userByID(t, st, uid(1)), sampleUser(1))
@@ -176,47 +166,6 @@ func (s *suite) userPages(t *testing.T) {
 	same(t, "a page of none", none, nil)
 }
 
-func (s *suite) setPassword(t *testing.T) {
-	st, ctx := s.fresh(t), t.Context()
-	ok(t, st.CreateUser(ctx, sampleUser(1)))
-	ok(t, st.CreateUser(ctx, sampleUser(2)))
-	at := epoch.Add(time.Hour)
-
-	want := sampleUser(1)
-	want.PasswordHash, want.Epoch, want.Unsettled = "new", 8, true
-	want.ResetHash, want.ResetExpiresAt = nil, time.Time{}
-	want.PasswordChangedAt, want.UpdatedAt = at, at
-	got, err := st.SetPassword(ctx, uid(1), 7, "new", at)
-	ok(t, err)
-	same(t, "what SetPassword returns", got, want)
-
-	for _, moved := range []int64{6, 7, 9} {
-		_, err = st.SetPassword(ctx, uid(1), moved, "newer", at.Add(time.Hour))
-		is(t, err, users.ErrConflict)
-	}
-	same(t, "what is stored", userByID(t, st, uid(1)), want)
-	same(t, "the other account", userByID(t, st, uid(2)), sampleUser(2))
-}
-
-func (s *suite) setPasswordRace(t *testing.T) {
-	stores, ctx := s.replicas(t, 2), t.Context()
-	ok(t, stores[0].CreateUser(ctx, sampleUser(1)))
-	var wins atomic.Int64
-	race(50, func(i int) {
-		_, err := stores[i%2].SetPassword(ctx, uid(1), 7, "new", epoch)
-		switch {
-		case err == nil:
-			wins.Add(1)
-		case !errors.Is(err, users.ErrConflict):
-			t.Errorf("error is %v; want %v", err, users.ErrConflict)
-		}
-	})
-	s.wonOnce(t, wins.Load())
-	if got := userByID(t, stores[1], uid(1)).Epoch; got != 8 {
-		t.Errorf("Epoch is %d; want 8", got)
-	}
-}
-
 func (s *suite) rehashPassword(t *testing.T) {
 	st, ctx := s.fresh(t), t.Context()
 	want := sampleUser(1)
@@ -224,50 +173,14 @@ func (s *suite) rehashPassword(t *testing.T) {
 	ok(t, st.RehashPassword(ctx, want.UID, "not the hash", "other"))
 	same(t, "after a rehash from another hash", userByID(t, st, want.UID), want)
 	ok(t, st.RehashPassword(ctx, want.UID, want.PasswordHash, "better"))
-	want.PasswordHash = "better"
+	want.PasswordHash, want.Version = "better", 1
 	same(t, "after a rehash", userByID(t, st, want.UID), want)
-}
-
-func (s *suite) setDisabled(t *testing.T) {
-	st, ctx := s.fresh(t), t.Context()
-	want := sampleUser(1)
-	ok(t, st.CreateUser(ctx, want))
-	ok(t, st.CreateUser(ctx, sampleUser(2)))
-	step := func(what string, disabled bool) {
-		t.Helper()
-		want.Disabled = disabled
-		want.UpdatedAt = want.UpdatedAt.Add(time.Hour)
-		got, err := st.SetDisabled(ctx, want.UID, disabled, want.UpdatedAt)
-		ok(t, err)
-		same(t, what+": returned", got, want)
-		same(t, what+": stored", userByID(t, st, want.UID), want)
-	}
-	step("enabling an enabled account", false)
-	want.Epoch, want.Unsettled = 8, true
-	step("disabling", true)
-	step("enabling leaves Unsettled", false)
-	want.Epoch = 9
-	step("disabling again", true)
-	ok(t, st.Settle(ctx, want.UID, 9))
-	step("disabling a disabled account sets Unsettled, leaves Epoch", true)
-	ok(t, st.Settle(ctx, want.UID, 9))
-	want.Unsettled = false
-	step("enabling", false)
-	same(t, "the other account", userByID(t, st, uid(2)), sampleUser(2))
-}
-
-func (s *suite) setDisabledRace(t *testing.T) {
-	stores, ctx := s.replicas(t, 2), t.Context()
-	ok(t, stores[0].CreateUser(ctx, sampleUser(1)))
-	race(30, func(i int) {
-		if _, err := stores[i%2].SetDisabled(ctx, uid(1), true, epoch); err != nil {
-			t.Errorf("disabling: %v", err)
-		}
-	})
-	got := userByID(t, stores[0], uid(1))
-	if !got.Disabled || !got.Unsettled || got.Epoch != 8 {
-		t.Errorf("Disabled %t, Unsettled %t, Epoch %d; want true, true, 8", got.Disabled, got.Unsettled, got.Epoch)
-	}
+	pending := want
+	pending.SlotID, pending.Slot = "d.0", []byte{1}
+	ok(t, st.ReplaceUser(ctx, want, pending))
+	ok(t, st.RehashPassword(ctx, want.UID, "better", "best"))
+	pending.Version++
+	same(t, "under a decision", userByID(t, st, want.UID), pending)
 }
 
 func (s *suite) settle(t *testing.T) {
@@ -283,8 +196,9 @@ func (s *suite) settle(t *testing.T) {
 		t.Fatalf("%d accounts are unsettled; want none", n)
 	}
 	for n := range 3 {
-		_, err := st.SetPassword(ctx, uid(n), 7, "new", epoch)
-		ok(t, err)
+		u := sampleUser(n)
+		u.Epoch, u.Unsettled = 8, true
+		ok(t, st.ReplaceUser(ctx, sampleUser(n), u))
 	}
 	if n, all := unsettled(2), unsettled(10); n != 2 || all != 3 {
 		t.Errorf("%d and %d accounts; want 2 of 3", n, all)
@@ -297,6 +211,7 @@ func (s *suite) settle(t *testing.T) {
 	want := userByID(t, st, uid(0))
 	ok(t, st.Settle(ctx, uid(0), 8))
 	want.Unsettled = false
+	want.Version++
 	same(t, "settled", userByID(t, st, uid(0)), want)
 	for _, u := range unsettledUsers(t, ctx, st, 10) {
 		if u.UID == uid(0) {

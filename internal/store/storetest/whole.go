@@ -98,28 +98,18 @@ func calls() []call {
 			return drop(st.UserByEmailKey(ctx, sampleUser(1).EmailKey))
 		}},
 		{"ListUsers", func(ctx context.Context, st store.Store) error { return drop(st.ListUsers(ctx, "", 1)) }},
-		{"SetPassword", func(ctx context.Context, st store.Store) error {
-			return drop(st.SetPassword(ctx, uid(1), 7, "h", epoch))
-		}},
 		{"UsernameTaken", func(ctx context.Context, st store.Store) error { return drop(st.UsernameTaken(ctx, "ada")) }},
-		{"SetReset", func(ctx context.Context, st store.Store) error {
-			return drop(st.SetReset(ctx, uid(1), []byte{1}, epoch, epoch))
-		}},
-		{"SetClaims", func(ctx context.Context, st store.Store) error {
-			return drop(st.SetClaims(ctx, uid(1), nil, "", epoch))
-		}},
-		{"UpdateUser", func(ctx context.Context, st store.Store) error {
-			return drop(st.UpdateUser(ctx, uid(1), users.ProfileChange{}, epoch))
-		}},
 		{"AnnounceHashKind", func(ctx context.Context, st store.Store) error { return st.AnnounceHashKind(ctx, "kind", epoch) }},
 		{"HashKinds", func(ctx context.Context, st store.Store) error { return drop(st.HashKinds(ctx)) }},
 		{"ForgetHashKind", func(ctx context.Context, st store.Store) error { return st.ForgetHashKind(ctx, "kind", epoch) }},
-		{"DeleteUser", func(ctx context.Context, st store.Store) error { return st.DeleteUser(ctx, uid(3)) }},
+		{"HeldUser", func(ctx context.Context, st store.Store) error { return drop(st.HeldUser(ctx, uid(1))) }},
+		{"ReplaceUser", func(ctx context.Context, st store.Store) error {
+			return st.ReplaceUser(ctx, sampleUser(3), sampleUser(3))
+		}},
+		{"RemoveUser", func(ctx context.Context, st store.Store) error { return st.RemoveUser(ctx, sampleUser(4)) }},
+		{"PendingUsers", func(ctx context.Context, st store.Store) error { return drop(st.PendingUsers(ctx, 1)) }},
 		{"RehashPassword", func(ctx context.Context, st store.Store) error {
 			return st.RehashPassword(ctx, uid(1), sampleUser(1).PasswordHash, "h")
-		}},
-		{"SetDisabled", func(ctx context.Context, st store.Store) error {
-			return drop(st.SetDisabled(ctx, uid(1), true, epoch))
 		}},
 		{"Settle", func(ctx context.Context, st store.Store) error { return st.Settle(ctx, uid(1), 7) }},
 		{"Unsettled", func(ctx context.Context, st store.Store) error { return drop(st.Unsettled(ctx, 1)) }},
@@ -129,13 +119,20 @@ func calls() []call {
 		{"CreateClient", func(ctx context.Context, st store.Store) error { return st.CreateClient(ctx, sampleClient("new")) }},
 		{"ClientByID", func(ctx context.Context, st store.Store) error { return drop(st.ClientByID(ctx, "web")) }},
 		{"ListClients", func(ctx context.Context, st store.Store) error { return drop(st.ListClients(ctx, "", 1)) }},
-		{"UpdateClient", func(ctx context.Context, st store.Store) error {
-			return st.UpdateClient(ctx, sampleClient("web"), sampleClient("web").UpdatedAt)
+		{"HeldClient", func(ctx context.Context, st store.Store) error { return drop(st.HeldClient(ctx, "web")) }},
+		{"ReplaceClient", func(ctx context.Context, st store.Store) error {
+			return st.ReplaceClient(ctx, sampleClient("app"), sampleClient("app"))
 		}},
-		{"SetClientSecret", func(ctx context.Context, st store.Store) error {
-			return st.SetClientSecret(ctx, "web", []byte{1}, epoch)
+		{"RemoveClient", func(ctx context.Context, st store.Store) error {
+			return st.RemoveClient(ctx, sampleClient("old"))
 		}},
-		{"DisableClient", func(ctx context.Context, st store.Store) error { return st.DisableClient(ctx, "web", epoch) }},
+		{"PendingClients", func(ctx context.Context, st store.Store) error { return drop(st.PendingClients(ctx, 1)) }},
+		{"HeldFamily", func(ctx context.Context, st store.Store) error { return drop(st.HeldFamily(ctx, uid(1))) }},
+		{"HoldFamily", func(ctx context.Context, st store.Store) error {
+			return st.HoldFamily(ctx, unbornFamily(7), sampleFamily(7))
+		}},
+		{"RemoveFamily", func(ctx context.Context, st store.Store) error { return st.RemoveFamily(ctx, unbornFamily(8)) }},
+		{"PendingFamilies", func(ctx context.Context, st store.Store) error { return drop(st.PendingFamilies(ctx, 1)) }},
 		{"CreateFamily", func(ctx context.Context, st store.Store) error { return st.CreateFamily(ctx, sampleFamily(2)) }},
 		{"FamilyByID", func(ctx context.Context, st store.Store) error { return drop(st.FamilyByID(ctx, uid(1))) }},
 		{"RotateFamily", func(ctx context.Context, st store.Store) error {
@@ -186,8 +183,13 @@ func furnish(t *testing.T, st store.Store) {
 	ctx := t.Context()
 	ok(t, st.CreateUser(ctx, sampleUser(1)))
 	ok(t, st.CreateUser(ctx, sampleUser(3)))
-	ok(t, st.CreateClient(ctx, sampleClient("web")))
+	ok(t, st.CreateUser(ctx, sampleUser(4)))
+	for _, id := range []string{"web", "app", "old"} {
+		ok(t, st.CreateClient(ctx, sampleClient(id)))
+	}
 	create(t, st, sampleFamily(1))
+	create(t, st, unbornFamily(7))
+	create(t, st, unbornFamily(8))
 	ok(t, st.CreateKey(ctx, sampleKey(0)))
 }
 

@@ -172,7 +172,10 @@ func each[T any](write func(s store.Store, ctx context.Context, r T) error) func
 }
 
 func removeUser(ctx context.Context, s store.Store, uid string) error {
-	err := s.DeleteUser(ctx, uid)
+	u, err := s.HeldUser(ctx, uid)
+	if err == nil {
+		err = s.RemoveUser(ctx, u)
+	}
 	if errors.Is(err, users.ErrNotFound) {
 		return nil
 	}

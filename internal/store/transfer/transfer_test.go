@@ -166,11 +166,16 @@ func TestACopyCatchesUp(t *testing.T) {
 			move(t, from, to)
 			_, err := from.RevokeFamily(ctx, "f0007", now, "logout")
 			must(t, err)
-			_, err = from.SetDisabled(ctx, "u2", true, now)
+			must(t, disableUser(ctx, from, "u2"))
+			u1, err := from.UserByID(ctx, "u1")
 			must(t, err)
-			must(t, from.DeleteUser(ctx, "u1"))
+			must(t, from.RemoveUser(ctx, u1))
 			must(t, from.CreateUser(ctx, users.User{UID: "again", Email: "U1@example.com", EmailKey: "u1@example.com"}))
-			must(t, from.DisableClient(ctx, "page", now))
+			page, err := from.ClientByID(ctx, "page")
+			must(t, err)
+			disabled := page
+			disabled.Disabled = true
+			must(t, from.ReplaceClient(ctx, page, disabled))
 			must(t, from.CreateFamily(ctx, oauth.Family{ID: "f0003-later", PurgeAt: now.AddDate(100, 0, 0)}))
 			must(t, from.CreateFamily(ctx, oauth.Family{ID: "gone", PurgeAt: now}))
 			must(t, from.UpdateKey(ctx, keys.Record{Seq: 1, KID: "k1", Alg: "ES256", Archived: true}))
@@ -231,14 +236,23 @@ func TestATargetInUseIsRefused(t *testing.T) {
 	}
 }
 
+func disableUser(ctx context.Context, s store.Store, uid string) error {
+	u, err := s.UserByID(ctx, uid)
+	if err != nil {
+		return err
+	}
+	disabled := u
+	disabled.Disabled = true
+	return s.ReplaceUser(ctx, u, disabled)
+}
+
 func TestADifferenceIsFound(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(ctx context.Context, to store.Store) error
 		says   string
 	}{
 		"changed": {func(ctx context.Context, to store.Store) error {
-			_, err := to.SetDisabled(ctx, "u2", true, now)
-			return err
+			return disableUser(ctx, to, "u2")
 		}, `users, after 2: the stores differ: they have not the same of "u2"`},
 		"added": {func(ctx context.Context, to store.Store) error {
 			return to.CreateFamily(ctx, oauth.Family{ID: "f0511x", PurgeAt: now.Add(time.Hour)})

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
+)
+
+// settleDecisions carries forward the decisions that a process which died, or
+// could not reach the store or the audit log, left on their way, and pays the
+// events that are owed (A3). It returns how many there were.
+func (d *deployment) settleDecisions(ctx context.Context) (int, error) {
+	sessions := oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: time.Now}
+	accounts := users.Service{Store: d.store, Sessions: sessions, Audit: d.audit, Now: time.Now}
+	total := 0
+	var errs []error
+	for _, settle := range []func(context.Context) (int, error){
+		accounts.SettleDecisions, d.clients().SettleDecisions, sessions.SettleDecisions,
+	} {
+		n, err := settle(ctx)
+		total += n
+		errs = append(errs, err)
+	}
+	return total, errors.Join(errs...)
+}
+
+// settleDecisionsAgain is settleDecisions every second. While the store or the log
+// is away it fails each time, which others say as well.
+func (d *deployment) settleDecisionsAgain(ctx context.Context) {
+	n, err := d.settleDecisions(ctx)
+	if err != nil {
+		d.log.Debug().Err(err).Msg("decisions that were interrupted are still on their way")
+	}
+	if n > 0 {
+		d.log.Info().Int("decisions", n).Msg("decisions that were interrupted are carried out, and in the audit log")
+	}
+}

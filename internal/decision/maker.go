@@ -1,0 +1,360 @@
+package decision
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+const (
+	// attempts bounds how often a step that must be done is tried at once.
+	attempts = 4
+	// between two of them it waits.
+	between = 20 * time.Millisecond
+	// maxOwed bounds how many events a record owes at once.
+	maxOwed = 16
+)
+
+// Maker carries out decisions on records of one kind. Safe for concurrent use.
+type Maker[T any] struct {
+	Records Records[T]
+	Audit   audit.Recorder
+	Now     func() time.Time
+}
+
+// proposal is a slot on its way, with the record that holds it.
+type proposal[T any] struct {
+	slot
+	held  T // as the store has it
+	after T
+}
+
+// Decide carries c out, to its end even if ctx is over. The error is nil: the
+// change stands, and its event is written. Or it is a refusal of the records, or
+// that of a store which could not answer: then nothing is written to the log
+// yet. Or it is ErrNotRecorded, ErrOwed, ErrUnfinished or a refusal that came
+// late: Concluded then. The event returned says what was done elsewhere too.
+func (m *Maker[T]) Decide(ctx context.Context, c Change[T]) (audit.Event, error) {
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	p, err := m.propose(ctx, c)
+	if err != nil {
+		return c.Event, err
+	}
+	if c.Event.Action.StandsAtOnce() {
+		err = m.owed(ctx, p)
+		return p.Event, err
+	}
+	if c.Check != nil {
+		if err := c.Check(ctx); err != nil {
+			return p.Event, m.refused(ctx, p, err)
+		}
+	}
+	if err := m.Audit.Record(ctx, p.Event); err != nil {
+		return p.Event, m.unrecorded(ctx, p, err)
+	}
+	if err = m.finish(ctx, p); errors.Is(err, errToFollow) && !c.Ends {
+		err = nil // it stands; what follows from it is done when it is settled
+	}
+	return p.Event, err
+}
+
+// refused withdraws a proposal that did not pass its check.
+func (m *Maker[T]) refused(ctx context.Context, p *proposal[T], cause error) error {
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	if err := m.withdraw(ctx, p); err != nil && !errors.Is(m.find(ctx, p), errGone) {
+		return inDoubt{p.ID, errors.Join(cause, err)}
+	}
+	return cause
+}
+
+// propose does the first step: nothing that anybody decides by is changed by it,
+// unless the decision stands at once.
+func (m *Maker[T]) propose(ctx context.Context, c Change[T]) (*proposal[T], error) {
+	p := &proposal[T]{
+		slot:  slot{ID: uuid.NewString(), At: m.Now().UTC(), Event: c.Event, Request: audit.RequestFrom(ctx), Ends: c.Ends},
+		after: c.After,
+	}
+	p.Event.ID = p.ID
+	next, err := m.proposed(p, c)
+	if err != nil {
+		return nil, err
+	}
+	if c.Before == nil {
+		err = m.Records.Create(ctx, next)
+	} else {
+		err = m.Records.Replace(ctx, *c.Before, next)
+		m.Records.Held(&next).Version++
+	}
+	if p.held = next; err == nil {
+		return p, nil
+	}
+	if _, refused := m.Records.Refused(err); refused {
+		return nil, err
+	}
+	// Only the answer may have been lost.
+	switch found := m.find(ctx, p); {
+	case found == nil:
+		return p, nil
+	case errors.Is(found, errGone):
+		return nil, err
+	}
+	return nil, inDoubt{p.ID, err}
+}
+
+// proposed returns the record that holds the proposal.
+func (m *Maker[T]) proposed(p *proposal[T], c Change[T]) (next T, err error) {
+	atOnce := c.Event.Action.StandsAtOnce()
+	if !atOnce {
+		if p.After, err = json.Marshal(c.After); err != nil {
+			return next, fmt.Errorf("decision: %w", err)
+		}
+	}
+	if c.Before == nil {
+		next = m.Records.Shell(c.After)
+		h := m.Records.Held(&next)
+		h.Unborn = true
+		return next, p.fill(h)
+	}
+	had := *m.Records.Held(c.Before)
+	if !had.Free() {
+		// A protection must not wait until the event of another is written.
+		earlier, err := had.read()
+		if err != nil {
+			return next, err
+		}
+		if !atOnce || !earlier.owes() || len(earlier.Earlier) >= maxOwed {
+			return next, ErrUnderWay
+		}
+		earlier.Event.Retold = true
+		p.Earlier = append(earlier.Earlier, note{earlier.Event, earlier.Request})
+	}
+	if next = *c.Before; atOnce {
+		next = c.After
+	}
+	h := m.Records.Held(&next)
+	*h = had
+	return next, p.fill(h)
+}
+
+// errGone means that the record does not hold the proposal.
+var errGone = errors.New("no such decision is under way")
+
+// find reads the record that holds p.
+func (m *Maker[T]) find(ctx context.Context, p *proposal[T]) error {
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	now, err := m.Records.Read(ctx, p.after)
+	if err != nil {
+		if _, refused := m.Records.Refused(err); refused {
+			return errors.Join(errGone, err)
+		}
+		return err
+	}
+	h := m.Records.Held(&now)
+	if h.Free() {
+		p.held = now
+		return errGone
+	}
+	s, err := h.read()
+	if err != nil {
+		return err
+	}
+	if p.held = now; s.ID != p.ID {
+		return errGone
+	}
+	p.slot = s
+	return nil
+}
+
+// unrecorded withdraws a proposal whose event could not be written. What may be
+// in the log, or was taken up by others meanwhile, is left to be carried
+// forward.
+func (m *Maker[T]) unrecorded(ctx context.Context, p *proposal[T], cause error) error {
+	if errors.Is(cause, audit.ErrInDoubt) {
+		return conclude(ErrUnfinished, cause)
+	}
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	if err := m.withdraw(ctx, p); err != nil && !errors.Is(m.find(ctx, p), errGone) {
+		return conclude(ErrUnfinished, errors.Join(cause, err))
+	}
+	return conclude(ErrNotRecorded, cause)
+}
+
+// withdraw takes a proposal out of its record, which is then what it was.
+func (m *Maker[T]) withdraw(ctx context.Context, p *proposal[T]) error {
+	if m.Records.Held(&p.held).Unborn {
+		return m.Records.Remove(ctx, p.held)
+	}
+	former := p.held
+	m.Records.Held(&former).empty()
+	return m.Records.Replace(ctx, p.held, former)
+}
+
+// finish makes a change whose event is in the log, and does what follows. What
+// cannot be done elsewhere yet is done when the decision is settled.
+func (m *Maker[T]) finish(ctx context.Context, p *proposal[T]) error {
+	if p.After != nil {
+		if err := m.insist(ctx, p, m.make); err != nil {
+			return settled(err)
+		}
+		if m.Records.Held(&p.held).Free() {
+			return nil
+		}
+	}
+	if err := m.Records.Follow(ctx, p.held, &p.Event); err != nil {
+		return conclude(ErrUnfinished, errors.Join(errToFollow, err))
+	}
+	return settled(m.insist(ctx, p, m.clear))
+}
+
+// errToFollow means that a change is made, and what follows from it is not.
+var errToFollow = errors.New("what follows from it could not be done")
+
+// settled turns errElsewhere into success.
+func settled(err error) error {
+	if errors.Is(err, errElsewhere) {
+		return nil
+	}
+	return err
+}
+
+// make puts the record as it is to be in place. The slot stays while something
+// is still to be done elsewhere.
+func (m *Maker[T]) make(ctx context.Context, p *proposal[T]) error {
+	next := p.after
+	h := m.Records.Held(&next)
+	*h = Held{Version: m.Records.Held(&p.held).Version}
+	made := p.slot
+	if made.After, made.Told = nil, true; p.Ends || m.Records.Follows(p.Event.Action) {
+		if err := made.fill(h); err != nil {
+			return err
+		}
+	}
+	if err := m.Records.Replace(ctx, p.held, next); err != nil {
+		return err
+	}
+	h.Version++
+	p.slot, p.held = made, next
+	return nil
+}
+
+// clear empties the slot of a decision that is told, made and followed.
+func (m *Maker[T]) clear(ctx context.Context, p *proposal[T]) error {
+	if p.Ends {
+		return m.Records.Remove(ctx, p.held)
+	}
+	next := p.held
+	m.Records.Held(&next).empty()
+	return m.Records.Replace(ctx, p.held, next)
+}
+
+// errElsewhere means that another took the decision up, and has carried it
+// further than this.
+var errElsewhere = errors.New("carried on by another")
+
+// insist does a step that must be done now that the log has the event. Where the
+// records refuse it (a name was taken meanwhile, or an engine lost the proposal),
+// the log is told that the decision came to nothing.
+func (m *Maker[T]) insist(ctx context.Context, p *proposal[T], step func(context.Context, *proposal[T]) error) error {
+	var err error
+	for try := range attempts {
+		if try > 0 {
+			time.Sleep(between)
+		}
+		if err = m.within(ctx, p, step); err == nil {
+			return nil
+		}
+		before, was := p.slot, p.held
+		found := m.find(ctx, p)
+		switch {
+		case errors.Is(found, errGone) && (before.After == nil || before.Ends || m.Records.Same(p.held, p.after)):
+			return errElsewhere
+		case errors.Is(found, errGone):
+			return m.refute(ctx, p, err)
+		case found == nil && before.After != nil && p.After == nil && before.Rev == p.Rev:
+			return nil // only the answer was lost
+		case found == nil && before.After != nil && p.After == nil:
+			return errElsewhere
+		case found == nil && !m.Records.Same(p.held, was):
+			// A server of an older version, which knows of no proposals, has
+			// changed the record.
+			return m.refute(ctx, p, err)
+		}
+		if reason, refused := m.Records.Refused(err); refused && reason != audit.ReasonConflict {
+			return m.refute(ctx, p, err)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return conclude(ErrUnfinished, err)
+}
+
+// within does a step for which there is time, also where all that came before has
+// taken it up.
+func (m *Maker[T]) within(ctx context.Context, p *proposal[T], step func(context.Context, *proposal[T]) error) error {
+	if ctx.Err() == nil {
+		return step(ctx, p)
+	}
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	return step(ctx, p)
+}
+
+// refute tells the log that a decision which it has been told of came to nothing,
+// and withdraws what is left of it.
+func (m *Maker[T]) refute(ctx context.Context, p *proposal[T], cause error) error {
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	e := p.Event
+	e.Outcome, e.Count = audit.Failure, 0
+	if e.Reason, _ = m.Records.Refused(cause); e.Reason == (audit.Reason{}) {
+		e.Reason = audit.ReasonConflict
+	}
+	if err := m.Audit.Record(audit.WithRequest(ctx, p.Request), e); err != nil {
+		return conclude(ErrUnfinished, errors.Join(cause, err))
+	}
+	if s, err := m.Records.Held(&p.held).read(); err == nil && s.ID == p.ID {
+		if err := m.withdraw(ctx, p); err != nil {
+			return conclude(ErrUnfinished, errors.Join(cause, err))
+		}
+	}
+	return concluded{cause}
+}
+
+// owed does what follows from a change that stands already, and pays its event.
+func (m *Maker[T]) owed(ctx context.Context, p *proposal[T]) error {
+	if err := m.Records.Follow(ctx, p.held, &p.Event); err != nil {
+		return conclude(ErrUnfinished, err)
+	}
+	for _, n := range append(p.Earlier, note{p.Event, p.Request}) {
+		if err := m.Audit.Record(audit.WithRequest(ctx, n.Request), n.Event); err != nil {
+			m.note(ctx, p)
+			return conclude(ErrOwed, err)
+		}
+	}
+	// A slot that cannot be emptied now will be, and its event told again.
+	_ = m.insist(ctx, p, m.clear)
+	return nil
+}
+
+// note keeps what Follow said of itself for the time when the event is paid, and
+// that who began the decision is done with it: the next who comes may pay.
+func (m *Maker[T]) note(ctx context.Context, p *proposal[T]) {
+	if p.Rev == 0 {
+		p.At = time.Time{}
+	}
+	next := p.held
+	if p.fill(m.Records.Held(&next)) == nil {
+		_ = m.Records.Replace(ctx, p.held, next) // else the count is missing
+	}
+}

@@ -1,0 +1,101 @@
+package decision
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+const (
+	// Grace is how long a decision is left to who began it.
+	Grace = 5 * time.Second
+	// settleBatch is how many decisions one Settle finishes at most.
+	settleBatch = 256
+)
+
+// Settle carries forward the decisions that somebody who died, or could not
+// reach the store or the log, left on their way, and returns how many it
+// finished. It goes on past one that fails and returns the errors joined. Run it
+// every second or so, on every server, and when a command begins.
+func (m *Maker[T]) Settle(ctx context.Context) (int, error) {
+	pending, err := m.Records.Pending(ctx, settleBatch)
+	if err != nil {
+		return 0, fmt.Errorf("find decisions under way: %w", err)
+	}
+	settled := 0
+	var errs []error
+	for _, r := range pending {
+		switch done, err := m.settle(ctx, r); {
+		case err != nil:
+			errs = append(errs, err)
+		case done:
+			settled++
+		}
+	}
+	return settled, errors.Join(errs...)
+}
+
+// settle carries one decision forward, unless it is another's to do.
+func (m *Maker[T]) settle(ctx context.Context, r T) (bool, error) {
+	s, err := m.Records.Held(&r).read()
+	if err != nil {
+		return false, err
+	}
+	// A clock that runs ahead must not keep a decision open for ever.
+	if age := m.Now().Sub(s.At); age < Grace && age > -Grace {
+		return false, nil
+	}
+	ctx, cancel := audit.Outlast(audit.WithRequest(ctx, s.Request))
+	defer cancel()
+	p, err := m.takeUp(ctx, s, r)
+	if err != nil {
+		if _, refused := m.Records.Refused(err); refused {
+			return false, nil // another was faster
+		}
+		return false, err
+	}
+	if p.After == nil && !p.Told {
+		err = m.owed(ctx, p)
+	} else {
+		err = m.forward(ctx, p)
+	}
+	if err != nil {
+		return false, fmt.Errorf("decision %s (%s): %w", s.ID, s.Event.Action, err)
+	}
+	return true, nil
+}
+
+// takeUp makes sure that of many who come upon a decision one carries it on,
+// and that who began it no longer withdraws it.
+func (m *Maker[T]) takeUp(ctx context.Context, s slot, r T) (*proposal[T], error) {
+	p := &proposal[T]{slot: s, held: r, after: r}
+	if s.After != nil {
+		if err := json.Unmarshal(s.After, &p.after); err != nil {
+			return nil, fmt.Errorf("decision %s cannot be read: %w", s.ID, err)
+		}
+	}
+	p.Rev++
+	p.At, p.Event.Retold = m.Now().UTC(), true
+	if err := p.fill(m.Records.Held(&p.held)); err != nil {
+		return nil, err
+	}
+	if err := m.Records.Replace(ctx, r, p.held); err != nil {
+		return nil, err
+	}
+	m.Records.Held(&p.held).Version++
+	return p, nil
+}
+
+// forward tells what has not been told for sure, and makes what is not made.
+func (m *Maker[T]) forward(ctx context.Context, p *proposal[T]) error {
+	if !p.Told {
+		if err := m.Audit.Record(ctx, p.Event); err != nil {
+			return err
+		}
+	}
+	return m.finish(ctx, p)
+}

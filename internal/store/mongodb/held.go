@@ -1,0 +1,113 @@
+package mongodb
+
+import (
+	"context"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/keyturn/keyturn/oauth"
+)
+
+// absent matches a field that a document lacks: unborn and slot_id in most.
+var absent = bson.M{"$exists": false}
+
+// as matches a record that is as it was seen. Documents that no server of this
+// version has written have no version.
+func as(id string, version int64, updated time.Time) bson.M {
+	filter := bson.M{"_id": id, "version": version, "updated_at": updated}
+	if version == 0 {
+		filter["version"] = absent
+	}
+	return filter
+}
+
+func replaced(result *mongo.UpdateResult, err error) (bool, error) {
+	return err == nil && result.MatchedCount > 0, err
+}
+
+func removed(result *mongo.DeleteResult, err error) (bool, error) {
+	return err == nil && result.DeletedCount > 0, err
+}
+
+// pending returns at most limit records whose slot is not empty.
+func pending[R record[D], D any](ctx context.Context, c *mongo.Collection, limit int) ([]D, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	return list[R](ctx, c, bson.M{"slot_id": bson.M{"$gt": ""}}, options.Find().SetLimit(int64(limit)))
+}
+
+// HeldFamily implements oauth.Store.
+func (s *Store) HeldFamily(ctx context.Context, id string) (oauth.Family, error) {
+	return one[heldFamilyRecord](s.latest.families.FindOne(ctx, bson.M{"_id": id}), "reading a session", oauth.ErrNoFamily)
+}
+
+// heldFamilyRecord is a family with what it holds.
+type heldFamilyRecord familyRecord
+
+func (r heldFamilyRecord) domain() oauth.Family { return oauth.Family(r) }
+
+// HoldFamily implements oauth.Store.
+func (s *Store) HoldFamily(ctx context.Context, seen, next oauth.Family) error {
+	filter, set, unset := held(seen), bson.M{}, bson.M{}
+	if next.SlotID == "" {
+		unset["slot_id"], unset["slot"] = "", ""
+	} else {
+		set["slot_id"], set["slot"] = next.SlotID, next.Slot
+	}
+	if next.Unborn {
+		set["unborn"] = true
+	} else {
+		unset["unborn"] = ""
+	}
+	if seen.RevokedAt.IsZero() && !next.RevokedAt.IsZero() {
+		filter["revoked_at"] = notEnded
+		set["revoked_at"], set["revoke_reason"] = next.RevokedAt, next.RevokeReason
+	}
+	update := bson.M{}
+	if len(set) > 0 {
+		update["$set"] = set
+	}
+	if len(unset) > 0 {
+		update["$unset"] = unset
+	}
+	found, err := replaced(s.families.UpdateOne(ctx, filter, update))
+	return s.familyHeld(ctx, seen.ID, found, err)
+}
+
+// RemoveFamily implements oauth.Store.
+func (s *Store) RemoveFamily(ctx context.Context, seen oauth.Family) error {
+	filter := held(seen)
+	filter["unborn"] = true
+	found, err := removed(s.families.DeleteOne(ctx, filter))
+	return s.familyHeld(ctx, seen.ID, found, err)
+}
+
+// held matches a family that holds what it was seen to hold.
+func held(seen oauth.Family) bson.M {
+	filter := bson.M{"_id": seen.ID, "slot_id": seen.SlotID}
+	if seen.SlotID == "" {
+		filter["slot_id"] = absent
+	}
+	return filter
+}
+
+// familyHeld says how a change of a family ended.
+func (s *Store) familyHeld(ctx context.Context, id string, found bool, err error) error {
+	if err != nil || found {
+		return failed("changing a session", err)
+	}
+	if _, err := s.HeldFamily(ctx, id); err != nil {
+		return err
+	}
+	return oauth.ErrFamilyChanged
+}
+
+// PendingFamilies implements oauth.Store.
+func (s *Store) PendingFamilies(ctx context.Context, limit int) ([]oauth.Family, error) {
+	found, err := pending[heldFamilyRecord](ctx, s.families, limit)
+	return found, failed("listing sessions under decision", err)
+}
