@@ -12,7 +12,8 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// Options are what a Keeper works with. All but Elapsed and OnError are needed.
+// Options are what a Keeper works with. All but Elapsed, Confirmed and
+// OnError are needed.
 type Options struct {
 	Store  Store
 	Vault  Vault
@@ -24,6 +25,9 @@ type Options struct {
 	// never jumps. Nil means that Now's readings tell that by their monotonic
 	// part, as those of time.Now do.
 	Elapsed func() time.Duration
+	// Confirmed is the time that no wrong clock can tell: what it does not
+	// confirm is not erased or archived (T1). Nil means that Now is right.
+	Confirmed func() time.Time
 	// OnError is told of what went wrong in the background: a key that
 	// cannot be used (once per key), a poll that failed. The errors name
 	// keys, never their content. It must not call the Keeper. Nil means that
@@ -43,7 +47,9 @@ type Keeper struct {
 	now     func() time.Time
 	elapsed func() time.Duration
 	onError func(error)
-	ring    *Ring
+	// confirmed is Options.Confirmed.
+	confirmed func() time.Time
+	ring      *Ring
 
 	// mu lets one read-and-write of the keys at a time happen in this
 	// process; it is held during calls to the store.
@@ -93,8 +99,12 @@ func NewKeeper(o Options) (*Keeper, error) {
 		origin := o.Now()
 		o.Elapsed = func() time.Duration { return o.Now().Sub(origin) }
 	}
+	if o.Confirmed == nil {
+		o.Confirmed = o.Now
+	}
 	return &Keeper{
-		store: o.Store, vault: o.Vault, policy: o.Policy, audit: o.Audit, now: o.Now, elapsed: o.Elapsed, onError: o.OnError,
+		confirmed: o.Confirmed,
+		store:     o.Store, vault: o.Vault, policy: o.Policy, audit: o.Audit, now: o.Now, elapsed: o.Elapsed, onError: o.OnError,
 		ring:   &Ring{now: o.Now, elapsed: o.Elapsed, policy: o.Policy, vault: o.Vault},
 		absent: make(map[string]time.Time),
 		book:   book{material: &material{}},

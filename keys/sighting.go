@@ -92,6 +92,9 @@ func (k *Keeper) ripe(d duty, v *view) bool {
 	if key.State == Revoked {
 		return true
 	}
+	if k.confirmed().Before(key.RetireAt) {
+		return false // the clock alone says that it retired (T1)
+	}
 	seen, ok := k.ring.snapshot.Load().sighting(d.KID)
 	passed := k.elapsed()
 	if d.Kind == erase {

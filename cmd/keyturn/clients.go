@@ -66,7 +66,7 @@ func (p *program) clientsCommand() *cobra.Command {
 }
 
 func (d *deployment) clients() *oauth.Clients {
-	return &oauth.Clients{Store: d.store, Audit: d.audit, AccessTTL: d.cfg.AccessTokenTTL, Now: time.Now}
+	return &oauth.Clients{Store: d.store, Audit: d.audit, AccessTTL: d.cfg.AccessTokenTTL, Now: wallClock}
 }
 
 func (p *program) clientsAddCommand() *cobra.Command {

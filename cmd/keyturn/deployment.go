@@ -15,6 +15,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/steady"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/mongodb"
 	"github.com/keyturn/keyturn/internal/store/sqlite"
@@ -28,6 +29,8 @@ type deployment struct {
 	log   zerolog.Logger
 	store store.Store
 	audit *auditlog.Log
+	// clock is what the wall clock is held against; see steadily.
+	clock *steady.Clock
 	// unrecorded takes what a server's requests say of events that could not
 	// be recorded.
 	unrecorded zerolog.Logger

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -115,6 +116,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
 	defer cancel()
+	d.keepTime(ctx)
 	return errors.Join(err, d.audit.Record(ctx, stopped))
 }
 
@@ -126,6 +128,9 @@ func (d *deployment) openToServe() error {
 		return err
 	}
 	seen, err := d.store.Anchors(d.ctx)
+	if err == nil {
+		err = d.steadily(d.ctx, d.clockJumped)
+	}
 	if err == nil {
 		d.audit, err = d.openAudit(auditlog.Options{Sink: d.cfg.AuditLog, Seen: seen, Keep: d.cfg.AuditBuffer, Lose: d.cfg.AuditLoss}, d.store)
 	}
@@ -186,6 +191,7 @@ func (d *deployment) background(ctx context.Context, s *services) (wait func()) 
 	}
 	all.Go(func() { headroom.Keep(ctx, s.users.Hasher.Full(), extra) })
 	all.Go(func() { every(ctx, sweepEvery, func() { d.sweep(ctx, s) }) })
+	all.Go(func() { every(ctx, keepTimeEvery, func() { d.keepTime(ctx) }) })
 	all.Go(func() { every(ctx, settleEvery, func() { d.settleRefreshes(ctx, s) }) })
 	all.Go(func() { every(ctx, settleEvery, func() { d.settleDecisionsAgain(ctx) }) })
 	all.Go(func() { d.reopenOnHangup(ctx) })
@@ -232,6 +238,7 @@ func (s *services) server(d *deployment, issuer string) *server.Server {
 	metrics := server.NewMetrics()
 	s.keyMetrics(metrics, d.cfg)
 	auditMetrics(metrics, d.audit)
+	clockMetrics(metrics, d.clock)
 	return server.New(server.Settings{
 		TLSCertFile: d.cfg.TLSCertFile, TLSKeyFile: d.cfg.TLSKeyFile, HSTS: strings.HasPrefix(issuer, "https:"),
 		Clients:     clientip.Finder{Trusted: d.cfg.TrustedProxies, Source: clientip.Source(d.cfg.ClientAddress)},
@@ -255,8 +262,10 @@ func (s *services) health(d *deployment) *server.Health {
 			}
 			return "ok", nil
 		},
-		Warnings: func() []string { return append(s.keyWarnings(), d.firstPartyWarning()...) },
-		OnError:  func(check string, err error) { d.log.Warn().Str("check", check).Err(err).Msg("not ready") },
+		Warnings: func() []string {
+			return slices.Concat(s.keyWarnings(), d.firstPartyWarning(), d.clockWarning())
+		},
+		OnError: func(check string, err error) { d.log.Warn().Str("check", check).Err(err).Msg("not ready") },
 	}
 }
 

@@ -36,13 +36,13 @@ func (d *deployment) services(issuer string) (*services, error) {
 	}
 	s.ring = s.keeper.Ring()
 	settings := d.oauthSettings(issuer)
-	s.families = oauth.NewFamilies(d.store, masters, settings, time.Now)
+	s.families = oauth.NewFamilies(d.store, masters, settings, wallClock)
 	if s.users, err = d.users(); err != nil {
 		return nil, err
 	}
 	s.oauth = oauth.NewService(oauth.Options{
-		Store: d.store, Families: s.families, ClientKeys: oauth.NewClientKeys(d.cfg.ClientJWKSNetworks, time.Now), Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
-		OnError: d.requestLog, Now: time.Now,
+		Store: d.store, Families: s.families, ClientKeys: oauth.NewClientKeys(d.cfg.ClientJWKSNetworks, wallClock), Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
+		OnError: d.requestLog, Now: wallClock,
 	})
 	s.jwks = wellknown.NewJWKS(s.ring)
 	s.metadata, err = wellknown.NewMetadata(d.metadataConfig(issuer, s.ring))
@@ -84,8 +84,14 @@ func (d *deployment) oauthSettings(issuer string) oauth.Settings {
 }
 
 func (d *deployment) keeper(masters *keys.Masters, rec audit.Recorder) (*keys.Keeper, error) {
+	if d.clock == nil {
+		if err := d.steadily(d.ctx, nil); err != nil {
+			return nil, err
+		}
+	}
 	k, err := keys.NewKeeper(keys.Options{
-		Store: d.store, Vault: masters.Vault(), Policy: d.cfg.KeyPolicy(), Audit: rec, Now: time.Now,
+		Store: d.store, Vault: masters.Vault(), Policy: d.cfg.KeyPolicy(), Audit: rec, Now: wallClock,
+		Elapsed: elapsedSince(time.Now()), Confirmed: d.clock.Now,
 		OnError: func(err error) { d.log.Error().Err(err).Msg("signing keys") },
 	})
 	if err != nil {
@@ -103,10 +109,10 @@ func (d *deployment) users() (*users.Service, error) {
 	}
 	service := users.Service{
 		Store: d.store, Hasher: hasher, Policy: users.Policy{MinLength: d.cfg.PasswordMinLength},
-		Sessions: oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: time.Now}, Audit: d.audit, Now: time.Now,
+		Sessions: oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: wallClock}, Audit: d.audit, Now: wallClock,
 	}
 	if d.cfg.LoginThrottle {
-		service.Throttle = throttle.New(d.store, time.Now)
+		service.Throttle = throttle.New(d.store, wallClock)
 	}
 	return users.NewService(service)
 }

@@ -23,8 +23,7 @@ type Store interface {
 	// SteadyTime returns what SetSteadyTime stored last, the zero Time if
 	// nothing.
 	SteadyTime(ctx context.Context) (time.Time, error)
-	// SetSteadyTime stores t, to the millisecond, unless a later time is
-	// stored.
+	// SetSteadyTime stores t, to the millisecond, in the place of that.
 	SetSteadyTime(ctx context.Context, t time.Time) error
 }
 
@@ -51,15 +50,16 @@ type Clock struct {
 }
 
 // New returns a Clock that begins at last, the latest time known to have been
-// right, or at the wall clock's time where that is zero. elapsed tells how much
+// right, or at the wall clock's where that is earlier or nothing is known. elapsed
+// tells how much
 // time has passed since some moment by a clock that never jumps; nil means that
-// the monotonic part of wall's readings tells. onJump is told of each jump.
+// the monotonic part of wall's readings tells. onJump is told of each jump; it may be nil.
 func New(wall func() time.Time, elapsed func() time.Duration, last time.Time, onJump func(by time.Duration)) *Clock {
 	began := wall()
 	if elapsed == nil {
 		elapsed = func() time.Duration { return wall().Sub(began) }
 	}
-	if last.IsZero() {
+	if last.IsZero() || last.After(began) {
 		last = began
 	}
 	c := &Clock{wall: wall, elapsed: elapsed, onJump: onJump, confirmed: last, at: elapsed()}
@@ -79,7 +79,9 @@ func (c *Clock) Now() time.Time {
 		if !c.jumped || (off-c.offset).Abs() > Tolerance {
 			c.jumped, c.offset, c.since = true, off, elapsed
 			c.jumps++
-			c.onJump(off)
+			if c.onJump != nil {
+				c.onJump(off)
+			}
 		}
 		if elapsed-c.since < Confirmation {
 			return now

@@ -67,6 +67,15 @@ func TestT1_AnEvenClockIsBelievedInTheEnd(t *testing.T) {
 	}
 }
 
+// A clock that is behind at the start deletes nothing, and what is stored is no
+// reason to run ahead of it.
+func TestT1_ABeginningInThePast(t *testing.T) {
+	w := &world{wall: noon}
+	if c := w.clock(noon.Add(48 * time.Hour)); !c.Now().Equal(noon) {
+		t.Errorf("%s, want %s", c.Now(), noon)
+	}
+}
+
 func TestT1_AClockThatKeepsJumpingIsNotBelieved(t *testing.T) {
 	w := &world{wall: noon}
 	c := w.clock(time.Time{})

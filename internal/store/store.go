@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/steady"
 	"github.com/keyturn/keyturn/internal/throttle"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
@@ -22,6 +23,7 @@ type Store interface {
 	oauth.Store
 	keys.Store
 	audit.AnchorStore
+	steady.Store
 
 	// Ping reports whether the store can answer and be written to.
 	Ping(ctx context.Context) error

@@ -45,6 +45,7 @@ type Store struct {
 	counters  *mongo.Collection
 	hashKinds *mongo.Collection
 	anchors   *mongo.Collection
+	steady    *mongo.Collection
 
 	// latest are the collections read for answers that decide something and that
 	// no write after them proves: no write acknowledged before can be missing.
@@ -99,6 +100,7 @@ func newStore(client *mongo.Client, database string) *Store {
 		denied:    db.Collection("denied_tokens"),
 		counters:  db.Collection("counters"),
 		hashKinds: db.Collection("hash_kinds"),
+		steady:    db.Collection("steady_time"),
 		anchors:   db.Collection("audit_anchors"),
 	}
 	for at, c := range map[**mongo.Collection]*mongo.Collection{

@@ -162,6 +162,11 @@ ALTER TABLE families ADD COLUMN unborn INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE families ADD COLUMN slot_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE families ADD COLUMN slot BLOB;
 CREATE INDEX families_pending ON families (slot_id) WHERE slot_id > '';
+`, `
+CREATE TABLE steady_time (
+	id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+	at INTEGER NOT NULL
+) STRICT;
 `}
 
 var (

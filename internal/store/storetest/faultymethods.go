@@ -194,6 +194,14 @@ func (f *Faulty) UpdateKey(ctx context.Context, r keys.Record) error {
 	return f.write(ctx, "UpdateKey", func() error { return f.inner.UpdateKey(ctx, r) })
 }
 
+func (f *Faulty) SetSteadyTime(ctx context.Context, t time.Time) error {
+	return f.write(ctx, "SetSteadyTime", func() error { return f.inner.SetSteadyTime(ctx, t) })
+}
+
+func (f *Faulty) SteadyTime(ctx context.Context) (time.Time, error) {
+	return inject(ctx, f, "SteadyTime", func() (time.Time, error) { return f.inner.SteadyTime(ctx) })
+}
+
 func (f *Faulty) SetAnchor(ctx context.Context, a audit.Anchor) error {
 	return f.write(ctx, "SetAnchor", func() error { return f.inner.SetAnchor(ctx, a) })
 }

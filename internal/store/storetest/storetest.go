@@ -47,6 +47,7 @@ func Run(t *testing.T, f Factory) {
 		{"denylist", s.denylist()},
 		{"keys", s.keys()},
 		{"anchors", s.anchors()},
+		{"steady", s.steadyTime()},
 		{"sweep", s.sweep()},
 		{"store", s.whole()},
 		{"put", s.puts()},

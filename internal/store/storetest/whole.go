@@ -163,6 +163,8 @@ func calls() []call {
 		{"ArchivedKeys", func(ctx context.Context, st store.Store) error { return drop(st.ArchivedKeys(ctx)) }},
 		{"CreateKey", func(ctx context.Context, st store.Store) error { return st.CreateKey(ctx, sampleKey(1)) }},
 		{"UpdateKey", func(ctx context.Context, st store.Store) error { return st.UpdateKey(ctx, sampleKey(0)) }},
+		{"SetSteadyTime", func(ctx context.Context, st store.Store) error { return st.SetSteadyTime(ctx, epoch) }},
+		{"SteadyTime", func(ctx context.Context, st store.Store) error { return drop(st.SteadyTime(ctx)) }},
 		{"SetAnchor", func(ctx context.Context, st store.Store) error { return st.SetAnchor(ctx, sampleAnchor("c", 1)) }},
 		{"Anchors", func(ctx context.Context, st store.Store) error { return drop(st.Anchors(ctx)) }},
 		{"Ping", func(ctx context.Context, st store.Store) error { return st.Ping(ctx) }},

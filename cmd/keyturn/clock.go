@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/server"
+	"github.com/keyturn/keyturn/internal/steady"
+)
+
+// wallClock is this machine's clock, which may be wrong.
+var wallClock = time.Now
+
+// keepTimeEvery is how often the time is stored. It and a short stop together stay
+// within steady.Tolerance.
+const keepTimeEvery = 10 * time.Second
+
+// steadily starts the clock that a wrong wall clock does not move (T1), at the
+// time that the store knows of. onJump may be nil.
+func (d *deployment) steadily(ctx context.Context, onJump func(by time.Duration)) error {
+	last, err := d.store.SteadyTime(ctx)
+	if err != nil {
+		return err
+	}
+	d.clock = steady.New(wallClock, elapsedSince(time.Now()), last, onJump)
+	return nil
+}
+
+// clockJumped tells the operator of a server.
+func (d *deployment) clockJumped(by time.Duration) {
+	d.log.Error().Stringer("by", by).Stringer("confirmed_after", steady.Confirmation).
+		Msg("the clock jumped, or no server ran for a while: until the time is confirmed nothing is deleted or erased by it")
+}
+
+// clockWarning is the code of what /readyz warns of while the clock is doubted.
+func (d *deployment) clockWarning() []string {
+	if d.clock.Offset() == 0 {
+		return nil
+	}
+	return []string{"clock_jumped"}
+}
+
+func elapsedSince(began time.Time) func() time.Duration {
+	return func() time.Duration { return time.Since(began) }
+}
+
+// keepTime stores the time for the next start and other replicas.
+func (d *deployment) keepTime(ctx context.Context) {
+	if err := d.store.SetSteadyTime(ctx, d.clock.Now()); err != nil && ctx.Err() == nil {
+		d.log.Warn().Err(err).Msg("the time could not be stored; trying again shortly")
+	}
+}
+
+func clockMetrics(m *server.Metrics, c *steady.Clock) {
+	m.Counter("keyturn_clock_jumps_total", "Jumps of the wall clock against elapsed time.", nil, func() float64 { return float64(c.Jumps()) })
+	m.Gauge("keyturn_clock_offset_seconds", "How far the wall clock is ahead of what elapsed time confirms; 0 while they agree.", nil,
+		func() float64 { return c.Offset().Seconds() })
+}
