@@ -240,6 +240,7 @@ func (s *services) server(d *deployment, issuer string) *server.Server {
 	auditMetrics(metrics, d.audit)
 	clockMetrics(metrics, d.clock)
 	return server.New(server.Settings{
+		Issuer:      issuer,
 		TLSCertFile: d.cfg.TLSCertFile, TLSKeyFile: d.cfg.TLSKeyFile, HSTS: strings.HasPrefix(issuer, "https:"),
 		Clients:     clientip.Finder{Trusted: d.cfg.TrustedProxies, Source: clientip.Source(d.cfg.ClientAddress)},
 		CORSOrigins: d.cfg.CORSOrigins,

@@ -95,10 +95,27 @@ func (d *Doctor) metadata(ctx context.Context) described {
 		d.say("metadata", Failure, "the issuer calls itself "+m.Issuer, "set issuer to the URL that clients use; resource servers compare it letter by letter")
 	case !strings.HasPrefix(m.JWKSURI, d.issuer+"/") || !strings.HasPrefix(m.Token, d.issuer+"/"):
 		d.say("metadata", Failure, "endpoints lead elsewhere: "+m.JWKSURI+", "+m.Token, "set issuer to the URL that clients use")
+	case !d.insertedPath(ctx, first):
 	default:
 		d.say("metadata", OK, "both documents agree with the issuer", "")
 	}
 	return m
+}
+
+// insertedPath looks for the metadata where RFC 8414 §3.1 puts those of an issuer
+// with a path: that behind the well-known one. It says so if they are not there.
+func (d *Doctor) insertedPath(ctx context.Context, metadata answer) bool {
+	u, err := url.Parse(d.issuer)
+	if err != nil || u.Path == "" {
+		return true
+	}
+	at := u.Scheme + "://" + u.Host + oauthMetadata + u.EscapedPath()
+	a, err := d.getURL(ctx, at)
+	if err != nil || a.status != http.StatusOK || !bytes.Equal(a.body, metadata.body) {
+		d.say("metadata", Warning, at+" "+a.describe(), "have the proxy pass that path on as well: clients that follow RFC 8414 ask there")
+		return false
+	}
+	return true
 }
 
 type keySet struct {

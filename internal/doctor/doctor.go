@@ -92,7 +92,11 @@ type answer struct {
 }
 
 func (d *Doctor) get(ctx context.Context, path string, header ...string) (answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.issuer+path, nil)
+	return d.getURL(ctx, d.issuer+path, header...)
+}
+
+func (d *Doctor) getURL(ctx context.Context, url string, header ...string) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return answer{}, err
 	}

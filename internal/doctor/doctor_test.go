@@ -23,6 +23,7 @@ type deployment struct {
 	*httptest.Server
 	// issuer is what it calls itself, at where it is examined.
 	issuer, at string
+	base       string
 	// now is the doctor's clock.
 	now      func() time.Time
 	jwks     string
@@ -53,6 +54,7 @@ func healthy(t *testing.T) *deployment {
 }
 
 func (d *deployment) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.URL.Path = strings.TrimPrefix(r.URL.Path, d.base)
 	if serve, ok := d.override[r.URL.Path]; ok {
 		serve(w, r)
 		return
@@ -78,6 +80,12 @@ func (d *deployment) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+// below gives its issuer a path, which it strips.
+func (d *deployment) below(base string) {
+	d.base = base
+	d.issuer, d.at = d.issuer+base, d.at+base
 }
 
 func (d *deployment) examine(t *testing.T) []doctor.Finding {
@@ -112,6 +120,7 @@ func illnesses() map[string]illness {
 	return map[string]illness{
 		"well":                    {func(*deployment) {}, "", doctor.OK, ""},
 		"another issuer":          {func(d *deployment) { d.issuer = "https://other.example" }, "metadata", doctor.Failure, "calls itself"},
+		"a path in the issuer":    {func(d *deployment) { d.below("/login") }, "metadata", doctor.Warning, oauthMetadata + "/login answered 404"},
 		"one path not passed":     {func(d *deployment) { d.override[oidcMetadata] = http.NotFound }, "metadata", doctor.Failure, "404"},
 		"documents that differ":   {func(d *deployment) { d.override[oidcMetadata] = write("{}") }, "metadata", doctor.Failure, "differ"},
 		"a page for the metadata": {func(d *deployment) { d.override[oauthMetadata] = write("<html>") }, "metadata", doctor.Failure, "not JSON"},
@@ -254,6 +263,22 @@ func TestSchedule(t *testing.T) {
 		f := doctor.Schedule(list, 24*time.Hour, now)
 		if !strings.Contains(f.Seen, want) || (f.Verdict == doctor.OK) != (want == "takes over in ") {
 			t.Errorf("%s: %+v", want, f)
+		}
+	}
+}
+
+// TestAnIssuerWithAPath: one whose metadata are where RFC 8414 §3.1 wants them too
+// is healthy.
+func TestAnIssuerWithAPath(t *testing.T) {
+	d := healthy(t)
+	d.below("/login")
+	d.override[oauthMetadata+"/login"] = func(w http.ResponseWriter, r *http.Request) {
+		r.URL.Path = oauthMetadata
+		d.ServeHTTP(w, r)
+	}
+	for _, f := range d.examine(t) {
+		if f.Check == "metadata" && f.Verdict != doctor.OK {
+			t.Errorf("%+v", f)
 		}
 	}
 }

@@ -20,6 +20,8 @@ import (
 // Settings are the limits and the surroundings of the listeners.
 type Settings struct {
 	TLSCertFile, TLSKeyFile string
+	// Issuer is the URL that clients reach the routes below.
+	Issuer string
 	// HSTS is set where the issuer is https.
 	HSTS bool
 	// Clients finds whom a request comes from.
@@ -60,7 +62,7 @@ const (
 // New builds the server. Nothing listens yet.
 func New(settings Settings, h Handlers, m *Metrics, rec audit.Recorder, log zerolog.Logger) *Server {
 	s := &Server{settings: settings, log: log, audit: rec, metrics: m, health: h.Health}
-	s.http = s.listenerFor(s.router(h))
+	s.http = s.listenerFor(s.underIssuer(s.router(h)))
 	s.http.ConnContext = s.settings.Clients.ConnContext
 	m.Counter("keyturn_client_address_unreadable_total", "Requests whose client a trusted proxy named in no form that can be read.", nil,
 		func() float64 { return float64(s.health.unreadable.count.Load()) })

@@ -1,0 +1,50 @@
+package server
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"github.com/keyturn/keyturn/wellknown"
+)
+
+// basePath is the path of an issuer, without a slash at its end; most have none.
+func basePath(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimRight(u.EscapedPath(), "/")
+}
+
+// underIssuer has the routes stand below the issuer's path as well as at the root:
+// a proxy may strip the path or leave it.
+func (s *Server) underIssuer(next http.Handler) http.Handler {
+	base := basePath(s.settings.Issuer)
+	if base == "" {
+		return next
+	}
+	// RFC 8414 §3.1 puts the path of the issuer behind the well-known one.
+	for _, path := range []string{wellknown.AuthorizationServerPath, wellknown.OpenIDPath} {
+		s.byPath[path+base] = s.byPath[path]
+	}
+	stripped := http.StripPrefix(base, next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, base+"/") && !s.leads(r) {
+			stripped.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// leads reports whether the path of a request leads somewhere as it is.
+func (s *Server) leads(r *http.Request) bool {
+	if _, ok := s.byPath[r.URL.Path]; ok {
+		return true
+	}
+	var m mux.RouteMatch
+	return s.routes.Match(r, &m) && m.Route != nil
+}
