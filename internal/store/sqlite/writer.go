@@ -3,8 +3,10 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +20,10 @@ const (
 	// leaves the lock free for moments only.
 	lockPatience = 10 * time.Second
 	lockPoll     = time.Millisecond
+	// overtime is how long a write that is on its way is waited for when its
+	// caller's time is over: the caller learns what became of it, unless the
+	// disk hangs.
+	overtime = time.Second
 )
 
 var (
@@ -34,8 +40,27 @@ type write struct {
 	run    func(c *conn) error
 	err    error // what run returned
 	answer chan error
+	// state is whose the write is: see waiting.
+	state atomic.Int32
 	// panicked is what the caller's own code inside run panicked with.
 	panicked any
+}
+
+// A write waits until a transaction takes it or its caller, whose context ended,
+// calls it off; never both.
+const (
+	waiting int32 = iota
+	underWay
+	calledOff
+)
+
+// take reports whether the transaction has the write, or gets it now. It leaves
+// alone what nobody waits for any more.
+func (w *write) take() bool {
+	if w.ctx.Err() != nil {
+		w.state.CompareAndSwap(waiting, calledOff)
+	}
+	return w.state.CompareAndSwap(waiting, underWay) || w.state.Load() == underWay
 }
 
 // errPanicked is what run returns when the caller's code panicked in it: the
@@ -43,8 +68,8 @@ type write struct {
 var errPanicked = errors.New("sqlite store: panic in a write")
 
 // change runs f in a transaction and returns its result once the transaction
-// is committed. If ctx ends first the error is the context's, and the write
-// either never happens or was under way already.
+// is committed. If ctx ends while the write waits, the error is the context's and
+// the write never happens; one that is on its way is waited for (F9).
 func change[T any](ctx context.Context, s *Store, f func(c *conn) (T, error)) (T, error) {
 	var result, none T
 	w := &write{ctx: ctx, answer: make(chan error, 1)}
@@ -88,7 +113,7 @@ func (s *Store) do(w *write) error {
 	case err := <-w.answer:
 		return err
 	case <-w.ctx.Done():
-		return w.ctx.Err()
+		return w.leave()
 	case <-s.stopped:
 	}
 	select {
@@ -96,6 +121,21 @@ func (s *Store) do(w *write) error {
 		return err
 	default:
 		return ErrClosed // it came after the last group
+	}
+}
+
+// leave is what a caller does whose context has ended.
+func (w *write) leave() error {
+	if w.state.CompareAndSwap(waiting, calledOff) {
+		return w.ctx.Err()
+	}
+	late := time.NewTimer(overtime)
+	defer late.Stop()
+	select {
+	case err := <-w.answer:
+		return err
+	case <-late.C:
+		return fmt.Errorf("whether it was written is not known: %w", w.ctx.Err())
 	}
 }
 
@@ -148,7 +188,8 @@ func (wr *writer) commit(group []*write) {
 		return
 	}
 	for _, w := range group {
-		if w.err = w.ctx.Err(); w.err != nil {
+		if !w.take() {
+			w.err = w.ctx.Err()
 			continue
 		}
 		if w.err = w.run(wr.conn); broken(w.err) {
@@ -187,13 +228,7 @@ func answer(group []*write, err error) {
 // left of the group: the writes whose callers have not gone meanwhile.
 func (wr *writer) begin(group []*write) ([]*write, error) {
 	for deadline := time.Now().Add(lockPatience); ; time.Sleep(lockPoll) {
-		group = slices.DeleteFunc(group, func(w *write) bool {
-			err := w.ctx.Err()
-			if err != nil {
-				w.answer <- err
-			}
-			return err != nil
-		})
+		group = slices.DeleteFunc(group, func(w *write) bool { return w.state.Load() == calledOff })
 		err := wr.tryBegin()
 		if !busy(err) || len(group) == 0 || time.Now().After(deadline) {
 			return group, err

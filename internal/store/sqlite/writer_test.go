@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -269,4 +270,38 @@ func TestPanicInAWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, "generation", got.Generation, 1)
+}
+
+// TestF9_AWriteOnItsWayIsAnsweredAsWhatItBecame lets callers go while their write
+// is in the transaction, and while it waits for one.
+func TestF9_AWriteOnItsWayIsAnsweredAsWhatItBecame(t *testing.T) {
+	s := fresh(t)
+	ctx, hangUp := context.WithCancel(t.Context())
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	first := make(chan error, 1)
+	go func() {
+		_, err := change(ctx, s, func(c *conn) (int, error) {
+			close(reached)
+			<-goOn
+			return c.exec(insertFamily, familyValues(family("under way"))...)
+		})
+		first <- err
+	}()
+	<-reached
+	second := make(chan error, 1)
+	go func() { second <- s.CreateFamily(ctx, family("waiting")) }()
+	for len(s.writes) == 0 {
+		runtime.Gosched()
+	}
+	hangUp()
+	if err := <-second; !errors.Is(err, context.Canceled) {
+		t.Errorf("the one that waited: %v", err)
+	}
+	close(goOn)
+	if err := <-first; err != nil {
+		t.Errorf("the one under way: %v", err)
+	}
+	if got := stored(t, s, "under way", "waiting"); !got[0] || got[1] {
+		t.Errorf("stored: %v; want what was under way, and no more", got)
+	}
 }
