@@ -1,0 +1,316 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/internal/store/mongodb"
+	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
+	"github.com/keyturn/keyturn/internal/store/storetest"
+	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
+)
+
+// ledger is a store that writes down which decisions are made: whose write changed
+// what readers see. A decision is named by its event's id, which the slot bears.
+type ledger struct {
+	store.Store
+	mu   sync.Mutex
+	made map[string]bool
+}
+
+// wrote takes note of a write that moved a record on.
+func (l *ledger) wrote(err error, was, is string, wasSlot, isSlot string) error {
+	if err != nil || was == is {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	id, _, _ := strings.Cut(isSlot, ".")
+	if id == "" {
+		id, _, _ = strings.Cut(wasSlot, ".")
+	}
+	l.made[id] = true
+	return nil
+}
+
+func seenUser(u users.User) string {
+	if u.Unborn {
+		return ""
+	}
+	return fmt.Sprint(u.UpdatedAt, u.Email, u.Disabled, u.Epoch, u.PasswordHash, u.Roles, u.FirstName, u.ResetHash)
+}
+
+func (l *ledger) ReplaceUser(ctx context.Context, seen, next users.User) error {
+	return l.wrote(l.Store.ReplaceUser(ctx, seen, next), seenUser(seen), seenUser(next), seen.SlotID, next.SlotID)
+}
+
+func seenClient(c oauth.Client) string {
+	if c.Unborn {
+		return ""
+	}
+	return fmt.Sprint(c.UpdatedAt, c.Disabled, c.Scope, c.SecretHash)
+}
+
+func (l *ledger) ReplaceClient(ctx context.Context, seen, next oauth.Client) error {
+	return l.wrote(l.Store.ReplaceClient(ctx, seen, next), seenClient(seen), seenClient(next), seen.SlotID, next.SlotID)
+}
+
+func (l *ledger) HoldFamily(ctx context.Context, seen, next oauth.Family) error {
+	state := func(f oauth.Family) string { return fmt.Sprint(f.Unborn, f.RevokedAt) }
+	return l.wrote(l.Store.HoldFamily(ctx, seen, next), state(seen), state(next), seen.SlotID, next.SlotID)
+}
+
+// scribe is an audit log that fails, hangs on to what it does not admit to have
+// written, and dies, when it is told to.
+type scribe struct {
+	mu     sync.Mutex
+	choose func() scribeFault
+	events []audit.Event
+}
+
+type scribeFault int
+
+const (
+	writes scribeFault = iota
+	refuses
+	writesInDoubt
+	losesInDoubt
+	dies
+	writesAndDies
+)
+
+func (s *scribe) Record(_ context.Context, e audit.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fault := writes
+	if s.choose != nil {
+		fault = s.choose()
+	}
+	if fault == writes || fault == writesInDoubt || fault == writesAndDies {
+		s.events = append(s.events, e)
+	}
+	switch fault {
+	case refuses:
+		return errors.New("no space left on device")
+	case writesInDoubt, losesInDoubt:
+		return audit.ErrInDoubt
+	case dies, writesAndDies:
+		runtime.Goexit()
+	}
+	return nil
+}
+
+// stand returns the decisions that stand by what the log says: what is told twice
+// counts once, and the last word counts.
+func (s *scribe) stand() map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stand := map[string]bool{}
+	for _, e := range s.events {
+		if e.ID != "" {
+			stand[e.ID] = e.Outcome == audit.Success || e.Action == audit.TokenReuse
+		}
+	}
+	for id, stands := range stand {
+		if !stands {
+			delete(stand, id)
+		}
+	}
+	return stand
+}
+
+// randomDecision makes one decision about one of few accounts, clients and sessions.
+func (w faultyWorld) randomDecision(ctx context.Context, r *rand.Rand) {
+	address := fmt.Sprintf("user%d@example.com", r.IntN(3))
+	uid := "nobody"
+	if u, err := w.faulty.Unwrap().UserByEmailKey(ctx, address); err == nil {
+		uid = u.UID
+	}
+	clients := &oauth.Clients{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
+	client := fmt.Sprintf("client%d", r.IntN(2))
+	name := fmt.Sprint("name", r.IntN(1000))
+	// What becomes of it is for the log and the store to say.
+	switch r.IntN(15) {
+	case 0, 1:
+		_, _ = w.users.SignUp(ctx, users.NewUser{Email: address, Username: fmt.Sprint("name", r.IntN(2)), Password: long})
+	case 2:
+		_ = w.users.Disable(ctx, uid)
+	case 3:
+		_ = w.users.Enable(ctx, uid)
+	case 4:
+		_ = w.users.Delete(ctx, uid)
+	case 5:
+		_ = w.users.ResetPassword(ctx, uid, long)
+	case 6:
+		other := fmt.Sprintf("user%d@example.com", r.IntN(3))
+		_, _ = w.users.UpdateProfile(ctx, uid, users.Profile{Email: &other, FirstName: &name})
+	case 7:
+		_, _ = w.users.SetClaims(ctx, uid, []string{name}, "")
+	case 8:
+		_, _, _ = w.users.IssueReset(ctx, uid, time.Hour)
+	case 9:
+		_, _, _ = clients.Add(ctx, oauth.Client{ID: client, Grants: []string{"password"}})
+	case 10:
+		_, _ = clients.Update(ctx, client, func(c *oauth.Client) { c.Scope = []string{name} })
+	case 11:
+		_, _ = clients.RotateSecret(ctx, client)
+	case 12:
+		_, _ = clients.Disable(ctx, client)
+	case 13:
+		w.post("/oauth/token", values{"grant_type": {"password"}, "username": {email}, "password": {password}})
+	case 14:
+		if live, err := w.faulty.Unwrap().FamiliesOfUser(ctx, w.uid, time.Now(), 1); err == nil && len(live) > 0 {
+			_, _ = w.users.EndSession(ctx, w.uid, live[0].ID)
+		}
+	}
+}
+
+// TestA3_TheSetOfChangesIsTheSetOfEvents makes random decisions while the store
+// and the log fail at random, in every way, and the process that decides dies at
+// random moments. Whatever happened: once all is well again, and what was on its
+// way has been carried on, the changes that were made are those that the log
+// tells of.
+func TestA3_TheSetOfChangesIsTheSetOfEvents(t *testing.T) {
+	for name, open := range map[string]func(t *testing.T) (store.Store, int){
+		"SQLite": func(t *testing.T) (store.Store, int) { return openSQLite(t), 1500 },
+		"MongoDB": func(t *testing.T) (store.Store, int) {
+			st, err := mongodb.Open(t.Context(), mongotest.URI(t))
+			must(t, err)
+			t.Cleanup(func() { must(t, st.Close()) })
+			return st, 250
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inner, steps := open(t)
+			book := &ledger{Store: inner, made: map[string]bool{}}
+			w := faultyWorldOn(t, storetest.NewFaulty(book))
+			log := &scribe{}
+			w.audit = log
+			w.handler = w.build()
+			book.made = map[string]bool{}
+			seed := rand.Uint64()
+			r := rand.New(rand.NewPCG(seed, 0))
+			for range steps {
+				w.randomStep(t, r, log)
+			}
+			w.settleAll(t, log)
+			told := log.stand()
+			for id := range book.made {
+				if !told[id] {
+					t.Errorf("seed %d: decision %q was made, and the log does not say so", seed, id)
+				}
+			}
+			for id := range told {
+				if !book.made[id] && !changesNothing(log, id) {
+					t.Errorf("seed %d: decision %q is in the log, and was not made", seed, id)
+				}
+			}
+			if len(told) < steps/20 {
+				t.Errorf("seed %d: only %d decisions stand of %d", seed, len(told), steps)
+			}
+			t.Logf("%d decisions stand of %d", len(told), steps)
+		})
+	}
+}
+
+// changesNothing reports whether a decision is one that leaves its record as it
+// is: ending sessions again.
+func changesNothing(log *scribe, id string) bool {
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	for _, e := range log.events {
+		if e.ID == id && e.Action == audit.SessionsEnded {
+			return true
+		}
+	}
+	return false
+}
+
+// randomStep makes a decision in a process that may die of it, and carries on what
+// was left before, now and then.
+func (w faultyWorld) randomStep(t *testing.T, r *rand.Rand, log *scribe) {
+	t.Helper()
+	odds := r.IntN(4) * 4 // of a hundred: 0, 4, 8 or 12 for each call
+	dice := rand.New(rand.NewPCG(r.Uint64(), 1))
+	var mu sync.Mutex
+	roll := func(n int) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return dice.IntN(n)
+	}
+	w.faulty.Inject(func(string) storetest.Fault {
+		switch {
+		case roll(100) >= odds:
+			return storetest.None
+		case roll(3) == 0:
+			runtime.Goexit()
+		}
+		return []storetest.Fault{storetest.Fails, storetest.Persists}[roll(2)]
+	})
+	log.mu.Lock()
+	log.choose = func() scribeFault {
+		if roll(100) >= 2*odds {
+			return writes
+		}
+		return []scribeFault{refuses, refuses, writesInDoubt, losesInDoubt, dies, writesAndDies}[roll(6)]
+	}
+	log.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if r.IntN(8) == 0 {
+			w.settleOnce(t.Context(), time.Hour)
+			return
+		}
+		w.randomDecision(t.Context(), r)
+	}()
+	<-done
+	w.faulty.Inject(nil)
+}
+
+// settleOnce carries on what is under way, by a clock that is ahead.
+func (w faultyWorld) settleOnce(ctx context.Context, ahead time.Duration) (left error) {
+	later := func() time.Time { return time.Now().Add(ahead) }
+	sessions := oauth.SessionEnder{Store: w.store, Audit: w.audit, Now: later}
+	accounts := users.Service{Store: w.store, Sessions: sessions, Audit: w.audit, Now: later}
+	clients := oauth.Clients{Store: w.store, Audit: w.audit, Now: later}
+	for _, settle := range []func(context.Context) (int, error){accounts.SettleDecisions, clients.SettleDecisions, sessions.SettleDecisions} {
+		_, err := settle(ctx)
+		left = errors.Join(left, err)
+	}
+	return left
+}
+
+// settleAll carries on until nothing is under way, with all well again.
+func (w faultyWorld) settleAll(t *testing.T, log *scribe) {
+	t.Helper()
+	log.mu.Lock()
+	log.choose = nil
+	log.mu.Unlock()
+	for n := 2; ; n++ {
+		must(t, w.settleOnce(t.Context(), time.Duration(n)*time.Hour))
+		accounts, err := w.store.PendingUsers(t.Context(), 10)
+		must(t, err)
+		clients, err := w.store.PendingClients(t.Context(), 10)
+		must(t, err)
+		families, err := w.store.PendingFamilies(t.Context(), 10)
+		must(t, err)
+		if len(accounts)+len(clients)+len(families) == 0 {
+			return
+		}
+		if n > 10 {
+			t.Fatalf("still under way: %+v %+v %+v", accounts, clients, families)
+		}
+	}
+}
