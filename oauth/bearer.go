@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/internal/problem"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // bearerToken finds the access token in the Authorization header, the one
@@ -23,45 +23,31 @@ func bearerToken(r *http.Request) (token string, present bool) {
 	return strings.TrimLeft(token, " "), true
 }
 
-// bearer says whose live access token a request bears. Where there is none it
-// writes the event of the refusal and the answer (RFC 6750 §3), and reports
-// false.
-func (s *Service) bearer(w http.ResponseWriter, r *http.Request, accept func(claims) (reason audit.Reason, ok bool)) (claims, bool) {
-	ctx := r.Context()
+// bearer says whose live access token a request bears. Where there is none that
+// accept takes, it writes the event of the refusal.
+func (s *Service) bearer(r *http.Request, accept func(claims) (reason audit.Reason, ok bool)) (claims, *refusal.Error) {
 	event := audit.Event{Action: audit.RequestRefused}
-	token, present := bearerToken(r)
-	if !present {
-		event.Reason = audit.ReasonNoToken
-		return claims{}, s.refuseBearer(w, r, event, problem.NoToken, "", "Send an access token in the Authorization header.")
+	c, e := s.bearerClaims(r)
+	if e == nil {
+		reason, ok := accept(c)
+		if ok {
+			return c, nil
+		}
+		event.UserID, event.ClientID, event.SessionID, event.TokenID = c.Subject, c.ClientID, c.Session, c.ID
+		e = refusal.New(refusal.BeyondToken, reason, "")
 	}
-	c, err := s.check(ctx, token)
-	var dead errNotLive
-	switch {
-	case errors.As(err, &dead):
-		event.Reason = dead.reason
-		return c, s.refuseBearer(w, r, event, problem.NoToken, "invalid_token", "The access token is not valid, has expired or was revoked.")
-	case err != nil:
-		s.onError(ctx, err)
-		event.Reason = audit.ReasonStore
-		return c, s.refuseBearer(w, r, event, problem.TryAgain, "", "")
-	}
-	if reason, ok := accept(c); !ok {
-		event.Reason, event.UserID, event.ClientID, event.SessionID, event.TokenID = reason, c.Subject, c.ClientID, c.Session, c.ID
-		return c, s.refuseBearer(w, r, event, problem.BeyondToken, "insufficient_scope", "The access token does not reach this far.")
-	}
-	return c, true
+	return claims{}, s.Conclude(r.Context(), event, e)
 }
 
-func (s *Service) refuseBearer(w http.ResponseWriter, r *http.Request, event audit.Event, kind problem.Kind, code, detail string) bool {
-	if s.record(r.Context(), event) != nil || kind == problem.TryAgain {
-		problem.Unavailable(w)
-		return false
+func (s *Service) bearerClaims(r *http.Request) (claims, *refusal.Error) {
+	token, present := bearerToken(r)
+	if !present {
+		return claims{}, refusal.New(refusal.NoToken, audit.ReasonNoToken, "")
 	}
-	challenge := `Bearer realm="keyturn"`
-	if code != "" {
-		challenge += `, error="` + code + `", error_description="` + detail + `"`
+	c, err := s.check(r.Context(), token)
+	var dead errNotLive
+	if errors.As(err, &dead) {
+		return claims{}, refusal.New(refusal.BadToken, dead.reason, "")
 	}
-	w.Header().Set("WWW-Authenticate", challenge)
-	problem.Write(w, kind, detail)
-	return false
+	return c, refusalOf(err)
 }

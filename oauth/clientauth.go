@@ -16,6 +16,8 @@ import (
 type credentials struct {
 	id, secret string
 	hasSecret  bool
+	// named says that the settings name the client, which proves it.
+	named bool
 	// assertion is nil unless the client presented one.
 	assertion *assertion
 }
@@ -138,6 +140,10 @@ func (c credentials) prove(client Client) *refusal.Error {
 	switch {
 	case client.ID == "":
 		return clientRefused(audit.ReasonUnknownClient)
+	case c.named && client.Disabled:
+		return clientRefused(audit.ReasonDisabledClient)
+	case c.named:
+		return nil
 	case client.Public && (c.hasSecret || c.assertion != nil):
 		return clientRefused(audit.ReasonSecretOfPublicClient)
 	case client.HasKeys() && c.assertion == nil:

@@ -59,7 +59,7 @@ func outages() []outage {
 			bad := storetest.NewFaulty(inner)
 			bad.Inject(func(string) storetest.Fault { return fault })
 			at.Store = bad
-			_, _, err := f.Refresh(context.Background(), token, app.ID, anything)
+			_, _, err := f.Refresh(context.Background(), token, app.ID, "")
 			return err
 		}}
 	}
@@ -70,7 +70,7 @@ func outages() []outage {
 			defer func() { at.Store = inner }()
 			slow := late{inner, make(chan struct{})}
 			at.Store = slow
-			_, _, err := f.Refresh(context.Background(), token, app.ID, anything)
+			_, _, err := f.Refresh(context.Background(), token, app.ID, "")
 			<-slow.done
 			return err
 		}},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyturn/keyturn/docs"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/problem"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
@@ -50,10 +51,15 @@ func clientRefused(reason audit.Reason) *refusal.Error {
 }
 
 // refusalOf returns the refusal that err is, or that of a store which could not
-// answer.
+// answer; nil for nil.
 func refusalOf(err error) *refusal.Error {
 	var e *refusal.Error
-	if errors.As(err, &e) {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, decision.ErrOwed):
+		return decision.Refusal(err)
+	case errors.As(err, &e) && !decision.Concluded(err):
 		return e
 	}
 	return refusal.Undecided(audit.ReasonStore, err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/users"
 )
@@ -27,26 +28,19 @@ func (f *Families) Start(ctx context.Context, c Client, uid, email string, scope
 }
 
 // Refresh spends a token for a client as it stands in the store.
-func (f *Families) Refresh(ctx context.Context, token, clientID string, fits func(Family) error) (Family, string, error) {
+func (f *Families) Refresh(ctx context.Context, token, clientID, scope string) (Family, string, error) {
 	p, err := f.tokens.parseRefreshToken(token)
 	if err != nil {
 		return Family{}, "", &deadToken{reason: refusalReason(err)}
 	}
-	admits := func(c Client) error {
-		if c.ID == "" {
-			return ErrNoClient
-		}
-		return nil
-	}
-	end := func(ctx context.Context, no *deadToken) error {
-		_, err := f.store.RevokeFamily(ctx, no.family.ID, f.now(), no.reason.String())
+	r := &refresh{families: f, token: p, from: audit.RequestFrom(ctx), ask: &tokenRequest{
+		by: credentials{id: clientID, named: true}, grant: grant{name: GrantRefreshToken}, scope: scope,
+	}, end: func(ctx context.Context, dead *deadToken) error {
+		_, err := f.store.RevokeFamily(ctx, dead.family.ID, f.now(), dead.reason.String())
 		return err
-	}
-	out, err := f.refresh(ctx, p, request{clientID: clientID, admits: admits, end: end, fits: func(f Family, _ Client) error { return fits(f) }})
-	if out == nil {
-		return Family{}, "", err
-	}
-	return out.family, out.token, err
+	}}
+	successor, err := r.run(ctx)
+	return r.family, successor, err
 }
 
 func (f *Families) Derive(fam Family) (string, error) { return f.tokens.derive(fam) }
@@ -68,16 +62,6 @@ func RefusalOf(err error) (Refusal, bool) {
 		return Refusal{}, false
 	}
 	return Refusal{no.reason.String(), no.reuse, no.presented, no.family.Generation}, true
-}
-
-// Within is a refresh's test of the scope asked for.
-func Within(asked string) func(Family) error {
-	return func(f Family) error {
-		if _, e := narrow(asked, f.Scope, f.Scope); e != nil {
-			return e
-		}
-		return nil
-	}
 }
 
 // TrustingClientKeys is a ClientKeys that trusts the certificates of a test.

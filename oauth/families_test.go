@@ -41,7 +41,7 @@ var testSettings = oauth.Settings{
 	RetryWindow: 30 * time.Second, PasswordGrant: true,
 }
 
-var app = oauth.Client{ID: "app", Public: true, Grants: []string{oauth.GrantPassword, oauth.GrantRefreshToken}, Scope: []string{"openid", "email"}}
+var app = oauth.Client{ID: "app", Public: true, Grants: []string{oauth.GrantPassword, oauth.GrantRefreshToken}, Scope: []string{"openid", "email"}, Audience: []string{"https://api.example.com"}}
 
 func openStore(t *testing.T) oauth.Store {
 	t.Helper()
@@ -111,12 +111,10 @@ func (f *fixture) login(t *testing.T) (oauth.Family, string) {
 	return fam, token
 }
 
-func anything(oauth.Family) error { return nil }
-
 // spend refreshes and fails the test unless that works.
 func (f *fixture) spend(t *testing.T, token string) string {
 	t.Helper()
-	_, next, err := f.Refresh(f.ctx, token, app.ID, anything)
+	_, next, err := f.Refresh(f.ctx, token, app.ID, "")
 	if err != nil {
 		t.Fatalf("refresh: %v", err)
 	}
@@ -126,7 +124,7 @@ func (f *fixture) spend(t *testing.T, token string) string {
 // refuse refreshes and fails the test unless it is refused for the reason.
 func (f *fixture) refuse(t *testing.T, token, clientID, reason string) oauth.Refusal {
 	t.Helper()
-	_, _, err := f.Refresh(f.ctx, token, clientID, anything)
+	_, _, err := f.Refresh(f.ctx, token, clientID, "")
 	no, ok := oauth.RefusalOf(err)
 	if !ok || no.Reason != reason {
 		t.Fatalf("refresh: got %v, want a refusal for %s", err, reason)
@@ -181,7 +179,7 @@ func TestF2_ManyAtOnceGetOneSuccessor(t *testing.T) {
 		got := make([]string, n)
 		for i := range n {
 			all.Go(func() {
-				_, next, err := f.Refresh(f.ctx, token, app.ID, anything)
+				_, next, err := f.Refresh(f.ctx, token, app.ID, "")
 				if err != nil {
 					t.Errorf("%d at once: %v", n, err)
 				}
@@ -208,7 +206,7 @@ func TestF2_StrictWithoutAWindow(t *testing.T) {
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {
-			_, _, err := f.Refresh(f.ctx, token, app.ID, anything)
+			_, _, err := f.Refresh(f.ctx, token, app.ID, "")
 			mu.Lock()
 			defer mu.Unlock()
 			if _, refused := oauth.RefusalOf(err); refused {
@@ -301,7 +299,7 @@ func TestF6_RevocationBeatsEveryRefresh(t *testing.T) {
 		var all sync.WaitGroup
 		all.Go(func() {
 			for {
-				_, next, err := f.Refresh(f.ctx, token, app.ID, anything)
+				_, next, err := f.Refresh(f.ctx, token, app.ID, "")
 				if err != nil {
 					return
 				}
@@ -326,7 +324,7 @@ func TestF6_RevocationBeatsEveryRefresh(t *testing.T) {
 func TestF7_AFamilyIsBoundForLife(t *testing.T) {
 	f := newFixture(t, nil)
 	fam, token := f.login(t)
-	_, _, err := f.Refresh(f.ctx, token, app.ID, oauth.Within("openid admin"))
+	_, _, err := f.Refresh(f.ctx, token, app.ID, "openid admin")
 	if e := refusal.Of(err); !refusal.Is(err, refusal.BadScope) || !strings.Contains(e.Text, "admin") {
 		t.Fatalf("a wider scope: got %v, want invalid_scope that names it", err)
 	}

@@ -52,6 +52,11 @@ type Family struct {
 	decision.Held
 }
 
+// lives reports whether the family has neither ended nor expired at now.
+func (f Family) lives(now time.Time) bool {
+	return f.RevokedAt.IsZero() && now.Before(f.ExpiresAt) && now.Before(f.IdleExpiresAt)
+}
+
 // Rotation moves a family on by one generation.
 type Rotation struct {
 	// Presented is the generation of the token that was presented. The

@@ -49,7 +49,7 @@ func (s *Service) Introspect(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	event := audit.Event{Action: audit.TokenIntrospected}
 	answer, e := s.introspect(ctx, r, &event)
-	if e = s.conclude(ctx, event, e); e != nil {
+	if e = s.Conclude(ctx, event, e); e != nil {
 		writeError(w, e)
 		return
 	}
@@ -115,7 +115,7 @@ func (s *Service) introspectRefreshToken(ctx context.Context, client Client, tok
 		event.Reason = audit.ReasonForeignClient
 	case !family.RevokedAt.IsZero():
 		event.Reason = audit.ReasonEndedSession
-	case !now.Before(family.IdleExpiresAt) || !now.Before(family.ExpiresAt):
+	case !family.lives(now):
 		event.Reason = audit.ReasonExpiredSession
 	case p.generation < family.Generation:
 		event.Reason = audit.ReasonSpentToken

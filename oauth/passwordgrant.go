@@ -13,28 +13,33 @@ import (
 )
 
 // passwordGrant serves RFC 6749 §4.3.
-func (s *Service) passwordGrant(ctx context.Context, a ask, username, password string, event *audit.Event) (issued, *refusal.Error) {
-	event.UserEmail = username
+var passwordGrant = grant{name: GrantPassword, off: passwordGrantOff, decide: (*Service).checkPassword}
+
+func passwordGrantOff(s Settings) *refusal.Error {
+	if s.PasswordGrant {
+		return nil
+	}
+	return refusal.New(refusal.UnsupportedGrant, audit.ReasonPasswordGrantOff, "The password grant is switched off here.")
+}
+
+func (s *Service) checkPassword(ctx context.Context, q *tokenRequest) (issued, *refusal.Error) {
+	q.event.UserEmail = q.username
 	switch {
-	case username == "":
+	case q.username == "":
 		return issued{}, refusal.New(refusal.Malformed, audit.ReasonNoUsername, "The parameter username is missing.")
-	case password == "":
+	case q.password == "":
 		return issued{}, refusal.New(refusal.Malformed, audit.ReasonNoPassword, "The parameter password is missing.")
 	}
-	scope, e := a.client.grantable(a.scope)
+	scope, aud, e := q.reach()
 	if e != nil {
 		return issued{}, e
 	}
-	aud, e := target(a.resources, a.client.Audience)
-	if e != nil {
-		return issued{}, e
-	}
-	user, err := s.users.Authenticate(ctx, username, password)
+	user, err := s.users.Authenticate(ctx, q.username, q.password)
 	if err != nil {
-		return issued{}, loginRefused(err, event)
+		return issued{}, refusalOf(err)
 	}
-	event.UserID, event.UserEmail = user.UID, user.Email
-	return s.login(ctx, a.client, user, scope, aud, event)
+	q.event.UserID, q.event.UserEmail = user.UID, user.Email
+	return s.login(ctx, q, user, scope, aud)
 }
 
 // login starts a session for a user whose password was right. The account and
@@ -42,42 +47,45 @@ func (s *Service) passwordGrant(ctx context.Context, a ask, username, password s
 // or a change of the password that came in between either found the session and
 // ended it, or is found here (F7). Only then the event is written, and the session
 // born.
-func (s *Service) login(ctx context.Context, client Client, user users.User, scope, aud []string, event *audit.Event) (issued, *refusal.Error) {
-	family, refresh, err := s.families.begin(ctx, client, user, scope, aud)
+func (s *Service) login(ctx context.Context, q *tokenRequest, user users.User, scope, aud []string) (issued, *refusal.Error) {
+	family, refresh, err := s.families.begin(ctx, q.client, user, scope, aud)
 	if err != nil {
 		return issued{}, refusal.Undecided(audit.ReasonStore, err)
 	}
-	out, e := s.issue(family, client, scope, aud)
+	out, e := s.issue(family, q.client, scope, aud)
 	if e != nil {
 		return issued{}, e
 	}
-	event.SessionID = family.ID
-	login := *event
+	q.event.SessionID = family.ID
+	login := q.event
 	login.Action, login.Outcome = audit.TokenIssued, audit.Success
 	out.describe(&login)
-	told, err := s.sessions().maker(s.audit).Decide(ctx, decision.Change[Family]{
-		Event: login, After: family, Check: func(ctx context.Context) error {
-			if err := s.users.Still(ctx, user); err != nil {
-				return err
-			}
-			if e := s.stillServed(ctx, client.ID); e != nil {
-				return e
-			}
-			return nil
-		},
+	told, err := s.sessions().maker(s.Audit).Decide(ctx, decision.Change[Family]{
+		Event: login, After: family, Check: func(ctx context.Context) error { return s.stillGood(ctx, user, q.client) },
 	})
 	if decision.IDOf(err) != "" {
 		return issued{}, refusal.Undecided(audit.ReasonStore, err)
 	}
 	if err != nil {
-		return issued{}, loginRefused(err, event)
+		return issued{}, refusalOf(err)
 	}
-	*event = told
-	if slices.Contains(client.Grants, GrantRefreshToken) {
+	q.event = told
+	if slices.Contains(q.client.Grants, GrantRefreshToken) {
 		out.refresh = refresh
 	}
 	out.email = user.Email
 	return out, nil
+}
+
+// stillGood checks the account and the client once more.
+func (s *Service) stillGood(ctx context.Context, user users.User, client Client) error {
+	if err := s.users.Still(ctx, user); err != nil {
+		return err
+	}
+	if e := s.stillServed(ctx, client.ID); e != nil {
+		return e
+	}
+	return nil
 }
 
 // stillServed reports whether a client that was authenticated before may still
@@ -112,14 +120,4 @@ func (s *Service) issue(f Family, client Client, scope, aud []string) (issued, *
 		return issued{}, refusal.Undecided(audit.ReasonSigning, err)
 	}
 	return issued{access: token, scope: scope, family: f}, nil
-}
-
-// loginRefused tells the audit log whom a refused log-in concerns; the caller
-// learns no more than the refusal's own text (U1).
-func loginRefused(err error, event *audit.Event) *refusal.Error {
-	e := refusalOf(err)
-	if e.Code == refusal.BadCredentials {
-		event.UserID = e.UserID
-	}
-	return e
 }

@@ -19,7 +19,7 @@ func (s *Service) Revoke(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	event := audit.Event{Action: audit.TokenRevoked}
 	e := s.revoke(ctx, r, &event)
-	if e = s.conclude(ctx, event, e); e != nil {
+	if e = s.Conclude(ctx, event, e); e != nil {
 		writeError(w, e)
 		return
 	}
@@ -63,7 +63,7 @@ func (s *Service) revokeRefreshToken(ctx context.Context, client Client, token s
 		return foreignToken
 	}
 	event.Outcome = audit.Success
-	told, ended, err := s.sessions().end(ctx, s.audit, family, "revoked_by_client", *event)
+	told, ended, err := s.sessions().end(ctx, s.Audit, family, "revoked_by_client", *event)
 	if err != nil {
 		return refusal.Undecided(audit.ReasonStore, err)
 	}

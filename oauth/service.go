@@ -9,7 +9,6 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
-	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/users"
 )
@@ -41,13 +40,14 @@ type Settings struct {
 // Service answers the OAuth endpoints and the first-party routes. Safe for
 // concurrent use.
 type Service struct {
+	// Recorder has the one way in which a decision ends.
+	decision.Recorder
+
 	store    Store
 	families *Families
 	users    *users.Service
 	ring     *keys.Ring
-	audit    audit.Recorder
 	settings Settings
-	onError  func(context.Context, error)
 	now      func() time.Time
 
 	clientKeys *ClientKeys
@@ -71,49 +71,8 @@ type Options struct {
 // NewService puts a Service together.
 func NewService(o Options) *Service {
 	return &Service{
-		store: o.Store, families: o.Families, users: o.Users, ring: o.Ring, audit: o.Audit,
-		settings: o.Settings, onError: o.OnError, now: o.Now, clientKeys: o.ClientKeys,
-	}
-}
-
-// record writes the one event of a decision, also for a caller that hung up or
-// whose time is over (A1). If it cannot, the decision must not stand (A3): the
-// caller answers with the error returned.
-func (s *Service) record(ctx context.Context, e audit.Event) *refusal.Error {
-	ctx, cancel := audit.Outlast(ctx)
-	defer cancel()
-	if err := s.audit.Record(ctx, e); err != nil {
-		failure := refusal.Undecided(audit.ReasonUnavailable, err)
-		s.report(ctx, failure)
-		return failure
-	}
-	return nil
-}
-
-// conclude writes the one event of a decision that ended in e, or well where e
-// is nil, and returns what the caller is to be told. An event with an ID was
-// written when the decision was carried out.
-func (s *Service) conclude(ctx context.Context, event audit.Event, e *refusal.Error) *refusal.Error {
-	event.Outcome = audit.Success
-	if e != nil {
-		s.report(ctx, e)
-		event.Outcome, event.Reason = audit.Failure, e.Reason
-	}
-	if event.ID != "" || e != nil && decision.Concluded(e.Cause) {
-		return e
-	}
-	if e != nil {
-		event.ID = decision.IDOf(e.Cause)
-	}
-	if failure := s.record(ctx, event); failure != nil {
-		return failure
-	}
-	return e
-}
-
-// report hands what callers may not see to the operational log.
-func (s *Service) report(ctx context.Context, e *refusal.Error) {
-	if e.Cause != nil {
-		s.onError(ctx, e)
+		Recorder: decision.Recorder{Audit: o.Audit, OnError: o.OnError},
+		store:    o.Store, families: o.Families, users: o.Users, ring: o.Ring,
+		settings: o.Settings, now: o.Now, clientKeys: o.ClientKeys,
 	}
 }

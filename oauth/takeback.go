@@ -9,8 +9,8 @@ import "context"
 //
 // Whoever got the same successor by a retry of their own keeps it: a token newer
 // than the family is let on. A family that has moved on, or ended, stays as it is.
-func (f *Families) takeBack(ctx context.Context, r *refreshed) error {
-	if r.retry() {
+func (f *Families) takeBack(ctx context.Context, r *refresh) error {
+	if r.retried() {
 		return nil
 	}
 	err := f.restore(ctx, r.before, r.before.RotatedAt, func(now Family) bool { return doubtOf(now) == doubtOf(r.family) })

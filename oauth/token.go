@@ -3,23 +3,111 @@ package oauth
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// The grant types that Keyturn serves.
-const (
-	GrantPassword          = "password"
-	GrantRefreshToken      = "refresh_token"
-	GrantClientCredentials = "client_credentials"
-)
+// Token is the token endpoint (RFC 6749 §3.2).
+func (s *Service) Token(w http.ResponseWriter, r *http.Request) {
+	// 1. Parse: what cannot be read costs no visit to the store.
+	q, e := readTokenRequest(r)
+	// 2. Authenticate the client, 3. decide, 4. record.
+	out, e := s.grant(r.Context(), q, e)
+	// 5. Answer.
+	if e != nil {
+		writeError(w, e)
+		return
+	}
+	answer := out.answer()
+	body := make([]byte, 0, answerRoom+len(answer.AccessToken)+len(answer.RefreshToken)+len(answer.Scope))
+	writeObject(w, http.StatusOK, answer.appendTo(body))
+}
 
-// Grants lists the grant types that Keyturn serves.
-func Grants() []string {
-	return []string{GrantPassword, GrantRefreshToken, GrantClientCredentials}
+// grant takes a token request from its parsing to its end, for the token
+// endpoint and for the first-party routes: unread says why it could not be
+// parsed. One event tells how it ended.
+func (s *Service) grant(ctx context.Context, q *tokenRequest, unread *refusal.Error) (out issued, e *refusal.Error) {
+	if e = unread; e == nil {
+		out, e = s.decide(ctx, q)
+	}
+	// 4. Record. What was granted is taken back if that fails (A3).
+	if e == nil && q.event.ID == "" {
+		out.describe(&q.event)
+	}
+	told := s.Conclude(ctx, q.event, e)
+	if told != nil && e == nil && out.undo != nil {
+		out.undo(ctx)
+	}
+	return out, told
+}
+
+func (s *Service) decide(ctx context.Context, q *tokenRequest) (issued, *refusal.Error) {
+	g, unserved := servedGrant(q.grantType)
+	// 2. Authenticate the client. A grant that does so itself, in the step that
+	// decides, still leaves an assertion to this: one is spent only once.
+	if !g.provesClient || q.by.assertion != nil {
+		client, e := s.authenticate(ctx, q.by)
+		if e != nil {
+			return issued{}, e
+		}
+		q.client = client
+	}
+	// 3. Decide.
+	if unserved != nil {
+		return issued{}, unserved
+	}
+	q.grant, q.event.Grant = g, g.name
+	if !g.provesClient {
+		if e := g.servedTo(q.client, s.settings); e != nil {
+			return issued{}, e
+		}
+	}
+	return g.decide(s, ctx, q)
+}
+
+// tokenRequest is a request for tokens as it was read, every parameter once. The
+// zero value asks for nothing, as nobody.
+type tokenRequest struct {
+	grantType string
+	by        credentials
+	scope     string
+	resources []string
+	// The parameters of single grants.
+	username, password, refreshToken string
+
+	// client and grant are what by and grantType named, once they are known.
+	client Client
+	grant  grant
+	// event is what the audit log is to be told.
+	event audit.Event
+}
+
+func readTokenRequest(r *http.Request) (*tokenRequest, *refusal.Error) {
+	q := &tokenRequest{event: audit.Event{Action: audit.TokenRefused}}
+	f, e := readForm(r)
+	if e != nil {
+		return q, e
+	}
+	q.by, e = readCredentials(r, f)
+	if e != nil {
+		return q, e
+	}
+	q.event.ClientID = q.by.id
+	q.grantType, q.scope, q.resources = f.get("grant_type"), f.get("scope"), f.all("resource")
+	q.username, q.password, q.refreshToken = f.get("username"), f.get("password"), f.get("refresh_token")
+	return q, nil
+}
+
+// reach returns the scope and the audience that the client gets of what it asks
+// for at the beginning.
+func (q *tokenRequest) reach() (scope, aud []string, e *refusal.Error) {
+	if scope, e = q.client.grantable(q.scope); e != nil {
+		return nil, nil, e
+	}
+	aud, e = target(q.resources, q.client.Audience)
+	return scope, aud, e
 }
 
 // issued is what a grant yields: the members of the answer (RFC 6749 §5.1).
@@ -32,6 +120,12 @@ type issued struct {
 	email string
 	// undo takes back what the grant wrote, should its event fail.
 	undo func(context.Context)
+}
+
+// describe tells the audit log what was issued.
+func (i issued) describe(event *audit.Event) {
+	event.TokenID, event.KeyID = i.access.id, i.access.kid
+	event.Scope = strings.Join(i.scope, " ")
 }
 
 type tokenAnswer struct {
@@ -47,120 +141,4 @@ func (i issued) answer() tokenAnswer {
 		AccessToken: i.access.token, TokenType: "Bearer", ExpiresIn: int64(i.access.expiresIn.Seconds()),
 		RefreshToken: i.refresh, Scope: strings.Join(i.scope, " "),
 	}
-}
-
-// Token is the token endpoint (RFC 6749 §3.2).
-func (s *Service) Token(w http.ResponseWriter, r *http.Request) {
-	ctx := r.Context()
-	event := audit.Event{Action: audit.TokenRefused}
-	out, e := s.grant(ctx, r, &event)
-	if e = s.settle(ctx, out, &event, e); e != nil {
-		writeError(w, e)
-		return
-	}
-	answer := out.answer()
-	body := make([]byte, 0, answerRoom+len(answer.AccessToken)+len(answer.RefreshToken)+len(answer.Scope))
-	writeObject(w, http.StatusOK, answer.appendTo(body))
-}
-
-// grant decodes the request, authenticates the client and lets the grant
-// decide. It fills event with what is known of the request.
-func (s *Service) grant(ctx context.Context, r *http.Request, event *audit.Event) (issued, *refusal.Error) {
-	f, e := readForm(r)
-	if e != nil {
-		return issued{}, e
-	}
-	credentials, e := readCredentials(r, f)
-	if e != nil {
-		return issued{}, e
-	}
-	event.ClientID, event.Grant = credentials.id, f.get("grant_type")
-	ask := ask{scope: f.get("scope"), resources: f.all("resource")}
-	if event.Grant == GrantRefreshToken {
-		// An assertion is looked at outside the step that moves the family on.
-		if credentials.assertion != nil {
-			if _, e := s.authenticate(ctx, credentials); e != nil {
-				return issued{}, e
-			}
-		}
-		return s.refreshGrant(ctx, credentials.id, credentials.prove, ask, f.get("refresh_token"), event)
-	}
-	client, e := s.authenticate(ctx, credentials)
-	if e != nil {
-		event.Grant = ""
-		return issued{}, e
-	}
-	if e := s.mayUse(client, event.Grant); e != nil {
-		if e.Code != refusal.GrantNotAllowed {
-			event.Grant = ""
-		}
-		return issued{}, e
-	}
-	ask.client = client
-	if event.Grant == GrantPassword {
-		return s.passwordGrant(ctx, ask, f.get("username"), f.get("password"), event)
-	}
-	return s.clientCredentialsGrant(ask, event)
-}
-
-// ask is what every grant is asked for, by whom.
-type ask struct {
-	client    Client
-	scope     string
-	resources []string
-}
-
-func (s *Service) mayUse(client Client, grant string) *refusal.Error {
-	switch {
-	case grant == "":
-		return refusal.New(refusal.Malformed, audit.ReasonNoGrantType, "The parameter grant_type is missing.")
-	case !slices.Contains(Grants(), grant):
-		return refusal.New(refusal.UnsupportedGrant, audit.ReasonUnsupportedGrantType, "Use one of the grant types password, refresh_token, client_credentials.")
-	case grant == GrantPassword && !s.settings.PasswordGrant:
-		return refusal.New(refusal.UnsupportedGrant, audit.ReasonPasswordGrantOff, "The password grant is switched off here.")
-	case !slices.Contains(client.Grants, grant):
-		return refusal.New(refusal.GrantNotAllowed, audit.ReasonGrantNotAllowed, "The client is not registered for this grant type.")
-	}
-	return nil
-}
-
-// settle writes the one event of a token request, refused or granted, and takes
-// the grant back if that fails (A3).
-func (s *Service) settle(ctx context.Context, out issued, event *audit.Event, e *refusal.Error) *refusal.Error {
-	if e == nil && event.ID == "" {
-		out.describe(event)
-	}
-	failure := s.conclude(ctx, *event, e)
-	if e == nil && failure != nil && out.undo != nil {
-		out.undo(ctx)
-	}
-	return failure
-}
-
-// describe tells the audit log what was issued.
-func (i issued) describe(event *audit.Event) {
-	event.TokenID, event.KeyID = i.access.id, i.access.kid
-	event.Scope = strings.Join(i.scope, " ")
-}
-
-// clientCredentialsGrant serves RFC 6749 §4.4: the client acts for itself, and
-// its id is the subject (RFC 9068 §2.2).
-func (s *Service) clientCredentialsGrant(a ask, event *audit.Event) (issued, *refusal.Error) {
-	if a.client.Public {
-		return issued{}, refusal.New(refusal.GrantNotAllowed, audit.ReasonPublicClient, "A public client cannot use this grant type.")
-	}
-	scope, e := a.client.grantable(a.scope)
-	if e != nil {
-		return issued{}, e
-	}
-	aud, e := target(a.resources, a.client.Audience)
-	if e != nil {
-		return issued{}, e
-	}
-	token, err := s.mint(claims{Subject: a.client.ID, Audience: aud, Scope: strings.Join(scope, " ")}, a.client, s.now())
-	if err != nil {
-		return issued{}, refusal.Undecided(audit.ReasonSigning, err)
-	}
-	event.Action = audit.TokenIssued
-	return issued{access: token, scope: scope}, nil
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/problem"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // userInfo is the answer of OpenID Connect Core §5.3.2.
@@ -26,20 +28,27 @@ func UserInfoClaims() []string {
 // UserInfo is the UserInfo endpoint: claims about the user of a bearer token
 // with the scope openid; e-mail and profile as their scopes were granted.
 func (s *Service) UserInfo(w http.ResponseWriter, r *http.Request) {
-	c, ok := s.bearer(w, r, func(c claims) (audit.Reason, bool) {
+	info, e := s.userInfo(r)
+	if e != nil {
+		problem.Refuse(w, e)
+		return
+	}
+	writeJSON(w, http.StatusOK, info)
+}
+
+func (s *Service) userInfo(r *http.Request) (userInfo, *refusal.Error) {
+	c, e := s.bearer(r, func(c claims) (audit.Reason, bool) {
 		return audit.ReasonScopeNotGranted, c.Session != "" && c.hasScope("openid")
 	})
-	if !ok {
-		return
+	if e != nil {
+		return userInfo{}, e
 	}
 	ctx := r.Context()
 	user, err := s.users.ByID(ctx, c.Subject)
-	event := audit.Event{Action: audit.UserInfoRead, UserID: c.Subject, ClientID: c.ClientID, SessionID: c.Session, TokenID: c.ID}
 	if err != nil {
-		s.storeFailed(w, r, event, err)
-		return
+		// The token is live, so an account that is not there is no answer.
+		e = refusal.Undecided(audit.ReasonStore, err)
 	}
-	event.Outcome = audit.Success
 	info := userInfo{Subject: user.UID}
 	if c.hasScope("email") {
 		info.Email = user.Email
@@ -49,5 +58,7 @@ func (s *Service) UserInfo(w http.ResponseWriter, r *http.Request) {
 		info.Name = strings.TrimSpace(user.FirstName + " " + user.LastName)
 		info.UpdatedAt = user.UpdatedAt.Unix()
 	}
-	s.answer(w, r, event, func() { writeJSON(w, http.StatusOK, info) })
+	return info, s.Conclude(ctx, audit.Event{
+		Action: audit.UserInfoRead, UserID: c.Subject, ClientID: c.ClientID, SessionID: c.Session, TokenID: c.ID,
+	}, e)
 }

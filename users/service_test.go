@@ -139,7 +139,7 @@ func TestChangePasswordRefusals(t *testing.T) {
 	f := newFixture(t)
 	refused := func(uid, current, next, reason string) {
 		t.Helper()
-		if err := f.ChangePassword(t.Context(), uid, current, next, ""); refusal.Reason(err).String() != reason {
+		if err := f.ChangePassword(from(t.Context(), home), uid, current, next, ""); refusal.Reason(err).String() != reason {
 			t.Errorf("got %v, want %s", err, reason)
 		}
 		if e := f.mem.lastEvent(t); e.Action != audit.PasswordChanged || e.Outcome != audit.Failure || e.Reason.String() != reason || e.UserID != uid {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
@@ -246,8 +245,7 @@ func (s *services) server(d *deployment, issuer string) *server.Server {
 		CORSOrigins: d.cfg.CORSOrigins,
 		Profiling:   d.cfg.Profiling, RequestTimeout: d.cfg.RequestTimeout, ShutdownDelay: d.cfg.ShutdownDelay, ShutdownTimeout: d.cfg.ShutdownTimeout,
 	}, server.Handlers{
-		OAuth: s.oauth, Users: s.usersHTTP(d), JWKS: s.jwks, Metadata: s.metadata, Health: s.health(d),
-		FirstParty: d.cfg.FirstPartyClient != "", SignUp: d.cfg.Signup,
+		OAuth: s.oauth, FirstParty: s.firstParty(d), SignUp: d.cfg.Signup, JWKS: s.jwks, Metadata: s.metadata, Health: s.health(d),
 	}, metrics, d.audit, d.log)
 }
 
@@ -280,5 +278,3 @@ func (d *deployment) requestLog(ctx context.Context, err error) {
 	}
 	log.Error().Str("request_id", audit.RequestFrom(ctx).ID).Err(err).Msg("request failed")
 }
-
-func (d *deployment) requestLogHTTP(r *http.Request, err error) { d.requestLog(r.Context(), err) }

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/keyturn/keyturn/firstparty"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/throttle"
 	"github.com/keyturn/keyturn/keys"
@@ -52,12 +54,8 @@ func (d *deployment) services(issuer string) (*services, error) {
 // metadataConfig is what the metadata advertise: the grants in force, and what
 // the userinfo endpoint answers.
 func (d *deployment) metadataConfig(issuer string, ring *keys.Ring) wellknown.Config {
-	grants := oauth.Grants()
-	if !d.cfg.PasswordGrant {
-		grants = slices.DeleteFunc(grants, func(g string) bool { return g == oauth.GrantPassword })
-	}
 	return wellknown.Config{
-		Issuer: issuer, Grants: grants, Scopes: []string{"openid", "email", "profile"}, Claims: oauth.UserInfoClaims(),
+		Issuer: issuer, Grants: d.oauthSettings(issuer).Grants(), Scopes: []string{"openid", "email", "profile"}, Claims: oauth.UserInfoClaims(),
 		ClientAuth: []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}, ClientAuthAlgs: oauth.AssertionAlgs(), Published: d.published(ring),
 	}
 }
@@ -117,6 +115,11 @@ func (d *deployment) users() (*users.Service, error) {
 	return users.NewService(service)
 }
 
-func (s *services) usersHTTP(d *deployment) *users.HTTP {
-	return &users.HTTP{Users: s.users, Audit: d.audit, OnError: d.requestLogHTTP}
+// firstParty answers the /auth routes, or is nil where no app is named that
+// could use them.
+func (s *services) firstParty(d *deployment) *firstparty.Handlers {
+	if d.cfg.FirstPartyClient == "" {
+		return nil
+	}
+	return &firstparty.Handlers{OAuth: s.oauth, Users: s.users, Recorder: decision.Recorder{Audit: d.audit, OnError: d.requestLog}}
 }

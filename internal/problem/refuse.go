@@ -19,8 +19,22 @@ var kinds = [...]Kind{
 	refusal.NoToken: NoToken, refusal.BadToken: NoToken, refusal.BeyondToken: BeyondToken,
 }
 
+// challenges say how to ask with an access token (RFC 6750 §3), as every refusal
+// that is about one must.
+var challenges = map[refusal.Code]string{
+	refusal.NoToken:     `Bearer realm="keyturn"`,
+	refusal.BadToken:    `Bearer realm="keyturn", error="invalid_token"`,
+	refusal.BeyondToken: `Bearer realm="keyturn", error="insufficient_scope"`,
+}
+
 // Refuse answers e as a problem.
 func Refuse(w http.ResponseWriter, e *refusal.Error) {
+	if challenge := challenges[e.Code]; challenge != "" {
+		if e.Code != refusal.NoToken {
+			challenge += `, error_description="` + e.Public() + `"`
+		}
+		w.Header().Set("WWW-Authenticate", challenge)
+	}
 	if e.Temporary() {
 		RetryAfter(w, e.RetryAfter)
 	}

@@ -14,8 +14,8 @@ import (
 
 type values = url.Values
 
-// decision is one request and the one event that it must leave.
-type decision struct {
+// decided is one request and the one event that it must leave.
+type decided struct {
 	name   string
 	send   func(w *world, t tokens) *httptest.ResponseRecorder
 	status int
@@ -27,9 +27,9 @@ func form(path string, v values) func(*world, tokens) *httptest.ResponseRecorder
 	return func(w *world, _ tokens) *httptest.ResponseRecorder { return w.post(path, v) }
 }
 
-func decisions() []decision {
+func decisions() []decided {
 	grant := func(v values) func(*world, tokens) *httptest.ResponseRecorder { return form("/oauth/token", v) }
-	return []decision{
+	return []decided{
 		{"password", grant(values{"grant_type": {"password"}, "username": {email}, "password": {password}}), 200, audit.TokenIssued, ""},
 		{"client credentials", grant(values{"grant_type": {"client_credentials"}}), 200, audit.TokenIssued, ""},
 		{"refresh", func(w *world, t tokens) *httptest.ResponseRecorder {

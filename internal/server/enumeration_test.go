@@ -24,19 +24,19 @@ import (
 // importedHash is bcrypt 3.2.2's, of cost 5, of a password nobody here sends.
 const importedHash = "$2b$05$U.6.gPs5MUbuscDNCwOTt.Hhz7sJvgOD6n12TshKwfGe2N9v1ShX6"
 
-// refusal is a login that is turned away, of one of the kinds that must look
+// turnedAway is a login that is turned away, of one of the kinds that must look
 // alike.
-type refusal struct{ kind, email, password string }
+type turnedAway struct{ kind, email, password string }
 
 // refusals makes an account of each kind and returns a wrong login to each; one
 // to the disabled account has the right password. imported is the hash that an
 // imported account bears; without it there is none.
-func (w *world) refusals(imported string) []refusal {
+func (w *world) refusals(imported string) []turnedAway {
 	w.t.Helper()
 	disabled, err := w.users.Add(w.t.Context(), users.NewUser{Email: "disabled@example.com", Password: password})
 	must(w.t, err)
 	must(w.t, w.users.Disable(w.t.Context(), disabled.UID))
-	kinds := []refusal{
+	kinds := []turnedAway{
 		{"unknown user", "nobody00@example.com", password},
 		{"wrong password", email, "the analytical engine wove it"},
 		{"disabled user", disabled.Email, password},
@@ -46,11 +46,11 @@ func (w *world) refusals(imported string) []refusal {
 	}
 	_, err = w.users.Import(w.t.Context(), users.ImportUser{Email: "imported@example.com", PasswordHash: imported})
 	must(w.t, err)
-	return append(kinds, refusal{"imported hash", "imported@example.com", password})
+	return append(kinds, turnedAway{"imported hash", "imported@example.com", password})
 }
 
 // sendRefusal makes the login at one of the two places that take a password.
-func (w *world) sendRefusal(path string, r refusal) *httptest.ResponseRecorder {
+func (w *world) sendRefusal(path string, r turnedAway) *httptest.ResponseRecorder {
 	if path == "/auth/login" {
 		return w.sendJSON("POST", path, "", map[string]string{"email": r.email, "password": r.password})
 	}
@@ -65,7 +65,7 @@ func TestU1_RefusalsAnswerAlike(t *testing.T) {
 	w := newWorld(t)
 	kinds := w.refusals(importedHash)
 	for _, path := range loginPaths {
-		answer := func(r refusal) string {
+		answer := func(r turnedAway) string {
 			rec := w.sendRefusal(path, r)
 			rec.Header().Del("X-Request-Id") // random in every answer
 			return fmt.Sprintf("%d %v %s", rec.Code, rec.Header(), rec.Body)
@@ -84,7 +84,7 @@ func TestU1_RefusalsAnswerAlike(t *testing.T) {
 // an account with another kind of hash had come in.
 func TestU1_RefusalsCostAlike(t *testing.T) {
 	w := newWorld(t)
-	cost := func(path string, r refusal) map[string]uint64 {
+	cost := func(path string, r turnedAway) map[string]uint64 {
 		before := w.users.Hasher.Stats().Work
 		w.sendRefusal(path, r)
 		work := w.users.Hasher.Stats().Work
@@ -104,7 +104,7 @@ func TestU1_RefusalsCostAlike(t *testing.T) {
 			address := fmt.Sprintf("imported%d@example.com", families)
 			_, err := w.users.Import(w.t.Context(), users.ImportUser{Email: address, PasswordHash: imported})
 			must(t, err)
-			kinds = append([]refusal{{imported[:9], address, password}}, kinds...)
+			kinds = append([]turnedAway{{imported[:9], address, password}}, kinds...)
 		}
 		want := cost("/auth/login", kinds[0])
 		if n := map[int]int{0: 1, 1: 2, 2: 2, 3: 3}[families]; len(want) != n {
@@ -226,11 +226,11 @@ func timeRefusals(batch int, send func() (refused bool)) time.Duration {
 // refusalsOverHTTP has the world served by a real server and returns what sends
 // it a login and reports whether it was refused, and not told that the server is
 // busy, on so many connections that are kept open.
-func (w *world) refusalsOverHTTP(b *testing.B, connections int) (send func(refusal) bool) {
+func (w *world) refusalsOverHTTP(b *testing.B, connections int) (send func(turnedAway) bool) {
 	s := httptest.NewServer(w.handler)
 	b.Cleanup(s.Close)
 	s.Client().Transport.(*http.Transport).MaxIdleConnsPerHost = connections
-	return func(r refusal) bool {
+	return func(r turnedAway) bool {
 		form := url.Values{"grant_type": {"password"}, "username": {r.email}, "password": {r.password}}
 		req, err := http.NewRequest("POST", s.URL+"/oauth/token", strings.NewReader(form.Encode()))
 		if err != nil {

@@ -21,7 +21,7 @@ import (
 
 // finished reports whether the call is one that the sweeper makes up for, so
 // that the request is answered as ever whatever becomes of it.
-func finished(d decision, method string) bool {
+func finished(d decided, method string) bool {
 	return d.name == "password change" && (method == "Settle" || method == "RevokeFamiliesOfUser")
 }
 
@@ -46,7 +46,7 @@ func faultyWorldOn(t testing.TB, st *storetest.Faulty) faultyWorld {
 }
 
 // askedBy returns the methods that a request asks of the store, in order.
-func (w faultyWorld) askedBy(d decision) []string {
+func (w faultyWorld) askedBy(d decided) []string {
 	held := w.login()
 	w.faulty.Inject(nil)
 	d.send(w.world, held)
@@ -71,7 +71,7 @@ func (w faultyWorld) fail(n int, fault storetest.Fault) {
 // check sends a request while the store goes wrong, and again once it has
 // healed: the first is answered with 503 and recorded, and whoever holds a
 // session goes on.
-func (w faultyWorld) check(t *testing.T, d decision, n int, method string, fault storetest.Fault) {
+func (w faultyWorld) check(t *testing.T, d decided, n int, method string, fault storetest.Fault) {
 	t.Helper()
 	name := fmt.Sprintf("%s: %s, call %d, %s", d.name, method, n, fault)
 	held := w.login()
@@ -145,7 +145,7 @@ func (w faultyWorld) settled() []audit.Event {
 }
 
 // asBefore undoes what a decision did to accounts, for the next in this world.
-func (w faultyWorld) asBefore(d decision) {
+func (w faultyWorld) asBefore(d decided) {
 	w.t.Helper()
 	if d.name != "password change" && d.name != "sign-up" {
 		return
@@ -162,7 +162,7 @@ func (w faultyWorld) asBefore(d decision) {
 }
 
 // goesOn checks that the token held before the fault is as good as ever.
-func (w faultyWorld) goesOn(t *testing.T, name string, d decision, held tokens, done bool) {
+func (w faultyWorld) goesOn(t *testing.T, name string, d decided, held tokens, done bool) {
 	t.Helper()
 	if d.name == "logout" && done {
 		return // the session was ended, as was asked
@@ -184,7 +184,7 @@ func (w faultyWorld) goesOn(t *testing.T, name string, d decision, held tokens, 
 
 // spent reports whether a repetition is refused because the first was done, or
 // because goesOn has moved the session on.
-func spent(d decision, again *httptest.ResponseRecorder) bool {
+func spent(d decided, again *httptest.ResponseRecorder) bool {
 	switch d.name {
 	case "refresh":
 		return again.Code == http.StatusBadRequest
@@ -197,13 +197,13 @@ func spent(d decision, again *httptest.ResponseRecorder) bool {
 }
 
 // injected are the decisions that are put through every fault.
-func injected(t *testing.T) []decision {
+func injected(t *testing.T) []decided {
 	t.Helper()
 	names := []string{
 		"password", "client credentials", "refresh", "introspection", "revocation", "userinfo",
 		"login", "sign-up", "me", "sessions", "end others", "logout", "password change",
 	}
-	var chosen []decision
+	var chosen []decided
 	for _, d := range decisions() {
 		if slices.Contains(names, d.name) {
 			chosen = append(chosen, d)

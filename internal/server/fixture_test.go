@@ -19,9 +19,11 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/keyturn/keyturn/firstparty"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/clientip"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/server"
 	"github.com/keyturn/keyturn/internal/store"
@@ -209,8 +211,9 @@ func (w *world) build() http.Handler {
 		RequestTimeout: w.timeout, ShutdownTimeout: time.Second, CORSOrigins: []string{"https://app.example.com"},
 		Clients: clientip.Finder{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}},
 	}, server.Handlers{
-		OAuth: o, Users: &users.HTTP{Users: w.users, Audit: w.audit, OnError: func(r *http.Request, err error) { fail(r.Context(), err) }},
-		JWKS: wellknown.NewJWKS(w.keeper.Ring()), Metadata: metadata, Health: health, FirstParty: true, SignUp: true,
+		OAuth: o, SignUp: true,
+		FirstParty: &firstparty.Handlers{OAuth: o, Users: w.users, Recorder: decision.Recorder{Audit: w.audit, OnError: fail}},
+		JWKS:       wellknown.NewJWKS(w.keeper.Ring()), Metadata: metadata, Health: health,
 	}, server.NewMetrics(), w.audit, zerolog.Nop())
 	return w.server.Handler()
 }

@@ -77,12 +77,12 @@ func formAs(path string, pairs ...string) sending {
 }
 
 // reading are refusals that every endpoint of OAuth makes before anything else.
-func reading(path string, action audit.Action) []decision {
+func reading(path string, action audit.Action) []decided {
 	text := func(s string) io.Reader { return strings.NewReader(s) }
 	secret := func(send func(w *world) sending) sending {
 		return func(w *world, t tokens) *httptest.ResponseRecorder { return send(w)(w, t) }
 	}
-	rows := []decision{
+	rows := []decided{
 		{"JSON", raw(path, text("{}"), "Content-Type", "application/json"), 400, action, "no_client"},
 		{"no form", func(w *world, _ tokens) *httptest.ResponseRecorder { return w.sendJSON("POST", path, "", claims{}) }, 400, action, "content_type"},
 		{"in the URL", raw(path+"?token=x", text("")), 400, action, "parameter_in_url"},
@@ -114,7 +114,7 @@ func reading(path string, action audit.Action) []decision {
 }
 
 // asserting are refusals of client assertions.
-func asserting(path string, action audit.Action) []decision {
+func asserting(path string, action audit.Action) []decided {
 	now := time.Now().Unix()
 	by := func(change func(claims) claims, more ...string) sending {
 		return func(w *world, t tokens) *httptest.ResponseRecorder {
@@ -126,7 +126,7 @@ func asserting(path string, action audit.Action) []decision {
 	}
 	with := func(name string, value any) sending { return by(func(c claims) claims { return c.with(name, value) }) }
 	same := func(c claims) claims { return c }
-	rows := []decision{
+	rows := []decided{
 		{"no assertion", formAs(path, "client_assertion_type", assertionType), 400, action, "no_assertion"},
 		{"assertion's type", by(same, "client_assertion_type", "saml"), 400, action, "assertion_type"},
 		{"malformed assertion", with("sub", "another"), 401, action, "malformed_assertion"},

@@ -12,14 +12,14 @@ import (
 
 // refusals are the decisions that are not in decisions: with those they are
 // every reason that a request can leave in the log.
-func refusals() []decision {
+func refusals() []decided {
 	return slices.Concat(
 		reading("/oauth/token", audit.TokenRefused), reading("/oauth/revoke", audit.TokenRevoked), reading("/oauth/introspect", audit.TokenIntrospected),
 		notGranted(), notRefreshed(), notAlive(), notRevoked(), notBorne(), notLogged(), notChanged(),
 	)
 }
 
-func notGranted() []decision {
+func notGranted() []decided {
 	const action = audit.TokenRefused
 	password := values{"grant_type": {"password"}, "username": {email}, "password": {password}}
 	grant := func(pairs ...string) sending {
@@ -29,7 +29,7 @@ func notGranted() []decision {
 		}
 		return form("/oauth/token", v)
 	}
-	return []decision{
+	return []decided{
 		{"no password grant", func(w *world, t tokens) *httptest.ResponseRecorder {
 			w.passwordGrantOff = true
 			w.handler = w.build()
@@ -65,8 +65,8 @@ func refreshing(which func(*world, tokens) string) sending {
 
 func held(_ *world, t tokens) string { return t.Refresh }
 
-func notRefreshed() []decision {
-	rows := []decision{
+func notRefreshed() []decided {
+	rows := []decided{
 		{"no refresh token", form("/oauth/token", values{"grant_type": {"refresh_token"}}), 400, audit.TokenRefused, "no_refresh_token"},
 		{"audience withdrawn", after(func(w *world, _ tokens) {
 			w.change("shop", func(c *oauth.Client) { c.Audience = nil })
@@ -77,7 +77,7 @@ func notRefreshed() []decision {
 		{"reuse that cannot be ended", after(spend(2), failing("HoldFamily", refreshing(held))), 503, audit.TokenReuse, "store"},
 	}
 	for reason, token := range stale() {
-		rows = append(rows, decision{"refresh, " + reason, refreshing(token), 400, audit.TokenRefused, reason})
+		rows = append(rows, decided{"refresh, " + reason, refreshing(token), 400, audit.TokenRefused, reason})
 	}
 	return rows
 }
@@ -89,9 +89,9 @@ func about(path string, which func(*world, tokens) string) sending {
 	}
 }
 
-func notAlive() []decision {
+func notAlive() []decided {
 	const path, action = "/oauth/introspect", audit.TokenIntrospected
-	rows := []decision{
+	rows := []decided{
 		{"introspection, no token", form(path, values{}), 400, action, "no_token"},
 		{"introspection, public client", formAs(path, "client_id", "page", "token", "x"), 401, action, "public_client"},
 		{"introspection, another's", about(path, func(w *world, _ tokens) string { return pages(w).Refresh }), 200, action, "foreign_client"},
@@ -99,38 +99,38 @@ func notAlive() []decision {
 		{"introspection, live", about(path, held), 200, action, ""},
 	}
 	for reason, token := range dead() {
-		rows = append(rows, decision{"introspection, access token, " + reason, about(path, token), 200, action, reason})
+		rows = append(rows, decided{"introspection, access token, " + reason, about(path, token), 200, action, reason})
 	}
 	for reason, token := range stale() {
-		rows = append(rows, decision{"introspection, refresh token, " + reason, about(path, token), 200, action, reason})
+		rows = append(rows, decided{"introspection, refresh token, " + reason, about(path, token), 200, action, reason})
 	}
 	return rows
 }
 
-func notRevoked() []decision {
+func notRevoked() []decided {
 	const path, action = "/oauth/revoke", audit.TokenRevoked
-	rows := []decision{
+	rows := []decided{
 		{"revocation, no token", form(path, values{}), 400, action, "no_token"},
 		{"revocation, another's", about(path, func(w *world, _ tokens) string { return pages(w).Refresh }), 400, action, "foreign_client"},
 		{"revocation, another's access token", about(path, func(w *world, _ tokens) string { return pages(w).Access }), 400, action, "foreign_client"},
 		{"revocation, live", about(path, held), 200, action, ""},
 	}
 	for _, reason := range []string{"bad_token", "foreign_issuer", "expired_token"} {
-		rows = append(rows, decision{"revocation, access token, " + reason, about(path, dead()[reason]), 200, action, reason})
+		rows = append(rows, decided{"revocation, access token, " + reason, about(path, dead()[reason]), 200, action, reason})
 	}
 	for _, reason := range []string{"malformed_token", "forged_token", "unknown_session", "ended_session"} {
-		rows = append(rows, decision{"revocation, refresh token, " + reason, about(path, stale()[reason]), 200, action, reason})
+		rows = append(rows, decided{"revocation, refresh token, " + reason, about(path, stale()[reason]), 200, action, reason})
 	}
 	return rows
 }
 
 // notBorne are requests without a bearer token that counts, and what fails
 // behind one that does.
-func notBorne() []decision {
+func notBorne() []decided {
 	bearing := func(method, path string, which func(*world, tokens) string) sending {
 		return func(w *world, t tokens) *httptest.ResponseRecorder { return w.sendJSON(method, path, which(w, t), nil) }
 	}
-	rows := []decision{
+	rows := []decided{
 		{"me, another's", bearing("GET", "/auth/me", func(w *world, _ tokens) string { return pages(w).Access }), 403, audit.RequestRefused, "foreign_client"},
 		{"userinfo, scope", bearing("GET", "/oauth/userinfo", func(w *world, _ tokens) string { return w.token(saying()) }), 403, audit.RequestRefused, "scope_not_granted"},
 		{"me, no store for the token", failing("TokenDenied", bearer("GET", "/auth/me", nil)), 503, audit.RequestRefused, "store"},
@@ -148,13 +148,13 @@ func notBorne() []decision {
 		}, 204, audit.SessionEnded, "ended_by_user"},
 	}
 	for reason, token := range dead() {
-		rows = append(rows, decision{"me, " + reason, bearing("GET", "/auth/me", token), 401, audit.RequestRefused, reason})
+		rows = append(rows, decided{"me, " + reason, bearing("GET", "/auth/me", token), 401, audit.RequestRefused, reason})
 	}
 	return rows
 }
 
 // notLogged are what only the /auth routes refuse.
-func notLogged() []decision {
+func notLogged() []decided {
 	account := func(more ...string) sending {
 		who := map[string]string{"email": "eve@example.com", "password": "a long enough sentence"}
 		for i := 0; i < len(more); i += 2 {
@@ -163,7 +163,7 @@ func notLogged() []decision {
 		return body("/auth/signup", who)
 	}
 	const action = audit.UserSignedUp
-	return []decision{
+	return []decided{
 		{"first-party refresh", func(w *world, t tokens) *httptest.ResponseRecorder {
 			return w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": t.Refresh})
 		}, 200, audit.TokenRefreshed, ""},
@@ -180,7 +180,7 @@ func notLogged() []decision {
 }
 
 // notChanged are refusals of a new password.
-func notChanged() []decision {
+func notChanged() []decided {
 	change := func(current, next string) sending {
 		return bearer("POST", "/auth/password", map[string]string{"current_password": current, "new_password": next})
 	}
@@ -202,7 +202,7 @@ func notChanged() []decision {
 	}
 	const next = "another long sentence"
 	outrun := func(w *world, _ tokens) { w.users.Store = changing{w.store} }
-	return []decision{
+	return []decided{
 		{"password, malformed", bearer("POST", "/auth/password", []string{"x"}), 400, audit.PasswordChanged, "malformed_body"},
 		{"password, wrong", change("wrong", next), 403, audit.PasswordChanged, "wrong_password"},
 		{"password, of nobody", after(func(w *world, _ tokens) {

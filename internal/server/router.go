@@ -11,22 +11,22 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/keyturn/keyturn/docs"
+	"github.com/keyturn/keyturn/firstparty"
 	"github.com/keyturn/keyturn/internal/problem"
 	"github.com/keyturn/keyturn/oauth"
-	"github.com/keyturn/keyturn/users"
 	"github.com/keyturn/keyturn/wellknown"
 )
 
 // Handlers are what the routes lead to.
 type Handlers struct {
 	OAuth *oauth.Service
-	Users *users.HTTP
 	JWKS  *wellknown.JWKS
 	// Metadata is served at both well-known metadata paths.
 	Metadata *wellknown.Metadata
 	Health   *Health
-	// FirstParty mounts the /auth routes, SignUp the sign-up among them.
-	FirstParty bool
+	// FirstParty answers the /auth routes, which are not there where it is nil;
+	// SignUp says whether the sign-up is among them.
+	FirstParty *firstparty.Handlers
 	SignUp     bool
 }
 
@@ -48,8 +48,8 @@ func (s *Server) router(h Handlers) http.Handler {
 	s.route(r, plain, "/healthz", methods{"GET": h.Health.Alive})
 	s.route(r, plain, "/readyz", methods{"GET": h.Health.Ready})
 
-	if h.FirstParty {
-		s.firstPartyRoutes(r, h)
+	if h.FirstParty != nil {
+		s.firstPartyRoutes(r, h.FirstParty, h.SignUp)
 	}
 	return s.documents(h, r)
 }
@@ -76,27 +76,18 @@ func (s *Server) documents(h Handlers, next http.Handler) http.Handler {
 	})
 }
 
-func (s *Server) firstPartyRoutes(r *mux.Router, h Handlers) {
-	if h.SignUp {
-		s.route(r, firstParty, "/auth/signup", methods{"POST": h.Users.SignUp})
+func (s *Server) firstPartyRoutes(r *mux.Router, h *firstparty.Handlers, signUp bool) {
+	if signUp {
+		s.route(r, firstParty, "/auth/signup", methods{"POST": h.SignUp})
 	}
-	s.route(r, firstParty, "/auth/reset", methods{"POST": h.Users.ResetPassword})
-	s.route(r, firstParty, "/auth/login", methods{"POST": h.OAuth.Login})
-	s.route(r, firstParty, "/auth/refresh", methods{"POST": h.OAuth.Refresh})
-	s.route(r, firstParty, "/auth/logout", methods{"POST": h.OAuth.FirstParty(h.OAuth.Logout)})
-	s.route(r, firstParty, "/auth/me", methods{"GET": h.OAuth.FirstParty(
-		func(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
-			h.Users.Me(w, r, by.UserID, by.SessionID, by.ClientID)
-		})})
-	s.route(r, firstParty, "/auth/password", methods{"POST": h.OAuth.FirstParty(
-		func(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
-			h.Users.ChangePassword(w, r, by.UserID, by.SessionID)
-		})})
-	s.route(r, firstParty, "/auth/sessions", methods{
-		"GET":    h.OAuth.FirstParty(h.OAuth.Sessions),
-		"DELETE": h.OAuth.FirstParty(h.OAuth.EndOtherSessions),
-	})
-	s.route(r, firstParty, "/auth/sessions/{id}", methods{"DELETE": h.OAuth.FirstParty(h.OAuth.EndSession)})
+	s.route(r, firstParty, "/auth/reset", methods{"POST": h.ResetPassword})
+	s.route(r, firstParty, "/auth/login", methods{"POST": h.LogIn})
+	s.route(r, firstParty, "/auth/refresh", methods{"POST": h.Refresh})
+	s.route(r, firstParty, "/auth/logout", methods{"POST": h.ForCaller(h.LogOut)})
+	s.route(r, firstParty, "/auth/me", methods{"GET": h.ForCaller(h.Me)})
+	s.route(r, firstParty, "/auth/password", methods{"POST": h.ForCaller(h.ChangePassword)})
+	s.route(r, firstParty, "/auth/sessions", methods{"GET": h.ForCaller(h.Sessions), "DELETE": h.ForCaller(h.EndOtherSessions)})
+	s.route(r, firstParty, "/auth/sessions/{id}", methods{"DELETE": h.ForCaller(h.EndSession)})
 }
 
 // methods are the handlers of one path.

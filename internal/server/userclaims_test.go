@@ -100,7 +100,7 @@ func TestANewAddressReachesTheToken(t *testing.T) {
 	if got := claimsOf(t, refreshed.Access); got["email"] != next || got["sub"] != w.uid {
 		t.Errorf("after a refresh the token says %v of %v", got["email"], got["sub"])
 	}
-	former := refusal{email: email, password: password}
+	former := turnedAway{email: email, password: password}
 	if rec := w.sendRefusal("/oauth/token", former); rec.Code != 400 {
 		t.Errorf("a login by the former address: %d", rec.Code)
 	}

@@ -1,0 +1,101 @@
+package firstparty
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/problem"
+	"github.com/keyturn/keyturn/internal/refusal"
+	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
+)
+
+// account is what a user is shown of their account.
+type account struct {
+	UID       string    `json:"uid"`
+	Email     string    `json:"email"`
+	Username  string    `json:"username,omitempty"`
+	FirstName string    `json:"first_name,omitempty"`
+	LastName  string    `json:"last_name,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+func accountOf(u users.User) account {
+	return account{UID: u.UID, Email: u.Email, Username: u.Username, FirstName: u.FirstName, LastName: u.LastName, CreatedAt: u.CreatedAt}
+}
+
+// SignUp answers POST /auth/signup.
+func (h *Handlers) SignUp(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Email     string `json:"email"`
+		Username  string `json:"username"`
+		FirstName string `json:"first_name"`
+		LastName  string `json:"last_name"`
+		Password  string `json:"password"`
+	}
+	if !h.read(w, r, audit.Event{Action: audit.UserSignedUp}, &body) {
+		return
+	}
+	u, err := h.Users.SignUp(r.Context(), users.NewUser{
+		Email: body.Email, Username: body.Username, FirstName: body.FirstName, LastName: body.LastName, Password: body.Password,
+	})
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	write(w, http.StatusCreated, struct {
+		Message string  `json:"message"`
+		User    account `json:"user"`
+	}{"Sign-up successful", accountOf(u)})
+}
+
+// Me answers GET /auth/me.
+func (h *Handlers) Me(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
+	var e *refusal.Error
+	u, err := h.Users.ByID(r.Context(), by.UserID)
+	if err != nil {
+		// The token is live, so an account that is not there is no answer.
+		e = refusal.Undecided(audit.ReasonStore, err)
+	}
+	event := audit.Event{Action: audit.UserRead, UserID: by.UserID, SessionID: by.SessionID, ClientID: by.ClientID}
+	if e = h.Conclude(r.Context(), event, e); e != nil {
+		problem.Refuse(w, e)
+		return
+	}
+	write(w, http.StatusOK, accountOf(u))
+}
+
+// ChangePassword answers POST /auth/password: the session that asks goes on,
+// every other one ends.
+func (h *Handlers) ChangePassword(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
+	var body struct {
+		Current string `json:"current_password"`
+		New     string `json:"new_password"`
+	}
+	if !h.read(w, r, audit.Event{Action: audit.PasswordChanged, UserID: by.UserID, SessionID: by.SessionID}, &body) {
+		return
+	}
+	if err := h.Users.ChangePassword(r.Context(), by.UserID, body.Current, body.New, by.SessionID); err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	write(w, http.StatusOK, said{"Password changed; your other sessions have ended"})
+}
+
+// ResetPassword answers POST /auth/reset: whoever has the one-time token that
+// an operator made sets a new password; every session of the account ends.
+func (h *Handlers) ResetPassword(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Token string `json:"token"`
+		New   string `json:"new_password"`
+	}
+	if !h.read(w, r, audit.Event{Action: audit.ResetRedeemed}, &body) {
+		return
+	}
+	if err := h.Users.RedeemReset(r.Context(), body.Token, body.New); err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	write(w, http.StatusOK, said{"Password changed; log in with the new one"})
+}

@@ -1,0 +1,129 @@
+package firstparty
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/problem"
+	"github.com/keyturn/keyturn/oauth"
+)
+
+type tokensAnswer struct {
+	Message      string    `json:"message,omitempty"`
+	AccessToken  string    `json:"access_token"`
+	RefreshToken string    `json:"refresh_token,omitempty"`
+	TokenType    string    `json:"token_type"`
+	ExpiresIn    int64     `json:"expires_in"`
+	User         *userName `json:"user,omitempty"`
+}
+
+type userName struct {
+	Email string `json:"email"`
+	UID   string `json:"uid"`
+}
+
+func answerOf(t oauth.Tokens) tokensAnswer {
+	return tokensAnswer{AccessToken: t.Access, RefreshToken: t.Refresh, TokenType: "Bearer", ExpiresIn: int64(t.ExpiresIn.Seconds())}
+}
+
+// unread is the event of a request for tokens that could not be read.
+func (h *Handlers) unread(grant string) audit.Event {
+	return audit.Event{Action: audit.TokenRefused, Grant: grant, ClientID: h.OAuth.FirstPartyClient()}
+}
+
+// LogIn answers POST /auth/login.
+func (h *Handlers) LogIn(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Email    string `json:"email"`
+		Password string `json:"password"`
+	}
+	if !h.read(w, r, h.unread(oauth.GrantPassword), &body) {
+		return
+	}
+	tokens, e := h.OAuth.LogIn(r.Context(), body.Email, body.Password)
+	if e != nil {
+		problem.Refuse(w, e)
+		return
+	}
+	answer := answerOf(tokens)
+	answer.Message, answer.User = "Login successful", &userName{Email: tokens.Email, UID: tokens.UserID}
+	write(w, http.StatusOK, answer)
+}
+
+// Refresh answers POST /auth/refresh.
+func (h *Handlers) Refresh(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		RefreshToken string `json:"refresh_token"`
+	}
+	if !h.read(w, r, h.unread(oauth.GrantRefreshToken), &body) {
+		return
+	}
+	tokens, e := h.OAuth.Refresh(r.Context(), body.RefreshToken)
+	if e != nil {
+		problem.Refuse(w, e)
+		return
+	}
+	write(w, http.StatusOK, answerOf(tokens))
+}
+
+// LogOut answers POST /auth/logout: it ends the session of the access token.
+func (h *Handlers) LogOut(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
+	if e := h.OAuth.LogOut(r.Context(), by); e != nil {
+		problem.Refuse(w, e)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// EndSession answers DELETE /auth/sessions/ID for a session of the caller's.
+func (h *Handlers) EndSession(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
+	if e := h.OAuth.EndSession(r.Context(), by, r.PathValue("id")); e != nil {
+		problem.Refuse(w, e)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// EndOtherSessions answers DELETE /auth/sessions: every session of the caller
+// ends but the one that asks.
+func (h *Handlers) EndOtherSessions(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
+	n, err := h.Users.EndOtherSessions(r.Context(), by.UserID, by.SessionID, by.ClientID)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	write(w, http.StatusOK, struct {
+		Ended int `json:"ended"`
+	}{n})
+}
+
+type session struct {
+	ID         string    `json:"id"`
+	ClientID   string    `json:"client_id"`
+	CreatedAt  time.Time `json:"created_at"`
+	LastUsedAt time.Time `json:"last_used_at"`
+	ExpiresAt  time.Time `json:"expires_at"`
+	IP         string    `json:"ip,omitempty"`
+	UserAgent  string    `json:"user_agent,omitempty"`
+	Current    bool      `json:"current"`
+}
+
+// Sessions answers GET /auth/sessions: the caller's live sessions, newest first.
+func (h *Handlers) Sessions(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
+	families, e := h.OAuth.Sessions(r.Context(), by)
+	if e != nil {
+		problem.Refuse(w, e)
+		return
+	}
+	list := make([]session, len(families))
+	for i, f := range families {
+		list[i] = session{
+			ID: f.ID, ClientID: f.ClientID, CreatedAt: f.CreatedAt, LastUsedAt: f.RotatedAt, ExpiresAt: f.IdleExpiresAt,
+			IP: f.LastIP, UserAgent: f.LastUserAgent, Current: f.ID == by.SessionID,
+		}
+	}
+	write(w, http.StatusOK, struct {
+		Sessions []session `json:"sessions"`
+	}{list})
+}

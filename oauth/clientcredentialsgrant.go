@@ -1,0 +1,26 @@
+package oauth
+
+import (
+	"context"
+	"strings"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
+)
+
+// clientCredentialsGrant serves RFC 6749 §4.4: the client acts for itself, and
+// its id is the subject (RFC 9068 §2.2).
+var clientCredentialsGrant = grant{name: GrantClientCredentials, confidential: true, decide: (*Service).issueToClient}
+
+func (s *Service) issueToClient(_ context.Context, q *tokenRequest) (issued, *refusal.Error) {
+	scope, aud, e := q.reach()
+	if e != nil {
+		return issued{}, e
+	}
+	token, err := s.mint(claims{Subject: q.client.ID, Audience: aud, Scope: strings.Join(scope, " ")}, q.client, s.now())
+	if err != nil {
+		return issued{}, refusal.Undecided(audit.ReasonSigning, err)
+	}
+	q.event.Action = audit.TokenIssued
+	return issued{access: token, scope: scope}, nil
+}
