@@ -88,7 +88,7 @@ var elsewhere = map[string]string{
 	"server-stopped success":                "internal/e2e TestEventsPage",
 	"server-stopped failure":                "internal/e2e TestEventsPage",
 	"audit-events-lost failure":             "internal/e2e TestEventsPage",
-	"audit-checkpoint success":              "internal/audit TestA2_CheckpointsByNumberByTimeAndAtTheEnd",
+	"audit-checkpoint success":              "internal/audit/log TestA2_CheckpointsByNumberByTimeAndAtTheEnd",
 }
 
 // checkVocabulary holds what was seen, here or elsewhere, against the list of
