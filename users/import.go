@@ -23,7 +23,8 @@ type ImportUser struct {
 	Username  string `json:"username,omitempty"`
 	FirstName string `json:"first_name,omitempty"`
 	LastName  string `json:"last_name,omitempty"`
-	// PasswordHash is a hash that passwords.Parse takes, kept until the next login.
+	// PasswordHash is a hash that passwords.Parse takes, kept until the next
+	// login; a weak one is wrapped.
 	// Password is a password instead, which must please the Policy. One of
 	// the two is needed.
 	PasswordHash string `json:"password_hash,omitempty"`
@@ -58,6 +59,11 @@ func (s *Service) importOne(ctx context.Context, n ImportUser) (User, error) {
 	}
 	if n.Password != "" {
 		return s.insert(ctx, audit.UserImported, u, n.Password)
+	}
+	if hash, err := passwords.Parse(u.PasswordHash); err == nil && hash.Weak() {
+		if u.PasswordHash, err = s.Hasher.Wrap(ctx, u.PasswordHash); err != nil {
+			return User{}, err
+		}
 	}
 	return s.create(ctx, audit.UserImported, u)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/passwords"
 )
 
 // Authenticate returns the account that login, an e-mail address, and password
@@ -81,11 +82,11 @@ func (s *Service) judge(ctx context.Context, account, password string, find func
 		attempt.Withdraw(ctx)
 		return User{}, fmt.Errorf("find what kinds of hashes there are: %w", err)
 	}
-	matched := false
+	var found passwords.Verdict
 	if unknown {
 		err = s.Hasher.Dummy(ctx, password, kinds)
 	} else {
-		matched, err = s.Hasher.Verify(ctx, u.PasswordHash, password, !u.Disabled, kinds)
+		found, err = s.Hasher.Verify(ctx, u.PasswordHash, password, !u.Disabled, kinds)
 	}
 	switch {
 	case err != nil:
@@ -93,21 +94,21 @@ func (s *Service) judge(ctx context.Context, account, password string, find func
 		return User{}, err
 	case unknown:
 		return User{}, wrong(audit.ReasonUnknownUser, "")
-	case !matched:
+	case !found.Match:
 		return User{}, wrong(audit.ReasonWrongPassword, u.UID)
 	case u.Disabled:
 		return User{}, wrong(audit.ReasonDisabledUser, u.UID)
 	}
 	attempt.Succeed(ctx)
-	return s.renew(ctx, u, password), nil
+	if found.Renew {
+		u = s.renew(ctx, u, password)
+	}
+	return u, nil
 }
 
 // renew replaces an outdated hash. Should the hasher be busy or the store
 // fail, the next login tries again.
 func (s *Service) renew(ctx context.Context, u User, password string) User {
-	if !s.Hasher.Outdated(u.PasswordHash) {
-		return u
-	}
 	hash, err := s.Hasher.Hash(ctx, password)
 	if err != nil {
 		return u

@@ -132,7 +132,10 @@ func TestU3_ImportedHashBecomesArgon2idAtLogin(t *testing.T) {
 			}
 			_, err = f.Authenticate(t.Context(), "old@example.org", wrongPassword)
 			wantReason(t, err, "wrong_password")
-			if f.mem.users[imported.UID].PasswordHash != encoded {
+			if hash, err := passwords.Parse(encoded); err != nil || hash.Weak() == (imported.PasswordHash == encoded) {
+				t.Fatalf("at rest is %s: %v", imported.PasswordHash, err)
+			}
+			if f.mem.users[imported.UID].PasswordHash != imported.PasswordHash {
 				t.Fatal("a wrong password changed the hash")
 			}
 			u, err := f.Authenticate(t.Context(), "old@example.org", importedPassword)

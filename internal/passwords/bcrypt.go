@@ -3,6 +3,7 @@ package passwords
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -35,6 +36,7 @@ const (
 	djangoSHA256         // the SHA-256 in hexadecimal
 	passlibV1            // the SHA-256 in base64
 	passlibV2            // the HMAC-SHA-256 under the salt's text, in base64
+	wordPress            // the HMAC-SHA-384 under a name, in base64
 )
 
 func parseBcrypt(encoded string) (scheme, error) {
@@ -56,6 +58,11 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 func parseDjangoBcryptSHA256(encoded string) (scheme, error) {
 	inner := strings.TrimPrefix(encoded, "bcrypt_sha256$")
 	return parsePrehashed(inner, djangoSHA256)
+}
+
+// parseWordPress reads $wp$2y$10$…, which WordPress makes since its version 6.8.
+func parseWordPress(encoded string) (scheme, error) {
+	return parsePrehashed(strings.TrimPrefix(encoded, "$wp"), wordPress)
 }
 
 // parsePasslibBcryptSHA256 reads $bcrypt-sha256$v=2,t=2b,r=12$salt$hash and the
@@ -119,6 +126,10 @@ func (p prehash) of(password, encoded string) string {
 		return base64.StdEncoding.EncodeToString(sum[:])
 	case passlibV2:
 		mac := hmac.New(sha256.New, []byte(encoded[7:bcryptSaltEnd]))
+		mac.Write([]byte(password))
+		return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	case wordPress:
+		mac := hmac.New(sha512.New384, []byte("wp-sha384"))
 		mac.Write([]byte(password))
 		return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 	}

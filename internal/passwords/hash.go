@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -98,12 +99,9 @@ type kind struct {
 	cost   uint64
 }
 
-// Parse reads an encoded hash: a PHC string of argon2id or argon2i, bcrypt
-// ($2a$, $2b$, $2y$), passlib's $scrypt$, $bcrypt-sha256$, $pbkdf2-sha256$ and
-// $pbkdf2-sha512$, Django's pbkdf2_sha256$, scrypt$, argon2$, bcrypt$ and
-// bcrypt_sha256$, or Werkzeug's scrypt: and pbkdf2:. It refuses a cost that no
-// login should pay, so what it returns can be verified safely. An error never
-// repeats the hash.
+// Parse reads an encoded hash in any of the forms below, with a label before it or
+// without. It refuses a cost that no login should pay, so what it returns can be
+// verified safely; it may be Weak. An error never repeats the hash.
 func Parse(encoded string) (Hash, error) {
 	if len(encoded) > maxEncoded {
 		return Hash{}, fmt.Errorf("password hash is longer than %d bytes", maxEncoded)
@@ -112,22 +110,22 @@ func Parse(encoded string) (Hash, error) {
 	if strings.ContainsAny(encoded, "\r\n") {
 		return Hash{}, errors.New("password hash has a line break in it")
 	}
-	encoded = withoutDjangosName(encoded)
+	encoded = withoutLabel(encoded)
+	switch {
+	case strings.HasPrefix(encoded, wrappedPrefix):
+		return parsed(parseWrapped(encoded))
+	case isHexMD5(encoded):
+		encoded = "md5$$" + encoded
+	case isIdentity(encoded):
+		return parsed(parseIdentity(encoded))
+	}
 	for _, form := range forms {
 		if !strings.HasPrefix(encoded, form.prefix) {
 			continue
 		}
-		s, err := form.parse(encoded)
-		if err == nil {
-			err = s.check()
-		}
-		if err != nil {
-			return Hash{}, err
-		}
-		return Hash{s}, nil
+		return parsed(form.parse(encoded))
 	}
-	return Hash{}, errors.New("password hash is of an unknown scheme: argon2id, argon2i, bcrypt (2a, 2b, 2y), bcrypt-sha256, " +
-		"scrypt, pbkdf2-sha256 and pbkdf2-sha512 are accepted, in the forms of passlib, Django and Werkzeug")
+	return Hash{}, errors.New("password hash is of an unknown scheme: docs/accounts.md lists those that are accepted")
 }
 
 // CheckImport reports whether a hash from elsewhere can be taken over: nil,
@@ -137,16 +135,14 @@ func CheckImport(encoded string) error {
 	return err
 }
 
-// withoutDjangosName takes off the name that Django puts before the hashes that
-// it has from other libraries.
-func withoutDjangosName(encoded string) string {
-	if rest, ok := strings.CutPrefix(encoded, "argon2$"); ok {
-		return "$" + rest
+func parsed(s scheme, err error) (Hash, error) {
+	if err == nil {
+		err = s.check()
 	}
-	if rest, ok := strings.CutPrefix(encoded, "bcrypt$"); ok {
-		return rest
+	if err != nil {
+		return Hash{}, err
 	}
-	return encoded
+	return Hash{s}, nil
 }
 
 // forms are the texts by which hashes are known.
@@ -155,19 +151,23 @@ var forms = []struct {
 	parse  func(string) (scheme, error)
 }{
 	{"$argon2id$", parseArgon2}, {"$argon2i$", parseArgon2},
-	{"$2a$", parseBcrypt}, {"$2b$", parseBcrypt}, {"$2y$", parseBcrypt},
+	{"$2a$", parseBcrypt}, {"$2b$", parseBcrypt}, {"$2y$", parseBcrypt}, {"$wp$2", parseWordPress},
 	{"$bcrypt-sha256$", parsePasslibBcryptSHA256}, {"bcrypt_sha256$", parseDjangoBcryptSHA256},
-	{"$scrypt$", parseScrypt}, {"scrypt$", parseDjangoScrypt}, {"scrypt:", parseWerkzeugScrypt},
-	{"$pbkdf2-sha256$", parsePasslibPBKDF2}, {"$pbkdf2-sha512$", parsePasslibPBKDF2},
-	{"pbkdf2_sha256$", parseDjangoPBKDF2}, {"pbkdf2:", parseWerkzeugPBKDF2},
+	{"$scrypt$", parseScrypt}, {"scrypt$", parseDjangoScrypt}, {"scrypt:", parseWerkzeugScrypt}, {"$firebase-scrypt$", parseFirebase},
+	{"$pbkdf2-sha1$", parsePasslibPBKDF2}, {"$pbkdf2-sha256$", parsePasslibPBKDF2}, {"$pbkdf2-sha512$", parsePasslibPBKDF2}, {"$pbkdf2$", parsePasslibPBKDF2},
+	{"pbkdf2_sha256$", parseDjangoPBKDF2}, {"pbkdf2_sha1$", parseDjangoPBKDF2}, {"pbkdf2:", parseWerkzeugPBKDF2},
+	{"$5$", parseCrypt}, {"$6$", parseCrypt}, {"$1$", parseCrypt}, {"$apr1$", parseCrypt},
+	{"$P$", parsePhpass}, {"$H$", parsePhpass}, {"$S$", parsePhpass}, {"U$P$", parsePhpass}, {"U$S$", parsePhpass},
+	{"md5$", parseDjangoDigest}, {"sha1$", parseDjangoDigest}, {"sha256$", parseDjangoDigest}, {"sha512$", parseDjangoDigest},
+	{"{PBKDF2}$1$", parseDovecotPBKDF2}, {"{", parseDirectoryDigest},
 }
 
 // Verify reports whether password has the hash. A password that Normalize refuses
 // matches nothing, and neither does one over 72 bytes under bcrypt, which would
 // cut it. It bounds nothing and levels nothing: logins go through a Hasher.
 func (h Hash) Verify(password string) bool {
-	normal, err := Normalize(password)
-	return err == nil && h.scheme != nil && h.matches(normal)
+	forms, err := formsOf(password)
+	return err == nil && h.scheme != nil && slices.ContainsFunc(forms, h.matches)
 }
 
 // argon2Hash is argon2id or argon2i, version 19 (0x13).
@@ -253,23 +253,24 @@ func parseArgon2(encoded string) (scheme, error) {
 	return h, nil
 }
 
-// parseCost reads "a=1,b=2" with exactly these names in this order.
+// parseCost reads "a=1,b=2" with exactly these names, in any order.
 func parseCost(s string, names ...string) ([]uint32, error) {
 	parts := strings.Split(s, ",")
 	if len(parts) != len(names) {
 		return nil, fmt.Errorf("the cost must be %s", strings.Join(names, ","))
 	}
-	cost := make([]uint32, len(names))
-	for i, part := range parts {
-		value, ok := strings.CutPrefix(part, names[i]+"=")
-		if !ok {
+	cost, seen := make([]uint32, len(names)), make([]bool, len(names))
+	for _, part := range parts {
+		name, value, _ := strings.Cut(part, "=")
+		i := slices.Index(names, name)
+		if i < 0 || seen[i] {
 			return nil, fmt.Errorf("the cost must be %s", strings.Join(names, ","))
 		}
 		n, err := parseNumber(value)
 		if err != nil {
-			return nil, fmt.Errorf("the cost %s %w", names[i], err)
+			return nil, fmt.Errorf("the cost %s %w", name, err)
 		}
-		cost[i] = n
+		cost[i], seen[i] = n, true
 	}
 	return cost, nil
 }

@@ -1,6 +1,8 @@
 package passwords
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"strings"
 	"testing"
 
@@ -21,6 +23,12 @@ func changed(vector, from, to string) string {
 		panic(vector + " has no " + from)
 	}
 	return encoded
+}
+
+// identityOf is a hash of ASP.NET Identity's version 3 of a function and rounds.
+func identityOf(function byte, rounds uint32) string {
+	b := binary.BigEndian.AppendUint32([]byte{1, 0, 0, 0, function}, rounds)
+	return base64.StdEncoding.EncodeToString(append(binary.BigEndian.AppendUint32(b, 16), make([]byte, 16+32)...))
 }
 
 func verify(encoded, password string) (bool, error) {
@@ -90,6 +98,11 @@ func TestU3_CostsOutOfBoundsAreRefused(t *testing.T) {
 		"$pbkdf2-sha256$999" + vectors["pbkdf2 passlib"][19:], "$pbkdf2-sha256$3000001" + vectors["pbkdf2 passlib"][19:],
 		"$pbkdf2-sha256$4294967295" + vectors["pbkdf2 passlib"][19:],
 		"pbkdf2_sha256$1$q7Hd0sPzTnUv$HRe+Gv/KZJbWLPCaeTuZE+MO7Uo62TuPocUi+1/sDgs=",
+		changed("sha256crypt", "=2000$", "=999$"), changed("sha512crypt", "=2000$", "=1000001$"), changed("sha512crypt", "=2000$", "=4294967295$"),
+		changed("phpass", "$P$6", "$P$4"), changed("phpass", "$P$6", "$P$J"), changed("drupal 7", "$S$6", "$S$S"), changed("drupal 6", "$S$6", "$S$z"),
+		changed("wordpress 6.8", "$05$", "$15$"), changed("firebase", "ln=10", "ln=21"), changed("pbkdf2-sha512 phc", "i=2000", "i=3000001"),
+		changed("dovecot pbkdf2", "$5000$", "$999$"), changed("ldap bcrypt", "$05$", "$31$"),
+		identityOf(2, 3_000_001), identityOf(1, 1), identityOf(3, 10_000),
 		changed("pbkdf2 werkzeug", ":2000$", ":999$"), changed("pbkdf2 werkzeug512", ":2000$", ":3000001$"),
 		changed("bcrypt-sha256 v1", "2b,5", "2b,3"), changed("bcrypt-sha256 v1", "2b,5", "2b,15"),
 		changed("bcrypt-sha256 v2", "r=5", "r=4294967295"), changed("bcrypt django", "$05$", "$31$"),
@@ -109,7 +122,7 @@ func TestParseHashRefusesMalformed(t *testing.T) {
 	for _, encoded := range []string{
 		"", "$", "plain text", "$1$abc$def", "$2x$" + vectors["bcrypt 2b"][4:], "$argon2d$" + good[10:],
 		good[:len(good)-1], good + "=", good + "$", strings.Replace(good, "v=19", "v=16", 1), strings.Replace(good, "$v=19", "", 1),
-		strings.Replace(good, "t=2", "t=02", 1), strings.Replace(good, "t=2", "t=+2", 1), strings.Replace(good, "t=2,p=1", "p=1,t=2", 1),
+		strings.Replace(good, "t=2", "t=02", 1), strings.Replace(good, "t=2", "t=+2", 1), strings.Replace(good, "t=2,p=1", "p=1,p=1", 1),
 		strings.Replace(good, "p=1", "p=1,data=x", 1), strings.Replace(good, "MDEyMzQ1Njc4OWFiY2RlZg", "MDEy", 1),
 		"$argon2id$v=19$m=1024,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$eLfG50", "$argon2id$v=19$m=1024,t=2,p=1$$",
 		vectors["bcrypt 2b"] + "x", vectors["bcrypt 2b"][:59] + "!", "$2b$5$" + vectors["bcrypt 2b"][6:] + "x", "$2b$-5" + vectors["bcrypt 2b"][6:],
@@ -120,8 +133,17 @@ func TestParseHashRefusesMalformed(t *testing.T) {
 		changed("scrypt django", "$1024$", "$1000$"), changed("scrypt django", "$1024$", "$0$"), changed("scrypt django", "$1024$", "$ln=10$"),
 		changed("scrypt django", "q7Hd0sPzTnUv1XbR", "short"), changed("scrypt django", "==", ""), changed("scrypt django", "==", "==$"),
 		changed("scrypt werkzeug", ":4:2", ":4"), changed("scrypt werkzeug", ":4:2", ":4:2:1"), changed("scrypt werkzeug", "$0bba", "$0bb"),
-		changed("scrypt werkzeug", "$0bba", "$xbba"), changed("pbkdf2 werkzeug", "sha256", "sha1"), changed("pbkdf2 werkzeug", ":2000", ""),
+		changed("scrypt werkzeug", "$0bba", "$xbba"), changed("pbkdf2 werkzeug", "sha256", "sha224"), changed("pbkdf2 werkzeug", ":2000", ""),
 		changed("pbkdf2 werkzeug", "$9865", "$"+strings.Repeat("00", 40)),
+		changed("sha256crypt", "=2000$", "=02000$"), changed("sha256crypt", "$5$", "$7$"), changed("sha512crypt", "clcL", "clcLclcLc"),
+		changed("sha512crypt", "D.8NLN", "D.8NL"), changed("md5crypt", "ocQB", "ocQBo"), changed("md5crypt", "$Jr2", "$!r2"),
+		changed("phpass", "UvsD", "Uvs"), changed("phpass", "UvsD", "U sD"), changed("drupal 7", "yiRw", "yiR"),
+		changed("ldap ssha", "{SSHA}", "{TSHA}"), changed("ldap ssha", "{SSHA}", "{SSHA"), changed("ldap sha", "gbO3", ""), "{SHA}",
+		changed("hex md5", "2f", "2g"), changed("django salted md5", "334c", "334"), changed("django salted sha1", "6e74", "6e7g"),
+		changed("identity v3", "AQAAAAE", "AQEAAAE"), changed("identity v2", "ACuY", "BCuY"), changed("pbkdf2-sha256 phc", "i=2000", "i=2000,l=31"),
+		changed("firebase", "8rGx", "?rGx"), changed("firebase", "$ln", "$l"), changed("wordpress 6.8", "$wp$", "$wq$"), changed("ldap bcrypt", "{CRYPT}", "{CRYPT} "),
+		"{CRYPT}aaJzRwrmAcMf6", "$wrapped$", "$wrapped$x$y", changed("ldap sha512crypt", "{CRYPT}", "{X-CRYPT}"),
+		"$wrapped$" + base64.RawURLEncoding.EncodeToString([]byte(vectors["bcrypt 2b"])) + vectors["argon2id"],
 		"pbkdf2_sha256$2000$short$HRe+Gv/KZJbWLPCaeTuZE+MO7Uo62TuPocUi+1/sDgs=", "pbkdf2_sha256$2000$q7Hd0sPzTnUv$HRe+",
 	} {
 		h, err := Parse(encoded)

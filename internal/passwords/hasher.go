@@ -100,24 +100,37 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return h.make(ctx, normal)
+}
+
+func (h *Hasher) make(ctx context.Context, text string) (string, error) {
 	if err := h.acquire(ctx); err != nil {
 		return "", err
 	}
 	defer h.release()
 	var made argon2Hash
-	h.compute(h.own, h.own.kind().cost, func() { made = hashArgon2id(h.params, normal) })
+	h.compute(h.own, h.own.kind(), func() { made = hashArgon2id(h.params, text) })
 	return made.encode(), nil
 }
 
-// Verify reports whether password has the hash encoded. live says whether a
+// Verdict is what a verification found. The zero Verdict is no match.
+type Verdict struct {
+	Match bool
+	// Renew says that the hash should be replaced by one that Hash makes of the
+	// same password: it is not of the current parameters, or it is that of the
+	// password as it was typed and not as Normalize makes it.
+	Renew bool
+}
+
+// Verify finds out whether password has the hash encoded. live says whether a
 // match would be let in; a match that would not (a disabled account) takes as
 // long as a mismatch. kinds are those of all hashes that there are, as
 // KindStore.HashKinds returned them after the account was read. An encoded hash that
 // cannot be read matches nothing. The error is a refusal (Busy) or ctx's, and then nothing
 // was decided.
-func (h *Hasher) Verify(ctx context.Context, encoded, password string, live bool, kinds []string) (bool, error) {
+func (h *Hasher) Verify(ctx context.Context, encoded, password string, live bool, kinds []string) (Verdict, error) {
 	if err := h.acquire(ctx); err != nil {
-		return false, err
+		return Verdict{}, err
 	}
 	defer h.release()
 	return h.judge(encoded, password, live, h.levels(kinds)), nil
@@ -130,11 +143,10 @@ func (h *Hasher) Dummy(ctx context.Context, password string, kinds []string) err
 	return err
 }
 
-// Outdated reports whether encoded should be replaced by a hash of the same
-// password at the current parameters.
-func (h *Hasher) Outdated(encoded string) bool {
-	hash, err := Parse(encoded)
-	return err == nil && hash.kind() != h.own.kind()
+// isOwn reports whether hash is one that Hash makes.
+func (h *Hasher) isOwn(hash Hash) bool {
+	_, plain := hash.scheme.(argon2Hash)
+	return plain && hash.kind() == h.own.kind()
 }
 
 // Full receives when a computation takes the last slot, and again while that
@@ -155,11 +167,16 @@ func (h *Hasher) Stats() Stats {
 	}
 }
 
-// compute does something that costs so much of what like costs.
-func (h *Hasher) compute(like Hash, cost uint64, do func()) {
+// compute does something like verifying a hash; main is what it costs in the
+// hash's own family.
+func (h *Hasher) compute(like Hash, main kind, do func()) {
 	h.computed.Add(1)
 	h.mu.Lock()
-	h.work[like.kind().family] += cost
+	h.work[main.family] += main.cost
+	for _, part := range like.parts()[1:] {
+		k := part.kind()
+		h.work[k.family] += k.cost
+	}
 	h.mu.Unlock()
 	h.withMemory(like, func() { headroom.Compute(do) })
 }

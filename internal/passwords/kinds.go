@@ -71,11 +71,20 @@ func (k *Kinds) Announce(ctx context.Context, encoded string, now time.Time) err
 	if err != nil {
 		return err
 	}
-	kind := hash.kind()
+	for _, part := range hash.parts() {
+		if err := k.announce(ctx, part, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *Kinds) announce(ctx context.Context, part Hash, now time.Time) error {
+	kind := part.kind()
 	if k.last(kind.family).covers(kind.cost, now) {
 		return nil
 	}
-	if err := k.store.AnnounceHashKind(ctx, hash.blank(), now); err != nil {
+	if err := k.store.AnnounceHashKind(ctx, part.blank(), now); err != nil {
 		return err
 	}
 	k.mu.Lock()
@@ -111,10 +120,7 @@ func (k *Kinds) Survey(ctx context.Context, hashes iter.Seq2[string, error], beg
 		if err != nil {
 			continue
 		}
-		kind := hash.kind()
-		if found, ok := costliest[kind.family]; !ok || found.kind().cost < kind.cost {
-			costliest[kind.family] = hash
-		}
+		hash.keepCostliest(costliest)
 	}
 	needed := map[string]bool{}
 	for _, hash := range costliest {

@@ -21,10 +21,7 @@ func (h *Hasher) levels(kinds []string) []Hash {
 		if err != nil {
 			continue
 		}
-		k := hash.kind()
-		if known, ok := costliest[k.family]; !ok || known.kind().cost < k.cost {
-			costliest[k.family] = hash
-		}
+		hash.keepCostliest(costliest)
 	}
 	delete(costliest, h.own.kind().family)
 	others := slices.SortedFunc(maps.Values(costliest), func(a, b Hash) int {
@@ -33,31 +30,64 @@ func (h *Hasher) levels(kinds []string) []Hash {
 	return append([]Hash{h.own}, others[:min(len(others), maxLevels-1)]...)
 }
 
+// keepCostliest puts each part of h into costliest, by its family, unless one that
+// costs as much is there.
+func (h Hash) keepCostliest(costliest map[string]Hash) {
+	for _, part := range h.parts() {
+		k := part.kind()
+		if known, ok := costliest[k.family]; !ok || known.kind().cost < k.cost {
+			costliest[k.family] = part
+		}
+	}
+}
+
+// costIn returns what verifying h costs in a family of hashes.
+func (h Hash) costIn(family string) (cost uint64) {
+	for _, part := range h.parts() {
+		if k := part.kind(); k.family == family {
+			cost += k.cost
+		}
+	}
+	return cost
+}
+
 // judge runs the computations of one verification, holding a slot: level by
 // level, in each the account's own hash if it is of that family, and then what
-// is missing to the level. Only a match that is let in ends earlier.
-func (h *Hasher) judge(encoded, password string, live bool, levels []Hash) bool {
-	normal, notAPassword := Normalize(password)
+// is missing to the level. All that is done once for each form of the password.
+// Only a match that is let in ends earlier.
+func (h *Hasher) judge(encoded, password string, live bool, levels []Hash) (v Verdict) {
+	forms, notAPassword := formsOf(password)
 	own, err := Parse(encoded)
 	if err != nil {
 		own = Hash{}
-	} else if !slices.ContainsFunc(levels, func(l Hash) bool { return l.kind().family == own.kind().family }) {
-		levels = append(levels, own)
 	}
-	matched := false
+	for _, part := range own.parts() {
+		if !slices.ContainsFunc(levels, func(l Hash) bool { return l.kind().family == part.kind().family }) {
+			levels = append(levels, part)
+		}
+	}
 	for _, level := range levels {
 		missing := level.kind()
-		if own.scheme != nil && own.kind().family == missing.family {
-			cost := own.kind().cost
-			h.compute(own, cost, func() { matched = own.matches(normal) && notAPassword == nil })
-			if matched && live {
-				return true
+		missing.cost -= min(missing.cost, own.costIn(missing.family))
+		for n, form := range forms {
+			if own.scheme != nil && own.kind().family == missing.family {
+				if h.verify(own, form) && notAPassword == nil && !v.Match {
+					v = Verdict{Match: true, Renew: n > 0 || !h.isOwn(own)}
+				}
+				if v.Match && live {
+					return v
+				}
 			}
-			missing.cost -= min(missing.cost, cost)
-		}
-		if missing.cost > 0 {
-			h.compute(level, missing.cost, func() { level.spend(missing.cost, normal) })
+			if missing.cost > 0 {
+				h.compute(level, missing, func() { level.spend(missing.cost, form) })
+			}
 		}
 	}
+	return v
+}
+
+// verify reports whether password, in the form given, has the hash.
+func (h *Hasher) verify(own Hash, password string) (matched bool) {
+	h.compute(own, own.kind(), func() { matched = own.matches(password) })
 	return matched
 }

@@ -35,3 +35,14 @@ func Normalize(password string) (string, error) {
 	}
 	return normal, nil
 }
+
+// formsOf returns the forms in which a password is verified: as Normalize makes it
+// and then, if that differs, as it was typed, which is what other systems hashed.
+// What Normalize refuses has one form, and its error.
+func formsOf(password string) ([]string, error) {
+	normal, err := Normalize(password)
+	if err != nil || normal == password {
+		return []string{normal}, err
+	}
+	return []string{normal, password}, nil
+}
