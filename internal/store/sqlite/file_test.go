@@ -234,3 +234,47 @@ func TestOnlyATakenValueIsTaken(t *testing.T) {
 		t.Errorf("a client that was refused: %v", err)
 	}
 }
+
+// TestAFileThatIsNotThereAnyMore renames, deletes and replaces the file of an
+// open store, which must not go on with what nobody finds, and puts it back.
+func TestAFileThatIsNotThereAnyMore(t *testing.T) {
+	for name, act := range map[string]func(path string) error{
+		"renamed": func(path string) error { return os.Rename(path, path+".old") },
+		"replaced": func(path string) error {
+			return errors.Join(os.Link(path, path+".old"), os.WriteFile(path+".new", nil, 0o600), os.Rename(path+".new", path))
+		},
+		"deleted": func(path string) error { return errors.Join(os.Link(path, path+".old"), os.Remove(path)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "keyturn.db")
+			s := open(t, path)
+			if err := s.CreateClient(t.Context(), client("app")); err != nil {
+				t.Fatal(err)
+			}
+			if err := act(path); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.CreateClient(t.Context(), client("ghost")); err == nil || !strings.Contains(err.Error(), "put the file back") {
+				t.Errorf("a write: %v", err)
+			}
+			if _, err := s.Keys(t.Context()); err == nil {
+				t.Error("the poll notices nothing")
+			}
+			if _, err := s.ClientByID(t.Context(), "app"); err == nil {
+				t.Error("a read is answered")
+			}
+			if err := os.Rename(path+".old", path); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Ping(t.Context()); err != nil {
+				t.Errorf("after the file was put back: %v", err)
+			}
+			if _, err := s.ClientByID(t.Context(), "app"); err != nil {
+				t.Errorf("a read after the file was put back: %v", err)
+			}
+			if _, err := s.ClientByID(t.Context(), "ghost"); !errors.Is(err, oauth.ErrNoClient) {
+				t.Errorf("the write that was refused: %v", err)
+			}
+		})
+	}
+}

@@ -49,8 +49,12 @@ func writeKey(c *conn, s *statement, k keys.Record) (int, error) {
 	return n, err
 }
 
-// Keys implements keys.Store.
+// Keys implements keys.Store. Every replica asks for them at every poll: so it is
+// noticed too when another file has come to stand at the path.
 func (s *Store) Keys(ctx context.Context) ([]keys.Record, error) {
+	if err := s.path.check(); err != nil {
+		return nil, err
+	}
 	return s.keys(ctx, false)
 }
 

@@ -26,6 +26,7 @@ var ErrClosed = errors.New("store is closed")
 // Store keeps everything in one file. Safe for concurrent use.
 type Store struct {
 	file    file
+	path    *identity
 	readers chan *conn // idle ones
 	writer  *writer    // commitLoop's own until stopped
 	writes  chan *write
@@ -40,20 +41,20 @@ var _ store.Store = (*Store)(nil)
 // minReaders is the least number of connections that read.
 const minReaders = 4
 
-// Open opens the store in the file named path, which it makes (mode 0600) if
+// Open opens the store in the file of that name, which it makes (mode 0600) if
 // there is none, and brings its schema up to date. A file that is not a
 // Keyturn store, is damaged, or was written by a later version is refused with
 // an error that says so, and left as it was. ctx bounds the opening only.
-func Open(ctx context.Context, path string) (*Store, error) {
-	if path == "" {
+func Open(ctx context.Context, name string) (*Store, error) {
+	if name == "" {
 		return nil, errors.New("the sqlite store needs the path of its file, as in sqlite:keyturn.db")
 	}
-	path, err := filepath.Abs(path)
+	absolute, err := filepath.Abs(name)
 	if err != nil {
 		return nil, fmt.Errorf("sqlite store: %w", err)
 	}
 	tuneEngine()
-	f := file(path)
+	f := file(absolute)
 	if err := f.create(); err != nil {
 		return nil, err
 	}
@@ -64,9 +65,14 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	path, err := f.identify()
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
 	s := &Store{
 		file:    f,
-		writer:  &writer{file: f, conn: c},
+		path:    path,
+		writer:  &writer{path: path, conn: c},
 		readers: make(chan *conn, max(minReaders, runtime.GOMAXPROCS(0))),
 		writes:  make(chan *write, queueLength),
 		closing: make(chan struct{}),
@@ -108,6 +114,9 @@ func (s *Store) closeReaders(n int) error {
 // read runs f on a connection that sees everything committed so far.
 func read[T any](ctx context.Context, s *Store, f func(c *conn) (T, error)) (T, error) {
 	var none T
+	if err := s.path.err(); err != nil {
+		return none, err
+	}
 	c, err := s.reader(ctx)
 	if err != nil {
 		return none, err

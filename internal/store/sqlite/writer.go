@@ -174,7 +174,7 @@ func (s *Store) fill(group []*write) []*write {
 
 // writer owns the connection that writes.
 type writer struct {
-	file file
+	path *identity
 	conn *conn // nil after a fault, until the next group
 }
 
@@ -182,7 +182,10 @@ type writer struct {
 // the commit. A write that is refused is refused alone; a fault under one
 // (a damaged page, say) undoes the transaction, and each is then tried apart.
 func (wr *writer) commit(group []*write) {
-	group, err := wr.begin(group)
+	err := wr.path.check()
+	if err == nil {
+		group, err = wr.begin(group)
+	}
 	if err != nil {
 		answer(group, err)
 		return
@@ -238,7 +241,7 @@ func (wr *writer) begin(group []*write) ([]*write, error) {
 
 func (wr *writer) tryBegin() error {
 	if wr.conn == nil {
-		c, err := wr.file.connect(context.Background(), forWriting)
+		c, err := wr.path.file.connect(context.Background(), forWriting)
 		if err != nil {
 			return err
 		}

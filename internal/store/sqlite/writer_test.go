@@ -30,7 +30,7 @@ func adding(t *testing.T, id string, check func(c *conn) error) *write {
 // their answers.
 func grouped(t *testing.T, s *Store, group ...*write) []error {
 	t.Helper()
-	wr := writer{file: s.file}
+	wr := writer{path: s.path}
 	wr.commit(append([]*write(nil), group...))
 	errs := make([]error, len(group))
 	for i, w := range group {
