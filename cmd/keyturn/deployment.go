@@ -79,23 +79,22 @@ func (p *program) onStore(cmd *cobra.Command, args []string, run func(d *deploym
 			return fmt.Errorf("store: %w; name the one to look at with --store", err)
 		}
 	}
-	s, err := openStore(cmd.Context(), cfg.Store.Reveal())
-	if err != nil {
+	d := &deployment{ctx: cmd.Context(), cfg: cfg, log: p.logger(cfg)}
+	if err := d.openStore(); err != nil {
 		return err
 	}
-	d := &deployment{ctx: cmd.Context(), cfg: cfg, log: p.logger(cfg), store: s}
-	return errors.Join(run(d, args), s.Close())
+	return errors.Join(run(d, args), d.store.Close())
 }
 
 // open opens the store and the audit log. A command's answer has standard
 // output to itself: its audit events then go to standard error.
 func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, error) {
 	d := &deployment{ctx: ctx, cfg: cfg, log: p.logger(cfg)}
-	err := d.checkAudit()
+	err := errors.Join(d.checkAudit(), d.checkNotLost())
 	if err != nil {
 		return nil, err
 	}
-	if d.store, err = openStore(ctx, cfg.Store.Reveal()); err != nil {
+	if err := d.openStore(); err != nil {
 		return nil, err
 	}
 	sink := cfg.AuditLog
@@ -131,6 +130,19 @@ func (d *deployment) openAudit(o auditlog.Options, anchors audit.AnchorStore) (*
 
 func (d *deployment) close() error {
 	return errors.Join(d.audit.Close(), d.store.Close())
+}
+
+// openStore opens the store of the settings, unless it is not the one that the
+// master key beside it is for.
+func (d *deployment) openStore() error {
+	var err error
+	if d.store, err = openStore(d.ctx, d.cfg.Store.Reveal()); err != nil {
+		return err
+	}
+	if err := d.checkNotLost(); err != nil {
+		return errors.Join(err, d.store.Close())
+	}
+	return nil
 }
 
 // openStore opens the store that a URI of the setting store names.

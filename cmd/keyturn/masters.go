@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/store"
@@ -109,6 +110,59 @@ func exposure(f *os.File) string {
 		return "read"
 	}
 	return ""
+}
+
+// inUse begins the line of a master key file that says that keys of the store
+// beside it were sealed with it. A store that is empty though is not the one.
+const inUse = "# in use since "
+
+// markMaster notes in the master key file beside the database that it is in use.
+// A file that cannot be written to stays as it is.
+func (d *deployment) markMaster() {
+	if d.cfg.SQLitePath() == "" {
+		return
+	}
+	path := masterPathBeside(d.cfg)
+	if text, err := os.ReadFile(path); err != nil || strings.Contains(string(text), inUse) {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return
+	}
+	_, err = fmt.Fprintf(f, "%s%s\n", inUse, time.Now().UTC().Format(time.RFC3339))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		d.log.Warn().Err(err).Str("file", path).Msg("the master key file could not be marked as being in use")
+	}
+}
+
+// checkNotLost refuses to begin anew beside a master key that is in use: the
+// database was moved, lost, or copied without its log. There is asked whether the
+// store holds nothing; without a store, whether there is a file.
+func (d *deployment) checkNotLost() error {
+	db := d.cfg.SQLitePath()
+	if db == "" {
+		return nil
+	}
+	path := masterPathBeside(d.cfg)
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(text), inUse) {
+		return nil
+	}
+	empty := false
+	if d.store == nil {
+		info, err := os.Stat(db)
+		empty = errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
+	} else if records, err := d.store.Keys(d.ctx); err != nil {
+		return err
+	} else {
+		empty = len(records) == 0
+	}
+	if empty {
+		return fmt.Errorf("store %s holds no keys, and the master key file %s beside it is in use: put the database back, "+
+			"or a backup of it with keyturn store restore; to begin anew, move the master key file away", db, path)
+	}
+	return nil
 }
 
 // mayMakeMaster refuses to make a new master key where the store has keys that

@@ -16,7 +16,7 @@ func (d *deployment) checkToServe() error {
 	if errors.Is(err, errNoMasters) {
 		err = d.cfg.CheckMaster()
 	}
-	return errors.Join(err, checkTLS(d.cfg), d.checkAudit())
+	return errors.Join(err, checkTLS(d.cfg), d.checkAudit(), d.checkNotLost())
 }
 
 func checkTLS(cfg *config.Config) error {

@@ -88,6 +88,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	if err := s.keeper.Poll(ctx); err != nil {
 		return fmt.Errorf("signing keys: %w", err)
 	}
+	d.markMaster()
 	d.audit.SetSigner(s.ring)
 	if dev {
 		if err := d.makeDemo(s); err != nil {
@@ -122,8 +123,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 // openToServe opens the store and the audit log for a server, which attests the
 // chains that it finds.
 func (d *deployment) openToServe() error {
-	var err error
-	if d.store, err = openStore(d.ctx, d.cfg.Store.Reveal()); err != nil {
+	if err := d.openStore(); err != nil {
 		return err
 	}
 	seen, err := d.store.Anchors(d.ctx)

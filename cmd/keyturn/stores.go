@@ -21,10 +21,10 @@ import (
 
 func (p *program) storeCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "store", Short: "Check a store, or copy it to another", Args: cobra.NoArgs,
+		Use: "store", Short: "Check, copy, back up or restore a store", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(p.storeCheckCommand(), p.storeCopyCommand())
+	cmd.AddCommand(p.storeCheckCommand(), p.storeCopyCommand(), p.storeBackupCommand(), p.storeRestoreCommand())
 	return cmd
 }
 

@@ -1,11 +1,8 @@
-//go:build interop
-
 package e2e
 
 import (
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -24,9 +21,7 @@ func TestBackupDrill(t *testing.T) {
 		d := newDeployment(t, "")
 		drill(t, d, func() string {
 			copied := filepath.Join(t.TempDir(), "copy.db")
-			if out, err := exec.Command("sqlite3", filepath.Join(d.dir, "keyturn.db"), ".backup "+copied).CombinedOutput(); err != nil {
-				t.Fatalf("sqlite3 .backup: %v\n%s", err, out)
-			}
+			d.must(t, nil, "store", "backup", copied)
 			return copied
 		}, func(copied string) string {
 			for _, suffix := range []string{"", "-wal", "-shm"} {
@@ -34,7 +29,8 @@ func TestBackupDrill(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			return "sqlite:" + copied
+			d.must(t, nil, "store", "restore", copied)
+			return d.store
 		})
 	})
 	t.Run("MongoDB", func(t *testing.T) {

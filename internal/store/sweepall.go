@@ -18,9 +18,17 @@ type Sweeper interface {
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
+// Shrinker is a store whose disk space does not come back by itself.
+type Shrinker interface {
+	// Shrink gives a little of what is free back to the disk, and reports
+	// whether there may be more.
+	Shrink(ctx context.Context) (more bool, err error)
+}
+
 // SweepAll removes what had expired at now, in small steps, until nothing is
 // left or half a minute is over. Between steps it rests as long as one took, so
 // that whatever there is to remove, requests have half of the store at least.
+// When nothing is left, a Shrinker gives back the space in the same way.
 // It returns how many records it removed. The error is the store's, or the
 // context's if that ended first.
 func SweepAll(ctx context.Context, s Sweeper, now time.Time) (int, error) {
@@ -29,7 +37,11 @@ func SweepAll(ctx context.Context, s Sweeper, now time.Time) (int, error) {
 		began := time.Now()
 		n, err := s.Sweep(ctx, now, sweepStep)
 		total += n
-		if err != nil || n == 0 {
+		more := n > 0
+		if shrinker, ok := s.(Shrinker); ok && err == nil && !more {
+			more, err = shrinker.Shrink(ctx)
+		}
+		if err != nil || !more {
 			return total, err
 		}
 		select {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 	"sync"
 
 	engine "modernc.org/sqlite"
@@ -24,6 +25,7 @@ const (
 	forReading purpose = iota
 	forWriting
 	forExamining // leaves the file as it is
+	forCopying   // what is written is another file
 )
 
 // tuneEngine sets what the engine keeps for the whole process. Both settings
@@ -36,19 +38,35 @@ var tuneEngine = sync.OnceFunc(func() {
 	_, _ = engine.OFDLocking(true)
 })
 
-// create makes the file, for its owner's eyes only, unless it is there.
+// create makes the file, for its owner's eyes only, unless it is there. It gets
+// its name with its schema in it: a file that holds none is nobody's first start.
 func (f file) create() error {
-	created, err := os.OpenFile(string(f), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
+	if _, err := os.Lstat(string(f)); !errors.Is(err, fs.ErrNotExist) {
+		return nil // what else is wrong with it is found by looking into it
 	}
+	dir := filepath.Dir(string(f))
+	young, err := os.CreateTemp(dir, ".keyturn-new-*") // mode 0600
 	if err != nil {
-		return fmt.Errorf("cannot make the sqlite store: %w", err)
+		return fmt.Errorf("cannot make the sqlite store %s: %w", f, err)
 	}
-	if err := created.Close(); err != nil {
-		return fmt.Errorf("cannot make the sqlite store: %w", err)
+	defer os.Remove(young.Name())
+	err = file(young.Name()).fill()
+	if err = errors.Join(err, young.Sync(), young.Close()); err == nil {
+		err = os.Link(young.Name(), string(f))
 	}
-	return nil
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("cannot make the sqlite store %s: %w", f, err)
+	}
+	return syncDirectory(dir)
+}
+
+// fill gives an empty file its schema, which is in the file itself afterwards.
+func (f file) fill() error {
+	c, err := f.connect(context.Background(), forWriting)
+	if err != nil {
+		return err
+	}
+	return f.explain(errors.Join(f.migrateOn(c), c.Close()))
 }
 
 // dsn tells the engine's driver how to open the file for p.
@@ -70,16 +88,28 @@ func (f file) dsn(p purpose) string {
 	case forExamining:
 		pragma("busy_timeout(5000)")
 		query.Set("_query_only", "1")
-		if _, err := os.Stat(string(f) + "-wal"); err == nil {
+		if f.hasLog() {
 			// Closing would move the log into the file; a connection that
 			// cannot write does not. (Without a log it would leave one.)
 			query.Set("mode", "ro")
 		}
 	}
+	if p == forCopying {
+		pragma("busy_timeout(5000)")
+	}
+	if p == forWriting || p == forCopying {
+		pragma("auto_vacuum(INCREMENTAL)") // heeded where the file is made
+	}
 	pragma("temp_store(MEMORY)")
 	pragma("trusted_schema(OFF)")
 	u := url.URL{Scheme: "file", Path: string(f), RawQuery: query.Encode()}
 	return u.String()
+}
+
+// hasLog reports whether a write-ahead log stands beside the file.
+func (f file) hasLog() bool {
+	_, err := os.Stat(string(f) + "-wal")
+	return err == nil
 }
 
 // connect opens a connection to the file.

@@ -64,24 +64,28 @@ func put(c *conn, r store.Records) error {
 
 // Sizes implements store.Store.
 func (s *Store) Sizes(ctx context.Context) (store.Sizes, error) {
-	return read(ctx, s, func(c *conn) (sizes store.Sizes, err error) {
-		for statement, n := range map[*statement]*int64{
-			countUsers: &sizes.Users, countClients: &sizes.Clients, countFamilies: &sizes.Families, countDenied: &sizes.Denied,
-		} {
-			if *n, err = scalar(c, statement); err != nil {
-				return store.Sizes{}, err
-			}
+	return read(ctx, s, sizesOf)
+}
+
+func sizesOf(c *conn) (sizes store.Sizes, err error) {
+	for statement, n := range map[*statement]*int64{
+		countUsers: &sizes.Users, countClients: &sizes.Clients, countFamilies: &sizes.Families, countDenied: &sizes.Denied,
+	} {
+		if *n, err = scalar(c, statement); err != nil {
+			return store.Sizes{}, err
 		}
-		return sizes, nil
-	})
+	}
+	return sizes, nil
 }
 
 // Check implements store.Store: it reads every page of the file and holds every
 // index to its table.
 func (s *Store) Check(ctx context.Context) ([]string, error) {
-	found, err := read(ctx, s, func(c *conn) ([]string, error) {
-		return list(c, checkIntegrity, (*row).text)
-	})
+	return read(ctx, s, damages)
+}
+
+func damages(c *conn) ([]string, error) {
+	found, err := list(c, checkIntegrity, (*row).text)
 	if err != nil || len(found) == 1 && found[0] == "ok" {
 		return nil, err
 	}

@@ -188,7 +188,10 @@ func (f file) examine(ctx context.Context) error {
 		return fmt.Errorf("sqlite store %s is not a regular file", f)
 	}
 	if info.Size() == 0 {
-		return nil
+		if f.hasLog() {
+			return nil
+		}
+		return f.hollow()
 	}
 	if info.Size() < leastSize {
 		return fmt.Errorf("sqlite store %s is damaged or not a database: it has only %d bytes (nothing was changed)", f, info.Size())
@@ -223,6 +226,9 @@ func (f file) judge(c *conn, whole bool) error {
 	if _, err := f.version(c); err != nil {
 		return err
 	}
+	if tables == 0 && !f.hasLog() {
+		return f.hollow()
+	}
 	if !whole {
 		return nil
 	}
@@ -235,6 +241,13 @@ func (f file) judge(c *conn, whole bool) error {
 			f, strings.ReplaceAll(verdict, "\n", ": "))
 	}
 	return nil
+}
+
+// hollow is the error of a file without a schema.
+func (f file) hollow() error {
+	return fmt.Errorf("sqlite store %s holds nothing, not even tables: most likely it is a copy of the file alone that was made while "+
+		"a server ran, whose data was in the log beside it (-wal); put back the original, or what keyturn store backup makes, "+
+		"or delete this file to begin anew", f)
 }
 
 // version returns the file's schema version unless it is one of the future.

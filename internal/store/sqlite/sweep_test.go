@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -65,6 +66,7 @@ func TestSweepBesideRefreshes(t *testing.T) {
 		}
 	}()
 	beside := refreshing(t, s, families, done)
+	shrinks(t, s)
 	t.Logf("%d expired sessions were removed in %v", expired, time.Since(sweep).Round(10*time.Millisecond))
 	t.Logf("refreshes alone: %v", before)
 	t.Logf("beside the sweep: %v", beside)
@@ -113,4 +115,27 @@ func refreshing(t *testing.T, s *Store, families []oauth.Family, done <-chan str
 	}
 	all.Wait()
 	return slices.Concat(took...)
+}
+
+// shrinks has the store give back what the sweep has freed: all but what it keeps
+// for later.
+func shrinks(t *testing.T, s *Store) {
+	t.Helper()
+	pages := func(c *conn) ([2]int64, error) {
+		all, err := scalar(c, countPages)
+		free, freeErr := scalar(c, countFree)
+		return [2]int64{all, free}, errors.Join(err, freeErr)
+	}
+	before, err := read(t.Context(), s, pages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.SweepAll(t.Context(), s, began); err != nil {
+		t.Fatal(err)
+	}
+	after, err := read(t.Context(), s, pages)
+	if err != nil || after[1] > spare || before[0]-after[0] < before[1]-spare {
+		t.Errorf("%d pages, %d of them free, became %d and %d (%v)", before[0], before[1], after[0], after[1], err)
+	}
+	t.Logf("%d pages became %d", before[0], after[0])
 }

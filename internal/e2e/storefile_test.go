@@ -1,0 +1,84 @@
+package e2e
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestAStoreThatWasLost begins nothing anew beside a master key that is in use:
+// not without the file, not with an empty one, and not with one that holds no
+// key. A backup brings everything back.
+func TestAStoreThatWasLost(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	d.masterKeys = filepath.Join(d.dir, "keyturn.master-key")
+	newMasterKeys(t, d.masterKeys)
+	d.serve(t).stop(t)
+	d.addUser(t, email, password)
+	path, backup, empty := filepath.Join(d.dir, "keyturn.db"), filepath.Join(d.dir, "backup.db"), filepath.Join(d.dir, "empty.db")
+	d.must(t, nil, "store", "backup", backup)
+	if o := execute(t, nil, "", "clients", "add", "early", "--public", "--grant", "password", "--store", "sqlite:"+empty, "--audit-log", d.auditLog); o.code != 0 {
+		t.Fatal(o.stderr)
+	}
+	for name, put := range map[string]func() error{
+		"missing":  func() error { return nil },
+		"no bytes": func() error { return os.WriteFile(path, nil, 0o600) },
+		"no key":   func() error { return os.Rename(empty, path) },
+	} {
+		if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		if err := put(); err != nil {
+			t.Fatal(err)
+		}
+		before, _ := os.Stat(path)
+		refusesToStart(t, d.start(t, nil), path)
+		for _, command := range [][]string{{"users", "list"}, {"store", "check"}} {
+			if o := d.run(t, command...); o.code == 0 {
+				t.Errorf("%s: %v finds nothing wrong", name, command)
+			}
+		}
+		if after, _ := os.Stat(path); (before == nil) != (after == nil) {
+			t.Errorf("%s: the file was made", name)
+		}
+	}
+	if o := d.run(t, "store", "restore", backup); o.code == 0 {
+		t.Error("a backup is written over what is there")
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	d.must(t, nil, "store", "restore", backup)
+	var list []struct{ Email string }
+	if d.must(t, &list, "users", "list"); len(list) != 1 || list[0].Email != email {
+		t.Errorf("after the restore the accounts are %v", list)
+	}
+	d.serve(t).stop(t)
+}
+
+// TestAFileThatIsReplacedUnderAServer stops all decisions until it is back.
+func TestAFileThatIsReplacedUnderAServer(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "", "--key-poll-interval", "50ms")
+	s := openShop(t, d)
+	path := filepath.Join(d.dir, "keyturn.db")
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if !poll(s.exited, func() bool { return !s.ready() }) {
+		t.Fatal("it is ready on a file that nobody finds")
+	}
+	a, err := postForm(s.url+"/oauth/token", s.confidential, values("grant_type", "client_credentials"))
+	if err != nil || a.status != http.StatusServiceUnavailable {
+		t.Errorf("a token: %+v, %v; want 503", a, err)
+	}
+	if err := os.Rename(path+".old", path); err != nil {
+		t.Fatal(err)
+	}
+	if !poll(s.exited, s.ready) {
+		t.Fatal("it is not ready though the file is back")
+	}
+	s.login(t, s.public, email, password)
+}

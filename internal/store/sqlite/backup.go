@@ -1,0 +1,125 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/store"
+)
+
+var (
+	countPages = sql(`PRAGMA page_count`)
+	readSize   = sql(`PRAGMA page_size`)
+)
+
+// Backup writes what the store in the file named from holds at one moment to a
+// new file named to (mode 0600), while others work on it, and verifies the copy
+// from end to end; the other way round it is a restore. It returns what the copy
+// holds. It never writes over anything, and to is there whole or not at all.
+func Backup(ctx context.Context, from, to string, progress func(stage string, done, total int64)) (store.Sizes, error) {
+	source, err := filepath.Abs(from)
+	if err != nil {
+		return store.Sizes{}, err
+	}
+	for _, name := range []string{to, to + "-wal", to + "-shm"} {
+		if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
+			return store.Sizes{}, fmt.Errorf("%s is there already, and nothing is written over: move it away, with what uses it stopped", name)
+		}
+	}
+	tuneEngine()
+	if _, err := os.Stat(source); err != nil {
+		return store.Sizes{}, err
+	}
+	if err := file(source).examine(ctx); err != nil {
+		return store.Sizes{}, err
+	}
+	partial, err := os.CreateTemp(filepath.Dir(to), ".keyturn-backup-*") // mode 0600
+	if err != nil {
+		return store.Sizes{}, err
+	}
+	defer os.Remove(partial.Name())
+	sizes, err := file(source).copyTo(ctx, file(partial.Name()), progress)
+	if err = errors.Join(err, partial.Sync(), partial.Close()); err != nil {
+		return store.Sizes{}, err
+	}
+	if err := os.Link(partial.Name(), to); err != nil {
+		return store.Sizes{}, err
+	}
+	return sizes, syncDirectory(filepath.Dir(to))
+}
+
+func (f file) copyTo(ctx context.Context, target file, progress func(stage string, done, total int64)) (store.Sizes, error) {
+	c, err := f.connect(ctx, forCopying)
+	if err != nil {
+		return store.Sizes{}, err
+	}
+	total, err := bytesInUse(c)
+	if err == nil {
+		stop := watch(target, total, progress)
+		_, err = c.ExecContext(ctx, `VACUUM INTO ?`, []driver.NamedValue{{Ordinal: 1, Value: string(target)}})
+		stop()
+	}
+	if err = errors.Join(f.explain(err), c.Close()); err != nil {
+		return store.Sizes{}, err
+	}
+	progress("verify", 0, 1)
+	return target.verify(ctx)
+}
+
+func bytesInUse(c *conn) (int64, error) {
+	all, err := scalar(c, countPages)
+	free, freeErr := scalar(c, countFree)
+	size, sizeErr := scalar(c, readSize)
+	return (all - free) * size, errors.Join(err, freeErr, sizeErr)
+}
+
+// watch tells how large the target has become until it is stopped.
+func watch(target file, total int64, progress func(stage string, done, total int64)) (stop func()) {
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for tick := time.NewTicker(200 * time.Millisecond); ; {
+			select {
+			case <-done:
+				tick.Stop()
+				return
+			case <-tick.C:
+				if info, err := os.Stat(string(target)); err == nil {
+					progress("copy", min(info.Size(), total), total)
+				}
+			}
+		}
+	}()
+	return func() { close(done); <-stopped }
+}
+
+// verify reads every page and counts what is there.
+func (f file) verify(ctx context.Context) (store.Sizes, error) {
+	c, err := f.connect(ctx, forExamining)
+	if err != nil {
+		return store.Sizes{}, err
+	}
+	found, err := damages(c)
+	if err == nil && len(found) > 0 {
+		err = errors.New("the copy is not sound: " + found[0])
+	}
+	var sizes store.Sizes
+	if err == nil {
+		sizes, err = sizesOf(c)
+	}
+	return sizes, errors.Join(f.explain(err), c.Close())
+}
+
+func syncDirectory(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
