@@ -109,6 +109,9 @@ and an example. Ids, times and hashes of the examples are made up, and the signa
 		}
 		fmt.Fprintf(&b, "\n### %s\n\nWritten when %s.\n\n", term.Action, term.When)
 		fmt.Fprintf(&b, "- category: %s; type: %s\n", code(term.Category), code(term.Type))
+		if term.Stands != audit.Anyway {
+			fmt.Fprintf(&b, "- stands: %s\n", term.Stands)
+		}
 		for _, part := range []struct {
 			outcome string
 			list    []audit.Reason
