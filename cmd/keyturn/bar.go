@@ -1,9 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
-
-	"github.com/schollz/progressbar/v3"
+	"time"
 )
 
 // bar shows on standard error how far each stage of a long command has come, if
@@ -11,34 +11,30 @@ import (
 type bar struct {
 	screen *os.File // nil where there is none
 	stage  string
-	drawn  *progressbar.ProgressBar
+	drawn  time.Time
 }
 
 func (p *program) newBar() *bar {
 	return &bar{screen: terminal(p.stderr)}
 }
 
+// eraseLine returns to the beginning of the line and wipes it.
+const eraseLine = "\r\x1b[K"
+
 // show implements transfer.Progress. What cannot be drawn is no reason to stop.
 func (b *bar) show(stage string, done, total int64) {
-	if b.screen == nil {
+	if b.screen == nil || stage == b.stage && time.Since(b.drawn) < 100*time.Millisecond {
 		return
 	}
-	if stage != b.stage {
-		b.end()
-		b.stage = stage
-		b.drawn = progressbar.NewOptions64(max(total, done), progressbar.OptionSetWriter(b.screen), progressbar.OptionSetDescription(stage),
-			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionClearOnFinish())
-	}
-	if done > b.drawn.GetMax64() {
-		b.drawn.ChangeMax64(done)
-	}
-	_ = b.drawn.Set64(done)
+	b.stage, b.drawn = stage, time.Now()
+	total = max(total, done, 1)
+	fmt.Fprintf(b.screen, "%s%s %3d %% (%d of %d)", eraseLine, stage, 100*done/total, done, total)
 }
 
-// end wipes the bar.
+// end wipes the line.
 func (b *bar) end() {
-	if b.drawn != nil {
-		_ = b.drawn.Finish()
-		b.drawn = nil
+	if b.stage != "" {
+		fmt.Fprint(b.screen, eraseLine)
+		b.stage = ""
 	}
 }

@@ -96,6 +96,7 @@ KEYTURN_* variables and an optional YAML file (--config), under the same names;
 	root.AddCommand(p.serveCommand(), p.usersCommand(), p.clientsCommand(), p.keysCommand(),
 		p.auditCommand(), p.storeCommand(), p.configCommand(), p.versionCommand(), p.healthcheckCommand(), p.doctorCommand(), p.manCommand())
 	wrapArgErrors(root)
+	groupFlags(root)
 	return root
 }
 

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/config"
@@ -110,24 +109,32 @@ func formatOf(path, format string) (string, error) {
 	return "", usageError{fmt.Errorf("%s: its name does not say its format: use --format %s, %s or %s", path, userfile.JSONLines, userfile.CSV, userfile.Keycloak)}
 }
 
-// progressBar returns in and has a bar on standard error show how much of it
-// has been read, if that is a terminal. The function returned ends the bar.
+// progressBar returns in and shows on standard error how much of it has been
+// read, if that is a terminal. The function returned wipes that.
 func (p *program) progressBar(in io.Reader) (read io.Reader, done func()) {
-	screen := terminal(p.stderr)
-	if screen == nil {
-		return in, func() {}
-	}
-	size := int64(-1) // unknown, as of a pipe
+	r := &shownReader{Reader: in, bar: p.newBar()}
 	if f, ok := in.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			size = info.Size()
+			r.size = info.Size()
 		}
 	}
-	bar := progressbar.NewOptions64(size, progressbar.OptionSetWriter(screen), progressbar.OptionSetDescription("importing"),
-		progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish())
-	reader := progressbar.NewReader(in, bar)
-	// What cannot be drawn is no reason to stop.
-	return &reader, func() { _ = bar.Finish() }
+	return r, r.bar.end
+}
+
+// shownReader shows how much of it has been read; size is 0 where nobody knows,
+// as of a pipe.
+type shownReader struct {
+	io.Reader
+	bar        *bar
+	read, size int64
+}
+
+// Read implements io.Reader.
+func (r *shownReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.read += int64(n)
+	r.bar.show("importing", r.read, r.size)
+	return n, err
 }
 
 func (p *program) printImport(r userfile.Report, dry bool) error {

@@ -22,6 +22,12 @@ func AddFlags(fs *pflag.FlagSet) {
 	}
 }
 
+// IsSetting reports whether AddFlags added the flag.
+func IsSetting(f *pflag.Flag) bool {
+	_, ours := f.Value.(*flagValue)
+	return ours || f.Name == ConfigFlag
+}
+
 // NormalizeFlag makes --signing_alg mean --signing-alg. A flag set that is
 // merged from several, as a command's is from its parent's, needs it as well.
 func NormalizeFlag(_ *pflag.FlagSet, name string) pflag.NormalizedName {

@@ -84,3 +84,20 @@ func TestErrorsNameTheirPage(t *testing.T) {
 		}
 	}
 }
+
+// TestHelpShowsOwnFlagsFirst asks commands for their help: what is their own
+// stands before the settings, which are a group.
+func TestHelpShowsOwnFlagsFirst(t *testing.T) {
+	t.Parallel()
+	for command, own := range map[string]string{"keys revoke": "--reason", "clients add": "--grant", "serve": "--dev", "store copy": "--from"} {
+		o := execute(t, nil, "", append(strings.Fields(command), "--help")...)
+		flags, settings, found := strings.Cut(o.stdout, "\nSettings ")
+		_, flags, _ = strings.Cut(flags, "\nFlags:\n")
+		if !found || !strings.Contains(flags, own) || strings.Contains(flags, "--issuer") || !strings.Contains(settings, "--issuer") || !strings.Contains(settings, "--config") {
+			t.Errorf("%s --help:\n%s", command, o.stdout)
+		}
+	}
+	if o := execute(t, nil, "", "version", "--help"); strings.Contains(o.stdout, "Settings") {
+		t.Errorf("version takes no settings:\n%s", o.stdout)
+	}
+}
