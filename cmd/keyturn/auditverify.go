@@ -134,7 +134,7 @@ func verifyOptions(ctx context.Context, cfg *config.Config) (o verify.Options, e
 			return o, nil
 		}
 	}
-	s, err := openStore(ctx, cfg.Store.Reveal())
+	s, err := openStore(ctx, cfg.Store.Reveal(), passing(cfg))
 	if err != nil {
 		return o, err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -18,7 +17,6 @@ import (
 	"github.com/keyturn/keyturn/internal/steady"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/mongodb"
-	"github.com/keyturn/keyturn/internal/store/sqlite"
 )
 
 // deployment is what every command that touches data works on: the settings,
@@ -80,7 +78,7 @@ func (p *program) onStore(cmd *cobra.Command, args []string, run func(d *deploym
 		}
 	}
 	d := &deployment{ctx: cmd.Context(), cfg: cfg, log: p.logger(cfg)}
-	if err := d.openStore(); err != nil {
+	if err := d.openStore(passing(d.cfg)); err != nil {
 		return err
 	}
 	return errors.Join(run(d, args), d.store.Close())
@@ -94,7 +92,7 @@ func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, er
 	if err != nil {
 		return nil, err
 	}
-	if err := d.openStore(); err != nil {
+	if err := d.openStore(passing(d.cfg)); err != nil {
 		return nil, err
 	}
 	sink := cfg.AuditLog
@@ -133,24 +131,16 @@ func (d *deployment) close() error {
 }
 
 // openStore opens the store of the settings, unless it is not the one that the
-// master key beside it is for.
-func (d *deployment) openStore() error {
+// master key beside it is for; o is for MongoDB.
+func (d *deployment) openStore(o mongodb.Options) error {
 	var err error
-	if d.store, err = openStore(d.ctx, d.cfg.Store.Reveal()); err != nil {
+	if d.store, err = openStore(d.ctx, d.cfg.Store.Reveal(), o); err != nil {
 		return err
 	}
 	if err := d.checkNotLost(); err != nil {
 		return errors.Join(err, d.store.Close())
 	}
 	return nil
-}
-
-// openStore opens the store that a URI of the setting store names.
-func openStore(ctx context.Context, uri string) (store.Store, error) {
-	if path, ok := strings.CutPrefix(uri, "sqlite:"); ok {
-		return sqlite.Open(ctx, path)
-	}
-	return mongodb.Open(ctx, uri)
 }
 
 func (p *program) logger(cfg *config.Config) zerolog.Logger {

@@ -25,8 +25,8 @@ and how fast, does the server warn of its keys, is anything public that should
 not be. It changes nothing and leaves no event. Run it from where your resource
 servers are: it needs nothing but the issuer's URL.
 
-With --inside it also opens the store that the settings name and checks the
-schedule of the keys. The exit code is 1 if any check fails.`,
+With --inside it also opens the store that the settings name, checks the
+schedule of the keys and says which database engine it is. The exit code is 1 if any check fails.`,
 		Example: `  keyturn doctor --issuer https://login.example.com
   keyturn doctor --issuer https://login.example.com --inside --config keyturn.yaml`,
 		Args: cobra.NoArgs,
@@ -43,7 +43,11 @@ schedule of the keys. The exit code is 1 if any check fails.`,
 		if err != nil {
 			return err
 		}
-		return look(d.cfg, doctor.Schedule(list, d.cfg.KeyRotationInterval, time.Now()))
+		more := []doctor.Finding{doctor.Schedule(list, d.cfg.KeyRotationInterval, time.Now())}
+		if e, on := engineOf(d.store); on {
+			more = append(more, doctor.Engine(e.String(), e.Breaks != ""))
+		}
+		return look(d.cfg, more...)
 	})
 	within := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

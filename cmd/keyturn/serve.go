@@ -123,8 +123,12 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 // openToServe opens the store and the audit log for a server, which attests the
 // chains that it finds.
 func (d *deployment) openToServe() error {
-	if err := d.openStore(); err != nil {
+	if err := d.openStore(staying(d.cfg, d.log)); err != nil {
 		return err
+	}
+	if e, on := engineOf(d.store); on {
+		d.log.Info().Str("product", e.Product).Str("version", e.Version).Str("topology", e.Topology).
+			Str("breaks", e.Breaks).Msg("the store stands on " + e.String())
 	}
 	seen, err := d.store.Anchors(d.ctx)
 	if err == nil {

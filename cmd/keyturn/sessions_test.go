@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/internal/store/mongodb"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
@@ -17,7 +18,7 @@ import (
 // sessions than a person has.
 func TestEverySessionIsListed(t *testing.T) {
 	t.Chdir(t.TempDir())
-	s, err := openStore(t.Context(), "sqlite:keyturn.db")
+	s, err := openStore(t.Context(), "sqlite:keyturn.db", mongodb.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func (p *program) backup(ctx context.Context, cfg *config.Config, from, to strin
 	if err != nil {
 		return err
 	}
-	if d.store, err = openStore(ctx, cfg.Store.Reveal()); err != nil {
+	if d.store, err = openStore(ctx, cfg.Store.Reveal(), passing(cfg)); err != nil {
 		return err
 	}
 	event := audit.Event{Action: audit.StoreCopied, Outcome: audit.Success, Detail: filepath.Base(from) + " to " + filepath.Base(to)}

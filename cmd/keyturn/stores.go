@@ -21,10 +21,10 @@ import (
 
 func (p *program) storeCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "store", Short: "Check, copy, back up or restore a store", Args: cobra.NoArgs,
+		Use: "store", Short: "Check, copy, back up, restore or migrate a store", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(p.storeCheckCommand(), p.storeCopyCommand(), p.storeBackupCommand(), p.storeRestoreCommand())
+	cmd.AddCommand(p.storeCheckCommand(), p.storeCopyCommand(), p.storeBackupCommand(), p.storeRestoreCommand(), p.storeMigrateCommand())
 	return cmd
 }
 
@@ -131,12 +131,12 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 			return usageError{errors.New("--to is the store of --from: name another")}
 		}
 	}
-	source, err := openStore(ctx, from)
+	source, err := openStore(ctx, from, passing(cfg))
 	if err != nil {
 		return fmt.Errorf("--from: %w", err)
 	}
 	defer source.Close()
-	target, err := openStore(ctx, to)
+	target, err := openStore(ctx, to, staying(cfg, p.logger(cfg)))
 	if err != nil {
 		return fmt.Errorf("--to: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/store/mongodb"
 	"github.com/keyturn/keyturn/internal/store/storetest"
 )
 
@@ -18,7 +19,7 @@ import (
 func TestACopyKnowsNoChainThatItsSourceDoesNot(t *testing.T) {
 	var stores [2]*storetest.Faulty
 	for i := range stores {
-		s, err := openStore(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "keyturn.db"))
+		s, err := openStore(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "keyturn.db"), mongodb.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +39,7 @@ func TestACopyKnowsNoChainThatItsSourceDoesNot(t *testing.T) {
 // link, as the backup that somebody believes to have made.
 func TestAStoreIsNoCopyOfItself(t *testing.T) {
 	t.Chdir(t.TempDir())
-	s, err := openStore(t.Context(), "sqlite:keyturn.db")
+	s, err := openStore(t.Context(), "sqlite:keyturn.db", mongodb.Options{})
 	if err == nil {
 		err = errors.Join(s.Close(), os.Symlink("keyturn.db", "backup.db"))
 	}
@@ -57,7 +58,7 @@ func TestAStoreIsNoCopyOfItself(t *testing.T) {
 // is over, as Ctrl-C leaves it.
 func TestA1_AnInterruptedCopyIsRecorded(t *testing.T) {
 	t.Chdir(t.TempDir())
-	s, err := openStore(t.Context(), "sqlite:keyturn.db")
+	s, err := openStore(t.Context(), "sqlite:keyturn.db", mongodb.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/store/mongodb"
 	"github.com/keyturn/keyturn/internal/store/storetest"
 )
 
@@ -32,7 +33,7 @@ func TestF2_AServerThatEndsSettlesItsRefreshes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inner, err := openStore(t.Context(), cfg.Store.Reveal())
+	inner, err := openStore(t.Context(), cfg.Store.Reveal(), mongodb.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

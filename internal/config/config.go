@@ -42,6 +42,9 @@ type Config struct {
 	// of a file with them; at most one of the two is set. See CheckMaster.
 	MasterKey     Secret
 	MasterKeyFile string
+	// MongoDBEngineRisk is refuse or accept: what is done with an engine that
+	// is known to break promises.
+	MongoDBEngineRisk string
 	// AuditLog is the path of the audit log, or stdout, or stderr, or a syslog
 	// receiver as syslog+tcp://HOST:PORT or syslog+tls://HOST:PORT.
 	AuditLog string

@@ -65,7 +65,7 @@ func TestDefaults(t *testing.T) {
 	want := &Config{
 		Store:  Secret{value: "sqlite:keyturn.db", shown: "sqlite:keyturn.db"},
 		Issuer: "http://127.0.0.1:8080", Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:9090", ClientAddress: "x-forwarded-for",
-		AuditLog: "keyturn-audit.log", LogLevel: "info", SigningAlg: "ES256",
+		MongoDBEngineRisk: "refuse", AuditLog: "keyturn-audit.log", LogLevel: "info", SigningAlg: "ES256",
 		KeyRotationInterval: 720 * time.Hour, KeyPublishLead: 24 * time.Hour,
 		KeyPollInterval: 10 * time.Second, ClockSkew: 30 * time.Second, JWKSMaxAge: 15 * time.Minute,
 		AccessTokenTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour,

@@ -81,6 +81,8 @@ func storage() []Setting {
 			Help: "file with the key-encryption keys; on SQLite one is made beside the database if this is empty, on MongoDB it is required"},
 		{Name: "master_key", Secret: true, EnvironmentOnly: true, kind: masterKey(),
 			Help: "the key-encryption keys themselves, where no file can be mounted"},
+		{Name: "mongodb_engine_risk", Default: "refuse", kind: oneOf(func(c *Config) *string { return &c.MongoDBEngineRisk }, "refuse", "accept"),
+			Help: "whether a database engine that is known to break promises of Keyturn, as FerretDB 1 is, is refused, or accepted for tests and trials"},
 	}
 }
 

@@ -33,3 +33,12 @@ func Schedule(list []keys.Info, interval time.Duration, now time.Time) Finding {
 	}
 	return find(OK, fmt.Sprintf("key %s signs; %s takes over in %s", active.KID, standby.KID, standby.ActivateAt.Sub(now).Round(time.Minute)), "")
 }
+
+// Engine judges the database engine: seen describes it, breaks says whether it is
+// known to break promises.
+func Engine(seen string, breaks bool) Finding {
+	if breaks {
+		return Finding{"store engine", Warning, seen, "use MongoDB for what must not be lost; docs/operating.md has a table of engines"}
+	}
+	return Finding{"store engine", OK, seen, ""}
+}

@@ -144,13 +144,12 @@ func execute(t *testing.T, environ []string, stdin string, args ...string) outco
 	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-// bareEnviron is the environment without settings of Keyturn and with trust in
-// the tests' authority. A program built
-// with the race detector sleeps for a second before it exits unless it is told
+// bareEnviron is the environment without settings of Keyturn but the one that lets
+// in FerretDB, and with trust in the tests' authority. A program built with the race detector sleeps for a second before it exits unless it is told
 // not to; where it found a race its exit code is 66.
 func bareEnviron() []string {
 	kept := slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, "KEYTURN_") })
-	return append(kept, append(trust.environ(), "GORACE=atexit_sleep_ms=0")...)
+	return append(kept, append(trust.environ(), "GORACE=atexit_sleep_ms=0", "KEYTURN_MONGODB_ENGINE_RISK=accept")...)
 }
 
 func writeFile(t *testing.T, path, text string) {

@@ -184,7 +184,7 @@ func TestA3_TheSetOfChangesIsTheSetOfEvents(t *testing.T) {
 	for name, open := range map[string]func(t *testing.T) (store.Store, int){
 		"SQLite": func(t *testing.T) (store.Store, int) { return openSQLite(t), 1500 },
 		"MongoDB": func(t *testing.T) (store.Store, int) {
-			st, err := mongodb.Open(t.Context(), mongotest.URI(t))
+			st, err := mongodb.Open(t.Context(), mongotest.URI(t), mongodb.Options{AcceptRisk: true})
 			must(t, err)
 			t.Cleanup(func() { must(t, st.Close()) })
 			return st, 250

@@ -17,7 +17,7 @@ func onBothStores(t *testing.T, test func(t *testing.T, w *world)) {
 	for name, open := range map[string]func(t *testing.T) store.Store{
 		"SQLite": func(t *testing.T) store.Store { return openSQLite(t) },
 		"MongoDB": func(t *testing.T) store.Store {
-			st, err := mongodb.Open(t.Context(), mongotest.URI(t))
+			st, err := mongodb.Open(t.Context(), mongotest.URI(t), mongodb.Options{AcceptRisk: true})
 			must(t, err)
 			t.Cleanup(func() { must(t, st.Close()) })
 			return st

@@ -242,7 +242,7 @@ func TestF5_AStoreThatFailsHalvesNothingMongoDB(t *testing.T) {
 	for _, d := range injected(t) {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			st, err := mongodb.Open(t.Context(), mongotest.URI(t))
+			st, err := mongodb.Open(t.Context(), mongotest.URI(t), mongodb.Options{AcceptRisk: true})
 			must(t, err)
 			t.Cleanup(func() { must(t, st.Close()) })
 			w := faultyWorldOn(t, storetest.NewFaulty(st))

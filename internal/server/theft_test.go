@@ -186,7 +186,7 @@ func TestF3_TheftMatrix(t *testing.T) {
 
 // TestF3_TheftMatrixMongoDB does so over MongoDB, but for what needs time to pass.
 func TestF3_TheftMatrixMongoDB(t *testing.T) {
-	st, err := mongodb.Open(t.Context(), mongotest.URI(t))
+	st, err := mongodb.Open(t.Context(), mongotest.URI(t), mongodb.Options{AcceptRisk: true})
 	must(t, err)
 	t.Cleanup(func() { must(t, st.Close()) })
 	w := faultyWorldOn(t, storetest.NewFaulty(st))

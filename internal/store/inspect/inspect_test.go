@@ -35,7 +35,9 @@ func onBothStores(t *testing.T, test func(t *testing.T, s store.Store)) {
 		"SQLite": func(t *testing.T) (store.Store, error) {
 			return sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "keyturn.db"))
 		},
-		"MongoDB": func(t *testing.T) (store.Store, error) { return mongodb.Open(t.Context(), mongotest.URI(t)) },
+		"MongoDB": func(t *testing.T) (store.Store, error) {
+			return mongodb.Open(t.Context(), mongotest.URI(t), mongodb.Options{AcceptRisk: true})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -60,12 +60,15 @@ func done() bson.M {
 func primary(t *testing.T, options string, answer func(command string, doc bson.Raw) bson.M) *Store {
 	t.Helper()
 	address := pretends(t, bson.M{"setName": "rs0"}, mongod(7), func(command string, doc bson.Raw) bson.M {
-		if command == "createIndexes" || command == "endSessions" {
+		if answer, opening := opens(command, doc); opening {
+			return answer
+		}
+		if command == "endSessions" {
 			return bson.M{"ok": 1}
 		}
 		return answer(command, doc)
 	})
-	st, err := Open(t.Context(), "mongodb://"+address+"/?replicaSet=rs0"+options)
+	st, err := Open(t.Context(), "mongodb://"+address+"/?replicaSet=rs0"+options, Options{AcceptRisk: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,6 +63,22 @@ func pretends(t *testing.T, hello, build bson.M, answer func(command string, ask
 	return l.Addr().String()
 }
 
+// opens answers what a store asks when it is opened as an empty database does,
+// and reports whether that was asked.
+func opens(command string, asked bson.Raw) (answer bson.M, opening bool) {
+	none := bson.M{"ok": 1, "cursor": bson.M{"id": int64(0), "ns": "db.c", "firstBatch": bson.A{}}}
+	switch command {
+	case "createIndexes":
+		return bson.M{"ok": 1}, true
+	case "listIndexes":
+		return none, true
+	case "find":
+		filter, found := asked.Lookup("filter").DocumentOK()
+		return none, found && len(filter) == 5 && !asked.Lookup("limit").IsZero() && asked.Lookup("sort").IsZero()
+	}
+	return nil, false
+}
+
 const (
 	opReply = 1
 	opQuery = 2004

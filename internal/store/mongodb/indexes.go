@@ -3,8 +3,6 @@ package mongodb
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -33,7 +31,7 @@ type index struct {
 
 func (s *Store) indexes() []index {
 	ascending := func(field string) bson.D { return bson.D{{Key: field, Value: 1}} }
-	return []index{
+	all := []index{
 		{on: s.users, name: indexEmail, keys: ascending("email_key"), unique: true},
 		{on: s.users, name: indexUsername, keys: ascending("username_key"), unique: true, sparse: true},
 		{on: s.users, name: "unsettled", keys: ascending("unsettled"), sparse: true},
@@ -52,6 +50,14 @@ func (s *Store) indexes() []index {
 		{on: s.denied, name: "expire", keys: ascending("expire_at"), ttl: true},
 		{on: s.counters, name: "expire", keys: ascending("expire_at"), ttl: true},
 	}
+	if s.engine.Product == ferretDB1 {
+		for n := range all {
+			// It has neither: Sweep removes what has expired, and wants the index
+			// all the same; documents without a field never collide there.
+			all[n].ttl, all[n].sparse = false, false
+		}
+	}
+	return all
 }
 
 func (i index) model() mongo.IndexModel {
@@ -68,31 +74,9 @@ func (i index) model() mongo.IndexModel {
 	return mongo.IndexModel{Keys: i.keys, Options: o}
 }
 
-const (
-	// indexTimeout bounds the making of all indexes, which on a large
-	// collection can take long; where they exist it takes no time.
-	indexTimeout = 5 * time.Minute
-	// indexAttempts bounds how often one index is asked for. Replicas that
-	// start at once can get into each other's way, on some servers.
-	indexAttempts = 5
-)
-
-// createIndexes creates the indexes that do not exist yet.
-func (s *Store) createIndexes(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
-	defer cancel()
-	for _, i := range s.indexes() {
-		err := i.create(ctx)
-		if i.ttl && errorCode(err) == codeNotImplemented {
-			i.ttl = false // Sweep removes what has expired, and wants the index all the same
-			err = i.create(ctx)
-		}
-		if err != nil {
-			return failed(fmt.Sprintf("creating the index %s on %s", i.name, i.on.Name()), err)
-		}
-	}
-	return nil
-}
+// indexAttempts bounds how often one index is asked for. Replicas that start at
+// once can get into each other's way, on some servers.
+const indexAttempts = 5
 
 // create creates the index unless it exists. Another attempt is made only
 // where the server answered with an error that says nothing of the index itself.
@@ -111,6 +95,7 @@ func (i index) create(ctx context.Context) (err error) {
 // Server error codes.
 const (
 	codeInternalError     = 1
+	codeNamespaceNotFound = 26
 	codeNamespaceExists   = 48
 	codeWriteConflict     = 112
 	codeNotImplemented    = 238

@@ -159,7 +159,7 @@ func int32Keys(keys bson.D) bson.D {
 func TestMongoDBsOwnPlans(t *testing.T) {
 	t.Parallel()
 	uri := mongotest.URI(t)
-	st, err := Open(t.Context(), uri)
+	st, err := Open(t.Context(), uri, Options{AcceptRisk: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -136,7 +136,7 @@ func TestF7_NoLostWriteLeavesASessionAlive(t *testing.T) {
 					}
 					return kept
 				})
-				st, err := Open(t.Context(), uri)
+				st, err := Open(t.Context(), uri, Options{AcceptRisk: true})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -198,7 +198,7 @@ func TestF6_AWriteThatFoundNothingProvesNothing(t *testing.T) {
 		}
 		return kept
 	})
-	st, err := Open(t.Context(), uri)
+	st, err := Open(t.Context(), uri, Options{AcceptRisk: true})
 	if err != nil {
 		t.Fatal(err)
 	}

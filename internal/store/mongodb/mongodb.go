@@ -10,11 +10,12 @@
 // by a write that such a primary cannot do, is read linearizably: sessions,
 // clients, the denylist and the signing keys.
 //
-// FerretDB is let in as well. It speaks MongoDB's protocol but carries out an
-// update as a read and then a write, so that of two conditional updates at once
-// both may report success and one may be lost. What still holds there is F2;
-// F6 and the counters do not hold under concurrency. It is for tests and for
-// trying Keyturn out.
+// Other products speak MongoDB's protocol; Engine knows them and what does not
+// hold on them. FerretDB 1, on which the tests run, carries out an update as a
+// read and then a write, so that of two conditional updates at once both may
+// report success and one may be lost. What still holds there is F2; F6 and the
+// counters do not hold under concurrency. It is for tests and for trying Keyturn
+// out.
 package mongodb
 
 import (
@@ -52,6 +53,13 @@ type Store struct {
 	latest struct{ users, families, clients, keys, denied *mongo.Collection }
 	// clientReads are those of latest.clients.
 	clientReads *jointReads[oauth.Client]
+
+	engine Engine
+	log    func(line string)
+	// stopBuilding ends the making of indexes that Open left for later, and
+	// built then has how it ended; both are nil if there was nothing to do.
+	stopBuilding context.CancelFunc
+	built        chan error
 }
 
 var _ store.Store = (*Store)(nil)
@@ -72,8 +80,9 @@ const closeTimeout = 10 * time.Second
 //
 // A server below MongoDB 6.0 is refused, and so is a mongod that is in no
 // replica set: it can lose what it acknowledged and knows no retryable writes.
-// ctx bounds the opening only.
-func Open(ctx context.Context, uri string) (*Store, error) {
+// So is, unless o accepts the risk, another product that is known to break what
+// Keyturn promises. ctx bounds the opening only.
+func Open(ctx context.Context, uri string, o Options) (*Store, error) {
 	target, err := parseURI(uri)
 	if err != nil {
 		return nil, err
@@ -83,7 +92,8 @@ func Open(ctx context.Context, uri string) (*Store, error) {
 		return nil, target.redact(err)
 	}
 	s := newStore(client, target.database)
-	if err := s.prepare(ctx); err != nil {
+	s.log = o.Log
+	if err := s.prepare(ctx, o); err != nil {
 		return nil, errors.Join(target.redact(err), s.Close())
 	}
 	return s, nil
@@ -114,13 +124,32 @@ func newStore(client *mongo.Client, database string) *Store {
 	return s
 }
 
+// Options are what a deployment decides beside the URI.
+type Options struct {
+	// AcceptRisk lets in engines that are known to break promises.
+	AcceptRisk bool
+	// LeaveIndexes leaves missing indexes that only make the store faster to
+	// whoever opens it next: for a command that ends before they would stand.
+	LeaveIndexes bool
+	// Log is told in one line of what takes long or is not as it should be;
+	// nobody is if it is nil.
+	Log func(line string)
+}
+
 // prepare makes sure that the server will do and that the indexes exist.
-func (s *Store) prepare(ctx context.Context) error {
-	if err := checkServer(ctx, s.client.Database("admin")); err != nil {
+func (s *Store) prepare(ctx context.Context, o Options) error {
+	var err error
+	if s.engine, err = askEngine(ctx, s.client.Database("admin")); err != nil {
 		return err
 	}
-	return s.createIndexes(ctx)
+	if err := s.engine.check(o.AcceptRisk); err != nil {
+		return err
+	}
+	return s.makeIndexes(ctx, o.LeaveIndexes)
 }
+
+// Engine returns what the store stands on.
+func (s *Store) Engine() Engine { return s.engine }
 
 // Ping does a write that finds nothing to change: it fails where a write would,
 // be it for want of a primary, of a majority or of permission.
@@ -134,6 +163,9 @@ func (s *Store) Ping(ctx context.Context) error {
 func (s *Store) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
+	if s.stopBuilding != nil {
+		s.stopBuilding()
+	}
 	err := s.client.Disconnect(ctx)
 	if errors.Is(err, mongo.ErrClientDisconnected) {
 		return nil // closed before

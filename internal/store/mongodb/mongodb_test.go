@@ -31,7 +31,9 @@ func TestStoreOnEngineThatLosesUpdates(t *testing.T) {
 func opener(uri func(testing.TB) string) func(t *testing.T) storetest.Opener {
 	return func(t *testing.T) storetest.Opener {
 		fresh := uri(t)
-		return func(ctx context.Context) (store.Store, error) { return mongodb.Open(ctx, fresh) }
+		return func(ctx context.Context) (store.Store, error) {
+			return mongodb.Open(ctx, fresh, mongodb.Options{AcceptRisk: true})
+		}
 	}
 }
 
@@ -68,7 +70,7 @@ func rotate(ctx context.Context, st *mongodb.Store, f oauth.Family) (oauth.Famil
 // open opens a store that is closed when t ends.
 func open(t *testing.T, uri string) *mongodb.Store {
 	t.Helper()
-	st, err := mongodb.Open(t.Context(), uri)
+	st, err := mongodb.Open(t.Context(), uri, mongodb.Options{AcceptRisk: true})
 	if err != nil {
 		t.Fatal(err)
 	}

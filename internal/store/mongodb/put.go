@@ -3,7 +3,6 @@ package mongodb
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -114,52 +113,4 @@ func (s *Store) Sizes(ctx context.Context) (store.Sizes, error) {
 		}
 	}
 	return sizes, nil
-}
-
-// Check implements store.Store: it looks for the indexes that Open makes, which
-// somebody may have dropped or changed since. The data files are the server's.
-func (s *Store) Check(ctx context.Context) ([]string, error) {
-	var found []string
-	for _, want := range s.indexes() {
-		specs, err := want.on.Indexes().ListSpecifications(ctx)
-		if err != nil {
-			return nil, failed("listing the indexes of "+want.on.Name(), err)
-		}
-		if problem := want.missing(specs); problem != "" {
-			found = append(found, problem)
-		}
-	}
-	return found, nil
-}
-
-// missing says what is wrong with the index among specs, or "".
-func (i index) missing(specs []mongo.IndexSpecification) string {
-	for _, spec := range specs {
-		if spec.Name != i.name {
-			continue
-		}
-		keys, err := bson.Marshal(i.keys)
-		if err != nil || !sameKeys(keys, spec.KeysDocument) || i.unique != (spec.Unique != nil && *spec.Unique) {
-			return fmt.Sprintf("the index %s of %s is not what Keyturn makes: drop it and start the server", i.name, i.on.Name())
-		}
-		return ""
-	}
-	return fmt.Sprintf("the index %s of %s is missing: start the server, which makes it", i.name, i.on.Name())
-}
-
-// sameKeys compares index keys, whose directions servers store as any number.
-func sameKeys(a, b bson.Raw) bool {
-	x, errX := a.Elements()
-	y, errY := b.Elements()
-	if errX != nil || errY != nil || len(x) != len(y) {
-		return false
-	}
-	for i := range x {
-		m, _ := x[i].Value().AsInt64OK()
-		n, _ := y[i].Value().AsInt64OK()
-		if x[i].Key() != y[i].Key() || m != n {
-			return false
-		}
-	}
-	return true
 }

@@ -21,13 +21,16 @@ func scripted(t *testing.T, script ...bson.M) (st *Store, sent func() []bson.Raw
 	address := pretends(t, bson.M{"setName": "rs0"}, mongod(7), func(command string, doc bson.Raw) bson.M {
 		mu.Lock()
 		defer mu.Unlock()
-		if command == "createIndexes" || len(commands) == len(script) {
+		if answer, opening := opens(command, doc); opening {
+			return answer
+		}
+		if len(commands) == len(script) {
 			return bson.M{"ok": 1}
 		}
 		commands = append(commands, doc)
 		return script[len(commands)-1]
 	})
-	st, err := Open(t.Context(), "mongodb://"+address+"/?replicaSet=rs0")
+	st, err := Open(t.Context(), "mongodb://"+address+"/?replicaSet=rs0", Options{AcceptRisk: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +81,7 @@ func TestF6_AStaleLookIsNotTheLastWord(t *testing.T) {
 		}
 		return bson.M{"ok": 1, "cursor": bson.M{"id": int64(0), "ns": "keyturn.c", "firstBatch": found}}
 	})
-	st, err := Open(t.Context(), "mongodb://"+address+"/?replicaSet=rs0")
+	st, err := Open(t.Context(), "mongodb://"+address+"/?replicaSet=rs0", Options{AcceptRisk: true})
 	if err != nil {
 		t.Fatal(err)
 	}

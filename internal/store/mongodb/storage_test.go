@@ -14,7 +14,7 @@ import (
 // stays one document, of the fields and the size that it had.
 func TestStorageOfASessionStaysConstant(t *testing.T) {
 	t.Parallel()
-	st, err := Open(t.Context(), mongotest.URI(t))
+	st, err := Open(t.Context(), mongotest.URI(t), Options{AcceptRisk: true})
 	if err != nil {
 		t.Fatal(err)
 	}

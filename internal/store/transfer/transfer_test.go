@@ -45,7 +45,7 @@ func openSQLite(t *testing.T) store.Store {
 
 func openMongoDB(t *testing.T) store.Store {
 	t.Helper()
-	s, err := mongodb.Open(t.Context(), mongotest.URI(t))
+	s, err := mongodb.Open(t.Context(), mongotest.URI(t), mongodb.Options{AcceptRisk: true})
 	must(t, err)
 	t.Cleanup(func() { must(t, s.Close()) })
 	return s

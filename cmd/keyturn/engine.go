@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/internal/store/mongodb"
+	"github.com/keyturn/keyturn/internal/store/sqlite"
+)
+
+// openStore opens the store that a URI of the setting store names; o is for
+// MongoDB.
+func openStore(ctx context.Context, uri string, o mongodb.Options) (store.Store, error) {
+	if path, ok := strings.CutPrefix(uri, "sqlite:"); ok {
+		return sqlite.Open(ctx, path)
+	}
+	return mongodb.Open(ctx, uri, o)
+}
+
+// staying are the options of whoever keeps the store open, and so can make the
+// indexes that are missing.
+func staying(cfg *config.Config, log zerolog.Logger) mongodb.Options {
+	return mongodb.Options{
+		AcceptRisk: cfg.MongoDBEngineRisk == "accept",
+		Log:        func(line string) { log.Info().Msg("store: " + line) },
+	}
+}
+
+// passing are the options of a command that soon ends.
+func passing(cfg *config.Config) mongodb.Options {
+	return mongodb.Options{AcceptRisk: cfg.MongoDBEngineRisk == "accept", LeaveIndexes: true}
+}
+
+// engineOf returns what a store stands on, if that is a server.
+func engineOf(s store.Store) (mongodb.Engine, bool) {
+	m, ok := s.(*mongodb.Store)
+	if !ok {
+		return mongodb.Engine{}, false
+	}
+	return m.Engine(), true
+}
+
+func (p *program) storeMigrateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Make what this version of Keyturn needs in the store, and wait for it",
+		Long: `Makes the indexes that are missing, or a SQLite file's newer tables, and ends
+when they stand, saying how far it is meanwhile. Servers do the same when they
+start, and serve while it lasts where they can; before an upgrade of a large
+MongoDB store run this with the new version, beside the servers of the old one,
+and the new ones have nothing left to make. It can be stopped and run again.`,
+		Args: cobra.NoArgs,
+	}
+	config.AddFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := config.Load(cmd.Flags(), p.environ)
+		if err != nil {
+			return usageError{err}
+		}
+		s, err := openStore(cmd.Context(), cfg.Store.Reveal(), staying(cfg, p.logger(cfg)))
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		report := struct {
+			Store  string          `json:"store"`
+			Engine *mongodb.Engine `json:"engine,omitempty"`
+		}{Store: "up to date"}
+		if m, ok := s.(*mongodb.Store); ok {
+			if err := m.Migrate(cmd.Context()); err != nil {
+				return err
+			}
+			e := m.Engine()
+			report.Engine = &e
+		}
+		return p.print(report, func(w io.Writer) { _, _ = io.WriteString(w, "The store is up to date.\n") })
+	}
+	return cmd
+}

@@ -1,0 +1,158 @@
+package mongodb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+)
+
+// oldestMajor is the first major version of MongoDB that will do.
+const oldestMajor = 6
+
+// Engine is what stands behind a URI. MongoDB's protocol is spoken by several
+// products, which keep different promises.
+type Engine struct {
+	// Product is its name, Version the one it gives itself.
+	Product string `json:"product"`
+	Version string `json:"version"`
+	// Topology is "replica set NAME", "sharded cluster" or "single server".
+	Topology string `json:"topology"`
+	// Breaks says which promises of Keyturn's do not hold there; empty if none
+	// is known. Untried says that Keyturn was never run on the product.
+	Breaks  string `json:"breaks,omitempty"`
+	Untried bool   `json:"untried,omitempty"`
+
+	major int
+}
+
+// String is one line about the engine.
+func (e Engine) String() string {
+	line := fmt.Sprintf("%s %s, %s: ", e.Product, e.Version, e.Topology)
+	switch {
+	case e.Breaks != "":
+		return line + e.Breaks
+	case e.Untried:
+		return line + "nothing is known that it breaks; Keyturn was never tested on it"
+	}
+	return line + "nothing is known that it breaks"
+}
+
+const (
+	mongoDB    = "MongoDB"
+	ferretDB1  = "FerretDB 1"
+	ferretDB2  = "FerretDB 2"
+	documentDB = "DocumentDB (Microsoft)"
+	cosmosDB   = "Azure Cosmos DB (request units)"
+	amazonDB   = "Amazon DocumentDB"
+)
+
+// breaks says, for the products of which it is known, what does not hold there.
+// docs/operating.md has the table for people.
+var breaks = map[string]string{
+	ferretDB1: "of two conditional updates at once both can succeed and one be lost, so revocation may lose to a refresh, " +
+		"and counters count too little; it is for tests and trials",
+	cosmosDB: "reads are as consistent as the account is set to be, not as they are asked for, so what was revoked may count on",
+	amazonDB: "it knows neither linearizable reads nor the numbers by which a repeated write is known, " +
+		"so what was revoked may count on after a failover, and a write may be done twice",
+}
+
+// askEngine asks a server what it is.
+func askEngine(ctx context.Context, admin *mongo.Database) (Engine, error) {
+	hello, err := admin.RunCommand(ctx, bson.M{"hello": 1}).Raw()
+	if err != nil {
+		return Engine{}, failed("asking the server for its role", err)
+	}
+	build, err := admin.RunCommand(ctx, bson.M{"buildInfo": 1}).Raw()
+	if err != nil {
+		return Engine{}, failed("asking the server for its version", err)
+	}
+	return engineOf(hello, build)
+}
+
+// introduction is what is read of a server's answers to hello and buildInfo.
+type introduction struct {
+	SetName string   `bson:"setName"`
+	Msg     string   `bson:"msg"`
+	Me      string   `bson:"me"`
+	Hosts   []string `bson:"hosts"`
+
+	Internal struct {
+		DocumentDB bson.RawValue `bson:"documentdb_versions"`
+		Cosmos     bson.RawValue `bson:"cosmos_versions"`
+	} `bson:"internal"`
+}
+
+type buildInfo struct {
+	Version      string        `bson:"version"`
+	VersionArray []int         `bson:"versionArray"`
+	FerretDB1    string        `bson:"ferretdbVersion"`
+	FerretDB2    bson.RawValue `bson:"ferretdb"`
+}
+
+func engineOf(hello, build bson.Raw) (Engine, error) {
+	var role introduction
+	var version buildInfo
+	if err := errors.Join(bson.Unmarshal(hello, &role), bson.Unmarshal(build, &version)); err != nil {
+		return Engine{}, failed("reading what the server says of itself", err)
+	}
+	e := Engine{Product: product(role, version), Version: version.Version, Topology: "single server"}
+	if len(version.VersionArray) > 0 {
+		e.major = version.VersionArray[0]
+	}
+	e.Breaks, e.Untried = breaks[e.Product], e.Product == mongoDB || e.Product == cosmosDB || e.Product == amazonDB
+	switch {
+	case role.Msg == "isdbgrid" && e.Product == mongoDB:
+		e.Topology = "sharded cluster"
+	case role.SetName != "":
+		e.Topology = "replica set " + role.SetName
+	}
+	if e.Product == ferretDB1 {
+		e.Version = version.FerretDB1
+	}
+	return e, nil
+}
+
+// product tells the products apart. Those of the clouds are known by the names
+// of their hosts, as MongoDB's own drivers know them.
+func product(role introduction, version buildInfo) string {
+	at := func(suffix string) bool {
+		return slices.ContainsFunc(append(role.Hosts, role.Me), func(host string) bool {
+			host, _, _ = strings.Cut(strings.ToLower(host), ":")
+			return strings.HasSuffix(host, suffix)
+		})
+	}
+	switch {
+	case version.FerretDB1 != "":
+		return ferretDB1
+	case !version.FerretDB2.IsZero():
+		return ferretDB2
+	case !role.Internal.DocumentDB.IsZero(), !role.Internal.Cosmos.IsZero(), at(".mongocluster.cosmos.azure.com"):
+		return documentDB
+	case at(".cosmos.azure.com"), at(".documents.azure.com"):
+		return cosmosDB
+	case at(".docdb.amazonaws.com"), at(".docdb-elastic.amazonaws.com"):
+		return amazonDB
+	}
+	return mongoDB
+}
+
+// check returns why the engine will not do, or nil.
+func (e Engine) check(acceptRisk bool) error {
+	switch {
+	case e.Breaks != "" && !acceptRisk:
+		return fmt.Errorf("the server is %s %s: %s. Use MongoDB, or accept that with mongodb_engine_risk: accept", e.Product, e.Version, e.Breaks)
+	case e.Product != mongoDB:
+		return nil
+	case e.major < oldestMajor:
+		return fmt.Errorf("the server is MongoDB %q; Keyturn needs %d.0 or later", e.Version, oldestMajor)
+	case e.Topology == "single server":
+		return fmt.Errorf("the server is a standalone mongod; Keyturn needs a replica set " +
+			"(one member will do: mongod --replSet NAME, then rs.initiate()) or a sharded cluster")
+	}
+	return nil
+}

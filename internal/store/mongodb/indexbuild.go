@@ -1,0 +1,149 @@
+package mongodb
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+)
+
+const (
+	// buildTime bounds the making of one index: as good as not at all, but
+	// without a bound of its own the driver's for all operations would hold.
+	buildTime = 20 * 24 * time.Hour
+	// progressEvery is how often a build that goes on is reported.
+	progressEvery = 15 * time.Second
+)
+
+// makeIndexes makes the indexes that are missing: at once those that keep two
+// records from having one name, and those of empty collections, for they take no
+// time; the others, unless leave is set, while the store is in use already, which
+// is slower without them and no less right. Any number of replicas may do so at
+// the same time: a server that is asked for an index which it is making already
+// lets the second wait for the first.
+func (s *Store) makeIndexes(ctx context.Context, leave bool) error {
+	var later []index
+	for _, i := range s.indexes() {
+		stands, err := i.stands(ctx)
+		switch {
+		case err != nil:
+			return err
+		case stands == "":
+			continue
+		case i.named(stands):
+			if i.unique {
+				return fmt.Errorf("mongodb: %s", stands)
+			}
+			s.say(stands)
+			continue
+		}
+		small, err := i.empty(ctx)
+		if err != nil {
+			return err
+		}
+		if !small && !i.unique {
+			later = append(later, i)
+			continue
+		}
+		if err := s.make(ctx, i); err != nil {
+			return err
+		}
+	}
+	if len(later) > 0 && !leave {
+		s.makeLater(ctx, later)
+	}
+	return nil
+}
+
+// makeLater makes indexes one after the other, until Close. Migrate waits for it.
+func (s *Store) makeLater(ctx context.Context, all []index) {
+	ctx, s.stopBuilding = context.WithCancel(context.WithoutCancel(ctx))
+	s.built = make(chan error, 1)
+	go func() {
+		var err error
+		for _, i := range all {
+			if err = s.make(ctx, i); err != nil {
+				s.say(err.Error() + "; the next start makes it, or keyturn store migrate")
+				break
+			}
+		}
+		s.built <- err
+	}()
+}
+
+// Migrate waits until every index stands, with those which Open left to be made
+// while the store is in use.
+func (s *Store) Migrate(ctx context.Context) error {
+	if s.built == nil {
+		return nil
+	}
+	select {
+	case err := <-s.built:
+		s.built <- err
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// make makes one index, however long that takes.
+func (s *Store) make(ctx context.Context, i index) error {
+	ctx, cancel := context.WithTimeout(ctx, buildTime)
+	defer cancel()
+	begun := time.Now()
+	stop := make(chan struct{})
+	defer close(stop)
+	go s.report(ctx, i, begun, stop)
+	err := i.create(ctx)
+	if i.ttl && errorCode(err) == codeNotImplemented {
+		i.ttl = false // Sweep removes what has expired, and wants the index all the same
+		err = i.create(ctx)
+	}
+	if err == nil && time.Since(begun) > progressEvery {
+		s.say(fmt.Sprintf("the index %s of %s stands after %s", i.name, i.on.Name(), time.Since(begun).Round(time.Second)))
+	}
+	return failed(fmt.Sprintf("creating the index %s on %s", i.name, i.on.Name()), err)
+}
+
+// report says how far the making of an index is, until stop is closed.
+func (s *Store) report(ctx context.Context, i index, begun time.Time, stop chan struct{}) {
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+			s.say(fmt.Sprintf("making the index %s of %s since %s%s",
+				i.name, i.on.Name(), time.Since(begun).Round(time.Second), s.progress(ctx, i)))
+		}
+	}
+}
+
+// progress asks the server how far it is; empty if it does not say.
+func (s *Store) progress(ctx context.Context, i index) string {
+	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
+	defer cancel()
+	cursor, err := s.client.Database("admin").Aggregate(ctx, mongo.Pipeline{
+		{{Key: "$currentOp", Value: bson.M{}}},
+		{{Key: "$match", Value: bson.M{"command.createIndexes": i.on.Name(), "command.$db": i.on.Database().Name(), "msg": bson.M{"$exists": true}}}},
+	})
+	if err != nil {
+		return ""
+	}
+	var at []struct {
+		Message string `bson:"msg"`
+	}
+	if err := cursor.All(ctx, &at); err != nil || len(at) == 0 {
+		return ""
+	}
+	return ": " + at[0].Message
+}
+
+func (s *Store) say(line string) {
+	if s.log != nil {
+		s.log(line)
+	}
+}

@@ -1,0 +1,171 @@
+package mongodb
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
+)
+
+// large is a replica set whose collections have documents but no indexes, and
+// whose making of an index waits for build.
+func large(t *testing.T, o Options, build chan struct{}) (st *Store, asked func() []string) {
+	t.Helper()
+	var mu sync.Mutex
+	var names []string
+	address := pretends(t, bson.M{"setName": "rs0"}, mongod(7), func(command string, doc bson.Raw) bson.M {
+		switch command {
+		case "createIndexes":
+			name := doc.Lookup("indexes", "0", "name").StringValue()
+			unique, _ := doc.Lookup("indexes", "0", "unique").BooleanOK()
+			if !unique {
+				<-build
+			}
+			mu.Lock()
+			names = append(names, doc.Lookup("createIndexes").StringValue()+"."+name)
+			mu.Unlock()
+			return bson.M{"ok": 1}
+		case "find":
+			return bson.M{"ok": 1, "cursor": bson.M{"id": int64(0), "ns": "db.c", "firstBatch": bson.A{bson.M{"_id": "x"}}}}
+		case "listIndexes":
+			answer, _ := opens(command, doc)
+			return answer
+		}
+		return done()
+	})
+	st, err := Open(t.Context(), "mongodb://"+address+"/?replicaSet=rs0", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	return st, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(names)
+	}
+}
+
+// TestIndexesAreMadeWhileTheStoreServes opens a store on large collections: what
+// keeps names unique is made first, the rest while the store answers, and Migrate
+// waits for it.
+func TestIndexesAreMadeWhileTheStoreServes(t *testing.T) {
+	t.Parallel()
+	build := make(chan struct{})
+	st, made := large(t, Options{}, build)
+	if got := made(); !slices.Equal(got, []string{"users.email_key", "users.username_key", "keys.kid"}) {
+		t.Errorf("before the store served %v were made", got)
+	}
+	if _, err := st.UserByID(t.Context(), "u"); err != nil {
+		t.Errorf("the store does not answer meanwhile: %v", err)
+	}
+	close(build)
+	if err := st.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := made(); len(got) != len(st.indexes()) {
+		t.Errorf("in the end %v were made", got)
+	}
+}
+
+// TestACommandLeavesIndexesToOthers opens a store for a moment only.
+func TestACommandLeavesIndexesToOthers(t *testing.T) {
+	t.Parallel()
+	st, made := large(t, Options{LeaveIndexes: true}, nil)
+	if err := errors.Join(st.Migrate(t.Context()), st.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if got := made(); len(got) != 3 {
+		t.Errorf("%v were made", got)
+	}
+}
+
+// TestIndexesHaveNoDeadlineOfTheirOwn looks at what the server is told: far more
+// than the driver's bound for other operations, and more than any build takes.
+func TestIndexesHaveNoDeadlineOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var least int64
+	address := pretends(t, bson.M{"setName": "rs0"}, mongod(7), func(command string, doc bson.Raw) bson.M {
+		mu.Lock()
+		defer mu.Unlock()
+		if ms, told := doc.Lookup("maxTimeMS").AsInt64OK(); command == "createIndexes" && told && (least == 0 || ms < least) {
+			least = ms
+		}
+		answer, _ := opens(command, doc)
+		return answer
+	})
+	st, err := Open(t.Context(), "mongodb://"+address+"/?replicaSet=rs0", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	if tenDays := int64(10 * 24 * 60 * 60 * 1000); least < tenDays {
+		t.Errorf("an index may take %d ms", least)
+	}
+}
+
+// TestCheckComparesIndexes changes an index in each way that it can be wrong.
+func TestCheckComparesIndexes(t *testing.T) {
+	keys, err := bson.Marshal(bson.D{{Key: "purge_at", Value: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	zero, hour := raw(t, bson.M{"v": int32(0)}).Lookup("v"), raw(t, bson.M{"v": int32(3600)}).Lookup("v")
+	other, _ := bson.Marshal(bson.D{{Key: "purge_at", Value: -1}})
+	right := standing{Name: "purge", Keys: keys, Expire: zero}
+	want := index{on: anyStore(t).families, name: "purge", keys: bson.D{{Key: "purge_at", Value: 1}}, ttl: true}
+	if problem := want.compare(right); problem != "" {
+		t.Errorf("the right index: %s", problem)
+	}
+	for says, change := range map[string]func(*standing){
+		"other fields":               func(s *standing) { s.Keys = other },
+		"unique":                     func(s *standing) { s.Unique = true },
+		"sparse":                     func(s *standing) { s.Sparse = true },
+		"without expireAfterSeconds": func(s *standing) { s.Expire = bson.RawValue{} },
+		"another expireAfterSeconds": func(s *standing) { s.Expire = hour },
+		"of a part of the documents": func(s *standing) { s.Partial = bson.Raw(keys) },
+		"hidden":                     func(s *standing) { s.Hidden = true },
+	} {
+		wrong := right
+		change(&wrong)
+		if problem := want.compare(wrong); !strings.Contains(problem, "("+says+")") {
+			t.Errorf("%s: %q", says, problem)
+		}
+	}
+	want.ttl, want.unique, want.sparse = false, true, true
+	if problem := want.compare(right); !strings.Contains(problem, "(not unique, not sparse, another expireAfterSeconds)") {
+		t.Errorf("%q", problem)
+	}
+}
+
+// anyStore is any store.
+func anyStore(t *testing.T) *Store {
+	t.Helper()
+	st, err := Open(t.Context(), mongotest.URI(t), Options{AcceptRisk: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	return st
+}
+
+// TestCheckOfARealStore drops an index and makes another wrong.
+func TestCheckOfARealStore(t *testing.T) {
+	t.Parallel()
+	st := anyStore(t)
+	if wrong, err := st.Check(t.Context()); err != nil || len(wrong) > 0 {
+		t.Fatalf("a fresh store: %v, %v", wrong, err)
+	}
+	if err := st.users.Indexes().DropOne(t.Context(), indexEmail); err != nil {
+		t.Fatal(err)
+	}
+	wrong, err := st.Check(t.Context())
+	if err != nil || len(wrong) != 1 || !strings.Contains(wrong[0], "email_key of users is missing") {
+		t.Errorf("found %v, %v", wrong, err)
+	}
+}

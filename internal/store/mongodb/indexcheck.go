@@ -1,0 +1,126 @@
+package mongodb
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// Check implements store.Store: it looks for the indexes that Open makes, which
+// somebody may have dropped or changed since. The data files are the server's.
+func (s *Store) Check(ctx context.Context) ([]string, error) {
+	var wrong []string
+	for _, i := range s.indexes() {
+		problem, err := i.stands(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if problem != "" {
+			wrong = append(wrong, problem)
+		}
+	}
+	return wrong, nil
+}
+
+// standing is an index as a server lists it.
+type standing struct {
+	Name    string        `bson:"name"`
+	Keys    bson.Raw      `bson:"key"`
+	Unique  bool          `bson:"unique"`
+	Sparse  bool          `bson:"sparse"`
+	Expire  bson.RawValue `bson:"expireAfterSeconds"`
+	Partial bson.Raw      `bson:"partialFilterExpression"`
+	Hidden  bool          `bson:"hidden"`
+}
+
+// stands says what is wrong with the index on the server, or "".
+func (i index) stands(ctx context.Context) (string, error) {
+	cursor, err := i.on.Indexes().List(ctx)
+	if errorCode(err) == codeNamespaceNotFound {
+		return i.missing(), nil
+	}
+	if err != nil {
+		return "", failed("listing the indexes of "+i.on.Name(), err)
+	}
+	var all []standing
+	if err := cursor.All(ctx, &all); err != nil {
+		return "", failed("listing the indexes of "+i.on.Name(), err)
+	}
+	for _, s := range all {
+		if s.Name == i.name {
+			return i.compare(s), nil
+		}
+	}
+	return i.missing(), nil
+}
+
+func (i index) missing() string {
+	return fmt.Sprintf("the index %s of %s is missing: run keyturn store migrate, or start the server, which makes it", i.name, i.on.Name())
+}
+
+// named reports whether a problem is with an index of that name, and not that
+// there is none.
+func (i index) named(problem string) bool { return problem != i.missing() }
+
+// compare says how an index differs from what it should be, or "".
+func (i index) compare(s standing) string {
+	var differs []string
+	keys, err := bson.Marshal(i.keys)
+	if err != nil || !sameKeys(keys, s.Keys) {
+		differs = append(differs, "other fields")
+	}
+	for _, option := range []struct {
+		name     string
+		is, want bool
+	}{{"unique", s.Unique, i.unique}, {"sparse", s.Sparse, i.sparse}} {
+		switch {
+		case option.want && !option.is:
+			differs = append(differs, "not "+option.name)
+		case option.is && !option.want:
+			differs = append(differs, option.name)
+		}
+	}
+	seconds, number := s.Expire.AsInt64OK()
+	switch {
+	case i.ttl && s.Expire.IsZero():
+		differs = append(differs, "without expireAfterSeconds")
+	case i.ttl && (!number || seconds != 0), !i.ttl && !s.Expire.IsZero():
+		differs = append(differs, "another expireAfterSeconds")
+	}
+	if len(s.Partial) > 0 {
+		differs = append(differs, "of a part of the documents")
+	}
+	if s.Hidden {
+		differs = append(differs, "hidden")
+	}
+	if len(differs) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the index %s of %s is not what Keyturn makes (%s): drop it and run keyturn store migrate, or start the server",
+		i.name, i.on.Name(), strings.Join(differs, ", "))
+}
+
+// empty reports whether the collection has no document.
+func (i index) empty(ctx context.Context) (bool, error) {
+	some, err := exists(ctx, i.on, bson.M{})
+	return !some, failed("looking into "+i.on.Name(), err)
+}
+
+// sameKeys compares index keys, whose directions servers store as any number.
+func sameKeys(a, b bson.Raw) bool {
+	x, errX := a.Elements()
+	y, errY := b.Elements()
+	if errX != nil || errY != nil || len(x) != len(y) {
+		return false
+	}
+	for i := range x {
+		m, _ := x[i].Value().AsInt64OK()
+		n, _ := y[i].Value().AsInt64OK()
+		if x[i].Key() != y[i].Key() || m != n {
+			return false
+		}
+	}
+	return true
+}
