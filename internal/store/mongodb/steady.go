@@ -30,9 +30,5 @@ func (s *Store) SetSteadyTime(ctx context.Context, t time.Time) error {
 
 // SteadyTime implements steady.Store.
 func (s *Store) SteadyTime(ctx context.Context) (time.Time, error) {
-	found, err := list[steadyRecord](ctx, s.steady, bson.M{"_id": steadyID}, byID())
-	if err != nil || len(found) == 0 {
-		return time.Time{}, failed("reading the steady time", err)
-	}
-	return found[0], nil
+	return one[steadyRecord](s.steady.FindOne(ctx, bson.M{"_id": steadyID}), "reading the steady time", nil)
 }
