@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -85,10 +86,23 @@ func carry(client net.Conn, address string, lost func(m message) loss) {
 		if err != nil || how == unheard {
 			return
 		}
-		if _, err := client.Write(answer.whole); err != nil {
+		if err := pass(client, asked, answer); err != nil {
 			return
 		}
 	}
+}
+
+// pass takes an answer to the client. What a member of a replica set says of the
+// addresses of all is changed to that of the wire, lest the client go round it.
+func pass(client net.Conn, asked, answer message) error {
+	var role bson.M
+	if asked.command != "hello" && !strings.EqualFold(asked.command, "isMaster") ||
+		bson.Unmarshal(answer.document, &role) != nil || role["setName"] == nil {
+		_, err := client.Write(answer.whole)
+		return err
+	}
+	role["me"], role["hosts"] = client.LocalAddr().String(), bson.A{client.LocalAddr().String()}
+	return asked.reply(client, role)
 }
 
 // TestF7_NoLostWriteLeavesASessionAlive ends and changes all sessions of a user

@@ -47,17 +47,17 @@ func (s *Store) CreateUser(ctx context.Context, u users.User) error {
 }
 
 // taken returns which of a new account's names another has, refused being the
-// server's answer. A server that does not say is asked once more.
+// server's answer. A server that does not say, or that names the index of the uid
+// first, as MongoDB does of an account that is created twice, is asked once more.
 func (s *Store) taken(ctx context.Context, u users.User, refused error) error {
 	switch violatedIndex(refused) {
 	case indexEmail:
 		return users.ErrEmailTaken
 	case indexUsername:
 		return users.ErrUsernameTaken
-	case "":
-		if err := s.lookForNames(ctx, u, ""); err != nil {
-			return err
-		}
+	}
+	if err := s.lookForNames(ctx, u, ""); err != nil {
+		return err
 	}
 	return errors.New("mongodb: creating an account: the uid is taken")
 }
