@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 
@@ -18,13 +19,14 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// The signing algorithms (RFC 7518 §3.1, RFC 8037). A key is used with one only
-// (RFC 8725 §3.1).
+// The signing algorithms (RFC 7518 §3.1, RFC 8037, RFC 9864). A key is used with
+// one only (RFC 8725 §3.1).
 const (
-	ES256 = string(jose.ES256) // ECDSA on P-256; the default
-	RS256 = string(jose.RS256) // RSA of 3072 bits, PKCS #1 v1.5
-	PS256 = string(jose.PS256) // RSA of 3072 bits, PSS
-	EdDSA = string(jose.EdDSA) // Ed25519
+	ES256   = string(jose.ES256) // ECDSA on P-256; the default
+	RS256   = string(jose.RS256) // RSA of 3072 bits, PKCS #1 v1.5
+	PS256   = string(jose.PS256) // RSA of 3072 bits, PSS
+	EdDSA   = string(jose.EdDSA) // Ed25519, by the name that older verifiers know
+	Ed25519 = "Ed25519"
 )
 
 const (
@@ -33,10 +35,8 @@ const (
 	es256Half      = 32
 )
 
-var allAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA}
-
 // Algorithms returns the names of the signing algorithms, the default first.
-func Algorithms() []string { return []string{ES256, RS256, PS256, EdDSA} }
+func Algorithms() []string { return []string{ES256, RS256, PS256, EdDSA, Ed25519} }
 
 func knownAlgorithm(alg string) bool { return slices.Contains(Algorithms(), alg) }
 
@@ -51,7 +51,7 @@ func generate(alg string) (crypto.Signer, error) {
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case RS256, PS256:
 		return rsa.GenerateKey(rand.Reader, rsaBits)
-	case EdDSA:
+	case EdDSA, Ed25519:
 		_, key, err := ed25519.GenerateKey(rand.Reader)
 		return key, err
 	}
@@ -66,14 +66,14 @@ func fits(alg string, public any) bool {
 	case *rsa.PublicKey:
 		return (alg == RS256 || alg == PS256) && key.N.BitLen() >= rsaMinimumBits
 	case ed25519.PublicKey:
-		return alg == EdDSA
+		return alg == EdDSA || alg == Ed25519
 	}
 	return false
 }
 
 // sign returns the JWS signature (RFC 7515 §5.1) of input.
 func sign(alg string, key crypto.Signer, input []byte) ([]byte, error) {
-	if alg == EdDSA {
+	if alg == EdDSA || alg == Ed25519 {
 		return key.Sign(rand.Reader, input, crypto.Hash(0))
 	}
 	sum := sha256.Sum256(input)
@@ -92,6 +92,28 @@ func sign(alg string, key crypto.Signer, input []byte) ([]byte, error) {
 			&rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256})
 	}
 	return nil, errUnknownAlgorithm(alg)
+}
+
+// verifies reports whether signature is the JWS signature of input under a public key
+// that fits alg.
+func verifies(alg string, public any, input, signature []byte) bool {
+	sum := sha256.Sum256(input)
+	switch key := public.(type) {
+	case *ecdsa.PublicKey:
+		if len(signature) != 2*es256Half {
+			return false
+		}
+		r, s := new(big.Int).SetBytes(signature[:es256Half]), new(big.Int).SetBytes(signature[es256Half:])
+		return ecdsa.Verify(key, sum[:], r, s)
+	case *rsa.PublicKey:
+		if alg == PS256 {
+			return rsa.VerifyPSS(key, crypto.SHA256, sum[:], signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
+		}
+		return rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], signature) == nil
+	case ed25519.PublicKey:
+		return ed25519.Verify(key, input, signature)
+	}
+	return false
 }
 
 var errSignatureForm = errors.New("the signer returned an ECDSA signature that is not DER")

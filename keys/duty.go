@@ -29,6 +29,9 @@ const (
 	raise dutyKind = "raise"
 	// erase: the key has stopped signing; erase its private half (K4).
 	erase dutyKind = "erase"
+	// end: the key is the last of a ring that is not wanted any more, and its
+	// time is over; it stops signing.
+	end dutyKind = "end"
 	// archive: nothing that the key signed can be valid any more.
 	archive dutyKind = "archive"
 )
@@ -36,25 +39,26 @@ const (
 // duty is one change that the records need at the time of their view.
 type duty struct {
 	Kind dutyKind
-	// KID names the key concerned, ActivateAt is what its record should
-	// say. KID is empty where a key is to be made.
-	KID        string
-	ActivateAt time.Time
+	// KID names the key concerned, At is what its record should say: when it
+	// signs, or when it ends. KID is empty where a key is to be made, for Ring.
+	KID  string
+	Ring int
+	At   time.Time
 }
 
 // duties lists nothing if there are keys that should sign but none can be used
 // here: the master keys are then likely the wrong ones, and a replica that has
 // the wrong ones must not touch what others live on.
 func (s *scheduler) duties(keys []keyView) []duty {
-	if s.signing < 0 {
+	if !s.live() {
 		for i := range s.records {
-			if r := &s.records[i]; !r.revoked() && len(r.Sealed) > 0 {
+			if r := &s.records[i]; !r.revoked() && len(r.Sealed) > 0 && !s.ended(i) {
 				return nil
 			}
 		}
 	}
 	var list []duty
-	for _, due := range []func() (duty, bool){s.promotionDue, s.answering, s.creation, s.postponement} {
+	for _, due := range []func() (duty, bool){s.promotionDue, s.answering, s.creation, s.ending, s.postponement} {
 		if d, ok := due(); ok {
 			list = append(list, d)
 		}
@@ -69,35 +73,62 @@ func (s *scheduler) duties(keys []keyView) []duty {
 // polls and the clock skew before the present one begins to sign: when it does,
 // every replica has published the next (K2).
 func (s *scheduler) creation() (duty, bool) {
-	if s.signing < 0 {
-		return duty{Kind: createFirst, ActivateAt: s.now}, true
+	last := s.last()
+	if !s.wanted {
+		return duty{}, false
 	}
-	last := s.signing
-	for i := last + 1; i < len(s.records); i++ {
-		if s.usable(i) {
-			last = i
-		}
+	if last < 0 && s.ring == mainRing {
+		return duty{Kind: createFirst, At: s.now}, true
+	}
+	if last < 0 {
+		return duty{Kind: createStandby, Ring: s.ring, At: s.now.Add(leadFor(s.all, s.policy))}, true
 	}
 	previous := s.records[last].ActivateAt
 	if last != s.signing && s.now.Before(previous.Add(-2*s.policy.Poll-s.policy.Skew)) {
 		return duty{}, false
 	}
-	at := later(previous.Add(s.policy.Interval), s.now.Add(leadFor(s.records, s.policy)))
+	at := later(previous.Add(s.policy.Interval), s.now.Add(leadFor(s.all, s.policy)))
 	for i := range s.records {
 		// A later key never signs before an earlier one.
 		if r := &s.records[i]; !r.revoked() {
 			at = later(at, r.ActivateAt)
 		}
 	}
-	return duty{Kind: createStandby, ActivateAt: at}, true
+	return duty{Kind: createStandby, Ring: s.ring, At: at}, true
+}
+
+// last is the key that signs last of those that can be used: the one that signs now
+// or a standby; -1 if there is none.
+func (s *scheduler) last() int {
+	last := s.signing
+	for i := last + 1; i < len(s.records); i++ {
+		if s.usable(i) {
+			last = i
+		}
+	}
+	return last
+}
+
+// ending says whether the key that signs is to stop, because its time is over and a
+// ring that nobody wants gets no other. Whoever wants the ring made a standby when
+// the key began.
+func (s *scheduler) ending() (duty, bool) {
+	if s.wanted || s.signing < 0 || s.signing != s.last() || s.policy.ringAlg(s.ring) == "" {
+		return duty{}, false
+	}
+	r := &s.records[s.signing]
+	if !r.EndAt.IsZero() || s.now.Before(r.ActivateAt.Add(s.policy.Interval)) {
+		return duty{}, false
+	}
+	return duty{Kind: end, KID: r.KID, At: s.now.Add(s.policy.Lead)}, true
 }
 
 // answering says whether a key has to be made because one was revoked (K6). The
 // first key made after a revocation is this one: it signs before a standby that
 // was made ahead of the revocation, which some copies hold beside the revoked key.
 func (s *scheduler) answering() (duty, bool) {
-	last := lastRevocation(s.records)
-	if s.signing < 0 || last.IsZero() {
+	last := lastRevocation(s.all)
+	if s.signing < 0 || last.IsZero() || !s.wanted {
 		return duty{}, false
 	}
 	for i := range s.records {
@@ -105,7 +136,7 @@ func (s *scheduler) answering() (duty, bool) {
 			return duty{}, false
 		}
 	}
-	return duty{Kind: answer, ActivateAt: s.now.Add(leadFor(s.records, s.policy))}, true
+	return duty{Kind: answer, Ring: s.ring, At: s.now.Add(leadFor(s.all, s.policy))}, true
 }
 
 // lastRevocation is when the latest revocation was made; zero if there was none.
@@ -125,14 +156,14 @@ func (s *scheduler) postponement() (duty, bool) {
 	var turn time.Time
 	for i := s.signing + 1; i < len(s.records); i++ {
 		r := &s.records[i]
-		if at := r.CreatedAt.Add(leadFor(s.records[:i], s.policy)); s.usable(i) && (turn.IsZero() || at.Before(turn)) {
+		if at := r.CreatedAt.Add(leadFor(older(s.all, r), s.policy)); s.usable(i) && (turn.IsZero() || at.Before(turn)) {
 			turn = at
 		}
 	}
 	for i := s.signing + 1; i < len(s.records); i++ {
 		r := &s.records[i]
 		if s.unusable[r.KID] != nil && !r.revoked() && r.ActivateAt.After(s.now) && r.ActivateAt.Before(turn) {
-			return duty{Kind: postpone, KID: r.KID, ActivateAt: turn}, true
+			return duty{Kind: postpone, KID: r.KID, At: turn}, true
 		}
 	}
 	return duty{}, false
@@ -148,14 +179,32 @@ func leadFor(records []Record, p Policy) time.Duration {
 	return lead
 }
 
-// promised is the lead that every key newer than all of records keeps. Only the
-// newest record's promise counts: an older one may be archived by the time that
-// the next key is made.
-func promised(records []Record, p Policy) time.Duration {
-	if n := len(records); n > 0 && records[n-1].Lead > 0 {
-		return records[n-1].Lead
+// older are the records that may have been there when r was made: those before it in
+// its ring, and all of other rings.
+func older(records []Record, r *Record) []Record {
+	var list []Record
+	for i := range records {
+		if other := &records[i]; other.ring() != r.ring() || other.Seq < r.Seq {
+			list = append(list, *other)
+		}
 	}
-	return p.Lead
+	return list
+}
+
+// promised is the lead that every key newer than all of records keeps. Only the
+// promise of the main ring's newest record counts: an older one may be archived by
+// the time that the next key is made, and those of other rings may be unknown to
+// its maker. records are by Seq.
+func promised(records []Record, p Policy) time.Duration {
+	lead := p.Lead
+	for i := range records {
+		if r := &records[i]; !r.Beside() && r.Lead > 0 {
+			lead = r.Lead
+		} else if !r.Beside() {
+			lead = p.Lead
+		}
+	}
+	return lead
 }
 
 func (s *scheduler) promotionDue() (duty, bool) {
@@ -167,7 +216,7 @@ func (s *scheduler) promotionDue() (duty, bool) {
 	if !at.Before(next.ActivateAt) {
 		return duty{}, false
 	}
-	return duty{Kind: promoteStandby, KID: next.KID, ActivateAt: at}, true
+	return duty{Kind: promoteStandby, KID: next.KID, At: at}, true
 }
 
 // upkeep lists what one key needs. A private half is erased at once when the key
@@ -176,7 +225,7 @@ func (s *scheduler) promotionDue() (duty, bool) {
 // clock (K4). A key is archived when it has expired by the slowest clock too,
 // since the record is then gone for everybody, and when no copy of the key set can
 // be in force any more that was handed out on the key's promise. The key with the
-// highest Seq is never archived: it holds the place of the next number.
+// highest Seq of a ring is never archived: it holds the place of the next number.
 func (s *scheduler) upkeep(i int, k *keyView) []duty {
 	if i == s.signing || k.State == Standby {
 		if s.usable(i) && (k.TokenTTL < s.policy.TokenTTL || k.Margin < s.policy.margin()) {

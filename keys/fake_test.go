@@ -133,7 +133,7 @@ var start = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
 func testPolicy() Policy {
 	return Policy{
-		Alg: ES256, Interval: time.Hour, Lead: 10 * time.Minute, Poll: 15 * time.Second,
+		Algs: []string{ES256}, Interval: time.Hour, Lead: 10 * time.Minute, Poll: 15 * time.Second,
 		Skew: 5 * time.Second, MaxAge: 5 * time.Minute, TokenTTL: 20 * time.Minute,
 	}
 }

@@ -8,6 +8,9 @@ type Info struct {
 	Alg   string `json:"alg"`
 	State State  `json:"state"`
 	Seq   int64  `json:"seq"`
+	// Ring names the algorithm whose ring beside the main one the key belongs
+	// to, by whose count Seq goes; empty for the main ring.
+	Ring string `json:"ring,omitempty"`
 	// Times are UTC with milliseconds. RetireAt and ExpireAt are zero while
 	// no successor is scheduled, RevokedAt unless the key was revoked.
 	CreatedAt    time.Time `json:"created_at"`
@@ -25,10 +28,13 @@ type Info struct {
 
 func newInfo(k keyView, vault Vault) Info {
 	info := Info{
-		KID: k.KID, Alg: k.Alg, State: k.State, Seq: k.Seq,
+		KID: k.KID, Alg: k.Alg, State: k.State, Seq: k.Seq % ringSpan,
 		CreatedAt: k.CreatedAt.UTC(), ActivateAt: k.ActivateAt.UTC(),
 		RetireAt: k.RetireAt.UTC(), ExpireAt: k.ExpireAt.UTC(),
 		RevokedAt: k.RevokedAt.UTC(), RevokeReason: k.RevokeReason,
+	}
+	if k.Beside() {
+		info.Ring = k.Alg
 	}
 	if len(k.Sealed) > 0 {
 		info.MasterID, _ = vault.SealedUnder(k.Sealed)

@@ -29,7 +29,7 @@ func everyCopyVerifies(s *simulation) {
 func TestK1_PublishLead(t *testing.T) {
 	simulate(t, func(s *simulation) {
 		for _, r := range s.store.records {
-			if least := s.leastLead(r); !s.hurried(r.KID) && r.Seq > 0 && r.ActivateAt.Sub(r.CreatedAt) < least {
+			if least := s.leastLead(r); !s.hurried(r.KID) && r.Seq%ringSpan > 0 && r.ActivateAt.Sub(r.CreatedAt) < least {
 				s.fatalf("key %d signs %v after it was published; the lead is %v", r.Seq, r.ActivateAt.Sub(r.CreatedAt), least)
 			}
 		}
@@ -88,13 +88,16 @@ func TestK2_ThereIsAlwaysAPublishedStandby(t *testing.T) {
 			if snap == nil {
 				continue
 			}
-			signing, _ := snap.view.signingKey()
-			found := false
-			for _, k := range snap.view.Keys {
-				found = found || k.State == Standby && k.Seq > signing.Seq && k.Published && snap.verifiers[k.KID] != nil
-			}
-			if !found {
-				s.fatalf("no standby at %v beside key %d", r.clock(), signing.Seq)
+			for _, ring := range snap.view.rings {
+				signing, _ := snap.view.signingKey(ring.number)
+				// The ring of what has become the default is on its way out.
+				found := ring.number != mainRing && slices.Index(r.policy.Algs, r.policy.ringAlg(ring.number)) <= 0
+				for _, k := range snap.view.Keys {
+					found = found || k.ring() == ring.number && k.State == Standby && k.Seq >= signing.Seq && k.Published && snap.verifiers[k.KID] != nil
+				}
+				if !found {
+					s.fatalf("no standby at %v beside key %d in ring %d", r.clock(), signing.Seq, ring.number)
+				}
 			}
 		}
 	})
@@ -103,7 +106,7 @@ func TestK2_ThereIsAlwaysAPublishedStandby(t *testing.T) {
 // A command that dies half way leaves one standby too many, never one too few.
 func TestK2_NextStandbyIsMadeFirst(t *testing.T) {
 	for name, command := range map[string]func(*world) error{
-		"rotate": func(w *world) error { _, err := w.Rotate(t.Context()); return err },
+		"rotate": func(w *world) error { _, err := w.Rotate(t.Context(), ""); return err },
 		"revoke": func(w *world) error { return w.Revoke(t.Context(), w.active(t), "stolen") },
 	} {
 		w := newWorld(t)
@@ -174,7 +177,7 @@ func TestK3_KeyIsPublishedNoLongerThanNeeded(t *testing.T) {
 			for _, k := range newView(s.store.records, r.policy, r.clock(), nil).Keys {
 				// It may have seen the turn, by either clock, a poll and the
 				// drift after its time.
-				limit := k.ExpireAt.Add(2*r.policy.Poll + s.drift + s.writeTime)
+				limit := k.ExpireAt.Add(2*r.policy.Poll + s.drift + s.onePoll())
 				if !k.ExpireAt.IsZero() && set[k.KID] && r.clock().After(limit) {
 					s.fatalf("key %d expired at %v and is still published at %v", k.Seq, k.ExpireAt, r.clock())
 				}
@@ -193,7 +196,7 @@ func TestK4_PrivateHalfIsErased(t *testing.T) {
 			// since the time for erasing came.
 			since := later(r.started, s.changed)
 			for _, k := range newView(s.store.records, r.policy, s.now, nil).Keys {
-				due := later(since, k.RetireAt).Add(4*r.policy.Poll + r.policy.Skew + s.writeTime)
+				due := later(since, k.RetireAt).Add(4*r.policy.Poll + r.policy.Skew + s.onePoll())
 				if !k.RetireAt.IsZero() && s.now.After(due) && len(s.store.get(k.KID).Sealed) > 0 {
 					s.fatalf("key %d retired at %v and its private half is there at %v", k.Seq, k.RetireAt, s.now)
 				}

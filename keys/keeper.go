@@ -60,11 +60,10 @@ type Keeper struct {
 	// last read without them, where that was later than they say.
 	absent map[string]time.Time
 
-	// turnMu guards announced, the kid whose activation was last recorded,
-	// and signedWith, the one that this replica last signed with.
+	// turnMu guards, by ring, announced, the kid whose activation was last
+	// recorded, and signedWith, the one that this replica last signed with.
 	turnMu                           sync.Mutex
-	announced                        string
-	signedWith                       string
+	announced, signedWith            map[int]string
 	turns, emergencies, pollFailures atomic.Uint64
 	// warned holds when each warning was last given to OnError; Run's alone.
 	warned   map[string]time.Duration
@@ -106,7 +105,7 @@ func NewKeeper(o Options) (*Keeper, error) {
 		confirmed: o.Confirmed,
 		store:     o.Store, vault: o.Vault, policy: o.Policy, audit: o.Audit, now: o.Now, elapsed: o.Elapsed, onError: o.OnError,
 		ring:   &Ring{now: o.Now, elapsed: o.Elapsed, policy: o.Policy, vault: o.Vault},
-		absent: make(map[string]time.Time),
+		absent: make(map[string]time.Time), announced: make(map[int]string), signedWith: make(map[int]string),
 		book:   book{material: &material{}},
 		filled: make(chan struct{}, 1),
 	}, nil
@@ -192,15 +191,19 @@ func (k *Keeper) read(ctx context.Context) (book, error) {
 
 func sameRecord(a, b Record) bool { return a.KID == b.KID && a.Version == b.Version }
 
-// check returns an error if there are keys that should sign but none that can.
+// check returns an error if the main ring has keys that should sign but none that
+// can.
 func (b book) check() error {
-	if len(b.material.signers) > 0 {
-		return nil
-	}
-	for _, r := range b.records {
-		if len(r.Sealed) > 0 && !r.revoked() {
-			return fmt.Errorf("no signing key can be used: key %.64q: %w", r.KID, b.material.unusable[r.KID])
+	var err error
+	for i := range b.records {
+		r := &b.records[i]
+		switch {
+		case r.Beside():
+		case b.material.signers[r.KID] != nil:
+			return nil
+		case err == nil && len(r.Sealed) > 0 && !r.revoked():
+			err = fmt.Errorf("no signing key can be used: key %.64q: %w", r.KID, b.material.unusable[r.KID])
 		}
 	}
-	return nil
+	return err
 }

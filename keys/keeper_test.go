@@ -76,7 +76,7 @@ func TestWrongMasterKeysTouchNothing(t *testing.T) {
 	if !errors.As(err, &missing) || missing.ID != id || !strings.Contains(err.Error(), w.store.records[0].KID) {
 		t.Fatalf("Poll: %v", err)
 	}
-	if _, err := stranger.Rotate(t.Context()); !errors.As(err, &missing) {
+	if _, err := stranger.Rotate(t.Context(), ""); !errors.As(err, &missing) {
 		t.Errorf("Rotate: %v", err)
 	}
 	if err := stranger.Revoke(t.Context(), w.store.records[0].KID, "test"); !errors.As(err, &missing) {
@@ -204,11 +204,11 @@ func TestRotate(t *testing.T) {
 	w.poll(t)
 	w.pass(t, 2*time.Minute)
 	old, standby := w.active(t), w.store.records[1].KID
-	turned, err := w.Rotate(t.Context())
+	turned, err := w.Rotate(t.Context(), "")
 	if err != nil || turned.KID != standby || !turned.ActivateAt.Equal(start.Add(testPolicy().Lead)) {
 		t.Fatalf("Rotate = %s at %v, %v", turned.KID, turned.ActivateAt, err)
 	}
-	if _, err := w.Rotate(t.Context()); !errors.Is(err, errTurnScheduled) || !strings.Contains(err.Error(), "2026-11-01T12:10:00Z") {
+	if _, err := w.Rotate(t.Context(), ""); !errors.Is(err, errTurnScheduled) || !strings.Contains(err.Error(), "2026-11-01T12:10:00Z") {
 		t.Errorf("second Rotate: %v", err)
 	}
 	w.poll(t)
@@ -221,7 +221,7 @@ func TestRotate(t *testing.T) {
 	}
 	w.pass(t, 10*time.Minute)
 	writes := len(w.store.records)
-	if _, err := w.Rotate(t.Context()); err != nil {
+	if _, err := w.Rotate(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	w.poll(t)
@@ -240,7 +240,7 @@ func TestRotateUnrecordedIsNotMade(t *testing.T) {
 	before := w.store.get(w.store.records[1].KID)
 	full := errors.New("disk is full")
 	w.log.err = full
-	if _, err := w.Rotate(t.Context()); !errors.Is(err, full) {
+	if _, err := w.Rotate(t.Context(), ""); !errors.Is(err, full) {
 		t.Fatalf("Rotate: %v", err)
 	}
 	if after := w.store.get(before.KID); !after.ActivateAt.Equal(before.ActivateAt) {

@@ -43,7 +43,8 @@ func (s *simulation) sign() {
 	if rapid.Bool().Draw(s.t, "slow signature") {
 		s.advance(between(s.t, "signature", 0, time.Second))
 	}
-	if compact, kid, err := r.ring.Sign("at+jwt", []byte("{}")); err == nil {
+	alg := rapid.SampledFrom(r.policy.Algs).Draw(s.t, "sign with")
+	if compact, kid, err := r.ring.SignWith(alg, "at+jwt", []byte("{}")); err == nil {
 		expiry := at.Add(ttl)
 		s.signed = append(s.signed[max(0, len(s.signed)-3):], signature{kid, compact, expiry})
 		s.tokens[kid] = later(s.tokens[kid], expiry)
@@ -155,7 +156,7 @@ func (s *simulation) rotate() {
 	if len(s.store.records) == 0 {
 		return
 	}
-	turned, err := s.operator().Rotate(context.Background())
+	turned, err := s.operator().Rotate(context.Background(), "")
 	switch {
 	case err == nil:
 		s.turned[turned.KID], s.changed = s.now, s.now

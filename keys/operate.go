@@ -38,19 +38,23 @@ func find(records []Record, kid string) int {
 	return slices.IndexFunc(records, func(r Record) bool { return r.KID == kid })
 }
 
-// createAhead makes the keys that will be wanted once change has been made to
-// the key named by kid, before it is made.
+// createAhead makes the keys that will be wanted in a key's ring once change has
+// been made to it, before that is made.
 func (k *Keeper) createAhead(ctx context.Context, b book, kid string, change func(*Record)) (book, error) {
+	ring := b.records[find(b.records, kid)].ring()
 	// One key to sign and one to stand by are all that can be missing.
 	for range 2 {
 		v := k.foresee(b, kid, change)
-		d := duty{Kind: createFirst}
-		if _, ok := v.signingKey(); ok {
-			i := slices.IndexFunc(v.Duties, func(d duty) bool { return d.Kind == createStandby })
-			if i < 0 {
-				break
-			}
+		i := slices.IndexFunc(v.Duties, func(d duty) bool {
+			return d.Ring == ring && (d.Kind == createFirst || d.Kind == createStandby)
+		})
+		var d duty
+		if i >= 0 {
 			d = v.Duties[i]
+		} else if _, ok := v.signingKey(ring); !ok && ring == mainRing {
+			d = duty{Kind: createFirst}
+		} else {
+			break
 		}
 		next, err := k.create(ctx, b, d)
 		if err != nil {
@@ -70,7 +74,7 @@ func (k *Keeper) foresee(b book, kid string, change func(*Record)) view {
 	v := newView(records, k.policy, now, b.material.unusable)
 	for _, d := range v.Duties {
 		if d.Kind == promoteStandby {
-			records[find(records, d.KID)].ActivateAt = d.ActivateAt
+			records[find(records, d.KID)].ActivateAt = d.At
 			return newView(records, k.policy, now, b.material.unusable)
 		}
 	}

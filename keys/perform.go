@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +66,9 @@ func (k *Keeper) do(ctx context.Context, b book, d duty) (book, error) {
 	case putOff:
 		return k.publishedNow(ctx, b, d.KID)
 	case postpone, promoteStandby:
-		return k.update(ctx, b, d.KID, func(r *Record) { r.ActivateAt = d.ActivateAt }, "")
+		return k.update(ctx, b, d.KID, func(r *Record) { r.ActivateAt = d.At }, "")
+	case end:
+		return k.update(ctx, b, d.KID, func(r *Record) { r.EndAt = d.At }, "")
 	case raise:
 		return k.update(ctx, b, d.KID, func(r *Record) {
 			r.TokenTTL, r.Margin = max(r.TokenTTL, k.policy.TokenTTL), max(r.Margin, k.policy.margin())
@@ -81,7 +84,7 @@ func (k *Keeper) do(ctx context.Context, b book, d duty) (book, error) {
 // create makes a key, stores it and records that. The returned book holds the
 // key only once the event is written, so that it is not published here before.
 func (k *Keeper) create(ctx context.Context, b book, d duty) (book, error) {
-	r, v, s, err := newRecord(ctx, k.policy.Alg, k.vault)
+	r, v, s, err := newRecord(ctx, k.policy.ringAlg(d.Ring), k.vault)
 	if err != nil {
 		return b, fmt.Errorf("making a signing key: %w", err)
 	}
@@ -92,11 +95,14 @@ func (k *Keeper) create(ctx context.Context, b book, d duty) (book, error) {
 	r.Answers = lastRevocation(b.records)
 	reason := audit.ReasonFirstKey
 	if d.Kind != createFirst {
-		r.ActivateAt = later(d.ActivateAt, now.Add(leadFor(b.records, k.policy)))
+		r.ActivateAt = later(d.At, now.Add(leadFor(b.records, k.policy)))
 		reason = audit.ReasonStandby
 	}
+	r.Seq = int64(d.Ring) * ringSpan
 	for _, other := range b.records {
-		r.Seq = max(r.Seq, other.Seq+1)
+		if other.ring() == d.Ring {
+			r.Seq = max(r.Seq, other.Seq+1)
+		}
 	}
 	event := audit.Event{Action: audit.KeyCreated, Outcome: audit.Success, Reason: reason, KeyID: r.KID}
 	if d.Kind == answer {
@@ -111,10 +117,32 @@ func (k *Keeper) create(ctx context.Context, b book, d duty) (book, error) {
 	if err := k.record(ctx, event); err != nil {
 		return b, err
 	}
+	empty := !slices.ContainsFunc(b.records, func(other Record) bool { return !other.Beside() })
 	b.records = append(slices.Clone(b.records), r)
+	slices.SortFunc(b.records, func(a, b Record) int { return cmp.Compare(a.Seq, b.Seq) })
 	b.material = b.material.with(v, s)
-	if d.Kind != createFirst {
+	switch {
+	case d.Kind != createFirst:
 		return k.putOff(ctx, b, r)
+	case empty:
+		return k.beginTogether(ctx, b, now)
+	}
+	return b, nil
+}
+
+// beginTogether lets the first keys of the other rings sign at once that this
+// replica knew when it made the first key of a store. Nobody served before that key
+// was there, so whoever serves has read the others too.
+func (k *Keeper) beginTogether(ctx context.Context, b book, now time.Time) (book, error) {
+	for _, r := range slices.Clone(b.records) {
+		if !r.Beside() || r.Seq%ringSpan > 0 || r.revoked() {
+			continue
+		}
+		next, err := k.update(ctx, b, r.KID, func(r *Record) { r.ActivateAt = later(r.CreatedAt, now) }, "")
+		if err != nil {
+			return b, err
+		}
+		b = next
 	}
 	return b, nil
 }
@@ -142,7 +170,7 @@ func (k *Keeper) erase(ctx context.Context, b book, kid string) (book, error) {
 func (k *Keeper) publishedNow(ctx context.Context, b book, kid string) (book, error) {
 	now := k.clock()
 	return k.update(ctx, b, kid, func(r *Record) {
-		lead := leadFor(b.records[:find(b.records, kid)], k.policy)
+		lead := leadFor(older(b.records, r), k.policy)
 		r.CreatedAt, r.ActivateAt = now, later(r.ActivateAt, now.Add(lead))
 	}, "")
 }
@@ -226,25 +254,33 @@ func shows(records []Record, e audit.Event) bool {
 	return false
 }
 
-// announce records that this replica signs with another key than before.
+// announce records that this replica signs with another key of a ring than before.
 func (k *Keeper) announce(ctx context.Context) error {
 	k.turnMu.Lock()
 	defer k.turnMu.Unlock()
 	s := k.ring.current()
-	if s == nil || s.signer == nil {
+	if s == nil {
 		return nil
 	}
-	k.count(s)
-	if s.signer.kid == k.announced {
-		return nil
+	var errs []error
+	for _, ring := range s.view.rings {
+		if ring.signing < 0 {
+			continue
+		}
+		kid := s.view.Keys[ring.signing].KID
+		k.count(ring, kid)
+		if kid == k.announced[ring.number] {
+			continue
+		}
+		e := audit.Event{Action: audit.KeyActivated, Outcome: audit.Success, KeyID: kid}
+		if ring.emergency {
+			e.Detail = "emergency"
+		}
+		if err := k.audit.Record(ctx, e); err != nil {
+			errs = append(errs, fmt.Errorf("recording that key %s signs: %w", kid, err))
+			continue
+		}
+		k.announced[ring.number] = kid
 	}
-	e := audit.Event{Action: audit.KeyActivated, Outcome: audit.Success, KeyID: s.signer.kid}
-	if s.view.Emergency {
-		e.Detail = "emergency"
-	}
-	if err := k.audit.Record(ctx, e); err != nil {
-		return fmt.Errorf("recording that key %s signs: %w", e.KeyID, err)
-	}
-	k.announced = e.KeyID
-	return nil
+	return errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -10,8 +11,9 @@ import (
 // a key that is there may do follows from its record, and from Poll and Skew,
 // which must be the same on all replicas.
 type Policy struct {
-	// Alg is the algorithm of new keys.
-	Alg string
+	// Algs are the algorithms to sign with, the default first. Each has keys
+	// and a schedule of its own.
+	Algs []string
 	// Interval is how long a key signs before the next one does.
 	Interval time.Duration
 	// Lead is how long a key stands in the published set before it signs (K1).
@@ -60,8 +62,17 @@ func (p Policy) Faults() []PolicyError {
 	fault := func(setting, reason, accepted string) {
 		faults = append(faults, PolicyError{setting, reason, accepted})
 	}
-	if !knownAlgorithm(p.Alg) {
-		fault("signing_alg", fmt.Sprintf("%.40q is unknown", p.Alg), strings.Join(Algorithms(), ", "))
+	known := strings.Join(Algorithms(), ", ")
+	if len(p.Algs) == 0 {
+		fault("signing_algs", "there is none", known)
+	}
+	for i, alg := range p.Algs {
+		switch {
+		case !knownAlgorithm(alg):
+			fault("signing_algs", fmt.Sprintf("%.40q is unknown", alg), known)
+		case slices.Contains(p.Algs[:i], alg):
+			fault("signing_algs", alg+" stands there twice", "each once")
+		}
 	}
 	for _, d := range []struct {
 		name  string

@@ -15,7 +15,7 @@ func TestPolicyValidate(t *testing.T) {
 		begins string
 		says   string
 	}{
-		"unknown alg":       {func(p *Policy) { p.Alg = "HS256" }, "signing_alg: ", "ES256, RS256, PS256, EdDSA"},
+		"unknown alg":       {func(p *Policy) { p.Algs = []string{"HS256"} }, "signing_algs: ", "ES256, RS256, PS256, EdDSA"},
 		"no interval":       {func(p *Policy) { p.Interval = 0 }, "key_rotation_interval: ", "1ms"},
 		"negative lead":     {func(p *Policy) { p.Lead = -1 }, "key_publish_lead: ", "1ms"},
 		"no poll":           {func(p *Policy) { p.Poll = 0 }, "key_poll_interval: ", "1ms"},

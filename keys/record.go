@@ -1,4 +1,4 @@
-// Package keys owns the signing keys: their schedule, the ring that signs and
+// Package keys owns the signing keys: their schedule, the rings that sign and
 // verifies, and how private halves are sealed at rest.
 package keys
 
@@ -11,8 +11,9 @@ import (
 // Record is a signing key as the store keeps it. What the key may do at a given
 // time is a pure function of all records and that time (K5); see newView.
 type Record struct {
-	// Seq numbers the keys of a store 0, 1, 2, …; it is unique, so that of
-	// several replicas that create the same key one wins and all agree.
+	// Seq numbers the keys of a ring 0, 1, 2, …, from a number on that is the
+	// ring's own; it is unique, so that of several replicas that create the
+	// same key one wins and all agree.
 	Seq int64
 	// KID is the RFC 7638 thumbprint of the public key.
 	KID string
@@ -26,6 +27,9 @@ type Record struct {
 	// begins to sign.
 	CreatedAt  time.Time
 	ActivateAt time.Time
+	// EndAt is when a key stops signing that no other follows, because its ring
+	// is not wanted any more; else zero.
+	EndAt time.Time
 	// TokenTTL is the longest life of a token that the key may sign, Margin
 	// how much longer the key stays published after it retired, by the
 	// settings of the most generous replica. Both only grow.

@@ -72,7 +72,7 @@ func (k *Keeper) revokeOnce(ctx context.Context, event audit.Event) error {
 	if isConflict(err) {
 		return err
 	}
-	if v := k.foresee(b, event.KeyID, revoke); err != nil && v.signing < 0 {
+	if v := k.foresee(b, event.KeyID, revoke); err != nil && v.ring(mainRing).signing < 0 {
 		return fmt.Errorf("key %s is the last one that can sign, and no other could be made: %w", event.KeyID, err)
 	}
 	missing := err

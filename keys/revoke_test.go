@@ -39,7 +39,7 @@ func TestK6_RevokedKeyIsDeadWithinOnePoll(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s, victim := lived(rt, vault)
 		snap := s.replicas[0].ring.current()
-		standby, ok := nextStandby(snap.view, snap.book.material)
+		standby, ok := nextStandby(snap.view, mainRing, snap.book.material)
 		if !ok {
 			rt.Fatal("no standby")
 		}
@@ -140,7 +140,7 @@ func TestK6_SecondTurnReachesVerifiersThatFetchForUnknownKids(t *testing.T) {
 			lead = max(lead, r.Lead)
 		}
 		// The key is made by the command or, if that dies, within a poll.
-		s.advance(lead + s.policy.Poll + s.policy.Skew + 2*s.writeTime)
+		s.advance(lead + s.policy.Poll + s.policy.Skew + s.onePoll())
 		for held := range s.kept {
 			if strings.Contains(held, victim.KID) {
 				s.fatalf("a copy that holds the revoked key %d knows every key that has signed since", s.store.get(victim.KID).Seq)

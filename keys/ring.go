@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -32,8 +33,9 @@ type Ring struct {
 type PublishedSet struct {
 	// Version changes whenever Keys do, and is never used twice in a process.
 	Version uint64
-	// Keys are public JWKs by Seq, so that all replicas serve the same bytes.
-	// Empty means that there is nothing to serve.
+	// Keys are public JWKs: those that sign now, then the others, both by Seq,
+	// so that all replicas serve the same bytes, and programs that take the
+	// first key get the one that the default algorithm signs with. Empty means that there is nothing to serve.
 	Keys []json.RawMessage
 	// Algs are the algorithms of Keys, sorted.
 	Algs []string
@@ -57,9 +59,12 @@ type snapshot struct {
 	view         view
 	published    PublishedSet
 	verifiers    map[string]*verifier
-	signer       *signer
-	active       Info
-	ttl          time.Duration
+	// signer is the main ring's and active what is shown of it; signers are
+	// those of other algorithms, by algorithm.
+	signer  *signer
+	signers map[string]*signer
+	active  Info
+	ttl     time.Duration
 	// complete is for how long after the reading the set is sure to hold
 	// every key that signs.
 	complete time.Duration
@@ -103,24 +108,30 @@ func (r *Ring) build(b book, now time.Time, before *snapshot) *snapshot {
 		complete: promised(b.records, r.policy) - r.policy.Skew,
 	}
 	s.seen = s.sightings(before, r.policy.Skew)
-	var set []json.RawMessage
+	var set, others []json.RawMessage
 	var algs []string
 	for _, k := range v.Keys {
 		if pub := m.verifiers[k.KID]; pub != nil && (k.Published || r.unconfirmed(k, b.readAt) || s.seen[k.KID].outlives(k, s.elapsed)) {
 			s.verifiers[k.KID] = pub
-			set = append(set, pub.jwk)
 			algs = append(algs, pub.alg)
+			if k.State == Active {
+				set = append(set, pub.jwk)
+			} else {
+				others = append(others, pub.jwk)
+			}
 		}
 		// A token may be signed by the next key after its life was fixed.
 		if m.signers[k.KID] != nil && (k.State == Active || k.State == Standby) {
 			s.ttl = min(s.ttl, k.TokenTTL, k.TokenTTL+k.Margin-r.policy.margin())
 		}
 	}
+	set = append(set, others...)
 	slices.Sort(algs)
-	if k, ok := v.signingKey(); ok {
+	if k, ok := v.signingKey(mainRing); ok {
 		s.signer = m.signers[k.KID]
 		s.active = newInfo(k, r.vault)
 	}
+	s.signers = r.signersOf(&v, m)
 	s.published = PublishedSet{Keys: set, Algs: slices.Compact(algs), Limit: r.policy.MaxAge}
 	if before != nil && slices.EqualFunc(set, before.published.Keys, sameKey) {
 		s.published.Version = before.published.Version
@@ -128,6 +139,19 @@ func (r *Ring) build(b book, now time.Time, before *snapshot) *snapshot {
 		s.published.Version = r.versions.Add(1)
 	}
 	return s
+}
+
+// signersOf returns the signers of the rings beside the main one that are asked for
+// and can sign already.
+func (r *Ring) signersOf(v *view, m *material) map[string]*signer {
+	signers := make(map[string]*signer)
+	for _, ring := range v.rings {
+		k, ok := v.signingKey(ring.number)
+		if ok && ring.number != mainRing && slices.Contains(r.policy.Algs, k.Alg) {
+			signers[k.Alg] = m.signers[k.KID]
+		}
+	}
+	return signers
 }
 
 // unconfirmed says that the store was last read before the key's turn ended. Its
@@ -141,20 +165,31 @@ func (r *Ring) unconfirmed(k keyView, readAt time.Time) bool {
 func sameKey(a, b json.RawMessage) bool { return string(a) == string(b) }
 
 // Sign returns payload as a compact JWS of type typ (at+jwt, for one) signed
-// with the key whose turn it is now, and that key's kid. typ must be one of a
-// few constants: the header of each is kept. The error is ErrNoSigningKey if
-// there is no key.
+// with the key of the default algorithm whose turn it is now, and that key's kid.
+// typ must be one of a few constants: the header of each is kept. The error is
+// ErrNoSigningKey if there is no key.
 func (r *Ring) Sign(typ string, payload []byte) (compact, kid string, err error) {
+	return r.SignWith("", typ, payload)
+}
+
+// SignWith is Sign with the algorithm alg. Where that is empty, not among the
+// policy's or too young to sign yet, it is Sign: an algorithm that is added or
+// dropped stops nobody's tokens.
+func (r *Ring) SignWith(alg, typ string, payload []byte) (compact, kid string, err error) {
 	s := r.current()
 	if s == nil || s.signer == nil {
 		return "", "", ErrNoSigningKey
 	}
-	compact, err = s.signer.sign(typ, payload)
+	by := s.signer
+	if alg != "" && alg != by.alg {
+		by = cmp.Or(s.signers[alg], by)
+	}
+	compact, err = by.sign(typ, payload)
 	if err != nil {
 		r.signFailures.Add(1)
 		return "", "", err
 	}
-	return compact, s.signer.kid, nil
+	return compact, by.kid, nil
 }
 
 // Verify checks a compact JWS of at most 16 KiB: its key must be published now
@@ -182,7 +217,7 @@ func (r *Ring) Verify(compact, typ string) (payload []byte, kid string, err erro
 	return payload, t.kid, nil
 }
 
-// Active returns the key that signs now, or ErrNoSigningKey.
+// Active returns the key of the default algorithm that signs now, or ErrNoSigningKey.
 func (r *Ring) Active() (Info, error) {
 	s := r.current()
 	if s == nil || s.signer == nil {

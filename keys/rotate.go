@@ -12,7 +12,8 @@ import (
 // errTurnScheduled means that the standby signs as soon as it may already.
 var errTurnScheduled = errors.New("no key can sign sooner than scheduled")
 
-// Rotate lets the standby sign as soon as K1 allows: at once if it has been
+// Rotate lets the standby of an algorithm's keys, or of the default's if alg is
+// empty, sign as soon as K1 allows: at once if it has been
 // published for the lead, else when it will have been. Before that it publishes
 // the next standby (K2). It returns the key that will sign. If that key is
 // scheduled as early already, nothing changes and the error says so.
@@ -20,12 +21,12 @@ var errTurnScheduled = errors.New("no key can sign sooner than scheduled")
 // The event is recorded before the write, so no turn stands unrecorded (A3); if
 // the write then fails, a second event says so. Replicas hear of the turn within
 // one poll.
-func (k *Keeper) Rotate(ctx context.Context) (Record, error) {
+func (k *Keeper) Rotate(ctx context.Context, alg string) (Record, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	event := audit.Event{Action: audit.KeyRotated, Outcome: audit.Success}
 	for range maxConflicts {
-		r, err := k.rotateOnce(ctx, event)
+		r, err := k.rotateOnce(ctx, alg, event)
 		if !isConflict(err) {
 			return r, err
 		}
@@ -33,19 +34,19 @@ func (k *Keeper) Rotate(ctx context.Context) (Record, error) {
 	return Record{}, errors.New("the signing keys kept changing; try again")
 }
 
-func (k *Keeper) rotateOnce(ctx context.Context, event audit.Event) (Record, error) {
+func (k *Keeper) rotateOnce(ctx context.Context, alg string, event audit.Event) (Record, error) {
 	b, err := k.start(ctx)
 	if err != nil {
 		return Record{}, err
 	}
 	now := k.clock()
-	standby, ok := nextStandby(newView(b.records, k.policy, now, b.material.unusable), b.material)
+	v := newView(b.records, k.policy, now, b.material.unusable)
+	standby, ok := nextStandby(v, v.ringFor(alg), b.material)
 	if !ok {
-		return Record{}, errors.New("there is no standby key that could sign")
+		return Record{}, fmt.Errorf("there is no standby key %sthat could sign", forAlg(alg))
 	}
 	event.KeyID = standby.KID
-	older := b.records[:find(b.records, standby.KID)]
-	at := later(now, standby.CreatedAt.Add(leadFor(older, k.policy)))
+	at := later(now, standby.CreatedAt.Add(leadFor(older(b.records, &standby.Record), k.policy)))
 	if !at.Before(standby.ActivateAt) {
 		return Record{}, k.refuse(ctx, event, audit.ReasonAlreadyScheduled, fmt.Errorf("%w: key %s signs from %s on",
 			errTurnScheduled, standby.KID, standby.ActivateAt.UTC().Format(time.RFC3339Nano)))
@@ -68,10 +69,27 @@ func (k *Keeper) rotateOnce(ctx context.Context, event audit.Event) (Record, err
 	return b.records[find(b.records, standby.KID)], nil
 }
 
-// nextStandby returns the first key after the signing one that could sign.
-func nextStandby(v view, m *material) (keyView, bool) {
-	for _, key := range v.Keys[v.signing+1:] {
-		if key.State == Standby && m.signers[key.KID] != nil {
+func forAlg(alg string) string {
+	if alg == "" {
+		return ""
+	}
+	return "for " + alg + " "
+}
+
+// ringFor is the number of the ring that signs for alg: the main one if alg is empty
+// or what that signs with.
+func (v *view) ringFor(alg string) int {
+	if main, _ := v.signingKey(mainRing); alg == "" || alg == main.Alg {
+		return mainRing
+	}
+	return besideRing(alg)
+}
+
+// nextStandby returns the first key of a ring after the signing one that could sign.
+func nextStandby(v view, ring int, m *material) (keyView, bool) {
+	signing, _ := v.signingKey(ring)
+	for _, key := range v.Keys {
+		if key.ring() == ring && key.Seq >= signing.Seq && key.State == Standby && m.signers[key.KID] != nil {
 			return key, true
 		}
 	}

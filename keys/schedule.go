@@ -2,6 +2,7 @@ package keys
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -39,52 +40,80 @@ type keyView struct {
 // view says what every key may do at one time. It is a function of the records
 // and that time alone, so that replicas agree without talking (K5).
 type view struct {
-	// Keys are the keys that are not archived, by Seq.
+	// Keys are the keys that are not archived, by Seq: the main ring's first.
 	Keys []keyView
-	// Emergency says that the signing key signs before its time because
-	// one before it was revoked or cannot be used.
-	Emergency bool
+	// rings are in the order of their numbers, the main one first.
+	rings []ringView
 	// Duties are what the records should be told, in this order. Each may be
 	// done by any replica, and by several at once.
 	Duties []duty
 	// Until is when the next key changes its state; zero if none will. Since
 	// is when one last did. In between nothing but Duties changes.
 	Since, Until time.Time
-
-	signing int
 }
 
-// signingKey returns the key that signs, or false if none can.
-func (v *view) signingKey() (keyView, bool) {
-	if v.signing < 0 {
+// ring returns how a ring stands; the zero key if it has no keys.
+func (v *view) ring(number int) ringView {
+	for _, r := range v.rings {
+		if r.number == number {
+			return r
+		}
+	}
+	return ringView{number: number, signing: -1}
+}
+
+// signingKey returns the key that signs in a ring, or false if none can.
+func (v *view) signingKey(ring int) (keyView, bool) {
+	r := v.ring(ring)
+	if r.signing < 0 {
 		return keyView{}, false
 	}
-	return v.Keys[v.signing], true
+	return v.Keys[r.signing], true
 }
 
 // newView returns what the keys in records may do at now, on a replica that cannot
 // sign with the keys in unusable. Archived records and the order of records make
 // no difference.
 //
-// The key that signs is the last one whose ActivateAt has come. If it was
+// The key that signs in a ring is the last one whose ActivateAt has come. If it was
 // revoked or cannot be used, the next one that can be used signs at once, and if
 // there is none, the nearest before it.
 func newView(records []Record, p Policy, now time.Time, unusable map[string]error) view {
-	s := scheduler{policy: p, now: now, unusable: unusable}
+	var all []Record
 	for _, r := range records {
 		if !r.Archived {
-			s.records = append(s.records, r)
+			all = append(all, r)
 		}
 	}
-	slices.SortFunc(s.records, func(a, b Record) int { return cmp.Compare(a.Seq, b.Seq) })
-	s.current = s.findCurrent()
-	s.signing = s.findSigning()
-	v := view{Emergency: s.emergency(), signing: s.signing}
-	for i := range s.records {
-		v.Keys = append(v.Keys, s.key(i))
+	slices.SortFunc(all, func(a, b Record) int { return cmp.Compare(a.Seq, b.Seq) })
+	rings := ringsOf(all, p)
+	var v view
+	var first []duty
+	for _, number := range slices.Sorted(maps.Keys(rings)) {
+		s := scheduler{policy: p, now: now, unusable: unusable, ring: number, all: all, records: rings[number]}
+		s.current = s.findCurrent()
+		s.signing = s.findSigning()
+		main, _ := v.signingKey(mainRing)
+		s.wanted = number == mainRing || p.wants(number, main.Alg, s.live())
+		r := ringView{number: number, signing: -1, emergency: s.emergency(), wanted: s.wanted}
+		if s.signing >= 0 {
+			r.signing = len(v.Keys) + s.signing
+		}
+		v.rings = append(v.rings, r)
+		var keys []keyView
+		for i := range s.records {
+			keys = append(keys, s.key(i))
+		}
+		v.Keys = append(v.Keys, keys...)
+		v.Duties = append(v.Duties, s.duties(keys)...)
+		if number == mainRing && len(s.records) == 0 {
+			first, v.Duties = v.Duties, nil
+		}
 	}
-	v.Since, v.Until = s.bounds(v.Keys)
-	v.Duties = s.duties(v.Keys)
+	// On an empty store the keys of the other rings are published before the key
+	// is made without which nobody serves, so that all can sign at once.
+	v.Duties = append(v.Duties, first...)
+	v.Since, v.Until = bounds(v.Keys, now)
 	return v
 }
 
@@ -92,10 +121,30 @@ type scheduler struct {
 	policy   Policy
 	now      time.Time
 	unusable map[string]error
-	// records are by Seq; current and signing are indexes or -1.
+	// all are the records of all rings, records those of this one, by Seq;
+	// current and signing are indexes or -1.
+	all     []Record
+	ring    int
+	wanted  bool
 	records []Record
 	current int
 	signing int
+}
+
+// live says that a key of the ring signs or will.
+func (s *scheduler) live() bool {
+	for i := range s.records {
+		if s.usable(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// ended says that the key has stopped signing, and that none follows it.
+func (s *scheduler) ended(i int) bool {
+	at := s.records[i].EndAt
+	return !at.IsZero() && !at.After(s.now)
 }
 
 func (r *Record) revoked() bool { return !r.RevokedAt.IsZero() }
@@ -106,7 +155,7 @@ func (r *Record) neverSigned() bool { return r.revoked() && !r.RevokedAt.After(r
 
 func (s *scheduler) usable(i int) bool {
 	r := &s.records[i]
-	return !r.revoked() && len(r.Sealed) > 0 && s.unusable[r.KID] == nil
+	return !r.revoked() && len(r.Sealed) > 0 && s.unusable[r.KID] == nil && !s.ended(i)
 }
 
 func (s *scheduler) findCurrent() int {
@@ -119,8 +168,12 @@ func (s *scheduler) findCurrent() int {
 }
 
 // findSigning begins at the current key. Before the first key's time (this
-// clock is behind the one that made it) it begins at the first key.
+// clock is behind the one that made it) it begins at the first key, unless that has
+// to be published for its lead first, as in a ring that was added later.
 func (s *scheduler) findSigning() int {
+	if s.current >= 0 && s.ended(s.current) || s.current < 0 && s.comesUp() {
+		return -1
+	}
 	for i := max(s.current, 0); i < len(s.records); i++ {
 		if s.usable(i) {
 			return i
@@ -132,6 +185,12 @@ func (s *scheduler) findSigning() int {
 		}
 	}
 	return -1
+}
+
+// comesUp says that the ring has not signed yet: it was added to a store that had
+// keys already.
+func (s *scheduler) comesUp() bool {
+	return s.ring != mainRing && len(s.records) > 0 && s.records[0].ActivateAt.After(s.records[0].CreatedAt)
 }
 
 // emergency is still true after the promotion was written down, so that every
@@ -186,6 +245,9 @@ func (s *scheduler) retireAt(i int) time.Time {
 			at = next.ActivateAt
 		}
 	}
+	if end := s.records[i].EndAt; !end.IsZero() && (at.IsZero() || end.Before(at)) {
+		return end
+	}
 	if i == s.signing && !at.After(s.now) {
 		// Its successors cannot be used; it signs on until there is one.
 		return time.Time{}
@@ -193,10 +255,10 @@ func (s *scheduler) retireAt(i int) time.Time {
 	return at
 }
 
-func (s *scheduler) bounds(keys []keyView) (since, until time.Time) {
+func bounds(keys []keyView, now time.Time) (since, until time.Time) {
 	for _, k := range keys {
 		for _, t := range []time.Time{k.ActivateAt, k.RetireAt, k.ExpireAt} {
-			if !t.After(s.now) {
+			if !t.After(now) {
 				since = later(since, t)
 			} else if until.IsZero() || t.Before(until) {
 				until = t

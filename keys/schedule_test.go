@@ -60,7 +60,7 @@ func TestView(t *testing.T) {
 		{"the last number stays taken", []Record{a, c, erased(revoked(key(3, "d", 180), 10))}, 90, "a", false, []State{Active, Standby, Revoked}, []bool{true, true, false}, []dutyKind{answer}},
 	} {
 		v := newView(test.records, testPolicy(), minutes(test.now), nil)
-		signing, _ := v.signingKey()
+		signing, _ := v.signingKey(mainRing)
 		var states []State
 		var published []bool
 		for _, k := range v.Keys {
@@ -70,10 +70,10 @@ func TestView(t *testing.T) {
 		for _, d := range v.Duties {
 			duties = append(duties, d.Kind)
 		}
-		if signing.KID != test.signs || v.Emergency != test.emergency || !slices.Equal(states, test.states) ||
+		if signing.KID != test.signs || v.ring(mainRing).emergency != test.emergency || !slices.Equal(states, test.states) ||
 			!slices.Equal(published, test.published) || !slices.Equal(duties, test.duties) {
 			t.Errorf("%s: %q signs, emergency %v, %v, published %v, duties %v",
-				test.name, signing.KID, v.Emergency, states, published, duties)
+				test.name, signing.KID, v.ring(mainRing).emergency, states, published, duties)
 		}
 	}
 }
@@ -81,13 +81,13 @@ func TestView(t *testing.T) {
 func TestViewPromotesToTheTimeOfTheRevocation(t *testing.T) {
 	records := []Record{revoked(key(0, "a", 0), 30), key(1, "b", 60), key(2, "c", 120)}
 	v := newView(records, testPolicy(), minutes(31), nil)
-	if d := v.Duties[0]; d.Kind != promoteStandby || d.KID != "b" || !d.ActivateAt.Equal(minutes(30)) {
+	if d := v.Duties[0]; d.Kind != promoteStandby || d.KID != "b" || !d.At.Equal(minutes(30)) {
 		t.Fatalf("duty %+v", d)
 	}
 	records[1].ActivateAt = minutes(30)
 	v = newView(records, testPolicy(), minutes(31), nil)
-	if signing, _ := v.signingKey(); signing.KID != "b" || !v.Emergency || v.Duties[0].Kind == promoteStandby {
-		t.Errorf("after the promotion %s signs, emergency %v, duties %v", signing.KID, v.Emergency, v.Duties)
+	if signing, _ := v.signingKey(mainRing); signing.KID != "b" || !v.ring(mainRing).emergency || v.Duties[0].Kind == promoteStandby {
+		t.Errorf("after the promotion %s signs, emergency %v, duties %v", signing.KID, v.ring(mainRing).emergency, v.Duties)
 	}
 }
 
@@ -109,11 +109,11 @@ func TestUnusableKeys(t *testing.T) {
 			bad[kid] = errDamaged
 		}
 		v := newView(records, testPolicy(), minutes(test.now), bad)
-		if signing, _ := v.signingKey(); signing.KID != test.signs {
+		if signing, _ := v.signingKey(mainRing); signing.KID != test.signs {
 			t.Errorf("without %v %q signs, want %q", test.unusable, signing.KID, test.signs)
 		}
 		if d := v.Duties; len(test.unusable) == 1 && test.now == 30 && test.unusable[0] == "b" &&
-			(len(d) != 1 || d[0].Kind != postpone || d[0].KID != "b" || !d[0].ActivateAt.Equal(minutes(70))) {
+			(len(d) != 1 || d[0].Kind != postpone || d[0].KID != "b" || !d[0].At.Equal(minutes(70))) {
 			t.Errorf("without a standby whose turn comes first: %+v", d)
 		}
 		if test.signs == "" && len(v.Duties) > 0 {

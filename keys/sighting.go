@@ -113,9 +113,8 @@ func (k *Keeper) noteAbsence(before, now book) {
 	if len(before.records) == 0 {
 		return
 	}
-	newest := before.records[len(before.records)-1].Seq
 	for i := range now.records {
-		if r := &now.records[i]; r.Seq > newest && !r.revoked() && r.CreatedAt.Add(k.policy.Skew).Before(before.readAt) {
+		if r := &now.records[i]; find(before.records, r.KID) < 0 && !r.revoked() && r.CreatedAt.Add(k.policy.Skew).Before(before.readAt) {
 			k.absent[r.KID] = before.readAt
 		}
 	}

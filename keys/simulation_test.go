@@ -113,7 +113,7 @@ func between(t *rapid.T, label string, from, to time.Duration) time.Duration {
 func (s *simulation) drawPolicy() Policy {
 	t := s.t
 	p := Policy{
-		Alg:    rapid.SampledFrom([]string{EdDSA, ES256}).Draw(t, "alg"),
+		Algs:   rapid.Permutation([]string{EdDSA, ES256, Ed25519}).Draw(t, "algs")[:rapid.IntRange(1, 2).Draw(t, "rings")],
 		Poll:   between(t, "poll", time.Second, 30*time.Second),
 		Skew:   s.leastSkew + between(t, "spare skew", 0, 10*time.Second),
 		MaxAge: between(t, "max age", time.Second, 2*time.Minute), TokenTTL: between(t, "ttl", 5*time.Second, 5*time.Minute),
@@ -237,28 +237,50 @@ func (s *simulation) observe() {
 			s.copies[held] = later(s.copies[held], s.now.Add(age))
 			s.kept[held] = true
 		}
-		active, err := r.ring.Active()
-		if err != nil {
+		if _, err := r.ring.Active(); err != nil {
 			s.t.Fatalf("a replica that serves cannot sign: %v", err)
 		}
-		if s.lost != nil && r.ring.current().view.Emergency && active.ActivateAt.After(r.clock()) {
-			s.early[active.KID] = true
-		}
-		if ttl := r.ring.TokenTTL(); ttl > 0 {
-			s.tokens[active.KID] = later(s.tokens[active.KID], r.clock().Add(ttl))
-		}
-	}
-	for _, r := range s.replicas {
-		if active, err := r.ring.Active(); r.serving && err == nil {
-			maps.DeleteFunc(s.kept, func(held string, _ bool) bool { return !strings.Contains(held, active.KID) })
+		for _, active := range signing(r.ring) {
+			if s.lost != nil && r.ring.current().view.ring(active.ring()).emergency && active.ActivateAt.After(r.clock()) {
+				s.early[active.KID] = true
+			}
+			if ttl := r.ring.TokenTTL(); ttl > 0 {
+				s.tokens[active.KID] = later(s.tokens[active.KID], r.clock().Add(ttl))
+			}
 		}
 	}
+	s.refetch()
 	for held, until := range s.copies {
 		if !s.now.Before(until) {
 			delete(s.copies, held)
 		}
 	}
 	s.check(s)
+}
+
+// refetch has whoever fetches for an unknown kid alone meet the tokens of one ring:
+// that which every replica signs with all along.
+func (s *simulation) refetch() {
+	for _, r := range s.replicas {
+		if active, err := r.ring.Active(); r.serving && err == nil {
+			maps.DeleteFunc(s.kept, func(held string, _ bool) bool { return !strings.Contains(held, active.KID) })
+		}
+	}
+}
+
+// signing are the keys that a replica signs with, of all its algorithms.
+func signing(r *Ring) []keyView {
+	s := r.current()
+	var list []keyView
+	for _, alg := range r.policy.Algs {
+		if by := s.signers[alg]; by != nil {
+			list = append(list, s.view.Keys[slices.IndexFunc(s.view.Keys, func(k keyView) bool { return k.KID == by.kid })])
+		}
+	}
+	if k, ok := s.view.signingKey(mainRing); ok {
+		list = append(list, k)
+	}
+	return list
 }
 
 func join(kids map[string]bool) string {
@@ -287,14 +309,18 @@ func (s *simulation) live() []string {
 func (s *simulation) hurried(kid string) bool {
 	i := find(s.store.records, kid)
 	r := s.store.records[i]
-	return i > 0 && len(s.revoked) > 0 && r.ActivateAt.Sub(r.CreatedAt) < s.leastLead(r)
+	return i > 0 && len(s.revoked) > 0 && r.ActivateAt.Sub(r.CreatedAt) < s.promisedLead(r, s.leastSkew)
 }
 
-// leastLead is the lead that the keys before r promised.
-func (s *simulation) leastLead(r Record) time.Duration {
+// leastLead is the lead that the keys before r promised, of its own ring and those
+// of others that whoever made r had surely read.
+func (s *simulation) leastLead(r Record) time.Duration { return s.promisedLead(r, -s.leastSkew) }
+
+func (s *simulation) promisedLead(r Record, apart time.Duration) time.Duration {
 	var lead time.Duration
 	for _, other := range s.store.records {
-		if other.Seq < r.Seq && !other.Archived {
+		before := other.ring() == r.ring() && other.Seq < r.Seq || other.ring() != r.ring() && other.CreatedAt.Before(r.CreatedAt.Add(apart))
+		if before && !other.Archived {
 			lead = max(lead, other.Lead)
 		}
 	}
@@ -311,7 +337,12 @@ func (s *simulation) settled() bool {
 			return false
 		}
 	}
-	return !s.writing && !s.store.down && s.now.After(s.changed.Add(2*longest+s.writeTime))
+	return !s.writing && !s.store.down && s.now.After(s.changed.Add(2*longest+s.onePoll()))
+}
+
+// onePoll is how long the writes of one poll may take: a few in each ring.
+func (s *simulation) onePoll() time.Duration {
+	return time.Duration(2*len(ringsOf(s.store.records, s.policy))) * s.writeTime
 }
 
 // simulate runs the check over random lives.
@@ -327,8 +358,8 @@ func (s *simulation) fatalf(format string, args ...any) {
 	since := func(t time.Time) time.Duration { return max(t.Sub(start), -1) }
 	s.t.Logf("now %v", since(s.now))
 	for _, r := range s.store.records {
-		s.t.Logf("key %d: created %v, signs from %v, lead %v, life %v + %v, revoked %v, erased %v, archived %v",
-			r.Seq, since(r.CreatedAt), since(r.ActivateAt), r.Lead, r.TokenTTL, r.Margin, since(r.RevokedAt), len(r.Sealed) == 0, r.Archived)
+		s.t.Logf("key %d: created %v, signs from %v, lead %v, life %v + %v, revoked %v, ended %v, erased %v, archived %v",
+			r.Seq, since(r.CreatedAt), since(r.ActivateAt), r.Lead, r.TokenTTL, r.Margin, since(r.RevokedAt), since(r.EndAt), len(r.Sealed) == 0, r.Archived)
 	}
 	for _, r := range s.replicas {
 		s.t.Logf("replica: started %v, read %v, ahead by %v, serving %v, cut %v, %+v", since(r.started), since(r.polled), r.offset, r.serving, r.link.cut, r.policy)

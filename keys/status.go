@@ -2,6 +2,7 @@ package keys
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -32,10 +33,12 @@ const (
 
 // Status is how the keys stand on this replica.
 type Status struct {
-	// Active is the key that signs; its KID is empty if there is none.
+	// Active is the key of the default algorithm that signs; its KID is empty
+	// if there is none.
 	Active Info
-	// Standbys counts the published keys that can sign next, Published all in
-	// the JWKS, Unusable those that cannot be used here.
+	// Standbys counts the published keys that can sign next, of the algorithm
+	// that has the fewest; Published all in the JWKS, Unusable those that cannot
+	// be used here.
 	Standbys, Published, Unusable int
 	Warnings                      []Warning
 }
@@ -50,43 +53,60 @@ func (k *Keeper) Status() Status {
 	if s.signer != nil {
 		st.Active = s.active
 	}
-	for _, key := range s.view.Keys {
-		if key.State == Standby && key.Published && s.book.material.signers[key.KID] != nil {
-			st.Standbys++
+	warn := func(code, format string, args ...any) {
+		st.Warnings = append(st.Warnings, Warning{code, fmt.Sprintf(format, args...)})
+	}
+	for i, ring := range s.view.rings {
+		if !ring.wanted {
+			continue
+		}
+		standbys := s.standbys(ring.number)
+		if i == 0 || standbys < st.Standbys {
+			st.Standbys = standbys
+		}
+		if standbys == 0 {
+			warn(standbyMissing, "no standby %sis published; one is made as soon as the store can be written to", k.policy.naming(ring.number))
+		}
+		if active, ok := s.view.signingKey(ring.number); ok {
+			k.warnOfTurn(active, warn)
 		}
 	}
-	st.Warnings = k.warnings(s, st)
+	for _, kid := range slices.Sorted(maps.Keys(s.book.material.unusable)) {
+		warn(keyUnusable, "key %.64q: %v", kid, s.book.material.unusable[kid])
+	}
 	return st
 }
 
-func (k *Keeper) warnings(s *snapshot, st Status) []Warning {
-	var list []Warning
-	warn := func(code, format string, args ...any) {
-		list = append(list, Warning{code, fmt.Sprintf(format, args...)})
+// naming names a ring's algorithm where there are several.
+func (p Policy) naming(ring int) string {
+	if len(p.Algs) == 1 {
+		return ""
 	}
+	return forAlg(p.ringAlg(ring))
+}
+
+// standbys counts the published keys of a ring that can sign next.
+func (s *snapshot) standbys(ring int) int {
+	n := 0
+	for _, key := range s.view.Keys {
+		if key.ring() == ring && key.State == Standby && key.Published && s.book.material.signers[key.KID] != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// warnOfTurn warns of a turn that is overdue or too far off.
+func (k *Keeper) warnOfTurn(active keyView, warn func(code, format string, args ...any)) {
 	p, now := k.policy, k.clock()
-	if st.Standbys == 0 {
-		warn(standbyMissing, "no standby is published; one is made as soon as the store can be written to")
+	// The next standby is made two polls and the skew before it is wanted.
+	late := now.Sub(active.ActivateAt.Add(p.Interval))
+	if late > 2*p.Poll+p.Skew {
+		warn(turnOverdue, "key %s should have retired %v ago", active.KID, late.Round(time.Second))
 	}
-	if st.Active.KID != "" {
-		// The next standby is made two polls and the skew before it is wanted.
-		late := now.Sub(st.Active.ActivateAt.Add(p.Interval))
-		if late > 2*p.Poll+p.Skew {
-			warn(turnOverdue, "key %s should have retired %v ago", st.Active.KID, late.Round(time.Second))
-		}
-		if ahead := st.Active.RetireAt.Sub(now); !st.Active.RetireAt.IsZero() && ahead > p.Interval+p.Lead {
-			warn(turnFarOff, "the next turn is %v away, and key_rotation_interval is %v; keyturn keys rotate makes it now", ahead.Round(time.Second), p.Interval)
-		}
+	if ahead := active.RetireAt.Sub(now); !active.RetireAt.IsZero() && ahead > p.Interval+p.Lead {
+		warn(turnFarOff, "the next turn is %v away, and key_rotation_interval is %v; keyturn keys rotate makes it now", ahead.Round(time.Second), p.Interval)
 	}
-	var kids []string
-	for kid := range s.book.material.unusable {
-		kids = append(kids, kid)
-	}
-	slices.Sort(kids)
-	for _, kid := range kids {
-		warn(keyUnusable, "key %.64q: %v", kid, s.book.material.unusable[kid])
-	}
-	return list
 }
 
 // warnEvery is how often a warning that lasts is repeated.
@@ -125,14 +145,14 @@ func (k *Keeper) Counts() Counts {
 	}
 }
 
-// count notes a turn, once.
-func (k *Keeper) count(s *snapshot) {
-	if k.signedWith != "" && k.signedWith != s.signer.kid {
-		if s.view.Emergency {
+// count notes a turn of a ring, once.
+func (k *Keeper) count(ring ringView, kid string) {
+	if before := k.signedWith[ring.number]; before != "" && before != kid {
+		if ring.emergency {
 			k.emergencies.Add(1)
 		} else {
 			k.turns.Add(1)
 		}
 	}
-	k.signedWith = s.signer.kid
+	k.signedWith[ring.number] = kid
 }

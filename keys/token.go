@@ -1,15 +1,15 @@
 package keys
 
 import (
+	"bytes"
 	"crypto"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
-
-	jose "github.com/go-jose/go-jose/v4"
 )
 
 // maxToken bounds what is looked at before a signature has been checked.
@@ -72,50 +72,80 @@ func (s *signer) header(typ string) (string, error) {
 
 // token is a compact JWS that was taken apart but not yet verified.
 type token struct {
-	jws *jose.JSONWebSignature
-	kid string
-	alg string
-	typ string
+	tokenHeader
+	// input is what was signed.
+	input, payload, signature []byte
 }
 
-// parseToken is strict: the header has alg, kid and typ and nothing else, as
-// ours do. That leaves out crit, b64, jwk, jku and all their like (RFC 8725 §2).
+type tokenHeader struct{ alg, kid, typ string }
+
+// parseToken is strict: the header has alg, kid and typ, each once and in this
+// spelling, and nothing else, as ours do. That leaves out crit, b64, jwk, jku and
+// all their like (RFC 8725 §2).
 func parseToken(compact string) (token, error) {
-	if len(compact) > maxToken || !compactForm(compact) {
+	parts, ok := compactParts(compact)
+	if !ok {
 		return token{}, errBadToken
 	}
-	jws, err := jose.ParseSignedCompact(compact, allAlgorithms)
-	if err != nil || len(jws.Signatures) != 1 {
+	header, err := parseHeader(parts[0])
+	if err != nil {
 		return token{}, errBadToken
 	}
-	var header map[string]any
-	raw, err := base64.RawURLEncoding.DecodeString(compact[:strings.IndexByte(compact, '.')])
-	if err != nil || json.Unmarshal(raw, &header) != nil || len(header) != 3 {
-		return token{}, errBadToken
-	}
-	h := jws.Signatures[0].Protected
-	typ, ok := h.ExtraHeaders[jose.HeaderType].(string)
-	if !ok || h.KeyID == "" || h.Algorithm == "" {
-		return token{}, errBadToken
-	}
-	return token{jws: jws, kid: h.KeyID, alg: h.Algorithm, typ: typ}, nil
+	input := compact[:strings.LastIndexByte(compact, '.')]
+	return token{tokenHeader: header, input: []byte(input), payload: parts[1], signature: parts[2]}, nil
 }
 
-// compactForm reports whether s is three parts of strict base64url, so that a
+func parseHeader(text []byte) (tokenHeader, error) {
+	var h tokenHeader
+	in := json.NewDecoder(bytes.NewReader(text))
+	if t, err := in.Token(); err != nil || t != json.Delim('{') {
+		return h, errBadToken
+	}
+	for in.More() {
+		name, err := in.Token()
+		if err != nil {
+			return h, err
+		}
+		value, err := in.Token()
+		if err != nil {
+			return h, err
+		}
+		text, ok := value.(string)
+		member := map[any]*string{"alg": &h.alg, "kid": &h.kid, "typ": &h.typ}[name]
+		if !ok || text == "" || member == nil || *member != "" {
+			return h, errBadToken
+		}
+		*member = text
+	}
+	if _, err := in.Token(); err != nil || h.alg == "" || h.kid == "" || h.typ == "" {
+		return h, errBadToken
+	}
+	if _, err := in.Token(); err != io.EOF {
+		return h, errBadToken
+	}
+	return h, nil
+}
+
+// compactParts takes s apart if it is three parts of strict base64url, so that a
 // token has one spelling only.
-func compactForm(s string) bool {
-	parts := 0
+func compactParts(s string) (parts [3][]byte, ok bool) {
+	if len(s) > maxToken || strings.Count(s, ".") != len(parts)-1 {
+		return parts, false
+	}
+	n := 0
 	for part := range strings.SplitSeq(s, ".") {
-		parts++
 		// The decoder skips line breaks, which are no part of base64url.
 		if part == "" || strings.ContainsAny(part, "\r\n") {
-			return false
+			return parts, false
 		}
-		if _, err := base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
-			return false
+		decoded, err := base64.RawURLEncoding.Strict().DecodeString(part)
+		if err != nil {
+			return parts, false
 		}
+		parts[n] = decoded
+		n++
 	}
-	return parts == 3
+	return parts, true
 }
 
 // verify returns the payload if the token was signed by the key and has the
@@ -124,11 +154,10 @@ func (v *verifier) verify(t token, typ string) ([]byte, error) {
 	if t.kid != v.kid || t.alg != v.alg || mediaType(t.typ) != mediaType(typ) {
 		return nil, errBadToken
 	}
-	payload, err := t.jws.Verify(v.key)
-	if err != nil {
+	if !verifies(v.alg, v.key, t.input, t.signature) {
 		return nil, errBadToken
 	}
-	return payload, nil
+	return t.payload, nil
 }
 
 // mediaType makes typ values comparable (RFC 7515 §4.1.9).

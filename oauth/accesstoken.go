@@ -41,10 +41,7 @@ type claims struct {
 type audience []string
 
 func (a audience) MarshalJSON() ([]byte, error) {
-	if len(a) == 1 {
-		return json.Marshal(a[0])
-	}
-	return json.Marshal([]string(a))
+	return appendAudience(nil, a), nil
 }
 
 func (a *audience) UnmarshalJSON(b []byte) error {
@@ -90,11 +87,8 @@ func (s *Service) mint(c claims, client Client, now time.Time) (minted, error) {
 	c.ClientID = client.ID
 	c.IssuedAt = now.Unix()
 	c.Expiry = now.Add(ttl).Unix()
-	payload, err := json.Marshal(&c)
-	if err != nil {
-		return minted{}, err
-	}
-	token, kid, err := s.ring.Sign(accessTokenType, c.user.into(payload))
+	payload := appendClaims(make([]byte, 0, claimsRoom+len(c.user)), &c)
+	token, kid, err := s.ring.SignWith(client.SigningAlg, accessTokenType, c.user.into(payload))
 	if err != nil {
 		return minted{}, err
 	}

@@ -31,6 +31,9 @@ type Client struct {
 	// Claims names what the client's tokens say of their user, of what the
 	// user's account holds: users.RolesClaim and custom claims.
 	Claims []string
+	// SigningAlg is the algorithm that the client's access tokens are signed
+	// with; empty means the deployment's default.
+	SigningAlg string
 	// Lifetimes; zero means the deployment's.
 	AccessTTL      time.Duration
 	RefreshIdleTTL time.Duration

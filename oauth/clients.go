@@ -11,6 +11,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/keys"
 )
 
 // Clients registers clients, for operators.
@@ -128,6 +129,9 @@ func (c *Clients) check(client Client) error {
 	}
 	if err := checkClientClaims(client); err != nil {
 		return err
+	}
+	if alg := client.SigningAlg; alg != "" && !slices.Contains(keys.Algorithms(), alg) {
+		return fmt.Errorf("signing algorithm %q: use one of %s", alg, strings.Join(keys.Algorithms(), ", "))
 	}
 	for _, a := range client.Audience {
 		if u, err := url.Parse(a); err != nil || a == "" || len(a) > 512 || u.Fragment != "" || strings.ContainsAny(a, " \t\r\n") {

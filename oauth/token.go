@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strings"
 
@@ -22,8 +21,8 @@ func (s *Service) Token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer := out.answer()
-	body, _ := json.Marshal(answer) // texts and a number can always be encoded
-	writeObject(w, http.StatusOK, body)
+	body := make([]byte, 0, answerRoom+len(answer.AccessToken)+len(answer.RefreshToken)+len(answer.Scope))
+	writeObject(w, http.StatusOK, answer.appendTo(body))
 }
 
 // grant takes a token request from its parsing to its end, for the token

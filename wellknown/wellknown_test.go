@@ -88,7 +88,7 @@ func newServer(t testing.TB) *server {
 	s.keeper, err = keys.NewKeeper(keys.Options{
 		Store: s.store, Vault: masters.Vault(), Audit: discard{}, Now: clock,
 		Policy: keys.Policy{
-			Alg: keys.ES256, Interval: time.Hour, Lead: 10 * time.Minute, Poll: 15 * time.Second,
+			Algs: []string{keys.ES256}, Interval: time.Hour, Lead: 10 * time.Minute, Poll: 15 * time.Second,
 			Skew: 5 * time.Second, MaxAge: 5 * time.Minute, TokenTTL: 20 * time.Minute,
 		},
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,6 +31,7 @@ func newClientFlags(cmd *cobra.Command) *clientFlags {
 	f.StringVar(&c.defaultScope, "default-scope", "", "what it gets where it asks for nothing (default: all that it may ask for)")
 	f.StringSliceVar(&c.client.Audience, "audience", nil, "a resource server that its tokens may be for (repeat for several)")
 	f.StringSliceVar(&c.client.Claims, "claim", nil, "what its tokens say of the user beside the scope: "+users.RolesClaim+", or the name of a custom claim (repeat for several)")
+	f.StringVar(&c.client.SigningAlg, "client-signing-alg", "", "what its access tokens are signed with, one of signing_algs (default: the first)")
 	f.StringVar(&c.jwksFile, "jwks-file", "", "file with the client's public keys, a JWK set (- for standard input): it authenticates with them and has no secret")
 	f.StringVar(&c.client.JWKSURI, "jwks-uri", "", "https URL where the client publishes its JWK set, in place of --jwks-file")
 	f.DurationVar(&c.client.AccessTTL, "client-access-token-ttl", 0, "life of its access tokens (default: the deployment's)")
@@ -38,8 +40,11 @@ func newClientFlags(cmd *cobra.Command) *clientFlags {
 	return c
 }
 
-// read turns the flags into a client.
-func (c *clientFlags) read(p *program) error {
+// read turns the flags into a client of a deployment that signs with algs.
+func (c *clientFlags) read(p *program, algs []string) error {
+	if alg := c.client.SigningAlg; alg != "" && !slices.Contains(algs, alg) {
+		return usageError{fmt.Errorf("--client-signing-alg %q: signing_algs has %s", alg, strings.Join(algs, ", "))}
+	}
 	var ok bool
 	if c.client.Scope, ok = oauth.ParseScope(c.scope); !ok {
 		return usageError{fmt.Errorf("--scope %q: use scope names separated by spaces (RFC 6749 §3.3)", c.scope)}
@@ -67,6 +72,7 @@ func (c *clientFlags) apply(client *oauth.Client) {
 		"default-scope":           func() { client.DefaultScope = c.client.DefaultScope },
 		"audience":                func() { client.Audience = c.client.Audience },
 		"claim":                   func() { client.Claims = c.client.Claims },
+		"client-signing-alg":      func() { client.SigningAlg = c.client.SigningAlg },
 		"jwks-file":               func() { client.JWKS, client.JWKSURI = c.client.JWKS, "" },
 		"jwks-uri":                func() { client.JWKS, client.JWKSURI = "", c.client.JWKSURI },
 		"client-access-token-ttl": func() { client.AccessTTL = c.client.AccessTTL },

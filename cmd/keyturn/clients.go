@@ -26,6 +26,7 @@ type clientRow struct {
 	DefaultScope   string          `json:"default_scope,omitempty"`
 	Audience       []string        `json:"audience"`
 	Claims         []string        `json:"claims,omitempty"`
+	SigningAlg     string          `json:"signing_alg,omitempty"`
 	AccessTTL      string          `json:"access_token_ttl,omitempty"`
 	RefreshIdleTTL string          `json:"refresh_idle_ttl,omitempty"`
 	RefreshTTL     string          `json:"refresh_ttl,omitempty"`
@@ -37,7 +38,7 @@ func clientRowOf(c oauth.Client, secret string) clientRow {
 	return clientRow{
 		ClientID: c.ID, ClientSecret: secret, Public: c.Public, AuthMethod: c.AuthMethod(), JWKS: json.RawMessage(c.JWKS), JWKSURI: c.JWKSURI,
 		Grants: orEmpty(c.Grants), Scope: strings.Join(c.Scope, " "), DefaultScope: strings.Join(c.DefaultScope, " "),
-		Audience: orEmpty(c.Audience), Claims: c.Claims, AccessTTL: ttl(c.AccessTTL), RefreshIdleTTL: ttl(c.RefreshIdleTTL), RefreshTTL: ttl(c.RefreshTTL),
+		Audience: orEmpty(c.Audience), Claims: c.Claims, SigningAlg: c.SigningAlg, AccessTTL: ttl(c.AccessTTL), RefreshIdleTTL: ttl(c.RefreshIdleTTL), RefreshTTL: ttl(c.RefreshTTL),
 		Disabled: c.Disabled, CreatedAt: c.CreatedAt,
 	}
 }
@@ -89,7 +90,7 @@ alone.`,
 	flags := newClientFlags(cmd)
 	cmd.Flags().BoolVar(&flags.client.Public, "public", false, "the client has no secret")
 	p.withDeployment(cmd, func(d *deployment, args []string) error {
-		if err := flags.read(p); err != nil {
+		if err := flags.read(p, d.cfg.KeyPolicy().Algs); err != nil {
 			return err
 		}
 		if strings.HasPrefix(args[0], "-") {
@@ -130,7 +131,7 @@ loses it.`,
 	}
 	flags := newClientFlags(cmd)
 	p.withDeployment(cmd, func(d *deployment, args []string) error {
-		if err := flags.read(p); err != nil {
+		if err := flags.read(p, d.cfg.KeyPolicy().Algs); err != nil {
 			return err
 		}
 		made, err := d.clients().Update(d.ctx, args[0], flags.apply)

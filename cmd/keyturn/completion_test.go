@@ -13,7 +13,7 @@ func TestCompletion(t *testing.T) {
 		"audit tail --outcome ":      "success failure :4",
 		"store copy --from ":         "sqlite: mongodb:// :4",
 		"store copy --to ":           "sqlite: mongodb:// :4",
-		"serve --signing-alg ":       "ES256 RS256 PS256 EdDSA :4",
+		"serve --signing-alg ":       "ES256 RS256 PS256 EdDSA Ed25519 :4",
 		"keys revoke ":               ":4",
 		"users sessions ":            ":4",
 		"audit verify ":              ":0",

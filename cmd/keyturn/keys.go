@@ -126,6 +126,7 @@ func (nothingToRecord) Record(context.Context, audit.Event) error {
 }
 
 func (p *program) keysRotateCommand() *cobra.Command {
+	var alg string
 	cmd := &cobra.Command{
 		Use:   "rotate",
 		Short: "Turn the keys early: the standby signs as soon as it may, a new one is published",
@@ -137,7 +138,7 @@ cached by then.`,
 		Args: cobra.NoArgs,
 	}
 	p.withKeeper(cmd, func(d *deployment, k *keys.Keeper, _ []string) error {
-		r, err := k.Rotate(d.ctx)
+		r, err := k.Rotate(d.ctx, alg)
 		if err != nil {
 			return err
 		}
@@ -149,6 +150,7 @@ cached by then.`,
 			fmt.Fprintf(w, "%s signs from %s\n", r.KID, when(r.ActivateAt, time.Now()))
 		})
 	})
+	cmd.Flags().StringVar(&alg, "alg", "", "turn the keys of this algorithm of signing_algs (default: the first)")
 	return cmd
 }
 

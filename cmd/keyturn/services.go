@@ -38,7 +38,7 @@ func (d *deployment) services(issuer string) (*services, error) {
 	}
 	s.ring = s.keeper.Ring()
 	settings := d.oauthSettings(issuer)
-	s.families = oauth.NewFamilies(d.store, masters, settings, wallClock, d.clock.Now)
+	s.families = oauth.NewFamilies(d.store, masters, settings, wallClock)
 	if s.users, err = d.users(); err != nil {
 		return nil, err
 	}
@@ -60,15 +60,16 @@ func (d *deployment) metadataConfig(issuer string, ring *keys.Ring) wellknown.Co
 	}
 }
 
-// published is the ring's set, with the algorithm of the keys to come among its
+// published is the ring's set, with the algorithms of the keys to come among its
 // algorithms: a resource server that takes the algorithms from the metadata learns
 // of another one before the first token has it.
 func (d *deployment) published(ring *keys.Ring) func() keys.PublishedSet {
 	return func() keys.PublishedSet {
 		set := ring.Published()
-		if len(set.Algs) > 0 && !slices.Contains(set.Algs, d.cfg.SigningAlg) {
-			set.Algs = append(slices.Clone(set.Algs), d.cfg.SigningAlg)
+		if len(set.Algs) > 0 {
+			set.Algs = append(slices.Clone(set.Algs), d.cfg.KeyPolicy().Algs...)
 			slices.Sort(set.Algs)
+			set.Algs = slices.Compact(set.Algs)
 		}
 		return set
 	}

@@ -4,15 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/config"
-	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/userfile"
 )
 
@@ -21,38 +18,28 @@ type importReport struct {
 	DryRun   bool            `json:"dry_run"`
 	Imported int             `json:"imported"`
 	Present  int             `json:"already_present"`
-	Dropped  map[string]int  `json:"dropped,omitempty"` // of the imported
 	Refused  []importRefusal `json:"refused"`
 }
 
 type importRefusal struct {
-	userfile.Place
+	Line   int    `json:"line"`
 	Reason string `json:"reason"`
 }
 
 func (p *program) usersImportCommand() *cobra.Command {
-	var (
-		options userfile.Options
-		format  string
-		project string
-		dry     bool
-	)
+	var format string
+	var dry bool
 	cmd := &cobra.Command{
 		Use:   "import FILE|-",
 		Short: "Make accounts from a file, password hashes included",
 		Long: `Reads accounts from JSON Lines (.jsonl) or CSV (.csv) with the fields uid, email,
 username, first_name, last_name, password_hash or password, disabled, roles,
-claims, created_at and password_changed_at, from a Keycloak realm export with its
-users (--format keycloak), or from the JSON of "firebase auth:export" (--format
-firebase, with --firebase-project).
+claims, created_at and password_changed_at, or from a Keycloak realm export with
+its users (--format keycloak).
 
-Password hashes of other systems are taken as they are, or, where they are weak,
-with argon2id around them, and become argon2id at the next login; docs/accounts.md
-lists which. One whose cost is out of bounds is refused.
-
-What an account has and Keyturn cannot take is counted. An account that would lose
-a second factor, or whose temporary password would become a permanent one, is
-refused, unless --drop-second-factor or --drop-temporary says that it may.
+Hashes of argon2id, argon2i, bcrypt, scrypt and PBKDF2 (in the forms of passlib,
+Django, Werkzeug and Keycloak) are taken as they are and become argon2id at the
+next login; one whose cost is out of bounds is refused.
 
 A line that cannot be taken is reported with its number and passed over; an
 address that has an account already is left as it is, so that an import can be
@@ -65,14 +52,7 @@ everything and writes nothing.`,
 		Args: cobra.ExactArgs(1),
 	}
 	run := func(d *deployment, args []string) error {
-		var err error
-		if options.Format, err = formatOf(args[0], format); err != nil {
-			return err
-		}
-		if options.Firebase, err = firebaseProject(project); err != nil {
-			return err
-		}
-		return p.importFile(d, args[0], options, dry)
+		return p.importFile(d, args[0], format, dry)
 	}
 	config.AddFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -81,15 +61,12 @@ everything and writes nothing.`,
 		}
 		return p.onDeployment(cmd, args, run)
 	}
-	cmd.Flags().StringVar(&format, "format", "", "jsonl, csv, keycloak or firebase (default: by the file's name)")
-	cmd.Flags().StringVar(&project, "firebase-project", "", "file with the hash parameters of the project, as Firebase's console shows them")
-	cmd.Flags().BoolVar(&options.DropSecondFactor, "drop-second-factor", false, "import accounts with a second factor, without it")
-	cmd.Flags().BoolVar(&options.DropTemporary, "drop-temporary", false, "import temporary passwords as permanent ones")
+	cmd.Flags().StringVar(&format, "format", "", "jsonl, csv or keycloak (default: by the file's name)")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "check everything and write nothing")
 	return cmd
 }
 
-func (p *program) importFile(d *deployment, path string, options userfile.Options, dry bool) error {
+func (p *program) importFile(d *deployment, path, format string, dry bool) error {
 	in := p.stdin
 	if path != "-" {
 		f, err := os.Open(path)
@@ -99,12 +76,16 @@ func (p *program) importFile(d *deployment, path string, options userfile.Option
 		defer f.Close()
 		in = f
 	}
+	var err error
+	if format, err = formatOf(path, format); err != nil {
+		return err
+	}
 	s, err := d.users()
 	if err != nil {
 		return err
 	}
 	in, done := p.progressBar(in)
-	report, err := userfile.Import(d.ctx, s, userfile.Read(in, options), dry)
+	report, err := userfile.Import(d.ctx, s, userfile.Read(in, userfile.Format(format)), dry)
 	done()
 	if err := errors.Join(err, p.printImport(report, dry)); err != nil {
 		return err
@@ -115,33 +96,17 @@ func (p *program) importFile(d *deployment, path string, options userfile.Option
 	return nil
 }
 
-// firebaseProject reads the file of that name, if there is one.
-func firebaseProject(path string) (*passwords.FirebaseProject, error) {
-	if path == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	project, err := userfile.ParseFirebaseProject(string(text))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return &project, nil
-}
-
 // formatOf returns the format given, or that which the file's name says.
-func formatOf(path, format string) (userfile.Format, error) {
+func formatOf(path, format string) (string, error) {
 	switch {
 	case format != "":
-		return userfile.Format(format), nil
+		return format, nil
 	case filepath.Ext(path) == ".csv":
-		return userfile.CSV, nil
+		return string(userfile.CSV), nil
 	case filepath.Ext(path) == ".jsonl":
-		return userfile.JSONLines, nil
+		return string(userfile.JSONLines), nil
 	}
-	return "", usageError{fmt.Errorf("%s: its name does not say its format: use --format %s, %s, %s or %s", path, userfile.JSONLines, userfile.CSV, userfile.Keycloak, userfile.Firebase)}
+	return "", usageError{fmt.Errorf("%s: its name does not say its format: use --format %s, %s or %s", path, userfile.JSONLines, userfile.CSV, userfile.Keycloak)}
 }
 
 // progressBar returns in and shows on standard error how much of it has been
@@ -173,16 +138,13 @@ func (r *shownReader) Read(p []byte) (int, error) {
 }
 
 func (p *program) printImport(r userfile.Report, dry bool) error {
-	printed := importReport{DryRun: dry, Imported: r.Imported, Present: r.Present, Dropped: r.Dropped, Refused: []importRefusal{}}
+	printed := importReport{DryRun: dry, Imported: r.Imported, Present: r.Present, Refused: []importRefusal{}}
 	for _, no := range r.Refused {
-		printed.Refused = append(printed.Refused, importRefusal{no.Place, no.Err.Error()})
+		printed.Refused = append(printed.Refused, importRefusal{no.Line, no.Err.Error()})
 	}
 	return p.print(printed, func(w io.Writer) {
 		for _, no := range printed.Refused {
-			fmt.Fprintf(w, "%s: %s\n", no.Place, no.Reason)
-		}
-		for _, what := range slices.Sorted(maps.Keys(r.Dropped)) {
-			fmt.Fprintf(w, "%d lose their %s\n", r.Dropped[what], what)
+			fmt.Fprintf(w, "line %d: %s\n", no.Line, no.Reason)
 		}
 		verb := "imported"
 		if dry {

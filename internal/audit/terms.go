@@ -29,7 +29,6 @@ var (
 		ReasonThrottled, ReasonBusy,
 	}
 	notRefreshed = []Reason{
-		ReasonClockUnconfirmed,
 		ReasonNoRefreshToken, ReasonMalformedToken, ReasonForgedToken, ReasonUnknownSession, ReasonEndedSession,
 		ReasonExpiredSession, ReasonAudienceWithdrawn,
 	}

@@ -63,9 +63,10 @@ type Config struct {
 	AuditKeepAge    time.Duration
 	// LogLevel is debug, info, warn or error.
 	LogLevel string
-	// SigningAlg is the JWS algorithm of new keys: ES256, RS256, PS256 or
-	// EdDSA.
-	SigningAlg string
+	// SigningAlgs are the JWS algorithms to sign with, the default first;
+	// SigningAlg is the one where there are none. KeyPolicy tells what holds.
+	SigningAlg  string
+	SigningAlgs []string
 	// KeyRotationInterval is how long a key signs before the next one does.
 	KeyRotationInterval time.Duration
 	// KeyPublishLead is how long a key is published before it signs (K1).

@@ -159,7 +159,9 @@ func logging() []Setting {
 func signing() []Setting {
 	return []Setting{
 		{Name: "signing_alg", Default: "ES256", kind: oneOf(func(c *Config) *string { return &c.SigningAlg }, keys.Algorithms()...),
-			Help: "algorithm of new signing keys: ES256, RS256, PS256 or EdDSA; keys that exist keep theirs"},
+			Help: "where signing_algs is empty, the one algorithm of signing keys; keys that exist keep theirs"},
+		{Name: "signing_algs", kind: listOf(func(c *Config) *[]string { return &c.SigningAlgs }, strings.Join(keys.Algorithms(), ", "), parseAlgorithm, func(s string) string { return s }),
+			Help: "algorithms to sign with, each with keys and a schedule of its own; the first is the default, the others for clients that are registered with them"},
 		{Name: "key_rotation_interval", Default: "720h", kind: duration(func(c *Config) *time.Duration { return &c.KeyRotationInterval }, time.Millisecond),
 			Help: "how long a key signs before the next one takes over"},
 		{Name: "key_publish_lead", Default: "24h", kind: duration(func(c *Config) *time.Duration { return &c.KeyPublishLead }, time.Millisecond),

@@ -15,7 +15,7 @@ var samples = map[string]string{
 	"trusted_proxies": "10.0.0.7", "client_address": "forwarded", "request_timeout": "1s", "shutdown_delay": "1s", "shutdown_timeout": "1s", "audit_log": "stdout",
 	"audit_buffer": "5", "audit_loss": "6", "audit_ca_file": "ca.pem",
 	"audit_rotate_size": "7", "audit_rotate_age": "1d", "audit_keep": "8", "audit_keep_age": "9d",
-	"log_level": "debug", "signing_alg": "EdDSA", "key_rotation_interval": "1d", "key_publish_lead": "1h",
+	"log_level": "debug", "signing_alg": "EdDSA", "signing_algs": "ES256,RS256", "key_rotation_interval": "1d", "key_publish_lead": "1h",
 	"key_poll_interval": "1s", "clock_skew": "1ms", "jwks_max_age": "1m", "access_token_ttl": "5m",
 	"refresh_idle_ttl": "1h", "refresh_ttl": "2h", "retry_window": "1s", "password_min_length": "8",
 	"argon2_memory": "47104", "argon2_time": "3", "argon2_threads": "2", "hash_concurrency": "3",

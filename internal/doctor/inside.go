@@ -12,6 +12,9 @@ import (
 func Schedule(list []keys.Info, interval time.Duration, now time.Time) Finding {
 	var active, standby *keys.Info
 	for i := range list {
+		if list[i].Ring != "" {
+			continue // the other algorithms' keys turn as these do
+		}
 		switch list[i].State {
 		case keys.Active:
 			active = &list[i]

@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/crypto/argon2"
+	"github.com/keyturn/keyturn/internal/argon2"
 )
 
 // The bounds of a hash's cost; see also those of bcrypt, scrypt and PBKDF2.

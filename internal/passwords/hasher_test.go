@@ -28,21 +28,14 @@ func newHasher(t testing.TB, concurrency int) *Hasher {
 	return h
 }
 
-// take takes a slot.
-func take(t *testing.T, h *Hasher) computer {
-	t.Helper()
-	slot, err := h.acquire(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slot
-}
-
 func TestU2_OnlySoManyHashAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHasher(t, 2)
-		slot := take(t, h)
-		take(t, h)
+		for range 2 {
+			if err := h.acquire(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
 		done := make(chan error, 1)
 		go func() {
 			_, err := h.Hash(t.Context(), goodPassword)
@@ -52,7 +45,7 @@ func TestU2_OnlySoManyHashAtOnce(t *testing.T) {
 		if s := h.Stats(); s.InFlight != 2 || s.Waiting != 1 || s.Computed != 0 {
 			t.Fatalf("with both slots taken: %+v", s)
 		}
-		h.release(slot)
+		h.release()
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +58,9 @@ func TestU2_OnlySoManyHashAtOnce(t *testing.T) {
 func TestU2_BusyAfterPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHasher(t, 1)
-		take(t, h)
+		if err := h.acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		begin := time.Now()
 		_, err := h.Verify(t.Context(), "", goodPassword, true, nil)
 		if !refusal.Is(err, refusal.Busy) || refusal.Of(err).RetryAfter < time.Second {
@@ -83,7 +78,9 @@ func TestU2_BusyAfterPatience(t *testing.T) {
 func TestU2_BusyAtOnceWhenTheQueueIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHasher(t, 1)
-		take(t, h)
+		if err := h.acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		for range waitersPerSlot {

@@ -54,11 +54,11 @@ func (h Hash) costIn(family string) (cost uint64) {
 // judge runs the computations of one verification, holding a slot: level by
 // level, in each the account's own hash if it is of that family, and then what
 // is missing to the level. All that is done once for each form of the password.
-// Only a match that is let in ends earlier. The error is compute's.
-func (h *Hasher) judge(slot computer, encoded, password string, live bool, levels []Hash) (v Verdict, err error) {
+// Only a match that is let in ends earlier.
+func (h *Hasher) judge(encoded, password string, live bool, levels []Hash) (v Verdict) {
 	forms, notAPassword := formsOf(password)
-	own, unreadable := Parse(encoded)
-	if unreadable != nil {
+	own, err := Parse(encoded)
+	if err != nil {
 		own = Hash{}
 	}
 	for _, part := range own.parts() {
@@ -71,24 +71,23 @@ func (h *Hasher) judge(slot computer, encoded, password string, live bool, level
 		missing.cost -= min(missing.cost, own.costIn(missing.family))
 		for n, form := range forms {
 			if own.scheme != nil && own.kind().family == missing.family {
-				r, err := h.compute(slot, own, own.kind(), job{Password: []byte(form), Hash: []byte(encoded)})
-				if err != nil {
-					return Verdict{}, err
-				}
-				if r.Matches && notAPassword == nil && !v.Match {
+				if h.verify(own, form) && notAPassword == nil && !v.Match {
 					v = Verdict{Match: true, Renew: n > 0 || !h.isOwn(own)}
 				}
 				if v.Match && live {
-					return v, nil
+					return v
 				}
 			}
 			if missing.cost > 0 {
-				spend := job{Password: []byte(form), Hash: []byte(level.blank()), Spend: missing.cost}
-				if _, err := h.compute(slot, level, missing, spend); err != nil {
-					return Verdict{}, err
-				}
+				h.compute(level, missing, func() { level.spend(missing.cost, form) })
 			}
 		}
 	}
-	return v, nil
+	return v
+}
+
+// verify reports whether password, in the form given, has the hash.
+func (h *Hasher) verify(own Hash, password string) (matched bool) {
+	h.compute(own, own.kind(), func() { matched = own.matches(password) })
+	return matched
 }

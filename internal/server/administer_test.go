@@ -340,7 +340,7 @@ func clientErrands() []errand {
 
 func keyErrands() []errand {
 	rotate := func(w faultyWorld) error {
-		_, err := w.keeper.Rotate(w.t.Context())
+		_, err := w.keeper.Rotate(w.t.Context(), "")
 		return err
 	}
 	revoke := func(w faultyWorld) error {

@@ -182,7 +182,7 @@ func newWorldIn(t testing.TB, s store.Store, rec audit.Recorder, masters *keys.M
 }
 
 func keyPolicy(alg string) keys.Policy {
-	return keys.Policy{Alg: alg, Interval: 720 * time.Hour, Lead: 24 * time.Hour, Poll: 10 * time.Second, Skew: 30 * time.Second, MaxAge: 15 * time.Minute, TokenTTL: time.Hour}
+	return keys.Policy{Algs: []string{alg}, Interval: 720 * time.Hour, Lead: 24 * time.Hour, Poll: 10 * time.Second, Skew: 30 * time.Second, MaxAge: 15 * time.Minute, TokenTTL: time.Hour}
 }
 
 func (w *world) build() http.Handler {
@@ -198,7 +198,7 @@ func (w *world) build() http.Handler {
 	must(w.t, err)
 	fail := func(_ context.Context, err error) { w.t.Log("inside:", err) }
 	o := oauth.NewService(oauth.Options{
-		Store: w.store, Families: oauth.NewFamilies(w.store, w.masters, settings, time.Now, time.Now), ClientKeys: oauth.NewClientKeys(nil, time.Now),
+		Store: w.store, Families: oauth.NewFamilies(w.store, w.masters, settings, time.Now), ClientKeys: oauth.NewClientKeys(nil, time.Now),
 		Users: w.users, Ring: w.keeper.Ring(),
 		Audit: w.audit, Settings: settings, OnError: fail, Now: time.Now,
 	})

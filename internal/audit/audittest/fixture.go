@@ -27,9 +27,7 @@ type MemoryAnchors struct {
 	mu    sync.Mutex
 	heads map[string]audit.Anchor
 	calls int
-	// err is what SetAnchor returns, of announcements too if all is set.
-	err error
-	all bool
+	err   error
 }
 
 // SetAnchor implements audit.AnchorStore.
@@ -37,7 +35,7 @@ func (m *MemoryAnchors) SetAnchor(_ context.Context, a audit.Anchor) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls++
-	if m.err != nil && (m.all || a.Seq >= 0) {
+	if m.err != nil {
 		return m.err
 	}
 	if m.heads == nil {
@@ -62,15 +60,10 @@ func (m *MemoryAnchors) Anchors(context.Context) ([]audit.Anchor, error) {
 }
 
 // Fail makes SetAnchor return err from now on.
-func (m *MemoryAnchors) Fail(err error) { m.fail(err, true) }
-
-// FailHeads is Fail that lets chains be announced.
-func (m *MemoryAnchors) FailHeads(err error) { m.fail(err, false) }
-
-func (m *MemoryAnchors) fail(err error, all bool) {
+func (m *MemoryAnchors) Fail(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.err, m.all = err, all
+	m.err = err
 }
 
 // Called counts the calls of SetAnchor.

@@ -22,6 +22,7 @@ type clientRecord struct {
 	DefaultScope   []string      `bson:"default_scope,omitempty"`
 	Audience       []string      `bson:"audience"`
 	Claims         []string      `bson:"claims,omitempty"`
+	SigningAlg     string        `bson:"signing_alg,omitempty"`
 	AccessTTL      time.Duration `bson:"access_ttl_ns"`
 	RefreshIdleTTL time.Duration `bson:"refresh_idle_ttl_ns"`
 	RefreshTTL     time.Duration `bson:"refresh_ttl_ns"`

@@ -1,11 +1,14 @@
 package mongodb
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/keyturn/keyturn/keys"
 )
@@ -18,36 +21,66 @@ type keyRecord struct {
 	Sealed       []byte        `bson:"sealed"`
 	CreatedAt    time.Time     `bson:"created_at"`
 	ActivateAt   time.Time     `bson:"activate_at"`
+	EndAt        time.Time     `bson:"end_at,omitempty"`
 	TokenTTL     time.Duration `bson:"token_ttl_ns"`
 	Margin       time.Duration `bson:"margin_ns"`
 	Lead         time.Duration `bson:"lead_ns"`
 	Answers      time.Time     `bson:"answers,omitempty"`
 	RevokedAt    time.Time     `bson:"revoked_at,omitempty"`
 	RevokeReason string        `bson:"revoke_reason,omitempty"`
-	Archived     bool          `bson:"archived"`
+	Archived     bool          `bson:"-"` // see keyDocument
 	Version      int64         `bson:"version"`
 }
 
-func (r keyRecord) domain() keys.Record { return keys.Record(r) }
+// keyDocument is a key as it is stored. Keys of the main ring are marked as archived
+// or not by true and false, as ever; those of the rings beside it by two words, so
+// that a version which knows one ring only does not find them.
+type keyDocument struct {
+	Key  keyRecord `bson:",inline"`
+	Mark any       `bson:"archived"`
+}
+
+const (
+	besideKept     = "beside"
+	besideArchived = "beside, archived"
+)
+
+func newKeyDocument(r keys.Record) keyDocument {
+	d := keyDocument{keyRecord(r), r.Archived}
+	if r.Beside() {
+		d.Mark = besideKept
+		if r.Archived {
+			d.Mark = besideArchived
+		}
+	}
+	return d
+}
+
+func (d keyDocument) domain() keys.Record {
+	r := keys.Record(d.Key)
+	r.Archived = d.Mark == true || d.Mark == besideArchived
+	return r
+}
 
 // Keys implements keys.Store.
 func (s *Store) Keys(ctx context.Context) ([]keys.Record, error) {
-	return s.listKeys(ctx, false)
+	return s.listKeys(ctx, false, besideKept)
 }
 
 // ArchivedKeys implements keys.Store.
 func (s *Store) ArchivedKeys(ctx context.Context) ([]keys.Record, error) {
-	return s.listKeys(ctx, true)
+	return s.listKeys(ctx, true, besideArchived)
 }
 
-func (s *Store) listKeys(ctx context.Context, archived bool) ([]keys.Record, error) {
-	found, err := list[keyRecord](ctx, s.latest.keys, bson.M{"archived": archived}, byID())
+func (s *Store) listKeys(ctx context.Context, marks ...any) ([]keys.Record, error) {
+	found, err := list[keyDocument](ctx, s.latest.keys, bson.M{"archived": bson.M{"$in": marks}}, options.Find())
+	slices.SortFunc(found, func(a, b keys.Record) int { return cmp.Compare(a.Seq, b.Seq) })
 	return found, failed("reading the keys", err)
 }
 
 // CreateKey implements keys.Store.
 func (s *Store) CreateKey(ctx context.Context, r keys.Record) error {
-	_, err := s.keys.InsertOne(ctx, keyRecord(r))
+	_, err := s.keys.InsertOne(ctx, newKeyDocument(r))
 	if mongo.IsDuplicateKeyError(err) {
 		return keys.ErrKeyExists
 	}
@@ -57,8 +90,8 @@ func (s *Store) CreateKey(ctx context.Context, r keys.Record) error {
 // UpdateKey implements keys.Store. The sequence number of a key never changes;
 // a record with another one is in conflict with what is stored.
 func (s *Store) UpdateKey(ctx context.Context, r keys.Record) error {
-	next := keyRecord(r)
-	next.Version++
+	next := newKeyDocument(r)
+	next.Key.Version++
 	result, err := s.keys.ReplaceOne(ctx, bson.M{"_id": r.Seq, "kid": r.KID, "version": r.Version}, next)
 	if err != nil {
 		return failed("updating a key", err)

@@ -7,14 +7,14 @@ import (
 )
 
 const keyColumns = `kid, seq, alg, public, sealed, created_at, activate_at, token_ttl, revoked_at, revoke_reason,
-	archived, version, margin, lead, answers`
+	archived, version, margin, lead, answers, end_at`
 
 var (
-	insertKey  = sql(`INSERT INTO keys (` + keyColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	insertKey  = sql(`INSERT INTO keys (` + keyColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	keysBySeq  = sql(`SELECT ` + keyColumns + ` FROM keys WHERE archived = ? ORDER BY seq`)
 	hasKey     = sql(`SELECT 1 FROM keys WHERE kid = ?`)
 	replaceKey = sql(`UPDATE keys SET seq = ?2, alg = ?3, public = ?4, sealed = ?5, created_at = ?6, activate_at = ?7,
-		token_ttl = ?8, revoked_at = ?9, revoke_reason = ?10, archived = ?11, version = ?12 + 1, margin = ?13, lead = ?14, answers = ?15
+		token_ttl = ?8, revoked_at = ?9, revoke_reason = ?10, archived = ?11, version = ?12 + 1, margin = ?13, lead = ?14, answers = ?15, end_at = ?16
 		WHERE kid = ?1 AND version = ?12`)
 )
 
@@ -35,6 +35,7 @@ func scanKey(r *row) keys.Record {
 		Margin:       r.duration(),
 		Lead:         r.duration(),
 		Answers:      r.time(),
+		EndAt:        r.time(),
 	}
 }
 
@@ -42,7 +43,7 @@ func scanKey(r *row) keys.Record {
 func writeKey(c *conn, s *statement, k keys.Record) (int, error) {
 	n, err := c.exec(s, k.KID, k.Seq, k.Alg, k.Public, k.Sealed, millis(k.CreatedAt), millis(k.ActivateAt),
 		int64(k.TokenTTL), millis(k.RevokedAt), k.RevokeReason, integer(k.Archived), k.Version,
-		int64(k.Margin), int64(k.Lead), millis(k.Answers))
+		int64(k.Margin), int64(k.Lead), millis(k.Answers), millis(k.EndAt))
 	if taken(err) {
 		err = keys.ErrKeyExists
 	}

@@ -41,7 +41,7 @@ func (s *suite) keyReplicas(t *testing.T) {
 	clock := func() time.Time { return epoch.Add(time.Duration(ahead.Load())) }
 	log := &tally{n: map[audit.Action]int{}}
 	policy := keys.Policy{
-		Alg: keys.EdDSA, Interval: time.Hour, Lead: 10 * time.Minute, Poll: 15 * time.Second,
+		Algs: []string{keys.EdDSA}, Interval: time.Hour, Lead: 10 * time.Minute, Poll: 15 * time.Second,
 		Skew: 5 * time.Second, MaxAge: 5 * time.Minute, TokenTTL: 20 * time.Minute,
 	}
 	keepers := make([]*keys.Keeper, n)

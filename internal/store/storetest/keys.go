@@ -35,23 +35,26 @@ func (s *suite) keyRoundTrip(t *testing.T) {
 	revoked := sampleKey(1)
 	revoked.Sealed = nil
 	revoked.RevokedAt, revoked.RevokeReason = epoch.Add(time.Hour), odd[0]
-	revoked.Answers = epoch.Add(time.Minute)
+	revoked.Answers, revoked.EndAt = epoch.Add(time.Minute), epoch.Add(2*time.Minute)
+	beside := sampleKey(2<<32 + 1)
+	besideArchived := sampleKey(2 << 32)
+	besideArchived.Archived = true
 	bare := keys.Record{Seq: 2, KID: "bare"}
 	archived := []keys.Record{sampleKey(0), sampleKey(3)}
 	for i := range archived {
 		archived[i].Archived = true
 	}
-	for _, r := range []keys.Record{archived[1], bare, sampleKey(10), revoked, archived[0]} {
+	for _, r := range []keys.Record{archived[1], bare, sampleKey(10), revoked, archived[0], beside, besideArchived} {
 		ok(t, st.CreateKey(ctx, r))
 	}
 	got := allKeys(t, st)
-	same(t, "by Seq", got, []keys.Record{revoked, bare, sampleKey(10)})
-	if len(got) == 3 && got[0].Sealed != nil {
+	same(t, "by Seq", got, []keys.Record{revoked, bare, sampleKey(10), beside})
+	if len(got) == 4 && got[0].Sealed != nil {
 		t.Errorf("an erased private half comes back as %v; want nil", got[0].Sealed)
 	}
 	old, err := st.ArchivedKeys(ctx)
 	ok(t, err)
-	same(t, "archived, by Seq", old, archived)
+	same(t, "archived, by Seq", old, append(archived, besideArchived))
 }
 
 func (s *suite) keyTaken(t *testing.T) {

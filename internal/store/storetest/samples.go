@@ -63,6 +63,7 @@ func sampleClient(id string) oauth.Client {
 		DefaultScope:   []string{"openid", "read:things"},
 		Audience:       []string{"https://api.example.com/a", "urn:example:b"},
 		Claims:         []string{"roles", "department"},
+		SigningAlg:     "RS256",
 		AccessTTL:      90 * time.Second,
 		RefreshIdleTTL: 36 * time.Hour,
 		RefreshTTL:     720*time.Hour + time.Millisecond,
