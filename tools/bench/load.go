@@ -165,7 +165,7 @@ func openWindow(pid int) (window, error) {
 		self:   process{root: "/proc", pid: os.Getpid()},
 	}
 	if pid != 0 {
-		u, err := w.server.usage()
+		u, err := w.server.withWorkers()
 		if err != nil {
 			return w, err
 		}
@@ -187,7 +187,7 @@ func (w *window) close() error {
 	if w.server.pid == 0 {
 		return nil
 	}
-	u, err := w.server.usage()
+	u, err := w.server.withWorkers()
 	if err != nil {
 		return err
 	}

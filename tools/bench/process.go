@@ -27,6 +27,35 @@ type usage struct {
 	rss int64
 }
 
+// withWorkers reads what the process and its children have used: a Keyturn server
+// hashes passwords in processes that it starts.
+func (p process) withWorkers() (usage, error) {
+	sum, err := p.usage()
+	if err != nil {
+		return usage{}, err
+	}
+	lists, err := filepath.Glob(filepath.Join(p.root, strconv.Itoa(p.pid), "task", "*", "children"))
+	if err != nil {
+		return usage{}, err
+	}
+	for _, list := range lists {
+		children, _ := os.ReadFile(list) // none if the thread has ended
+		for child := range bytes.FieldsSeq(children) {
+			pid, err := strconv.Atoi(string(child))
+			if err != nil {
+				return usage{}, fmt.Errorf("%s: %w", list, err)
+			}
+			u, err := process{root: p.root, pid: pid}.usage()
+			if err != nil {
+				return usage{}, err
+			}
+			sum.cpu += u.cpu
+			sum.rss += u.rss
+		}
+	}
+	return sum, nil
+}
+
 // usage reads what the process has used.
 func (p process) usage() (usage, error) {
 	dir := filepath.Join(p.root, strconv.Itoa(p.pid))

@@ -23,6 +23,31 @@ func TestParseStatus(t *testing.T) {
 	}
 }
 
+func TestWorkersCount(t *testing.T) {
+	root := t.TempDir()
+	for pid, threads := range map[string][]string{"7": {"8 ", "9 "}, "8": {""}, "9": {"10 "}, "10": {""}} {
+		for n, children := range threads {
+			dir := fmt.Sprintf("%s/%s/task/%d", root, pid, n)
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(dir+"/children", []byte(children), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stat := pid + " (a) S 1 42 42 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 9 0 100 1 2\n"
+		if err := os.WriteFile(root+"/"+pid+"/stat", []byte(stat), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(root+"/"+pid+"/status", []byte("VmRSS:\t    64 kB\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if u, err := (process{root: root, pid: 7}).withWorkers(); err != nil || u.cpu.Seconds() != 6 || u.rss != 3*64<<10 {
+		t.Errorf("%+v, %v; want the server's and those of its two workers", u, err)
+	}
+}
+
 // row writes a line of /proc/net/tcp.
 func row(address, state, inode string) string {
 	return fmt.Sprintf("   0: %s 00000000:0000 %s 00000000:00000000 00:00000000 00000000     0        0 %s 1 0 100 0 0 10 0\n",
