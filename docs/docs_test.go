@@ -66,3 +66,37 @@ func TestLinksLead(t *testing.T) {
 		t.Errorf("only %d links were followed", followed)
 	}
 }
+
+// inCode are words in code style that name a file or a folder of the repository.
+var inCode = regexp.MustCompile("`((?:cmd|docs|internal|keys|oauth|users|wellknown|firstparty|tools)(?:/[a-z0-9_]+)*(?:/[a-z0-9_]+\\.(?:go|md))?)`")
+
+// TestArchitectureNamesWhatIsThere finds every file and folder that the page names,
+// and every package on the page.
+func TestArchitectureNamesWhatIsThere(t *testing.T) {
+	text, err := os.ReadFile("architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	for _, m := range inCode.FindAllStringSubmatch(string(text), -1) {
+		named[m[1]] = true
+		if _, err := os.Stat(filepath.Join("..", m[1])); err != nil {
+			t.Errorf("architecture.md: %v", err)
+		}
+	}
+	if len(named) < 40 {
+		t.Errorf("only %d names were found", len(named))
+	}
+	for _, pattern := range []string{"cmd/*", "internal/*", "oauth", "users", "keys", "wellknown", "firstparty"} {
+		found, err := filepath.Glob(filepath.Join("..", pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %v, %v", pattern, found, err)
+		}
+		for _, dir := range found {
+			name := filepath.ToSlash(strings.TrimPrefix(dir, ".."+string(filepath.Separator)))
+			if !named[name] && name != "internal/layout" && name != "internal/argon2" && name != "internal/headroom" {
+				t.Errorf("architecture.md does not say what %s is for", name)
+			}
+		}
+	}
+}

@@ -41,7 +41,10 @@ type claims struct {
 type audience []string
 
 func (a audience) MarshalJSON() ([]byte, error) {
-	return appendAudience(nil, a), nil
+	if len(a) == 1 {
+		return json.Marshal(a[0])
+	}
+	return json.Marshal([]string(a))
 }
 
 func (a *audience) UnmarshalJSON(b []byte) error {
@@ -87,7 +90,10 @@ func (s *Service) mint(c claims, client Client, now time.Time) (minted, error) {
 	c.ClientID = client.ID
 	c.IssuedAt = now.Unix()
 	c.Expiry = now.Add(ttl).Unix()
-	payload := appendClaims(make([]byte, 0, claimsRoom+len(c.user)), &c)
+	payload, err := json.Marshal(&c)
+	if err != nil {
+		return minted{}, err
+	}
 	token, kid, err := s.ring.SignWith(client.SigningAlg, accessTokenType, c.user.into(payload))
 	if err != nil {
 		return minted{}, err

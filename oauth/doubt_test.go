@@ -46,7 +46,7 @@ func refreshesOn(t *testing.T, window time.Duration) (f *fixture, at *switched, 
 	masters := newMasters(t)
 	settings := testSettings
 	settings.RetryWindow = window
-	replica = func() *oauth.Families { return oauth.NewFamilies(at, masters, settings, f.clock.now) }
+	replica = func() *oauth.Families { return oauth.NewFamilies(at, masters, settings, f.clock.now, f.clock.steady) }
 	f.Families = replica()
 	return f, at, replica
 }

@@ -20,13 +20,17 @@ type Families struct {
 	tokens   *tokenKeys
 	settings Settings
 	now      func() time.Time
-	doubts   doubts
+	// confirmed is now as elapsed time confirms it: what ends a session for good
+	// goes by it (T1).
+	confirmed func() time.Time
+	doubts    doubts
 }
 
 // NewFamilies returns the families kept in store, whose tokens are derived
-// under masters.
-func NewFamilies(store Store, masters *keys.Masters, settings Settings, now func() time.Time) *Families {
-	return &Families{store: store, tokens: newTokenKeys(masters), settings: settings, now: now}
+// under masters. now is the wall clock; confirmed tells the time that no wrong
+// clock moves, in case it is one.
+func NewFamilies(store Store, masters *keys.Masters, settings Settings, now, confirmed func() time.Time) *Families {
+	return &Families{store: store, tokens: newTokenKeys(masters), settings: settings, now: now, confirmed: confirmed}
 }
 
 // purgeGrace is how long an expired family is kept, for clocks that differ.

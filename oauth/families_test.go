@@ -20,6 +20,8 @@ import (
 type clock struct {
 	mu sync.Mutex
 	t  time.Time
+	// off is how wrong it is.
+	off time.Duration
 }
 
 func newClock() *clock { return &clock{t: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
@@ -27,7 +29,20 @@ func newClock() *clock { return &clock{t: time.Date(2026, 3, 1, 12, 0, 0, 0, tim
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.t.Add(c.off)
+}
+
+// steady is the time that elapsed time confirms.
+func (c *clock) steady() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.t
+}
+
+func (c *clock) jump(off time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.off = off
 }
 
 func (c *clock) advance(d time.Duration) {
@@ -99,7 +114,7 @@ func newFixture(t *testing.T, change func(*oauth.Settings)) *fixture {
 		}
 	}
 	ctx := audit.WithRequest(t.Context(), audit.Request{ID: "r", IP: "192.0.2.1", UserAgent: "test"})
-	return &fixture{oauth.NewFamilies(s, newMasters(t), settings, c.now), c, s, ctx}
+	return &fixture{oauth.NewFamilies(s, newMasters(t), settings, c.now, c.steady), c, s, ctx}
 }
 
 func (f *fixture) login(t *testing.T) (oauth.Family, string) {
@@ -275,7 +290,7 @@ func TestF4_TheStoreAloneMakesNoToken(t *testing.T) {
 	f := newFixture(t, nil)
 	fam, token := f.login(t)
 	stolen := f.family(t, fam.ID)
-	thief := oauth.NewFamilies(f.store, newMasters(t), testSettings, f.clock.now)
+	thief := oauth.NewFamilies(f.store, newMasters(t), testSettings, f.clock.now, f.clock.steady)
 	stolen.MasterID = thief.Primary()
 	forged, err := thief.Derive(stolen)
 	if err != nil {

@@ -101,18 +101,22 @@ func (r *refresh) checkClient() error {
 
 // checkFamily lets on a token, proved to be the family's, that may be spent.
 func (r *refresh) checkFamily(fam Family) error {
-	now, window := r.families.now(), r.families.settings.RetryWindow
+	confirmed, window := r.families.confirmed(), r.families.settings.RetryWindow
+	alive, confirmedAlive := fam.lives(r.families.now()), fam.lives(confirmed)
 	dead := &deadToken{family: fam, presented: r.token.generation}
 	switch {
 	case !fam.RevokedAt.IsZero():
 		dead.reason = audit.ReasonEndedSession
 	case fam.ClientID != r.client.ID:
 		dead.reason, dead.reuse = audit.ReasonForeignClient, true
-	case !fam.lives(now):
+	case !alive && !confirmedAlive:
 		dead.reason = audit.ReasonExpiredSession
+	case !alive || !confirmedAlive:
+		// The client would throw its token away for a clock that is wrong (T1).
+		return refusal.Undecided(audit.ReasonClockUnconfirmed, nil)
 	case r.token.generation >= fam.Generation || r.unanswered:
 		return nil
-	case r.token.generation == fam.Generation-1 && now.Sub(fam.RotatedAt) <= window && window > 0:
+	case r.token.generation == fam.Generation-1 && confirmed.Sub(fam.RotatedAt) <= window && window > 0:
 		return nil
 	default:
 		dead.reason, dead.reuse = audit.ReasonReusedToken, true

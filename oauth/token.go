@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 
@@ -21,8 +22,8 @@ func (s *Service) Token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer := out.answer()
-	body := make([]byte, 0, answerRoom+len(answer.AccessToken)+len(answer.RefreshToken)+len(answer.Scope))
-	writeObject(w, http.StatusOK, answer.appendTo(body))
+	body, _ := json.Marshal(answer) // texts and a number can always be encoded
+	writeObject(w, http.StatusOK, body)
 }
 
 // grant takes a token request from its parsing to its end, for the token

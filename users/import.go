@@ -16,7 +16,7 @@ const maxUIDBytes = 64
 // ImportUser is an account from elsewhere.
 type ImportUser struct {
 	// UID keeps the account's former id: up to 64 letters, digits and
-	// ._:@- characters. Empty makes a new one.
+	// ._:@|- characters. Empty makes a new one.
 	UID string `json:"uid,omitempty"`
 	// The address and the names, as for NewUser.
 	Email     string `json:"email"`
@@ -110,7 +110,7 @@ func (s *Service) CheckImport(n ImportUser) (User, error) {
 	u.Disabled = n.Disabled
 	if n.UID != "" {
 		if !isUID(n.UID) {
-			return User{}, refuse("uid", "must have 1 to %d letters, digits and ._:@- characters", maxUIDBytes)
+			return User{}, refuse("uid", "must have 1 to %d letters, digits and ._:@|- characters", maxUIDBytes)
 		}
 		u.UID = n.UID
 	}
@@ -167,7 +167,7 @@ func isUID(uid string) bool {
 	for _, c := range []byte(uid) {
 		switch {
 		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
-		case c == '.', c == '_', c == ':', c == '@', c == '-':
+		case c == '.', c == '_', c == ':', c == '@', c == '|', c == '-':
 		default:
 			return false
 		}

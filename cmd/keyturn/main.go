@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/passwords"
 )
 
 // The exit codes.
@@ -24,6 +25,13 @@ const (
 )
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == passwords.WorkerArgument {
+		if err := passwords.Work(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitFailed)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	// A second signal then does what it does to any program.

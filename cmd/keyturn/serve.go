@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -21,7 +20,6 @@ import (
 	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/internal/clientip"
 	"github.com/keyturn/keyturn/internal/config"
-	"github.com/keyturn/keyturn/internal/headroom"
 	"github.com/keyturn/keyturn/internal/server"
 )
 
@@ -57,7 +55,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	// An audit log whose reader goes away, or whose file reaches the limit of
 	// the process (ulimit -f), must fail its events (A3), not kill the process.
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
-	defer runtime.KeepAlive(newBallast())
+	setCollector()
 	log := p.logger(cfg)
 	d := &deployment{ctx: ctx, cfg: cfg, log: log, unrecorded: log.Sample(&zerolog.BurstSampler{Burst: 1, Period: quietTime})}
 	if err := d.checkToServe(); err != nil {
@@ -83,6 +81,9 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	defer func() { err = errors.Join(err, d.close()) }()
 	s, err := d.services(issuer)
 	if err != nil {
+		return err
+	}
+	if err := s.users.Hasher.StartWorkers(d.workerEnded); err != nil {
 		return err
 	}
 	if err := s.keeper.Poll(ctx); err != nil {
@@ -118,6 +119,10 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	defer cancel()
 	d.keepTime(ctx)
 	return errors.Join(err, d.audit.Record(ctx, stopped))
+}
+
+func (d *deployment) workerEnded(err error) {
+	d.log.Error().Err(err).Msg("passwords are hashed in processes of their own: one failed, and another takes its place")
 }
 
 // openToServe opens the store and the audit log for a server, which attests the
@@ -188,11 +193,6 @@ func (d *deployment) background(ctx context.Context, s *services) (wait func()) 
 		d.surveyHashes(ctx, s)
 		every(ctx, surveyEvery, func() { d.surveyHashes(ctx, s) })
 	})
-	extra := 0
-	if hashing := d.cfg.HashConcurrency * int(d.cfg.Argon2Threads); hashing >= runtime.GOMAXPROCS(0) {
-		extra = hashing
-	}
-	all.Go(func() { headroom.Keep(ctx, s.users.Hasher.Full(), extra) })
 	all.Go(func() { every(ctx, sweepEvery, func() { d.sweep(ctx, s) }) })
 	all.Go(func() { every(ctx, keepTimeEvery, func() { d.keepTime(ctx) }) })
 	all.Go(func() { every(ctx, settleEvery, func() { d.settleRefreshes(ctx, s) }) })

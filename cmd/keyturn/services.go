@@ -38,7 +38,7 @@ func (d *deployment) services(issuer string) (*services, error) {
 	}
 	s.ring = s.keeper.Ring()
 	settings := d.oauthSettings(issuer)
-	s.families = oauth.NewFamilies(d.store, masters, settings, wallClock)
+	s.families = oauth.NewFamilies(d.store, masters, settings, wallClock, d.clock.Now)
 	if s.users, err = d.users(); err != nil {
 		return nil, err
 	}

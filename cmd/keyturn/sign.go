@@ -26,9 +26,12 @@ type commandSigner struct {
 // Sign implements auditlog.Signer.
 func (s *commandSigner) Sign(typ string, payload []byte) (compact, kid string, err error) {
 	if s.ring == nil {
-		if s.ring, err = s.d.readRing(); err != nil {
+		// A ring that could not be read is empty; it is read again the next time.
+		ring, err := s.d.readRing()
+		if err != nil {
 			return "", "", err
 		}
+		s.ring = ring
 	}
 	compact, kid, err = s.ring.Sign(typ, payload)
 	if errors.Is(err, keys.ErrNoSigningKey) {
@@ -61,5 +64,8 @@ func (d *deployment) readRing() (*keys.Ring, error) {
 	}
 	ctx, cancel := context.WithTimeout(d.ctx, lookTime)
 	defer cancel()
-	return k.Ring(), k.Look(ctx)
+	if err := k.Look(ctx); err != nil {
+		return nil, err
+	}
+	return k.Ring(), nil
 }

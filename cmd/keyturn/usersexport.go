@@ -37,10 +37,10 @@ you guard the store. Sessions and one-time tokens are not in it.`,
 			return err
 		}
 		if args[0] == "-" {
-			_, err := userfile.Export(d.ctx, s, p.stdout, userfile.Format(format))
+			_, err := userfile.Export(d.ctx, s, p.stdout, format)
 			return err
 		}
-		n, err := exportTo(d, s, args[0], userfile.Format(format))
+		n, err := exportTo(d, s, args[0], format)
 		if err != nil {
 			return err
 		}

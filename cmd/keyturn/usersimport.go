@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/userfile"
 )
 
@@ -18,28 +21,38 @@ type importReport struct {
 	DryRun   bool            `json:"dry_run"`
 	Imported int             `json:"imported"`
 	Present  int             `json:"already_present"`
+	Dropped  map[string]int  `json:"dropped,omitempty"` // of the imported
 	Refused  []importRefusal `json:"refused"`
 }
 
 type importRefusal struct {
-	Line   int    `json:"line"`
+	userfile.Place
 	Reason string `json:"reason"`
 }
 
 func (p *program) usersImportCommand() *cobra.Command {
-	var format string
-	var dry bool
+	var (
+		options userfile.Options
+		format  string
+		project string
+		dry     bool
+	)
 	cmd := &cobra.Command{
 		Use:   "import FILE|-",
 		Short: "Make accounts from a file, password hashes included",
 		Long: `Reads accounts from JSON Lines (.jsonl) or CSV (.csv) with the fields uid, email,
 username, first_name, last_name, password_hash or password, disabled, roles,
-claims, created_at and password_changed_at, or from a Keycloak realm export with
-its users (--format keycloak).
+claims, created_at and password_changed_at, from a Keycloak realm export with its
+users (--format keycloak), or from the JSON of "firebase auth:export" (--format
+firebase, with --firebase-project).
 
-Hashes of argon2id, argon2i, bcrypt, scrypt and PBKDF2 (in the forms of passlib,
-Django, Werkzeug and Keycloak) are taken as they are and become argon2id at the
-next login; one whose cost is out of bounds is refused.
+Password hashes of other systems are taken as they are, or, where they are weak,
+with argon2id around them, and become argon2id at the next login; docs/accounts.md
+lists which. One whose cost is out of bounds is refused.
+
+What an account has and Keyturn cannot take is counted. An account that would lose
+a second factor, or whose temporary password would become a permanent one, is
+refused, unless --drop-second-factor or --drop-temporary says that it may.
 
 A line that cannot be taken is reported with its number and passed over; an
 address that has an account already is left as it is, so that an import can be
@@ -52,7 +65,14 @@ everything and writes nothing.`,
 		Args: cobra.ExactArgs(1),
 	}
 	run := func(d *deployment, args []string) error {
-		return p.importFile(d, args[0], format, dry)
+		var err error
+		if options.Format, err = formatOf(args[0], format); err != nil {
+			return err
+		}
+		if options.Firebase, err = firebaseProject(project); err != nil {
+			return err
+		}
+		return p.importFile(d, args[0], options, dry)
 	}
 	config.AddFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -61,12 +81,15 @@ everything and writes nothing.`,
 		}
 		return p.onDeployment(cmd, args, run)
 	}
-	cmd.Flags().StringVar(&format, "format", "", "jsonl, csv or keycloak (default: by the file's name)")
+	cmd.Flags().StringVar(&format, "format", "", "jsonl, csv, keycloak or firebase (default: by the file's name)")
+	cmd.Flags().StringVar(&project, "firebase-project", "", "file with the hash parameters of the project, as Firebase's console shows them")
+	cmd.Flags().BoolVar(&options.DropSecondFactor, "drop-second-factor", false, "import accounts with a second factor, without it")
+	cmd.Flags().BoolVar(&options.DropTemporary, "drop-temporary", false, "import temporary passwords as permanent ones")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "check everything and write nothing")
 	return cmd
 }
 
-func (p *program) importFile(d *deployment, path, format string, dry bool) error {
+func (p *program) importFile(d *deployment, path string, options userfile.Options, dry bool) error {
 	in := p.stdin
 	if path != "-" {
 		f, err := os.Open(path)
@@ -76,16 +99,12 @@ func (p *program) importFile(d *deployment, path, format string, dry bool) error
 		defer f.Close()
 		in = f
 	}
-	var err error
-	if format, err = formatOf(path, format); err != nil {
-		return err
-	}
 	s, err := d.users()
 	if err != nil {
 		return err
 	}
 	in, done := p.progressBar(in)
-	report, err := userfile.Import(d.ctx, s, userfile.Read(in, userfile.Format(format)), dry)
+	report, err := userfile.Import(d.ctx, s, userfile.Read(in, options), dry)
 	done()
 	if err := errors.Join(err, p.printImport(report, dry)); err != nil {
 		return err
@@ -96,17 +115,33 @@ func (p *program) importFile(d *deployment, path, format string, dry bool) error
 	return nil
 }
 
+// firebaseProject reads the file of that name, if there is one.
+func firebaseProject(path string) (*passwords.FirebaseProject, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	project, err := userfile.ParseFirebaseProject(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &project, nil
+}
+
 // formatOf returns the format given, or that which the file's name says.
-func formatOf(path, format string) (string, error) {
+func formatOf(path, format string) (userfile.Format, error) {
 	switch {
 	case format != "":
-		return format, nil
+		return userfile.Format(format), nil
 	case filepath.Ext(path) == ".csv":
-		return string(userfile.CSV), nil
+		return userfile.CSV, nil
 	case filepath.Ext(path) == ".jsonl":
-		return string(userfile.JSONLines), nil
+		return userfile.JSONLines, nil
 	}
-	return "", usageError{fmt.Errorf("%s: its name does not say its format: use --format %s, %s or %s", path, userfile.JSONLines, userfile.CSV, userfile.Keycloak)}
+	return "", usageError{fmt.Errorf("%s: its name does not say its format: use --format %s, %s, %s or %s", path, userfile.JSONLines, userfile.CSV, userfile.Keycloak, userfile.Firebase)}
 }
 
 // progressBar returns in and shows on standard error how much of it has been
@@ -138,13 +173,16 @@ func (r *shownReader) Read(p []byte) (int, error) {
 }
 
 func (p *program) printImport(r userfile.Report, dry bool) error {
-	printed := importReport{DryRun: dry, Imported: r.Imported, Present: r.Present, Refused: []importRefusal{}}
+	printed := importReport{DryRun: dry, Imported: r.Imported, Present: r.Present, Dropped: r.Dropped, Refused: []importRefusal{}}
 	for _, no := range r.Refused {
-		printed.Refused = append(printed.Refused, importRefusal{no.Line, no.Err.Error()})
+		printed.Refused = append(printed.Refused, importRefusal{no.Place, no.Err.Error()})
 	}
 	return p.print(printed, func(w io.Writer) {
 		for _, no := range printed.Refused {
-			fmt.Fprintf(w, "line %d: %s\n", no.Line, no.Reason)
+			fmt.Fprintf(w, "%s: %s\n", no.Place, no.Reason)
+		}
+		for _, what := range slices.Sorted(maps.Keys(r.Dropped)) {
+			fmt.Fprintf(w, "%d lose their %s\n", r.Dropped[what], what)
 		}
 		verb := "imported"
 		if dry {

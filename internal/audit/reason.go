@@ -133,11 +133,12 @@ var (
 
 // Why the server could not do what it had decided, or could not decide.
 var (
-	ReasonStore       = Reason{"store", "the store failed; the caller was answered 503"}
-	ReasonStoreError  = Reason{"store_error", "the store failed under a command about keys"}
-	ReasonUnavailable = Reason{"unavailable", "the store failed under a decision about an account; the detail has the error"}
-	ReasonFailed      = Reason{"failed", "the store failed under an operator's command"}
-	ReasonSigning     = Reason{"signing", "there was no fresh key to sign with; the caller was answered 503"}
-	ReasonCannotOpen  = Reason{"cannot_open", "the private half could not be opened under any key-encryption key"}
-	ReasonPanic       = Reason{"panic", "a handler failed inside; the operational log has the stack"}
+	ReasonStore            = Reason{"store", "the store failed; the caller was answered 503"}
+	ReasonStoreError       = Reason{"store_error", "the store failed under a command about keys"}
+	ReasonUnavailable      = Reason{"unavailable", "the store failed under a decision about an account; the detail has the error"}
+	ReasonFailed           = Reason{"failed", "the store failed under an operator's command"}
+	ReasonClockUnconfirmed = Reason{"clock_unconfirmed", "the clock jumped, and either it alone or elapsed time alone says that the session expired; the caller was answered 503"}
+	ReasonSigning          = Reason{"signing", "there was no fresh key to sign with; the caller was answered 503"}
+	ReasonCannotOpen       = Reason{"cannot_open", "the private half could not be opened under any key-encryption key"}
+	ReasonPanic            = Reason{"panic", "a handler failed inside; the operational log has the stack"}
 )

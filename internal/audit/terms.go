@@ -29,6 +29,7 @@ var (
 		ReasonThrottled, ReasonBusy,
 	}
 	notRefreshed = []Reason{
+		ReasonClockUnconfirmed,
 		ReasonNoRefreshToken, ReasonMalformedToken, ReasonForgedToken, ReasonUnknownSession, ReasonEndedSession,
 		ReasonExpiredSession, ReasonAudienceWithdrawn,
 	}

@@ -73,19 +73,6 @@ func restarted(flags, next []string, what func(t *testing.T, d *deployment)) fun
 	}
 }
 
-func activeKey(t *testing.T, d *deployment) string {
-	t.Helper()
-	var list []struct{ KID, State string }
-	d.must(t, &list, "keys", "list")
-	for _, key := range list {
-		if key.State == "active" {
-			return key.KID
-		}
-	}
-	t.Fatal("no key is active")
-	return ""
-}
-
 func mishaps() map[string]mishap {
 	over := func(limit float64) func(float64) bool { return func(v float64) bool { return v > limit } }
 	return map[string]mishap{

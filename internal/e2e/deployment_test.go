@@ -167,3 +167,16 @@ func readFile(t *testing.T, path string) string {
 	}
 	return string(text)
 }
+
+func activeKey(t *testing.T, d *deployment) string {
+	t.Helper()
+	var list []struct{ KID, State string }
+	d.must(t, &list, "keys", "list")
+	for _, key := range list {
+		if key.State == "active" {
+			return key.KID
+		}
+	}
+	t.Fatal("no key is active")
+	return ""
+}

@@ -3,8 +3,10 @@ package e2e
 import (
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // buildWrongClock builds keyturn with a wall clock whose error stands in a file.
@@ -37,4 +39,57 @@ func (w *wrongClock) set(t *testing.T, off string) {
 func (w *wrongClock) launch(cmd *exec.Cmd) error {
 	cmd.Env = append(cmd.Env, "KEYTURN_TEST_CLOCK_ERROR="+w.file)
 	return cmd.Start()
+}
+
+// TestT1_AClockThatIsWrongForAMinute: 45 days ahead and back again, and sessions
+// and keys are as if it had not happened; two hours behind, and a spent token is
+// not taken for two hours more.
+func TestT1_AClockThatIsWrongForAMinute(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, []string{"--key-poll-interval", "200ms", "--clock-skew", "500ms", "--jwks-max-age", "1s",
+		"--access-token-ttl", "1s", "--retry-window", "1s"}, func(t *testing.T, d *deployment) {
+		clock := newWrongClock(t, "0s")
+		d.program, d.launch = clock.program, clock.launch
+		s := openShop(t, d)
+		set := func(off string, doubted bool) {
+			t.Helper()
+			clock.set(t, off)
+			eventually(t, "the server has seen its clock", func() bool { return warnsOf(t, s.url, "clock_jumped") == doubted })
+		}
+		present := func(token string) answer {
+			t.Helper()
+			a, err := postForm(s.url+"/oauth/token", s.public, values("grant_type", "refresh_token", "refresh_token", token))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return a
+		}
+		key := activeKey(t, d)
+		session := s.login(t, s.public, email, password)
+
+		set("1080h", true)
+		if a := present(session.RefreshToken); a.status != 503 {
+			t.Errorf("a refresh in the wrong minute: status %d %s", a.status, a.body)
+		}
+		eventually(t, "the standby signs", func() bool { return strings.Count(readFile(t, d.auditLog), `"key-activated"`) > 1 })
+		// What the clock alone calls due would be erased and archived by now.
+		<-time.After(4 * time.Second)
+		set("0s", false)
+		if log := readFile(t, d.auditLog); strings.Contains(log, `"key-erased"`) || strings.Contains(log, `"key-archived"`) {
+			t.Error("a key was erased or archived in the wrong minute")
+		}
+		if now := activeKey(t, d); now != key {
+			t.Errorf("key %s signs, %s did before", now, key)
+		}
+		a := present(session.RefreshToken)
+		if a.status != 200 {
+			t.Fatalf("a refresh after it: status %d %s", a.status, a.body)
+		}
+
+		set("-2h", true)
+		eventually(t, "the retry window is over", func() bool { return present(session.RefreshToken).status == 400 })
+		if !strings.Contains(readFile(t, d.auditLog), `"token-reuse"`) {
+			t.Error("the spent token was not taken for reused")
+		}
+	})
 }

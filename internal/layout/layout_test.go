@@ -25,7 +25,6 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/audit/syslogtest": {foreign: []string{"github.com/leodido/go-syslog/"}},
 	"internal/audit/audittest":  {own: []string{"internal/audit", "internal/audit/"}, foreign: []string{"github.com/go-jose/"}},
 	"internal/audit/report":     {own: []string{"internal/audit", "internal/audit/line", "internal/audit/verify"}},
-	"internal/argon2":           {own: []string{"internal/headroom"}, foreign: []string{"golang.org/x/crypto"}},
 	"internal/problem":          {own: []string{"docs", "internal/audit", "internal/refusal"}},
 	"internal/refusal":          {own: []string{"internal/audit"}},
 	"internal/config":           {own: []string{"internal/clientip", "internal/passwords", "internal/store/mongodb", "keys", "oauth", "users"}, foreign: []string{"github.com/spf13/pflag", "go.yaml.in/yaml"}},
@@ -41,11 +40,11 @@ var allowed = map[string]struct{ own, foreign []string }{
 		foreign: []string{"golang.org/x/text", "github.com/google/uuid"},
 	},
 	"internal/passwords": {
-		own:     []string{"internal/argon2", "internal/audit", "internal/headroom", "internal/refusal"},
-		foreign: []string{"golang.org/x/crypto", "golang.org/x/sync", "golang.org/x/text"},
+		own:     []string{"internal/audit", "internal/refusal"},
+		foreign: []string{"golang.org/x/crypto", "golang.org/x/sync", "golang.org/x/sys/unix", "golang.org/x/text"},
 	},
 	"internal/passwords/passwordstest": {},
-	"internal/userfile":                {own: []string{"internal/refusal", "users"}},
+	"internal/userfile":                {own: []string{"internal/passwords", "internal/refusal", "users"}},
 	"internal/throttle":                {own: []string{"internal/audit", "internal/refusal"}},
 	"wellknown":                        {own: []string{"keys", "internal/problem"}},
 	"oauth": {
@@ -64,8 +63,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 		own:     []string{"docs", "firstparty", "internal/audit", "internal/clientip", "internal/problem", "oauth", "wellknown"},
 		foreign: []string{"github.com/gorilla/mux", "github.com/rs/", "github.com/prometheus/client_golang", "github.com/google/uuid"},
 	},
-	"internal/headroom": {foreign: []string{"golang.org/x/sys/unix"}},
-	"internal/e2e":      {own: []string{"internal/store/mongodb/mongotest"}, foreign: []string{"github.com/go-jose/"}},
+	"internal/e2e": {own: []string{"internal/store/mongodb/mongotest"}, foreign: []string{"github.com/go-jose/"}},
 	"cmd/keyturn": {
 		own:     []string{"docs", "firstparty", "internal/", "keys", "oauth", "users", "wellknown"},
 		foreign: []string{"github.com/spf13/", "github.com/rs/zerolog", "github.com/go-jose/", "golang.org/x/term"},

@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/keyturn/keyturn/internal/argon2"
+	"golang.org/x/crypto/argon2"
 )
 
 // The bounds of a hash's cost; see also those of bcrypt, scrypt and PBKDF2.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/internal/headroom"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
@@ -43,10 +41,9 @@ const (
 // each slot, or one such hash alone what it needs (U2).
 type Hasher struct {
 	params Params
-	own    Hash // of nothing, at params
-	slots  chan struct{}
-	full   chan struct{}
-	budget int64 // KiB, which memory gives out
+	own    Hash          // of nothing, at params
+	slots  chan computer // the free ones
+	budget int64         // KiB, which memory gives out
 	memory *semaphore.Weighted
 
 	mu   sync.Mutex
@@ -70,7 +67,8 @@ type Stats struct {
 }
 
 // NewHasher returns a Hasher that makes hashes at p and runs at most
-// concurrency computations at once; zero means one for each core in use.
+// concurrency computations at once; zero means one for each core in use. It
+// computes in this process: a server has it start workers.
 func NewHasher(p Params, concurrency int) (*Hasher, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
@@ -82,15 +80,34 @@ func NewHasher(p Params, concurrency int) (*Hasher, error) {
 		return nil, fmt.Errorf("hash concurrency of %d: 1 to %d are accepted, or 0 for one per core", concurrency, MaxConcurrency)
 	}
 	budget := int64(p.MemoryKiB) * int64(concurrency)
+	slots := make(chan computer, concurrency)
+	for range concurrency {
+		slots <- here{}
+	}
 	return &Hasher{
 		params: p,
 		own:    Hash{argon2Hash{params: p, salt: make([]byte, ownSaltBytes), digest: make([]byte, ownHashBytes)}},
-		slots:  make(chan struct{}, concurrency),
-		full:   make(chan struct{}, 1),
+		slots:  slots,
 		budget: budget,
 		memory: semaphore.NewWeighted(budget),
 		work:   map[string]uint64{},
 	}, nil
+}
+
+// StartWorkers has the Hasher compute in processes of their own, one for each slot
+// (see Work). onEnd is told of each that ends or cannot be started again; until
+// then the slot's computations are refused (Busy). To be called before any other
+// method. The error says why not all could be started.
+func (h *Hasher) StartWorkers(onEnd func(error)) error {
+	for range cap(h.slots) {
+		w := &worker{onEnd: onEnd}
+		if err := w.start(); err != nil {
+			return fmt.Errorf("hash passwords in a process of its own: %w", err)
+		}
+		<-h.slots
+		h.slots <- w
+	}
+	return nil
 }
 
 // Hash returns the PHC string of password, normalised, under a fresh salt.
@@ -104,13 +121,13 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 }
 
 func (h *Hasher) make(ctx context.Context, text string) (string, error) {
-	if err := h.acquire(ctx); err != nil {
+	slot, err := h.acquire(ctx)
+	if err != nil {
 		return "", err
 	}
-	defer h.release()
-	var made argon2Hash
-	h.compute(h.own, h.own.kind(), func() { made = hashArgon2id(h.params, text) })
-	return made.encode(), nil
+	defer h.release(slot)
+	r, err := h.compute(slot, h.own, h.own.kind(), job{Password: []byte(text), Make: h.params})
+	return r.Made, err
 }
 
 // Verdict is what a verification found. The zero Verdict is no match.
@@ -129,11 +146,12 @@ type Verdict struct {
 // cannot be read matches nothing. The error is a refusal (Busy) or ctx's, and then nothing
 // was decided.
 func (h *Hasher) Verify(ctx context.Context, encoded, password string, live bool, kinds []string) (Verdict, error) {
-	if err := h.acquire(ctx); err != nil {
+	slot, err := h.acquire(ctx)
+	if err != nil {
 		return Verdict{}, err
 	}
-	defer h.release()
-	return h.judge(encoded, password, live, h.levels(kinds)), nil
+	defer h.release(slot)
+	return h.judge(slot, encoded, password, live, h.levels(kinds))
 }
 
 // Dummy spends what refusing a password costs, for an account that does not
@@ -149,17 +167,13 @@ func (h *Hasher) isOwn(hash Hash) bool {
 	return plain && hash.kind() == h.own.kind()
 }
 
-// Full receives when a computation takes the last slot, and again while that
-// goes on. Signs that nobody waits for are one.
-func (h *Hasher) Full() <-chan struct{} { return h.full }
-
 // Stats returns what the Hasher is doing now and has done so far.
 func (h *Hasher) Stats() Stats {
 	h.mu.Lock()
 	work := maps.Clone(h.work)
 	h.mu.Unlock()
 	return Stats{
-		InFlight: int64(len(h.slots)),
+		InFlight: int64(cap(h.slots) - len(h.slots)),
 		Waiting:  h.waiting.Load(),
 		Computed: h.computed.Load(),
 		Refused:  h.refused.Load(),
@@ -167,9 +181,10 @@ func (h *Hasher) Stats() Stats {
 	}
 }
 
-// compute does something like verifying a hash; main is what it costs in the
-// hash's own family.
-func (h *Hasher) compute(like Hash, main kind, do func()) {
+// compute has a job done that is like verifying a hash; main is what it costs in
+// the hash's own family. The error is a refusal (Busy): whatever computed in the
+// slot has failed, and failed again.
+func (h *Hasher) compute(slot computer, like Hash, main kind, j job) (r result, err error) {
 	h.computed.Add(1)
 	h.mu.Lock()
 	h.work[main.family] += main.cost
@@ -178,12 +193,16 @@ func (h *Hasher) compute(like Hash, main kind, do func()) {
 		h.work[k.family] += k.cost
 	}
 	h.mu.Unlock()
-	h.withMemory(like, func() { headroom.Compute(do) })
+	j.Large = like.memoryKiB() > h.params.MemoryKiB
+	h.withMemory(like, func() { r, err = slot.do(j) })
+	if err != nil {
+		return result{}, h.busy()
+	}
+	return r, nil
 }
 
 // withMemory does something that needs as much memory as like, once there is as
-// much. The memory of whatever takes more than a hash of our own is given back at
-// once: the collector would let several such pile up.
+// much.
 func (h *Hasher) withMemory(like Hash, do func()) {
 	needed := like.memoryKiB()
 	if needed == 0 {
@@ -195,34 +214,29 @@ func (h *Hasher) withMemory(like Hash, do func()) {
 	_ = h.memory.Acquire(context.Background(), share)
 	defer h.memory.Release(share)
 	do()
-	if needed > h.params.MemoryKiB {
-		debug.FreeOSMemory()
-	}
 }
 
-func (h *Hasher) acquire(ctx context.Context) error {
+func (h *Hasher) acquire(ctx context.Context) (computer, error) {
 	select {
-	case h.slots <- struct{}{}:
-		h.notice()
-		return nil
+	case slot := <-h.slots:
+		return slot, nil
 	default:
 	}
 	if h.waiting.Add(1) > h.queue() {
 		h.waiting.Add(-1)
-		return h.busy()
+		return nil, h.busy()
 	}
 	defer h.waiting.Add(-1)
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errImpatient)
 	defer cancel()
 	select {
-	case h.slots <- struct{}{}:
-		h.notice()
-		return nil
+	case slot := <-h.slots:
+		return slot, nil
 	case <-ctx.Done():
 		if errors.Is(context.Cause(ctx), errImpatient) {
-			return h.busy()
+			return nil, h.busy()
 		}
-		return fmt.Errorf("wait for a turn to hash a password: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("wait for a turn to hash a password: %w", context.Cause(ctx))
 	}
 }
 
@@ -239,17 +253,6 @@ func (h *Hasher) Crowded() error {
 	return h.busy()
 }
 
-// notice tells Full if the slot just taken was the last one.
-func (h *Hasher) notice() {
-	if len(h.slots) < cap(h.slots) {
-		return
-	}
-	select {
-	case h.full <- struct{}{}:
-	default:
-	}
-}
-
 var errImpatient = errors.New("waited long enough")
 
 // busy refuses a computation: as many are under way as may be, and as many wait
@@ -259,4 +262,4 @@ func (h *Hasher) busy() error {
 	return &refusal.Error{Code: refusal.Busy, Reason: audit.ReasonBusy, RetryAfter: patience}
 }
 
-func (h *Hasher) release() { <-h.slots }
+func (h *Hasher) release(slot computer) { h.slots <- slot }

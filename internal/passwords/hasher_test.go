@@ -28,14 +28,21 @@ func newHasher(t testing.TB, concurrency int) *Hasher {
 	return h
 }
 
+// take takes a slot.
+func take(t *testing.T, h *Hasher) computer {
+	t.Helper()
+	slot, err := h.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slot
+}
+
 func TestU2_OnlySoManyHashAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHasher(t, 2)
-		for range 2 {
-			if err := h.acquire(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
+		slot := take(t, h)
+		take(t, h)
 		done := make(chan error, 1)
 		go func() {
 			_, err := h.Hash(t.Context(), goodPassword)
@@ -45,7 +52,7 @@ func TestU2_OnlySoManyHashAtOnce(t *testing.T) {
 		if s := h.Stats(); s.InFlight != 2 || s.Waiting != 1 || s.Computed != 0 {
 			t.Fatalf("with both slots taken: %+v", s)
 		}
-		h.release()
+		h.release(slot)
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
@@ -58,9 +65,7 @@ func TestU2_OnlySoManyHashAtOnce(t *testing.T) {
 func TestU2_BusyAfterPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHasher(t, 1)
-		if err := h.acquire(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		take(t, h)
 		begin := time.Now()
 		_, err := h.Verify(t.Context(), "", goodPassword, true, nil)
 		if !refusal.Is(err, refusal.Busy) || refusal.Of(err).RetryAfter < time.Second {
@@ -78,9 +83,7 @@ func TestU2_BusyAfterPatience(t *testing.T) {
 func TestU2_BusyAtOnceWhenTheQueueIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHasher(t, 1)
-		if err := h.acquire(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		take(t, h)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		for range waitersPerSlot {

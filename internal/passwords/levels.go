@@ -54,11 +54,11 @@ func (h Hash) costIn(family string) (cost uint64) {
 // judge runs the computations of one verification, holding a slot: level by
 // level, in each the account's own hash if it is of that family, and then what
 // is missing to the level. All that is done once for each form of the password.
-// Only a match that is let in ends earlier.
-func (h *Hasher) judge(encoded, password string, live bool, levels []Hash) (v Verdict) {
+// Only a match that is let in ends earlier. The error is compute's.
+func (h *Hasher) judge(slot computer, encoded, password string, live bool, levels []Hash) (v Verdict, err error) {
 	forms, notAPassword := formsOf(password)
-	own, err := Parse(encoded)
-	if err != nil {
+	own, unreadable := Parse(encoded)
+	if unreadable != nil {
 		own = Hash{}
 	}
 	for _, part := range own.parts() {
@@ -71,23 +71,24 @@ func (h *Hasher) judge(encoded, password string, live bool, levels []Hash) (v Ve
 		missing.cost -= min(missing.cost, own.costIn(missing.family))
 		for n, form := range forms {
 			if own.scheme != nil && own.kind().family == missing.family {
-				if h.verify(own, form) && notAPassword == nil && !v.Match {
+				r, err := h.compute(slot, own, own.kind(), job{Password: []byte(form), Hash: []byte(encoded)})
+				if err != nil {
+					return Verdict{}, err
+				}
+				if r.Matches && notAPassword == nil && !v.Match {
 					v = Verdict{Match: true, Renew: n > 0 || !h.isOwn(own)}
 				}
 				if v.Match && live {
-					return v
+					return v, nil
 				}
 			}
 			if missing.cost > 0 {
-				h.compute(level, missing, func() { level.spend(missing.cost, form) })
+				spend := job{Password: []byte(form), Hash: []byte(level.blank()), Spend: missing.cost}
+				if _, err := h.compute(slot, level, missing, spend); err != nil {
+					return Verdict{}, err
+				}
 			}
 		}
 	}
-	return v
-}
-
-// verify reports whether password, in the form given, has the hash.
-func (h *Hasher) verify(own Hash, password string) (matched bool) {
-	h.compute(own, own.kind(), func() { matched = own.matches(password) })
-	return matched
+	return v, nil
 }

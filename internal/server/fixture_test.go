@@ -198,7 +198,7 @@ func (w *world) build() http.Handler {
 	must(w.t, err)
 	fail := func(_ context.Context, err error) { w.t.Log("inside:", err) }
 	o := oauth.NewService(oauth.Options{
-		Store: w.store, Families: oauth.NewFamilies(w.store, w.masters, settings, time.Now), ClientKeys: oauth.NewClientKeys(nil, time.Now),
+		Store: w.store, Families: oauth.NewFamilies(w.store, w.masters, settings, time.Now, time.Now), ClientKeys: oauth.NewClientKeys(nil, time.Now),
 		Users: w.users, Ring: w.keeper.Ring(),
 		Audit: w.audit, Settings: settings, OnError: fail, Now: time.Now,
 	})

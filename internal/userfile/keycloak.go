@@ -5,16 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/keyturn/keyturn/users"
 )
 
 // keycloakUser is a user of a Keycloak realm export (UserRepresentation), as far
-// as an import needs it.
+// as an import needs it or has to say that it is lost.
 type keycloakUser struct {
 	ID             string               `json:"id"`
 	Username       string               `json:"username"`
@@ -27,103 +25,43 @@ type keycloakUser struct {
 	Credentials    []keycloakCredential `json:"credentials"`
 	ServiceAccount string               `json:"serviceAccountClientId"`
 	FederationLink string               `json:"federationLink"`
+
+	TOTP            bool                       `json:"totp"`
+	RequiredActions []string                   `json:"requiredActions"`
+	Groups          []string                   `json:"groups"`
+	ClientRoles     map[string]json.RawMessage `json:"clientRoles"`
+	Attributes      map[string]json.RawMessage `json:"attributes"`
+	Identities      []json.RawMessage          `json:"federatedIdentities"`
 }
 
-// keycloakCredential holds two JSON objects as text.
+// keycloakCredential holds two JSON objects as text, or, before Keycloak 8, what
+// they hold.
 type keycloakCredential struct {
 	Type           string `json:"type"`
 	SecretData     string `json:"secretData"`
 	CredentialData string `json:"credentialData"`
+	Temporary      bool   `json:"temporary"`
+
+	Value      string `json:"hashedSaltedValue"`
+	Salt       string `json:"salt"`
+	Iterations int64  `json:"hashIterations"`
+	Algorithm  string `json:"algorithm"`
 }
 
-// readKeycloak yields the users of a realm export, or of a file of users only.
-func readKeycloak(r io.Reader, yield func(Line, error) bool) {
-	lines := &lineCounter{r: r}
-	d := json.NewDecoder(lines)
-	fail := func(err error) {
-		yield(Line{}, &LineError{Line: lines.at(d.InputOffset()), Err: err})
-	}
-	found, err := findUsers(d)
-	switch {
-	case err != nil:
-		fail(err)
-		return
-	case !found:
-		fail(errors.New(`the file has no list "users": export the realm with its users`))
-		return
-	}
-	for d.More() {
-		var text json.RawMessage
-		if err := d.Decode(&text); err != nil {
-			fail(notKeycloak(err))
-			return
-		}
-		line := lines.at(d.InputOffset() - int64(len(text)))
-		u, err := parseKeycloakUser(text)
-		if err != nil {
-			err = &LineError{Line: line, Err: err}
-		}
-		if !yield(Line{Number: line, User: u}, err) {
-			return
-		}
-	}
-	if _, err := d.Token(); err != nil {
-		fail(notKeycloak(err))
-	}
-}
-
-func notKeycloak(err error) error { return fmt.Errorf("not the JSON of a Keycloak export: %w", err) }
-
-// findUsers reads up to the first user. It passes over what else a realm has.
-func findUsers(d *json.Decoder) (bool, error) {
-	start, err := d.Token()
-	if err != nil {
-		return false, notKeycloak(err)
-	}
-	if start == json.Delim('[') {
-		return true, nil // a list of users, as the admin API answers it
-	}
-	if start != json.Delim('{') {
-		return false, errors.New("not the JSON of a Keycloak export: neither an object nor a list")
-	}
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return false, notKeycloak(err)
-		}
-		if name == "users" {
-			list, err := d.Token()
-			if err != nil || list != json.Delim('[') {
-				return false, errors.New(`not a Keycloak export: "users" is no list`)
-			}
-			return true, nil
-		}
-		var skipped json.RawMessage
-		if err := d.Decode(&skipped); err != nil {
-			return false, notKeycloak(err)
-		}
-	}
-	return false, nil
-}
-
-func parseKeycloakUser(text []byte) (users.ImportUser, error) {
-	if len(text) > maxLine {
-		return users.ImportUser{}, fmt.Errorf("longer than %d bytes", maxLine)
-	}
+func (o Options) keycloakUser(text []byte, line *Line) error {
 	var k keycloakUser
 	if err := json.Unmarshal(text, &k); err != nil {
-		return users.ImportUser{}, fmt.Errorf("not a Keycloak user: %w", withoutValues(err))
+		return fmt.Errorf("not a Keycloak user: %w", withoutValues(err))
 	}
 	switch {
 	case k.ServiceAccount != "":
-		return users.ImportUser{}, errors.New("a service account: register it as a client")
+		return errors.New("a service account: register it as a client")
 	case k.FederationLink != "":
-		return users.ImportUser{}, errors.New("its password is kept by a federated provider, not by Keycloak")
+		return errors.New("its password is kept by a federated provider, not by Keycloak")
 	}
-	u := users.ImportUser{
-		UID: k.ID, Email: k.Email, FirstName: k.FirstName, LastName: k.LastName,
-		Disabled: k.Enabled != nil && !*k.Enabled, Roles: slices.DeleteFunc(k.RealmRoles, isKeycloaksOwnRole),
-	}
+	u := &line.Account
+	u.UID, u.Email, u.FirstName, u.LastName = k.ID, k.Email, k.FirstName, k.LastName
+	u.Disabled, u.Roles = k.Enabled != nil && !*k.Enabled, slices.DeleteFunc(k.RealmRoles, isKeycloaksOwnRole)
 	// Realms that log in by address use it as the username too.
 	if !strings.EqualFold(k.Username, k.Email) {
 		u.Username = k.Username
@@ -131,14 +69,52 @@ func parseKeycloakUser(text []byte) (users.ImportUser, error) {
 	if k.Created > 0 {
 		u.CreatedAt = time.UnixMilli(k.Created).UTC()
 	}
+	at := slices.IndexFunc(k.Credentials, func(c keycloakCredential) bool { return c.Type == "password" })
+	if at < 0 {
+		return errors.New("no password among its credentials")
+	}
+	if err := o.dropFrom(k, k.Credentials[at], line); err != nil {
+		return err
+	}
+	var err error
+	u.PasswordHash, err = k.Credentials[at].hash()
+	return err
+}
+
+// dropFrom notes what is lost of a user, or refuses to lose it.
+func (o Options) dropFrom(k keycloakUser, password keycloakCredential, line *Line) error {
+	lost := map[string]bool{
+		"groups": len(k.Groups) > 0, "client roles": len(k.ClientRoles) > 0, "attributes": len(k.Attributes) > 0,
+		"identities of other providers": len(k.Identities) > 0,
+	}
+	secondFactor := k.TOTP
 	for _, c := range k.Credentials {
-		if c.Type == "password" {
-			var err error
-			u.PasswordHash, err = c.hash()
-			return u, err
+		secondFactor = secondFactor || c.Type != "password" && c.Type != "password-history"
+	}
+	temporary := password.Temporary
+	for _, action := range k.RequiredActions {
+		switch {
+		case action == "UPDATE_PASSWORD":
+			temporary = true
+		case action == "CONFIGURE_TOTP" || action == "CONFIGURE_RECOVERY_AUTHN_CODES" || strings.HasPrefix(action, "webauthn-register"):
+			secondFactor = true
+		default:
+			lost["required actions"] = true
 		}
 	}
-	return users.ImportUser{}, errors.New("no password among its credentials")
+	switch {
+	case secondFactor && !o.DropSecondFactor:
+		return errors.New("it has a second factor, or has to set one up, and would log in without it: import it so with --drop-second-factor")
+	case temporary && !o.DropTemporary:
+		return errors.New("its password is temporary (UPDATE_PASSWORD) and would become a permanent one: import it so with --drop-temporary")
+	}
+	lost["second factors"], lost["duties to change a temporary password"] = secondFactor, temporary
+	for _, what := range slices.Sorted(maps.Keys(lost)) {
+		if lost[what] {
+			line.Dropped = append(line.Dropped, what)
+		}
+	}
+	return nil
 }
 
 // isKeycloaksOwnRole reports whether a realm role is one that Keycloak gives to
@@ -149,17 +125,19 @@ func isKeycloaksOwnRole(role string) bool {
 
 // hash returns the password's hash in the form that passwords.Parse reads.
 func (c keycloakCredential) hash() (string, error) {
-	var secret struct {
+	secret := struct {
 		Value string `json:"value"`
 		Salt  string `json:"salt"`
-	}
-	var how struct {
+	}{c.Value, c.Salt}
+	how := struct {
 		Algorithm  string              `json:"algorithm"`
 		Iterations int64               `json:"hashIterations"`
 		More       map[string][]string `json:"additionalParameters"`
-	}
-	if err := errors.Join(json.Unmarshal([]byte(c.SecretData), &secret), json.Unmarshal([]byte(c.CredentialData), &how)); err != nil {
-		return "", errors.New("its secretData or credentialData is not JSON")
+	}{Algorithm: c.Algorithm, Iterations: c.Iterations}
+	if c.Value == "" {
+		if err := errors.Join(json.Unmarshal([]byte(c.SecretData), &secret), json.Unmarshal([]byte(c.CredentialData), &how)); err != nil {
+			return "", errors.New("its secretData or credentialData is not JSON")
+		}
 	}
 	salt, saltErr := base64.StdEncoding.DecodeString(secret.Salt)
 	digest, digestErr := base64.StdEncoding.DecodeString(secret.Value)
@@ -167,7 +145,7 @@ func (c keycloakCredential) hash() (string, error) {
 		return "", errors.New("its salt or hash is not base64")
 	}
 	switch how.Algorithm {
-	case "pbkdf2-sha256", "pbkdf2-sha512":
+	case "pbkdf2", "pbkdf2-sha256", "pbkdf2-sha512": // the first is SHA-1
 		return fmt.Sprintf("$%s$%d$%s$%s", how.Algorithm, how.Iterations,
 			passlibBase64(salt), passlibBase64(digest)), nil
 	case "argon2":
@@ -178,40 +156,10 @@ func (c keycloakCredential) hash() (string, error) {
 		return fmt.Sprintf("$argon2%s$v=19$m=%s,t=%d,p=%s$%s$%s", one("type"), one("memory"), how.Iterations, one("parallelism"),
 			base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(digest)), nil
 	}
-	return "", errors.New("its algorithm is none of pbkdf2-sha256, pbkdf2-sha512 and argon2")
+	return "", errors.New("its algorithm is none of pbkdf2, pbkdf2-sha256, pbkdf2-sha512 and argon2")
 }
 
 // passlibBase64 has a dot for the plus and no padding.
 func passlibBase64(b []byte) string {
 	return strings.ReplaceAll(base64.RawStdEncoding.EncodeToString(b), "+", ".")
-}
-
-// lineCounter knows on which line each byte read so far stands.
-type lineCounter struct {
-	r    io.Reader
-	read int64
-	// ends are the offsets of the line breaks not asked about yet; passed is
-	// how many came before those.
-	ends   []int64
-	passed int
-}
-
-func (c *lineCounter) Read(b []byte) (int, error) {
-	n, err := c.r.Read(b)
-	for i, char := range b[:n] {
-		if char == '\n' {
-			c.ends = append(c.ends, c.read+int64(i))
-		}
-	}
-	c.read += int64(n)
-	return n, err
-}
-
-// at returns the line of the byte at offset, which must not be before the last
-// one asked about.
-func (c *lineCounter) at(offset int64) int {
-	for len(c.ends) > 0 && c.ends[0] < offset {
-		c.ends, c.passed = c.ends[1:], c.passed+1
-	}
-	return c.passed + 1
 }

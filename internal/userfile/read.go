@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -30,31 +31,63 @@ const (
 	JSONLines Format = "jsonl"
 	// CSV has a first line that names its columns, which are those of
 	// users.ImportUser in any order, and one account a line (RFC 4180, but no line
-	// breaks within a field). disabled is true or 1, false or 0, or empty;
-	// roles are separated by spaces; claims are a JSON object; times are of
-	// RFC 3339.
+	// breaks within a field). disabled is true, t or 1, false, f or 0, or
+	// empty; roles are separated by spaces; claims are a JSON object; times
+	// are of RFC 3339, as a database prints them, or seconds since 1970.
 	CSV Format = "csv"
 	// Keycloak is a realm export of Keycloak with its users, or a list of
 	// users of the same form.
 	Keycloak Format = "keycloak"
+	// Firebase is what "firebase auth:export" writes as JSON.
+	Firebase Format = "firebase"
 )
 
-// LineError says on which line, counted from 1, an import cannot be read.
-type LineError struct {
-	Line int
-	Err  error
+// Place is where an account stands in a file.
+type Place struct {
+	// Line is counted from 1. User is too, in a file that is one JSON document
+	// and may have all its accounts on one line; it is 0 in others.
+	Line int `json:"line"`
+	User int `json:"user,omitempty"`
 }
 
-// Error names the line and what is wrong with it.
-func (e *LineError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Err) }
+// String names the place.
+func (p Place) String() string {
+	if p.User > 0 {
+		return fmt.Sprintf("line %d, user %d", p.Line, p.User)
+	}
+	return fmt.Sprintf("line %d", p.Line)
+}
+
+// LineError says where an import cannot be read.
+type LineError struct {
+	Place
+	Err error
+}
+
+// Error names the place and what is wrong there.
+func (e *LineError) Error() string { return e.Place.String() + ": " + e.Err.Error() }
 
 // Unwrap returns Err.
 func (e *LineError) Unwrap() error { return e.Err }
 
-// Line is one account of an import and the number of the line that it stands on.
+// Line is one account of an import.
 type Line struct {
-	Number int
-	User   users.ImportUser
+	Place
+	Account users.ImportUser
+	// Dropped names what the file has of the account and an import cannot take.
+	Dropped []string
+}
+
+// Options say how a file of another system is read.
+type Options struct {
+	Format Format
+	// DropSecondFactor imports accounts that had a second factor, without it.
+	// DropTemporary imports accounts whose password was to be changed at the
+	// next login, as one that need not be. Without them such accounts are
+	// refused by name.
+	DropSecondFactor, DropTemporary bool
+	// Firebase has the hash parameters of the project that a Firebase file is of.
+	Firebase *passwords.FirebaseProject
 }
 
 // Read reads the accounts of an import one by one, in bounded memory. An
@@ -62,15 +95,17 @@ type Line struct {
 // next line, and there is none after a line over 64 KiB, an unusable heading or
 // an error of r. Unknown fields are errors. Empty lines and a byte order mark
 // are passed over.
-func Read(r io.Reader, format Format) iter.Seq2[Line, error] {
+func Read(r io.Reader, o Options) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		switch format {
+		switch o.Format {
 		case JSONLines, CSV:
-			readLines(r, format, yield)
+			readLines(r, o.Format, yield)
 		case Keycloak:
-			readKeycloak(r, yield)
+			readDocument(r, "Keycloak", o.keycloakUser, yield)
+		case Firebase:
+			readDocument(r, "Firebase", o.firebaseUser, yield)
 		default:
-			yield(Line{}, &LineError{Line: 1, Err: fmt.Errorf("unknown format %q: %s, %s and %s are accepted", format, JSONLines, CSV, Keycloak)})
+			yield(Line{}, &LineError{Place{Line: 1}, fmt.Errorf("unknown format %q: %s, %s, %s and %s are accepted", o.Format, JSONLines, CSV, Keycloak, Firebase)})
 		}
 	}
 }
@@ -98,15 +133,15 @@ func readLines(r io.Reader, format Format, yield func(Line, error) bool) {
 			u, err = parseCSVLine(columns, line)
 		default:
 			if columns, err = parseHeading(line); err != nil {
-				yield(Line{}, &LineError{Line: number, Err: err})
+				yield(Line{}, &LineError{Place{Line: number}, err})
 				return
 			}
 			continue
 		}
 		if err != nil {
-			err = &LineError{Line: number, Err: err}
+			err = &LineError{Place{Line: number}, err}
 		}
-		if !yield(Line{Number: number, User: u}, err) {
+		if !yield(Line{Place: Place{Line: number}, Account: u}, err) {
 			return
 		}
 	}
@@ -114,33 +149,44 @@ func readLines(r io.Reader, format Format, yield func(Line, error) bool) {
 		if errors.Is(err, bufio.ErrTooLong) {
 			err = fmt.Errorf("longer than %d bytes", maxLine)
 		}
-		yield(Line{}, &LineError{Line: number + 1, Err: err})
+		yield(Line{}, &LineError{Place{Line: number + 1}, err})
 	}
 }
 
 func parseJSONLine(line []byte) (users.ImportUser, error) {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
-	var u users.ImportUser
+	// Ids, switches and times are read in more forms than one.
+	var u struct {
+		users.ImportUser
+		UID               value `json:"uid"`
+		Disabled          value `json:"disabled"`
+		CreatedAt         value `json:"created_at"`
+		PasswordChangedAt value `json:"password_changed_at"`
+	}
 	if err := d.Decode(&u); err != nil {
 		return users.ImportUser{}, fmt.Errorf("not a JSON object with the fields %s: %w", strings.Join(importFields, ", "), withoutValues(err))
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return users.ImportUser{}, errors.New("more than one JSON object")
 	}
-	return u, nil
+	for column, text := range map[string]value{
+		"uid": u.UID, "disabled": u.Disabled, "created_at": u.CreatedAt, "password_changed_at": u.PasswordChangedAt,
+	} {
+		if _, err := set(&u.ImportUser, column, string(text)); err != nil {
+			return users.ImportUser{}, err
+		}
+	}
+	return u.ImportUser, nil
 }
 
 // withoutValues names the field that encoding/json could not read, without what
 // stands there: in the wrong place it may be a password.
 func withoutValues(err error) error {
 	var typ *json.UnmarshalTypeError
-	var when *time.ParseError
 	switch {
 	case errors.As(err, &typ) && typ.Field != "":
 		return fmt.Errorf("%s is of the wrong type", typ.Field)
-	case errors.As(err, &when):
-		return errors.New("a time must be of RFC 3339, as in 2026-01-31T12:00:00Z")
 	}
 	return err
 }
@@ -168,12 +214,9 @@ func set(u *users.ImportUser, column, value string) (known bool, err error) {
 	case "password":
 		u.Password = value
 	case "disabled":
-		switch value {
-		case "", "false", "0", "f":
-		case "true", "1", "t":
-			u.Disabled = true
-		default:
-			return true, errors.New("disabled must be true, false or empty")
+		var ok bool
+		if u.Disabled, ok = parseBool(value); !ok {
+			return true, errors.New("disabled must be true or 1, false or 0, or empty")
 		}
 	case "roles":
 		u.Roles = strings.Fields(value)
@@ -195,9 +238,9 @@ func setTime(t *time.Time, column, value string) error {
 	if value == "" {
 		return nil
 	}
-	var err error
-	if *t, err = time.Parse(time.RFC3339, value); err != nil {
-		return fmt.Errorf("%s must be a time of RFC 3339, as in 2026-01-31T12:00:00Z", column)
+	var ok bool
+	if *t, ok = parseTime(value); !ok {
+		return fmt.Errorf("%s must be a time, as in 2026-01-31T12:00:00Z, 2026-01-31 12:00:00 (UTC) or 1769860800", column)
 	}
 	return nil
 }

@@ -12,13 +12,13 @@ import (
 // readAll writes down what Read yields, one line each.
 func readAll(in string, format Format) string {
 	var b strings.Builder
-	for line, err := range Read(strings.NewReader(in), format) {
+	for line, err := range Read(strings.NewReader(in), Options{Format: format}) {
 		if err != nil {
 			fmt.Fprintln(&b, err)
 			continue
 		}
-		u := line.User
-		fmt.Fprintf(&b, "%d: %s %s %s|%s|%s %s %t\n", line.Number, u.UID, u.Email, u.Username, u.FirstName, u.LastName, u.PasswordHash, u.Disabled)
+		u := line.Account
+		fmt.Fprintf(&b, "%d: %s %s %s|%s|%s %s %t\n", line.Line, u.UID, u.Email, u.Username, u.FirstName, u.LastName, u.PasswordHash, u.Disabled)
 	}
 	return b.String()
 }
@@ -38,8 +38,9 @@ func TestReadImportJSONLines(t *testing.T) {
 		"\n\nnonsense":                     "line 3: not a JSON object",
 		`{"email":7}`:                      "line 1: ",
 		`["a@x.org"]`:                      "line 1: ",
-		`{"created_at":"hunter2"}`:         "line 1: not a JSON object",
-		`{"disabled":"hunter2"}`:           "line 1: not a JSON object",
+		`{"created_at":"hunter2"}`:         "line 1: created_at must be a time",
+		`{"disabled":"hunter2"}`:           "line 1: disabled must be",
+		`{"uid":["hunter2"]}`:              "line 1: not a JSON object",
 	} {
 		if got := readAll(in, JSONLines); !strings.HasPrefix(got, want) || strings.Contains(got, "hunter2") {
 			t.Errorf("%q: got %q, want %q", in, got, want)
@@ -72,19 +73,19 @@ func TestReadImportCSV(t *testing.T) {
 }
 
 func TestReadImportStops(t *testing.T) {
-	for _, err := range Read(strings.NewReader("x"), "xml") {
+	for _, err := range Read(strings.NewReader("x"), Options{Format: "xml"}) {
 		if err == nil {
 			t.Error("an unknown format was accepted")
 		}
 	}
-	for _, err := range Read(io.MultiReader(iotest.ErrReader(errDown)), JSONLines) {
+	for _, err := range Read(io.MultiReader(iotest.ErrReader(errDown)), Options{Format: JSONLines}) {
 		var line *LineError
 		if !errors.Is(err, errDown) || !errors.As(err, &line) || line.Line != 1 {
 			t.Errorf("got %v", err)
 		}
 	}
 	seen := 0
-	for range Read(strings.NewReader("{}\n{}\n{}\n"), JSONLines) {
+	for range Read(strings.NewReader("{}\n{}\n{}\n"), Options{Format: JSONLines}) {
 		if seen++; seen == 2 {
 			break
 		}
@@ -103,8 +104,8 @@ func FuzzReadImport(f *testing.F) {
 			format = JSONLines
 		}
 		last := 0
-		for line, err := range Read(strings.NewReader(in), format) {
-			number := line.Number
+		for line, err := range Read(strings.NewReader(in), Options{Format: format}) {
+			number := line.Line
 			var lineErr *LineError
 			if errors.As(err, &lineErr) {
 				number = lineErr.Line

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +26,8 @@ type Report struct {
 	Imported, Present int
 	// Refused are the lines that could not be taken, in their order.
 	Refused []*LineError
+	// Dropped says of how many of the Imported each thing was lost.
+	Dropped map[string]int
 }
 
 // importRun is one import under way.
@@ -32,7 +35,7 @@ type importRun struct {
 	service *users.Service
 	dry     bool
 	// first is where each address, username and uid was met first.
-	first map[string]int
+	first map[string]Place
 
 	mu     sync.Mutex
 	report Report
@@ -48,13 +51,13 @@ type importRun struct {
 // event. The error is that of a store or an audit log that fails, or ctx's;
 // what was done until then is in the report.
 func Import(ctx context.Context, s *users.Service, lines iter.Seq2[Line, error], dry bool) (Report, error) {
-	run := &importRun{service: s, dry: dry, first: map[string]int{}}
+	run := &importRun{service: s, dry: dry, first: map[string]Place{}, report: Report{Dropped: map[string]int{}}}
 	work := make(chan Line)
 	var workers sync.WaitGroup
 	for range importWorkers {
 		workers.Go(func() {
 			for line := range work {
-				run.note(line.Number, run.take(ctx, line.User))
+				run.note(line, run.take(ctx, line.Account))
 			}
 		})
 	}
@@ -64,36 +67,49 @@ func Import(ctx context.Context, s *users.Service, lines iter.Seq2[Line, error],
 		}
 		var bad *LineError
 		if err == nil {
+			dropAddressAsUsername(&line)
 			err = run.check(line)
 		} else if errors.As(err, &bad) {
-			line.Number, err = bad.Line, bad.Err
+			line.Place, err = bad.Place, bad.Err
 		}
 		if err != nil {
-			run.refuse(line.Number, err)
+			run.refuse(line.Place, err)
 			continue
 		}
 		work <- line
 	}
 	close(work)
 	workers.Wait()
-	slices.SortFunc(run.report.Refused, func(a, b *LineError) int { return cmp.Compare(a.Line, b.Line) })
+	slices.SortFunc(run.report.Refused, func(a, b *LineError) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.User, b.User)) })
 	return run.report, run.err
+}
+
+// usernamesDropped is what is reported of a username that was an address.
+const usernamesDropped = "usernames that are addresses"
+
+// dropAddressAsUsername takes a username away that is an address: it might be
+// somebody else's.
+func dropAddressAsUsername(line *Line) {
+	if strings.Contains(line.Account.Username, "@") {
+		line.Account.Username = ""
+		line.Dropped = append(line.Dropped, usernamesDropped)
+	}
 }
 
 // check judges a line by itself and against those before it.
 func (run *importRun) check(line Line) error {
-	u, err := run.service.CheckImport(line.User)
+	u, err := run.service.CheckImport(line.Account)
 	if err != nil {
 		return err
 	}
-	names := []struct{ field, key string }{{"email", u.EmailKey}, {"username", u.UsernameKey}, {"uid", line.User.UID}}
+	names := []struct{ field, key string }{{"email", u.EmailKey}, {"username", u.UsernameKey}, {"uid", line.Account.UID}}
 	for _, name := range names {
-		if at := run.first[name.field+" "+name.key]; at > 0 && name.key != "" {
-			return &refusal.Error{Code: refusal.Unacceptable, Field: name.field, Text: fmt.Sprintf("stands on line %d already", at)}
+		if at := run.first[name.field+" "+name.key]; at.Line > 0 && name.key != "" {
+			return &refusal.Error{Code: refusal.Unacceptable, Field: name.field, Text: fmt.Sprintf("stands on %s already", at)}
 		}
 	}
 	for _, name := range names {
-		run.first[name.field+" "+name.key] = line.Number
+		run.first[name.field+" "+name.key] = line.Place
 	}
 	return nil
 }
@@ -118,9 +134,9 @@ func (run *importRun) take(ctx context.Context, n users.ImportUser) error {
 }
 
 // note counts how the import of a line ended.
-func (run *importRun) note(line int, err error) {
+func (run *importRun) note(line Line, err error) {
 	if refusal.Is(err, refusal.Unacceptable) || errors.Is(err, users.ErrUsernameTaken) {
-		run.refuse(line, err)
+		run.refuse(line.Place, err)
 		return
 	}
 	run.mu.Lock()
@@ -128,17 +144,20 @@ func (run *importRun) note(line int, err error) {
 	switch {
 	case err == nil:
 		run.report.Imported++
+		for _, what := range line.Dropped {
+			run.report.Dropped[what]++
+		}
 	case errors.Is(err, users.ErrEmailTaken):
 		run.report.Present++
 	case run.err == nil:
-		run.err = fmt.Errorf("line %d: %w", line, err)
+		run.err = fmt.Errorf("%s: %w", line.Place, err)
 	}
 }
 
-func (run *importRun) refuse(line int, err error) {
+func (run *importRun) refuse(at Place, err error) {
 	run.mu.Lock()
 	defer run.mu.Unlock()
-	run.report.Refused = append(run.report.Refused, &LineError{Line: line, Err: err})
+	run.report.Refused = append(run.report.Refused, &LineError{at, err})
 }
 
 // failed reports whether the import has to end.

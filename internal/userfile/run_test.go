@@ -27,7 +27,7 @@ func reported(r Report) string {
 
 func (f *fixture) importAll(t *testing.T, in string, format Format, dry bool) string {
 	t.Helper()
-	report, err := Import(t.Context(), f.Service, Read(strings.NewReader(in), format), dry)
+	report, err := Import(t.Context(), f.Service, Read(strings.NewReader(in), Options{Format: format}), dry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestImportStopsWhenTheStoreFails(t *testing.T) {
 	}
 	report, err := Import(t.Context(), f.Service, func(yield func(Line, error) bool) {
 		for n := 1; n < 10_000; n++ {
-			if !yield(Line{n, users.ImportUser{Email: fmt.Sprintf("u%d@example.org", n), PasswordHash: vectors["scrypt"]}}, nil) {
+			if !yield(Line{Place{Line: n}, users.ImportUser{Email: fmt.Sprintf("u%d@example.org", n), PasswordHash: vectors["scrypt"]}, nil}, nil) {
 				return
 			}
 		}
@@ -120,29 +120,30 @@ func TestReadKeycloak(t *testing.T) {
   "clients": []
 }`
 	got := readAll(file, Keycloak)
-	want := `5: a1 ada@x.org |Ada| $pbkdf2-sha256$27500$MDEyMzQ1Njc4OWFiY2RlZg$eLfG50/UiKfi.PUXwa7UJUnEKxew7g/6fQMDOgY1744 false
+	want := `line 5, user 1: it has a second factor, or has to set one up, and would log in without it: import it so with --drop-second-factor
 9: b2 bob@x.org bob|| $argon2id$v=19$m=7168,t=5,p=1$MDEyMzQ1Njc4OWFiY2RlZg$eLfG50/UiKfi+PUXwa7UJUnEKxew7g/6fQMDOgY1744 true
-line 12: no password among its credentials
-line 13: a service account: register it as a client
-line 14: its algorithm is none of pbkdf2-sha256, pbkdf2-sha512 and argon2
+line 12, user 3: no password among its credentials
+line 13, user 4: a service account: register it as a client
+line 14, user 5: its algorithm is none of pbkdf2, pbkdf2-sha256, pbkdf2-sha512 and argon2
 `
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
-	for line, err := range Read(strings.NewReader(file), Keycloak) {
-		if err == nil && line.User.UID == "a1" && (!slices.Equal(line.User.Roles, []string{"admin"}) || line.User.CreatedAt.UnixMilli() != 1700000000123) {
-			t.Errorf("%+v", line.User)
+	for line, err := range Read(strings.NewReader(file), Options{Format: Keycloak, DropSecondFactor: true}) {
+		if err == nil && line.Account.UID == "a1" && (!slices.Equal(line.Account.Roles, []string{"admin"}) || line.Account.CreatedAt.UnixMilli() != 1700000000123) {
+			t.Errorf("%+v", line.Account)
 		}
 	}
 	for in, want := range map[string]string{
-		"":                            "line 1: not the JSON",
-		"7":                           "line 1: not the JSON",
-		`{"realm":"x"}`:               `line 1: the file has no list "users"`,
-		`{"users":{}}`:                `line 1: not a Keycloak export: "users" is no list`,
-		"{\"users\":[\n{}\n,nonsense": "line 2: no password among its credentials\nline 3: not the JSON",
-		"[7]":                         "line 1: not a Keycloak user",
-		"[":                           "line 1: not the JSON",
-		`[{"email":"` + strings.Repeat("x", maxLine) + `"}]`: "line 1: longer than",
+		"":                            "line 1: not a file of users as Keycloak exports it, at byte 0",
+		"7":                           "line 1: not a file of users",
+		`{"realm":"x"}`:               `line 1: not a file of users as Keycloak exports it, at byte 12: it has no list "users"`,
+		`{"users":{}}`:                `line 1: not a file of users as Keycloak exports it, at byte 10: "users" is no list`,
+		"{\"users\":[\n{}\n,nonsense": "line 2, user 1: no password among its credentials\nline 3, user 2: not a file of users",
+		"[7]":                         "line 1, user 1: not a Keycloak user",
+		"[{},{},7]":                   "line 1, user 1: no password among its credentials\nline 1, user 2: no password among its credentials\nline 1, user 3: not",
+		"[":                           "line 1: not a file of users",
+		`[{"email":"` + strings.Repeat("x", maxLine) + `"}]`: "line 1, user 1: longer than",
 	} {
 		if got := readAll(in, Keycloak); !strings.HasPrefix(got, want) {
 			t.Errorf("%.40q: got %.200q, want %q", in, got, want)
@@ -161,8 +162,8 @@ func FuzzReadKeycloak(f *testing.F) {
 	f.Add("[{},\n{}]")
 	f.Fuzz(func(t *testing.T, in string) {
 		last := 1
-		for line, err := range Read(strings.NewReader(in), Keycloak) {
-			number := line.Number
+		for line, err := range Read(strings.NewReader(in), Options{Format: Keycloak, DropSecondFactor: true, DropTemporary: true}) {
+			number := line.Line
 			if bad := (*LineError)(nil); errors.As(err, &bad) {
 				number = bad.Line
 			}

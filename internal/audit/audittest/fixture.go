@@ -27,7 +27,9 @@ type MemoryAnchors struct {
 	mu    sync.Mutex
 	heads map[string]audit.Anchor
 	calls int
-	err   error
+	// err is what SetAnchor returns, of announcements too if all is set.
+	err error
+	all bool
 }
 
 // SetAnchor implements audit.AnchorStore.
@@ -35,7 +37,7 @@ func (m *MemoryAnchors) SetAnchor(_ context.Context, a audit.Anchor) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls++
-	if m.err != nil {
+	if m.err != nil && (m.all || a.Seq >= 0) {
 		return m.err
 	}
 	if m.heads == nil {
@@ -60,10 +62,15 @@ func (m *MemoryAnchors) Anchors(context.Context) ([]audit.Anchor, error) {
 }
 
 // Fail makes SetAnchor return err from now on.
-func (m *MemoryAnchors) Fail(err error) {
+func (m *MemoryAnchors) Fail(err error) { m.fail(err, true) }
+
+// FailHeads is Fail that lets chains be announced.
+func (m *MemoryAnchors) FailHeads(err error) { m.fail(err, false) }
+
+func (m *MemoryAnchors) fail(err error, all bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.err = err
+	m.err, m.all = err, all
 }
 
 // Called counts the calls of SetAnchor.

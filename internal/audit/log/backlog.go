@@ -248,6 +248,7 @@ func (l *Log) recover() {
 	if !l.backlog.gone() {
 		return
 	}
+	l.leaveUnsure()
 	if lost, cause := l.backlog.owes(); lost.count > 0 {
 		now := l.now()
 		e := audit.Event{
@@ -255,7 +256,7 @@ func (l *Log) recover() {
 			Detail: fmt.Sprintf("from %s to %s: %v", lost.from.UTC().Format(line.TimeLayout), lost.to.UTC().Format(line.TimeLayout), cause),
 		}
 		text, next := l.w.head.Append(nil, line.AppendBody(nil, &e, &audit.Request{}, "", now, l.suffix), now)
-		if n, err := l.sink.append(text); n < len(text) {
+		if n, err := l.put(text); n < len(text) {
 			l.backlog.fell(err)
 			return
 		}

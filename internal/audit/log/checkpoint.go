@@ -18,6 +18,9 @@ const (
 	anchorTime = 10 * time.Second
 	// announceTime bounds how long the first event waits for the store.
 	announceTime = 3 * time.Second
+	// announcePause is how long after an attempt that failed the store is left
+	// alone.
+	announcePause = time.Second
 )
 
 // Signer signs checkpoints; the server's key ring does.
@@ -42,6 +45,7 @@ const maxSeen = 4 << 10
 // at the next checkpoint; decisions do not depend on it.
 func (l *Log) checkpoint() {
 	w := &l.w
+	l.leaveUnsure()
 	if w.head.Seq < 0 {
 		return
 	}
@@ -79,7 +83,7 @@ func (l *Log) sign(s Signer) error {
 	if err != nil {
 		return err
 	}
-	if kept, err := l.sink.append(text); kept < len(text) {
+	if kept, err := l.put(text); kept < len(text) {
 		return err
 	}
 	l.sealed(next)
@@ -89,7 +93,7 @@ func (l *Log) sign(s Signer) error {
 // sealed makes next the head, the line of a checkpoint that was written.
 func (l *Log) sealed(next line.Head) {
 	w := &l.w
-	w.head, w.seen, w.unsealed, w.untried, w.signed = next, nil, 0, 0, true
+	w.head, w.seen, w.unsealed, w.untried, w.signed, w.sealedOnce = next, nil, 0, 0, true, true
 }
 
 // unsigned reports why there is no checkpoint of the line at. The next attempt
@@ -102,14 +106,14 @@ func (l *Log) unsigned(at line.Head, err error) {
 		l.mu.Unlock()
 		return
 	}
-	l.onError(fmt.Errorf("audit checkpoint after line %d of chain %s: %w", at.Seq, l.chain, err))
+	l.onError(fmt.Errorf("audit checkpoint after line %d of chain %s: %w", at.Seq, at.Chain, err))
 }
 
 // appendCheckpoint appends the line that signs at, and returns the head after it.
 // After an error it has appended nothing.
 func (l *Log) appendCheckpoint(b []byte, at line.Head, s Signer) ([]byte, line.Head, error) {
 	now := l.now()
-	payload, err := json.Marshal(line.Seal{Chain: l.chain, Seq: at.Seq, Hash: at.Hash(), IssuedAt: now.Unix(), Seen: l.w.seen})
+	payload, err := json.Marshal(line.Seal{Chain: at.Chain, Seq: at.Seq, Hash: at.Hash(), IssuedAt: now.Unix(), Seen: l.w.seen})
 	if err != nil {
 		return b, at, err
 	}
@@ -173,29 +177,32 @@ func isCompact(s string) bool {
 }
 
 // announce tells the store that the chain exists, before its first line does:
-// a chain in the file that the store has never heard of was put there by
-// somebody else.
-func (l *Log) announce() {
-	if l.w.announced {
-		return
-	}
-	l.w.announced = true
+// a chain in the log that the store has never heard of was put there by somebody
+// else. So there is no line while the store does not answer. Who writes the first
+// event of a chain is about to change the store, and could not.
+func (l *Log) announce() error {
+	w := &l.w
 	l.mu.Lock()
 	anchors := l.anchors
 	l.mu.Unlock()
-	if anchors == nil {
-		return
+	if w.announced || anchors == nil {
+		return nil
+	}
+	if w.unannounced != nil && time.Since(w.asked) < announcePause {
+		return w.unannounced
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), announceTime)
 	defer cancel()
-	err := anchors.SetAnchor(ctx, l.anchor(line.Beginning(l.chain, l.now())))
+	err := anchors.SetAnchor(ctx, l.anchor(line.Beginning(w.head.Chain, l.now())))
 	if err != nil {
-		l.onError(fmt.Errorf("audit chain %s was not announced to the store: %w", l.chain, err))
+		err = fmt.Errorf("audit chain %s was not announced to the store: %w", w.head.Chain, err)
 	}
+	w.announced, w.unannounced, w.asked = err == nil, err, time.Now()
+	return err
 }
 
 func (l *Log) anchor(h line.Head) audit.Anchor {
-	return audit.Anchor{Chain: l.chain, Seq: h.Seq, Hash: h.Hash(), Node: l.node, At: h.At.UTC().Truncate(time.Millisecond)}
+	return audit.Anchor{Chain: h.Chain, Seq: h.Seq, Hash: h.Hash(), Node: l.node, At: h.At.UTC().Truncate(time.Millisecond)}
 }
 
 // requestAnchor hands h to the goroutine that anchors, in the place of an older
@@ -222,7 +229,7 @@ func (l *Log) anchorHeads() {
 	for h := range l.w.toAnchor {
 		if err := l.anchorHead(h); err != nil {
 			l.owed.Store(true)
-			l.onError(fmt.Errorf("audit chain %s: line %d was not anchored: %w", l.chain, h.Seq, err))
+			l.onError(fmt.Errorf("audit chain %s: line %d was not anchored: %w", h.Chain, h.Seq, err))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"syscall"
@@ -29,10 +30,15 @@ type file struct {
 	// size is the file's size as we left it. Another size means that somebody
 	// else has written since, and may have died in the midst of a line.
 	size int64
+
+	// write, truncate and readAt are the file's own; tests have them fail.
+	write    func(f *os.File, b []byte) (int, error)
+	truncate func(f *os.File, size int64) error
+	readAt   func(f *os.File, b []byte, at int64) (int, error)
 }
 
 func openFile(path string, o Options) (*file, error) {
-	s := &file{path: path, onError: o.OnError, now: o.Now, rotation: o.Rotation}
+	s := &file{path: path, onError: o.OnError, now: o.Now, rotation: o.Rotation, write: (*os.File).Write, truncate: (*os.File).Truncate, readAt: (*os.File).ReadAt}
 	var err error
 	if s.f, s.as, err = s.open(); err != nil {
 		return nil, err
@@ -131,20 +137,33 @@ func (s *file) append(b []byte) (int, error) {
 	if err := s.measure(size); err != nil {
 		return 0, err
 	}
-	n, err := s.f.Write(b)
+	n, err := s.write(s.f, b)
 	if err == nil {
 		s.size += int64(n)
 		return n, nil
 	}
-	if n == 0 {
-		return 0, err
+	return s.takeBack(b, err)
+}
+
+// takeBack takes b off the end of the file after a write that failed because of
+// cause, however little the system says was written: over a network, or from a
+// file system in user space, an error can come after the bytes have landed. Where
+// the file cannot be cut (chattr +a) it is read, to know what of b stays in it;
+// the next write ends a line that is broken.
+func (s *file) takeBack(b []byte, cause error) (kept int, err error) {
+	terr := s.truncate(s.f, s.size)
+	if terr == nil {
+		return 0, cause
 	}
-	if terr := s.f.Truncate(s.size); terr != nil {
-		// An append-only file (chattr +a) keeps what it got; measure ends
-		// the broken line before the next is written.
-		return n, errors.Join(err, terr)
+	there := make([]byte, len(b))
+	n, rerr := s.readAt(s.f, there, s.size)
+	if rerr != nil && !errors.Is(rerr, io.EOF) {
+		return 0, errors.Join(errUnsure, cause, terr, rerr)
 	}
-	return 0, err
+	for kept < n && there[kept] == b[kept] {
+		kept++
+	}
+	return kept, errors.Join(cause, terr)
 }
 
 // measure notes the size of the file and sees to it that the file ends in a
@@ -180,7 +199,7 @@ func (s *file) mend(size int64) (int64, error) {
 	piece := tail[bytes.LastIndexByte(tail, '\n')+1:]
 	if line.IsPiece(piece) {
 		whole := size - int64(len(piece))
-		if err := s.f.Truncate(whole); err == nil {
+		if err := s.truncate(s.f, whole); err == nil {
 			s.onError(fmt.Errorf("audit log %s ended in an unfinished line of %d bytes, which nobody was told was written; it was cut off", s.path, len(piece)))
 			return whole, nil
 		}

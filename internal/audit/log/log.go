@@ -20,9 +20,11 @@ import (
 )
 
 const (
-	queueLen  = 4096            // events that wait to be written
-	maxBatch  = 1 << 20         // bytes written in one go
-	closeTime = 5 * time.Second // how long Close waits for a sink that hangs
+	queueLen  = 4096                   // events that wait to be written
+	maxBatch  = 1 << 20                // bytes written in one go
+	lastTries = 3                      // at a signature, when the log is closed,
+	lastPause = 200 * time.Millisecond // and what lies between two
+	closeTime = 5 * time.Second        // how long Close waits for a sink that hangs
 )
 
 // ErrClosed means that the log was closed before the event could be written.
@@ -252,7 +254,7 @@ func Check(o Options) error {
 	return f.Close()
 }
 
-// Chain returns the id of the chain that this log writes.
+// Chain returns the id of the chain that this log began with.
 func (l *Log) Chain() string { return l.chain }
 
 // Node returns the name that stands in the lines and anchors of this log: the

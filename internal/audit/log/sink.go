@@ -7,6 +7,11 @@ import (
 	"syscall"
 )
 
+// errUnsure is what an error of append is where nobody knows what of the lines
+// stays written. The chain is then left as it is, and a new one begun: a number
+// must not be used twice.
+var errUnsure = errors.New("what became of a write is not known")
+
 // sink is where the lines go. Only sync may be called beside another method.
 type sink interface {
 	// append writes b, which ends in a newline, and returns how many of its

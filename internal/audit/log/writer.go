@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
@@ -22,11 +23,19 @@ type writer struct {
 	// unsealed counts the events since the last signed checkpoint, untried
 	// those since the last attempt at one.
 	unsealed, untried int
+	// sealedOnce is set once a checkpoint of the chain was written.
+	sealedOnce bool
 	// signed is set once a first checkpoint was written, or could not be
 	// signed; seen is what it attests.
-	signed     bool
-	seen       []line.Seen
-	announced  bool
+	signed    bool
+	seen      []line.Seen
+	announced bool
+	// unannounced is why the chain could not be announced when the store was
+	// asked last.
+	unannounced error
+	asked       time.Time
+	// unsure is set once nobody knows how the chain ends.
+	unsure     bool
 	requested  int64 // the last seq sent to toAnchor
 	toAnchor   chan line.Head
 	anchorDone chan struct{}
@@ -108,7 +117,7 @@ func (l *Log) writeBatch() {
 	if len(w.batch) == 0 {
 		return
 	}
-	l.announce()
+	l.leaveUnsure()
 	first := w.head.Seq < 0
 	at := w.head
 	w.buf, w.ends, w.sizes = w.buf[:0], w.ends[:0], w.sizes[:0]
@@ -119,7 +128,7 @@ func (l *Log) writeBatch() {
 	}
 	var signed bool
 	w.buf, at, signed = l.appendFirst(w.buf, at)
-	kept, err := l.sink.append(w.buf)
+	kept, err := l.put(w.buf)
 	if err != nil {
 		err = fmt.Errorf("audit event was not written to %s: %w", l.name, err)
 	}
@@ -150,6 +159,31 @@ func (l *Log) writeBatch() {
 	}
 }
 
+// put writes lines of the chain, which the store has then heard of.
+func (l *Log) put(b []byte) (kept int, err error) {
+	if err := l.announce(); err != nil {
+		return 0, err
+	}
+	kept, err = l.sink.append(b)
+	if errors.Is(err, errUnsure) {
+		l.w.unsure = true
+		err = fmt.Errorf("%w: %w", audit.ErrInDoubt, err)
+	}
+	return kept, err
+}
+
+// leaveUnsure begins a new chain where it is not known how the last one ends.
+func (l *Log) leaveUnsure() {
+	w := &l.w
+	if !w.unsure {
+		return
+	}
+	l.onError(fmt.Errorf("audit chain %s is left behind line %d: %w", w.head.Chain, w.head.Seq, errUnsure))
+	w.head = line.Beginning(line.NewChainID(l.now()), time.Time{})
+	w.unsure, w.announced, w.signed, w.sealedOnce = false, false, false, false
+	w.unsealed, w.untried, w.requested = 0, 0, -1
+}
+
 // settle answers for an entry that was written.
 func (l *Log) settle(en *entry) {
 	if en.state.CompareAndSwap(taken, settled) {
@@ -178,6 +212,18 @@ func (l *Log) failed(en *entry, err error, retained []*entry) []*entry {
 	return retained
 }
 
+// signLast tries again to have a chain signed that bears no signature yet: of a
+// command this is the last chance, and the key may be there in a moment.
+func (l *Log) signLast() {
+	for range lastTries {
+		if l.w.unsealed == 0 || l.w.sealedOnce || l.currentSigner() == nil {
+			return
+		}
+		time.Sleep(lastPause)
+		l.checkpoint()
+	}
+}
+
 // finish writes what still waits, seals the chain and closes the sink.
 func (l *Log) finish() {
 	for {
@@ -197,6 +243,7 @@ func (l *Log) finish() {
 		l.err = fmt.Errorf("audit log %s: %d events that were kept in memory are lost", l.name, b.Held)
 	}
 	l.checkpoint()
+	l.signLast()
 	close(l.w.toAnchor)
 	<-l.w.anchorDone
 	if err := l.sink.close(); err != nil {

@@ -137,6 +137,7 @@ func TestEveryQuestionHasAnIndex(t *testing.T) {
 		if (q.in == "audit_anchors" || q.in == "hash_kinds") && len(q.filter) == 0 {
 			continue
 		}
+		t.Logf("%v", q)
 		candidates := append(indexes[q.in], bson.D{{Key: "_id", Value: int32(1)}})
 		if !slices.ContainsFunc(candidates, func(keys bson.D) bool { return serves(keys, q) }) {
 			t.Errorf("no index serves %v", q)

@@ -30,6 +30,7 @@ func TestQueryPlans(t *testing.T) {
 		}
 		checked++
 		plan := explain(t, s, statement.text, args)
+		t.Logf("%s\n does: %q", statement.text, plan)
 		for _, step := range plan {
 			if strings.HasPrefix(step, "SCAN ") && !slices.Contains(allowed, step) ||
 				strings.Contains(step, "TEMP B-TREE") && statement != readCounts {

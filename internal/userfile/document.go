@@ -1,0 +1,113 @@
+package userfile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// readDocument yields the users of a file that is one JSON document: an object
+// with a list "users", or such a list. system is its name, and parse reads one of
+// its users.
+func readDocument(r io.Reader, system string, parse func(text []byte, line *Line) error, yield func(Line, error) bool) {
+	lines := &lineCounter{r: r}
+	d := json.NewDecoder(lines)
+	place := Place{}
+	fail := func(err error) {
+		place.Line = lines.at(d.InputOffset())
+		yield(Line{}, &LineError{place, fmt.Errorf("not a file of users as %s exports it, at byte %d: %w", system, d.InputOffset(), err)})
+	}
+	if err := findUsers(d); err != nil {
+		fail(err)
+		return
+	}
+	for d.More() {
+		var text json.RawMessage
+		place.User++
+		if err := d.Decode(&text); err != nil {
+			fail(err)
+			return
+		}
+		place.Line = lines.at(d.InputOffset() - int64(len(text)))
+		line := Line{Place: place}
+		err := parseUser(text, &line, parse)
+		if err != nil {
+			err = &LineError{place, err}
+		}
+		if !yield(line, err) {
+			return
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		fail(err)
+	}
+}
+
+func parseUser(text []byte, line *Line, parse func([]byte, *Line) error) error {
+	if len(text) > maxLine {
+		return fmt.Errorf("longer than %d bytes", maxLine)
+	}
+	return parse(text, line)
+}
+
+// findUsers reads up to the first user. It passes over what else there is.
+func findUsers(d *json.Decoder) error {
+	start, err := d.Token()
+	if err != nil {
+		return err
+	}
+	if start == json.Delim('[') {
+		return nil // a list of users, as Keycloak's admin API answers it
+	}
+	if start != json.Delim('{') {
+		return errors.New("neither an object nor a list")
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return err
+		}
+		if name == "users" {
+			if list, err := d.Token(); err != nil || list != json.Delim('[') {
+				return errors.New(`"users" is no list`)
+			}
+			return nil
+		}
+		var skipped json.RawMessage
+		if err := d.Decode(&skipped); err != nil {
+			return err
+		}
+	}
+	return errors.New(`it has no list "users": export them too`)
+}
+
+// lineCounter knows on which line each byte read so far stands.
+type lineCounter struct {
+	r    io.Reader
+	read int64
+	// ends are the offsets of the line breaks not asked about yet; passed is
+	// how many came before those.
+	ends   []int64
+	passed int
+}
+
+func (c *lineCounter) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	for i, char := range b[:n] {
+		if char == '\n' {
+			c.ends = append(c.ends, c.read+int64(i))
+		}
+	}
+	c.read += int64(n)
+	return n, err
+}
+
+// at returns the line of the byte at offset, which must not be before the last
+// one asked about.
+func (c *lineCounter) at(offset int64) int {
+	for len(c.ends) > 0 && c.ends[0] < offset {
+		c.ends, c.passed = c.ends[1:], c.passed+1
+	}
+	return c.passed + 1
+}

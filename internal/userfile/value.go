@@ -1,0 +1,68 @@
+package userfile
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// value is a JSON string, number or boolean, as text; null is empty.
+type value string
+
+// UnmarshalJSON implements json.Unmarshaler. Its error repeats no value.
+func (v *value) UnmarshalJSON(text []byte) error {
+	switch {
+	case string(text) == "null":
+		return nil
+	case text[0] == '"':
+		return json.Unmarshal(text, (*string)(v))
+	case text[0] == '{', text[0] == '[':
+		return errors.New("an object or a list stands where a text, a number, true or false is wanted")
+	}
+	*v = value(text)
+	return nil
+}
+
+// parseBool reads a boolean in the forms of JSON, PostgreSQL and MySQL.
+func parseBool(text string) (is, ok bool) {
+	switch strings.ToLower(text) {
+	case "", "false", "f", "0":
+		return false, true
+	case "true", "t", "1":
+		return true, true
+	}
+	return false, false
+}
+
+// timeForms are those of RFC 3339 and of what PostgreSQL, MySQL and SQLite print.
+// A time without an offset is one of UTC.
+var timeForms = []string{
+	time.RFC3339, "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05 Z0700", "2006-01-02 15:04:05 MST",
+	"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02",
+}
+
+// parseTime reads a time in one of timeForms, or the seconds, milliseconds or
+// microseconds since 1970, told apart by how many there are.
+func parseTime(text string) (time.Time, bool) {
+	if n, err := strconv.ParseFloat(text, 64); err == nil && n >= 0 && n < 1e17 && !math.IsNaN(n) {
+		switch {
+		case n >= 1e14:
+			n /= 1e6
+		case n >= 1e11:
+			n /= 1e3
+		}
+		return time.UnixMilli(int64(math.Round(n * 1e3))).UTC(), true
+	}
+	for _, form := range timeForms {
+		if form == "2006-01-02 15:04:05 MST" && !strings.HasSuffix(text, " UTC") {
+			continue // other abbreviations mean no certain offset
+		}
+		if t, err := time.Parse(form, text); err == nil {
+			return t.UTC(), true
+		}
+	}
+	return time.Time{}, false
+}
