@@ -9,7 +9,8 @@ import (
 
 // TestQueryPlans holds every statement to finding its rows by an index. The
 // exceptions read what they return and nothing else: all anchors (one for each
-// chain), the kinds of password hashes, an index that holds the unsettled
+// chain), the kinds of password hashes, the one
+// steady time, an index that holds the unsettled
 // accounts only, the names of the counters asked for, which are put in order,
 // and the counts for progress bars.
 func TestQueryPlans(t *testing.T) {
@@ -19,6 +20,7 @@ func TestQueryPlans(t *testing.T) {
 		"SCAN json_each VIRTUAL TABLE INDEX 1:",
 		"SCAN users USING INDEX users_unsettled",
 		"SCAN hash_kinds",
+		"SCAN steady_time",
 	}
 	args := make([]driver.Value, 32)
 	checked := 0
