@@ -64,12 +64,9 @@ func (s *Server) class(c class, route string, serve http.HandlerFunc) http.Handl
 		r.Body = http.MaxBytesReader(w, r.Body, c.maxBody)
 		h := rec.Header()
 		h["X-Request-Id"] = []string{from.ID}
-		h["X-Content-Type-Options"] = noSniff
+		s.protect(h)
 		if c.noStore {
 			h["Cache-Control"], h["Pragma"] = neverStore, noCache
-		}
-		if s.settings.HSTS {
-			h["Strict-Transport-Security"] = httpsOnly
 		}
 		defer func() {
 			if p := recover(); p != nil {
@@ -82,6 +79,14 @@ func (s *Server) class(c class, route string, serve http.HandlerFunc) http.Handl
 		}()
 		inner.ServeHTTP(rec, r)
 	})
+}
+
+// protect sets the headers that every answer has, whatever its class.
+func (s *Server) protect(h http.Header) {
+	h["X-Content-Type-Options"] = noSniff
+	if s.settings.HSTS {
+		h["Strict-Transport-Security"] = httpsOnly
+	}
 }
 
 // maxUserAgent bounds what is kept of a User-Agent header, in bytes.

@@ -208,7 +208,7 @@ func (w *world) build() http.Handler {
 	must(w.t, err)
 	health := &server.Health{Store: w.store.Ping, Keys: func() (string, error) { return "", nil }, OnError: func(string, error) {}}
 	w.server = server.New(server.Settings{
-		RequestTimeout: w.timeout, ShutdownTimeout: time.Second, CORSOrigins: []string{"https://app.example.com"},
+		HSTS: true, RequestTimeout: w.timeout, ShutdownTimeout: time.Second, CORSOrigins: []string{"https://app.example.com"},
 		Clients: clientip.Finder{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}},
 	}, server.Handlers{
 		OAuth: o, SignUp: true,

@@ -34,7 +34,7 @@ func (s *Server) public(route string, document http.Handler) http.Handler {
 			observe(rec.statusCode(), uptime()-start)
 		}()
 		h := rec.Header()
-		h["X-Content-Type-Options"] = noSniff
+		s.protect(h)
 		switch r.Method {
 		case http.MethodGet, http.MethodHead:
 			h["Access-Control-Allow-Origin"] = anyOrigin
