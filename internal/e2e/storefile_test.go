@@ -22,26 +22,29 @@ func TestAStoreThatWasLost(t *testing.T) {
 	if o := execute(t, nil, "", "clients", "add", "early", "--public", "--grant", "password", "--store", "sqlite:"+empty, "--audit-log", d.auditLog); o.code != 0 {
 		t.Fatal(o.stderr)
 	}
-	for name, put := range map[string]func() error{
-		"missing":  func() error { return nil },
-		"no bytes": func() error { return os.WriteFile(path, nil, 0o600) },
-		"no key":   func() error { return os.Rename(empty, path) },
+	for _, c := range []struct {
+		name string
+		put  func() error
+	}{
+		{"missing", func() error { return nil }},
+		{"no bytes", func() error { return os.WriteFile(path, nil, 0o600) }},
+		{"no key", func() error { return os.Rename(empty, path) }},
 	} {
 		if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
-		if err := put(); err != nil {
+		if err := c.put(); err != nil {
 			t.Fatal(err)
 		}
 		before, _ := os.Stat(path)
 		refusesToStart(t, d.start(t, nil), path)
 		for _, command := range [][]string{{"users", "list"}, {"store", "check"}} {
 			if o := d.run(t, command...); o.code == 0 {
-				t.Errorf("%s: %v finds nothing wrong", name, command)
+				t.Errorf("%s: %v finds nothing wrong", c.name, command)
 			}
 		}
 		if after, _ := os.Stat(path); (before == nil) != (after == nil) {
-			t.Errorf("%s: the file was made", name)
+			t.Errorf("%s: the file was made", c.name)
 		}
 	}
 	if o := d.run(t, "store", "restore", backup); o.code == 0 {
