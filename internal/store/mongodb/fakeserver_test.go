@@ -140,7 +140,7 @@ func readMessage(c io.Reader) (m message, err error) {
 func (m message) opcode() uint32 { return binary.LittleEndian.Uint32(m.whole[12:]) }
 
 // reply answers m.
-func (m message) reply(c io.Writer, document bson.M) error {
+func (m message) reply(c io.Writer, document any) error {
 	opcode, prefix := uint32(opMsg), make([]byte, 5) // flags, section kind
 	if m.opcode() == opQuery {
 		opcode, prefix = opReply, make([]byte, 20)
