@@ -87,7 +87,7 @@ func TestArchitectureNamesWhatIsThere(t *testing.T) {
 	if len(named) < 40 {
 		t.Errorf("only %d names were found", len(named))
 	}
-	for _, pattern := range []string{"cmd/*", "internal/*", "oauth", "users", "keys", "wellknown", "firstparty"} {
+	for _, pattern := range []string{"cmd/*", "internal/*", "oauth", "users", "keys", "wellknown"} {
 		found, err := filepath.Glob(filepath.Join("..", pattern))
 		if err != nil || len(found) == 0 {
 			t.Fatalf("%s: %v, %v", pattern, found, err)

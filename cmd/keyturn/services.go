@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/keyturn/keyturn/firstparty"
+	"github.com/keyturn/keyturn/internal/firstparty"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/passwords"

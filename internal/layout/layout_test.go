@@ -58,14 +58,14 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/store/sqlite":            {own: []string{"internal/decision", "internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"modernc.org/sqlite"}},
 	"internal/store/mongodb":           {own: []string{"internal/decision", "internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"go.mongodb.org/mongo-driver/v2"}},
 	"internal/store/mongodb/mongotest": {foreign: []string{"go.mongodb.org/mongo-driver/v2", "github.com/google/uuid"}},
-	"firstparty":                       {own: []string{"internal/decision", "internal/audit", "internal/problem", "internal/refusal", "oauth", "users"}},
+	"internal/firstparty":              {own: []string{"internal/decision", "internal/audit", "internal/problem", "internal/refusal", "oauth", "users"}},
 	"internal/server": {
-		own:     []string{"docs", "firstparty", "internal/audit", "internal/clientip", "internal/problem", "oauth", "wellknown"},
+		own:     []string{"docs", "internal/firstparty", "internal/audit", "internal/clientip", "internal/problem", "oauth", "wellknown"},
 		foreign: []string{"github.com/gorilla/mux", "github.com/rs/", "github.com/prometheus/client_golang", "github.com/google/uuid"},
 	},
 	"internal/e2e": {own: []string{"internal/store/mongodb/mongotest"}, foreign: []string{"github.com/go-jose/"}},
 	"cmd/keyturn": {
-		own:     []string{"docs", "firstparty", "internal/", "keys", "oauth", "users", "wellknown"},
+		own:     []string{"docs", "internal/", "keys", "oauth", "users", "wellknown"},
 		foreign: []string{"github.com/spf13/", "github.com/rs/zerolog", "github.com/go-jose/", "golang.org/x/term"},
 	},
 }

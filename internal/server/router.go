@@ -11,7 +11,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/keyturn/keyturn/docs"
-	"github.com/keyturn/keyturn/firstparty"
+	"github.com/keyturn/keyturn/internal/firstparty"
 	"github.com/keyturn/keyturn/internal/problem"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/wellknown"

@@ -1,6 +1,7 @@
 package firstparty
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -77,7 +78,7 @@ func (h *Handlers) ChangePassword(w http.ResponseWriter, r *http.Request, by oau
 		return
 	}
 	if err := h.Users.ChangePassword(r.Context(), by.UserID, body.Current, body.New, by.SessionID); err != nil {
-		h.refuse(w, r, err)
+		h.refuse(w, r, ofNewPassword(err))
 		return
 	}
 	write(w, http.StatusOK, said{"Password changed; your other sessions have ended"})
@@ -94,8 +95,20 @@ func (h *Handlers) ResetPassword(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := h.Users.RedeemReset(r.Context(), body.Token, body.New); err != nil {
-		h.refuse(w, r, err)
+		h.refuse(w, r, ofNewPassword(err))
 		return
 	}
 	write(w, http.StatusOK, said{"Password changed; log in with the new one"})
+}
+
+// ofNewPassword names the member that these bodies have for what an account has
+// as its password.
+func ofNewPassword(err error) error {
+	var e *refusal.Error
+	if !errors.As(err, &e) || e.Field != "password" {
+		return err
+	}
+	named := *e
+	named.Field = "new_password"
+	return &named
 }
