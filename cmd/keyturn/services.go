@@ -5,9 +5,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/keyturn/keyturn/internal/firstparty"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/firstparty"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/throttle"
 	"github.com/keyturn/keyturn/keys"

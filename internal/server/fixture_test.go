@@ -19,11 +19,11 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/keyturn/keyturn/internal/firstparty"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/clientip"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/firstparty"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/server"
 	"github.com/keyturn/keyturn/internal/store"
