@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -246,7 +247,10 @@ func TestA2_RotationByRenaming(t *testing.T) {
 			if rep := audittest.MustVerify(t, f.Options(), old, f.Path); len(rep.Notes) != 0 {
 				t.Errorf("%+v", rep)
 			}
-			rep := audittest.MustVerify(t, f.Options(), f.Path)
+			audittest.MustFind(t, f.Options(), firstOf(t, f.Path, l.Chain()), "are in none of the files", f.Path)
+			o := f.Options()
+			o.Since = time.Now()
+			rep := audittest.MustVerify(t, o, f.Path)
 			if len(rep.Notes) != 1 || !strings.Contains(rep.Notes[0], "begins here with line") {
 				t.Errorf("%+v", rep)
 			}
@@ -365,4 +369,11 @@ func TestA1_ShapeOfALine(t *testing.T) {
 	if out.String() != want {
 		t.Errorf("got  %s\nwant %s", out.String(), want)
 	}
+}
+
+// firstOf returns where the chain's first line stands in the file.
+func firstOf(t *testing.T, path, chain string) int64 {
+	t.Helper()
+	at := slices.IndexFunc(audittest.ReadLines(t, path), func(text string) bool { return strings.Contains(text, `"id":"`+chain) })
+	return int64(at + 1)
 }

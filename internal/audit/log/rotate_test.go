@@ -168,9 +168,14 @@ func TestA2_OneReplicaDeletedOldFiles(t *testing.T) {
 		t.Fatalf("files: %q", kept)
 	}
 	files := []string{a.Path, kept[0]}
-	audittest.MustVerify(t, a.Options(), files...)
+	audittest.MustFind(t, a.Options(), 1, "are in none of the files", files...)
+	o := a.Options()
+	o.Since = start.Add(3*time.Hour - time.Minute)
+	audittest.MustFind(t, o, 1, "only, after what --since says", files...)
+	o.Since = start.Add(3 * time.Hour)
+	audittest.MustVerify(t, o, files...)
 	nothing := func([]byte) error { return nil }
-	if rep, err := verify.Each(files, a.Options(), nothing); err != nil || len(rep.Notes) == 0 {
+	if rep, err := verify.Each(files, o, nothing); err != nil || len(rep.Notes) == 0 {
 		t.Errorf("line by line: %v, notes %q", err, rep.Notes)
 	}
 
@@ -238,7 +243,9 @@ func TestRotatedFilesAreKeptByNumberAndByAge(t *testing.T) {
 	for _, o := range old {
 		files = append(files, o.Path)
 	}
-	rep := audittest.MustVerify(t, f.Options(), files...)
+	o := f.Options()
+	o.Since = time.Now()
+	rep := audittest.MustVerify(t, o, files...)
 	if len(rep.Notes) != 1 || !strings.Contains(rep.Notes[0], "begins here with line") {
 		t.Errorf("the report does not say what is missing: %+v", rep)
 	}

@@ -68,7 +68,7 @@ func TestA2_AChainTakenOutOfLogAndStoreIsFoundByALaterSignature(t *testing.T) {
 	o := f.Options()
 	o.Anchors = slices.DeleteFunc(o.Anchors, func(a audit.Anchor) bool { return a.Chain == inner })
 	rest := slices.DeleteFunc(f.Lines(t), func(s string) bool { return chainOf(s) == inner })
-	audittest.MustFind(t, o, int64(len(rest)), "is in none of the files", audittest.WriteLines(t, rest))
+	audittest.MustFind(t, o, 0, "is in none of the files", audittest.WriteLines(t, rest))
 }
 
 func TestA2_AChainRestartedByAThiefOfLogAndStore(t *testing.T) {
@@ -106,7 +106,7 @@ func TestA2_HeadsKeptElsewhereShowWhatTheStoreNoLongerKnows(t *testing.T) {
 	o.Anchors = slices.DeleteFunc(o.Anchors, func(a audit.Anchor) bool { return !firstLife(a) })
 	audittest.MustVerify(t, o, old)
 	o.Heads = kept
-	audittest.MustFind(t, o, int64(first), "the list of heads attests, is in none", old)
+	audittest.MustFind(t, o, 0, "(the list of heads knows it) is in none", old)
 	// Or to the middle of the first.
 	o.Anchors = nil
 	audittest.MustFind(t, o, 2, "the list of heads attests line", audittest.WriteLines(t, lines[:2]))
@@ -157,7 +157,7 @@ func (keyless) Sign(string, []byte) (string, string, error) { return "", "", aud
 func TestA2_LinesAfterTheLastSignatureAreNoted(t *testing.T) {
 	f, lines := tampered(t)
 	rep := audittest.MustVerify(t, verify.Options{Keys: f.Signer.Keys()}, audittest.WriteLines(t, lines[:len(lines)-1]))
-	if !strings.Contains(strings.Join(rep.Notes, "\n"), "come after its last signature") {
+	if !strings.Contains(strings.Join(rep.Notes, "\n"), "comes after its last signature") {
 		t.Errorf("%+v", rep)
 	}
 }

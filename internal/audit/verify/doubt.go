@@ -9,7 +9,7 @@ import (
 // doubt is a pair of lines of one chain that do not fit together. Which of the
 // two is the bad one, only the next line of the chain (or the anchor) tells.
 type doubt struct {
-	kind  int
+	clash clash
 	chain *chainState
 	// The earlier line is good as far as the lines before it go.
 	earlier     place
@@ -22,17 +22,20 @@ type doubt struct {
 	mendedHash string
 }
 
+// clash says what does not fit.
+type clash int
+
 const (
 	// wrongHash: the later line names another hash than the earlier one has.
-	wrongHash = iota
+	wrongHash clash = iota
 	// claimedTwice: both lines have the same number.
 	claimedTwice
 )
 
-func newDoubt(kind int, c *chainState, at place, k line.Link, text []byte, hash [line.HashLen]byte) *doubt {
+func newDoubt(of clash, c *chainState, at place, k line.Link, text []byte, hash [line.HashLen]byte) *doubt {
 	mended := line.InHex(sha256.Sum256(k.Renamed(text, c.hash)))
 	return &doubt{
-		kind: kind, chain: c,
+		clash: of, chain: c,
 		earlier: c.at, earlierHash: string(c.hash[:]),
 		later: at, laterHash: string(hash[:]), laterSeq: k.Seq,
 		mendedHash: string(mended[:]),
@@ -50,7 +53,7 @@ func (d *doubt) resolve(next *line.Link) error {
 	if next != nil && next.Seq == d.laterSeq+1 {
 		known = string(next.Prev)
 	}
-	if d.kind == claimedTwice {
+	if d.clash == claimedTwice {
 		if known == d.laterHash {
 			return d.earlier.bad("the line was added: line %d of chain %s is %s:%d", d.laterSeq, d.chain.id, d.later.file, d.later.line)
 		}

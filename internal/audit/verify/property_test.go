@@ -143,16 +143,26 @@ func TestA2_AnyManipulationIsFound(t *testing.T) {
 	}
 }
 
-// Lines missing at the very beginning have been rotated away: no alarm, but it
-// is said which chains began earlier.
-func TestA2_ARotatedBeginningIsNoted(t *testing.T) {
+// Lines missing at the very beginning are found as others are, unless who verifies
+// says that older ones were deleted; it is then said which chains began earlier.
+func TestA2_AMissingBeginningIsFound(t *testing.T) {
 	f := interleaved(t)
 	lines := f.Lines(t)
 	for n := range lines {
 		if n == 0 {
 			continue
 		}
-		rep, err := verify.Files([]string{audittest.WriteLines(t, lines[n:])}, f.Options())
+		rest := audittest.WriteLines(t, lines[n:])
+		for evidence, o := range map[string]verify.Options{"none": {}, "heads": {Heads: f.Anchors.All()}, "all": f.Options()} {
+			_, err := verify.Files([]string{rest}, o)
+			var bad *verify.BadLine
+			if !errors.As(err, &bad) && (evidence != "none" || strings.Contains(lines[n], `"seq":0,`)) {
+				t.Fatalf("without the first %d lines, with %s: %v", n, evidence, err)
+			}
+		}
+		o := f.Options()
+		o.Since = time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+		rep, err := verify.Files([]string{rest}, o)
 		if err != nil {
 			t.Fatalf("without the first %d lines: %v", n, err)
 		}

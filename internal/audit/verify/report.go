@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -31,8 +32,16 @@ type Options struct {
 	// long before, which a syslog receiver writes down twice when a
 	// connection was cut. Otherwise such a line counts as added.
 	Repeats bool
+	// Elsewhere names nodes whose chains are in none of the files, and need not
+	// be: those of other replicas, or of a command's standard error. A * at the
+	// end of one stands for any ending.
+	Elsewhere []string
+	// Since says that the log need be whole from then on only: what was written
+	// before may have been deleted because of its age.
+	Since time.Time
 	// Partial says that the files are only a part of the log, such as one
-	// rotated file: they need not reach up to the anchors.
+	// rotated file: they need neither reach back to the beginning of a
+	// chain nor up to the anchors, and other chains may be missing.
 	Partial bool
 }
 
@@ -57,12 +66,17 @@ type Report struct {
 // the line before which, or after which, they are.
 type BadLine struct {
 	File   string `json:"file"`
-	Line   int64  `json:"line"` // counted from 1
+	Line   int64  `json:"line"` // counted from 1; 0 where it is about no line
 	Reason string `json:"reason"`
+	// Missing are the chains that none of the files holds; Line is then 0.
+	Missing []Missing `json:"missing,omitempty"`
 }
 
-// Error returns file, line and reason on one line.
+// Error returns file, line, where there is one, and reason.
 func (b *BadLine) Error() string {
+	if b.Line == 0 {
+		return fmt.Sprintf("%s: %s", b.File, b.Reason)
+	}
 	return fmt.Sprintf("%s:%d: %s", b.File, b.Line, b.Reason)
 }
 

@@ -33,7 +33,7 @@ func (v *verifier) checkpoint(c *chainState, k line.Link) error {
 	}
 	if verified {
 		v.rep.Checkpoints++
-		c.sealedAt, c.sealedSeq = at, s.Seq
+		c.sealedAt, c.sealedSeq, c.vouched = at, s.Seq, k.Seq
 		for _, other := range s.Seen {
 			v.attest(attested{Seen: other, by: fmt.Sprintf("the checkpoint %s:%d", at.file, at.line), signed: true})
 		}

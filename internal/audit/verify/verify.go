@@ -106,6 +106,9 @@ type chainState struct {
 	// for the chain; -1 if none does.
 	sealedAt  place
 	sealedSeq int64
+	// vouched is the last line that a signature is about: sealedSeq, or the
+	// checkpoint right behind it.
+	vouched   int64
 	suspectAt place // see watchUnsigned
 	recent    recent
 }
@@ -232,7 +235,7 @@ func (v *verifier) first(k line.Link, text []byte) (*chainState, error) {
 	if log.IsZero() {
 		log.Time = at.Truncate(time.Millisecond)
 	}
-	c := &chainState{id: string(k.ID), firstSeq: k.Seq, firstPrev: string(k.Prev), firstAt: v.place, sealedSeq: -1}
+	c := &chainState{id: string(k.ID), firstSeq: k.Seq, firstPrev: string(k.Prev), firstAt: v.place, sealedSeq: -1, vouched: -1}
 	c.anchor = v.anchors[c.id]
 	switch {
 	case k.Misbegun():
@@ -342,24 +345,13 @@ func (v *verifier) end() error {
 	if err := v.checkSigned(); err != nil || v.o.Partial {
 		return err
 	}
-	return v.unseen()
-}
-
-// unseen looks for chains that the store knows and that should be in the files:
-// written to the same file on the same machine, later than the first line.
-func (v *verifier) unseen() error {
-	for _, a := range v.o.Anchors {
-		if a.Seq < 0 || v.chains[a.Chain] != nil {
-			continue
-		}
-		if v.rep.Lines == 0 {
-			return v.place.bad("there is no line at all, but the store holds the head of chain %s", a.Chain)
-		}
-		if began, ok := v.nodes[line.NodeInJSON(a.Node)]; ok && !a.At.Before(began) {
-			return v.place.bad("chain %s, written by %s until %s or later, is in none of the files", a.Chain, a.Node, a.At.UTC().Format(time.RFC3339Nano))
-		}
+	if err := v.checkBeginnings(); err != nil {
+		return err
 	}
-	return nil
+	if err := v.checkUnheard(); err != nil {
+		return err
+	}
+	return v.unseen()
 }
 
 func (v *verifier) note(format string, args ...any) {
@@ -376,19 +368,23 @@ func (v *verifier) report() Report {
 			add("chain %s begins here with line %d; the lines before it are in none of the files", c.id, c.firstSeq)
 		}
 		switch {
-		case v.o.Keys == nil || c.seq == c.sealedSeq || c.sealedAt.line > 0 && c.sealedAt == c.at:
+		case v.o.Keys == nil || c.seq <= c.vouched:
 		case c.sealedSeq < 0:
 			add("chain %s (%s:%d) bears no signature; the hashes alone, and the store if it was asked, vouch for it", c.id, c.firstAt.file, c.firstAt.line)
+		case c.seq == c.vouched+1:
+			add("line %d of chain %s comes after its last signature; the hashes alone, and the store if it was asked, vouch for it", c.seq, c.id)
 		default:
-			add("lines %d to %d of chain %s come after its last signature; the hashes alone, and the store if it was asked, vouch for them", c.sealedSeq+2, c.seq, c.id)
+			add("lines %d to %d of chain %s come after its last signature; the hashes alone, and the store if it was asked, vouch for them", c.vouched+1, c.seq, c.id)
 		}
 	}
 	if v.o.Keys == nil {
 		add("signatures of checkpoints were not checked: no keys at hand")
 	}
 	switch {
+	case v.o.Anchors == nil && len(v.o.Heads) > 0:
+		add("whether lines are missing after those that the list of heads names was not checked: the store was not asked")
 	case v.o.Anchors == nil:
-		add("whether lines are missing at the end was not checked: no anchors at hand")
+		add("whether lines are missing at the end was not checked: neither the store was asked nor a list of heads given")
 	case v.o.Partial:
 		add("whether lines are missing at the end was not checked: the files are a part of the log")
 	}

@@ -1,0 +1,150 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
+)
+
+// Missing is a chain that somebody knows and that none of the files holds.
+type Missing struct {
+	Chain string `json:"chain"`
+	// Node is the machine and the file, or stream, that it was written to.
+	Node string `json:"node"`
+	// Events is how many lines it is known to have, at least.
+	Events int64 `json:"events"`
+	// At is when the last of these was written, zero where that is not known.
+	At time.Time `json:"at,omitzero"`
+	// By says who knows the chain.
+	By string `json:"known_by"`
+}
+
+func (m Missing) String() string {
+	when := ""
+	if !m.At.IsZero() {
+		when = " until " + m.At.UTC().Format(time.RFC3339Nano) + " or later"
+	}
+	return fmt.Sprintf("chain %s, written by %s%s, of %d lines at least (%s knows it)", m.Chain, m.Node, when, m.Events, m.By)
+}
+
+// maxNamed is how many missing chains an error names in words.
+const maxNamed = 20
+
+// unseen names the chains that should be in the files and are not.
+func (v *verifier) unseen() error {
+	missing := v.missing()
+	if len(missing) == 0 {
+		return nil
+	}
+	var words []string
+	for _, m := range missing[:min(len(missing), maxNamed)] {
+		words = append(words, m.String())
+	}
+	if more := len(missing) - maxNamed; more > 0 {
+		words = append(words, fmt.Sprintf("and %d more", more))
+	}
+	is := "are"
+	if len(missing) == 1 {
+		is = "is"
+	}
+	return &BadLine{
+		File: v.place.file, Missing: missing,
+		Reason: fmt.Sprintf("%s %s in none of the files; give all files of all logs, or say which are elsewhere (--elsewhere NODE) or were deleted because of their age (--since TIME)",
+			strings.Join(words, "; "), is),
+	}
+}
+
+// missing collects what the store, the heads that were kept and the signatures in
+// the log itself know, oldest first.
+func (v *verifier) missing() []Missing {
+	known := map[string]Missing{}
+	note := func(m Missing) {
+		if old, ok := known[m.Chain]; v.chains[m.Chain] == nil && m.Events > 0 && (!ok || m.Events > old.Events) {
+			known[m.Chain] = m
+		}
+	}
+	for _, list := range []struct {
+		heads []audit.Anchor
+		by    string
+	}{{v.o.Heads, "the list of heads"}, {v.o.Anchors, "the store"}} {
+		for _, a := range list.heads {
+			if !v.isElsewhere(a.Node) && !a.At.Before(v.o.Since) {
+				note(Missing{Chain: a.Chain, Node: a.Node, Events: a.Seq + 1, At: a.At, By: list.by})
+			}
+		}
+	}
+	for id, a := range v.attested {
+		// Of other logs only who was given their heads expects the chains.
+		begun, ok := line.Begun([]byte(id))
+		if _, wrote := v.nodes[line.NodeInJSON(a.Node)]; a.signed && wrote && ok && !v.isElsewhere(a.Node) && !begun.Before(v.o.Since) {
+			note(Missing{Chain: id, Node: a.Node, Events: a.Seq + 1, By: a.by})
+		}
+	}
+	var all []Missing
+	for _, m := range known {
+		all = append(all, m)
+	}
+	slices.SortFunc(all, func(a, b Missing) int { return strings.Compare(a.Chain, b.Chain) })
+	return all
+}
+
+// isElsewhere reports whether the node's chains are said to be in other logs. A *
+// at the end of what was said stands for any ending.
+func (v *verifier) isElsewhere(node string) bool {
+	return slices.ContainsFunc(v.o.Elsewhere, func(said string) bool {
+		start, open := strings.CutSuffix(said, "*")
+		return node == said || open && strings.HasPrefix(node, start)
+	})
+}
+
+// checkBeginnings finds chains whose first lines are in none of the files, unless
+// they are older than the log is said to go back.
+func (v *verifier) checkBeginnings() error {
+	for _, c := range v.order {
+		if c.firstSeq == 0 {
+			continue
+		}
+		from := v.logs[c.firstAt.file]
+		begun, ok := line.Begun([]byte(c.id))
+		old := ok && begun.Before(v.o.Since)
+		if old && !from.After(v.o.Since) {
+			continue
+		}
+		what := fmt.Sprintf("the first %d lines of chain %s are in none of the files", c.firstSeq, c.id)
+		if c.firstSeq == 1 {
+			what = fmt.Sprintf("the first line of chain %s is in none of the files", c.id)
+		}
+		if old {
+			return c.firstAt.bad("%s, which begin at %s only, after what --since says", what, from.UTC().Format(time.RFC3339Nano))
+		}
+		return c.firstAt.bad("%s; give all files of the log, or say from when on it is whole (--since TIME) where older ones were deleted", what)
+	}
+	return nil
+}
+
+// headsSlack is how far the clocks of replicas may be apart before a chain counts
+// as older than a list of heads that does not name it.
+const headsSlack = 5 * time.Minute
+
+// checkUnheard finds chains that are older than the list of heads and not in it.
+func (v *verifier) checkUnheard() error {
+	var made time.Time // the list is not older than this
+	listed := map[string]bool{}
+	for _, h := range v.o.Heads {
+		listed[h.Chain] = true
+		if h.At.After(made) {
+			made = h.At
+		}
+	}
+	for _, c := range v.order {
+		if begun, ok := line.Begun([]byte(c.id)); ok && !listed[c.id] && begun.Before(made.Add(-headsSlack)) {
+			return c.firstAt.bad("the list of heads, made at %s or later, has never heard of chain %s, which was begun at %s",
+				made.UTC().Format(time.RFC3339Nano), c.id, begun.Format(time.RFC3339Nano))
+		}
+	}
+	return nil
+}
