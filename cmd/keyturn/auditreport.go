@@ -43,6 +43,8 @@ the exit code is 1.`,
 	config.AddFlags(cmd.Flags())
 	f := cmd.Flags()
 	r.verify.add(f)
+	r.verify.since.now = time.Now
+	f.Var(&r.verify.since, "whole-since", "the log is whole from this time on; older files were deleted")
 	f.BoolVar(&r.unchecked, "no-verify", false, "do not check the chains: what is read is an excerpt")
 	f.StringVar(&r.out, "out", "-", "the file to write, new or an earlier report; - is standard output")
 	f.Var(&r.since, "since", "only events from this time on, or of the last so long, such as 48h")
@@ -57,7 +59,7 @@ the exit code is 1.`,
 		}
 		report, err := r.read(cmd.Context(), cfg, files)
 		if err != nil {
-			return err
+			return unreadable(err)
 		}
 		if err := p.writeReport(r.out, report); err != nil {
 			return err

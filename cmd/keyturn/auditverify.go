@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/spf13/cobra"
@@ -34,13 +35,21 @@ heads are checked as well, which finds lines cut off at the end.
 With --keys or --heads the store is not asked: what the files hold is then judged
 by what was kept elsewhere.
 
-Exits with 0 and the counts, or with 1 and the file, the line and the reason.`,
+Chains that the store or the heads know must be in the files. Give the logs of all
+replicas together, or say with --elsewhere whose chains are in other logs, and with
+--since from when on the log is whole where older files were deleted.
+
+Exits with 0 and the counts; with 1 and the file, the line and the reason where
+something was changed or is missing; with 2 where the command line is wrong; and
+with 3 where a file, the keys, the heads or the store cannot be read.`,
 		Example: `  keyturn audit verify keyturn-audit.log*
   zcat old.log.gz | keyturn audit verify --keys keyturn-keys.json --partial -`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	config.AddFlags(cmd.Flags())
 	o.add(cmd.Flags())
+	o.since.now = time.Now
+	cmd.Flags().Var(&o.since, "since", "the log is whole from this time on, or for the last so long, such as 2160h; older files were deleted")
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
 		cfg, err := config.Load(cmd.Flags(), p.environ)
 		if err != nil {
@@ -48,7 +57,7 @@ Exits with 0 and the counts, or with 1 and the file, the line and the reason.`,
 		}
 		o, err := o.options(cmd.Context(), cfg)
 		if err != nil {
-			return err
+			return unreadable(err)
 		}
 		report, err := verify.Files(files, o)
 		var bad *verify.BadLine
@@ -56,7 +65,7 @@ Exits with 0 and the counts, or with 1 and the file, the line and the reason.`,
 			return errors.Join(err, p.print(bad, nil))
 		}
 		if err != nil {
-			return err
+			return unreadable(err)
 		}
 		return p.print(report, func(w io.Writer) {
 			fmt.Fprintf(w, "%d lines in %d chains are as they were written; %d checkpoints verified, %d chains anchored\n",
@@ -76,12 +85,15 @@ Exits with 0 and the counts, or with 1 and the file, the line and the reason.`,
 type verifyFlags struct {
 	partial, signed, repeats bool
 	keys, heads              string
+	elsewhere                []string
+	since                    moment
 }
 
 func (f *verifyFlags) add(to *pflag.FlagSet) {
 	to.BoolVar(&f.partial, "partial", false, "the files are a part of the log and need not reach its end")
 	to.BoolVar(&f.signed, "signed", false, "refuse chains without a signature, as commands without the master keys leave them")
 	to.BoolVar(&f.repeats, "repeats", false, "pass over exact repeats of lines, which syslog brings when a connection was cut")
+	to.StringSliceVar(&f.elsewhere, "elsewhere", nil, "the chains of this node are in other logs; a * at its end stands for any ending")
 	to.StringVar(&f.keys, "keys", "", "verify signatures with the public keys in this file (keyturn audit keys)")
 	to.StringVar(&f.heads, "heads", "", "the log must hold the lines that this file names (keyturn audit heads)")
 }
@@ -99,7 +111,22 @@ func (f verifyFlags) options(ctx context.Context, cfg *config.Config) (o verify.
 		err = readEvidence("heads", f.heads, &o.Heads)
 	}
 	o.Partial, o.Signed, o.Repeats = f.partial, f.signed, f.repeats
+	o.Elsewhere, o.Since = f.elsewhere, f.since.Time
 	return o, err
+}
+
+// unreadableError is what could not be read, so that nothing was found out: exit
+// code 3, which is neither of an intact log nor of one that was tampered with.
+type unreadableError struct{ error }
+
+func (e unreadableError) Unwrap() error { return e.error }
+
+// unreadable wraps an error that is not about the command line.
+func unreadable(err error) error {
+	if usage := (usageError{}); errors.As(err, &usage) {
+		return err
+	}
+	return unreadableError{err}
 }
 
 // maxEvidence bounds what is read of a file of keys or heads.

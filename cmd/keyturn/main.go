@@ -22,6 +22,8 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	// exitUnread is of a check of the audit log that could not read what it had to.
+	exitUnread = 3
 )
 
 func main() {
@@ -68,6 +70,10 @@ func (p *program) run(ctx context.Context, args []string) int {
 	var usage usageError
 	if errors.As(err, &usage) {
 		return exitUsage
+	}
+	var unread unreadableError
+	if errors.As(err, &unread) {
+		return exitUnread
 	}
 	return exitFailed
 }
