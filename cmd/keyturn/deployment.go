@@ -50,7 +50,7 @@ func (p *program) onDeployment(cmd *cobra.Command, args []string, run func(d *de
 	if err != nil {
 		return usageError{err}
 	}
-	d, err := p.open(cmd.Context(), cfg)
+	d, err := p.open(audit.WithRequest(cmd.Context(), audit.Request{Operator: p.operator}), cfg)
 	if err != nil {
 		return err
 	}
@@ -95,9 +95,9 @@ func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, er
 	if err := d.openStore(passing(d.cfg)); err != nil {
 		return nil, err
 	}
-	sink := cfg.AuditLog
-	if sink == "stdout" {
-		sink = "stderr"
+	sink, err := d.commandSink(ctx)
+	if err != nil {
+		return nil, errors.Join(err, d.store.Close())
 	}
 	if d.audit, err = d.openAudit(auditlog.Options{Sink: sink}, d.store); err != nil {
 		return nil, errors.Join(err, d.store.Close())

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/passwords"
 )
@@ -48,6 +49,7 @@ type program struct {
 	stdout, stderr io.Writer
 	environ        []string
 	output         string
+	operator       audit.Operator
 }
 
 // usageError is a wrong command line or setting: exit code 2.
@@ -57,6 +59,7 @@ func (e usageError) Unwrap() error { return e.error }
 
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
+	p.operator = operator(args, p.environ)
 	err := complete(root)
 	cmd := root
 	if err == nil {

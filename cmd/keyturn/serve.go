@@ -99,6 +99,9 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	if err := d.audit.Record(ctx, audit.Event{Action: audit.ServerStarted, Outcome: audit.Success}); err != nil {
 		return fmt.Errorf("audit_log %s: %w", cfg.AuditLog, err)
 	}
+	if err := d.tellPlace(ctx); err != nil {
+		return fmt.Errorf("telling the store where the audit log is: %w", err)
+	}
 	log.Info().Str("issuer", issuer).Stringer("listen", public.Addr()).Str("version", version()).Msg("serving")
 	// The server works on while it drains.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))

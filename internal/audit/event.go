@@ -90,6 +90,18 @@ type Request struct {
 	// TraceID is the trace-id of a traceparent header (W3C Trace Context
 	// §3.2.2.3), 32 hex digits, empty if there is none.
 	TraceID string
+	// Operator is who ran the command that asked, in the place of a request.
+	Operator Operator
+}
+
+// Operator is who ran a command, as the operating system has it.
+type Operator struct {
+	// User is the name of the account that the process ran as, Real that of
+	// who became it (sudo); empty where nobody did.
+	User, Real string
+	// Command is the command line, without what is secret in it.
+	Command string
+	PID     int
 }
 
 type requestKey struct{}

@@ -16,11 +16,13 @@ type Of string
 // Every event has the fields of the first kind, every event of an HTTP request
 // those of the second as far as the request had them. Those of the third are in
 // events of decisions that change a record of the store (see Standing). Those of
-// the fourth are named by each Term.
+// the fourth are in the events of commands. Those of the last are named by each
+// Term.
 const (
 	OfEvery   Of = "every event"
 	OfRequest Of = "every request"
 	OfChange  Of = "some events of a change"
+	OfCommand Of = "every command"
 	OfSome    Of = "some events"
 )
 
@@ -59,6 +61,10 @@ func Fields() []Field {
 		{"source.ip", OfRequest, "the caller's address, as the trusted proxies tell it"},
 		{"source.address", OfRequest, "in the place of source.ip, an address that is no IP address"},
 		{"user_agent.original", OfRequest, "the User-Agent header, up to 512 bytes"},
+		{"process.pid", OfCommand, "the command's process"},
+		{"process.command_line", OfCommand, "the command line, without what is secret in it"},
+		{"process.user.name", OfCommand, "the account of the operating system that the command ran as"},
+		{"process.real_user.name", OfCommand, "who had become that account with sudo"},
 		{"http.request.id", OfRequest, "the request's id, also answered in X-Request-Id"},
 		{"trace.id", OfRequest, "the trace-id of a traceparent header (W3C Trace Context)"},
 		{"related.ip", OfSome, "both addresses of a reuse, a list"},

@@ -19,6 +19,9 @@ type Value struct {
 	Source Source `json:"source"`
 }
 
+// SourceOf says where the value of a setting came from.
+func (c *Config) SourceOf(setting string) Source { return c.sources[setting] }
+
 // Effective returns every setting as it is in force, in the order of Settings.
 // A value that Load worked out from a default (an issuer from listen, the
 // number of CPUs) is shown worked out, with the source of the setting itself.

@@ -30,15 +30,16 @@ func TestA2_WhatIsMissingNeverPasses(t *testing.T) {
 			}
 			return d.run(t, append(args, d.auditLog)...)
 		}
-		for name, rest := range map[string]string{
-			"as it was written":     whole,
-			"emptied":               "",
-			"its first 300 bytes":   whole[:300],
-			"begun anew":            "begun anew",
-			"its last chain":        strings.Join(lines[len(lines)-2:], ""),
-			"without its first":     strings.Join(lines[1:], ""),
-			"without its first ten": strings.Join(lines[10:], ""),
+		for _, c := range []struct{ name, rest string }{
+			{"as it was written", whole},
+			{"emptied", ""},
+			{"its first 300 bytes", whole[:300]},
+			{"its last chain", strings.Join(lines[len(lines)-2:], "")},
+			{"without its first", strings.Join(lines[1:], "")},
+			{"without its first ten", strings.Join(lines[10:], "")},
+			{"begun anew", "begun anew"}, // last: the store learns of the new chains
 		} {
+			name, rest := c.name, c.rest
 			for _, kept := range []bool{true, false} {
 				writeFile(t, d.auditLog, rest)
 				if rest == "begun anew" {

@@ -23,6 +23,7 @@ type Store interface {
 	oauth.Store
 	keys.Store
 	audit.AnchorStore
+	audit.PlaceStore
 	steady.Store
 
 	// Ping reports whether the store can answer and be written to.

@@ -158,11 +158,28 @@ func appendRequest(b []byte, r *audit.Request) []byte {
 		b = appendMember(b, `,"http":{"request":{"id":`, r.ID, maxWord)
 		b = append(b, "}}"...)
 	}
+	b = appendOperator(b, &r.Operator)
 	if r.TraceID != "" {
 		b = appendMember(b, `,"trace":{"id":`, r.TraceID, maxWord)
 		b = append(b, '}')
 	}
 	return b
+}
+
+// appendOperator appends ECS process.*: who ran the command.
+func appendOperator(b []byte, o *audit.Operator) []byte {
+	if o.PID == 0 {
+		return b
+	}
+	b = append(b, `,"process":{"pid":`...)
+	b = strconv.AppendInt(b, int64(o.PID), 10)
+	b = appendMember(b, `,"command_line":`, o.Command, maxText)
+	for _, u := range []struct{ key, name string }{{`,"user":{"name":`, o.User}, {`,"real_user":{"name":`, o.Real}} {
+		if u.name != "" {
+			b = append(appendMember(b, u.key, u.name, maxID), '}')
+		}
+	}
+	return append(b, '}')
 }
 
 // Suffix renders the end of every line of one process.

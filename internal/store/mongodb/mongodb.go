@@ -46,6 +46,7 @@ type Store struct {
 	counters  *mongo.Collection
 	hashKinds *mongo.Collection
 	anchors   *mongo.Collection
+	places    *mongo.Collection
 	steady    *mongo.Collection
 
 	// latest are the collections read for answers that decide something and that
@@ -112,6 +113,7 @@ func newStore(client *mongo.Client, database string) *Store {
 		hashKinds: db.Collection("hash_kinds"),
 		steady:    db.Collection("steady_time"),
 		anchors:   db.Collection("audit_anchors"),
+		places:    db.Collection("audit_places"),
 	}
 	for at, c := range map[**mongo.Collection]*mongo.Collection{
 		&s.latest.users: s.users, &s.latest.families: s.families, &s.latest.clients: s.clients, &s.latest.keys: s.keys, &s.latest.denied: s.denied,

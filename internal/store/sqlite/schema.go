@@ -170,6 +170,13 @@ CREATE TABLE steady_time (
 `, `
 ALTER TABLE keys ADD COLUMN end_at INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE clients ADD COLUMN signing_alg TEXT NOT NULL DEFAULT '';
+`, `
+CREATE TABLE log_places (
+	host TEXT NOT NULL,
+	sink TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	PRIMARY KEY (host, sink)
+) STRICT, WITHOUT ROWID;
 `}
 
 var (

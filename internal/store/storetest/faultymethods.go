@@ -202,6 +202,14 @@ func (f *Faulty) SteadyTime(ctx context.Context) (time.Time, error) {
 	return inject(ctx, f, "SteadyTime", func() (time.Time, error) { return f.inner.SteadyTime(ctx) })
 }
 
+func (f *Faulty) SetPlace(ctx context.Context, p audit.Place) error {
+	return f.write(ctx, "SetPlace", func() error { return f.inner.SetPlace(ctx, p) })
+}
+
+func (f *Faulty) Places(ctx context.Context) ([]audit.Place, error) {
+	return inject(ctx, f, "Places", func() ([]audit.Place, error) { return f.inner.Places(ctx) })
+}
+
 func (f *Faulty) SetAnchor(ctx context.Context, a audit.Anchor) error {
 	return f.write(ctx, "SetAnchor", func() error { return f.inner.SetAnchor(ctx, a) })
 }

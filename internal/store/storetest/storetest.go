@@ -48,6 +48,7 @@ func Run(t *testing.T, f Factory) {
 		{"keys", s.keys()},
 		{"anchors", s.anchors()},
 		{"steady", s.steadyTime()},
+		{"places", s.places()},
 		{"sweep", s.sweep()},
 		{"store", s.whole()},
 		{"put", s.puts()},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -165,6 +166,10 @@ func calls() []call {
 		{"UpdateKey", func(ctx context.Context, st store.Store) error { return st.UpdateKey(ctx, sampleKey(0)) }},
 		{"SetSteadyTime", func(ctx context.Context, st store.Store) error { return st.SetSteadyTime(ctx, epoch) }},
 		{"SteadyTime", func(ctx context.Context, st store.Store) error { return drop(st.SteadyTime(ctx)) }},
+		{"SetPlace", func(ctx context.Context, st store.Store) error {
+			return st.SetPlace(ctx, audit.Place{Host: "h", Sink: "/s", At: epoch})
+		}},
+		{"Places", func(ctx context.Context, st store.Store) error { return drop(st.Places(ctx)) }},
 		{"SetAnchor", func(ctx context.Context, st store.Store) error { return st.SetAnchor(ctx, sampleAnchor("c", 1)) }},
 		{"Anchors", func(ctx context.Context, st store.Store) error { return drop(st.Anchors(ctx)) }},
 		{"Ping", func(ctx context.Context, st store.Store) error { return st.Ping(ctx) }},
