@@ -7,12 +7,8 @@ import (
 )
 
 func (p *program) auditCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "audit", Short: "Verify and read the audit log", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(p.auditVerifyCommand(), p.auditTailCommand(), p.auditReportCommand(), p.auditKeysCommand(), p.auditHeadsCommand())
-	return cmd
+	return group("audit", "Verify and read the audit log",
+		p.auditVerifyCommand(), p.auditTailCommand(), p.auditReportCommand(), p.auditKeysCommand(), p.auditHeadsCommand())
 }
 
 func (p *program) auditKeysCommand() *cobra.Command {

@@ -58,12 +58,8 @@ func ttl(d time.Duration) string {
 }
 
 func (p *program) clientsCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "clients", Short: "Register and manage client applications", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(p.clientsAddCommand(), p.clientsListCommand(), p.clientsUpdateCommand(), p.clientsRotateSecretCommand(), p.clientsDisableCommand(), p.clientsLogoutCommand())
-	return cmd
+	return group("clients", "Register and manage client applications",
+		p.clientsAddCommand(), p.clientsListCommand(), p.clientsUpdateCommand(), p.clientsRotateSecretCommand(), p.clientsDisableCommand(), p.clientsLogoutCommand())
 }
 
 func (d *deployment) clients() *oauth.Clients {

@@ -14,12 +14,8 @@ import (
 )
 
 func (p *program) keysCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "keys", Short: "See, turn and revoke the signing keys", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(p.keysListCommand(), p.keysRotateCommand(), p.keysRevokeCommand(), p.keysRewrapCommand(), p.keysNewMasterCommand())
-	return cmd
+	return group("keys", "See, turn and revoke the signing keys",
+		p.keysListCommand(), p.keysRotateCommand(), p.keysRevokeCommand(), p.keysRewrapCommand(), p.keysNewMasterCommand())
 }
 
 // withKeeper runs a command that manages signing keys.

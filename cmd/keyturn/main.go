@@ -117,6 +117,16 @@ KEYTURN_* variables and an optional YAML file (--config), under the same names;
 	return root
 }
 
+// group makes a command that only has others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
 // wrapArgErrors makes a wrong number of arguments a usage error everywhere.
 func wrapArgErrors(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {

@@ -20,12 +20,8 @@ import (
 )
 
 func (p *program) storeCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "store", Short: "Check, copy, back up, restore or migrate a store", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(p.storeCheckCommand(), p.storeCopyCommand(), p.storeBackupCommand(), p.storeRestoreCommand(), p.storeMigrateCommand())
-	return cmd
+	return group("store", "Check, copy, back up, restore or migrate a store",
+		p.storeCheckCommand(), p.storeCopyCommand(), p.storeBackupCommand(), p.storeRestoreCommand(), p.storeMigrateCommand())
 }
 
 func (p *program) storeCheckCommand() *cobra.Command {

@@ -34,16 +34,12 @@ func userRowOf(u users.User) userRow {
 }
 
 func (p *program) usersCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "users", Short: "Make and manage accounts", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(p.usersAddCommand(), p.usersImportCommand(), p.usersExportCommand(), p.usersListCommand(), p.usersPasswdCommand(),
+	return group("users", "Make and manage accounts",
+		p.usersAddCommand(), p.usersImportCommand(), p.usersExportCommand(), p.usersListCommand(), p.usersPasswdCommand(),
 		p.usersStateCommand("disable", "Refuse an account every login and end its sessions", true),
 		p.usersStateCommand("enable", "Let a disabled account log in again", false),
 		p.usersDeleteCommand(), p.usersResetCommand(), p.usersUpdateCommand(), p.usersClaimsCommand(),
 		p.usersSessionsCommand(), p.usersLogoutCommand())
-	return cmd
 }
 
 // withUser runs a command on the account that its first argument names, by
