@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
@@ -52,8 +53,9 @@ type Store struct {
 	// latest are the collections read for answers that decide something and that
 	// no write after them proves: no write acknowledged before can be missing.
 	latest struct{ users, families, clients, keys, denied *mongo.Collection }
-	// clientReads are those of latest.clients.
-	clientReads *jointReads[oauth.Client]
+	// clientReads are those of latest.clients, clientLooks those of clients, which
+	// every refresh makes.
+	clientReads, clientLooks *jointReads[oauth.Client]
 
 	engine Engine
 	log    func(line string)
@@ -88,7 +90,7 @@ func Open(ctx context.Context, uri string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := mongo.Connect(target.options)
+	client, err := mongo.Connect(target.options.SetMonitor(o.Monitor))
 	if err != nil {
 		return nil, target.redact(err)
 	}
@@ -123,6 +125,9 @@ func newStore(client *mongo.Client, database string) *Store {
 	s.clientReads = newJointReads(func(ctx context.Context, id string) (oauth.Client, error) {
 		return clientIn(ctx, s.latest.clients, id)
 	})
+	s.clientLooks = newJointReads(func(ctx context.Context, id string) (oauth.Client, error) {
+		return clientIn(ctx, s.clients, id)
+	})
 	return s
 }
 
@@ -136,6 +141,8 @@ type Options struct {
 	// Log is told in one line of what takes long or is not as it should be;
 	// nobody is if it is nil.
 	Log func(line string)
+	// Monitor is told of every command; nobody is if it is nil.
+	Monitor *event.CommandMonitor
 }
 
 // prepare makes sure that the server will do and that the indexes exist.

@@ -59,13 +59,13 @@ func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, dec
 func (s *Store) familyAndClient(
 	ctx context.Context, latest bool, familyID, clientID string,
 ) (f oauth.Family, by oauth.Client, err error) {
-	families, client := s.families, func() (oauth.Client, error) { return clientIn(ctx, s.clients, clientID) }
+	families, client := s.families, s.clientLooks.get
 	if latest {
-		families, client = s.latest.families, func() (oauth.Client, error) { return s.ClientByID(ctx, clientID) }
+		families, client = s.latest.families, s.ClientByID
 	}
 	var clientErr error
 	var both sync.WaitGroup
-	both.Go(func() { by, clientErr = client() })
+	both.Go(func() { by, clientErr = client(ctx, clientID) })
 	f, err = familyIn(ctx, families, familyID)
 	both.Wait()
 	if errors.Is(err, oauth.ErrNoFamily) {
