@@ -51,8 +51,21 @@ func (s *Store) makeIndexes(ctx context.Context, leave bool) error {
 			return err
 		}
 	}
-	if len(later) > 0 && !leave {
+	switch {
+	case len(later) == 0:
+		return s.dropOutlived(ctx)
+	case !leave:
 		s.makeLater(ctx, later)
+	}
+	return nil
+}
+
+// dropOutlived is for when those stand that have taken their place.
+func (s *Store) dropOutlived(ctx context.Context) error {
+	for _, i := range s.outlived() {
+		if err := i.drop(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -68,6 +81,9 @@ func (s *Store) makeLater(ctx context.Context, all []index) {
 				s.say(err.Error() + "; the next start makes it, or keyturn store migrate")
 				break
 			}
+		}
+		if err == nil {
+			err = s.dropOutlived(ctx)
 		}
 		s.built <- err
 	}()
@@ -97,10 +113,6 @@ func (s *Store) make(ctx context.Context, i index) error {
 	defer close(stop)
 	go s.report(ctx, i, begun, stop)
 	err := i.create(ctx)
-	if i.ttl && errorCode(err) == codeNotImplemented {
-		i.ttl = false // Sweep removes what has expired, and wants the index all the same
-		err = i.create(ctx)
-	}
 	if err == nil && time.Since(begun) > progressEvery {
 		s.say(fmt.Sprintf("the index %s of %s stands after %s", i.name, i.on.Name(), time.Since(begun).Round(time.Second)))
 	}

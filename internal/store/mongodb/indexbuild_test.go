@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
 )
@@ -115,21 +117,20 @@ func TestCheckComparesIndexes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	zero, hour := raw(t, bson.M{"v": int32(0)}).Lookup("v"), raw(t, bson.M{"v": int32(3600)}).Lookup("v")
+	hour := raw(t, bson.M{"v": int32(3600)}).Lookup("v")
 	other, _ := bson.Marshal(bson.D{{Key: "purge_at", Value: -1}})
-	right := standing{Name: "purge", Keys: keys, Expire: zero}
-	want := index{on: anyStore(t).families, name: "purge", keys: bson.D{{Key: "purge_at", Value: 1}}, ttl: true}
+	right := standing{Name: "purge_at", Keys: keys}
+	want := index{on: anyStore(t).families, name: "purge_at", keys: bson.D{{Key: "purge_at", Value: 1}}}
 	if problem := want.compare(right); problem != "" {
 		t.Errorf("the right index: %s", problem)
 	}
 	for says, change := range map[string]func(*standing){
-		"other fields":               func(s *standing) { s.Keys = other },
-		"unique":                     func(s *standing) { s.Unique = true },
-		"sparse":                     func(s *standing) { s.Sparse = true },
-		"without expireAfterSeconds": func(s *standing) { s.Expire = bson.RawValue{} },
-		"another expireAfterSeconds": func(s *standing) { s.Expire = hour },
-		"of a part of the documents": func(s *standing) { s.Partial = bson.Raw(keys) },
-		"hidden":                     func(s *standing) { s.Hidden = true },
+		"other fields": func(s *standing) { s.Keys = other },
+		"unique":       func(s *standing) { s.Unique = true },
+		"sparse":       func(s *standing) { s.Sparse = true },
+		"with expireAfterSeconds, by which the server deletes": func(s *standing) { s.Expire = hour },
+		"of a part of the documents":                           func(s *standing) { s.Partial = bson.Raw(keys) },
+		"hidden":                                               func(s *standing) { s.Hidden = true },
 	} {
 		wrong := right
 		change(&wrong)
@@ -137,8 +138,8 @@ func TestCheckComparesIndexes(t *testing.T) {
 			t.Errorf("%s: %q", says, problem)
 		}
 	}
-	want.ttl, want.unique, want.sparse = false, true, true
-	if problem := want.compare(right); !strings.Contains(problem, "(not unique, not sparse, another expireAfterSeconds)") {
+	want.unique, want.sparse = true, true
+	if problem := want.compare(right); !strings.Contains(problem, "(not unique, not sparse)") {
 		t.Errorf("%q", problem)
 	}
 }
@@ -168,4 +169,51 @@ func TestCheckOfARealStore(t *testing.T) {
 	if err != nil || len(wrong) != 1 || !strings.Contains(wrong[0], "email_key of users is missing") {
 		t.Errorf("found %v, %v", wrong, err)
 	}
+}
+
+// TestT1_NoIndexDeletesByTheServersClock: none that Open makes does, and those of
+// earlier versions are gone once it has.
+func TestT1_NoIndexDeletesByTheServersClock(t *testing.T) {
+	t.Parallel()
+	uri := mongotest.URI(t)
+	open := func() *Store {
+		st, err := Open(t.Context(), uri, Options{AcceptRisk: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { st.Close() })
+		return st
+	}
+	st := open()
+	for _, i := range st.indexes() {
+		if expires(t, i) {
+			t.Errorf("the index %s has the server delete", i.name)
+		}
+	}
+	for _, i := range st.outlived() {
+		if _, err := i.on.Indexes().CreateOne(t.Context(), mongo.IndexModel{
+			Keys: bson.D{{Key: i.name + "_at", Value: 1}}, Options: options.Index().SetName(i.name),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	st = open()
+	for _, i := range st.outlived() {
+		i.keys = bson.D{{Key: i.name + "_at", Value: 1}}
+		if problem, err := i.stands(t.Context()); err != nil || problem != i.missing() {
+			t.Errorf("the index %s of an earlier version: %q, %v", i.name, problem, err)
+		}
+	}
+}
+
+// expires reports whether an index has the server delete.
+func expires(t *testing.T, i index) bool {
+	t.Helper()
+	var o options.IndexOptions
+	for _, set := range i.model().Options.List() {
+		if err := set(&o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return o.ExpireAfterSeconds != nil
 }

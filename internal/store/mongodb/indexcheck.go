@@ -37,23 +37,32 @@ type standing struct {
 
 // stands says what is wrong with the index on the server, or "".
 func (i index) stands(ctx context.Context) (string, error) {
-	cursor, err := i.on.Indexes().List(ctx)
-	if errorCode(err) == codeNamespaceNotFound {
+	s, found, err := i.find(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case !found:
 		return i.missing(), nil
 	}
-	if err != nil {
-		return "", failed("listing the indexes of "+i.on.Name(), err)
+	return i.compare(s), nil
+}
+
+// find looks for an index of that name on the server.
+func (i index) find(ctx context.Context) (s standing, found bool, err error) {
+	cursor, err := i.on.Indexes().List(ctx)
+	if errorCode(err) == codeNamespaceNotFound {
+		return standing{}, false, nil
 	}
 	var all []standing
-	if err := cursor.All(ctx, &all); err != nil {
-		return "", failed("listing the indexes of "+i.on.Name(), err)
+	if err == nil {
+		err = cursor.All(ctx, &all)
 	}
 	for _, s := range all {
 		if s.Name == i.name {
-			return i.compare(s), nil
+			return s, true, nil
 		}
 	}
-	return i.missing(), nil
+	return standing{}, false, failed("listing the indexes of "+i.on.Name(), err)
 }
 
 func (i index) missing() string {
@@ -82,12 +91,8 @@ func (i index) compare(s standing) string {
 			differs = append(differs, option.name)
 		}
 	}
-	seconds, number := s.Expire.AsInt64OK()
-	switch {
-	case i.ttl && s.Expire.IsZero():
-		differs = append(differs, "without expireAfterSeconds")
-	case i.ttl && (!number || seconds != 0), !i.ttl && !s.Expire.IsZero():
-		differs = append(differs, "another expireAfterSeconds")
+	if !s.Expire.IsZero() {
+		differs = append(differs, "with expireAfterSeconds, by which the server deletes")
 	}
 	if len(s.Partial) > 0 {
 		differs = append(differs, "of a part of the documents")

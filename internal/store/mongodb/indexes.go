@@ -25,12 +25,11 @@ type index struct {
 	// sparse leaves out documents without the field: accounts without a
 	// username do not collide, settled ones take no room.
 	sparse bool
-	// ttl has the server remove a document once the date in the field is past.
-	ttl bool
 }
 
 func (s *Store) indexes() []index {
 	ascending := func(field string) bson.D { return bson.D{{Key: field, Value: 1}} }
+	swept := func(field string) bson.D { return bson.D{{Key: field, Value: 1}, {Key: "_id", Value: 1}} }
 	all := []index{
 		{on: s.users, name: indexEmail, keys: ascending("email_key"), unique: true},
 		{on: s.users, name: indexUsername, keys: ascending("username_key"), unique: true, sparse: true},
@@ -44,20 +43,38 @@ func (s *Store) indexes() []index {
 			{Key: "user_id", Value: 1}, {Key: "revoked_at", Value: 1}, {Key: "created_at", Value: -1}, {Key: "_id", Value: -1},
 		}},
 		{on: s.families, name: "client_live", keys: bson.D{{Key: "client_id", Value: 1}, {Key: "revoked_at", Value: 1}}},
-		{on: s.families, name: "purge", keys: ascending("purge_at"), ttl: true},
+		{on: s.families, name: "purge_at", keys: swept("purge_at")},
 		{on: s.keys, name: indexKID, keys: ascending("kid"), unique: true},
 		{on: s.keys, name: "archived", keys: bson.D{{Key: "archived", Value: 1}, {Key: "_id", Value: 1}}},
-		{on: s.denied, name: "expire", keys: ascending("expire_at"), ttl: true},
-		{on: s.counters, name: "expire", keys: ascending("expire_at"), ttl: true},
+		{on: s.denied, name: "expire_at", keys: swept("expire_at")},
+		{on: s.counters, name: "expire_at", keys: swept("expire_at")},
 	}
 	if s.engine.Product == ferretDB1 {
 		for n := range all {
-			// It has neither: Sweep removes what has expired, and wants the index
-			// all the same; documents without a field never collide there.
-			all[n].ttl, all[n].sparse = false, false
+			// It has none; documents without a field never collide there.
+			all[n].sparse = false
 		}
 	}
 	return all
+}
+
+// outlived are indexes of earlier versions, by which the server removed documents
+// whose date was past by its own clock: one wrong minute there, and every session
+// was gone (T1). Sweep removes what has expired.
+func (s *Store) outlived() []index {
+	return []index{{on: s.families, name: "purge"}, {on: s.denied, name: "expire"}, {on: s.counters, name: "expire"}}
+}
+
+// drop removes the index, if it is there.
+func (i index) drop(ctx context.Context) error {
+	if _, found, err := i.find(ctx); err != nil || !found {
+		return err
+	}
+	err := i.on.Indexes().DropOne(ctx, i.name)
+	if errorCode(err) == codeIndexNotFound {
+		return nil // another replica was faster
+	}
+	return failed("dropping the index "+i.name+" of "+i.on.Name(), err)
 }
 
 func (i index) model() mongo.IndexModel {
@@ -67,9 +84,6 @@ func (i index) model() mongo.IndexModel {
 	}
 	if i.sparse {
 		o.SetSparse(true)
-	}
-	if i.ttl {
-		o.SetExpireAfterSeconds(0)
 	}
 	return mongo.IndexModel{Keys: i.keys, Options: o}
 }
@@ -96,9 +110,9 @@ func (i index) create(ctx context.Context) (err error) {
 const (
 	codeInternalError     = 1
 	codeNamespaceNotFound = 26
+	codeIndexNotFound     = 27
 	codeNamespaceExists   = 48
 	codeWriteConflict     = 112
-	codeNotImplemented    = 238
 	codeDuplicateKey      = 11000
 	codeIndexBuildAborted = 276
 )

@@ -9,8 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// Sweep implements store.Store. On a server that removes what has expired by
-// itself (TTL indexes) it finds little to do.
+// Sweep implements store.Store.
 func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error) {
 	removed := 0
 	for _, kind := range []struct {
