@@ -24,6 +24,9 @@ var (
 // holds. It never writes over anything, and to is there whole or not at all.
 func Backup(ctx context.Context, from, to string, progress func(stage string, done, total int64)) (store.Sizes, error) {
 	source, err := filepath.Abs(from)
+	if err == nil {
+		to, err = filepath.Abs(to)
+	}
 	if err != nil {
 		return store.Sizes{}, err
 	}

@@ -60,7 +60,8 @@ func name(n int) string { return "client-" + time.UnixMilli(int64(n)).UTC().Form
 
 func TestBackupFilesAreTheirOwnersOnly(t *testing.T) {
 	dir := t.TempDir()
-	path, to := filepath.Join(dir, "keyturn.db"), filepath.Join(dir, "copy.db")
+	t.Chdir(dir) // names are relative where people type them
+	path, to := "keyturn.db", "odd copy?#%20é.db"
 	open(t, path)
 	stages := map[string]bool{}
 	if _, err := Backup(t.Context(), path, to, func(stage string, _, _ int64) { stages[stage] = true }); err != nil {
