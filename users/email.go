@@ -21,10 +21,12 @@ const (
 // the key by which addresses are compared: case-folded and in NFKC on both
 // sides of the @, so that Ada@Example.org and ada@example.org are one account.
 //
-// It takes less than RFC 5322 does: no display name, comment, quoted local
+// White space at the ends is no part of it: keyboards add it. It takes less than
+// RFC 5322 does: no display name, comment, quoted local
 // part or address literal, and nothing invisible. Domains are not converted
 // between their Unicode and their xn-- form; each is its own address.
 func EmailKey(addr string) (display, key string, err error) {
+	addr = strings.TrimSpace(addr)
 	if len(addr) > maxEmailBytes {
 		return "", "", refuse("email", "must be at most %d bytes long", maxEmailBytes)
 	}
@@ -84,21 +86,21 @@ func isDomainLabel(label string) bool {
 }
 
 // UsernameKey checks a username and returns it in NFC and the key by which
-// usernames are compared. A username has 1 to 100 visible characters and no @,
+// usernames are compared. White space at the ends is no part of it. A username has 1 to 100 visible characters and no @,
 // so that it is never mistaken for an address.
 func UsernameKey(name string) (display, key string, err error) {
-	display, err = checkName("username", name)
+	display, err = checkName("username", strings.TrimSpace(name))
 	if err != nil {
 		return "", "", err
 	}
 	key = fold(display)
 	if display == "" || strings.TrimSpace(key) != key || strings.Contains(key, "@") || !allVisible(key) {
-		return "", "", refuse("username", "must have 1 to %d visible characters, no @, and no space at either end", maxNameRunes)
+		return "", "", refuse("username", "must have 1 to %d visible characters and no @", maxNameRunes)
 	}
 	return display, key, nil
 }
 
-// checkName returns a personal name in NFC, or refuses field.
+// checkName returns a name in NFC, or the refusal of field.
 func checkName(field, name string) (string, error) {
 	if len(name) > maxNameRunes*utf8.UTFMax || utf8.RuneCountInString(name) > maxNameRunes {
 		return "", refuse(field, "must have at most %d characters", maxNameRunes)
@@ -107,6 +109,34 @@ func checkName(field, name string) (string, error) {
 		return "", refuse(field, "must be text without control or invisible characters")
 	}
 	return norm.NFC.String(name), nil
+}
+
+// checkPersonalName is checkName for a name that is shown and never compared.
+// Within words it may have U+200C and U+200D, which the spelling of Persian and of
+// Indic languages needs.
+func checkPersonalName(field, name string) (string, error) {
+	if _, err := checkName(field, withoutJoiners(name)); err != nil {
+		return "", err
+	}
+	if utf8.RuneCountInString(name) > maxNameRunes {
+		return "", refuse(field, "must have at most %d characters", maxNameRunes)
+	}
+	return norm.NFC.String(name), nil
+}
+
+// withoutJoiners takes out each U+200C and U+200D that stands behind a letter or
+// its mark and before a letter.
+func withoutJoiners(name string) string {
+	runes := []rune(name)
+	var kept []rune
+	for i, r := range runes {
+		inWord := i > 0 && i+1 < len(runes) && (unicode.IsLetter(runes[i-1]) || unicode.IsMark(runes[i-1])) && unicode.IsLetter(runes[i+1])
+		if r == '\u200c' && inWord || r == '\u200d' && inWord {
+			continue
+		}
+		kept = append(kept, r)
+	}
+	return string(kept)
 }
 
 func allVisible(s string) bool {

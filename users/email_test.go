@@ -17,6 +17,8 @@ func TestEmailKey(t *testing.T) {
 		{"STRASSE@x.de", "STRASSE@x.de", "strasse@x.de"},
 		{"straße@x.de", "straße@x.de", "strasse@x.de"},
 		{long, long, long},
+		{" ada@example.org", "ada@example.org", "ada@example.org"},
+		{"\u3000\tada@example.org\u00a0\r\n", "ada@example.org", "ada@example.org"},
 	} {
 		display, key, err := EmailKey(c.in)
 		if err != nil || display != c.display || key != c.key {
@@ -27,7 +29,7 @@ func TestEmailKey(t *testing.T) {
 
 func TestEmailKeyRefuses(t *testing.T) {
 	for _, in := range []string{
-		"", "@", "ada", "ada@", "@example.org", "a@b@c", "a b@example.org", " ada@example.org", "ada@example.org\n",
+		"", "@", "ada", "ada@", "@example.org", "a@b@c", "a b@example.org", " ", "ada@ example.org", "\u200bada@example.org",
 		"Ada <ada@example.org>", "ada@example..org", "ada@-example.org", "ada@example-.org", "ada@.org", "ada@org.",
 		".ada@example.org", "ada.@example.org", "a..b@example.org", "ada@[127.0.0.1]", `"a"@example.org`, "a,b@c.org",
 		"ada\x00@example.org", "ada\xff@example.org", "ad\u200ba@example.org", "ada\u00ad@example.org", "ada\ufe0f@example.org",
@@ -48,13 +50,35 @@ func TestUsernameKey(t *testing.T) {
 	if err != nil || display != "Ada Lovelace" || key != "ada lovelace" {
 		t.Errorf("UsernameKey = %q, %q, %v", display, key, err)
 	}
-	for _, in := range []string{"", " ada", "ada ", "a@b", "a＠b", "a\tb", "a\u200bb", "\xff", strings.Repeat("x", 101)} {
+	if display, key, err := UsernameKey(" Ada\u00a0"); err != nil || display != "Ada" || key != "ada" {
+		t.Errorf("UsernameKey trims to %q, %q, %v", display, key, err)
+	}
+	for _, in := range []string{"", " ", "a@b", "a\u200cb", "a\u200db", "\u00a8", "a＠b", "a\tb", "a\u200bb", "\xff", strings.Repeat("x", 101)} {
 		if _, _, err := UsernameKey(in); err == nil {
 			t.Errorf("UsernameKey(%q) was accepted", in)
 		}
 	}
 	if _, _, err := UsernameKey(strings.Repeat("é", 100)); err != nil {
 		t.Errorf("100 characters: %v", err)
+	}
+}
+
+// Words of Persian and of Indic languages have joiners in them.
+func TestPersonalNamesHaveJoiners(t *testing.T) {
+	for _, name := range []string{"می\u200cخواهم", "\u0915\u094d\u200d\u0937", "\u0915\u094d\u200c\u0937", "Ada"} {
+		if got, err := checkPersonalName("first_name", name); err != nil || got != name {
+			t.Errorf("%q: %q, %v", name, got, err)
+		}
+		if _, err := checkName("roles", name); (err == nil) != (name == "Ada") {
+			t.Errorf("as a key %q: %v", name, err)
+		}
+	}
+	for _, name := range []string{
+		"\u200cAda", "Ada\u200d", "A\u200c\u200cb", "A \u200cb", "A\u200c b", "1\u200c2", "a\u200bb", "a\u202eb", "\u200d", "a\xffb", strings.Repeat("a\u200c", 60) + "a",
+	} {
+		if got, err := checkPersonalName("first_name", name); err == nil {
+			t.Errorf("%q was accepted as %q", name, got)
+		}
 	}
 }
 

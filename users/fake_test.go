@@ -51,7 +51,7 @@ func (m *memory) CreateUser(_ context.Context, u User) error {
 		return errDown
 	}
 	for _, other := range m.users {
-		if other.EmailKey == u.EmailKey {
+		if u.EmailKey != "" && other.EmailKey == u.EmailKey {
 			return ErrEmailTaken
 		}
 		if u.UsernameKey != "" && other.UsernameKey == u.UsernameKey {
@@ -81,7 +81,7 @@ func (m *memory) UserByID(_ context.Context, uid string) (User, error) {
 }
 
 func (m *memory) UserByEmailKey(_ context.Context, key string) (User, error) {
-	u, err := m.find(func(u User) bool { return u.EmailKey == key })
+	u, err := m.find(func(u User) bool { return u.EmailKey == key && key != "" })
 	if m.onRead != nil {
 		m.onRead()
 	}
@@ -145,7 +145,7 @@ func (m *memory) ReplaceUser(_ context.Context, seen, next User) error {
 		for _, other := range m.users {
 			switch {
 			case other.UID == u.UID:
-			case other.EmailKey == next.EmailKey:
+			case next.EmailKey != "" && other.EmailKey == next.EmailKey:
 				return ErrEmailTaken
 			case next.UsernameKey != "" && other.UsernameKey == next.UsernameKey:
 				return ErrUsernameTaken
@@ -186,12 +186,12 @@ func (m *memory) PendingUsers(_ context.Context, limit int) ([]User, error) {
 	return found, nil
 }
 
-func (m *memory) UsernameTaken(_ context.Context, key string) (bool, error) {
-	_, err := m.find(func(u User) bool { return u.UsernameKey == key && key != "" })
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
+func (m *memory) UserByUsernameKey(_ context.Context, key string) (User, error) {
+	u, err := m.find(func(u User) bool { return u.UsernameKey == key && key != "" })
+	if m.onRead != nil {
+		m.onRead()
 	}
-	return err == nil, err
+	return u, err
 }
 
 func (m *memory) SetClaimsOf(_ context.Context, uid, claims string) (int, error) {

@@ -87,11 +87,14 @@ func (s *Service) CouldImport(ctx context.Context, n ImportUser) error {
 	case !errors.Is(err, ErrNotFound):
 		return err
 	}
-	taken, err := s.Store.UsernameTaken(ctx, u.UsernameKey)
-	if err == nil && taken {
+	_, err = s.Store.UserByUsernameKey(ctx, u.UsernameKey)
+	switch {
+	case err == nil:
 		return ErrUsernameTaken
+	case !errors.Is(err, ErrNotFound):
+		return err
 	}
-	return err
+	return nil
 }
 
 // CheckImport returns the account that Import would make of n, or a *PolicyError.
@@ -145,7 +148,8 @@ func formerTime(field string, t, now time.Time) (time.Time, error) {
 }
 
 // freeUID checks that no other account has the uid of one to be imported; an
-// account with the same address has been imported before. Two imports of one
+// account with the same address, or with none and the same username, has been
+// imported before. Two imports of one
 // id at the same moment are told apart by the store, as its own error.
 func (s *Service) freeUID(ctx context.Context, u User) error {
 	other, err := s.Store.UserByID(ctx, u.UID)
@@ -154,8 +158,10 @@ func (s *Service) freeUID(ctx context.Context, u User) error {
 		return nil
 	case err != nil:
 		return err
-	case other.EmailKey == u.EmailKey:
+	case other.EmailKey == u.EmailKey && u.EmailKey != "":
 		return ErrEmailTaken
+	case other.EmailKey == u.EmailKey && other.UsernameKey == u.UsernameKey:
+		return ErrUsernameTaken
 	}
 	return refuse("uid", "belongs to another account")
 }

@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/passwords"
 )
 
-// Authenticate returns the account that login, an e-mail address, and password
-// open. The error is a refusal (BadCredentials, Throttled,
-// Busy), or that of a store that could not answer.
+// Authenticate returns the account that login, an e-mail address or a username,
+// and password open. The error is a refusal (BadCredentials, Throttled, Busy), or
+// that of a store that could not answer.
 //
 // Whether there is no such account, the password is wrong or the account is
 // disabled shows neither in the error's text nor in the time that it takes
@@ -21,13 +22,17 @@ import (
 //
 // A session made for the account returned must be checked with Still.
 func (s *Service) Authenticate(ctx context.Context, login, password string) (User, error) {
-	_, key, err := EmailKey(login)
+	keyOf, find := UsernameKey, s.Store.UserByUsernameKey
+	if strings.Contains(login, "@") {
+		keyOf, find = EmailKey, s.Store.UserByEmailKey
+	}
+	_, key, err := keyOf(login)
 	if err != nil {
-		// No account has such an address. It is throttled under the text that
-		// was sent, and costs what every unknown address costs.
+		// No account has such a name. It is throttled under the text that was
+		// sent, and costs what every unknown name costs.
 		return s.judge(ctx, presented(login), password, func() (User, error) { return User{}, ErrNotFound })
 	}
-	return s.judge(ctx, key, password, func() (User, error) { return s.Store.UserByEmailKey(ctx, key) })
+	return s.judge(ctx, key, password, func() (User, error) { return find(ctx, key) })
 }
 
 // Still reports whether a login that returned u may stand: nil, or a

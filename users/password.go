@@ -1,6 +1,7 @@
 package users
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ func (s *Service) checkCurrent(ctx context.Context, uid, current string) (User, 
 	if err != nil {
 		return User{}, fmt.Errorf("find the account: %w", err)
 	}
-	judged, err := s.judge(ctx, u.EmailKey, current, func() (User, error) { return u, nil })
+	judged, err := s.judge(ctx, cmp.Or(u.EmailKey, u.UsernameKey), current, func() (User, error) { return u, nil })
 	if err != nil {
 		return u, err
 	}

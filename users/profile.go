@@ -56,11 +56,10 @@ func (s *Service) namesFree(ctx context.Context, before, after User) error {
 	if after.UsernameKey == before.UsernameKey {
 		return nil
 	}
-	taken, err := s.Store.UsernameTaken(ctx, after.UsernameKey)
-	if err == nil && taken {
-		err = ErrUsernameTaken
+	if _, err := s.Store.UserByUsernameKey(ctx, after.UsernameKey); !errors.Is(err, ErrNotFound) {
+		return cmp.Or(err, ErrUsernameTaken)
 	}
-	return err
+	return nil
 }
 
 // apply makes of u what p names, or returns a a refused field.
@@ -78,14 +77,19 @@ func (p Profile) apply(u *User) (err error) {
 		}
 	}
 	if p.FirstName != nil {
-		if u.FirstName, err = checkName("first_name", *p.FirstName); err != nil {
+		if u.FirstName, err = checkPersonalName("first_name", *p.FirstName); err != nil {
 			return err
 		}
 	}
 	if p.LastName != nil {
-		u.LastName, err = checkName("last_name", *p.LastName)
+		if u.LastName, err = checkPersonalName("last_name", *p.LastName); err != nil {
+			return err
+		}
 	}
-	return err
+	if u.EmailKey == "" && u.UsernameKey == "" {
+		return refuse("username", "cannot be taken away from an account without an e-mail address")
+	}
+	return nil
 }
 
 // describeChange says what the audit log is told: the new address, since the

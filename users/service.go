@@ -61,9 +61,10 @@ func NewService(s Service) (*Service, error) {
 
 // NewUser is an account to be made.
 type NewUser struct {
-	// Email is needed, see EmailKey.
+	// Email may be empty where an operator makes the account and it has a
+	// username; see EmailKey.
 	Email string
-	// Username is optional, see UsernameKey.
+	// Username is optional beside an address, see UsernameKey.
 	Username string
 	// FirstName and LastName are optional, of at most 100 characters.
 	FirstName string
@@ -91,6 +92,9 @@ func (s *Service) SignUp(ctx context.Context, n NewUser) (User, error) {
 }
 
 func (s *Service) signUp(ctx context.Context, n NewUser) (User, error) {
+	if _, _, err := EmailKey(n.Email); err != nil {
+		return User{}, err
+	}
 	u, err := s.prepare(n)
 	if err != nil {
 		return User{}, err
@@ -134,18 +138,20 @@ func (s *Service) prepare(n NewUser) (User, error) {
 	now := s.now()
 	u := User{UID: uuid.NewString(), CreatedAt: now, UpdatedAt: now, PasswordChangedAt: now}
 	var err error
-	if u.Email, u.EmailKey, err = EmailKey(n.Email); err != nil {
-		return User{}, err
+	if n.Email != "" || n.Username == "" {
+		if u.Email, u.EmailKey, err = EmailKey(n.Email); err != nil {
+			return User{}, err
+		}
 	}
 	if n.Username != "" {
 		if u.Username, u.UsernameKey, err = UsernameKey(n.Username); err != nil {
 			return User{}, err
 		}
 	}
-	if u.FirstName, err = checkName("first_name", n.FirstName); err != nil {
+	if u.FirstName, err = checkPersonalName("first_name", n.FirstName); err != nil {
 		return User{}, err
 	}
-	if u.LastName, err = checkName("last_name", n.LastName); err != nil {
+	if u.LastName, err = checkPersonalName("last_name", n.LastName); err != nil {
 		return User{}, err
 	}
 	if err := u.setClaims(n.Roles, n.Claims); err != nil {
@@ -186,7 +192,7 @@ func (s *Service) unlessUnborn(ctx context.Context, u User, taken error) error {
 	if _, err := s.Store.UserByEmailKey(ctx, u.EmailKey); !errors.Is(err, ErrNotFound) {
 		return taken
 	}
-	if named, err := s.Store.UsernameTaken(ctx, u.UsernameKey); err != nil || named {
+	if _, err := s.Store.UserByUsernameKey(ctx, u.UsernameKey); !errors.Is(err, ErrNotFound) {
 		return taken
 	}
 	if n, _ := s.SettleDecisions(ctx); n > 0 {

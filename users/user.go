@@ -16,7 +16,8 @@ type User struct {
 	// UID identifies the account for ever; it is the sub of its tokens.
 	UID string
 	// Email is the address as the user wrote it, EmailKey the form by which
-	// addresses are compared (see EmailKey).
+	// addresses are compared (see EmailKey). An account has an address or a
+	// username, or both; EmailKey is unique among those that have one.
 	Email    string
 	EmailKey string
 	// Username is optional; UsernameKey is unique among accounts that have one.
@@ -60,11 +61,11 @@ type Store interface {
 	// CreateUser adds u, or returns ErrEmailTaken or ErrUsernameTaken and
 	// adds nothing.
 	CreateUser(ctx context.Context, u User) error
-	// UserByID and UserByEmailKey return one account or ErrNotFound.
+	// UserByID, UserByEmailKey and UserByUsernameKey return one account or
+	// ErrNotFound, as they do for an empty key.
 	UserByID(ctx context.Context, uid string) (User, error)
 	UserByEmailKey(ctx context.Context, key string) (User, error)
-	// UsernameTaken reports whether an account has the username.
-	UsernameTaken(ctx context.Context, key string) (bool, error)
+	UserByUsernameKey(ctx context.Context, key string) (User, error)
 	// ListUsers returns at most limit accounts with a UID above after, by UID.
 	ListUsers(ctx context.Context, after string, limit int) ([]User, error)
 	// HeldUser returns one account, an unborn one too, or ErrNotFound. It sees

@@ -68,9 +68,12 @@ func (d *deployment) findUser(name string) (users.User, error) {
 		}
 	} else {
 		u, err = d.store.UserByID(d.ctx, name)
+		if _, key, bad := users.UsernameKey(name); errors.Is(err, users.ErrNotFound) && bad == nil {
+			u, err = d.store.UserByUsernameKey(d.ctx, key)
+		}
 	}
 	if errors.Is(err, users.ErrNotFound) {
-		return u, fmt.Errorf("no account %s: give its e-mail address or its uid; see keyturn users list", name)
+		return u, fmt.Errorf("no account %s: give its e-mail address, its uid or its username; see keyturn users list", name)
 	}
 	return u, err
 }
@@ -80,14 +83,19 @@ func (p *program) usersAddCommand() *cobra.Command {
 	var passwordFile string
 	var said userClaimFlags
 	cmd := &cobra.Command{
-		Use:     "add EMAIL --password-file FILE|-",
-		Short:   "Make an account",
-		Example: `  keyturn users add ada@example.com --first-name Ada --last-name Lovelace --password-file -`,
-		Args:    cobra.ExactArgs(1),
+		Use:   "add [EMAIL] --password-file FILE|-",
+		Short: "Make an account",
+		Long: `Makes an account for an e-mail address, or, with --username, for one that has
+none. Its user logs in with either.`,
+		Example: `  keyturn users add ada@example.com --first-name Ada --last-name Lovelace --password-file -
+  keyturn users add --username kiosk --password-file kiosk.pw`,
+		Args: cobra.MaximumNArgs(1),
 	}
 	p.withDeployment(cmd, func(d *deployment, args []string) error {
 		var err error
-		n.Email = args[0]
+		if len(args) > 0 {
+			n.Email = args[0]
+		}
 		n.Roles = said.roles
 		if n.Claims, err = said.object(); err != nil {
 			return err

@@ -178,6 +178,22 @@ func TestImportDropsUsernamesThatAreAddresses(t *testing.T) {
 	}
 }
 
+// Accounts without an address are imported under their username, once.
+func TestImportWithoutAddress(t *testing.T) {
+	f := newFixture(t)
+	in := "uid,username,password\nk1,kiosk,violet harbour at noon\n,\"Kiosk two\",violet harbour at noon\n3,,violet harbour at noon\n"
+	got, _, _ := f.importWith(t, in, Options{Format: CSV})
+	if want := "2 imported, 0 present\nline 4: email: must have one @"; !strings.HasPrefix(got, want) {
+		t.Errorf("%s", got)
+	}
+	if again, _, _ := f.importWith(t, in, Options{Format: CSV}); !strings.HasPrefix(again, "0 imported, 2 present") {
+		t.Errorf("again: %s", again)
+	}
+	if u, err := f.Authenticate(t.Context(), "kiosk", goodPassword); err != nil || u.UID != "k1" {
+		t.Errorf("%+v, %v", u, err)
+	}
+}
+
 func FuzzParseFirebaseProject(f *testing.F) {
 	f.Add(firebaseParameters)
 	f.Fuzz(func(t *testing.T, in string) {

@@ -261,8 +261,8 @@ func parseHeading(line []byte) ([]string, error) {
 		}
 		seen[column] = true
 	}
-	if !seen["email"] {
-		return nil, errors.New("the first line must name the columns, email among them")
+	if !seen["email"] && !seen["username"] {
+		return nil, errors.New("the first line must name the columns, email or username among them")
 	}
 	return columns, nil
 }

@@ -58,7 +58,7 @@ func TestReadImportCSV(t *testing.T) {
 	for in, want := range map[string]string{
 		"email,role\na@x.org,admin":             "line 1: the first line must name the columns",
 		"email,email\na,b":                      "line 1: the first line must name the columns",
-		"uid,username\n1,2":                     "line 1: the first line must name the columns",
+		"uid,disabled\n1,0":                     "line 1: the first line must name the columns",
 		"a@x.org,hunter2":                       "line 1: the first line must name the columns",
 		"email\na@x.org,b":                      "line 2: 2 fields",
 		"email,disabled\na@x.org,yes":           "line 2: disabled must be",

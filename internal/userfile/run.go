@@ -22,7 +22,8 @@ const importWorkers = 32
 // Report says how an import went. Its zero value is an empty one.
 type Report struct {
 	// Imported accounts were made, or would have been in a dry run; Present
-	// ones have an account with their address already, which was left alone.
+	// ones have an account with their address already, or with their username
+	// where they have no address, which was left alone.
 	Imported, Present int
 	// Refused are the lines that could not be taken, in their order.
 	Refused []*LineError
@@ -135,7 +136,8 @@ func (run *importRun) take(ctx context.Context, n users.ImportUser) error {
 
 // note counts how the import of a line ended.
 func (run *importRun) note(line Line, err error) {
-	if refusal.Is(err, refusal.Unacceptable) || errors.Is(err, users.ErrUsernameTaken) {
+	present := errors.Is(err, users.ErrEmailTaken) || line.Account.Email == "" && errors.Is(err, users.ErrUsernameTaken)
+	if refusal.Is(err, refusal.Unacceptable) || errors.Is(err, users.ErrUsernameTaken) && !present {
 		run.refuse(line.Place, err)
 		return
 	}
@@ -147,7 +149,7 @@ func (run *importRun) note(line Line, err error) {
 		for _, what := range line.Dropped {
 			run.report.Dropped[what]++
 		}
-	case errors.Is(err, users.ErrEmailTaken):
+	case present:
 		run.report.Present++
 	case run.err == nil:
 		run.err = fmt.Errorf("%s: %w", line.Place, err)

@@ -11,9 +11,12 @@ import (
 
 // The unique indexes, whose names duplicate-key errors bear.
 const (
-	indexEmail    = "email_key"
+	indexEmail    = "email_key_sparse"
 	indexUsername = "username_key"
 	indexKID      = "kid"
+	// formerIndexEmail was not sparse, so that one account alone could be
+	// without an address.
+	formerIndexEmail = "email_key"
 )
 
 // index is one index of a collection.
@@ -22,8 +25,8 @@ type index struct {
 	name   string
 	keys   bson.D
 	unique bool
-	// sparse leaves out documents without the field: accounts without a
-	// username do not collide, settled ones take no room.
+	// sparse leaves out documents without the field: accounts without an
+	// address or a username do not collide, settled ones take no room.
 	sparse bool
 }
 
@@ -31,7 +34,7 @@ func (s *Store) indexes() []index {
 	ascending := func(field string) bson.D { return bson.D{{Key: field, Value: 1}} }
 	swept := func(field string) bson.D { return bson.D{{Key: field, Value: 1}, {Key: "_id", Value: 1}} }
 	all := []index{
-		{on: s.users, name: indexEmail, keys: ascending("email_key"), unique: true},
+		{on: s.users, name: indexEmail, keys: ascending("email_key"), unique: true, sparse: true},
 		{on: s.users, name: indexUsername, keys: ascending("username_key"), unique: true, sparse: true},
 		{on: s.users, name: "unsettled", keys: ascending("unsettled"), sparse: true},
 		{on: s.users, name: "slot_id", keys: ascending("slot_id"), sparse: true},
@@ -53,16 +56,24 @@ func (s *Store) indexes() []index {
 		for n := range all {
 			// It has none; documents without a field never collide there.
 			all[n].sparse = false
+			if all[n].name == indexEmail {
+				all[n].name = formerIndexEmail // which there is the same index
+			}
 		}
 	}
 	return all
 }
 
-// outlived are indexes of earlier versions, by which the server removed documents
+// outlived are indexes of earlier versions. By some the server removed documents
 // whose date was past by its own clock: one wrong minute there, and every session
-// was gone (T1). Sweep removes what has expired.
+// was gone (T1); Sweep removes what has expired. By the other, one account alone
+// could be without an address.
 func (s *Store) outlived() []index {
-	return []index{{on: s.families, name: "purge"}, {on: s.denied, name: "expire"}, {on: s.counters, name: "expire"}}
+	all := []index{{on: s.families, name: "purge"}, {on: s.denied, name: "expire"}, {on: s.counters, name: "expire"}}
+	if s.engine.Product != ferretDB1 {
+		all = append(all, index{on: s.users, name: formerIndexEmail})
+	}
+	return all
 }
 
 // drop removes the index, if it is there.

@@ -35,9 +35,15 @@ func (s *Store) putUsers(ctx context.Context, all []users.User) error {
 		return err
 	}
 	for _, u := range there {
-		names := bson.A{bson.M{"email_key": u.EmailKey}}
+		names := bson.A{}
+		if u.EmailKey != "" {
+			names = append(names, bson.M{"email_key": u.EmailKey})
+		}
 		if u.UsernameKey != "" {
 			names = append(names, bson.M{"username_key": u.UsernameKey})
+		}
+		if len(names) == 0 {
+			names = append(names, bson.M{"_id": u.UID})
 		}
 		if _, err := s.users.DeleteMany(ctx, bson.M{"_id": bson.M{"$ne": u.UID}, "$or": names}); err != nil {
 			return failed("making way in "+s.users.Name(), err)

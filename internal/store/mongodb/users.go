@@ -16,9 +16,9 @@ import (
 type userRecord struct {
 	UID               string    `bson:"_id"`
 	Email             string    `bson:"email"`
-	EmailKey          string    `bson:"email_key"`
+	EmailKey          string    `bson:"email_key,omitempty"` // left out, the sparse index does not see it
 	Username          string    `bson:"username,omitempty"`
-	UsernameKey       string    `bson:"username_key,omitempty"` // left out, the sparse index does not see it
+	UsernameKey       string    `bson:"username_key,omitempty"` // likewise
 	FirstName         string    `bson:"first_name"`
 	LastName          string    `bson:"last_name"`
 	Roles             []string  `bson:"roles,omitempty"`
@@ -51,7 +51,7 @@ func (s *Store) CreateUser(ctx context.Context, u users.User) error {
 // first, as MongoDB does of an account that is created twice, is asked once more.
 func (s *Store) taken(ctx context.Context, u users.User, refused error) error {
 	switch violatedIndex(refused) {
-	case indexEmail:
+	case indexEmail, formerIndexEmail:
 		return users.ErrEmailTaken
 	case indexUsername:
 		return users.ErrUsernameTaken
@@ -69,7 +69,7 @@ func (s *Store) lookForNames(ctx context.Context, u users.User, but string) erro
 	if err != nil {
 		return failed("looking for the e-mail address", err)
 	}
-	if emailTaken {
+	if emailTaken && u.EmailKey != "" {
 		return users.ErrEmailTaken
 	}
 	nameTaken, err := exists(ctx, s.users, bson.M{"username_key": u.UsernameKey, "_id": bson.M{"$ne": but}})
@@ -92,13 +92,9 @@ func (s *Store) UserByEmailKey(ctx context.Context, key string) (users.User, err
 	return s.user(ctx, bson.M{"email_key": key, "unborn": absent})
 }
 
-// UsernameTaken implements users.Store.
-func (s *Store) UsernameTaken(ctx context.Context, key string) (bool, error) {
-	if key == "" {
-		return false, nil // the sparse index knows no account without one
-	}
-	taken, err := exists(ctx, s.users, bson.M{"username_key": key, "unborn": absent})
-	return taken, failed("looking for the username", err)
+// UserByUsernameKey implements users.Store.
+func (s *Store) UserByUsernameKey(ctx context.Context, key string) (users.User, error) {
+	return s.user(ctx, bson.M{"username_key": key, "unborn": absent})
 }
 
 func (s *Store) user(ctx context.Context, filter bson.M) (users.User, error) {

@@ -14,10 +14,10 @@ var (
 	insertUser     = sql(`INSERT INTO users (` + userColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	heldUser       = sql(`SELECT ` + userColumns + ` FROM users WHERE uid = ?`)
 	userByID       = sql(`SELECT ` + userColumns + ` FROM users WHERE uid = ? AND unborn = 0`)
-	userByEmail    = sql(`SELECT ` + userColumns + ` FROM users WHERE email_key = ? AND unborn = 0`)
-	hasEmail       = sql(`SELECT 1 FROM users WHERE email_key = ? AND uid <> ?`)
+	userByEmail    = sql(`SELECT ` + userColumns + ` FROM users WHERE email_key = ? AND email_key <> '' AND unborn = 0`)
+	userByUsername = sql(`SELECT ` + userColumns + ` FROM users WHERE username_key = ? AND username_key <> '' AND unborn = 0`)
+	hasEmail       = sql(`SELECT 1 FROM users WHERE email_key = ? AND email_key <> '' AND uid <> ?`)
 	hasUsername    = sql(`SELECT 1 FROM users WHERE username_key = ?1 AND username_key <> '' AND uid <> ?2`)
-	usernameTaken  = sql(`SELECT 1 FROM users WHERE username_key = ?1 AND username_key <> '' AND unborn = 0`)
 	usersAfter     = sql(`SELECT ` + userColumns + ` FROM users WHERE uid > ? AND unborn = 0 ORDER BY uid LIMIT ?`)
 	usersUnsettled = sql(`SELECT ` + userColumns + ` FROM users WHERE unsettled = 1 AND unborn = 0 ORDER BY uid LIMIT ?`)
 	usersPending   = sql(`SELECT ` + userColumns + ` FROM users WHERE slot_id > '' LIMIT ?`)
@@ -109,10 +109,10 @@ func (s *Store) UserByEmailKey(ctx context.Context, key string) (users.User, err
 	})
 }
 
-// UsernameTaken implements users.Store.
-func (s *Store) UsernameTaken(ctx context.Context, key string) (bool, error) {
-	return read(ctx, s, func(c *conn) (bool, error) {
-		return exists(c, usernameTaken, key)
+// UserByUsernameKey implements users.Store.
+func (s *Store) UserByUsernameKey(ctx context.Context, key string) (users.User, error) {
+	return read(ctx, s, func(c *conn) (users.User, error) {
+		return one(c, userByUsername, scanUser, users.ErrNotFound, key)
 	})
 }
 

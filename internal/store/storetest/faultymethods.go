@@ -30,8 +30,8 @@ func (f *Faulty) ListUsers(ctx context.Context, after string, limit int) ([]user
 	return inject(ctx, f, "ListUsers", func() ([]users.User, error) { return f.inner.ListUsers(ctx, after, limit) })
 }
 
-func (f *Faulty) UsernameTaken(ctx context.Context, key string) (bool, error) {
-	return inject(ctx, f, "UsernameTaken", func() (bool, error) { return f.inner.UsernameTaken(ctx, key) })
+func (f *Faulty) UserByUsernameKey(ctx context.Context, key string) (users.User, error) {
+	return inject(ctx, f, "UserByUsernameKey", func() (users.User, error) { return f.inner.UserByUsernameKey(ctx, key) })
 }
 
 func (f *Faulty) AnnounceHashKind(ctx context.Context, kind string, at time.Time) error {

@@ -109,9 +109,11 @@ func (s *suite) removeUser(t *testing.T) {
 	ok(t, st.CreateUser(ctx, users.User{UID: uid(3), EmailKey: "bare@example.com"}))
 	taken := func(key string, want bool) {
 		t.Helper()
-		got, err := st.UsernameTaken(ctx, key)
-		ok(t, err)
-		same(t, "taken: "+key, got, want)
+		u, err := st.UserByUsernameKey(ctx, key)
+		if err != nil {
+			is(t, err, users.ErrNotFound)
+		}
+		same(t, "taken: "+key, u.UsernameKey == key && err == nil, want)
 	}
 	taken("user1", true)
 	taken("User1", false)
@@ -138,10 +140,10 @@ func (s *suite) unbornUser(t *testing.T) {
 	is(t, err, users.ErrNotFound)
 	all, err := st.ListUsers(ctx, "", 10)
 	ok(t, err)
-	named, err := st.UsernameTaken(ctx, u.UsernameKey)
-	ok(t, err)
-	if len(all) > 0 || named || len(unsettledUsers(t, ctx, st, 10)) > 0 {
-		t.Errorf("listed %v, named %t", all, named)
+	_, err = st.UserByUsernameKey(ctx, u.UsernameKey)
+	is(t, err, users.ErrNotFound)
+	if len(all) > 0 || len(unsettledUsers(t, ctx, st, 10)) > 0 {
+		t.Errorf("listed %v", all)
 	}
 	ok(t, st.RehashPassword(ctx, u.UID, u.PasswordHash, "h"))
 	ok(t, st.Settle(ctx, u.UID, u.Epoch))

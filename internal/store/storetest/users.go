@@ -17,13 +17,14 @@ func (s *suite) users() []test {
 		{"odd strings come back", s.userOddStrings},
 		{"unknown", s.userUnknown},
 		{"taken names", s.userTaken},
+		{"accounts without an address", s.userWithoutAddress},
 		{"of many with one address one is created", s.userTakenRace},
 		{"pages", s.userPages},
 		{"HashKinds", s.hashKinds},
 		{"ReplaceUser", s.replaceUser},
 		{"ReplaceUser taken", s.replaceTaken},
 		{"of many replacements of one state one is made", s.replaceUserRace},
-		{"RemoveUser and UsernameTaken", s.removeUser},
+		{"RemoveUser", s.removeUser},
 		{"an unborn account is none, and holds its names", s.unbornUser},
 		{"PendingUsers", s.pendingUsers},
 		{"RehashPassword", s.rehashPassword},
@@ -119,6 +120,45 @@ func (s *suite) userTaken(t *testing.T) {
 	ok(t, err)
 	same(t, "what is there", all, []users.User{first})
 	ok(t, st.CreateUser(ctx, sampleUser(2))) // a refusal leaves nothing behind
+}
+
+// Accounts without an address stand beside each other; each is found by its
+// username, and by it alone.
+func (s *suite) userWithoutAddress(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	var all []users.User
+	for n := range 3 {
+		u := sampleUser(n)
+		u.Email, u.EmailKey = "", ""
+		ok(t, st.CreateUser(ctx, u))
+		got, err := st.UserByUsernameKey(ctx, u.UsernameKey)
+		ok(t, err)
+		same(t, "by username", got, u)
+		all = append(all, u)
+	}
+	listed, err := st.ListUsers(ctx, "", 10)
+	ok(t, err)
+	same(t, "listed", listed, all)
+	for _, key := range []string{"", "nobody", all[0].UID} {
+		_, err := st.UserByUsernameKey(ctx, key)
+		is(t, err, users.ErrNotFound)
+		_, err = st.UserByEmailKey(ctx, key)
+		is(t, err, users.ErrNotFound)
+	}
+	again := sampleUser(3)
+	again.Email, again.EmailKey, again.UsernameKey = "", "", all[0].UsernameKey
+	is(t, st.CreateUser(ctx, again), users.ErrUsernameTaken)
+	next := all[0]
+	next.Email, next.EmailKey = "A@example.com", "a@example.com"
+	ok(t, st.ReplaceUser(ctx, all[0], next))
+	got, err := st.UserByEmailKey(ctx, next.EmailKey)
+	ok(t, err)
+	same(t, "its uid", got.UID, next.UID)
+	back := got
+	back.Email, back.EmailKey = "", ""
+	ok(t, st.ReplaceUser(ctx, got, back))
+	_, err = st.UserByEmailKey(ctx, next.EmailKey)
+	is(t, err, users.ErrNotFound)
 }
 
 func (s *suite) userTakenRace(t *testing.T) {

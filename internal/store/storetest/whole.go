@@ -99,7 +99,9 @@ func calls() []call {
 			return drop(st.UserByEmailKey(ctx, sampleUser(1).EmailKey))
 		}},
 		{"ListUsers", func(ctx context.Context, st store.Store) error { return drop(st.ListUsers(ctx, "", 1)) }},
-		{"UsernameTaken", func(ctx context.Context, st store.Store) error { return drop(st.UsernameTaken(ctx, "ada")) }},
+		{"UserByUsernameKey", func(ctx context.Context, st store.Store) error {
+			return drop(st.UserByUsernameKey(ctx, sampleUser(1).UsernameKey))
+		}},
 		{"AnnounceHashKind", func(ctx context.Context, st store.Store) error { return st.AnnounceHashKind(ctx, "kind", epoch) }},
 		{"HashKinds", func(ctx context.Context, st store.Store) error { return drop(st.HashKinds(ctx)) }},
 		{"ForgetHashKind", func(ctx context.Context, st store.Store) error { return st.ForgetHashKind(ctx, "kind", epoch) }},
