@@ -12,14 +12,13 @@ import (
 var lacks = map[string]map[string]string{
 	"FerretDB 1": {
 		"atomic updates":     "an update is a read and then a write; storetest.Factory.LosesUpdates says what is still held to, and the proxy before it (mongotest.URI) makes up for it",
-		"ttl":                "TTL indexes answer NotImplemented, so Sweep removes what has expired; sparse ones are not listed as such",
+		"sparse":             "sparse indexes are not listed as such",
 		"explain":            "a plan does not name its index",
 		"replica set":        "it is one server: elections, deposed primaries and retried writes are played by the scripted replica set of these tests",
 		"names of the index": "a duplicate key does not say of which index, so the store looks",
 	},
 	"mongo-java-server": {
 		"explain":     "there is no such command",
-		"ttl":         "TTL indexes are taken, and remove nothing",
 		"replica set": "it says that it is the only member of one; its launcher has it say so",
 		"durability":  "everything is in memory",
 	},

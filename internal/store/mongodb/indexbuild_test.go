@@ -171,9 +171,9 @@ func TestCheckOfARealStore(t *testing.T) {
 	}
 }
 
-// TestT1_NoIndexDeletesByTheServersClock: none that Open makes does, and those of
-// earlier versions are gone once it has.
-func TestT1_NoIndexDeletesByTheServersClock(t *testing.T) {
+// TestT1_IndexesThatDeleteAreDropped: those of earlier versions, by which the server
+// deletes, are gone once a store has been opened.
+func TestT1_IndexesThatDeleteAreDropped(t *testing.T) {
 	t.Parallel()
 	uri := mongotest.URI(t)
 	open := func() *Store {
@@ -185,11 +185,6 @@ func TestT1_NoIndexDeletesByTheServersClock(t *testing.T) {
 		return st
 	}
 	st := open()
-	for _, i := range st.indexes() {
-		if expires(t, i) {
-			t.Errorf("the index %s has the server delete", i.name)
-		}
-	}
 	for _, i := range st.outlived() {
 		if _, err := i.on.Indexes().CreateOne(t.Context(), mongo.IndexModel{
 			Keys: bson.D{{Key: i.name + "_at", Value: 1}}, Options: options.Index().SetName(i.name),
@@ -204,16 +199,4 @@ func TestT1_NoIndexDeletesByTheServersClock(t *testing.T) {
 			t.Errorf("the index %s of an earlier version: %q, %v", i.name, problem, err)
 		}
 	}
-}
-
-// expires reports whether an index has the server delete.
-func expires(t *testing.T, i index) bool {
-	t.Helper()
-	var o options.IndexOptions
-	for _, set := range i.model().Options.List() {
-		if err := set(&o); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return o.ExpireAfterSeconds != nil
 }

@@ -118,10 +118,16 @@ func asked(t *testing.T) []question {
 	return slices.Collect(maps.Values(found))
 }
 
+// wantsAll says that the question is for a whole collection of few documents.
+func (q question) wantsAll() bool {
+	return slices.Contains([]string{"audit_anchors", "audit_places", "hash_kinds"}, q.in) && len(q.filter) == 0
+}
+
 // TestEveryQuestionHasAnIndex holds every filter and order that the store sends
 // to the indexes that it makes: nothing reads a collection from end to end, and
-// nothing is put in order in memory, but the heads of the audit chains and the
-// kinds of password hashes, of which there are few and all are wanted.
+// nothing is put in order in memory, but the heads of the audit chains, the places
+// of the logs and the kinds of password hashes, of which there are few and all are
+// wanted.
 func TestEveryQuestionHasAnIndex(t *testing.T) {
 	t.Parallel()
 	st := primary(t, "", func(string, bson.Raw) bson.M { return done() })
@@ -134,7 +140,7 @@ func TestEveryQuestionHasAnIndex(t *testing.T) {
 		t.Errorf("only %d questions were asked", len(questions))
 	}
 	for _, q := range questions {
-		if (q.in == "audit_anchors" || q.in == "hash_kinds") && len(q.filter) == 0 {
+		if q.wantsAll() {
 			continue
 		}
 		t.Logf("%v", q)
@@ -174,7 +180,7 @@ func TestMongoDBsOwnPlans(t *testing.T) {
 		return
 	}
 	for _, q := range asked(t) {
-		if (q.in == "audit_anchors" || q.in == "hash_kinds") && len(q.filter) == 0 {
+		if q.wantsAll() {
 			continue
 		}
 		find := bson.D{{Key: "find", Value: q.in}, {Key: "filter", Value: q.filter}}
