@@ -123,6 +123,9 @@ func (d *deployment) markMaster() {
 		return
 	}
 	path := masterPathBeside(d.cfg)
+	if given := d.cfg.MasterKeyFile; !d.cfg.MasterKey.IsZero() || given != "" && filepath.Clean(given) != filepath.Clean(path) {
+		return // the one beside is not what is used
+	}
 	if text, err := os.ReadFile(path); err != nil || strings.Contains(string(text), inUse) {
 		return
 	}
