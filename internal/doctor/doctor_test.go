@@ -282,3 +282,12 @@ func TestAnIssuerWithAPath(t *testing.T) {
 		}
 	}
 }
+
+// TestEngine warns of an engine that breaks promises, and names any.
+func TestEngine(t *testing.T) {
+	for verdict, breaks := range map[doctor.Verdict]bool{doctor.OK: false, doctor.Warning: true} {
+		if f := doctor.Engine("MongoDB 8.0.1, sharded cluster", breaks); f.Verdict != verdict || !strings.Contains(f.Seen, "MongoDB 8.0.1") || (f.Fix != "") != breaks {
+			t.Errorf("%+v", f)
+		}
+	}
+}

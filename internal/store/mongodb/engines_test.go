@@ -19,7 +19,7 @@ var lacks = map[string]map[string]string{
 	},
 	"mongo-java-server": {
 		"explain":     "there is no such command",
-		"replica set": "it says that it is the only member of one; its launcher has it say so",
+		"replica set": "it says that it is the only member of one; its launcher has it say so. The driver then goes round a network put before it, so the programs that cut one (internal/e2e: storefault, the lossy network of crash) run on FerretDB alone",
 		"durability":  "everything is in memory",
 	},
 }

@@ -8,7 +8,7 @@
 // and see what a majority has. A primary that was deposed without noticing
 // answers with what has been; so whatever decides something, and is not followed
 // by a write that such a primary cannot do, is read linearizably: sessions,
-// clients, the denylist and the signing keys.
+// clients, accounts by id, the denylist and the signing keys.
 //
 // Other products speak MongoDB's protocol; Engine knows them and what does not
 // hold on them. FerretDB 1, on which the tests run, carries out an update as a

@@ -96,7 +96,7 @@ func decides(field func(path ...string) bson.RawValue) bool {
 	switch in {
 	case "families":
 		return one || !field("projection", "created_at").IsZero()
-	case "clients", "denied_tokens":
+	case "users", "clients", "denied_tokens":
 		return one
 	case "keys":
 		return !field("filter", "archived").IsZero()

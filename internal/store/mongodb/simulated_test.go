@@ -299,6 +299,9 @@ func TestK5_F6_ADeposedPrimaryDecidesNothing(t *testing.T) {
 	if f, err := st.FamilyByID(ctx, "f"); err == nil && f.RevokedAt.IsZero() {
 		t.Error("a session lives that was ended")
 	}
+	if u, err := st.UserByID(ctx, "u"); err == nil && !u.Disabled {
+		t.Error("an account counts that was disabled")
+	}
 	if err := refresh(ctx, st); err == nil {
 		t.Error("a session was refreshed that was ended")
 	}

@@ -84,21 +84,22 @@ func (s *Store) lookForNames(ctx context.Context, u users.User, but string) erro
 
 // UserByID implements users.Store.
 func (s *Store) UserByID(ctx context.Context, uid string) (users.User, error) {
-	return s.user(ctx, bson.M{"_id": uid, "unborn": absent})
+	return userIn(ctx, s.latest.users, bson.M{"_id": uid, "unborn": absent})
 }
 
-// UserByEmailKey implements users.Store.
+// UserByEmailKey implements users.Store. Whoever logs in on the strength of it has
+// the account looked at again by its id, once the session is stored.
 func (s *Store) UserByEmailKey(ctx context.Context, key string) (users.User, error) {
-	return s.user(ctx, bson.M{"email_key": key, "unborn": absent})
+	return userIn(ctx, s.users, bson.M{"email_key": key, "unborn": absent})
 }
 
 // UserByUsernameKey implements users.Store.
 func (s *Store) UserByUsernameKey(ctx context.Context, key string) (users.User, error) {
-	return s.user(ctx, bson.M{"username_key": key, "unborn": absent})
+	return userIn(ctx, s.users, bson.M{"username_key": key, "unborn": absent})
 }
 
-func (s *Store) user(ctx context.Context, filter bson.M) (users.User, error) {
-	return one[userRecord](s.users.FindOne(ctx, filter), "reading an account", users.ErrNotFound)
+func userIn(ctx context.Context, accounts *mongo.Collection, filter bson.M) (users.User, error) {
+	return one[userRecord](accounts.FindOne(ctx, filter), "reading an account", users.ErrNotFound)
 }
 
 // ListUsers implements users.Store.
@@ -109,7 +110,7 @@ func (s *Store) ListUsers(ctx context.Context, after string, limit int) ([]users
 
 // HeldUser implements users.Store.
 func (s *Store) HeldUser(ctx context.Context, uid string) (users.User, error) {
-	return one[userRecord](s.latest.users.FindOne(ctx, bson.M{"_id": uid}), "reading an account", users.ErrNotFound)
+	return userIn(ctx, s.latest.users, bson.M{"_id": uid})
 }
 
 // ReplaceUser implements users.Store.
