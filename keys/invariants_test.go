@@ -114,7 +114,8 @@ func TestK2_NextStandbyIsMadeFirst(t *testing.T) {
 		w.pass(t, 20*time.Minute)
 		before := append([]Record(nil), w.store.records...)
 		writes := 0
-		w.store.onWrite = func() { writes++; w.store.readOnly = writes == 2 }
+		// The new standby is made, and its event paid, before the turn.
+		w.store.onWrite = func() { writes++; w.store.readOnly = writes == 3 }
 		if err := command(w); !errors.Is(err, errDown) {
 			t.Fatalf("%s: %v", name, err)
 		}

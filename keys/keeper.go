@@ -137,7 +137,7 @@ func (k *Keeper) Poll(ctx context.Context) error {
 	unusable := b.check()
 	var owed, performed error
 	if unusable == nil {
-		owed = k.recordOwed(ctx, b.records)
+		owed = errors.Join(k.recordOwed(ctx, b.records), k.settle(ctx, b))
 		b, performed = k.perform(ctx, b)
 		k.book = b
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 )
 
 func TestFirstPollMakesTwoKeys(t *testing.T) {
@@ -141,6 +142,7 @@ func TestLostWriteIsStillRecorded(t *testing.T) {
 		}
 	}
 	w.store.lost = false
+	w.pass(t, decision.Grace)
 	w.poll(t)
 	if n := w.log.count(audit.KeyCreated, audit.Success); n != 2 || len(w.store.records) != 2 {
 		t.Errorf("%d creations recorded of %d", n, len(w.store.records))

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/decision"
 )
 
 // Record is a signing key as the store keeps it. What the key may do at a given
@@ -53,6 +55,9 @@ type Record struct {
 	Archived bool
 	// Version grows by one with each write; see Store.UpdateKey.
 	Version int64
+	// Decision is what the key holds for an operator's decision on it; its own
+	// Version is not used.
+	Decision decision.Held
 }
 
 // What a Store answers. Test with errors.Is.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 )
 
 var (
@@ -23,9 +24,9 @@ const maxReason = 500
 // key; a key that was revoked before, and a reason that is missing or too long,
 // are errors too.
 //
-// The write comes before its event: a stolen key must be stopped even while the
-// log cannot be written. If recording fails, the error says that the key is
-// revoked all the same.
+// The revocation does not wait for its event: a stolen key must be stopped even
+// while the log cannot be written. With decision.ErrOwed the key is revoked, and
+// only the event is missing.
 //
 // A second turn follows: many verifiers fetch the key set again only for a kid
 // that they do not know, and they know the standby. So a key that is made after
@@ -76,31 +77,27 @@ func (k *Keeper) revokeOnce(ctx context.Context, event audit.Event) error {
 		return fmt.Errorf("key %s is the last one that can sign, and no other could be made: %w", event.KeyID, err)
 	}
 	missing := err
-	b, err = k.update(ctx, b, event.KeyID, revoke, "")
-	if isConflict(err) {
+	b, err = k.decide(ctx, b, event.KeyID, revoke, event)
+	switch {
+	case isConflict(err):
 		return err
-	}
-	if err != nil {
-		again, read := k.read(ctx)
-		if read != nil {
+	case err != nil && !errors.Is(err, decision.ErrOwed):
+		event.ID = decision.IDOf(err)
+		if event.ID != "" {
 			err = fmt.Errorf("whether key %s is revoked is not known; see keys list and try again: %w", event.KeyID, err)
 		}
-		if i := find(again.records, event.KeyID); i < 0 || !again.records[i].RevokedAt.Equal(now) {
-			return k.refuse(ctx, event, audit.ReasonStoreError, err)
-		}
-		b = again // only the answer was lost
+		return k.refuse(ctx, event, audit.ReasonStoreError, err)
 	}
-	return errors.Join(missing, k.afterRevoke(ctx, b, event))
+	return errors.Join(missing, err, k.afterRevoke(ctx, b, event.KeyID))
 }
 
 // afterRevoke writes down what follows from a revocation; the replicas would do
 // the same at their next poll.
-func (k *Keeper) afterRevoke(ctx context.Context, b book, event audit.Event) error {
-	recorded := k.record(ctx, event)
+func (k *Keeper) afterRevoke(ctx context.Context, b book, kid string) error {
 	b, err := k.perform(ctx, b)
 	k.book = b
 	if err != nil {
-		err = fmt.Errorf("key %s is revoked; the server will do the rest: %w", event.KeyID, err)
+		err = fmt.Errorf("key %s is revoked; the server will do the rest: %w", kid, err)
 	}
-	return errors.Join(recorded, err)
+	return err
 }

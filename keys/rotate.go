@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 )
 
 // errTurnScheduled means that the standby signs as soon as it may already.
@@ -18,9 +19,7 @@ var errTurnScheduled = errors.New("no key can sign sooner than scheduled")
 // the next standby (K2). It returns the key that will sign. If that key is
 // scheduled as early already, nothing changes and the error says so.
 //
-// The event is recorded before the write, so no turn stands unrecorded (A3); if
-// the write then fails, a second event says so. Replicas hear of the turn within
-// one poll.
+// No turn stands unrecorded (A3). Replicas hear of it within one poll.
 func (k *Keeper) Rotate(ctx context.Context, alg string) (Record, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -57,12 +56,12 @@ func (k *Keeper) rotateOnce(ctx context.Context, alg string, event audit.Event) 
 		return Record{}, err
 	}
 	event.Detail = "signs from " + at.Format(time.RFC3339Nano)
-	if err := k.audit.Record(ctx, event); err != nil {
-		return Record{}, fmt.Errorf("recording the turn, which was not made: %w", err)
-	}
-	b, err = k.update(ctx, b, standby.KID, turn, "")
-	if err != nil {
-		event.Detail = ""
+	b, err = k.decide(ctx, b, standby.KID, turn, event)
+	switch {
+	case isConflict(err) || decision.Concluded(err):
+		return Record{}, err
+	case err != nil:
+		event.Detail, event.ID = "", decision.IDOf(err)
 		return Record{}, k.refuse(ctx, event, audit.ReasonStoreError, err)
 	}
 	k.book = b

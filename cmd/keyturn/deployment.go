@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ import (
 	"github.com/keyturn/keyturn/internal/steady"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/mongodb"
+	"github.com/keyturn/keyturn/keys"
 )
 
 // deployment is what every command that touches data works on: the settings,
@@ -54,7 +56,9 @@ func (p *program) onDeployment(cmd *cobra.Command, args []string, run func(d *de
 	if err != nil {
 		return err
 	}
-	if _, err := d.settleDecisions(d.ctx); err != nil {
+	_, err = d.settleDecisions(d.ctx)
+	_, keysErr := keys.SettleDecisions(d.ctx, d.store, d.audit, time.Now)
+	if err := errors.Join(err, keysErr); err != nil {
 		d.log.Warn().Err(err).Msg("a decision that was interrupted before this command is still on its way")
 	}
 	return errors.Join(run(d, args), d.close())

@@ -33,6 +33,8 @@ type proposal[T any] struct {
 	slot
 	held  T // as the store has it
 	after T
+	// former is what the record held before: events that were owed, or nothing.
+	former Held
 }
 
 // Decide carries c out, to its end even if ctx is over. The error is nil: the
@@ -56,7 +58,7 @@ func (m *Maker[T]) Decide(ctx context.Context, c Change[T]) (audit.Event, error)
 			return p.Event, m.refused(ctx, p, err)
 		}
 	}
-	if err := m.Audit.Record(ctx, p.Event); err != nil {
+	if err := m.tell(ctx, p); err != nil {
 		return p.Event, m.unrecorded(ctx, p, err)
 	}
 	if err = m.finish(ctx, p); errors.Is(err, errToFollow) && !c.Ends {
@@ -125,14 +127,15 @@ func (m *Maker[T]) proposed(p *proposal[T], c Change[T]) (next T, err error) {
 	}
 	had := *m.Records.Held(c.Before)
 	if !had.Free() {
-		// A protection must not wait until the event of another is written.
+		// Nobody waits until the event of another is written.
 		earlier, err := had.read()
 		if err != nil {
 			return next, err
 		}
-		if !atOnce || !earlier.owes() || len(earlier.Earlier) >= maxOwed {
+		if !earlier.owes() || len(earlier.Earlier) >= maxOwed {
 			return next, ErrUnderWay
 		}
+		p.former = had
 		earlier.Event.Retold = true
 		p.Earlier = append(earlier.Earlier, note{earlier.Event, earlier.Request})
 	}
@@ -195,8 +198,19 @@ func (m *Maker[T]) withdraw(ctx context.Context, p *proposal[T]) error {
 		return m.Records.Remove(ctx, p.held)
 	}
 	former := p.held
-	m.Records.Held(&former).empty()
+	h := m.Records.Held(&former)
+	h.SlotID, h.Slot = p.former.SlotID, p.former.Slot
 	return m.Records.Replace(ctx, p.held, former)
+}
+
+// tell writes what is to be in the log: what the record owed before, and the event.
+func (m *Maker[T]) tell(ctx context.Context, p *proposal[T]) error {
+	for _, n := range append(p.Earlier, note{p.Event, p.Request}) {
+		if err := m.Audit.Record(audit.WithRequest(ctx, n.Request), n.Event); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // finish makes a change whose event is in the log, and does what follows. What
@@ -234,7 +248,8 @@ func (m *Maker[T]) make(ctx context.Context, p *proposal[T]) error {
 	h := m.Records.Held(&next)
 	*h = Held{Version: m.Records.Held(&p.held).Version}
 	made := p.slot
-	if made.After, made.Told = nil, true; p.Ends || m.Records.Follows(p.Event.Action) {
+	made.After, made.Told, made.Earlier = nil, true, nil
+	if p.Ends || m.Records.Follows(p.Event.Action) {
 		if err := made.fill(h); err != nil {
 			return err
 		}
@@ -254,7 +269,12 @@ func (m *Maker[T]) clear(ctx context.Context, p *proposal[T]) error {
 	}
 	next := p.held
 	m.Records.Held(&next).empty()
-	return m.Records.Replace(ctx, p.held, next)
+	if err := m.Records.Replace(ctx, p.held, next); err != nil {
+		return err
+	}
+	m.Records.Held(&next).Version++
+	p.held = next
+	return nil
 }
 
 // errElsewhere means that another took the decision up, and has carried it
@@ -336,11 +356,9 @@ func (m *Maker[T]) owed(ctx context.Context, p *proposal[T]) error {
 	if err := m.Records.Follow(ctx, p.held, &p.Event); err != nil {
 		return conclude(ErrUnfinished, err)
 	}
-	for _, n := range append(p.Earlier, note{p.Event, p.Request}) {
-		if err := m.Audit.Record(audit.WithRequest(ctx, n.Request), n.Event); err != nil {
-			m.note(ctx, p)
-			return conclude(ErrOwed, err)
-		}
+	if err := m.tell(ctx, p); err != nil {
+		m.note(ctx, p)
+		return conclude(ErrOwed, err)
 	}
 	// A slot that cannot be emptied now will be, and its event told again.
 	_ = m.insist(ctx, p, m.clear)
@@ -357,4 +375,26 @@ func (m *Maker[T]) note(ctx context.Context, p *proposal[T]) {
 	if p.fill(m.Records.Held(&next)) == nil {
 		_ = m.Records.Replace(ctx, p.held, next) // else the count is missing
 	}
+}
+
+// Owe has a record that is about to be created owe e, for what stands at once and
+// is no change of a record that is there. Pay then tells the log.
+func (m *Maker[T]) Owe(ctx context.Context, r *T, e audit.Event) error {
+	s := slot{ID: uuid.NewString(), At: m.Now().UTC(), Event: e, Request: audit.RequestFrom(ctx)}
+	s.Event.ID = s.ID
+	return s.fill(m.Records.Held(r))
+}
+
+// Pay tells the log what the record owes, which the store has taken, and returns
+// the record as it then is. The error is ErrOwed.
+func (m *Maker[T]) Pay(ctx context.Context, r T) (T, error) {
+	s, err := m.Records.Held(&r).read()
+	if err != nil {
+		return r, err
+	}
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	p := &proposal[T]{slot: s, held: r, after: r}
+	err = m.owed(ctx, p)
+	return p.held, err
 }

@@ -74,9 +74,11 @@ func (m *Maker[T]) settle(ctx context.Context, r T) (bool, error) {
 func (m *Maker[T]) takeUp(ctx context.Context, s slot, r T) (*proposal[T], error) {
 	p := &proposal[T]{slot: s, held: r, after: r}
 	if s.After != nil {
-		if err := json.Unmarshal(s.After, &p.after); err != nil {
+		var after T // none of what r holds
+		if err := json.Unmarshal(s.After, &after); err != nil {
 			return nil, fmt.Errorf("decision %s cannot be read: %w", s.ID, err)
 		}
+		p.after = after
 	}
 	p.Rev++
 	p.At, p.Event.Retold = m.Now().UTC(), true
@@ -93,7 +95,7 @@ func (m *Maker[T]) takeUp(ctx context.Context, s slot, r T) (*proposal[T], error
 // forward tells what has not been told for sure, and makes what is not made.
 func (m *Maker[T]) forward(ctx context.Context, p *proposal[T]) error {
 	if !p.Told {
-		if err := m.Audit.Record(ctx, p.Event); err != nil {
+		if err := m.tell(ctx, p); err != nil {
 			return err
 		}
 	}

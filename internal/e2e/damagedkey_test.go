@@ -12,8 +12,9 @@ import (
 )
 
 type listedKey struct {
-	KID, Problem string
-	Seq          int
+	KID, State, Problem string
+	ActivateAt          string `json:"activate_at"`
+	Seq                 int
 }
 
 func (d *deployment) keyList(t *testing.T) (list []listedKey) {

@@ -43,8 +43,6 @@ var elsewhere = map[audit.Action]string{
 	audit.KeyErased:      "TestOwedEvents of package keys",
 	audit.KeyArchived:    "TestOwedEvents of package keys",
 	audit.KeyRewrapped:   "TestRewrap of package keys",
-	audit.KeyRotated:     "package keys",
-	audit.KeyRevoked:     "package keys",
 }
 
 const another = "seven candles orbit a plum"
@@ -91,8 +89,12 @@ func decisions() []decided {
 		{action: audit.ClientAdded, args: []string{"clients", "add", "new", "--public", "--grant", "password"}},
 		{action: audit.ClientChanged, args: []string{"clients", "update", "app", "--scope", scope + " admin"}},
 		{action: audit.ClientSecretTurned, args: []string{"clients", "rotate-secret", "shop"}},
+		{action: audit.KeyRotated, args: []string{"keys", "rotate"}},
 		{action: audit.TokenIssued, ask: json("/auth/login", map[string]string{"email": email, "password": password})},
 
+		{action: audit.KeyRevoked, args: []string{"keys", "revoke", "ACTIVE", "--reason", "stolen"}, stands: func(t *testing.T, d *deciding) bool {
+			return slices.ContainsFunc(d.keyList(t), func(k listedKey) bool { return k.State == "revoked" })
+		}},
 		{action: audit.SessionEnded, ask: json("/auth/logout", nil), stands: ended},
 		{action: audit.SessionEnded, args: []string{"users", "logout", email, "--session", "SESSION"}, stands: ended},
 		{action: audit.SessionsEnded, args: []string{"users", "logout", email}, stands: ended},
@@ -216,6 +218,8 @@ func (d *deciding) make(t *testing.T, c decided) (bool, string) {
 			args[i] = d.file
 		case "USERS":
 			args[i] = filepath.Join(d.dir, "users.jsonl")
+		case "ACTIVE":
+			args[i] = d.keyList(t)[slices.IndexFunc(d.keyList(t), func(k listedKey) bool { return k.State == "active" })].KID
 		case "SESSION":
 			args[i] = d.sessions(t)[0].ID
 		}
@@ -262,6 +266,9 @@ func (d *deciding) state(t *testing.T) string {
 			t.Fatalf("%v: %s", args, o.stderr)
 		}
 		b.WriteString(o.stdout)
+	}
+	for _, k := range d.keyList(t) {
+		b.WriteString(k.KID + k.State + k.ActivateAt)
 	}
 	return b.String()
 }

@@ -34,7 +34,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"docs":                      {},
 	"internal/decision":         {own: []string{"internal/audit", "internal/refusal"}, foreign: []string{"github.com/google/uuid"}},
 	"internal/doctor":           {own: []string{"keys"}},
-	"keys":                      {own: []string{"internal/audit"}, foreign: []string{"github.com/go-jose/", "golang.org/x/crypto"}},
+	"keys":                      {own: []string{"internal/audit", "internal/decision"}, foreign: []string{"github.com/go-jose/", "golang.org/x/crypto"}},
 	"users": {
 		own:     []string{"internal/decision", "internal/audit", "internal/passwords", "internal/problem", "internal/refusal", "internal/throttle"},
 		foreign: []string{"golang.org/x/text", "github.com/google/uuid"},

@@ -355,7 +355,7 @@ func keyErrands() []errand {
 			w.journal.take()
 			return rotate(w)
 		}, audit.KeyRotated, "already_scheduled", "", 0},
-		{rotate, audit.KeyRotated, "store_error", "UpdateKey", 2},
+		{rotate, audit.KeyRotated, "store_error", "UpdateKey", 0},
 		{revoke, audit.KeyRevoked, "", "", 0},
 		{func(w faultyWorld) error { return w.keeper.Revoke(w.t.Context(), "x", "") }, audit.KeyRevoked, "no_reason", "", 0},
 		{func(w faultyWorld) error { return w.keeper.Revoke(w.t.Context(), "x", "leaked") }, audit.KeyRevoked, "no_such_key", "", 0},

@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/keys"
 )
 
@@ -30,6 +31,7 @@ type keyRecord struct {
 	RevokeReason string        `bson:"revoke_reason,omitempty"`
 	Archived     bool          `bson:"-"` // see keyDocument
 	Version      int64         `bson:"version"`
+	Decision     decision.Held `bson:"decision,omitempty"`
 }
 
 // keyDocument is a key as it is stored. Keys of the main ring are marked as archived

@@ -3,18 +3,20 @@ package sqlite
 import (
 	"context"
 
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/keys"
 )
 
 const keyColumns = `kid, seq, alg, public, sealed, created_at, activate_at, token_ttl, revoked_at, revoke_reason,
-	archived, version, margin, lead, answers, end_at`
+	archived, version, margin, lead, answers, end_at, slot_id, slot`
 
 var (
-	insertKey  = sql(`INSERT INTO keys (` + keyColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	insertKey  = sql(`INSERT INTO keys (` + keyColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	keysBySeq  = sql(`SELECT ` + keyColumns + ` FROM keys WHERE archived = ? ORDER BY seq`)
 	hasKey     = sql(`SELECT 1 FROM keys WHERE kid = ?`)
 	replaceKey = sql(`UPDATE keys SET seq = ?2, alg = ?3, public = ?4, sealed = ?5, created_at = ?6, activate_at = ?7,
-		token_ttl = ?8, revoked_at = ?9, revoke_reason = ?10, archived = ?11, version = ?12 + 1, margin = ?13, lead = ?14, answers = ?15, end_at = ?16
+		token_ttl = ?8, revoked_at = ?9, revoke_reason = ?10, archived = ?11, version = ?12 + 1, margin = ?13, lead = ?14, answers = ?15, end_at = ?16,
+		slot_id = ?17, slot = ?18
 		WHERE kid = ?1 AND version = ?12`)
 )
 
@@ -36,6 +38,7 @@ func scanKey(r *row) keys.Record {
 		Lead:         r.duration(),
 		Answers:      r.time(),
 		EndAt:        r.time(),
+		Decision:     decision.Held{SlotID: r.text(), Slot: r.blob()},
 	}
 }
 
@@ -43,7 +46,7 @@ func scanKey(r *row) keys.Record {
 func writeKey(c *conn, s *statement, k keys.Record) (int, error) {
 	n, err := c.exec(s, k.KID, k.Seq, k.Alg, k.Public, k.Sealed, millis(k.CreatedAt), millis(k.ActivateAt),
 		int64(k.TokenTTL), millis(k.RevokedAt), k.RevokeReason, integer(k.Archived), k.Version,
-		int64(k.Margin), int64(k.Lead), millis(k.Answers), millis(k.EndAt))
+		int64(k.Margin), int64(k.Lead), millis(k.Answers), millis(k.EndAt), k.Decision.SlotID, k.Decision.Slot)
 	if taken(err) {
 		err = keys.ErrKeyExists
 	}

@@ -211,6 +211,9 @@ CREATE UNIQUE INDEX users_email ON users (email_key) WHERE email_key <> '';
 CREATE UNIQUE INDEX users_username ON users (username_key) WHERE username_key <> '';
 CREATE INDEX users_unsettled ON users (uid) WHERE unsettled = 1;
 CREATE INDEX users_pending ON users (slot_id) WHERE slot_id > '';
+`, `
+ALTER TABLE keys ADD COLUMN slot_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE keys ADD COLUMN slot BLOB;
 `}
 
 var (

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
@@ -156,6 +157,7 @@ func sampleKey(seq int64) keys.Record {
 		Margin:     2 * time.Minute,
 		Lead:       24 * time.Hour,
 		Version:    1,
+		Decision:   decision.Held{SlotID: "5a.0", Slot: []byte{1, 0}},
 	}
 }
 

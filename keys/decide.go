@@ -1,0 +1,135 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
+)
+
+// records are the records of keys, to package decision: what an operator decides
+// about a key stands only with its event, or owes it (A3). Decisions change when a
+// key begins to sign, and whether it is revoked. What the schedule has replicas
+// write meanwhile stays.
+type records struct{ store Store }
+
+// Held implements decision.Records.
+func (records) Held(r *Record) *decision.Held { return &r.Decision }
+
+// Create implements decision.Records; no key is born by a decision.
+func (records) Create(context.Context, Record) error { return ErrKeyExists }
+
+// Read implements decision.Records.
+func (s records) Read(ctx context.Context, r Record) (Record, error) {
+	all, err := s.store.Keys(ctx)
+	if err != nil {
+		return Record{}, err
+	}
+	i := find(all, r.KID)
+	if i < 0 {
+		return Record{}, fmt.Errorf("key %s: %w", r.KID, ErrNoKey)
+	}
+	return versioned(all[i]), nil
+}
+
+// versioned tells package decision the version that the record has.
+func versioned(r Record) Record {
+	r.Decision.Version = r.Version
+	return r
+}
+
+// Replace implements decision.Records.
+func (s records) Replace(ctx context.Context, seen, next Record) error {
+	r := seen
+	r.ActivateAt, r.RevokedAt, r.RevokeReason = next.ActivateAt, next.RevokedAt, next.RevokeReason
+	r.Version, r.Decision = seen.Decision.Version, next.Decision
+	r.Decision.Version = 0
+	return s.store.UpdateKey(ctx, r)
+}
+
+// Remove implements decision.Records; no key is removed by a decision.
+func (records) Remove(context.Context, Record) error { return ErrNoKey }
+
+// Pending implements decision.Records.
+func (s records) Pending(ctx context.Context, limit int) ([]Record, error) {
+	all, err := s.store.Keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(r Record) bool { return r.Decision.Free() })
+	for i := range all {
+		all[i] = versioned(all[i])
+	}
+	return all[:min(limit, len(all))], nil
+}
+
+// Refused implements decision.Records.
+func (records) Refused(err error) (audit.Reason, bool) {
+	switch {
+	case errors.Is(err, ErrNoKey):
+		return audit.ReasonNoSuchKey, true
+	case isConflict(err):
+		return audit.ReasonConflict, true
+	}
+	return audit.Reason{}, false
+}
+
+// Same implements decision.Records.
+func (records) Same(now, after Record) bool {
+	return now.ActivateAt.Equal(after.ActivateAt) && now.RevokedAt.Equal(after.RevokedAt)
+}
+
+// Shell implements decision.Records.
+func (records) Shell(r Record) Record { return r }
+
+// Follows implements decision.Records.
+func (records) Follows(audit.Action) bool { return false }
+
+// Follow implements decision.Records.
+func (records) Follow(context.Context, Record, *audit.Event) error { return nil }
+
+func (k *Keeper) maker() *decision.Maker[Record] {
+	return &decision.Maker[Record]{Records: records{k.store}, Audit: k.audit, Now: k.now}
+}
+
+// SettleDecisions carries on the decisions about keys that were interrupted. A
+// Keeper does so at each poll; this is for commands when they begin.
+func SettleDecisions(ctx context.Context, store Store, rec audit.Recorder, now func() time.Time) (int, error) {
+	return (&decision.Maker[Record]{Records: records{store}, Audit: rec, Now: now}).Settle(ctx)
+}
+
+// decide carries out what an operator decided about the key kid, with its event,
+// and returns the keys as they then are, if that can be said. The error is a
+// conflict: look again; or decision.Concluded; or the store's.
+func (k *Keeper) decide(ctx context.Context, b book, kid string, change func(*Record), event audit.Event) (book, error) {
+	before := versioned(b.records[find(b.records, kid)])
+	after := before
+	change(&after)
+	_, err := k.maker().Decide(ctx, decision.Change[Record]{Event: event, Before: &before, After: after})
+	if errors.Is(err, decision.ErrUnderWay) {
+		if n, _ := k.maker().Settle(ctx); n > 0 {
+			err = ErrConflict
+		}
+	}
+	if err != nil && !errors.Is(err, decision.ErrOwed) {
+		return b, err
+	}
+	now, read := k.read(ctx)
+	if read != nil {
+		now = b
+	}
+	return now, errors.Join(err, read)
+}
+
+// settle carries on the decisions of operators that were interrupted.
+func (k *Keeper) settle(ctx context.Context, b book) error {
+	if !slices.ContainsFunc(b.records, func(r Record) bool { return !r.Decision.Free() }) {
+		return nil
+	}
+	_, err := k.maker().Settle(ctx)
+	return err
+}
