@@ -216,7 +216,10 @@ func (s *Service) conclude(ctx context.Context, event audit.Event, err error) er
 	event.Outcome = audit.Success
 	if err != nil {
 		event.Outcome, event.Reason, event.ID = audit.Failure, refusal.Of(err).Reason, decision.IDOf(err)
-		if event.Reason == audit.ReasonUnavailable && event.Detail == "" {
+		switch {
+		case decision.HungUp(ctx, err):
+			event.Reason = audit.ReasonHungUp
+		case event.Reason == audit.ReasonUnavailable && event.Detail == "":
 			event.Detail = err.Error()
 		}
 	}

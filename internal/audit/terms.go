@@ -18,7 +18,7 @@ var (
 		ReasonTwoClients, ReasonUnknownClient, ReasonDisabledClient, ReasonWrongClientSecret, ReasonSecretOfPublicClient,
 		ReasonNoAssertion, ReasonClientWithoutKeys, ReasonAssertionType, ReasonMalformedAssertion, ReasonWrongAssertionKey,
 		ReasonKeysUnavailable, ReasonAssertionAudience, ReasonAssertionJTI, ReasonAssertionLifetime, ReasonAssertionExpired,
-		ReasonAssertionEarly, ReasonAssertionReplayed, ReasonStore,
+		ReasonAssertionEarly, ReasonAssertionReplayed, ReasonStore, ReasonHungUp,
 	}
 	ungranted = []Reason{
 		ReasonNoGrantType, ReasonUnsupportedGrantType, ReasonPasswordGrantOff, ReasonGrantNotAllowed, ReasonPublicClient,
@@ -96,20 +96,20 @@ var vocabulary = []Term{
 		Action: UserInfoRead, Category: words("api iam"), Type: words("access user info"),
 		When:    "a token's bearer read the claims about its user",
 		Success: silent,
-		Failure: []Reason{ReasonStore},
+		Failure: []Reason{ReasonStore, ReasonHungUp},
 		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti"),
 	}, {
 		Action: UserSignedUp, Category: words("iam"), Type: words("user creation"),
 		Stands:  WithEvent,
 		When:    "somebody opened an account",
 		Success: silent,
-		Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonThrottled}, badAccount),
+		Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonThrottled, ReasonHungUp}, badAccount),
 		Fields:  words("user.id user.email keyturn.detail"),
 	}, {
 		Action: UserRead, Category: words("api iam"), Type: words("access user info"),
 		When:    "a user read the own account",
 		Success: silent,
-		Failure: []Reason{ReasonStore},
+		Failure: []Reason{ReasonStore, ReasonHungUp},
 		Fields:  words("user.id keyturn.client_id keyturn.session_id"),
 	}, {
 		Action: UserAdded, Category: words("iam"), Type: words("admin user creation"),
@@ -164,7 +164,7 @@ var vocabulary = []Term{
 		When:    "a user changed the own password, and the other sessions were ended",
 		Success: silent,
 		Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonUnknownUser, ReasonWrongPassword, ReasonDisabledUser,
-			ReasonThrottled}, notReplaced),
+			ReasonThrottled, ReasonHungUp}, notReplaced),
 		Fields: words("user.id user.email keyturn.session_id keyturn.count keyturn.detail"),
 	}, {
 		Action: PasswordReset, Category: words("iam"), Type: words("admin user change"),
@@ -185,20 +185,20 @@ var vocabulary = []Term{
 		Stands:  WithEvent,
 		When:    "somebody set a new password with a one-time token, and the account's sessions were ended",
 		Success: silent,
-		Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonBadResetToken}, notReplaced),
+		Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonBadResetToken, ReasonHungUp}, notReplaced),
 		Fields:  accountAfter,
 	}, {
 		Action: SessionsListed, Category: words("api session"), Type: words("access info"),
 		When:    "a user listed the own sessions",
 		Success: silent,
-		Failure: []Reason{ReasonStore},
+		Failure: []Reason{ReasonStore, ReasonHungUp},
 		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.count"),
 	}, {
 		Action: SessionEnded, Category: words("session"), Type: words("end"),
 		Stands:  AtOnce,
 		When:    "a user or an operator ended one session",
 		Success: []Reason{ReasonLogout, ReasonEndedByUser, ReasonLoggedOutByOperator},
-		Failure: slices.Concat([]Reason{ReasonUnknownSession, ReasonStore}, noAccount),
+		Failure: slices.Concat([]Reason{ReasonUnknownSession, ReasonHungUp, ReasonStore}, noAccount),
 		Fields:  words("user.id user.email keyturn.client_id keyturn.session_id keyturn.count keyturn.detail"),
 	}, {
 		Action: SessionsEnded, Category: words("session"), Type: words("end"),
@@ -206,7 +206,7 @@ var vocabulary = []Term{
 		When:   "several sessions were ended at once, or the server finished what an interrupted command had left",
 		Success: []Reason{ReasonEndedByUser, ReasonLoggedOutByOperator, ReasonClientDisabled, ReasonUserDisabled,
 			ReasonAccountChanged},
-		Failure: slices.Concat([]Reason{ReasonUnknownSession}, noAccount, noClient),
+		Failure: slices.Concat([]Reason{ReasonUnknownSession, ReasonHungUp}, noAccount, noClient),
 		Fields:  words("user.id user.email keyturn.client_id keyturn.session_id keyturn.count keyturn.detail"),
 	}, {
 		Action: ClientAdded, Category: words("iam configuration"), Type: words("admin creation"),
@@ -288,7 +288,7 @@ var vocabulary = []Term{
 	}, {
 		Action: RequestRefused, Category: words("api"), Type: words("denied"),
 		When:    "a request came without a bearer token that counts, or failed inside the server",
-		Failure: slices.Concat([]Reason{ReasonNoToken}, unverified, notLive, []Reason{ReasonForeignClient, ReasonScopeNotGranted, ReasonStore, ReasonPanic}),
+		Failure: slices.Concat([]Reason{ReasonNoToken}, unverified, notLive, []Reason{ReasonForeignClient, ReasonScopeNotGranted, ReasonStore, ReasonHungUp, ReasonPanic}),
 		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti"),
 	}, {
 		Action: ServerStarted, Category: words("process"), Type: words("start"),

@@ -26,8 +26,12 @@ type Recorder struct {
 func (r Recorder) Conclude(ctx context.Context, event audit.Event, e *refusal.Error) *refusal.Error {
 	event.Outcome = audit.Success
 	if e != nil {
-		r.report(ctx, e)
 		event.Outcome, event.Reason = audit.Failure, e.Reason
+		if HungUp(ctx, e.Cause) {
+			event.Reason = audit.ReasonHungUp
+		} else {
+			r.report(ctx, e)
+		}
 		if e.UserID != "" {
 			event.UserID = e.UserID
 		}
@@ -53,6 +57,12 @@ func (r Recorder) report(ctx context.Context, e *refusal.Error) {
 	if e.Cause != nil {
 		r.OnError(ctx, e)
 	}
+}
+
+// HungUp reports whether cause is that the caller of a request hung up before it
+// was decided: nothing went wrong inside.
+func HungUp(ctx context.Context, cause error) bool {
+	return errors.Is(cause, context.Canceled) && errors.Is(ctx.Err(), context.Canceled)
 }
 
 // Refusal returns the refusal that err is. Any other error means that something

@@ -37,7 +37,7 @@ func (h *Handlers) read(w http.ResponseWriter, r *http.Request, event audit.Even
 // refuse answers an error of a call that has recorded it.
 func (h *Handlers) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := decision.Refusal(err)
-	if e.Code == refusal.Unavailable {
+	if e.Code == refusal.Unavailable && !decision.HungUp(r.Context(), err) {
 		h.OnError(r.Context(), err)
 	}
 	problem.Refuse(w, e)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -47,6 +48,11 @@ func (s *Server) corsOf(c class) func(http.Handler) http.Handler {
 	}).Handler
 }
 
+// statusHungUp is what the metrics and the log say of a request whose client hung
+// up: nobody has read the answer, and what it says is no sign of an outage. The
+// number is nginx's.
+const statusHungUp = 499
+
 // class wraps a handler in everything that its class asks for. It runs behind
 // the router, so that metrics can name the route and not the URL.
 func (s *Server) class(c class, route string, serve http.HandlerFunc) http.Handler {
@@ -73,9 +79,13 @@ func (s *Server) class(c class, route string, serve http.HandlerFunc) http.Handl
 				s.panicked(rec, r, p)
 			}
 			took := uptime() - start
-			observe(rec.statusCode(), took)
+			status := rec.statusCode()
+			if errors.Is(r.Context().Err(), context.Canceled) {
+				status = statusHungUp
+			}
+			observe(status, took)
 			s.log.Debug().Str("request_id", from.ID).Str("method", r.Method).Str("route", route).
-				Int("status", rec.statusCode()).Dur("took", took).Str("ip", from.IP).Msg("request")
+				Int("status", status).Dur("took", took).Str("ip", from.IP).Msg("request")
 		}()
 		inner.ServeHTTP(rec, r)
 	})

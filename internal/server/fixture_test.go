@@ -105,6 +105,8 @@ type world struct {
 	master string
 	// timeout is how long a request may take.
 	timeout time.Duration
+	// under is what requests are made under, if it is not nil.
+	under context.Context
 }
 
 func newWorld(t testing.TB) *world {
@@ -265,6 +267,9 @@ func (w *world) sendJSON(method, path, token string, body any) *httptest.Respons
 func (w *world) serve(r *http.Request) *httptest.ResponseRecorder {
 	w.last = r.Method + " " + template(r.URL.Path)
 	rec := httptest.NewRecorder()
+	if w.under != nil {
+		r = r.WithContext(w.under)
+	}
 	w.handler.ServeHTTP(rec, r)
 	return rec
 }

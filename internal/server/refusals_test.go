@@ -56,6 +56,30 @@ func failing(method string, send sending) sending {
 	}
 }
 
+// hangingUp sends a request whose caller hangs up when the store is asked for
+// something: nothing is decided, and that is no failure of the store's.
+func hangingUp(method string, send sending) sending { return hangingUpAt(1, method, send) }
+
+// hangingUpAt is hangingUp for the n-th time that it is asked for that.
+func hangingUpAt(n int, method string, send sending) sending {
+	return func(w *world, t tokens) *httptest.ResponseRecorder {
+		faulty := storetest.NewFaulty(w.store)
+		w.store = faulty
+		w.handler = w.build()
+		ctx, hangUp := context.WithCancel(w.t.Context())
+		w.under = ctx
+		faulty.Inject(func(asked string) storetest.Fault {
+			if asked == method {
+				if n--; n == 0 {
+					hangUp()
+				}
+			}
+			return storetest.None
+		})
+		return send(w, t)
+	}
+}
+
 // raw sends a body with headers in pairs.
 func raw(path string, body io.Reader, header ...string) sending {
 	return func(w *world, _ tokens) *httptest.ResponseRecorder {
@@ -104,6 +128,7 @@ func reading(path string, action audit.Action) []decided {
 		}), 401, action, "disabled_client"},
 		{"wrong secret", formAs(path, "client_id", "shop", "client_secret", "x"), 401, action, "wrong_client_secret"},
 		{"a public client's secret", formAs(path, "client_id", "page", "client_secret", "x"), 401, action, "secret_of_public_client"},
+		{"hung up", hangingUp("ClientByID", form(path, values{"token": {"x"}, "grant_type": {"password"}})), 503, action, "hung_up"},
 		{"no store", failing("ClientByID", form(path, values{"token": {"x"}, "grant_type": {"password"}})), 503, action, "store"},
 	}
 	for i := range rows {

@@ -135,6 +135,12 @@ func notBorne() []decided {
 		{"userinfo, scope", bearing("GET", "/oauth/userinfo", func(w *world, _ tokens) string { return w.token(saying()) }), 403, audit.RequestRefused, "scope_not_granted"},
 		{"me, no store for the token", failing("TokenDenied", bearer("GET", "/auth/me", nil)), 503, audit.RequestRefused, "store"},
 		{"me, failing inside", after(func(w *world, _ tokens) { w.users.Store = nil }, bearer("GET", "/auth/me", nil)), 500, audit.RequestRefused, "panic"},
+		{"me, hung up before", hangingUp("TokenDenied", bearer("GET", "/auth/me", nil)), 503, audit.RequestRefused, "hung_up"},
+		{"me, hung up", hangingUp("UserByID", bearer("GET", "/auth/me", nil)), 503, audit.UserRead, "hung_up"},
+		{"userinfo, hung up", hangingUp("UserByID", bearer("GET", "/oauth/userinfo", nil)), 503, audit.UserInfoRead, "hung_up"},
+		{"sessions, hung up", hangingUp("FamiliesOfUser", bearer("GET", "/auth/sessions", nil)), 503, audit.SessionsListed, "hung_up"},
+		{"logout, hung up", hangingUpAt(2, "FamilyByID", bearer("POST", "/auth/logout", nil)), 503, audit.SessionEnded, "hung_up"},
+		{"end others, hung up", hangingUp("UserByID", bearer("DELETE", "/auth/sessions", nil)), 503, audit.SessionsEnded, "hung_up"},
 		{"me, no store", failing("UserByID", bearer("GET", "/auth/me", nil)), 503, audit.UserRead, "store"},
 		{"userinfo by POST", bearer("POST", "/oauth/userinfo", nil), 200, audit.UserInfoRead, ""},
 		{"userinfo, no store", failing("UserByID", bearer("GET", "/oauth/userinfo", nil)), 503, audit.UserInfoRead, "store"},
@@ -175,6 +181,7 @@ func notLogged() []decided {
 			w.sendJSON("POST", "/auth/signup", "", map[string]string{"email": "bob@example.com", "username": "bob", "password": "a long enough sentence"})
 		}, account("username", "bob")), 409, action, "username_taken"},
 		{"sign-up, throttled", after(guessed("/auth/signup"), account()), 429, action, "throttled"},
+		{"sign-up, hung up", hangingUp("AnnounceHashKind", account()), 503, action, "hung_up"},
 		{"sign-up, no store", failing("CreateUser", account()), 503, action, "unavailable"},
 	}
 }
@@ -214,6 +221,8 @@ func notChanged() []decided {
 		{"password, throttled", after(guessed("/oauth/token"), change(password, next)), 429, audit.PasswordChanged, "throttled"},
 		{"password, weak", change(password, "short"), 422, audit.PasswordChanged, "password_refused"},
 		{"password, outrun", after(outrun, change(password, next)), 409, audit.PasswordChanged, "conflict"},
+		{"password, hung up", hangingUp("HashKinds", change(password, next)), 503, audit.PasswordChanged, "hung_up"},
+		{"reset, hung up", reset(next, func(send sending) sending { return hangingUp("UserByID", send) }), 503, audit.ResetRedeemed, "hung_up"},
 		{"password, no store", failing("ReplaceUser", change(password, next)), 503, audit.PasswordChanged, "unavailable"},
 		{"reset", reset(next), 200, audit.ResetRedeemed, ""},
 		{"reset, weak", reset("short"), 422, audit.ResetRedeemed, "password_refused"},
