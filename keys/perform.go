@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/internal/decision"
 )
 
 const (
@@ -109,16 +108,15 @@ func (k *Keeper) create(ctx context.Context, b book, d duty) (book, error) {
 	if d.Kind == answer {
 		event.Detail = "a key was revoked; signs from " + r.ActivateAt.Format(time.RFC3339Nano)
 	}
-	if err := k.maker().Owe(ctx, &r, event); err != nil {
-		return b, err
-	}
 	if err := k.store.CreateKey(ctx, r); err != nil {
+		if !isConflict(err) {
+			k.owe(event, false)
+		}
 		return b, fmt.Errorf("storing key %s: %w", r.KID, err)
 	}
-	if r, err = k.maker().Pay(ctx, versioned(r)); err != nil {
-		return b, fmt.Errorf("recording %s of key %s, which stands: %w", event.Action, event.KeyID, err)
+	if err := k.record(ctx, event); err != nil {
+		return b, err
 	}
-	r.Version, r.Decision = r.Decision.Version, decision.Held{}
 	empty := !slices.ContainsFunc(b.records, func(other Record) bool { return !other.Beside() })
 	b.records = append(slices.Clone(b.records), r)
 	slices.SortFunc(b.records, func(a, b Record) int { return cmp.Compare(a.Seq, b.Seq) })
@@ -246,6 +244,8 @@ func (k *Keeper) recordOwed(ctx context.Context, records []Record) error {
 func shows(records []Record, e audit.Event) bool {
 	i := find(records, e.KeyID)
 	switch e.Action {
+	case audit.KeyCreated:
+		return i >= 0
 	case audit.KeyErased:
 		return i >= 0 && len(records[i].Sealed) == 0
 	case audit.KeyArchived:

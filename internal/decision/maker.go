@@ -376,25 +376,3 @@ func (m *Maker[T]) note(ctx context.Context, p *proposal[T]) {
 		_ = m.Records.Replace(ctx, p.held, next) // else the count is missing
 	}
 }
-
-// Owe has a record that is about to be created owe e, for what stands at once and
-// is no change of a record that is there. Pay then tells the log.
-func (m *Maker[T]) Owe(ctx context.Context, r *T, e audit.Event) error {
-	s := slot{ID: uuid.NewString(), At: m.Now().UTC(), Event: e, Request: audit.RequestFrom(ctx)}
-	s.Event.ID = s.ID
-	return s.fill(m.Records.Held(r))
-}
-
-// Pay tells the log what the record owes, which the store has taken, and returns
-// the record as it then is. The error is ErrOwed.
-func (m *Maker[T]) Pay(ctx context.Context, r T) (T, error) {
-	s, err := m.Records.Held(&r).read()
-	if err != nil {
-		return r, err
-	}
-	ctx, cancel := audit.Outlast(ctx)
-	defer cancel()
-	p := &proposal[T]{slot: s, held: r, after: r}
-	err = m.owed(ctx, p)
-	return p.held, err
-}
