@@ -62,7 +62,7 @@ func (s *Service) namesFree(ctx context.Context, before, after User) error {
 	return nil
 }
 
-// apply makes of u what p names, or returns a a refused field.
+// apply makes of u what p names, or returns the refusal of a field.
 func (p Profile) apply(u *User) (err error) {
 	if p.Email != nil {
 		if u.Email, u.EmailKey, err = EmailKey(*p.Email); err != nil {
