@@ -1,5 +1,6 @@
-// Package keys owns the signing keys: their schedule, the rings that sign and
-// verifies, and how private halves are sealed at rest.
+// Package keys owns the signing keys, which is one idea because their schedule,
+// the rings that sign and verify, and the seal on private halves at rest all
+// follow from one record for each key and the time.
 package keys
 
 import (

@@ -1,5 +1,5 @@
-// Package oauth is the authorization server proper: the token, revocation,
-// introspection and userinfo endpoints, the grants, the clients, and the
+// Package oauth is the authorization server proper, which is one idea because
+// its endpoints, its grants and its clients all decide over the same
 // refresh-token families.
 package oauth
 

@@ -1,5 +1,6 @@
 // Command keyturn is an OAuth 2 authorization server with signing keys that
-// turn by themselves, and the tool to run it.
+// turn by themselves, and the tool to run it; that is one idea, since each
+// command is flags, a call into the rooms below, and printing.
 package main
 
 import (

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -131,6 +132,39 @@ func TestDomainBringsNoMachinery(t *testing.T) {
 		}
 		if seen < 100 {
 			t.Errorf("%s: only %d packages seen", platform, seen)
+		}
+	}
+}
+
+// mostLines is how many lines a package may have, tests apart, without saying in
+// the first sentence of its comment why it is one idea.
+const mostLines = 2500
+
+func TestLargePackagesAreOneIdea(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=Dir,ImportPath,Doc,GoFiles", module+"...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			Dir, ImportPath, Doc string
+			GoFiles              []string
+		}
+		if err := dec.Decode(&p); err == io.EOF {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		lines := 0
+		for _, file := range p.GoFiles {
+			text, err := os.ReadFile(filepath.Join(p.Dir, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines += strings.Count(string(text), "\n")
+		}
+		if lines > mostLines && !strings.Contains(p.Doc, "one idea") && !strings.HasSuffix(p.ImportPath, "internal/store/storetest") {
+			t.Errorf("%s has %d lines; make it less, or say in its first sentence why it is one idea: %q", p.ImportPath, lines, p.Doc)
 		}
 	}
 }

@@ -1,4 +1,5 @@
-// Package passwords knows every password hash that an account may have: argon2id,
+// Package passwords knows every password hash that an account may have, which is
+// one idea because each scheme is judged and its work levelled in one way: argon2id,
 // which Keyturn makes, and the schemes of other systems, which it only verifies.
 // How many are computed at once, and that no refusal costs another time than the
 // next, is decided here too.

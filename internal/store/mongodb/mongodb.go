@@ -1,5 +1,6 @@
-// Package mongodb is the store for more than one machine: MongoDB 6.0 or later,
-// a replica set or a sharded cluster.
+// Package mongodb is the store for more than one machine, MongoDB 6.0 or later
+// as a replica set or a sharded cluster, which is one idea because all that the
+// domain asks for is kept by the same kind of write.
 //
 // Every state change is one write of one document with its condition in the
 // filter; there are no transactions. Writes are acknowledged by a majority and

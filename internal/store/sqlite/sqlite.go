@@ -1,4 +1,6 @@
-// Package sqlite is the embedded store: one SQLite file, no server, no cgo.
+// Package sqlite is the embedded store, one SQLite file without server or cgo,
+// which is one idea because all that the domain asks for is kept by the same
+// writer in the same transactions.
 //
 // Reads run on a small pool of read-only connections. Writes go through one
 // goroutine that commits all that wait in one transaction (group commit), so
