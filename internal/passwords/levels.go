@@ -8,7 +8,7 @@ import (
 
 // maxLevels bounds the families that refusals are levelled to. A deployment
 // imports from a handful of them.
-const maxLevels = 16
+const maxLevels = 24
 
 // levels returns what a refusal costs: of each family of hashes that there are,
 // the costliest. The family of the current parameters comes first, for that is
