@@ -24,19 +24,24 @@ func TestU3_UsersOfOtherSystemsMoveIn(t *testing.T) {
 	}
 	onBothStores(t, nil, func(t *testing.T, d *deployment) {
 		by := d.addClient(t, "app", "--public", "--grant", "password")
-		for file, want := range map[string]int{"fastapi.csv": 2, "accounts.jsonl": 35} {
-			d.importUsers(t, filepath.Join(dir, file), importReport{DryRun: true, Imported: want}, "--dry-run")
-			d.importUsers(t, filepath.Join(dir, file), importReport{Imported: want})
-			d.importUsers(t, filepath.Join(dir, file), importReport{Present: want})
-		}
 		s := d.serve(t)
-		for _, a := range made.Accounts {
-			s.refusesLogin(t, by, a.Email, a.Password+"!")
-			if a.Scheme == "disabled" {
-				s.refusesLogin(t, by, a.Email, a.Password)
-				continue
+		// The costliest kind comes last: from then on every refusal costs as much.
+		for _, batch := range []struct {
+			file     string
+			accounts []foreignAccount
+		}{{"accounts.jsonl", made.Accounts[2:]}, {"fastapi.csv", made.Accounts[:2]}} {
+			want := len(batch.accounts)
+			d.importUsers(t, filepath.Join(dir, batch.file), importReport{DryRun: true, Imported: want}, "--dry-run")
+			d.importUsers(t, filepath.Join(dir, batch.file), importReport{Imported: want})
+			d.importUsers(t, filepath.Join(dir, batch.file), importReport{Present: want})
+			for _, a := range batch.accounts {
+				s.refusesLogin(t, by, a.Email, a.Password+"!")
+				if a.Scheme == "disabled" {
+					s.refusesLogin(t, by, a.Email, a.Password)
+					continue
+				}
+				s.login(t, by, a.Email, a.Password)
 			}
-			s.login(t, by, a.Email, a.Password)
 		}
 		for _, u := range d.exportUsers(t) {
 			renewed := strings.HasPrefix(u.PasswordHash, "$argon2id$v=19$m=19456,t=2,p=1$")

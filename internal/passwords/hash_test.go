@@ -3,6 +3,7 @@ package passwords
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -188,8 +189,16 @@ func FuzzParseHash(f *testing.F) {
 		if err := h.check(); err != nil {
 			t.Fatalf("Parse(%q) accepted a cost out of bounds: %v", in, err)
 		}
-		if a, ok := h.scheme.(argon2Hash); ok && a.encode() != in {
-			t.Fatalf("Parse(%q) reads back as %q", in, a.encode())
+		for _, part := range h.parts() {
+			blank, err := Parse(part.blank())
+			if err != nil || blank.kind() != part.kind() {
+				t.Fatalf("Parse(%q) is of the kind of %q: %v", in, part.blank(), err)
+			}
+		}
+		if e, ok := h.scheme.(interface{ encode() string }); ok {
+			if again, err := Parse(e.encode()); err != nil || !reflect.DeepEqual(again, h) {
+				t.Fatalf("Parse(%q) reads back as %q: %v", in, e.encode(), err)
+			}
 		}
 	})
 }
