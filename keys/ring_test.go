@@ -133,6 +133,9 @@ func TestVerifyRefuses(t *testing.T) {
 		"crit":              {forge(t, `{"alg":"ES256","typ":"at+jwt","kid":"`+kid+`","crit":["b64"],"b64":true}`, ES256, s), errBadToken},
 		"empty crit":        {forge(t, `{"alg":"ES256","typ":"at+jwt","kid":"`+kid+`","crit":null}`, ES256, s), errBadToken},
 		"embedded jwk":      {forge(t, `{"alg":"ES256","typ":"at+jwt","kid":"`+kid+`","jwk":`+string(pair.record.Public)+`}`, ES256, s), errBadToken},
+		"alg twice":         {forge(t, `{"alg":"ES256","alg":"ES256","typ":"at+jwt","kid":"`+kid+`"}`, ES256, s), errBadToken},
+		"other spelling":    {forge(t, `{"ALG":"ES256","typ":"at+jwt","kid":"`+kid+`"}`, ES256, s), errBadToken},
+		"more behind":       {forge(t, `{"alg":"ES256","typ":"at+jwt","kid":"`+kid+`"}{}`, ES256, s), errBadToken},
 		"unknown kid":       {forge(t, `{"alg":"ES256","typ":"at+jwt","kid":"x"}`, ES256, s), errUnknownKey},
 	} {
 		if _, _, err := ring.Verify(bad.token, "at+jwt"); !errors.Is(err, bad.err) {
