@@ -55,6 +55,8 @@ func inWords(d time.Duration) string {
 	return "at once"
 }
 
+func inSeconds(d time.Duration) string { return fmt.Sprintf("%d s", d/time.Second) }
+
 // observed is one library as it comes, whose clock is set and whose requests
 // for the key set are counted.
 type observed struct {
@@ -170,7 +172,7 @@ func (o *observed) forgets(token string) string {
 	o.seen = o.front.keySets.Load()
 	for range 6 {
 		if refuses() {
-			return inWords(spanOf(o.running.clock.now().Sub(since)))
+			return inSeconds(spanOf(o.running.clock.now().Sub(since)))
 		}
 		if o.look() {
 			fetches++
@@ -182,25 +184,24 @@ func (o *observed) forgets(token string) string {
 	}
 	switch took, over := o.until(since, refuses); {
 	case over:
-		return inWords(took)
+		return inSeconds(took)
 	}
 	o.takes(renamed(o.t, token))
 	if !refuses() {
 		return "never"
 	}
-	return "not before it meets an unknown `kid`"
+	return "as long as it meets no unknown `kid`"
 }
 
-// observe starts every library as it comes, in a process of its own.
+// observe starts every library as it comes, in a process of its own, one after the
+// other: a machine that starts all at once keeps some waiting for too long.
 func observe(t *testing.T, s *shop) []*observed {
 	t.Helper()
 	var all []*observed
 	for _, l := range libraries() {
 		r := l.program.start(t, s, map[string]string{"ONLY": strings.TrimPrefix(l.path, "/")})
+		r.up(t)
 		all = append(all, &observed{guard: guard{l, r, false}, t: t, front: s.front})
-	}
-	for _, o := range all {
-		o.running.up(t)
 	}
 	return all
 }
@@ -208,33 +209,43 @@ func observe(t *testing.T, s *shop) []*observed {
 // measure finds out what each library does, as it comes, with the key set.
 func measure(t *testing.T) map[string]habits {
 	d := newDeployment(t, "", "--key-poll-interval", "200ms", "--access-token-ttl", "720h", "--clock-skew", "500ms",
-		"--jwks-max-age", "15m")
+		"--jwks-max-age", "15m", "--signing-algs", "ES256,RS256")
 	s := stock(t, d)
+	strict := d.addClient(t, "strict", "--grant", "client_credentials", "--audience", api, "--client-signing-alg", "RS256")
 	s.serveBehindFront(t)
 	n := &season{t: t, s: s, failures: map[string]string{}}
 	token, kid := n.token()
+	other := s.grant(t, strict, "grant_type", "client_credentials").AccessToken
+	tokenFor := func(o *observed) string {
+		if o.alg == algOf(t, other) {
+			return other
+		}
+		return token
+	}
 
 	found := map[string]habits{}
 	for _, o := range observe(t, s) {
-		found[o.path] = habits{fetches: o.fetches(token)}
+		found[o.path] = habits{fetches: o.fetches(tokenFor(o))}
 		o.running.end()
 	}
 
 	again := observe(t, s)
 	for _, o := range again {
 		o.fetched = o.running.clock.now()
-		if !o.takes(token) {
+		if !o.takes(tokenFor(o)) {
 			t.Errorf("%s refused a good token", o)
 		}
 	}
-	s.must(t, nil, "keys", "revoke", kid, "--reason", "leaked in a test")
+	for _, kid := range []string{kid, kidOf(t, other)} {
+		s.must(t, nil, "keys", "revoke", kid, "--reason", "leaked in a test")
+	}
 	eventually(t, "the key is out of the key set", func() bool {
 		a, err := send("GET", s.issuer+"/.well-known/jwks.json", nil, "")
-		return err == nil && a.status == 200 && !strings.Contains(a.body, kid)
+		return err == nil && a.status == 200 && !strings.Contains(a.body, kid) && !strings.Contains(a.body, kidOf(t, other))
 	})
 	for _, o := range again {
 		h := found[o.path]
-		h.forgets = o.forgets(token)
+		h.forgets = o.forgets(tokenFor(o))
 		found[o.path] = h
 	}
 	return found

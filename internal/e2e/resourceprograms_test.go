@@ -30,6 +30,7 @@ func script(interpreter string, path ...string) resourceProgram {
 
 var (
 	expressProgram = script("node", "node", "resource-express.mjs")
+	keySetsProgram = script("node", "node", "resource-keysets.mjs")
 	fastifyProgram = script("node", "node", "resource-fastify.mjs")
 	pythonProgram  = script("/usr/bin/python3", "python", "resource.py")
 	rubyProgram    = script("/usr/bin/ruby", "ruby", "resource.rb")

@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -84,6 +85,13 @@ type season struct {
 	// revoked is the kid of the key that was revoked, if any was.
 	revoked  string
 	failures map[string]string
+	// known are the keys that were published long enough for every cache; nil
+	// while all are. The second turn comes after seconds here, before caches can
+	// have its key that live for minutes.
+	known map[string]bool
+	// kept are the paths of those that accept the revoked key after the second
+	// turn.
+	kept map[string]bool
 }
 
 // token buys a token and returns it with the kid that signed it.
@@ -120,6 +128,9 @@ func (n *season) present(token string) {
 	n.still.RLock()
 	defer n.still.RUnlock()
 	for _, g := range n.guards {
+		if g.alg != "" && g.alg != algOf(n.t, token) {
+			continue
+		}
 		if ok, why := g.accepts(token); !ok {
 			n.note(g.String(), why, kid)
 		}
@@ -129,7 +140,7 @@ func (n *season) present(token string) {
 func (n *season) note(who, why, kid string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if kid != "" && kid == n.revoked {
+	if kid != "" && (kid == n.revoked || n.known != nil && !n.known[kid]) {
 		return
 	}
 	if _, there := n.failures[who]; !there {
@@ -172,6 +183,44 @@ func (n *season) turn() (kid string) {
 	return next.KID
 }
 
+// secondTurn waits for the key that was made after the revocation, and looks who
+// takes a token of the revoked key still when the lead is over and a token of the new
+// key was met.
+func (n *season) secondTurn(stolen string, before ...string) {
+	n.t.Helper()
+	var fresh string
+	eventually(n.t, "the second turn has come", func() bool {
+		token, kid := n.token()
+		fresh = token
+		return !slices.Contains(before, kid)
+	})
+	moved := map[*running]bool{}
+	for _, g := range n.guards {
+		if !g.short && !moved[g.running] {
+			g.running.clock.advance(n.t, 24*time.Hour)
+			moved[g.running] = true
+		}
+	}
+	n.known = nil
+	n.present(fresh)
+	for _, g := range n.guards {
+		if g.short {
+			continue
+		}
+		// Some fetch the set behind the answer.
+		refused := false
+		for range 10 {
+			if ok, _ := g.accepts(stolen); !ok {
+				refused = true
+				break
+			}
+			time.Sleep(200 * time.Millisecond)
+			n.present(fresh)
+		}
+		n.kept[g.path] = !refused
+	}
+}
+
 // resigned is the token with another signature.
 func resigned(token string) string {
 	at := len(token) - 20
@@ -197,7 +246,7 @@ func live(t *testing.T) *season {
 	d.settings = append(d.settings, "--signing-alg", "RS256")
 	s.serveBehindFront(t)
 
-	n := &season{t: t, s: s, failures: map[string]string{}}
+	n := &season{t: t, s: s, failures: map[string]string{}, kept: map[string]bool{}}
 	n.guards = startGuards(t, s)
 	first, firstKey := n.token()
 	n.present(first)
@@ -233,7 +282,13 @@ func live(t *testing.T) *season {
 	// Every cache comes to have the standby.
 	n.wait()
 
+	var published []struct{ KID string }
+	s.must(t, &published, "keys", "list")
 	n.mu.Lock()
+	n.known = map[string]bool{}
+	for _, key := range published {
+		n.known[key.KID] = true
+	}
 	n.revoked = third
 	n.mu.Unlock()
 	s.must(t, nil, "keys", "revoke", third, "--reason", "leaked in a test")
@@ -254,6 +309,7 @@ func live(t *testing.T) *season {
 		}
 	}
 	finish()
+	n.secondTurn(thirdToken, third, fourth)
 	for who, why := range n.failures {
 		t.Errorf("%s refused a good token: %s; the keys were %s, %s, %s, %s", who, why, firstKey, second, third, fourth)
 	}

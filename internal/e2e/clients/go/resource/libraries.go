@@ -2,13 +2,21 @@ package resource
 
 import (
 	"context"
+	"errors"
+	"net/http"
+	"slices"
 
 	"github.com/MicahParks/keyfunc/v3"
+	oidc2 "github.com/coreos/go-oidc"
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/golang-jwt/jwt/v5"
+	capjwt "github.com/hashicorp/cap/jwt"
 	"github.com/lestrrat-go/httprc/v3"
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	jwxjwt "github.com/lestrrat-go/jwx/v3/jwt"
+	"github.com/zitadel/oidc/v3/pkg/client/rp"
+	zitadeloidc "github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
 // goOIDC takes the algorithms from the metadata. The library has no setting
@@ -59,6 +67,51 @@ func jwx(ctx context.Context, c config) (check, error) {
 	}
 	return func(_ context.Context, token string) error {
 		_, err := jwxjwt.Parse([]byte(token), jwxjwt.WithKeySet(set), jwxjwt.WithIssuer(c.issuer), jwxjwt.WithAudience(c.audience))
+		return err
+	}, nil
+}
+
+// goOIDC2 is the major version before: it takes RS256 alone unless it is told.
+func goOIDC2(ctx context.Context, c config) (check, error) {
+	provider, err := oidc2.NewProvider(ctx, c.issuer)
+	if err != nil {
+		return nil, err
+	}
+	verifier := provider.Verifier(&oidc2.Config{ClientID: c.audience, SupportedSigningAlgs: c.algs})
+	return func(ctx context.Context, token string) error {
+		_, err := verifier.Verify(ctx, token)
+		return err
+	}, nil
+}
+
+func hashicorpCap(ctx context.Context, c config) (check, error) {
+	set, err := capjwt.NewOIDCDiscoveryKeySet(ctx, c.issuer, "")
+	if err != nil {
+		return nil, err
+	}
+	validator, err := capjwt.NewValidator(set)
+	if err != nil {
+		return nil, err
+	}
+	var algs []capjwt.Alg
+	for _, alg := range c.algs {
+		algs = append(algs, capjwt.Alg(alg))
+	}
+	return func(ctx context.Context, token string) error {
+		_, err := validator.Validate(ctx, token, capjwt.Expected{Issuer: c.issuer, Audiences: []string{c.audience}, SigningAlgorithms: algs})
+		return err
+	}, nil
+}
+
+// zitadel leaves the audience to its caller.
+func zitadel(_ context.Context, c config) (check, error) {
+	set := rp.NewRemoteKeySet(http.DefaultClient, c.issuer+"/.well-known/jwks.json")
+	verifier := op.NewAccessTokenVerifier(c.issuer, set, op.WithSupportedAccessTokenSigningAlgorithms(c.algs...))
+	return func(ctx context.Context, token string) error {
+		claims, err := op.VerifyAccessToken[*zitadeloidc.AccessTokenClaims](ctx, token, verifier)
+		if err == nil && !slices.Contains(claims.Audience, c.audience) {
+			err = errors.New("the token is for somebody else")
+		}
 		return err
 	}, nil
 }

@@ -1,6 +1,6 @@
 // Package resource is resource servers that accept the access tokens of one
 // issuer, each with another library: github.com/coreos/go-oidc,
-// github.com/MicahParks/keyfunc and github.com/lestrrat-go/jwx. They know the
+// github.com/MicahParks/keyfunc, github.com/hashicorp/cap and so on. They know the
 // issuer's URL alone.
 //
 // They run as a test, for only a test can have a clock that is set: what the
@@ -34,7 +34,7 @@ type check func(ctx context.Context, token string) error
 
 // libraries are the resource servers, by path.
 var libraries = map[string]func(context.Context, config) (check, error){
-	"go-oidc": goOIDC, "keyfunc": keyFunc, "jwx": jwx,
+	"go-oidc": goOIDC, "keyfunc": keyFunc, "jwx": jwx, "go-oidc2": goOIDC2, "hashicorp-cap": hashicorpCap, "zitadel": zitadel,
 }
 
 // request is one token to be looked at, at a time of the world outside.
