@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/strictjson"
 )
 
 // accessTokenType is the typ of an access token (RFC 9068 §2.1).
@@ -158,7 +159,7 @@ func (s *Service) checkSignature(token string) (claims, error) {
 		return claims{}, errNotLive{audit.ReasonBadToken}
 	}
 	var c claims
-	if err := json.Unmarshal(payload, &c); err != nil {
+	if err := strictjson.Unmarshal(payload, &c); err != nil {
 		return claims{}, errNotLive{audit.ReasonBadToken}
 	}
 	c.payload = payload

@@ -10,17 +10,27 @@ import (
 )
 
 // bearerToken finds the access token in the Authorization header, the one
-// place where Keyturn takes it (RFC 6750 §2.1; RFC 9700 §4.3.2 on URLs).
-func bearerToken(r *http.Request) (token string, present bool) {
+// place where Keyturn takes it (RFC 6750 §2.1; RFC 9700 §4.3.2 on URLs). What is
+// sent in another form, or in two ways at once, is invalid_request (§3.1).
+func bearerToken(r *http.Request) (string, *refusal.Error) {
+	malformed := refusal.New(refusal.BadBearer, audit.ReasonMalformedBearer, "")
 	headers := r.Header.Values("Authorization")
-	if len(headers) != 1 {
-		return "", len(headers) > 1
+	switch len(headers) {
+	case 0:
+		return "", refusal.New(refusal.NoToken, audit.ReasonNoToken, "")
+	case 1:
+	default:
+		return "", malformed
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return "", false
+		return "", refusal.New(refusal.NoToken, audit.ReasonNoToken, "")
 	}
-	return strings.TrimLeft(token, " "), true
+	token = strings.TrimLeft(token, " ")
+	if token == "" || strings.ContainsAny(token, " \t,") || r.URL.Query().Has("access_token") {
+		return "", malformed
+	}
+	return token, nil
 }
 
 // bearer says whose live access token a request bears. Where there is none that
@@ -40,9 +50,9 @@ func (s *Service) bearer(r *http.Request, accept func(claims) (reason audit.Reas
 }
 
 func (s *Service) bearerClaims(r *http.Request) (claims, *refusal.Error) {
-	token, present := bearerToken(r)
-	if !present {
-		return claims{}, refusal.New(refusal.NoToken, audit.ReasonNoToken, "")
+	token, e := bearerToken(r)
+	if e != nil {
+		return claims{}, e
 	}
 	c, err := s.check(r.Context(), token)
 	var dead errNotLive

@@ -10,6 +10,8 @@ import (
 	"net/url"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/keyturn/keyturn/internal/strictjson"
 )
 
 // Bounds of a client's key set.
@@ -69,7 +71,7 @@ func splitJWKS(text []byte) ([]json.RawMessage, error) {
 	switch {
 	case len(text) > maxClientJWKS:
 		return nil, fmt.Errorf("the JWK set is larger than %d bytes", maxClientJWKS)
-	case json.Unmarshal(text, &set) != nil || set.Keys == nil:
+	case strictjson.Unmarshal(text, &set) != nil || set.Keys == nil:
 		return nil, errors.New(`it is not a JWK set: {"keys":[…]} (RFC 7517 §5)`)
 	case len(set.Keys) == 0 || len(set.Keys) > maxClientKeys:
 		return nil, fmt.Errorf("the JWK set has %d keys: use 1 to %d", len(set.Keys), maxClientKeys)

@@ -26,6 +26,7 @@ var answers = [...]struct {
 	refusal.Malformed:        {http.StatusBadRequest, "invalid_request"},
 	refusal.TooLarge:         {http.StatusRequestEntityTooLarge, "invalid_request"},
 	refusal.WrongContentType: {http.StatusBadRequest, "invalid_request"},
+	refusal.WrongEncoding:    {http.StatusUnsupportedMediaType, "invalid_request"},
 	refusal.Unacceptable:     {http.StatusBadRequest, "invalid_request"},
 	refusal.Taken:            {http.StatusBadRequest, "invalid_request"},
 	refusal.Conflict:         {http.StatusBadRequest, "invalid_request"},
@@ -39,6 +40,7 @@ var answers = [...]struct {
 	refusal.UnsupportedGrant: {http.StatusBadRequest, "unsupported_grant_type"},
 	refusal.BadScope:         {http.StatusBadRequest, "invalid_scope"},
 	refusal.BadTarget:        {http.StatusBadRequest, "invalid_target"},
+	refusal.BadBearer:        {http.StatusBadRequest, "invalid_request"},
 	refusal.NoToken:          {http.StatusUnauthorized, ""},
 	refusal.BadToken:         {http.StatusUnauthorized, "invalid_token"},
 	refusal.BeyondToken:      {http.StatusForbidden, "insufficient_scope"},
@@ -73,6 +75,9 @@ func writeError(w http.ResponseWriter, e *refusal.Error) {
 	answer := answers[e.Code]
 	if e.Temporary() {
 		problem.RetryAfter(w, e.RetryAfter)
+	}
+	if e.Code == refusal.WrongEncoding {
+		w.Header().Set("Accept-Encoding", "identity") // RFC 9110 §15.5.16
 	}
 	if answer.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Basic realm="keyturn", charset="UTF-8"`)

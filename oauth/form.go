@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/problem"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
@@ -34,6 +35,9 @@ var parameters = map[string]bool{
 func readForm(r *http.Request) (form, *refusal.Error) {
 	if e := checkFormType(r.Header.Get("Content-Type")); e != nil {
 		return form{}, e
+	}
+	if problem.Encoded(r) {
+		return form{}, refusal.New(refusal.WrongEncoding, audit.ReasonContentEncoding, "")
 	}
 	if inURL(r.URL) {
 		return form{}, refusal.New(refusal.Malformed, audit.ReasonParameterInURL, "Send the parameters in the body, not in the URL.")

@@ -23,7 +23,8 @@ func (s *Service) Revoke(w http.ResponseWriter, r *http.Request) {
 		writeError(w, e)
 		return
 	}
-	w.WriteHeader(http.StatusOK)
+	// RFC 7009 §2.2 leaves the body to us; some clients read JSON or fail.
+	writeObject(w, http.StatusOK, []byte("{}"))
 }
 
 func (s *Service) revoke(ctx context.Context, r *http.Request, event *audit.Event) *refusal.Error {

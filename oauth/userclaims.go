@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/keyturn/keyturn/internal/strictjson"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -18,7 +19,7 @@ func userClaims(all string, names []string) (members, error) {
 		return nil, nil
 	}
 	var claims map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(all), &claims); err != nil {
+	if err := strictjson.Unmarshal([]byte(all), &claims); err != nil {
 		return nil, fmt.Errorf("the claims of a session: %w", err)
 	}
 	for name := range claims {
@@ -37,7 +38,7 @@ func mayClaim(name string) bool {
 // claimsIn returns the user's claims in the payload of an access token of ours.
 func claimsIn(payload []byte) (members, error) {
 	var claims map[string]json.RawMessage
-	if err := json.Unmarshal(payload, &claims); err != nil {
+	if err := strictjson.Unmarshal(payload, &claims); err != nil {
 		return nil, err
 	}
 	for name := range claims {

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/strictjson"
 )
 
 // The bounds of what tokens say of a user. A token travels in a header, and
@@ -29,7 +30,8 @@ const RolesClaim = "roles"
 // reserved are claims that mean something to the parties of the protocol (RFC
 // 7519 §4.1, RFC 7662 §2.2, RFC 7800, RFC 8693, RFC 9068 §2.2, OpenID Connect
 // Core §2 and §5), or that Keyturn fills in itself. Who could set them for a
-// user could forge what a resource server relies on.
+// user could forge what a resource server relies on, and many read a name in any
+// case: so none of them is accepted in another case either.
 var reserved = map[string]bool{
 	"iss": true, "sub": true, "aud": true, "exp": true, "nbf": true, "iat": true, "jti": true,
 	"client_id": true, "scope": true, "auth_time": true, "acr": true, "amr": true, "azp": true, "sid": true,
@@ -49,7 +51,7 @@ func CheckClaimName(name string) error {
 			return refuse("claims", "a name must have visible ASCII characters but quote and backslash only")
 		}
 	}
-	if reserved[name] {
+	if reserved[strings.ToLower(name)] {
 		return refuse("claims", "the name %q is reserved for what the server itself says", name)
 	}
 	return nil
@@ -123,41 +125,20 @@ func decodeClaims(object string) (map[string]any, error) {
 	return claims, nil
 }
 
-// checkNesting refuses an object that is too deep, or that names a member twice
-// on its first level: which of the two counts would depend on who reads it.
+// checkNesting refuses an object that is too deep, or that names a member twice:
+// which of the two counts would depend on who reads it.
 func checkNesting(object string) error {
-	d := json.NewDecoder(strings.NewReader(object))
-	seen := map[string]bool{}
-	depth, isName := 0, false
-	for {
-		token, err := d.Token()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return refuse("claims", "must be a JSON object")
-		}
-		delim, _ := token.(json.Delim)
-		switch {
-		case delim == '{' || delim == '[':
-			if depth++; depth > maxClaimDepth {
-				return refuse("claims", "must not be nested more than %d deep", maxClaimDepth)
-			}
-			isName = depth == 1
-			continue
-		case delim == '}' || delim == ']':
-			depth--
-		case depth == 1 && isName:
-			name, _ := token.(string)
-			if seen[name] {
-				return refuse("claims", "a name is there twice")
-			}
-			seen[name] = true
-			isName = false
-			continue
-		}
-		isName = depth == 1
+	err := strictjson.Check([]byte(object), maxClaimDepth)
+	var member *strictjson.MemberError
+	switch {
+	case errors.As(err, &member):
+		return refuse("claims", "%s", member)
+	case errors.Is(err, strictjson.ErrDeep):
+		return refuse("claims", "must not be nested more than %d deep", maxClaimDepth)
+	case err != nil:
+		return refuse("claims", "must be a JSON object")
 	}
+	return nil
 }
 
 func encodeClaims(claims map[string]any) (string, error) {

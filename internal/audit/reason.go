@@ -14,6 +14,7 @@ func (r Reason) Meaning() string { return r.meaning }
 // Why a request could not be read.
 var (
 	ReasonContentType        = Reason{"content_type", "the body is not sent as form-encoded UTF-8"}
+	ReasonContentEncoding    = Reason{"content_encoding", "the body is sent compressed or otherwise encoded"}
 	ReasonParameterInURL     = Reason{"parameter_in_url", "a parameter is in the URL, where logs keep it"}
 	ReasonBodyTooLarge       = Reason{"body_too_large", "the body is larger than the endpoint takes"}
 	ReasonBodyUnreadable     = Reason{"body_unreadable", "the body broke off"}
@@ -21,6 +22,7 @@ var (
 	ReasonMalformedBody      = Reason{"malformed_body", "the body is not the JSON that is due, or too large"}
 	ReasonRepeatedParameter  = Reason{"repeated_parameter", "a parameter is given more than once"}
 	ReasonMalformedParameter = Reason{"malformed_parameter", "a parameter is not valid text"}
+	ReasonMalformedBearer    = Reason{"malformed_bearer", "an access token was sent in no form that is allowed, or in two ways at once"}
 	ReasonNoToken            = Reason{"no_token", "no token was sent"}
 	ReasonNoRefreshToken     = Reason{"no_refresh_token", "the parameter refresh_token is missing"}
 	ReasonNoUsername         = Reason{"no_username", "the parameter username, or the e-mail address, is missing"}
@@ -96,6 +98,7 @@ var (
 	ReasonForgedToken     = Reason{"forged_token", "it has the form of a refresh token and was not made here"}
 	ReasonSpentToken      = Reason{"spent_token", "the refresh token has been exchanged for its successor"}
 	ReasonReusedToken     = Reason{"reused_token", "a refresh token that was spent before came back: two parties hold it"}
+	ReasonForeignAudience = Reason{"foreign_audience", "the token was made for another audience"}
 	ReasonForeignClient   = Reason{"foreign_client", "the token was issued to another client"}
 	ReasonBadToken        = Reason{"bad_token", "it is no access token, or not signed by a key in force"}
 	ReasonForeignIssuer   = Reason{"foreign_issuer", "the access token names another issuer"}

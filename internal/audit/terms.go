@@ -10,7 +10,7 @@ var (
 	silent = []Reason{{}} // needs no explanation
 
 	unread = []Reason{
-		ReasonContentType, ReasonParameterInURL, ReasonBodyTooLarge, ReasonBodyUnreadable, ReasonMalformedForm,
+		ReasonContentType, ReasonContentEncoding, ReasonParameterInURL, ReasonBodyTooLarge, ReasonBodyUnreadable, ReasonMalformedForm,
 		ReasonRepeatedParameter, ReasonMalformedParameter,
 	}
 	unproven = []Reason{
@@ -84,14 +84,14 @@ var vocabulary = []Term{
 		Success: slices.Concat(silent, unverified, []Reason{ReasonMalformedToken, ReasonForgedToken, ReasonUnknownSession,
 			ReasonEndedSession}),
 		Failure: slices.Concat(unread, unproven, []Reason{ReasonNoToken, ReasonForeignClient}),
-		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti"),
+		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti keyturn.detail"),
 	}, {
 		Action: TokenIntrospected, Category: words("api"), Type: words("access"),
 		When: "a resource server asked whether a token is alive; with a reason, it was told that it is not",
 		Success: slices.Concat(silent, unverified, notLive, []Reason{ReasonMalformedToken, ReasonForgedToken,
-			ReasonForeignClient, ReasonExpiredSession, ReasonSpentToken}),
+			ReasonForeignAudience, ReasonForeignClient, ReasonExpiredSession, ReasonSpentToken}),
 		Failure: slices.Concat(unread, unproven, []Reason{ReasonPublicClient, ReasonNoToken}),
-		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti"),
+		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti keyturn.detail"),
 	}, {
 		Action: UserInfoRead, Category: words("api iam"), Type: words("access user info"),
 		When:    "a token's bearer read the claims about its user",
@@ -288,7 +288,7 @@ var vocabulary = []Term{
 	}, {
 		Action: RequestRefused, Category: words("api"), Type: words("denied"),
 		When:    "a request came without a bearer token that counts, or failed inside the server",
-		Failure: slices.Concat([]Reason{ReasonNoToken}, unverified, notLive, []Reason{ReasonForeignClient, ReasonScopeNotGranted, ReasonStore, ReasonHungUp, ReasonPanic}),
+		Failure: slices.Concat([]Reason{ReasonMalformedBearer, ReasonNoToken}, unverified, notLive, []Reason{ReasonForeignAudience, ReasonForeignClient, ReasonScopeNotGranted, ReasonStore, ReasonHungUp, ReasonPanic}),
 		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti"),
 	}, {
 		Action: ServerStarted, Category: words("process"), Type: words("start"),

@@ -26,7 +26,8 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/audit/syslogtest": {foreign: []string{"github.com/leodido/go-syslog/"}},
 	"internal/audit/audittest":  {own: []string{"internal/audit", "internal/audit/"}, foreign: []string{"github.com/go-jose/"}},
 	"internal/audit/report":     {own: []string{"internal/audit", "internal/audit/line", "internal/audit/verify"}},
-	"internal/problem":          {own: []string{"docs", "internal/audit", "internal/refusal"}},
+	"internal/problem":          {own: []string{"docs", "internal/audit", "internal/refusal", "internal/strictjson"}},
+	"internal/strictjson":       {},
 	"internal/refusal":          {own: []string{"internal/audit"}},
 	"internal/config":           {own: []string{"internal/clientip", "internal/passwords", "internal/store/mongodb", "keys", "oauth", "users"}, foreign: []string{"github.com/spf13/pflag", "go.yaml.in/yaml"}},
 	"internal/clientip":         {foreign: []string{"github.com/pires/go-proxyproto"}},
@@ -37,7 +38,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/doctor":           {own: []string{"keys"}},
 	"keys":                      {own: []string{"internal/audit", "internal/decision"}, foreign: []string{"github.com/go-jose/", "golang.org/x/crypto"}},
 	"users": {
-		own:     []string{"internal/decision", "internal/audit", "internal/passwords", "internal/problem", "internal/refusal", "internal/throttle"},
+		own:     []string{"internal/decision", "internal/audit", "internal/passwords", "internal/problem", "internal/refusal", "internal/strictjson", "internal/throttle"},
 		foreign: []string{"golang.org/x/text", "github.com/google/uuid"},
 	},
 	"internal/passwords": {
@@ -49,7 +50,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/throttle":                {own: []string{"internal/audit", "internal/refusal"}},
 	"wellknown":                        {own: []string{"keys", "internal/problem"}},
 	"oauth": {
-		own:     []string{"internal/decision", "docs", "keys", "users", "internal/audit", "internal/problem", "internal/refusal"},
+		own:     []string{"internal/decision", "docs", "keys", "users", "internal/audit", "internal/problem", "internal/refusal", "internal/strictjson"},
 		foreign: []string{"github.com/google/uuid", "github.com/go-jose/", "code.dny.dev/ssrf"},
 	},
 	"internal/store":                   {own: []string{"internal/audit", "internal/steady", "internal/throttle", "keys", "oauth", "users"}},

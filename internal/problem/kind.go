@@ -20,6 +20,7 @@ func (k Kind) URI() string { return docs.URL("problems.md#" + k.Anchor) }
 // The kinds of problems that the server answers.
 var (
 	MalformedBody     = Kind{"malformed-body", "Malformed body", http.StatusBadRequest}
+	MalformedBearer   = Kind{"malformed-authorization", "Malformed authorization", http.StatusBadRequest}
 	NoToken           = Kind{"no-valid-access-token", "No valid access token", http.StatusUnauthorized}
 	WrongCredentials  = Kind{"wrong-credentials", "Wrong credentials", http.StatusForbidden}
 	SessionOver       = Kind{"session-is-over", "Session is over", http.StatusForbidden}
@@ -41,7 +42,7 @@ var (
 // Kinds are all kinds, in the order of their statuses.
 func Kinds() []Kind {
 	return []Kind{
-		MalformedBody, NoToken, WrongCredentials, SessionOver, ResetTokenOver, BeyondToken, ClientNotReady, NotFound, WrongMethod,
+		MalformedBody, MalformedBearer, NoToken, WrongCredentials, SessionOver, ResetTokenOver, BeyondToken, ClientNotReady, NotFound, WrongMethod,
 		Taken, ChangedMeanwhile, BodyTooLarge, WrongContentType, UnacceptableValue, TooManyAttempts, Internal, TryAgain,
 	}
 }

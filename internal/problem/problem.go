@@ -9,10 +9,12 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
+	"github.com/keyturn/keyturn/internal/strictjson"
 )
 
 // Details is a problem document. Type is the address of the page that explains
@@ -56,26 +58,40 @@ func RetryAfter(w http.ResponseWriter, d time.Duration) {
 // be reached just now.
 func Unavailable(w http.ResponseWriter) { Refuse(w, &refusal.Error{}) }
 
-// ReadJSON decodes the body into v, strictly: the content type must be JSON,
-// the body one object without unknown members or anything behind it.
+// ReadJSON decodes the body into v, strictly: the content type must be JSON, the
+// body one object and nothing behind it, and each member one that v has, named
+// exactly so, and there once.
 func ReadJSON(r *http.Request, v any) *refusal.Error {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
 		return unreadable(refusal.WrongContentType, "Send the body as application/json.")
 	}
-	dec := json.NewDecoder(r.Body)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			return unreadable(refusal.TooLarge, "The body is larger than "+strconv.FormatInt(tooLarge.Limit, 10)+" bytes.")
-		}
+	if Encoded(r) {
+		return unreadable(refusal.WrongEncoding, "")
+	}
+	body, err := io.ReadAll(r.Body)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return unreadable(refusal.TooLarge, "The body is larger than "+strconv.FormatInt(tooLarge.Limit, 10)+" bytes.")
+	case err != nil:
+		return unreadable(refusal.Malformed, "The body could not be read to its end.")
+	}
+	if err := strictjson.UnmarshalKnown(body, v); err != nil {
 		return unreadable(refusal.Malformed, "The body is not the JSON object expected: "+describe(err))
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return unreadable(refusal.Malformed, "The body has more than one JSON value.")
-	}
 	return nil
+}
+
+// Encoded reports whether the body of a request is compressed, or otherwise
+// encoded: nothing here reads that, and what it grows to is not bounded.
+func Encoded(r *http.Request) bool {
+	for _, coding := range r.Header.Values("Content-Encoding") {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
+			return true
+		}
+	}
+	return false
 }
 
 func unreadable(code refusal.Code, text string) *refusal.Error {
@@ -86,17 +102,16 @@ func unreadable(code refusal.Code, text string) *refusal.Error {
 // password.
 func describe(err error) string {
 	var typ *json.UnmarshalTypeError
+	var member *strictjson.MemberError
 	switch {
+	case errors.As(err, &member):
+		return member.Error() + "."
 	case errors.As(err, &typ) && typ.Field != "":
 		return "the member " + strconv.Quote(typ.Field) + " is of the wrong type."
 	case errors.Is(err, io.EOF):
 		return "it is empty."
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return "it ends too early."
-	}
-	const unknown = `json: unknown field `
-	if s := err.Error(); len(s) > len(unknown) && s[:len(unknown)] == unknown && len(s) < 100 {
-		return "unknown member " + s[len(unknown):] + "."
 	}
 	return "it is not valid JSON."
 }

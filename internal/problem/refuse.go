@@ -12,17 +12,19 @@ import (
 var kinds = [...]Kind{
 	refusal.Unavailable: TryAgain, refusal.Busy: TryAgain, refusal.Throttled: TooManyAttempts,
 	refusal.Malformed: MalformedBody, refusal.TooLarge: BodyTooLarge, refusal.WrongContentType: WrongContentType,
+	refusal.WrongEncoding: WrongContentType,
 	refusal.Unacceptable: UnacceptableValue, refusal.Taken: Taken, refusal.Conflict: ChangedMeanwhile, refusal.NotFound: NotFound,
 	refusal.BadCredentials: WrongCredentials, refusal.BadGrant: SessionOver, refusal.BadResetToken: ResetTokenOver,
 	refusal.BadClient: ClientNotReady, refusal.GrantNotAllowed: ClientNotReady, refusal.UnsupportedGrant: ClientNotReady,
 	refusal.BadScope: MalformedBody, refusal.BadTarget: MalformedBody,
-	refusal.NoToken: NoToken, refusal.BadToken: NoToken, refusal.BeyondToken: BeyondToken,
+	refusal.NoToken: NoToken, refusal.BadBearer: MalformedBearer, refusal.BadToken: NoToken, refusal.BeyondToken: BeyondToken,
 }
 
 // challenges say how to ask with an access token (RFC 6750 §3), as every refusal
 // that is about one must.
 var challenges = map[refusal.Code]string{
 	refusal.NoToken:     `Bearer realm="keyturn"`,
+	refusal.BadBearer:   `Bearer realm="keyturn", error="invalid_request"`,
 	refusal.BadToken:    `Bearer realm="keyturn", error="invalid_token"`,
 	refusal.BeyondToken: `Bearer realm="keyturn", error="insufficient_scope"`,
 }
@@ -37,6 +39,9 @@ func Refuse(w http.ResponseWriter, e *refusal.Error) {
 	}
 	if e.Temporary() {
 		RetryAfter(w, e.RetryAfter)
+	}
+	if e.Code == refusal.WrongEncoding {
+		w.Header().Set("Accept-Encoding", "identity") // RFC 9110 §15.5.16
 	}
 	WriteField(w, kinds[e.Code], e.Field, e.Public())
 }

@@ -33,6 +33,8 @@ const (
 	TooLarge
 	// WrongContentType means that its body is of another type.
 	WrongContentType
+	// WrongEncoding means that its body is compressed, or otherwise encoded.
+	WrongEncoding
 	// Unacceptable means that the value of Field will not do.
 	Unacceptable
 	// Taken means that another account has the value of Field.
@@ -61,6 +63,8 @@ const (
 	BadTarget
 	// NoToken means that the request bears no access token.
 	NoToken
+	// BadBearer means that it bears one in no form that is allowed.
+	BadBearer
 	// BadToken means that the access token that it bears does not count.
 	BadToken
 	// BeyondToken means that the access token does not reach that far.
@@ -147,6 +151,7 @@ var texts = map[Code]string{
 	Throttled:        "Too many attempts; wait before the next one.",
 	TooLarge:         "The body is too large.",
 	WrongContentType: "The body is of a content type that is not read here.",
+	WrongEncoding:    "Send the body as it is, without a Content-Encoding.",
 	Conflict:         "The account was changed meanwhile; try again.",
 	NotFound:         "There is no such thing.",
 	BadCredentials:   "Invalid email or password",
@@ -154,6 +159,7 @@ var texts = map[Code]string{
 	BadResetToken:    "The one-time token is not valid, was used, or has expired.",
 	BadClient:        "The client is unknown, its credentials are wrong, or it must authenticate another way.",
 	NoToken:          "Send an access token in the Authorization header.",
+	BadBearer:        "Send the access token once, in one Authorization header: Bearer and the token.",
 	BadToken:         "The access token is not valid, has expired or was revoked.",
 	BeyondToken:      "The access token does not reach this far.",
 }

@@ -35,6 +35,12 @@ var (
 	plain      = class{name: "plain", maxBody: 0, noStore: true}
 )
 
+// readHeaders are those that a page of another origin may send: what Keyturn
+// reads, and what tracing and retrying libraries add to every request.
+var readHeaders = []string{
+	"Authorization", "Content-Type", "DPoP", "Idempotency-Key", "Traceparent", "Tracestate", "Baggage", "X-Request-Id", "X-Requested-With",
+}
+
 func (s *Server) corsOf(c class) func(http.Handler) http.Handler {
 	if !c.crossOrigin || len(s.settings.CORSOrigins) == 0 {
 		return func(h http.Handler) http.Handler { return h }
@@ -42,7 +48,7 @@ func (s *Server) corsOf(c class) func(http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins: s.settings.CORSOrigins,
 		AllowedMethods: []string{"GET", "HEAD", "POST", "DELETE"},
-		AllowedHeaders: []string{"Authorization", "Content-Type"},
+		AllowedHeaders: readHeaders,
 		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", "X-Request-Id"},
 		MaxAge:         600,
 	}).Handler

@@ -35,6 +35,9 @@ type Handlers struct {
 func (s *Server) router(h Handlers) http.Handler {
 	r := mux.NewRouter()
 	s.routes = r
+	// A path is met as it was sent, or not at all: to clean it would be a redirect,
+	// outside every class, to whatever host the request names.
+	r.SkipClean(true)
 	r.UseEncodedPath()
 	r.NotFoundHandler = s.class(plain, "not_found", func(w http.ResponseWriter, _ *http.Request) {
 		problem.Write(w, problem.NotFound, "There is nothing at this path.")

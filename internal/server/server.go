@@ -93,7 +93,9 @@ func (s *Server) listenerFor(h http.Handler) *http.Server {
 		WriteTimeout:      s.settings.RequestTimeout + readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
+		// OPTIONS * is answered like every other path that is none.
+		DisableGeneralOptionsHandler: true,
+		TLSConfig:                    &tls.Config{MinVersion: tls.VersionTLS12},
 	}
 }
 

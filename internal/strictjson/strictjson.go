@@ -1,0 +1,167 @@
+// Package strictjson decodes JSON that security depends on. encoding/json takes
+// a member's name in any case and lets the last of several count, so that two
+// readers of one text can see two different things (RFC 8725 §2.4, RFC 8259 §4).
+// Here a name is met exactly, and there once, on every level.
+package strictjson
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxDepth bounds how deep a text may be nested.
+const maxDepth = 32
+
+// maxShown bounds how much of a name an error shows, in bytes.
+const maxShown = 64
+
+// MemberError says what is wrong with a member's name.
+type MemberError struct {
+	// Name is the name, cut short; What says what is wrong with it.
+	Name, What string
+}
+
+// Error names the member.
+func (e *MemberError) Error() string { return fmt.Sprintf("the member %q %s", e.Name, e.What) }
+
+func member(name, what string) error {
+	return &MemberError{strings.ToValidUTF8(name[:min(len(name), maxShown)], ""), what}
+}
+
+// ErrDeep means that a text is nested deeper than may be.
+var ErrDeep = errors.New("it is nested too deep")
+
+var (
+	errTrailing = errors.New("there is more than one JSON value")
+	errEncoding = errors.New("it is not valid UTF-8")
+)
+
+// Unmarshal is json.Unmarshal that refuses a text in which a name is there twice
+// within one object, or differs from one that v, a pointer to a struct, has at
+// its first level by no more than case.
+func Unmarshal(text []byte, v any) error { return unmarshal(text, v, false) }
+
+// UnmarshalKnown is Unmarshal that refuses a name that v does not have, too.
+func UnmarshalKnown(text []byte, v any) error { return unmarshal(text, v, true) }
+
+func unmarshal(text []byte, v any, known bool) error {
+	if !utf8.Valid(text) {
+		return errEncoding
+	}
+	names := namesOf(reflect.TypeOf(v))
+	top, err := check(text, maxDepth)
+	if err != nil {
+		return err
+	}
+	for _, name := range top {
+		if err := names.meet(name, known); err != nil {
+			return err
+		}
+	}
+	return json.Unmarshal(text, v)
+}
+
+// Check refuses a text that is no JSON, is nested deeper than depth, or in which
+// a name is there twice within one object.
+func Check(text []byte, depth int) error {
+	_, err := check(text, depth)
+	return err
+}
+
+// names are those that a struct has, nil for what is no struct: that has any.
+type names map[string]bool
+
+func namesOf(t reflect.Type) names {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t == nil || t.Kind() != reflect.Struct {
+		return nil
+	}
+	n := names{}
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if name != "" && name != "-" && t.Field(i).IsExported() {
+			n[name] = true
+		}
+	}
+	return n
+}
+
+// meet checks a name of a text.
+func (n names) meet(name string, known bool) error {
+	if n == nil || n[name] {
+		return nil
+	}
+	for has := range n {
+		if strings.EqualFold(has, name) {
+			return member(name, fmt.Sprintf("is written %q", has))
+		}
+	}
+	if known {
+		return member(name, "is not known here")
+	}
+	return nil
+}
+
+// level is an object or a list that is open.
+type level struct {
+	seen   map[string]bool // nil for a list
+	isName bool            // what comes next is a name
+}
+
+// check walks the text and returns the names on its first level.
+func check(text []byte, depth int) (top []string, err error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	var open []level
+	for {
+		token, err := d.Token()
+		if err != nil {
+			if err == io.EOF && len(text) > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+		if name, ok := token.(string); ok && len(open) > 0 && open[len(open)-1].isName {
+			in := &open[len(open)-1]
+			if in.seen[name] {
+				return nil, member(name, "is given more than once")
+			}
+			in.seen[name], in.isName = true, false
+			if len(open) == 1 {
+				top = append(top, name)
+			}
+			continue
+		}
+		switch token {
+		case json.Delim('{'):
+			open = append(open, level{seen: map[string]bool{}, isName: true})
+			if len(open) > depth {
+				return nil, ErrDeep
+			}
+			continue
+		case json.Delim('['):
+			open = append(open, level{})
+			if len(open) > depth {
+				return nil, ErrDeep
+			}
+			continue
+		case json.Delim('}'), json.Delim(']'):
+			open = open[:len(open)-1]
+		}
+		if len(open) == 0 {
+			if _, err := d.Token(); err != io.EOF {
+				return nil, errTrailing
+			}
+			return top, nil
+		}
+		in := &open[len(open)-1]
+		in.isName = in.seen != nil
+	}
+}
