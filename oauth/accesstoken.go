@@ -30,6 +30,8 @@ type claims struct {
 	AuthTime int64    `json:"auth_time,omitempty"`
 	Session  string   `json:"sid,omitempty"`
 	Email    string   `json:"email,omitempty"`
+	// EmailVerified stands beside Email: no address was verified yet.
+	EmailVerified *bool `json:"email_verified,omitempty"`
 
 	// user are the claims about the user that the client's registration names,
 	// of a token to be minted; payload is that of a token that was checked.
@@ -55,6 +57,14 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	return json.Unmarshal(b, (*[]string)(a))
+}
+
+// setEmail says the user's address, and that nobody verified that it is theirs:
+// who reads it must not take two accounts for one by it.
+func (c *claims) setEmail(address string) {
+	if c.Email = address; address != "" {
+		c.EmailVerified = new(bool)
+	}
 }
 
 func (c claims) hasScope(token string) bool {

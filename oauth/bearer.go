@@ -3,6 +3,7 @@ package oauth
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
@@ -39,12 +40,17 @@ func (s *Service) bearer(r *http.Request, accept func(claims) (reason audit.Reas
 	event := audit.Event{Action: audit.RequestRefused}
 	c, e := s.bearerClaims(r)
 	if e == nil {
+		event.UserID, event.ClientID, event.SessionID, event.TokenID = c.Subject, c.ClientID, c.Session, c.ID
 		reason, ok := accept(c)
-		if ok {
+		switch {
+		case !ok:
+			e = refusal.New(refusal.BeyondToken, reason, "")
+		case !slices.Contains(c.Audience, s.settings.Issuer):
+			// These endpoints are a resource server of their own (RFC 9068 §4).
+			e = refusal.New(refusal.BadToken, audit.ReasonForeignAudience, "")
+		default:
 			return c, nil
 		}
-		event.UserID, event.ClientID, event.SessionID, event.TokenID = c.Subject, c.ClientID, c.Session, c.ID
-		e = refusal.New(refusal.BeyondToken, reason, "")
 	}
 	return claims{}, s.Conclude(r.Context(), event, e)
 }

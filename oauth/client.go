@@ -28,6 +28,12 @@ type Client struct {
 	Scope        []string
 	DefaultScope []string
 	Audience     []string
+	// Introspects lists the audiences whose tokens the client may ask about
+	// (RFC 7662 §4); empty means those of Audience.
+	Introspects []string
+	// TokenEndpointAudience lets the client's assertions be made for the URL of
+	// the token endpoint, and not for the issuer alone.
+	TokenEndpointAudience bool
 	// Claims names what the client's tokens say of their user, of what the
 	// user's account holds: users.RolesClaim and custom claims.
 	Claims []string

@@ -14,6 +14,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
+	"github.com/keyturn/keyturn/internal/strictjson"
 )
 
 // assertionType is the client_assertion_type of RFC 7523 §2.2.
@@ -27,28 +28,10 @@ const maxAssertion = 8 << 10
 // library in wide use (Authlib) asks for unless told otherwise.
 const maxAssertionLife = time.Hour
 
-// assertionAlgs are the algorithms of client assertions, all asymmetric.
-var assertionAlgs = []jose.SignatureAlgorithm{
-	jose.ES256, jose.ES384, jose.ES512, jose.EdDSA, jose.PS256, jose.PS384, jose.PS512, jose.RS256, jose.RS384, jose.RS512,
-}
-
-// AssertionAlgs lists the algorithms that a client assertion may be signed
-// with.
-func AssertionAlgs() []string {
-	names := make([]string, len(assertionAlgs))
-	for i, alg := range assertionAlgs {
-		names[i] = string(alg)
-	}
-	return names
-}
-
-func isAssertionAlg(alg string) bool {
-	return slices.Contains(assertionAlgs, jose.SignatureAlgorithm(alg))
-}
-
 // assertion is a client assertion as it was read.
 type assertion struct {
-	token *jwt.JSONWebToken
+	compactJWS
+	claims jwt.Claims
 	// client is the issuer claimed.
 	client string
 	// verified is set once the signature and the claims were found good and
@@ -71,38 +54,40 @@ func readAssertion(f form) (*assertion, *refusal.Error) {
 	if len(text) > maxAssertion {
 		return nil, malformed
 	}
-	token, err := jwt.ParseSigned(text, assertionAlgs)
-	if err != nil || len(token.Headers) != 1 {
+	jws, err := parseCompactJWS(text)
+	if err != nil {
 		return nil, malformed
 	}
+	a := &assertion{compactJWS: jws}
+	if strictjson.Unmarshal(a.payload, &a.claims) != nil {
+		return nil, malformed
+	}
+	a.client = a.claims.Issuer
 	// The typ of an access token must not pass for one of an assertion (RFC
 	// 8725 §3.11). Most libraries write JWT or nothing.
-	typ, _ := token.Headers[0].ExtraHeaders[jose.HeaderType].(string)
-	switch strings.ToLower(typ) {
+	switch strings.ToLower(a.header.Typ) {
 	case "", "jwt", "client-authentication+jwt", "application/client-authentication+jwt":
 	default:
-		return nil, malformed
+		return a, malformed
 	}
-	var claimed jwt.Claims
-	if err := token.UnsafeClaimsWithoutVerification(&claimed); err != nil || claimed.Issuer != claimed.Subject {
-		return nil, malformed
+	if a.claims.Issuer != a.claims.Subject || !slices.Contains(AssertionAlgs(), a.header.Alg) {
+		return a, malformed
 	}
-	return &assertion{token: token, client: claimed.Issuer}, checkClientID(claimed.Issuer)
+	return a, checkClientID(a.client)
 }
 
 // checkAssertion verifies a client assertion (RFC 7523 §3) and spends it: each
 // authenticates one request, on whatever replica.
 func (s *Service) checkAssertion(ctx context.Context, a *assertion, client Client) *refusal.Error {
-	claims, e := s.verifyAssertion(ctx, a, client)
-	if e != nil {
+	if e := s.verifyAssertion(ctx, a, client); e != nil {
 		return e
 	}
-	if e := s.judgeAssertion(claims); e != nil {
+	if e := s.judgeAssertion(a.claims, client); e != nil {
 		return e
 	}
-	sum := sha256.Sum256([]byte(client.ID + "\x00" + claims.ID))
+	sum := sha256.Sum256([]byte(client.ID + "\x00" + a.claims.ID))
 	id := "assertion " + base64.RawURLEncoding.EncodeToString(sum[:])
-	err := s.store.SpendToken(ctx, id, claims.Expiry.Time().Add(s.settings.ClockSkew+purgeGrace))
+	err := s.store.SpendToken(ctx, id, a.claims.Expiry.Time().Add(s.settings.ClockSkew+purgeGrace))
 	switch {
 	case errors.Is(err, ErrTokenSpent):
 		return assertionRefused(audit.ReasonAssertionReplayed, "The client assertion was used before: make one for each request.")
@@ -114,33 +99,35 @@ func (s *Service) checkAssertion(ctx context.Context, a *assertion, client Clien
 
 // verifyAssertion finds the key that made the signature. An assertion that
 // names a key is tried with that one, any other with each that fits.
-func (s *Service) verifyAssertion(ctx context.Context, a *assertion, client Client) (jwt.Claims, *refusal.Error) {
-	var claims jwt.Claims
-	header := a.token.Headers[0]
-	fits := func(key jose.JSONWebKey) bool {
-		return (key.KeyID == header.KeyID || header.KeyID == "" || key.KeyID == "") &&
-			(key.Algorithm == "" || key.Algorithm == header.Algorithm)
-	}
-	keys, err := s.clientKeys.of(ctx, client, fits)
+func (s *Service) verifyAssertion(ctx context.Context, a *assertion, client Client) *refusal.Error {
+	keys, err := s.clientKeys.of(ctx, client, a.fits)
 	if err != nil {
 		e := assertionRefused(audit.ReasonKeysUnavailable, "The key set of the client cannot be used just now.")
 		e.Cause = err
-		return claims, e
+		return e
 	}
 	for _, key := range keys {
-		if fits(key) && a.token.Claims(key.Key, &claims) == nil {
-			return claims, nil
+		if a.fits(key) && a.signedBy(key.Key) {
+			return nil
 		}
 	}
-	return claims, clientRefused(audit.ReasonWrongAssertionKey)
+	return clientRefused(audit.ReasonWrongAssertionKey)
+}
+
+// fits reports whether a key may have made the signature: by its id, and by an
+// algorithm that it has. EdDSA and Ed25519 are two names of one (RFC 9864 §2.2).
+func (a *assertion) fits(key jose.JSONWebKey) bool {
+	alg := a.header.Alg
+	return (key.KeyID == a.header.Kid || a.header.Kid == "" || key.KeyID == "") &&
+		(key.Algorithm == "" || key.Algorithm == alg || slices.Contains(algsOf(key.Key), algEd25519)) && slices.Contains(algsOf(key.Key), alg)
 }
 
 // judgeAssertion checks the claims of an assertion whose signature holds.
-func (s *Service) judgeAssertion(c jwt.Claims) *refusal.Error {
+func (s *Service) judgeAssertion(c jwt.Claims, client Client) *refusal.Error {
 	now, skew := s.now(), s.settings.ClockSkew
 	switch {
-	case !s.isAudience(c.Audience):
-		return assertionRefused(audit.ReasonAssertionAudience, "The aud of the client assertion must be the issuer or its token endpoint, and nothing else.")
+	case !s.isAudience(c.Audience, client):
+		return assertionRefused(audit.ReasonAssertionAudience, "The aud of the client assertion must be the issuer, and nothing else.")
 	case c.ID == "" || len(c.ID) > 512:
 		return assertionRefused(audit.ReasonAssertionJTI, "The client assertion needs a jti of at most 512 bytes.")
 	case c.Expiry == nil:
@@ -156,10 +143,13 @@ func (s *Service) judgeAssertion(c jwt.Claims) *refusal.Error {
 }
 
 // isAudience reports whether every value of aud names this server. One that
-// names others too could have been made for them and be replayed here.
-func (s *Service) isAudience(aud jwt.Audience) bool {
+// names others too could have been made for them and be replayed here. That is
+// the issuer alone (draft-ietf-oauth-rfc7523bis §4): a server that a client also
+// talks to could name our token endpoint as its own, and would get assertions that
+// we would take. A client may be registered to use the URL all the same.
+func (s *Service) isAudience(aud jwt.Audience, client Client) bool {
 	foreign := func(value string) bool {
-		return value != s.settings.Issuer && value != s.settings.TokenEndpoint
+		return value != s.settings.Issuer && !(client.TokenEndpointAudience && value == s.settings.TokenEndpoint)
 	}
 	return len(aud) > 0 && !slices.ContainsFunc(aud, foreign)
 }

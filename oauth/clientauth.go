@@ -16,6 +16,8 @@ import (
 type credentials struct {
 	id, secret string
 	hasSecret  bool
+	// claimed is who an assertion that could not be read says that it is of.
+	claimed string
 	// named says that the settings name the client, which proves it.
 	named bool
 	// assertion is nil unless the client presented one.
@@ -30,7 +32,7 @@ func readCredentials(r *http.Request, f form) (credentials, *refusal.Error) {
 	a, e := readAssertion(f)
 	switch {
 	case e != nil:
-		return credentials{}, e
+		return credentials{claimed: claimedClient(f, a)}, e
 	case len(headers) > 1:
 		return credentials{}, refusal.New(refusal.Malformed, audit.ReasonRepeatedAuthorization, "The Authorization header is given more than once.")
 	case a != nil && (len(headers) > 0 || f.get("client_secret") != ""):
@@ -104,14 +106,38 @@ func checkClientID(id string) *refusal.Error {
 	return nil
 }
 
-// authenticateClient returns the client that made the request. On refusal the
-// client returned bears at least the id presented, for the audit log.
-func (s *Service) authenticateClient(ctx context.Context, r *http.Request, f form) (Client, *refusal.Error) {
+// claimedClient returns who a client assertion that was refused unread says that
+// it is of; a is nil where nothing of it could be read.
+func claimedClient(f form, a *assertion) string {
+	id := f.get("client_id")
+	if a != nil {
+		id = a.client
+	}
+	if !ValidClientID(id) {
+		return ""
+	}
+	return id
+}
+
+// tellClaim notes for the audit log who an assertion that could not be read says
+// that it is of: a claim, and not the client of the event.
+func (c credentials) tellClaim(event *audit.Event) {
+	if c.claimed != "" {
+		event.Detail = "claims to be the client " + c.claimed
+	}
+}
+
+// authenticateClient returns the client that made the request, and tells event
+// who that is, or says that it is.
+func (s *Service) authenticateClient(ctx context.Context, r *http.Request, f form, event *audit.Event) (Client, *refusal.Error) {
 	c, e := readCredentials(r, f)
 	if e != nil {
+		c.tellClaim(event)
 		return Client{}, e
 	}
-	return s.authenticate(ctx, c)
+	client, e := s.authenticate(ctx, c)
+	event.ClientID = client.ID
+	return client, e
 }
 
 // authenticate returns the client that the credentials name, if they prove it.

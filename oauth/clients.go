@@ -133,7 +133,7 @@ func (c *Clients) check(client Client) error {
 	if alg := client.SigningAlg; alg != "" && !slices.Contains(keys.Algorithms(), alg) {
 		return fmt.Errorf("signing algorithm %q: use one of %s", alg, strings.Join(keys.Algorithms(), ", "))
 	}
-	for _, a := range client.Audience {
+	for _, a := range slices.Concat(client.Audience, client.Introspects) {
 		if u, err := url.Parse(a); err != nil || a == "" || len(a) > 512 || u.Fragment != "" || strings.ContainsAny(a, " \t\r\n") {
 			return fmt.Errorf("audience %q: use a URI or a name without spaces or fragment", a)
 		}

@@ -18,7 +18,10 @@ type Tokens struct {
 	Access, Refresh string
 	// ExpiresIn is the life of the access token.
 	ExpiresIn time.Duration
-	UserID    string
+	// RefreshTimeout is how long the refresh token may be held, SessionExpiresIn
+	// how long the session lasts at most; zero without a refresh token.
+	RefreshTimeout, SessionExpiresIn time.Duration
+	UserID                           string
 	// Email is the user's address, after a log-in.
 	Email string
 }
@@ -54,7 +57,8 @@ func (s *Service) firstPartyGrant(ctx context.Context, q *tokenRequest) (Tokens,
 		return Tokens{}, e
 	}
 	return Tokens{
-		Access: out.access.token, Refresh: out.refresh, ExpiresIn: out.access.expiresIn, UserID: out.family.UserID, Email: out.email,
+		Access: out.access.token, Refresh: out.refresh, ExpiresIn: out.access.expiresIn,
+		RefreshTimeout: out.refreshTimeout, SessionExpiresIn: out.sessionExpiresIn, UserID: out.family.UserID, Email: out.email,
 	}, nil
 }
 

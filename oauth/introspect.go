@@ -26,6 +26,10 @@ type introspection struct {
 	Scope     string   `json:"scope,omitempty"`
 	AuthTime  int64    `json:"auth_time,omitempty"`
 	Session   string   `json:"sid,omitempty"`
+	// Of a refresh token, how long it may be held and the authorization lasts, in
+	// seconds (draft-ietf-oauth-refresh-token-expiration-03 §7).
+	RefreshTimeout         int64 `json:"refresh_token_timeout,omitempty"`
+	AuthorizationExpiresIn int64 `json:"authorization_expires_in,omitempty"`
 
 	// user are the claims about the user that the token bears.
 	user members
@@ -41,9 +45,19 @@ func (i introspection) MarshalJSON() ([]byte, error) {
 	return i.user.into(object), nil
 }
 
+// mayAskAbout reports whether a live access token is the client's business: it was
+// issued to it, or is for an audience that it may ask about (RFC 7662 §4).
+func (c Client) mayAskAbout(token claims) bool {
+	about := c.Introspects
+	if len(about) == 0 {
+		about = c.Audience
+	}
+	return token.ClientID == c.ID || len(kept(token.Audience, about)) > 0
+}
+
 // Introspect is the introspection endpoint (RFC 7662), for confidential
-// clients. Any of them may ask about an access token, since resource servers
-// are clients of their own; about a refresh token only the client that it was
+// clients. Resource servers are clients of their own, and learn of the access
+// tokens that are for them; about a refresh token only the client that it was
 // issued to learns anything.
 func (s *Service) Introspect(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
@@ -61,8 +75,7 @@ func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.
 	if e != nil {
 		return introspection{}, e
 	}
-	client, e := s.authenticateClient(ctx, r, f)
-	event.ClientID = client.ID
+	client, e := s.authenticateClient(ctx, r, f, event)
 	if e != nil {
 		return introspection{}, e
 	}
@@ -86,6 +99,10 @@ func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.
 		return introspection{}, refusal.Undecided(audit.ReasonStore, err)
 	}
 	event.UserID, event.SessionID, event.TokenID = c.Subject, c.Session, c.ID
+	if !client.mayAskAbout(c) {
+		event.Reason = audit.ReasonForeignAudience
+		return introspection{}, nil
+	}
 	user, err := claimsIn(c.payload)
 	if err != nil {
 		event.Reason = audit.ReasonBadToken
@@ -124,6 +141,7 @@ func (s *Service) introspectRefreshToken(ctx context.Context, client Client, tok
 			Active: true, TokenType: GrantRefreshToken, Issuer: s.settings.Issuer, Subject: family.UserID,
 			Expiry: family.IdleExpiresAt.Unix(), IssuedAt: family.RotatedAt.Unix(), ClientID: family.ClientID,
 			Scope: strings.Join(family.Scope, " "), AuthTime: family.AuthTime.Unix(), Session: family.ID,
+			RefreshTimeout: int64(family.IdleExpiresAt.Sub(now).Seconds()), AuthorizationExpiresIn: int64(family.ExpiresAt.Sub(now).Seconds()),
 		}, nil
 	}
 	return introspection{}, nil

@@ -30,7 +30,7 @@ func (s *Service) checkPassword(ctx context.Context, q *tokenRequest) (issued, *
 	case q.password == "":
 		return issued{}, refusal.New(refusal.Malformed, audit.ReasonNoPassword, "The parameter password is missing.")
 	}
-	scope, aud, e := q.reach()
+	scope, aud, e := q.reach(s.settings.reach(q.client))
 	if e != nil {
 		return issued{}, e
 	}
@@ -71,7 +71,7 @@ func (s *Service) login(ctx context.Context, q *tokenRequest, user users.User, s
 	}
 	q.event = told
 	if slices.Contains(q.client.Grants, GrantRefreshToken) {
-		out.refresh = refresh
+		out.carry(refresh, family, s.now())
 	}
 	out.email = user.Email
 	return out, nil
@@ -109,7 +109,7 @@ func (s *Service) issue(f Family, client Client, scope, aud []string) (issued, *
 		AuthTime: f.AuthTime.Unix(), Session: f.ID,
 	}
 	if slices.Contains(scope, "email") {
-		c.Email = f.Email
+		c.setEmail(f.Email)
 	}
 	var err error
 	if c.user, err = userClaims(f.Claims, client.Claims); err != nil {

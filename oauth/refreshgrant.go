@@ -40,7 +40,8 @@ func (s *Service) refreshToken(ctx context.Context, q *tokenRequest) (issued, *r
 	if r.retried() {
 		q.event.Reason = audit.ReasonRetry
 	}
-	out.refresh, out.undo = successor, undo
+	out.carry(successor, r.family, s.now())
+	out.undo = undo
 	return out, nil
 }
 

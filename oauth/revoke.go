@@ -32,8 +32,7 @@ func (s *Service) revoke(ctx context.Context, r *http.Request, event *audit.Even
 	if e != nil {
 		return e
 	}
-	client, e := s.authenticateClient(ctx, r, f)
-	event.ClientID = client.ID
+	client, e := s.authenticateClient(ctx, r, f, event)
 	if e != nil {
 		return e
 	}

@@ -88,6 +88,16 @@ func target(resources, allowed []string) ([]string, *refusal.Error) {
 	return audience, nil
 }
 
+// reach returns the audiences that the client's log-ins may be for. Keyturn's own
+// resource endpoints are an audience too, the issuer (RFC 9068 §4): first-party
+// log-ins are for them, others are not unless the client is registered so.
+func (s Settings) reach(c Client) []string {
+	if c.ID == "" || c.ID != s.FirstPartyClient || len(c.Audience) == 0 || slices.Contains(c.Audience, s.Issuer) {
+		return c.Audience
+	}
+	return append(slices.Clone(c.Audience), s.Issuer)
+}
+
 // kept returns those of list that allowed still has: list itself where that is
 // all of them.
 func kept(list, allowed []string) []string {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
@@ -91,8 +92,8 @@ func readTokenRequest(r *http.Request) (*tokenRequest, *refusal.Error) {
 	if e != nil {
 		return q, e
 	}
-	q.by, e = readCredentials(r, f)
-	if e != nil {
+	if q.by, e = readCredentials(r, f); e != nil {
+		q.by.tellClaim(&q.event)
 		return q, e
 	}
 	q.event.ClientID = q.by.id
@@ -101,13 +102,13 @@ func readTokenRequest(r *http.Request) (*tokenRequest, *refusal.Error) {
 	return q, nil
 }
 
-// reach returns the scope and the audience that the client gets of what it asks
-// for at the beginning.
-func (q *tokenRequest) reach() (scope, aud []string, e *refusal.Error) {
+// reach returns the scope and, of an audience that it may have, the part that the
+// client gets of what it asks for at the beginning.
+func (q *tokenRequest) reach(audience []string) (scope, aud []string, e *refusal.Error) {
 	if scope, e = q.client.grantable(q.scope); e != nil {
 		return nil, nil, e
 	}
-	aud, e = target(q.resources, q.client.Audience)
+	aud, e = target(q.resources, audience)
 	return scope, aud, e
 }
 
@@ -117,6 +118,9 @@ type issued struct {
 	refresh string
 	scope   []string
 	family  Family
+	// refreshTimeout is how long the refresh token may be held, sessionExpiresIn
+	// how long the session lasts at most.
+	refreshTimeout, sessionExpiresIn time.Duration
 	// email is the user's address where a password was checked.
 	email string
 	// undo takes back what the grant wrote, should its event fail.
@@ -129,17 +133,28 @@ func (i issued) describe(event *audit.Event) {
 	event.Scope = strings.Join(i.scope, " ")
 }
 
+// carry puts in the refresh token of a family, and how long it lasts.
+func (i *issued) carry(token string, f Family, now time.Time) {
+	i.refresh = token
+	i.refreshTimeout, i.sessionExpiresIn = f.IdleExpiresAt.Sub(now), f.ExpiresAt.Sub(now)
+}
+
 type tokenAnswer struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
 	ExpiresIn    int64  `json:"expires_in"`
 	RefreshToken string `json:"refresh_token,omitempty"`
-	Scope        string `json:"scope,omitempty"`
+	// How long the refresh token may be held and the authorization lasts, in
+	// seconds (draft-ietf-oauth-refresh-token-expiration-03 §6.1).
+	RefreshTimeout         int64  `json:"refresh_token_timeout,omitempty"`
+	AuthorizationExpiresIn int64  `json:"authorization_expires_in,omitempty"`
+	Scope                  string `json:"scope,omitempty"`
 }
 
 func (i issued) answer() tokenAnswer {
 	return tokenAnswer{
 		AccessToken: i.access.token, TokenType: "Bearer", ExpiresIn: int64(i.access.expiresIn.Seconds()),
-		RefreshToken: i.refresh, Scope: strings.Join(i.scope, " "),
+		RefreshToken: i.refresh, RefreshTimeout: int64(i.refreshTimeout.Seconds()), AuthorizationExpiresIn: int64(i.sessionExpiresIn.Seconds()),
+		Scope: strings.Join(i.scope, " "),
 	}
 }

@@ -13,6 +13,7 @@ import (
 type userInfo struct {
 	Subject           string `json:"sub"`
 	Email             string `json:"email,omitempty"`
+	EmailVerified     *bool  `json:"email_verified,omitempty"`
 	Name              string `json:"name,omitempty"`
 	GivenName         string `json:"given_name,omitempty"`
 	FamilyName        string `json:"family_name,omitempty"`
@@ -22,7 +23,7 @@ type userInfo struct {
 
 // UserInfoClaims lists the claims that the UserInfo endpoint can answer.
 func UserInfoClaims() []string {
-	return []string{"sub", "email", "name", "given_name", "family_name", "preferred_username", "updated_at"}
+	return []string{"sub", "email", "email_verified", "name", "given_name", "family_name", "preferred_username", "updated_at"}
 }
 
 // UserInfo is the UserInfo endpoint: claims about the user of a bearer token
@@ -51,7 +52,7 @@ func (s *Service) userInfo(r *http.Request) (userInfo, *refusal.Error) {
 	}
 	info := userInfo{Subject: user.UID}
 	if c.hasScope("email") {
-		info.Email = user.Email
+		info.Email, info.EmailVerified = user.Email, new(bool)
 	}
 	if c.hasScope("profile") {
 		info.GivenName, info.FamilyName, info.PreferredUsername = user.FirstName, user.LastName, user.Username

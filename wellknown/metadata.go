@@ -89,6 +89,7 @@ type metadata struct {
 	JWKSURI               string   `json:"jwks_uri"`
 	ResponseTypes         []string `json:"response_types_supported"`
 	GrantTypes            []string `json:"grant_types_supported"`
+	RefreshExpiration     []string `json:"refresh_token_expiration_types_supported,omitempty"`
 	Scopes                []string `json:"scopes_supported,omitempty"`
 	Claims                []string `json:"claims_supported,omitempty"`
 	SubjectTypes          []string `json:"subject_types_supported"`
@@ -160,6 +161,10 @@ func (m *Metadata) describe(algs []string) metadata {
 		RevocationAuthAlgs:    c.ClientAuthAlgs,
 		IntrospectionAuth:     c.ClientAuth,
 		IntrospectionAuthAlgs: c.ClientAuthAlgs,
+	}
+	if slices.Contains(c.Grants, "refresh_token") {
+		// draft-ietf-oauth-refresh-token-expiration-03 §8
+		d.RefreshExpiration = []string{"authorization", "token_timeout"}
 	}
 	if slices.Contains(c.Scopes, "openid") {
 		d.UserInfoEndpoint = base + userInfoPath

@@ -288,6 +288,7 @@ func TestMetadata(t *testing.T) {
 		`"jwks_uri":"https://login.example.com/.well-known/jwks.json",` +
 		`"response_types_supported":[],` +
 		`"grant_types_supported":["password","refresh_token"],` +
+		`"refresh_token_expiration_types_supported":["authorization","token_timeout"],` +
 		`"scopes_supported":["openid","email"],` +
 		`"claims_supported":["sub","email"],` +
 		`"subject_types_supported":["public"],` +

@@ -30,6 +30,8 @@ func newClientFlags(cmd *cobra.Command) *clientFlags {
 	f.StringVar(&c.scope, "scope", "", "what the client may ask for, separated by spaces")
 	f.StringVar(&c.defaultScope, "default-scope", "", "what it gets where it asks for nothing (default: all that it may ask for)")
 	f.StringSliceVar(&c.client.Audience, "audience", nil, "a resource server that its tokens may be for (repeat for several)")
+	f.StringSliceVar(&c.client.Introspects, "introspect", nil, "an audience whose tokens it may ask the introspection endpoint about (repeat for several; default: those of --audience)")
+	f.BoolVar(&c.client.TokenEndpointAudience, "token-endpoint-audience", false, "take assertions of this client that were made for the token endpoint's URL, and not for the issuer alone")
 	f.StringSliceVar(&c.client.Claims, "claim", nil, "what its tokens say of the user beside the scope: "+users.RolesClaim+", or the name of a custom claim (repeat for several)")
 	f.StringVar(&c.client.SigningAlg, "client-signing-alg", "", "what its access tokens are signed with, one of signing_algs (default: the first)")
 	f.StringVar(&c.jwksFile, "jwks-file", "", "file with the client's public keys, a JWK set (- for standard input): it authenticates with them and has no secret")
@@ -71,6 +73,8 @@ func (c *clientFlags) apply(client *oauth.Client) {
 		"scope":                   func() { client.Scope = c.client.Scope },
 		"default-scope":           func() { client.DefaultScope = c.client.DefaultScope },
 		"audience":                func() { client.Audience = c.client.Audience },
+		"introspect":              func() { client.Introspects = c.client.Introspects },
+		"token-endpoint-audience": func() { client.TokenEndpointAudience = c.client.TokenEndpointAudience },
 		"claim":                   func() { client.Claims = c.client.Claims },
 		"client-signing-alg":      func() { client.SigningAlg = c.client.SigningAlg },
 		"jwks-file":               func() { client.JWKS, client.JWKSURI = c.client.JWKS, "" },

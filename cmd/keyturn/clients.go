@@ -25,6 +25,8 @@ type clientRow struct {
 	Scope          string          `json:"scope"`
 	DefaultScope   string          `json:"default_scope,omitempty"`
 	Audience       []string        `json:"audience"`
+	Introspects    []string        `json:"introspects,omitempty"`
+	AtEndpoint     bool            `json:"token_endpoint_audience,omitempty"`
 	Claims         []string        `json:"claims,omitempty"`
 	SigningAlg     string          `json:"signing_alg,omitempty"`
 	AccessTTL      string          `json:"access_token_ttl,omitempty"`
@@ -38,7 +40,8 @@ func clientRowOf(c oauth.Client, secret string) clientRow {
 	return clientRow{
 		ClientID: c.ID, ClientSecret: secret, Public: c.Public, AuthMethod: c.AuthMethod(), JWKS: json.RawMessage(c.JWKS), JWKSURI: c.JWKSURI,
 		Grants: orEmpty(c.Grants), Scope: strings.Join(c.Scope, " "), DefaultScope: strings.Join(c.DefaultScope, " "),
-		Audience: orEmpty(c.Audience), Claims: c.Claims, SigningAlg: c.SigningAlg, AccessTTL: ttl(c.AccessTTL), RefreshIdleTTL: ttl(c.RefreshIdleTTL), RefreshTTL: ttl(c.RefreshTTL),
+		Audience: orEmpty(c.Audience), Introspects: c.Introspects, AtEndpoint: c.TokenEndpointAudience, Claims: c.Claims, SigningAlg: c.SigningAlg,
+		AccessTTL: ttl(c.AccessTTL), RefreshIdleTTL: ttl(c.RefreshIdleTTL), RefreshTTL: ttl(c.RefreshTTL),
 		Disabled: c.Disabled, CreatedAt: c.CreatedAt,
 	}
 }

@@ -14,12 +14,14 @@ import (
 
 // account is what a user is shown of their account.
 type account struct {
-	UID       string    `json:"uid"`
-	Email     string    `json:"email"`
-	Username  string    `json:"username,omitempty"`
-	FirstName string    `json:"first_name,omitempty"`
-	LastName  string    `json:"last_name,omitempty"`
-	CreatedAt time.Time `json:"created_at"`
+	UID   string `json:"uid"`
+	Email string `json:"email"`
+	// EmailVerified is false: no address was verified yet.
+	EmailVerified bool      `json:"email_verified"`
+	Username      string    `json:"username,omitempty"`
+	FirstName     string    `json:"first_name,omitempty"`
+	LastName      string    `json:"last_name,omitempty"`
+	CreatedAt     time.Time `json:"created_at"`
 }
 
 func accountOf(u users.User) account {

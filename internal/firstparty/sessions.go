@@ -10,21 +10,28 @@ import (
 )
 
 type tokensAnswer struct {
-	Message      string    `json:"message,omitempty"`
-	AccessToken  string    `json:"access_token"`
-	RefreshToken string    `json:"refresh_token,omitempty"`
-	TokenType    string    `json:"token_type"`
-	ExpiresIn    int64     `json:"expires_in"`
-	User         *userName `json:"user,omitempty"`
+	Message      string `json:"message,omitempty"`
+	AccessToken  string `json:"access_token"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	// How long the refresh token and the session last, in seconds.
+	RefreshTimeout         int64     `json:"refresh_token_timeout,omitempty"`
+	AuthorizationExpiresIn int64     `json:"authorization_expires_in,omitempty"`
+	User                   *userName `json:"user,omitempty"`
 }
 
 type userName struct {
-	Email string `json:"email"`
-	UID   string `json:"uid"`
+	Email         string `json:"email"`
+	EmailVerified bool   `json:"email_verified"`
+	UID           string `json:"uid"`
 }
 
 func answerOf(t oauth.Tokens) tokensAnswer {
-	return tokensAnswer{AccessToken: t.Access, RefreshToken: t.Refresh, TokenType: "Bearer", ExpiresIn: int64(t.ExpiresIn.Seconds())}
+	return tokensAnswer{
+		AccessToken: t.Access, RefreshToken: t.Refresh, TokenType: "Bearer", ExpiresIn: int64(t.ExpiresIn.Seconds()),
+		RefreshTimeout: int64(t.RefreshTimeout.Seconds()), AuthorizationExpiresIn: int64(t.SessionExpiresIn.Seconds()),
+	}
 }
 
 // unread is the event of a request for tokens that could not be read.

@@ -104,19 +104,31 @@ func TestClientAssertionsAccepted(t *testing.T) {
 	w.addReports(s)
 	now := time.Now().Unix()
 	for name, text := range map[string]string{
-		"issuer as audience":         s.sign(t, assertion(), nil),
-		"token endpoint as audience": s.sign(t, assertion().with("aud", issuer+"/oauth/token"), nil),
-		"both":                       s.sign(t, assertion().with("aud", []string{issuer, issuer + "/oauth/token"}), nil),
-		"typ JWT":                    s.sign(t, assertion(), map[jose.HeaderKey]any{"typ": "JWT"}),
-		"typ of its own":             s.sign(t, assertion(), map[jose.HeaderKey]any{"typ": "client-authentication+jwt"}),
-		"no kid":                     signer{s.key, ""}.sign(t, assertion(), nil),
-		"no iat":                     s.sign(t, assertion().with("iat", nil), nil),
-		"an hour":                    s.sign(t, assertion().with("exp", now+3600), nil),
-		"a clock that is behind":     s.sign(t, assertion().with("iat", now-25).with("exp", now-20), nil),
-		"a clock that is ahead":      s.sign(t, assertion().with("iat", now+20).with("nbf", now+20), nil),
+		"issuer as audience":     s.sign(t, assertion(), nil),
+		"typ JWT":                s.sign(t, assertion(), map[jose.HeaderKey]any{"typ": "JWT"}),
+		"typ of its own":         s.sign(t, assertion(), map[jose.HeaderKey]any{"typ": "client-authentication+jwt"}),
+		"no kid":                 signer{s.key, ""}.sign(t, assertion(), nil),
+		"no iat":                 s.sign(t, assertion().with("iat", nil), nil),
+		"an hour":                s.sign(t, assertion().with("exp", now+3600), nil),
+		"a clock that is behind": s.sign(t, assertion().with("iat", now-25).with("exp", now-20), nil),
+		"a clock that is ahead":  s.sign(t, assertion().with("iat", now+20).with("nbf", now+20), nil),
 	} {
 		if rec := w.postAs("/oauth/token", asserted(text)); rec.Code != 200 {
 			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
+		}
+	}
+	at, both := assertion().with("aud", issuer+"/oauth/token"), assertion().with("aud", []string{issuer, issuer + "/oauth/token"})
+	for name, c := range map[string]claims{"the token endpoint": at, "both": both} {
+		if rec := w.postAs("/oauth/token", asserted(s.sign(t, c, nil))); rec.Code != 401 {
+			t.Errorf("%s as audience, which the client is not registered for: %d %s", name, rec.Code, rec.Body)
+		}
+	}
+	_, err := (&oauth.Clients{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}).Update(t.Context(), "reports",
+		func(c *oauth.Client) { c.TokenEndpointAudience = true })
+	must(t, err)
+	for name, c := range map[string]claims{"the token endpoint": at, "both": both} {
+		if rec := w.postAs("/oauth/token", asserted(s.sign(t, c.with("jti", name), nil))); rec.Code != 200 {
+			t.Errorf("%s as audience, which the client is registered for: %d %s", name, rec.Code, rec.Body)
 		}
 	}
 	if rec := w.postAs("/oauth/token", asserted(s.sign(t, assertion(), nil), "client_id", "reports")); rec.Code != 200 {
@@ -155,7 +167,10 @@ func TestClientAssertionsRefused(t *testing.T) {
 		"no JWT":               {asserted("x"), 401, "malformed_assertion"},
 		"huge":                 {asserted(strings.Repeat("x", 9<<10)), 401, "malformed_assertion"},
 		"typ of access tokens": {asserted(s.sign(t, assertion(), map[jose.HeaderKey]any{"typ": "at+jwt"})), 401, "malformed_assertion"},
-		"unknown crit":         {asserted(s.sign(t, assertion(), map[jose.HeaderKey]any{"crit": []string{"x"}, "x": 1})), 401, "wrong_assertion_key"},
+		"unknown crit":         {asserted(s.sign(t, assertion(), map[jose.HeaderKey]any{"crit": []string{"x"}, "x": 1})), 401, "malformed_assertion"},
+		"empty crit":           {asserted(s.sign(t, assertion(), map[jose.HeaderKey]any{"crit": []string{}})), 401, "malformed_assertion"},
+		"a line break":         {asserted(good()[:40] + "\r\n" + good()[40:]), 401, "malformed_assertion"},
+		"names in two cases":   {asserted(s.sign(t, assertion().with("Sub", "shop"), nil)), 401, "malformed_assertion"},
 		"iss is not sub":       {asserted(s.sign(t, assertion().with("sub", "shop"), nil)), 401, "malformed_assertion"},
 		"another client":       {asserted(s.sign(t, assertion().with("sub", "shop").with("iss", "shop"), nil)), 401, "client_without_keys"},
 		"unknown client":       {asserted(s.sign(t, assertion().with("sub", "x").with("iss", "x"), nil)), 401, "unknown_client"},

@@ -241,6 +241,15 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 				w.get(path)
 			}
 		},
+		"forms that are not read": func(t *testing.T, w *world) {
+			for _, route := range borne() {
+				method, path, _ := strings.Cut(route, " ")
+				w.sendJSON(method, path, " ", nil)
+			}
+			for _, path := range []string{"/oauth/token", "/oauth/revoke", "/oauth/introspect"} {
+				raw(path, strings.NewReader(""), "Content-Encoding", "gzip")(w, tokens{})
+			}
+		},
 		"a store that is closed": func(t *testing.T, w *world) {
 			must(t, w.store.Close())
 			w.get("/readyz")

@@ -109,6 +109,7 @@ func reading(path string, action audit.Action) []decided {
 	rows := []decided{
 		{"JSON", raw(path, text("{}"), "Content-Type", "application/json"), 400, action, "no_client"},
 		{"no form", func(w *world, _ tokens) *httptest.ResponseRecorder { return w.sendJSON("POST", path, "", claims{}) }, 400, action, "content_type"},
+		{"gzip", raw(path, text(""), "Content-Encoding", "gzip"), 415, action, "content_encoding"},
 		{"in the URL", raw(path+"?token=x", text("")), 400, action, "parameter_in_url"},
 		{"too large", raw(path, text(strings.Repeat("x", 40<<10))), 413, action, "body_too_large"},
 		{"broken off", raw(path, iotest.ErrReader(io.ErrUnexpectedEOF)), 400, action, "body_unreadable"},

@@ -3,6 +3,7 @@ package server_test
 import (
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
@@ -95,6 +96,9 @@ func notAlive() []decided {
 		{"introspection, no token", form(path, values{}), 400, action, "no_token"},
 		{"introspection, public client", formAs(path, "client_id", "page", "token", "x"), 401, action, "public_client"},
 		{"introspection, another's", about(path, func(w *world, _ tokens) string { return pages(w).Refresh }), 200, action, "foreign_client"},
+		{"introspection, another audience's", about(path, func(w *world, _ tokens) string {
+			return w.token(saying().with("client_id", "page").with("aud", "https://other.example"))
+		}), 200, action, "foreign_audience"},
 		{"introspection, spent", after(spend(1), about(path, held)), 200, action, "spent_token"},
 		{"introspection, live", about(path, held), 200, action, ""},
 	}
@@ -132,6 +136,8 @@ func notBorne() []decided {
 	}
 	rows := []decided{
 		{"me, another's", bearing("GET", "/auth/me", func(w *world, _ tokens) string { return pages(w).Access }), 403, audit.RequestRefused, "foreign_client"},
+		{"me, another audience's", bearing("GET", "/auth/me", audienceWithout), 401, audit.RequestRefused, "foreign_audience"},
+		{"userinfo, another audience's", bearing("GET", "/oauth/userinfo", audienceWithout), 401, audit.RequestRefused, "foreign_audience"},
 		{"userinfo, scope", bearing("GET", "/oauth/userinfo", func(w *world, _ tokens) string { return w.token(saying()) }), 403, audit.RequestRefused, "scope_not_granted"},
 		{"me, no store for the token", failing("TokenDenied", bearer("GET", "/auth/me", nil)), 503, audit.RequestRefused, "store"},
 		{"me, failing inside", after(func(w *world, _ tokens) { w.users.Store = nil }, bearer("GET", "/auth/me", nil)), 500, audit.RequestRefused, "panic"},
@@ -153,10 +159,34 @@ func notBorne() []decided {
 			return w.sendJSON("DELETE", "/auth/sessions/"+live[0].ID, t.Access, nil)
 		}, 204, audit.SessionEnded, "ended_by_user"},
 	}
+	for _, route := range borne() {
+		method, path, _ := strings.Cut(route, " ")
+		rows = append(rows, decided{route + ", no token in the header", bearing(method, path, func(*world, tokens) string { return " " }), 400, audit.RequestRefused, "malformed_bearer"})
+	}
 	for reason, token := range dead() {
 		rows = append(rows, decided{"me, " + reason, bearing("GET", "/auth/me", token), 401, audit.RequestRefused, reason})
 	}
 	return rows
+}
+
+// borne are the routes that need an access token.
+func borne() []string {
+	return []string{
+		"GET /oauth/userinfo", "POST /oauth/userinfo", "GET /auth/me", "POST /auth/logout", "POST /auth/password", "GET /auth/sessions",
+		"DELETE /auth/sessions", "DELETE /auth/sessions/x",
+	}
+}
+
+// audienceWithout is a live token of a first-party session that is for a resource
+// server alone.
+func audienceWithout(w *world, _ tokens) string {
+	var t tokens
+	w.quietly(func() {
+		t = read[tokens](w.t, w.post("/oauth/token", values{
+			"grant_type": {"password"}, "username": {email}, "password": {password}, "resource": {"https://api.example.com"},
+		}), 200)
+	})
+	return t.Access
 }
 
 // notLogged are what only the /auth routes refuse.

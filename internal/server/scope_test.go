@@ -141,7 +141,8 @@ func TestResourceChoosesTheAudience(t *testing.T) {
 		form values
 		want []string
 	}{
-		"none":         {login(), []string{api, billing}},
+		"none":         {login(), []string{api, billing, issuer}},
+		"Keyturn":      {login("resource", issuer), []string{issuer}},
 		"one":          {login("resource", billing), []string{billing}},
 		"two":          {login("resource", billing, "resource", api), []string{billing, api}},
 		"one twice":    {login("resource", billing, "resource", billing), []string{billing}},
@@ -178,7 +179,7 @@ func TestWhatIsTakenFromAClientIsGoneAtRefresh(t *testing.T) {
 	session := w.granted(login())
 	w.update(func(c *oauth.Client) { c.Scope, c.Audience = []string{"openid", "orders:read"}, []string{billing} })
 	next := w.granted(refresh(session.Refresh))
-	if next.inToken != "openid" || !slices.Equal(next.audience, []string{billing}) {
+	if next.inToken != "openid" || !slices.Equal(next.audience, []string{billing, issuer}) {
 		t.Errorf("after the change: scope %q, audience %v; want what is left, openid and %s", next.inToken, next.audience, billing)
 	}
 	rec := w.post("/oauth/token", refresh(next.Refresh, "scope", "email"))

@@ -63,6 +63,7 @@ func TestRolesReachTheToken(t *testing.T) {
 	}
 	wantClaims(t, "of a client that is told nothing", claimsOf(t, w.login().Access), nil, nil)
 
+	w.update(func(c *oauth.Client) { c.Introspects = []string{issuer} })
 	introspected := read[map[string]any](t, w.post("/oauth/introspect", url.Values{"token": {login.Access}}), 200)
 	wantClaims(t, "introspection", introspected, []any{"admin", "editor"}, "gold")
 	if introspected["active"] != true {

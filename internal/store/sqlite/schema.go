@@ -214,6 +214,9 @@ CREATE INDEX users_pending ON users (slot_id) WHERE slot_id > '';
 `, `
 ALTER TABLE keys ADD COLUMN slot_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE keys ADD COLUMN slot BLOB;
+`, `
+ALTER TABLE clients ADD COLUMN introspects TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE clients ADD COLUMN token_endpoint_audience INTEGER NOT NULL DEFAULT 0;
 `}
 
 var (

@@ -208,7 +208,8 @@ func (s *suite) replaceClient(t *testing.T) {
 	ok(t, st.CreateClient(ctx, sampleClient("other")))
 	full := oauth.Client{
 		ID: "web", Public: true, JWKSURI: "https://new.example.com/jwks", Grants: []string{"client_credentials"}, Scope: []string{"a", "b"},
-		DefaultScope: []string{"b"}, Audience: []string{"urn:new"}, Claims: []string{"tier"}, AccessTTL: time.Second, RefreshIdleTTL: time.Minute,
+		DefaultScope: []string{"b"}, Audience: []string{"urn:new"}, Claims: []string{"tier"}, Introspects: []string{"urn:b"},
+		TokenEndpointAudience: true, AccessTTL: time.Second, RefreshIdleTTL: time.Minute,
 		RefreshTTL: time.Hour, Disabled: true, CreatedAt: epoch.Add(time.Minute), UpdatedAt: epoch.Add(time.Hour), Held: held(0, false),
 	}
 	bare := oauth.Client{ID: "web", CreatedAt: epoch, UpdatedAt: epoch.Add(2 * time.Hour)}

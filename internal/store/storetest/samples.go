@@ -63,6 +63,7 @@ func sampleClient(id string) oauth.Client {
 		Scope:          []string{"openid", "email", "read:things"},
 		DefaultScope:   []string{"openid", "read:things"},
 		Audience:       []string{"https://api.example.com/a", "urn:example:b"},
+		Introspects:    []string{"https://api.example.com/a"},
 		Claims:         []string{"roles", "department"},
 		SigningAlg:     "RS256",
 		AccessTTL:      90 * time.Second,
