@@ -309,7 +309,6 @@ func bearerCases() (cases []protocolCase) {
 			{"RFC 6750 §3.1", "Bearer {foreign}", 401, "invalid_token"},
 			{"RFC 6750 §3.1", "Bearer {refresh}", 401, "invalid_token"},
 			{"RFC 8725 §2.4", "Bearer {twice}", 401, "invalid_token"},
-			{"RFC 9068 §4", "Bearer {api}", 401, "invalid_token"},
 			{"RFC 6750 §3.1", "Bearer {own}", 403, "insufficient_scope"},
 		} {
 			var header []string
@@ -324,7 +323,8 @@ func bearerCases() (cases []protocolCase) {
 			protocolCase{"RFC 6750 §3.1", method, path + "?access_token={access}", bearer, "", 400, "invalid_request"},
 			protocolCase{"RFC 9700 §4.3.2", method, path + "?access_token={access}", nil, "", 401, ""})
 		if strings.HasPrefix(path, "/auth/") {
-			cases = append(cases, protocolCase{"RFC 6750 §3.1", method, path, []string{"Authorization", "Bearer {pageaccess}"}, "", 403, "insufficient_scope"})
+			cases = append(cases, protocolCase{"RFC 9068 §4", method, path, []string{"Authorization", "Bearer {api}"}, "", 401, "invalid_token"},
+				protocolCase{"RFC 6750 §3.1", method, path, []string{"Authorization", "Bearer {pageaccess}"}, "", 403, "insufficient_scope"})
 		}
 	}
 	return append(cases,
