@@ -18,6 +18,10 @@ import (
 type Clients struct {
 	Store Store
 	Audit audit.Recorder
+	// IsUser reports whether a user has the id; nil asks nobody. A client that has
+	// a user's id could pass for the user as the subject of a token (RFC 9700
+	// §4.15).
+	IsUser func(ctx context.Context, id string) (bool, error)
 	// AccessTTL is the deployment's access token lifetime, the most that a
 	// client may have.
 	AccessTTL time.Duration
@@ -37,6 +41,15 @@ func (c *Clients) Add(ctx context.Context, client Client) (Client, string, error
 		Action: audit.ClientAdded, Outcome: audit.Success, ClientID: client.ID, Scope: strings.Join(client.Scope, " "), Detail: described(client),
 	}
 	err := c.check(client)
+	if err == nil && c.IsUser != nil {
+		var is bool
+		if is, err = c.IsUser(ctx, client.ID); err != nil {
+			return Client{}, "", c.conclude(ctx, event, err)
+		}
+		if is {
+			err = fmt.Errorf("client id %q: it is the id of a user, for whom the client could pass as the subject of a token", client.ID)
+		}
+	}
 	if err != nil {
 		err = refusedChange{audit.ReasonInvalidRegistration, err}
 	} else {

@@ -29,7 +29,7 @@ func TestCheckClaims(t *testing.T) {
 		}
 	}
 	for _, in := range []string{
-		"x", "null", "[]", `"a"`, `{"a":1}{}`, `{"a":1`, `{"a":null}`, `{"a":1,"a":2}`, `{"":1}`, `{"a b":1}`,
+		"x", "null", "[]", `"a"`, `{"a":1}{}`, `{"a":1`, `{"a":null}`, `{"a":1,"a":2}`, `{"a":{"b":1,"b":2}}`, `{"SUB":1}`, `{"Roles":["x"]}`, `{"":1}`, `{"a b":1}`,
 		`{"a":[[[[[1]]]]]}`, `{"a":"` + strings.Repeat("x", 2*maxTokenClaims) + `"}`, "{\"é\":1}",
 		`{"a":` + strings.Repeat("[", 1000),
 	} {
@@ -46,7 +46,8 @@ func TestReservedClaimNamesAreRefused(t *testing.T) {
 		}
 	}
 	// Those that access tokens bear (RFC 9068 §2.2) and every one that decides.
-	for _, name := range []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope", "auth_time", "sid", "email", "email_verified", "cnf", "act", "roles", "active"} {
+	for _, name := range []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope", "auth_time", "sid", "email", "email_verified", "cnf", "act", "roles", "active",
+		"SUB", "Sub", "Scope", "Exp", "Jti", "AUD", "Sid", "Roles", "EMAIL_verified", "\uff53\uff55\uff42", "\u017fub"} {
 		if CheckClaimName(name) == nil {
 			t.Errorf("%s is not reserved", name)
 		}

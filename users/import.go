@@ -155,7 +155,7 @@ func (s *Service) freeUID(ctx context.Context, u User) error {
 	other, err := s.Store.UserByID(ctx, u.UID)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return nil
+		return s.noClient(ctx, u.UID)
 	case err != nil:
 		return err
 	case other.EmailKey == u.EmailKey && u.EmailKey != "":
@@ -164,6 +164,19 @@ func (s *Service) freeUID(ctx context.Context, u User) error {
 		return ErrUsernameTaken
 	}
 	return refuse("uid", "belongs to another account")
+}
+
+// noClient refuses an id that is a client's: both are subjects of tokens (RFC 9700
+// §4.15).
+func (s *Service) noClient(ctx context.Context, uid string) error {
+	if s.IsClient == nil {
+		return nil
+	}
+	is, err := s.IsClient(ctx, uid)
+	if err == nil && is {
+		err = refuse("uid", "is the id of a client")
+	}
+	return err
 }
 
 func isUID(uid string) bool {

@@ -35,6 +35,8 @@ type Service struct {
 	Policy Policy
 	// Sessions ends the sessions of an account.
 	Sessions Sessions
+	// IsClient reports whether a client has the id; nil asks nobody.
+	IsClient func(ctx context.Context, id string) (bool, error)
 	// Audit takes the events.
 	Audit audit.Recorder
 	// Now is the clock; time.Now if nil.

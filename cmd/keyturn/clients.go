@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
 )
 
 // clientRow is a client as commands print it.
@@ -66,7 +68,25 @@ func (p *program) clientsCommand() *cobra.Command {
 }
 
 func (d *deployment) clients() *oauth.Clients {
-	return &oauth.Clients{Store: d.store, Audit: d.audit, AccessTTL: d.cfg.AccessTokenTTL, Now: wallClock}
+	return &oauth.Clients{Store: d.store, Audit: d.audit, AccessTTL: d.cfg.AccessTokenTTL, Now: wallClock, IsUser: d.isUser}
+}
+
+// isUser reports whether an account has the id.
+func (d *deployment) isUser(ctx context.Context, id string) (bool, error) {
+	_, err := d.store.UserByID(ctx, id)
+	if errors.Is(err, users.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// isClient reports whether a client has the id.
+func (d *deployment) isClient(ctx context.Context, id string) (bool, error) {
+	_, err := d.store.ClientByID(ctx, id)
+	if errors.Is(err, oauth.ErrNoClient) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (p *program) clientsAddCommand() *cobra.Command {

@@ -108,7 +108,7 @@ func (d *deployment) users() (*users.Service, error) {
 	}
 	service := users.Service{
 		Store: d.store, Hasher: hasher, Policy: users.Policy{MinLength: d.cfg.PasswordMinLength},
-		Sessions: oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: wallClock}, Audit: d.audit, Now: wallClock,
+		Sessions: oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: wallClock}, IsClient: d.isClient, Audit: d.audit, Now: wallClock,
 	}
 	if d.cfg.LoginThrottle {
 		service.Throttle = throttle.New(d.store, wallClock)

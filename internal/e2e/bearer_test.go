@@ -28,9 +28,9 @@ func TestBearerTokensRefused(t *testing.T) {
 	}{
 		"none":                    {userinfo, nil, 401, ""},
 		"Basic":                   {userinfo, asClient(s.confidential), 401, ""},
-		"empty":                   {userinfo, bearer(""), 401, "invalid_token"},
+		"empty":                   {userinfo, bearer(""), 400, "invalid_request"},
 		"in the URL":              {userinfo + "?access_token=" + session.AccessToken, nil, 401, ""},
-		"two headers":             {userinfo, http.Header{"Authorization": {"Bearer " + session.AccessToken, "Bearer x"}}, 401, "invalid_token"},
+		"two headers":             {userinfo, http.Header{"Authorization": {"Bearer " + session.AccessToken, "Bearer x"}}, 400, "invalid_request"},
 		"refresh token":           {userinfo, bearer(session.RefreshToken), 401, "invalid_token"},
 		"not signed":              {userinfo, bearer(unsigned), 401, "invalid_token"},
 		"signature of another":    {userinfo, bearer(parts[0] + "." + parts[1] + "." + strings.Split(own.AccessToken, ".")[2]), 401, "invalid_token"},

@@ -102,7 +102,7 @@ func TestClientKeysAtURL(t *testing.T) {
 		}
 		f.publish("/jwks.json", next.jwks)
 		d.must(t, nil, "clients", "update", "batch", "--jwks-uri", f.url+"/jwks.json?turned")
-		if a := next.tokenFor(t, first, next.assert(t, "batch", first.url+"/oauth/token")); a.status != 200 {
+		if a := next.tokenFor(t, first, next.assert(t, "batch", first.url)); a.status != 200 {
 			t.Errorf("with a new key: %d %s", a.status, a.body)
 		}
 		closed := d.serveAs(t, first.url, "--audit-log", d.auditLog+"-3")

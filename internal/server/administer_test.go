@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"io"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/internal/store/storetest"
 	"github.com/keyturn/keyturn/internal/userfile"
 	"github.com/keyturn/keyturn/keys"
@@ -390,5 +392,28 @@ func rewrap(masters ...int) func(faultyWorld) error {
 		must(w.t, err)
 		_, err = keeper.Rewrap(w.t.Context(), nil)
 		return err
+	}
+}
+
+// TestNoClientIsAUser keeps the ids of clients and of users apart, both ways: each
+// is the subject of tokens (RFC 9700 §4.15).
+func TestNoClientIsAUser(t *testing.T) {
+	w := newWorld(t)
+	clients := &oauth.Clients{
+		Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now,
+		IsUser: func(_ context.Context, id string) (bool, error) { return id == w.uid, nil },
+	}
+	client := oauth.Client{ID: w.uid, Grants: []string{"client_credentials"}}
+	if _, _, err := clients.Add(t.Context(), client); err == nil {
+		t.Error("a client was given the id of a user")
+	}
+	client.ID = "another"
+	if _, _, err := clients.Add(t.Context(), client); err != nil {
+		t.Errorf("an id of its own: %v", err)
+	}
+	w.users.IsClient = func(_ context.Context, id string) (bool, error) { return id == "shop", nil }
+	eve := users.ImportUser{UID: "shop", Email: "eve@example.com", Password: "a long enough sentence"}
+	if _, err := w.users.Import(t.Context(), eve); refusal.Of(err) == nil || refusal.Of(err).Field != "uid" {
+		t.Errorf("a user was given the id of a client: %v", err)
 	}
 }
