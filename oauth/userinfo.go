@@ -57,7 +57,9 @@ func (s *Service) userInfo(r *http.Request) (userInfo, *refusal.Error) {
 	}
 	info := userInfo{Subject: user.UID}
 	if c.hasScope("email") {
-		info.Email, info.EmailVerified = user.Email, new(bool)
+		if info.Email = user.Email; info.Email != "" {
+			info.EmailVerified = new(bool)
+		}
 	}
 	if c.hasScope("profile") {
 		info.GivenName, info.FamilyName, info.PreferredUsername = user.FirstName, user.LastName, user.Username
