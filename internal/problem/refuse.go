@@ -13,7 +13,7 @@ var kinds = [...]Kind{
 	refusal.Unavailable: TryAgain, refusal.Busy: TryAgain, refusal.Throttled: TooManyAttempts,
 	refusal.Malformed: MalformedBody, refusal.TooLarge: BodyTooLarge, refusal.WrongContentType: WrongContentType,
 	refusal.WrongEncoding: WrongContentType,
-	refusal.Unacceptable: UnacceptableValue, refusal.Taken: Taken, refusal.Conflict: ChangedMeanwhile, refusal.NotFound: NotFound,
+	refusal.Unacceptable:  UnacceptableValue, refusal.Taken: Taken, refusal.Conflict: ChangedMeanwhile, refusal.NotFound: NotFound,
 	refusal.BadCredentials: WrongCredentials, refusal.BadGrant: SessionOver, refusal.BadResetToken: ResetTokenOver,
 	refusal.BadClient: ClientNotReady, refusal.GrantNotAllowed: ClientNotReady, refusal.UnsupportedGrant: ClientNotReady,
 	refusal.BadScope: MalformedBody, refusal.BadTarget: MalformedBody,
