@@ -268,11 +268,25 @@ func (s *services) health(d *deployment) *server.Health {
 			}
 			return "ok", nil
 		},
+		Audit: func() error {
+			if why, stands := d.audit.Away(); !stands {
+				return why
+			}
+			return nil
+		},
 		Warnings: func() []string {
-			return slices.Concat(s.keyWarnings(), d.firstPartyWarning(), d.clockWarning())
+			return slices.Concat(s.keyWarnings(), d.firstPartyWarning(), d.clockWarning(), d.auditWarning())
 		},
 		OnError: func(check string, err error) { d.log.Warn().Str("check", check).Err(err).Msg("not ready") },
 	}
+}
+
+// auditWarning says that decisions stand whose events are not written.
+func (d *deployment) auditWarning() []string {
+	if why, stands := d.audit.Away(); why != nil && stands {
+		return []string{"audit_log_away"}
+	}
+	return nil
 }
 
 // requestLog logs what went wrong inside under the request's id. While the audit

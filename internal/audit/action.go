@@ -44,5 +44,6 @@ const (
 	ServerStarted      Action = "server-started"
 	ServerStopped      Action = "server-stopped"
 	EventsLost         Action = "audit-events-lost" // while the log could not be written to
+	LogResumed         Action = "audit-log-resumed" // after events that could not be written were refused
 	Checkpoint         Action = "audit-checkpoint"  // the chain's head, signed
 )

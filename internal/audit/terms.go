@@ -72,7 +72,7 @@ var vocabulary = []Term{
 		Fields: words("user.id keyturn.client_id keyturn.session_id keyturn.grant_type keyturn.generation keyturn.presented_generation " +
 			"keyturn.previous.at keyturn.previous.ip keyturn.previous.user_agent related.ip keyturn.detail"),
 	}, {
-		Action: TokenRefused, Category: words("authentication"), Type: words("info denied"),
+		Action: TokenRefused, Category: words("authentication api"), Type: words("info denied"),
 		When:    "a token request was turned away",
 		Failure: slices.Concat(unread, unproven, ungranted, notLoggedIn, notRefreshed),
 		Fields: words("user.id user.email keyturn.client_id keyturn.session_id keyturn.grant_type keyturn.generation " +
@@ -154,7 +154,7 @@ var vocabulary = []Term{
 		Failure: noAccount,
 		Fields:  accountAfter,
 	}, {
-		Action: UsersExported, Category: words("iam"), Type: words("admin access"),
+		Action: UsersExported, Category: words("iam database"), Type: words("admin access"),
 		When:    "an operator had all accounts written out, password hashes included",
 		Success: silent,
 		Fields:  words("keyturn.detail"),
@@ -248,14 +248,14 @@ var vocabulary = []Term{
 		Success: silent,
 		Fields:  words("keyturn.kid keyturn.detail"),
 	}, {
-		Action: KeyRotated, Category: words("configuration"), Type: words("admin change"),
+		Action: KeyRotated, Category: words("iam configuration"), Type: words("admin change"),
 		Stands:  WithEvent,
 		When:    "an operator asked for a turn of the keys; the detail says when the key signs",
 		Success: silent,
 		Failure: []Reason{ReasonAlreadyScheduled, ReasonStoreError},
 		Fields:  words("keyturn.kid keyturn.detail"),
 	}, {
-		Action: KeyRevoked, Category: words("configuration"), Type: words("admin change"),
+		Action: KeyRevoked, Category: words("iam configuration"), Type: words("admin change"),
 		Stands:  AtOnce,
 		When:    "an operator took a signing key out; the detail is the reason given",
 		Success: silent,
@@ -274,14 +274,14 @@ var vocabulary = []Term{
 		Success: silent,
 		Fields:  words("keyturn.kid"),
 	}, {
-		Action: KeyRewrapped, Category: words("configuration"), Type: words("admin change"),
+		Action: KeyRewrapped, Category: words("iam configuration"), Type: words("admin change"),
 		Stands:  AtOnce,
 		When:    "a signing key was sealed anew under another key-encryption key",
 		Success: silent,
 		Failure: []Reason{ReasonCannotOpen, ReasonStoreError},
 		Fields:  words("keyturn.kid"),
 	}, {
-		Action: StoreCopied, Category: words("database configuration"), Type: words("admin change"),
+		Action: StoreCopied, Category: words("iam database configuration"), Type: words("admin change"),
 		When:    "an operator copied one store into another",
 		Success: silent,
 		Failure: []Reason{ReasonFailed},
@@ -304,6 +304,11 @@ var vocabulary = []Term{
 		Action: EventsLost, Category: words("configuration"), Type: words("info"),
 		When:    "the log took events again, of which some were lost meanwhile: how many, from when to when, and why",
 		Failure: silent,
+		Fields:  words("keyturn.count keyturn.detail"),
+	}, {
+		Action: LogResumed, Category: words("configuration"), Type: words("info"),
+		When:    "the log could not be written to, and takes events again, while no decision came to try it: how many were refused, and why",
+		Success: silent,
 		Fields:  words("keyturn.count keyturn.detail"),
 	}, {
 		Action: Checkpoint, Category: words("configuration"), Type: words("info"),

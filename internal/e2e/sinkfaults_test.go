@@ -37,10 +37,14 @@ func (o outage) check(t *testing.T, s *shop) {
 	if a := mustSend(t, "GET", s.url+"/.well-known/jwks.json", nil, ""); a.status != http.StatusOK {
 		t.Errorf("the key set: status %d without an audit log; want 200", a.status)
 	}
+	if a := mustSend(t, "GET", s.url+"/readyz", nil, ""); a.status != http.StatusServiceUnavailable || !strings.Contains(string(a.body), `"audit":"unwritable"`) {
+		t.Errorf("/readyz: status %d, %s without an audit log; want 503 and why", a.status, a.body)
+	}
 	if !strings.Contains(s.stderr.String(), "audit") {
 		t.Errorf("the operational log says nothing:\n%s", s.stderr.String())
 	}
 	o.heal()
+	eventually(t, "/readyz is 200 again, though no decision tried the log", s.ready)
 	s.resumes(t, held)
 }
 

@@ -5,7 +5,10 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -41,6 +44,23 @@ func newSteady() *steady {
 			sum := sha256.Sum256([]byte(fmt.Sprint(n)))
 			return base64.RawURLEncoding.EncodeToString(sum[:])
 		}, false},
+		{"pid", regexp.MustCompile(`"process":\{"pid":(\d+)`), fixed("4711"), true},
+		{"user", regexp.MustCompile(`"process":\{"pid":4711,"command_line":"[^"]*","user":\{"name":"([^"]+)"`), fixed("keyturn"), true},
+		{"command", regexp.MustCompile(`"command_line":"([^"]*)"`), func(was string, _ int) string {
+			// The flags name files of the test.
+			words := strings.Fields(was)
+			if n := slices.IndexFunc(words, func(w string) bool { return strings.HasPrefix(w, "--") }); n >= 0 {
+				words = words[:n]
+			}
+			for i, w := range words {
+				if words[i] = filepath.Base(w); len(w) == 43 {
+					words[i] = "KID"
+				}
+			}
+			return strings.Join(words, " ")
+		}, true},
+		{"why", regexp.MustCompile(`"detail":"((?:audit event was not written to|sync) [^"]+)"`),
+			fixed("audit event was not written to /var/log/keyturn/audit.log: no space left on device"), true},
 		{"uuid", regexp.MustCompile(`([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})`), func(was string, n int) string {
 			return fmt.Sprintf("00000000-0000-%c000-8000-%012d", was[14], n)
 		}, false},

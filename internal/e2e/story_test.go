@@ -192,6 +192,23 @@ func losses(t *testing.T) []string {
 	return strings.Split(strings.TrimSpace(readFile(t, l.real)), "\n")
 }
 
+// resumption lets a log get full and have room again while nobody asks for
+// anything, and returns it.
+func resumption(t *testing.T) []string {
+	t.Helper()
+	d := newDeployment(t, "")
+	l := d.auditLink(t)
+	s := openShop(t, d)
+	l.lead("/dev/full")
+	s.refuses(t, "client credentials", s.confidential, "/oauth/token", "grant_type", "client_credentials")
+	l.lead(l.real)
+	eventually(t, "the log says that it goes on", func() bool {
+		return strings.Contains(readFile(t, l.real), `"audit-log-resumed"`)
+	})
+	s.stop(t)
+	return strings.Split(strings.TrimSpace(readFile(t, l.real)), "\n")
+}
+
 // keyLives lets a key live its whole life in seconds and returns the log.
 func keyLives(t *testing.T) []string {
 	t.Helper()

@@ -90,6 +90,7 @@ var elsewhere = map[string]string{
 	"audit-events-lost failure":               "internal/e2e TestEventsPage",
 	"token-refused failure clock_unconfirmed": "oauth TestT1_AWrongClockEndsNoSession",
 	"audit-checkpoint success":                "internal/audit/log TestA2_CheckpointsByNumberByTimeAndAtTheEnd",
+	"audit-log-resumed success":               "internal/audit/log TestA3_AFullLogIsToldAndTried",
 }
 
 // checkVocabulary holds what was seen, here or elsewhere, against the list of

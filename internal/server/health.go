@@ -15,6 +15,9 @@ type Health struct {
 	// replica not ready.
 	Store func(context.Context) error
 	Keys  func() (why string, err error)
+	// Audit reports why no decision can be recorded, and so none be made. Nil
+	// means that there is nothing to ask.
+	Audit func() error
 	// Warnings are codes of what an operator should look into, and that does
 	// not make the replica unready. Nil means that there is nothing to ask.
 	Warnings func() []string
@@ -33,7 +36,8 @@ func (h *Health) Alive(w http.ResponseWriter, _ *http.Request) {
 const storePatience = 2 * time.Second
 
 // Ready answers GET /readyz: 200 if the store answers and the key ring is
-// fresh and can sign, else 503 and which of them failed. With warnings the answer
+// fresh and can sign and the audit log takes events, else 503 and which of them
+// failed. With warnings the answer
 // is 200 and "status" is "warning". While the server drains it answers 503, so that
 // load balancers turn away before the listener closes.
 func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
@@ -54,6 +58,11 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	}
 	if why, err := h.Keys(); err != nil {
 		fail("keys", why, err)
+	}
+	if h.Audit != nil {
+		if err := h.Audit(); err != nil {
+			fail("audit", "unwritable", err)
+		}
 	}
 	if h.draining.Load() {
 		fail("server", "draining", nil)

@@ -106,6 +106,8 @@ type Log struct {
 	w        writer
 	backlog  backlog
 	failures atomic.Uint64
+	// cause is why the last write failed.
+	cause atomic.Pointer[error]
 	// owed is set while the last anchor did not reach the store.
 	owed atomic.Bool
 }
@@ -287,6 +289,9 @@ func (l *Log) Record(ctx context.Context, e audit.Event) error {
 	err := l.record(ctx, &e)
 	if err != nil {
 		l.failures.Add(1)
+		if errors.Is(err, context.DeadlineExceeded) && !l.backlog.on() {
+			l.cause.Store(&err) // it hangs; what is written in the end, or a probe, takes that back
+		}
 		return notRecorded{err}
 	}
 	return nil

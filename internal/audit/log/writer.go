@@ -35,7 +35,9 @@ type writer struct {
 	unannounced error
 	asked       time.Time
 	// unsure is set once nobody knows how the chain ends.
-	unsure     bool
+	unsure bool
+	// refused counts the events that were not written since the log failed.
+	refused    int
 	requested  int64 // the last seq sent to toAnchor
 	toAnchor   chan line.Head
 	anchorDone chan struct{}
@@ -49,11 +51,17 @@ func (l *Log) write() {
 	for {
 		queue := l.queue
 		var retry <-chan time.Time
+		var probe <-chan time.Time
+		if l.failing() {
+			probe = time.After(probeTime)
+		}
 		if l.backlog.gone() {
 			// Nobody waits for these events; each attempt may cost much.
 			queue, retry = nil, time.After(retryTime)
 		}
 		select {
+		case <-probe:
+			l.probe()
 		case en := <-queue:
 			l.gather(en)
 			l.writeBatch()
@@ -132,6 +140,7 @@ func (l *Log) writeBatch() {
 	if err != nil {
 		err = fmt.Errorf("audit event was not written to %s: %w", l.name, err)
 	}
+	written := 0
 	retained := w.batch[:0]
 	for i, en := range w.batch {
 		if w.sizes[i] > kept {
@@ -139,6 +148,7 @@ func (l *Log) writeBatch() {
 			continue
 		}
 		w.head = w.ends[i]
+		written++
 		w.unsealed++
 		w.untried++
 		l.settle(en)
@@ -148,6 +158,7 @@ func (l *Log) writeBatch() {
 	if signed = signed && kept == len(w.buf); signed {
 		l.sealed(at)
 	}
+	l.wrote(err, len(w.ends)-written)
 	if err == nil {
 		l.recover()
 	}

@@ -11,4 +11,6 @@ var (
 	Bare   = bare
 	Sorted = sorted
 	LogsOf = logsOf
+	// Uncapture is exported for its fuzz target.
+	Uncapture = uncapture
 )

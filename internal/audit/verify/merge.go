@@ -80,7 +80,7 @@ func logsOf(all []dated, room int) (logs []int, ok bool) {
 	chains := map[[line.IDLen]byte]int{}
 	for i, f := range all {
 		var last [line.IDLen]byte
-		look := func(text []byte) error {
+		look := func(_ int64, text []byte) error {
 			k, err := line.Parse(text)
 			if err != nil || string(k.ID) == string(last[:]) {
 				return nil
@@ -166,7 +166,7 @@ func (s *source) next() (more bool, err error) {
 		case err != nil:
 			return false, err
 		}
-		s.place.line++
+		s.place.line = s.r.number
 		return true, nil
 	}
 }

@@ -77,7 +77,7 @@ type dated struct {
 
 // firstTime returns the time of a file's first good line, zero if it has none.
 func firstTime(path string) (at time.Time, err error) {
-	first := func(text []byte) error {
+	first := func(_ int64, text []byte) error {
 		if _, err := line.Parse(text); err != nil {
 			return nil
 		}

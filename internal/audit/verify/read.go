@@ -24,10 +24,10 @@ func Lines(files []string, fn func(text []byte) error) error {
 	return merge(sourcesOf(files), func(_ place, text []byte, _ bool) error { return fn(text[:min(len(text), line.Max)]) })
 }
 
-// readLines calls fn with each line that ends in a newline and last with what
+// readLines calls fn with each line, and its number in the file, that ends in a newline and last with what
 // follows the last newline, if anything does. Of a line longer than line.Max it
 // passes a piece that is longer too, and not the rest.
-func readLines(path string, fn, last func(text []byte) error) error {
+func readLines(path string, fn, last func(number int64, text []byte) error) error {
 	r, err := openLines(path)
 	if err != nil {
 		return err
@@ -41,9 +41,9 @@ func readLines(path string, fn, last func(text []byte) error) error {
 		case err != nil:
 			return err
 		case whole:
-			err = fn(text)
+			err = fn(r.number, text)
 		default:
-			err = last(text)
+			err = last(r.number, text)
 		}
 		if err != nil {
 			return err
@@ -86,6 +86,12 @@ type lineReader struct {
 	done func()
 	long bool // the line passed last was a piece, and its rest is to come
 	over bool // what was passed last is what the file ends in
+	// number is that of the line passed last, counted from 1 as they stand in
+	// the file.
+	number int64
+	// parts holds, for each stream of a captured log, the pieces of a line that
+	// is not whole yet.
+	parts map[string][]byte
 }
 
 // openLines begins to read a file, decompressed. The caller closes it.
@@ -115,10 +121,47 @@ func (l *lineReader) close() {
 	}
 }
 
-// next returns the next line without its newline, and whether it had one or is
+// next returns the next line of the log, as rawNext does, freed from what a
+// container's runtime put around it.
+func (l *lineReader) next() (text []byte, whole bool, err error) {
+	for {
+		text, whole, err = l.rawNext()
+		if errors.Is(err, io.EOF) {
+			for stream, held := range l.parts {
+				delete(l.parts, stream)
+				return held, false, nil
+			}
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		l.number++
+		c, ok := uncapture(text)
+		if !ok {
+			return text, whole, nil
+		}
+		if held := l.parts[c.stream]; len(held) > 0 || c.more {
+			if l.parts == nil {
+				l.parts = map[string][]byte{}
+			}
+			// Of a line that is too long no more is kept than shows that.
+			held = append(held, c.text[:min(len(c.text), max(line.Max+1-len(held), 0))]...)
+			if l.parts[c.stream] = held; c.more {
+				continue
+			}
+			delete(l.parts, c.stream)
+			c.text = held
+		}
+		if !c.foreign(c.text) {
+			return c.text, whole, nil
+		}
+	}
+}
+
+// rawNext returns the next line without its newline, and whether it had one or is
 // what follows the last. After that comes io.EOF. Of a line longer than line.Max
 // it returns a piece that is longer too. The line is valid until the next call.
-func (l *lineReader) next() (text []byte, whole bool, err error) {
+func (l *lineReader) rawNext() (text []byte, whole bool, err error) {
 	for l.long {
 		_, err := l.r.ReadSlice('\n')
 		l.long = errors.Is(err, bufio.ErrBufferFull)

@@ -32,7 +32,13 @@ func Files(files []string, o Options) (Report, error) {
 	for _, s := range sources {
 		for _, name := range s.files {
 			v.place = place{file: name}
-			if err := readLines(name, v.take, v.unfinished); err != nil {
+			at := func(check func([]byte) error) func(int64, []byte) error {
+				return func(number int64, text []byte) error {
+					v.place.line = number - 1
+					return check(text)
+				}
+			}
+			if err := readLines(name, at(v.take), at(v.unfinished)); err != nil {
 				return v.report(), err
 			}
 		}

@@ -1,0 +1,62 @@
+package log
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
+)
+
+// probeTime is how often a log that cannot be written to is tried while no
+// decision comes to try it: whoever sends requests has been told to go elsewhere.
+const probeTime = time.Second
+
+// Away returns why the log cannot be written to, nil if it can as far as is known,
+// and whether decisions stand all the same, because their events may be kept or
+// lost meanwhile.
+func (l *Log) Away() (why error, stands bool) {
+	if !l.backlog.on() {
+		if cause := l.cause.Load(); cause != nil {
+			return *cause, false
+		}
+		return nil, true
+	}
+	b := &l.backlog
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.away {
+		return nil, true
+	}
+	return b.cause, b.held < b.keep && b.untold() == 0 || b.untold() < b.lose
+}
+
+// wrote notes how a write of n events ended.
+func (l *Log) wrote(err error, n int) {
+	if err == nil {
+		l.cause.Store(nil)
+		l.w.refused = 0
+		return
+	}
+	l.cause.CompareAndSwap(nil, &err) // what came first says most
+	l.w.refused += n
+}
+
+// failing reports whether there is a log to be tried: a chain that has begun, and
+// whose last write failed.
+func (l *Log) failing() bool { return !l.backlog.on() && l.cause.Load() != nil && l.w.head.Seq >= 0 }
+
+// probe tries the log with a line about what happened to it.
+func (l *Log) probe() {
+	l.leaveUnsure()
+	cause := l.cause.Load()
+	now := l.now()
+	e := audit.Event{Action: audit.LogResumed, Outcome: audit.Success, Count: l.w.refused, Detail: fmt.Sprint(*cause)}
+	text, next := l.w.head.Append(nil, line.AppendBody(nil, &e, &audit.Request{}, "", now, l.suffix), now)
+	kept, err := l.put(text)
+	if kept == len(text) {
+		l.w.head = next
+		l.w.unsealed++
+	}
+	l.wrote(err, 0)
+}

@@ -1,0 +1,71 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit/line"
+)
+
+// A log that goes to a stream in a container is captured by what runs it, which
+// puts each line into a line of its own: Docker's json-file driver into JSON
+// ({"log":"…\n","stream":"stdout","time":"…"}), the container runtimes of
+// Kubernetes behind a prefix ("TIME stdout F …"). Both cut long lines into pieces.
+
+// captured is a line of a captured stream.
+type captured struct {
+	text []byte
+	// more says that the line goes on in the next of the same stream.
+	more   bool
+	stream string
+}
+
+const (
+	dockerStart = `{"log":"`
+	maxCRIStart = 64
+)
+
+// uncapture reads a line as a container's runtime wrote it; false if it is none.
+func uncapture(raw []byte) (c captured, ok bool) {
+	if bytes.HasPrefix(raw, []byte(dockerStart)) {
+		var d struct {
+			Log    *string `json:"log"`
+			Stream string  `json:"stream"`
+		}
+		if json.Unmarshal(raw, &d) != nil || d.Log == nil {
+			return c, false
+		}
+		text, whole := bytes.CutSuffix([]byte(*d.Log), []byte{'\n'})
+		return captured{text, !whole, d.Stream}, true
+	}
+	// A line of ours begins with a brace, no time does.
+	at, rest, ok := bytes.Cut(raw[:min(len(raw), maxCRIStart)], []byte{' '})
+	if !ok || len(at) < len("2006-01-02T15:04:05Z") || at[0] == '{' {
+		return c, false
+	}
+	if _, err := time.Parse(time.RFC3339Nano, string(at)); err != nil {
+		return c, false
+	}
+	stream, rest, ok := bytes.Cut(rest, []byte{' '})
+	if !ok || string(stream) != "stdout" && string(stream) != "stderr" {
+		return c, false
+	}
+	tags, _, ok := bytes.Cut(rest, []byte{' '})
+	if !ok {
+		return c, false
+	}
+	// Tags are separated by colons; the first says whether the line is full.
+	tag, _, _ := bytes.Cut(tags, []byte{':'})
+	if string(tag) != "F" && string(tag) != "P" {
+		return c, false
+	}
+	start := len(at) + len(stream) + len(tags) + 3
+	return captured{raw[start:], string(tag) == "P", string(stream)}, true
+}
+
+// foreign reports whether a captured line is the program's operational log, which
+// goes to standard error and shares the capture with the audit log.
+func (c captured) foreign(whole []byte) bool {
+	return c.stream == "stderr" && !line.IsPiece(whole) && !line.IsWhole(whole)
+}
