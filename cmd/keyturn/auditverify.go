@@ -121,9 +121,11 @@ type unreadableError struct{ error }
 
 func (e unreadableError) Unwrap() error { return e.error }
 
-// unreadable wraps an error that is not about the command line.
+// unreadable wraps an error that is neither about the command line nor what was
+// found in the log.
 func unreadable(err error) error {
-	if usage := (usageError{}); errors.As(err, &usage) {
+	var bad *verify.BadLine
+	if usage := (usageError{}); errors.As(err, &usage) || errors.As(err, &bad) {
 		return err
 	}
 	return unreadableError{err}
