@@ -39,10 +39,10 @@ type decided struct {
 // elsewhere are the actions whose events other tests take away.
 var elsewhere = map[audit.Action]string{
 	audit.TokenRefreshed: "TestA3_NoSpaceLeft",
-	audit.KeyCreated:     "TestOwedEvents of package keys",
-	audit.KeyErased:      "TestOwedEvents of package keys",
-	audit.KeyArchived:    "TestOwedEvents of package keys",
-	audit.KeyRewrapped:   "TestRewrap of package keys",
+	audit.KeyCreated:     "TestAuditFailureIsMadeUpFor of package keys",
+	audit.KeyErased:      "TestAuditFailureIsMadeUpFor of package keys",
+	audit.KeyArchived:    "TestAuditFailureIsMadeUpFor of package keys",
+	audit.KeyRewrapped:   "TestK7_RewrapSurvivesKill",
 }
 
 const another = "seven candles orbit a plum"

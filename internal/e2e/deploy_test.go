@@ -165,7 +165,7 @@ func TestSystemdUnit(t *testing.T) {
 	drains(t, "the unit", grace, nil, "--config", settings)
 	state := "/var/lib/" + line("StateDirectory") + "/"
 	effective := accepted(t, nil, "--config", settings)
-	for _, name := range []string{"sqlite:" + state, " " + state} {
+	for _, name := range []string{"sqlite:" + state, `"` + state} {
 		if !strings.Contains(effective, name) {
 			t.Errorf("nothing is kept in %s:\n%s", name, effective)
 		}

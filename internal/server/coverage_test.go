@@ -88,7 +88,6 @@ var elsewhere = map[string]string{
 	"server-stopped success":                  "internal/e2e TestEventsPage",
 	"server-stopped failure":                  "internal/e2e TestEventsPage",
 	"audit-events-lost failure":               "internal/e2e TestEventsPage",
-	"token-refused failure clock_unconfirmed": "oauth TestT1_AWrongClockEndsNoSession",
 	"audit-checkpoint success":                "internal/audit/log TestA2_CheckpointsByNumberByTimeAndAtTheEnd",
 	"audit-log-resumed success":               "internal/audit/log TestA3_AFullLogIsToldAndTried",
 }

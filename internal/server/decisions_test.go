@@ -41,6 +41,10 @@ func decisions() []decided {
 		{"unknown grant", grant(values{"grant_type": {"magic"}}), 400, audit.TokenRefused, "unsupported_grant_type"},
 		{"wide scope", grant(values{"grant_type": {"client_credentials"}, "scope": {"admin"}}), 400, audit.TokenRefused, "scope_not_allowed"},
 		{"foreign resource", grant(values{"grant_type": {"client_credentials"}, "resource": {"https://evil.example"}}), 400, audit.TokenRefused, "resource_not_allowed"},
+		{"refresh by a wrong clock", func(w *world, t tokens) *httptest.ResponseRecorder {
+			w.steadyOff = 49 * time.Hour
+			return w.post("/oauth/token", values{"grant_type": {"refresh_token"}, "refresh_token": {t.Refresh}})
+		}, 503, audit.TokenRefused, "clock_unconfirmed"},
 		{"forged refresh token", grant(values{"grant_type": {"refresh_token"}, "refresh_token": {"kt_rt_nonsense"}}), 400, audit.TokenRefused, "malformed_token"},
 		{"repeated parameter", grant(values{"grant_type": {"password", "password"}}), 400, audit.TokenRefused, "repeated_parameter"},
 		{"wrong secret", func(w *world, _ tokens) *httptest.ResponseRecorder {

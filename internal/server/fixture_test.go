@@ -90,6 +90,8 @@ type world struct {
 	audit   audit.Recorder
 	handler http.Handler
 	server  *server.Server
+	// steadyOff is how far elapsed time is from the clock.
+	steadyOff time.Duration
 	// last is what was asked last, by method and path.
 	last string
 	// passwordGrantOff switches the password grant off at the next build.
@@ -200,7 +202,7 @@ func (w *world) build() http.Handler {
 	must(w.t, err)
 	fail := func(_ context.Context, err error) { w.t.Log("inside:", err) }
 	o := oauth.NewService(oauth.Options{
-		Store: w.store, Families: oauth.NewFamilies(w.store, w.masters, settings, time.Now, time.Now), ClientKeys: oauth.NewClientKeys(nil, time.Now),
+		Store: w.store, Families: oauth.NewFamilies(w.store, w.masters, settings, time.Now, func() time.Time { return time.Now().Add(w.steadyOff) }), ClientKeys: oauth.NewClientKeys(nil, time.Now),
 		Users: w.users, Ring: w.keeper.Ring(),
 		Audit: w.audit, Settings: settings, OnError: fail, Now: time.Now,
 	})
