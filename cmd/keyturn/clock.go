@@ -32,6 +32,15 @@ func (d *deployment) clockJumped(by time.Duration) {
 		Msg("the clock jumped, or no server ran for a while: until the time is confirmed nothing is deleted or erased by it")
 }
 
+// confirmed is the time as far as elapsed time confirms it; the zero Time for
+// commands, which delete nothing by the time.
+func (d *deployment) confirmed() time.Time {
+	if d.clock == nil {
+		return time.Time{}
+	}
+	return d.clock.Now()
+}
+
 // clockWarning is the code of what /readyz warns of while the clock is doubted.
 func (d *deployment) clockWarning() []string {
 	if d.clock.Offset() == 0 {

@@ -159,7 +159,15 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 func (p *program) copyAndCompare(ctx context.Context, source, target store.Store) ([]transfer.KindDigest, error) {
 	bar := p.newBar()
 	defer bar.end()
+	// What only a wrong clock calls expired is copied (T1).
 	now := time.Now()
+	last, err := source.SteadyTime(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !last.IsZero() && last.Before(now) {
+		now = last
+	}
 	if _, err := transfer.Copy(ctx, source, target, now, bar.show); err != nil {
 		return nil, err
 	}

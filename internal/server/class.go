@@ -45,13 +45,22 @@ func (s *Server) corsOf(c class) func(http.Handler) http.Handler {
 	if !c.crossOrigin || len(s.settings.CORSOrigins) == 0 {
 		return func(h http.Handler) http.Handler { return h }
 	}
-	return cors.New(cors.Options{
+	rules := cors.New(cors.Options{
 		AllowedOrigins: s.settings.CORSOrigins,
 		AllowedMethods: []string{"GET", "HEAD", "POST", "DELETE"},
 		AllowedHeaders: readHeaders,
 		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", "X-Request-Id"},
 		MaxAge:         600,
-	}).Handler
+	})
+	return func(h http.Handler) http.Handler {
+		h = rules.Handler(h)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if origin := r.Header.Get("Origin"); origin != "" && !rules.OriginAllowed(r) {
+				s.log.Debug().Str("origin", origin).Msg("a page of this origin may not read the answer: see cors_origins")
+			}
+			h.ServeHTTP(w, r)
+		})
+	}
 }
 
 // statusHungUp is what the metrics and the log say of a request whose client hung

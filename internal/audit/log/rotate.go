@@ -30,6 +30,9 @@ type Rotation struct {
 	// is opened.
 	Keep    int
 	KeepAge time.Duration
+	// Confirmed is the time that KeepAge goes by, which no wrong clock moves
+	// (T1); nil means that the clock of the log is right.
+	Confirmed func() time.Time
 }
 
 func (r Rotation) on() bool { return r.Size > 0 || r.Age > 0 }
@@ -126,13 +129,17 @@ func (s *file) prune() {
 	if s.rotation.Keep == 0 && s.rotation.KeepAge == 0 {
 		return
 	}
+	now := s.now
+	if s.rotation.Confirmed != nil {
+		now = s.rotation.Confirmed
+	}
 	path, err := filepath.EvalSymlinks(s.path)
 	if err != nil {
 		path = s.path
 	}
 	old, err := line.RotatedFiles(path)
 	for i, f := range old {
-		if s.rotation.Keep > 0 && i >= s.rotation.Keep || s.rotation.KeepAge > 0 && s.now().Sub(f.At) > s.rotation.KeepAge {
+		if s.rotation.Keep > 0 && i >= s.rotation.Keep || s.rotation.KeepAge > 0 && now().Sub(f.At) > s.rotation.KeepAge {
 			if rerr := os.Remove(f.Path); !errors.Is(rerr, fs.ErrNotExist) { // another process may have been faster
 				err = errors.Join(err, rerr)
 			}

@@ -251,6 +251,27 @@ func TestRotatedFilesAreKeptByNumberAndByAge(t *testing.T) {
 	}
 }
 
+// TestT1_AWrongClockDeletesNoLog opens a log while the clock is days ahead of what
+// elapsed time confirms.
+func TestT1_AWrongClockDeletesNoLog(t *testing.T) {
+	f := audittest.NewFixture(t)
+	kept := f.Path + "." + time.Now().UTC().Add(-49*time.Hour).Format(line.RotatedLayout)
+	if err := os.WriteFile(kept, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ago := func(d time.Duration) func() time.Time {
+		return func() time.Time { return time.Now().Add(-d) }
+	}
+	audittest.Close(t, rotating(f, t, auditlog.Rotation{KeepAge: 48 * time.Hour, Confirmed: ago(45 * 24 * time.Hour)}))
+	if _, err := os.Stat(kept); err != nil {
+		t.Errorf("a file that only the clock calls too old: %v", err)
+	}
+	audittest.Close(t, rotating(f, t, auditlog.Rotation{KeepAge: 48 * time.Hour, Confirmed: ago(0)}))
+	if _, err := os.Stat(kept); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file that is too old is there: %v", err)
+	}
+}
+
 // TestA3_ARotationThatFailsStopsNothing gives the file a name that leaves no
 // room for a time.
 func TestA3_ARotationThatFailsStopsNothing(t *testing.T) {
