@@ -19,14 +19,14 @@ import (
 // after, by series.
 type scrape struct{ before, after map[string]string }
 
-// scraped reads the series of the signing keys that a server shows.
+// scraped reads the series that a server shows of itself, but not of requests.
 func (s *server) scraped(t *testing.T) map[string]string {
 	t.Helper()
 	a := mustSend(t, "GET", s.admin+"/metrics", nil, "")
 	series := map[string]string{}
 	for line := range strings.Lines(a.body) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if strings.HasPrefix(name, "keyturn_key_") || strings.HasPrefix(name, "keyturn_audit_") || strings.HasPrefix(name, "keyturn_setting_") {
+		if strings.HasPrefix(name, "keyturn_") && !strings.HasPrefix(name, "keyturn_http_") {
 			series[name] = value
 		}
 	}
@@ -124,6 +124,15 @@ func mishaps() map[string]mishap {
 			happens([]string{"--trusted-proxies", "127.0.0.1"}, func(t *testing.T, s *server, _ *deployment) {
 				mustSend(t, "POST", s.url+"/oauth/token", http.Header{"X-Forwarded-For": {"nobody"}}, "")
 			}, "keyturn_client_address_unreadable_total", over(0)),
+		},
+		"a clock that is wrong": {
+			[]string{"KeyturnClockJumped"},
+			func(t *testing.T, d *deployment) scrape {
+				clock := newWrongClock(t, "0s")
+				d.program, d.launch = clock.program, clock.launch
+				return happens(nil, func(t *testing.T, _ *server, _ *deployment) { clock.set(t, "2h") },
+					"keyturn_clock_offset_seconds", over(0))(t, d)
+			},
 		},
 		"a damaged key": {
 			// The standby signs early, and its successor as late as ever.

@@ -37,6 +37,8 @@ func TestPythonClients(t *testing.T) {
 	t.Parallel()
 	onBothStores(t, nil, func(t *testing.T, d *deployment) {
 		s := openShopBehindFront(t, d)
+		// Authlib signs assertions for the token endpoint.
+		d.must(t, nil, "clients", "update", s.keyed.id, "--token-endpoint-audience")
 		for _, by := range []credentials{s.confidential, s.public} {
 			for library, program := range map[string]string{"Authlib": "authlib_client.py", "requests-oauthlib": "requests_oauthlib_client.py"} {
 				var got journey

@@ -78,7 +78,7 @@ var apacheProgram = resourceProgram{clocked: fakeTime, command: func(t *testing.
 // nginxProgram asks about tokens as a client of its own.
 var nginxProgram = resourceProgram{clocked: fakeTime, command: func(t *testing.T, s *shop, dir string, environ map[string]string) *exec.Cmd {
 	documentRoot(t, dir, "index.html")
-	by := s.addClient(t, "gateway-"+filepath.Base(dir), "--grant", "client_credentials")
+	by := s.addClient(t, "gateway-"+filepath.Base(dir), "--grant", "client_credentials", "--introspect", api)
 	pairs := []string{"${CREDENTIALS}", base64.StdEncoding.EncodeToString([]byte(by.id + ":" + by.secret))}
 	for name, value := range environ {
 		pairs = append(pairs, "${"+name+"}", value)

@@ -127,19 +127,34 @@ func ask(t *testing.T, r, v any, name string, args ...string) {
 	}
 }
 
+// audience is the aud of a token, one name or several with spaces between.
+type audience string
+
+func (a *audience) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*a = audience(one)
+		return nil
+	}
+	var several []string
+	err := json.Unmarshal(b, &several)
+	*a = audience(strings.Join(several, " "))
+	return err
+}
+
 // claims are those of an access token, as a verifier returned them.
 type claims struct {
-	Issuer   string  `json:"iss"`
-	Subject  string  `json:"sub"`
-	Audience string  `json:"aud"`
-	Expiry   float64 `json:"exp"`
-	IssuedAt float64 `json:"iat"`
-	ID       string  `json:"jti"`
-	ClientID string  `json:"client_id"`
-	Scope    string  `json:"scope"`
-	AuthTime float64 `json:"auth_time"`
-	Session  string  `json:"sid"`
-	Email    string  `json:"email"`
+	Issuer   string   `json:"iss"`
+	Subject  string   `json:"sub"`
+	Audience audience `json:"aud"`
+	Expiry   float64  `json:"exp"`
+	IssuedAt float64  `json:"iat"`
+	ID       string   `json:"jti"`
+	ClientID string   `json:"client_id"`
+	Scope    string   `json:"scope"`
+	AuthTime float64  `json:"auth_time"`
+	Session  string   `json:"sid"`
+	Email    string   `json:"email"`
 }
 
 // checkClaims checks what every verifier read in every token.

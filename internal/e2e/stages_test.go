@@ -51,6 +51,7 @@ var stages = []stage{
 	{page: "docs/performance.md", has: "-bench 'Sign|PollNothingNew|Keys'", cannot: aBenchmark},
 	{page: "docs/operating.md", has: "KEYTURN_TEST_EXPIRED", cannot: "it takes an hour; with few sessions the test runs among the others"},
 	{page: "docs/auditing.md", has: "imtcp", cannot: "TestA2_RsyslogIsKilled runs rsyslogd with it"},
+	{page: "docs/accounts.md", has: "--format firebase", cannot: "TestU3_FirebasesUsersLogIn imports such a file"},
 	{page: "docs/accounts.md", has: "sqlite3 -csv -header app.db", before: `sqlite3 app.db "CREATE TABLE users (id INTEGER PRIMARY KEY,
 		email TEXT, hashed_password TEXT, is_active BOOLEAN)" "INSERT INTO users VALUES (7, 'grace@example.com',
 		'\$2b\$12\$5IMUAatYV1Xaj4UPmTBJfupmSi1vNp6GYcv9emU5wQgJ6gAvDrcQS', 1)"`,

@@ -32,6 +32,7 @@ func TestJointReads(t *testing.T) {
 		}
 		synctest.Wait()
 		time.Sleep(3 * time.Second)
+		synctest.Wait()
 		if reads != 2 || len(j.next) != 0 || len(j.busy) != 0 {
 			t.Errorf("%d reads; left are %v, %v", reads, j.next, j.busy)
 		}
