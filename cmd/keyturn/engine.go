@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 
@@ -75,6 +76,14 @@ and the new ones have nothing left to make. It can be stopped and run again.`,
 		if m, ok := s.(*mongodb.Store); ok {
 			if err := m.Migrate(cmd.Context()); err != nil {
 				return err
+			}
+			// An index of that name that is another is not made anew.
+			wrong, err := m.Check(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if len(wrong) > 0 {
+				return errors.New(strings.Join(wrong, "\n"))
 			}
 			e := m.Engine()
 			report.Engine = &e

@@ -98,10 +98,8 @@ func (m *Maker[T]) propose(ctx context.Context, c Change[T]) (*proposal[T], erro
 	if p.held = next; err == nil {
 		return p, nil
 	}
-	if _, refused := m.Records.Refused(err); refused {
-		return nil, err
-	}
-	// Only the answer may have been lost.
+	// Only the answer may have been lost; or the write was done, and then repeated
+	// and refused for what it had done itself.
 	switch found := m.find(ctx, p); {
 	case found == nil:
 		return p, nil
