@@ -145,7 +145,7 @@ The demo's credentials are in %[7]s; stop with Ctrl-C.
 func nextSteps(program, issuer string) string {
 	steps := [][2]string{
 		{program + " doctor --issuer " + issuer, "what your resource servers will see"},
-		{program + " keys rotate", "turn the keys, and verify an old token"},
+		{program + " keys rotate", "when the next key signs"},
 		{program + " audit tail keyturn-audit.log", "every decision so far"},
 		{"curl -s " + issuer + "/openapi.yaml", "every route, for your tools"},
 	}

@@ -75,7 +75,7 @@ func (p *program) movesStore(cmd *cobra.Command, ends func(cfg *config.Config, f
 }
 
 func (p *program) backup(ctx context.Context, cfg *config.Config, from, to string) error {
-	d := &deployment{ctx: ctx, cfg: cfg, log: p.logger(cfg)}
+	d := &deployment{ctx: audit.WithRequest(ctx, audit.Request{Operator: p.operator}), cfg: cfg, log: p.logger(cfg)}
 	if err := d.checkAudit(); err != nil {
 		return err
 	}

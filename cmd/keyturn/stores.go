@@ -138,7 +138,7 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 	}
 	defer target.Close()
 	digests, err := p.copyAndCompare(ctx, source, target)
-	d := &deployment{ctx: ctx, cfg: cfg, log: p.logger(cfg)}
+	d := &deployment{ctx: audit.WithRequest(ctx, audit.Request{Operator: p.operator}), cfg: cfg, log: p.logger(cfg), store: source}
 	event := audit.Event{Action: audit.StoreCopied, Outcome: audit.Success}
 	var anchors audit.AnchorStore = bothStores{source, target}
 	if err != nil {
@@ -202,6 +202,9 @@ func (d *deployment) recordOnce(e audit.Event, anchors audit.AnchorStore) error 
 	l, err := d.openAudit(auditlog.Options{Sink: sink}, anchors)
 	if err != nil {
 		return err
+	}
+	if d.store != nil {
+		l.SetSigner(&commandSigner{d: d})
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), lastWord)
 	defer cancel()

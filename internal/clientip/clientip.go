@@ -5,6 +5,7 @@ package clientip
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -62,7 +63,10 @@ func (f *Finder) Find(r *http.Request) netip.Addr {
 	if len(lines) == 0 {
 		return ip
 	}
-	hops := strings.Split(strings.Join(lines, ","), ",")
+	hops := slices.DeleteFunc(strings.Split(strings.Join(lines, ","), ","), isBlank)
+	if len(hops) == 0 {
+		return netip.Addr{}
+	}
 	for i := len(hops) - 1; i >= 0 && f.trusts(ip); i-- {
 		var ok bool
 		if ip, ok = read(hops[i]); !ok {
@@ -71,6 +75,10 @@ func (f *Finder) Find(r *http.Request) netip.Addr {
 	}
 	return ip
 }
+
+// isBlank says that an element of a list is empty; such elements are passed over
+// (RFC 9110 §5.6.1).
+func isBlank(s string) bool { return strings.Trim(s, " \t") == "" }
 
 func (f *Finder) trusts(ip netip.Addr) bool {
 	for _, p := range f.Trusted {

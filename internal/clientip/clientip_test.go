@@ -37,7 +37,8 @@ func TestU4_TheClientBehindProxies(t *testing.T) {
 		// What cannot be read names nobody, the proxy least of all.
 		{XForwardedFor, "10.0.0.1:99", []string{"unknown"}, ""},
 		{XForwardedFor, "10.0.0.1:99", []string{""}, ""},
-		{XForwardedFor, "10.0.0.1:99", []string{"198.51.100.7,"}, ""},
+		{XForwardedFor, "10.0.0.1:99", []string{"198.51.100.7, ", ","}, "198.51.100.7"},
+		{XForwardedFor, "10.0.0.1:99", []string{" ,, "}, ""},
 		{XForwardedFor, "10.0.0.1:99", []string{"198.51.100.7:port"}, ""},
 		{XForwardedFor, "10.0.0.1:99", []string{"198.51.100.7:99999"}, ""},
 		{XForwardedFor, "10.0.0.1:99", []string{"[198.51.100.7]:80"}, ""},
