@@ -63,7 +63,7 @@ const nicest = 19
 
 // TestK7_AWorkerHasNothingOfTheServer looks at the processes that hash passwords:
 // they give way, can gain no privilege, and have no argument, environment or file
-// of the server.
+// of the server, but how many processors a hash uses.
 func TestK7_AWorkerHasNothingOfTheServer(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t, "", "--hash-concurrency", "3")
@@ -83,7 +83,7 @@ func TestK7_AWorkerHasNothingOfTheServer(t *testing.T) {
 		if args := strings.Split(readFile(t, of+"cmdline"), "\x00"); len(args) != 3 || args[1] != "hash-worker" {
 			t.Errorf("its command line is %q", args)
 		}
-		if environ := readFile(t, of+"environ"); environ != "" {
+		if environ := readFile(t, of+"environ"); environ != "GOMAXPROCS=1\x00" {
 			t.Errorf("its environment is %q", environ)
 		}
 		files, err := os.ReadDir(of + "fd")

@@ -100,7 +100,7 @@ func NewHasher(p Params, concurrency int) (*Hasher, error) {
 // method. The error says why not all could be started.
 func (h *Hasher) StartWorkers(onEnd func(error)) error {
 	for range cap(h.slots) {
-		w := &worker{onEnd: onEnd}
+		w := &worker{lanes: h.params.Threads, onEnd: onEnd}
 		if err := w.start(); err != nil {
 			return fmt.Errorf("hash passwords in a process of its own: %w", err)
 		}

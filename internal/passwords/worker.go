@@ -22,8 +22,9 @@ import (
 //
 // A worker is told one job a line on its standard input and answers in a line on
 // its standard output; where it complains is where the server does. It has nothing
-// else of the server: no argument but its name, no environment, no other file. It
-// ends when its input does, and so with the server, however that ends.
+// else of the server: no argument but its name, no environment but how many
+// processors to use, no other file. It ends when its input does, and so with the
+// server, however that ends.
 
 // WorkerArgument is the only argument of a worker: a program that serves calls
 // Work when it is started with it.
@@ -70,6 +71,10 @@ type worker struct {
 	process *exec.Cmd // nil if there is none
 	jobs    *json.Encoder
 	results *json.Decoder
+	// lanes is how many processors a hash of the current parameters uses. With more
+	// than that, those left over would take part in every collection, at a twelfth of
+	// a hash's processor time.
+	lanes uint8
 	// onEnd is told why a process ended or could not be started.
 	onEnd func(error)
 }
@@ -112,7 +117,7 @@ func (w *worker) start() error {
 	}
 	cmd := exec.Command(program, WorkerArgument)
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = []string{}
+	cmd.Env = []string{fmt.Sprintf("GOMAXPROCS=%d", w.lanes)}
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = apart()
 	in, inErr := cmd.StdinPipe()
