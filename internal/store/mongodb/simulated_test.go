@@ -321,6 +321,10 @@ func TestADyingCursorIsAnError(t *testing.T) {
 	t.Parallel()
 	sim, through, direct := simulate(t)
 	st, clean := opened(t, through), opened(t, direct)
+	if lack, listed := lacking(t, clean.families.Database(), "several answers"); listed {
+		t.Logf("this does not apply here: %s", lack)
+		return
+	}
 	const all = 150
 	for n := range all {
 		if err := clean.DenyToken(t.Context(), fmt.Sprintf("%03d", n), future); err != nil {
