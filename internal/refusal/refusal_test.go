@@ -11,8 +11,8 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// TestTheZeroRefusalSaysNothing holds the zero value to a refusal for now, whose
-// cause stays inside.
+// TestTheZeroRefusalSaysNothing holds the zero value to a refusal after which trying
+// again is right, and whose cause stays inside.
 func TestTheZeroRefusalSaysNothing(t *testing.T) {
 	var zero refusal.Error
 	if zero.Code != refusal.Unavailable || !zero.Temporary() || zero.Public() == "" {

@@ -68,8 +68,8 @@ func (s *Store) HeldClient(ctx context.Context, id string) (oauth.Client, error)
 // ReplaceClient implements oauth.Store.
 func (s *Store) ReplaceClient(ctx context.Context, seen, next oauth.Client) error {
 	next.ID, next.Version = seen.ID, seen.Version+1
-	found, err := replaced(s.clients.ReplaceOne(ctx, as(seen.ID, seen.Version, seen.UpdatedAt), clientRecord(next)))
-	if err != nil || found {
+	changed, err := found(s.clients.ReplaceOne(ctx, as(seen.ID, seen.Version, seen.UpdatedAt), clientRecord(next)))
+	if err != nil || changed {
 		return failed("changing a client", err)
 	}
 	return s.clientChanged(ctx, seen.ID)

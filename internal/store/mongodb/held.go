@@ -24,10 +24,6 @@ func as(id string, version int64, updated time.Time) bson.M {
 	return filter
 }
 
-func replaced(result *mongo.UpdateResult, err error) (bool, error) {
-	return err == nil && result.MatchedCount > 0, err
-}
-
 func removed(result *mongo.DeleteResult, err error) (bool, error) {
 	return err == nil && result.DeletedCount > 0, err
 }
@@ -74,8 +70,8 @@ func (s *Store) HoldFamily(ctx context.Context, seen, next oauth.Family) error {
 	if len(unset) > 0 {
 		update["$unset"] = unset
 	}
-	found, err := replaced(s.families.UpdateOne(ctx, filter, update))
-	return s.familyHeld(ctx, seen.ID, found, err)
+	changed, err := found(s.families.UpdateOne(ctx, filter, update))
+	return s.familyHeld(ctx, seen.ID, changed, err)
 }
 
 // RemoveFamily implements oauth.Store.

@@ -116,7 +116,7 @@ func (s *Store) HeldUser(ctx context.Context, uid string) (users.User, error) {
 // ReplaceUser implements users.Store.
 func (s *Store) ReplaceUser(ctx context.Context, seen, next users.User) error {
 	next.UID, next.Version = seen.UID, seen.Version+1
-	found, err := replaced(s.users.ReplaceOne(ctx, as(seen.UID, seen.Version, seen.UpdatedAt), userRecord(next)))
+	changed, err := found(s.users.ReplaceOne(ctx, as(seen.UID, seen.Version, seen.UpdatedAt), userRecord(next)))
 	var refused mongo.ServerError
 	switch {
 	case errors.As(err, &refused):
@@ -127,7 +127,7 @@ func (s *Store) ReplaceUser(ctx context.Context, seen, next users.User) error {
 		return failed("changing an account", err)
 	case err != nil:
 		return failed("changing an account", err)
-	case found:
+	case changed:
 		return nil
 	}
 	return s.userChanged(ctx, seen.UID)
