@@ -132,6 +132,9 @@ func (s *Service) CheckImport(n ImportUser) (User, error) {
 	if err := passwords.CheckImport(n.PasswordHash); err != nil {
 		return User{}, refuse("password_hash", "%s", err)
 	}
+	if passwords.Peppered(n.PasswordHash) && !s.Hasher.HasPepper() {
+		return User{}, refuse("password_hash", "is of no use without its pepper: set pepper_file")
+	}
 	u.PasswordHash = n.PasswordHash
 	return u, nil
 }

@@ -14,12 +14,17 @@ func (p *program) configCommand() *cobra.Command {
 		Use:   "config",
 		Short: "Print the settings in force and where each came from",
 		Long: `Prints every setting as it is in force, secrets masked, and where it came from:
-default, file, environment or flag. Nothing is opened or changed. A setting that
-is unknown or unusable is named, with what would be accepted.`,
+default, file, environment or flag. A setting that is unknown or unusable is named,
+with what would be accepted, and so is one whose file cannot be read or used: run
+this where the server runs, as its user. Nothing is changed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Load(cmd.Flags(), p.environ)
 			if err != nil {
+				return usageError{err}
+			}
+			d := &deployment{ctx: cmd.Context(), cfg: cfg, log: p.logger(cfg)}
+			if err := d.checkFiles(); err != nil {
 				return usageError{err}
 			}
 			values := cfg.Effective()

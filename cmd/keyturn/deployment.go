@@ -36,8 +36,9 @@ type deployment struct {
 	unrecorded zerolog.Logger
 	// noFirstParty is set while the client of first_party_client is not there.
 	noFirstParty atomic.Bool
-	// exposed is done once it has been said that others get at the master keys.
-	exposed sync.Once
+	// exposed has the files of secrets of which it has been said that others get
+	// at them.
+	exposed sync.Map
 }
 
 // withDeployment adds the settings' flags to cmd and runs it on an open

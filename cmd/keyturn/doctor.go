@@ -26,7 +26,8 @@ not be. It changes nothing and leaves no event. Run it from where your resource
 servers are: it needs nothing but the issuer's URL.
 
 With --inside it also opens the store that the settings name, checks the
-schedule of the keys and says which database engine it is. The exit code is 1 if any check fails.`,
+schedule of the keys and whether a password hash lacks its pepper, and says which
+database engine it is. The exit code is 1 if any check fails.`,
 		Example: `  keyturn doctor --issuer https://login.example.com
   keyturn doctor --issuer https://login.example.com --inside --config keyturn.yaml`,
 		Args: cobra.NoArgs,
@@ -47,7 +48,11 @@ schedule of the keys and says which database engine it is. The exit code is 1 if
 		if e, on := engineOf(d.store); on {
 			more = append(more, doctor.Engine(e.String(), e.Breaks != ""))
 		}
-		return look(d.cfg, more...)
+		needed, err := d.needsPepper(d.ctx)
+		if err != nil {
+			return err
+		}
+		return look(d.cfg, append(more, doctor.Pepper(needed, d.cfg.PepperFile != ""))...)
 	})
 	within := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,9 +14,6 @@ import (
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
 )
-
-// maxMasterFile bounds what is read as a master key file.
-const maxMasterFile = 64 << 10
 
 // masters reads the master keys that the settings name. A SQLite deployment
 // without them has a file beside its database, which is made the first time.
@@ -34,7 +30,7 @@ func (d *deployment) masters() (*keys.Masters, error) {
 		return nil, err
 	}
 	if err := makeMaster(path); err != nil {
-		return nil, fmt.Errorf("master key file %s: %w", path, err)
+		return nil, fmt.Errorf("master_key_file %s: %w", path, err)
 	}
 	d.log.Info().Str("file", path).Msg("made a master key; back it up apart from the database: without it the keys and sessions are lost")
 	return d.readMasters(path)
@@ -71,45 +67,15 @@ func masterPathBeside(cfg *config.Config) string {
 }
 
 func (d *deployment) readMasters(path string) (*keys.Masters, error) {
-	f, err := os.Open(path)
+	text, err := d.readSecretFile("master_key_file", path)
 	if err != nil {
-		return nil, fmt.Errorf("master key file: %w", err)
-	}
-	defer f.Close()
-	if others := exposure(f); others != "" {
-		d.exposed.Do(func() {
-			d.log.Warn().Str("file", path).Msg("other users can " + others + " the master key file: run chmod g-w,o-rwx on it")
-		})
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxMasterFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("master key file: %w", err)
-	}
-	if len(text) > maxMasterFile {
-		return nil, fmt.Errorf("master key file %s is larger than %d bytes: it is not one", path, maxMasterFile)
+		return nil, err
 	}
 	m, err := keys.ParseMasters(text)
 	if err != nil {
-		return nil, fmt.Errorf("master key file %s: %w", path, err)
+		return nil, fmt.Errorf("master_key_file %s: %w", path, err)
 	}
 	return m, nil
-}
-
-// exposure says what others can do to a master key file that they should not:
-// write, or read; "" for a file that is kept well. What Docker and Kubernetes
-// mount is readable by all of a container that has nobody else in it.
-func exposure(f *os.File) string {
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return ""
-	}
-	switch mode := info.Mode().Perm(); {
-	case mode&0o022 != 0:
-		return "write"
-	case mode&0o004 != 0 && !strings.HasPrefix(f.Name(), "/run/secrets/") && !onReadOnlyMount(f):
-		return "read"
-	}
-	return ""
 }
 
 // inUse begins the line of a master key file that says that keys of the store
@@ -176,7 +142,7 @@ func mayMakeMaster(ctx context.Context, s store.Store, path string) error {
 		return err
 	}
 	if len(records) > 0 {
-		return fmt.Errorf("master key file %s is missing, and the store has keys that were sealed with it: restore the file, or name it with master_key_file", path)
+		return fmt.Errorf("master_key_file %s is missing, and the store has keys that were sealed with it: restore the file, or name another one", path)
 	}
 	return nil
 }

@@ -12,11 +12,24 @@ import (
 // checkToServe reads what the settings of a server name before anything is
 // opened or made: a start that fails for its settings leaves nothing behind.
 func (d *deployment) checkToServe() error {
+	err := d.checkFiles()
+	if d.cfg.AuditCAFile == "" {
+		err = errors.Join(err, d.checkAudit())
+	}
+	return errors.Join(err, d.checkNotLost())
+}
+
+// checkFiles reads every file that the settings name.
+func (d *deployment) checkFiles() error {
 	_, err := d.givenMasters()
 	if errors.Is(err, errNoMasters) {
 		err = d.cfg.CheckMaster()
 	}
-	return errors.Join(err, checkTLS(d.cfg), d.checkAudit(), d.checkNotLost())
+	if d.cfg.AuditCAFile != "" {
+		err = errors.Join(err, d.checkAudit())
+	}
+	_, pepperErr := d.pepper()
+	return errors.Join(err, pepperErr, checkTLS(d.cfg))
 }
 
 func checkTLS(cfg *config.Config) error {
@@ -31,7 +44,11 @@ func checkTLS(cfg *config.Config) error {
 
 func (d *deployment) checkAudit() error {
 	if err := auditlog.Check(auditlog.Options{Sink: d.cfg.AuditLog, CAFile: d.cfg.AuditCAFile}); err != nil {
-		return fmt.Errorf("audit_log %s: %w; it must be writable for this user", d.cfg.AuditLog, err)
+		advice := "it must be writable for this user"
+		if d.cfg.AuditCAFile != "" {
+			advice = "use a PEM file of certificates"
+		}
+		return fmt.Errorf("audit_log %s: %w; %s", d.cfg.AuditLog, err, advice)
 	}
 	return nil
 }

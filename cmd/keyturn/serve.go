@@ -110,6 +110,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 		go p.showDemo(background, d, issuer)
 	}
 	d.lookForFirstParty(ctx)
+	d.lookForPepper(ctx)
 	err = s.server(d, issuer).Serve(ctx, public, admin)
 	stop()
 	wait()

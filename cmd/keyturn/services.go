@@ -106,6 +106,11 @@ func (d *deployment) users() (*users.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	pepper, err := d.pepper()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	hasher.SetPepper(pepper)
 	service := users.Service{
 		Store: d.store, Hasher: hasher, Policy: users.Policy{MinLength: d.cfg.PasswordMinLength},
 		Sessions: oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: wallClock}, IsClient: d.isClient, Audit: d.audit, Now: wallClock,

@@ -83,6 +83,7 @@ everything and writes nothing.`,
 	}
 	cmd.Flags().StringVar(&format, "format", "", "jsonl, csv, keycloak or firebase (default: by the file's name)")
 	cmd.Flags().StringVar(&project, "firebase-project", "", "file with the hash parameters of the project, as Firebase's console shows them")
+	cmd.Flags().BoolVar(&options.Peppered, "peppered", false, "the bcrypt hashes are of passwords with the text of pepper_file behind them, as Devise makes them")
 	cmd.Flags().BoolVar(&options.DropSecondFactor, "drop-second-factor", false, "import accounts with a second factor, without it")
 	cmd.Flags().BoolVar(&options.DropTemporary, "drop-temporary", false, "import temporary passwords as permanent ones")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "check everything and write nothing")

@@ -99,6 +99,8 @@ type Config struct {
 	Argon2Memory  uint32
 	Argon2Time    uint32
 	Argon2Threads uint8
+	// PepperFile is a file with the pepper of imported hashes; empty for none.
+	PepperFile string
 	// HashConcurrency is how many passwords are hashed at once, at least 1.
 	HashConcurrency int
 	// LoginThrottle slows guessing per account and per network (U4).

@@ -198,6 +198,8 @@ func hashing() []Setting {
 			Help: "passes over that memory"},
 		{Name: "argon2_threads", Default: "1", kind: number(func(c *Config) *uint8 { return &c.Argon2Threads }, 1, passwords.MaxThreads, ""),
 			Help: "threads that hash one password"},
+		{Name: "pepper_file", kind: filePath(func(c *Config) *string { return &c.PepperFile }, "the path of a file"),
+			Help: "file with the pepper of password hashes that were imported with --peppered; needed until the last of their users has logged in"},
 		{Name: "hash_concurrency", Default: "0", kind: number(func(c *Config) *int { return &c.HashConcurrency }, 0, passwords.MaxConcurrency, ""),
 			Help: "passwords hashed at once, each taking argon2_memory; logins beyond wait and then get 503; 0 is the number of CPUs"},
 	}

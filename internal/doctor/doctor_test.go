@@ -291,3 +291,14 @@ func TestEngine(t *testing.T) {
 		}
 	}
 }
+
+func TestPepper(t *testing.T) {
+	for _, needed := range []bool{true, false} {
+		for _, given := range []bool{true, false} {
+			f := doctor.Pepper(needed, given)
+			if fails := f.Verdict == doctor.Failure; fails != (needed && !given) || fails != strings.Contains(f.Fix, "pepper_file") {
+				t.Errorf("needed %t, given %t: %+v", needed, given, f)
+			}
+		}
+	}
+}

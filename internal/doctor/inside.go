@@ -45,3 +45,15 @@ func Engine(seen string, breaks bool) Finding {
 	}
 	return Finding{"store engine", OK, seen, ""}
 }
+
+// Pepper judges pepper_file: needed says that accounts have hashes with a pepper,
+// given that the setting is there.
+func Pepper(needed, given bool) Finding {
+	switch {
+	case needed && !given:
+		return Finding{"password hashes", Failure, "some have a pepper, and pepper_file is not set", "set pepper_file: nobody can log in to their accounts without it"}
+	case given && !needed:
+		return Finding{"password hashes", OK, "none needs pepper_file any more", ""}
+	}
+	return Finding{"password hashes", OK, "none lacks its pepper", ""}
+}

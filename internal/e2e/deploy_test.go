@@ -59,6 +59,14 @@ func manifests(t *testing.T, path string) []manifest {
 // accepted asks keyturn config about an environment and returns what is in force.
 func accepted(t *testing.T, environ []string, args ...string) string {
 	t.Helper()
+	for i, variable := range environ {
+		if name, path, _ := strings.Cut(variable, "="); name == "KEYTURN_MASTER_KEY_FILE" {
+			// The file is there where the server runs.
+			masters := filepath.Join(t.TempDir(), filepath.Base(path))
+			newMasterKeys(t, masters)
+			environ[i] = name + "=" + masters
+		}
+	}
 	o := execute(t, environ, "", append([]string{"config"}, args...)...)
 	if o.code != 0 {
 		t.Fatalf("keyturn config %v with %v: %s", args, environ, o.stderr)

@@ -13,7 +13,7 @@ func TestDoctor(t *testing.T) {
 	s := openShopBehindFront(t, newDeployment(t, ""))
 	var found []struct{ Check, Verdict, Seen, Fix string }
 	o := s.run(t, "doctor", "--issuer", s.issuer, "--inside")
-	if err := json.Unmarshal([]byte(o.stdout), &found); err != nil || o.code != 0 || len(found) != 11 {
+	if err := json.Unmarshal([]byte(o.stdout), &found); err != nil || o.code != 0 || len(found) != 12 {
 		t.Fatalf("exit code %d, %d findings, %v\n%s%s", o.code, len(found), err, o.stdout, o.stderr)
 	}
 	for _, f := range found {

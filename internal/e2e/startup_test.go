@@ -188,7 +188,7 @@ func TestAStartThatFailsForItsSettingsHasMadeNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags   []string
 		setting string
-		atStart bool // what the setting names is read, which config does not
+		atStart bool // config does not look whether the audit log can be written
 	}{
 		"memory":            {flags: []string{"--argon2-memory", "524288"}, setting: "argon2_memory"},
 		"threads":           {flags: []string{"--argon2-threads", "32"}, setting: "argon2_threads"},
@@ -196,10 +196,16 @@ func TestAStartThatFailsForItsSettingsHasMadeNothing(t *testing.T) {
 		"write concern":     {flags: []string{"--store", "mongodb://127.0.0.1:1/db?w=1"}, setting: "store"},
 		"MongoDB's port":    {flags: []string{"--store", "mongodb://127.0.0.1:99999/db"}, setting: "store"},
 		"database":          {flags: []string{"--store", "mongodb://127.0.0.1:1/a$b"}, setting: "store"},
-		"no master key":     {flags: []string{"--master-key-file", "missing"}, setting: "master key file", atStart: true},
-		"no certificate":    {flags: []string{"--tls-cert-file", "missing", "--tls-key-file", "missing"}, setting: "tls_cert_file", atStart: true},
+		"no master key":     {flags: []string{"--master-key-file", "missing"}, setting: "master_key_file"},
+		"a folder of keys":  {flags: []string{"--master-key-file", "."}, setting: "master_key_file"},
+		"an empty key":      {flags: []string{"--master-key-file", os.DevNull}, setting: "master_key_file"},
+		"no pepper":         {flags: []string{"--pepper-file", "missing"}, setting: "pepper_file"},
+		"a folder of it":    {flags: []string{"--pepper-file", "."}, setting: "pepper_file"},
+		"an empty pepper":   {flags: []string{"--pepper-file", os.DevNull}, setting: "pepper_file"},
+		"no certificate":    {flags: []string{"--tls-cert-file", "missing", "--tls-key-file", "missing"}, setting: "tls_cert_file"},
 		"no audit folder":   {flags: []string{"--audit-log", "missing/audit.log"}, setting: "audit_log", atStart: true},
-		"no authorities":    {flags: []string{"--audit-log", "syslog+tls://127.0.0.1:1", "--audit-ca-file", "missing"}, setting: "audit_log", atStart: true},
+		"no authorities":    {flags: []string{"--audit-log", "syslog+tls://127.0.0.1:1", "--audit-ca-file", "missing"}, setting: "audit_ca_file"},
+		"not authorities":   {flags: []string{"--audit-log", "syslog+tls://127.0.0.1:1", "--audit-ca-file", os.DevNull}, setting: "audit_ca_file"},
 		"audit is a folder": {flags: []string{"--audit-log", "."}, setting: "audit_log", atStart: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -152,7 +152,7 @@ var forms = []struct {
 	parse  func(string) (scheme, error)
 }{
 	{"$argon2id$", parseArgon2}, {"$argon2i$", parseArgon2},
-	{"$2a$", parseBcrypt}, {"$2b$", parseBcrypt}, {"$2y$", parseBcrypt}, {"$wp$2", parseWordPress},
+	{"$2a$", parseBcrypt}, {"$2b$", parseBcrypt}, {"$2y$", parseBcrypt}, {"$wp$2", parseWordPress}, {pepperedPrefix, parsePeppered},
 	{"$bcrypt-sha256$", parsePasslibBcryptSHA256}, {"bcrypt_sha256$", parseDjangoBcryptSHA256},
 	{"$scrypt$", parseScrypt}, {"scrypt$", parseDjangoScrypt}, {"scrypt:", parseWerkzeugScrypt}, {"$firebase-scrypt$", parseFirebase},
 	{"$pbkdf2-sha1$", parsePasslibPBKDF2}, {"$pbkdf2-sha256$", parsePasslibPBKDF2}, {"$pbkdf2-sha512$", parsePasslibPBKDF2}, {"$pbkdf2$", parsePasslibPBKDF2},

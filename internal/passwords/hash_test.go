@@ -178,6 +178,7 @@ func TestU2_DefaultIsOWASPs(t *testing.T) {
 }
 
 func FuzzParseHash(f *testing.F) {
+	f.Add(pepperedPrefix + vectors["bcrypt 2b"])
 	for _, encoded := range vectors {
 		f.Add(encoded)
 	}

@@ -42,6 +42,7 @@ const (
 type Hasher struct {
 	params Params
 	own    Hash          // of nothing, at params
+	pepper string        // "" for none
 	slots  chan computer // the free ones
 	budget int64         // KiB, which memory gives out
 	memory *semaphore.Weighted

@@ -71,7 +71,7 @@ func (h *Hasher) judge(slot computer, encoded, password string, live bool, level
 		missing.cost -= min(missing.cost, own.costIn(missing.family))
 		for n, form := range forms {
 			if own.scheme != nil && own.kind().family == missing.family {
-				r, err := h.compute(slot, own, own.kind(), job{Password: []byte(form), Hash: []byte(encoded)})
+				r, err := h.compute(slot, own, own.kind(), h.question(own, encoded, form))
 				if err != nil {
 					return Verdict{}, err
 				}

@@ -86,6 +86,8 @@ type Options struct {
 	// next login, as one that need not be. Without them such accounts are
 	// refused by name.
 	DropSecondFactor, DropTemporary bool
+	// Peppered takes the bcrypt hashes to be of passwords with a pepper behind them.
+	Peppered bool
 	// Firebase has the hash parameters of the project that a Firebase file is of.
 	Firebase *passwords.FirebaseProject
 }
@@ -97,6 +99,9 @@ type Options struct {
 // are passed over.
 func Read(r io.Reader, o Options) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
+		if o.Peppered {
+			yield = peppering(yield)
+		}
 		switch o.Format {
 		case JSONLines, CSV:
 			readLines(r, o.Format, yield)
@@ -107,6 +112,18 @@ func Read(r io.Reader, o Options) iter.Seq2[Line, error] {
 		default:
 			yield(Line{}, &LineError{Place{Line: 1}, fmt.Errorf("unknown format %q: %s, %s, %s and %s are accepted", o.Format, JSONLines, CSV, Keycloak, Firebase)})
 		}
+	}
+}
+
+// peppering notes in each password hash that a pepper is part of it.
+func peppering(yield func(Line, error) bool) func(Line, error) bool {
+	return func(line Line, err error) bool {
+		if hash := &line.Account.PasswordHash; err == nil && *hash != "" {
+			if *hash, err = passwords.Pepper(*hash); err != nil {
+				err = &LineError{line.Place, err}
+			}
+		}
+		return yield(line, err)
 	}
 }
 

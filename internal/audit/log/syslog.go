@@ -121,11 +121,11 @@ func newSyslog(o Options) (*syslog, error) {
 	if o.CAFile != "" {
 		pem, err := os.ReadFile(o.CAFile)
 		if err != nil {
-			return nil, fmt.Errorf("the authorities of the receiver's certificate: %w", err)
+			return nil, fmt.Errorf("the authorities of the receiver's certificate, audit_ca_file: %w", err)
 		}
 		s.tls.RootCAs = x509.NewCertPool()
 		if !s.tls.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM", o.CAFile)
+			return nil, fmt.Errorf("audit_ca_file %s holds no certificate in PEM", o.CAFile)
 		}
 	}
 	return s, nil
