@@ -68,10 +68,10 @@ with 3 where a file, the keys, the heads or the store cannot be read.`,
 			return unreadable(err)
 		}
 		return p.print(report, func(w io.Writer) {
-			fmt.Fprintf(w, "%d lines in %d chains are as they were written; %d checkpoints verified, %d chains anchored\n",
-				report.Lines, report.Chains, report.Checkpoints, report.Anchored)
+			fmt.Fprintf(w, "%s in %s, all as they were written; %s verified, %s anchored\n",
+				counted(report.Lines, "line"), counted(report.Chains, "chain"), counted(report.Checkpoints, "checkpoint"), counted(report.Anchored, "chain"))
 			if report.Repeated > 0 {
-				fmt.Fprintf(w, "%d exact repeats of lines were passed over\n", report.Repeated)
+				fmt.Fprintf(w, "%s of a line passed over\n", counted(report.Repeated, "exact repeat"))
 			}
 			for _, note := range report.Notes {
 				fmt.Fprintf(w, "note: %s\n", note)

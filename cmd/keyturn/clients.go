@@ -217,7 +217,7 @@ func (p *program) clientsDisableCommand() *cobra.Command {
 			Disabled      bool   `json:"disabled"`
 			SessionsEnded int    `json:"sessions_ended"`
 		}{args[0], true, ended}, func(w io.Writer) {
-			fmt.Fprintf(w, "client %s is disabled; %d sessions ended\n", args[0], ended)
+			fmt.Fprintf(w, "client %s is disabled; %s ended\n", args[0], counted(ended, "session"))
 		})
 	})
 	return cmd

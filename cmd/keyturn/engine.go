@@ -52,7 +52,8 @@ func (p *program) storeMigrateCommand() *cobra.Command {
 		Use:   "migrate",
 		Short: "Make what this version of Keyturn needs in the store, and wait for it",
 		Long: `Makes the indexes that are missing, or a SQLite file's newer tables, and ends
-when they stand, saying how far it is meanwhile. Servers do the same when they
+when they stand, saying how far it is meanwhile. A SQLite file that cannot shrink is
+written anew, once, while servers wait to write. Servers do the same when they
 start, and serve while it lasts where they can; before an upgrade of a large
 MongoDB store run this with the new version, beside the servers of the old one,
 and the new ones have nothing left to make. It can be stopped and run again.`,
@@ -73,6 +74,11 @@ and the new ones have nothing left to make. It can be stopped and run again.`,
 			Store  string          `json:"store"`
 			Engine *mongodb.Engine `json:"engine,omitempty"`
 		}{Store: "up to date"}
+		if file, ok := s.(*sqlite.Store); ok {
+			if err := file.Rewrite(cmd.Context()); err != nil {
+				return err
+			}
+		}
 		if m, ok := s.(*mongodb.Store); ok {
 			if err := m.Migrate(cmd.Context()); err != nil {
 				return err

@@ -198,7 +198,7 @@ repeat.`,
 		}
 		return p.print(struct {
 			Rewrapped int `json:"rewrapped"`
-		}{n}, func(w io.Writer) { fmt.Fprintf(w, "%d keys sealed anew\n", n) })
+		}{n}, func(w io.Writer) { fmt.Fprintf(w, "%s sealed anew\n", counted(n, "key")) })
 	})
 	return cmd
 }

@@ -70,11 +70,22 @@ func relative(t, now time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	d := t.Sub(now).Round(time.Second)
-	if d < 0 {
+	switch d := t.Sub(now).Round(time.Second); {
+	case d < 0:
 		return span(-d) + " ago"
+	case d == 0:
+		return "now"
+	default:
+		return "in " + span(d)
 	}
-	return "in " + span(d)
+}
+
+// counted is a number of things, which are what.
+func counted[N int | int64](n N, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 // span is a duration in its two largest units.

@@ -88,7 +88,7 @@ that the command can be repeated; one that is not the account's is.`,
 		if err != nil {
 			return err
 		}
-		return p.print(loggedOut{UID: u.UID, SessionsEnded: n}, func(w io.Writer) { fmt.Fprintf(w, "%d sessions of %s ended\n", n, u.Email) })
+		return p.print(loggedOut{UID: u.UID, SessionsEnded: n}, func(w io.Writer) { fmt.Fprintf(w, "%s of %s ended\n", counted(n, "session"), u.Email) })
 	})
 	return cmd
 }
@@ -113,7 +113,7 @@ func (p *program) clientsLogoutCommand() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("client %s: %w", args[0], err)
 		}
-		return p.print(loggedOut{ClientID: args[0], SessionsEnded: n}, func(w io.Writer) { fmt.Fprintf(w, "%d sessions of client %s ended\n", n, args[0]) })
+		return p.print(loggedOut{ClientID: args[0], SessionsEnded: n}, func(w io.Writer) { fmt.Fprintf(w, "%s of client %s ended\n", counted(n, "session"), args[0]) })
 	})
 	return cmd
 }

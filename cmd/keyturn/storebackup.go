@@ -98,6 +98,7 @@ func (p *program) backup(ctx context.Context, cfg *config.Config, from, to strin
 	}
 	made := backedUp{File: to, Bytes: info.Size(), Users: sizes.Users, Clients: sizes.Clients, Sessions: sizes.Families}
 	return p.print(made, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %d bytes, %d users, %d clients, %d sessions; verified\n", visible(made.File), made.Bytes, made.Users, made.Clients, made.Sessions)
+		fmt.Fprintf(w, "%s: %s, %s, %s, %s; verified\n", visible(made.File), counted(made.Bytes, "byte"),
+			counted(made.Users, "user"), counted(made.Clients, "client"), counted(made.Sessions, "session"))
 	})
 }

@@ -47,7 +47,7 @@ you guard the store. Sessions and one-time tokens are not in it.`,
 		return p.print(struct {
 			File     string `json:"file"`
 			Exported int    `json:"exported"`
-		}{args[0], n}, func(w io.Writer) { fmt.Fprintf(w, "%d accounts are in %s\n", n, args[0]) })
+		}{args[0], n}, func(w io.Writer) { fmt.Fprintf(w, "%s written to %s\n", counted(n, "account"), args[0]) })
 	})
 	cmd.Flags().StringVar(&format, "format", "", "jsonl or csv (default: by the file's name; jsonl to standard output)")
 	return cmd

@@ -198,7 +198,7 @@ func (s shell) run(t *testing.T, script, stdin string) (string, error) {
 		return "", err
 	}
 	defer out.Close()
-	cmd := exec.Command("/bin/bash", "-c", script)
+	cmd := exec.Command("/bin/sh", "-c", script)
 	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, s.environ, strings.NewReader(stdin)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

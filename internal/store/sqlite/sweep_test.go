@@ -139,3 +139,60 @@ func shrinks(t *testing.T, s *Store) {
 	}
 	t.Logf("%d pages became %d", before[0], after[0])
 }
+
+// TestRewrite has a file that was made without giving space back do so, while the
+// store is open, with all that it holds.
+func TestRewrite(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	s := open(t, path)
+	all := make([]oauth.Family, 2000)
+	for i := range all {
+		all[i] = family(fmt.Sprintf("%08x", i))
+		all[i].PurgeAt = began.Add(-time.Minute)
+	}
+	kept := family("kept")
+	if err := s.Put(t.Context(), store.Records{Families: append(all, kept)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := file(path).connect(t.Context(), forReading)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(c.script(`PRAGMA query_only=OFF; PRAGMA auto_vacuum=NONE; VACUUM`), c.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	if _, err := s.Sweep(t.Context(), began, 5000); err != nil {
+		t.Fatal(err)
+	}
+	if more, err := s.Shrink(t.Context()); more || err != nil {
+		t.Fatalf("the file can shrink: %t, %v", more, err)
+	}
+	for range 2 {
+		if err := s.Rewrite(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mode, err := change(t.Context(), s, func(c *conn) (int64, error) { return scalar(c, readAutoVacuum) })
+	if err != nil || mode != incremental {
+		t.Errorf("the mode is %d, %v", mode, err)
+	}
+	if f, err := s.FamilyByID(t.Context(), kept.ID); err != nil || f.ID != kept.ID {
+		t.Errorf("what was kept is %v, %v", f.ID, err)
+	}
+	if err := s.Put(t.Context(), store.Records{Families: []oauth.Family{family("young")}}); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() > 300<<10 {
+		t.Errorf("the file has %d bytes, %v", info.Size(), err)
+	}
+	if found, err := file(path).verify(t.Context()); err != nil || found.Families != 2 {
+		t.Errorf("it holds %+v, %v", found, err)
+	}
+}

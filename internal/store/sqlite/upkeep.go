@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -31,7 +32,7 @@ func (s *Store) Ping(ctx context.Context) error {
 const spare = 256
 
 // Shrink implements store.Shrinker: it gives half a mebibyte of what sweeps have
-// freed back to the disk. Files that an earlier version made cannot.
+// freed back to the disk. A file that was made otherwise can do so after Rewrite.
 func (s *Store) Shrink(ctx context.Context) (more bool, err error) {
 	return change(ctx, s, func(c *conn) (bool, error) {
 		mode, err := scalar(c, readAutoVacuum)
@@ -45,6 +46,21 @@ func (s *Store) Shrink(ctx context.Context) (more bool, err error) {
 		_, err = list(c, giveBack, func(*row) struct{} { return struct{}{} })
 		return err == nil, err
 	})
+}
+
+// Rewrite makes a file that cannot Shrink one that can, and gives back what is free.
+// Others can read meanwhile, and wait to write. A file that can is left as it is.
+func (s *Store) Rewrite(ctx context.Context) error {
+	c, err := s.file.connect(ctx, forCopying)
+	if err != nil {
+		return err
+	}
+	mode, err := scalar(c, readAutoVacuum)
+	if err == nil && mode != incremental {
+		// The copy that this makes first may be too large for memory.
+		_, err = c.ExecContext(ctx, `PRAGMA temp_store=FILE; PRAGMA auto_vacuum=INCREMENTAL; VACUUM`, nil)
+	}
+	return errors.Join(s.file.explain(err), c.Close())
 }
 
 // incremental is what PRAGMA auto_vacuum says of a file that can shrink.
