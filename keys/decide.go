@@ -11,20 +11,28 @@ import (
 	"github.com/keyturn/keyturn/internal/decision"
 )
 
-// records are the records of keys, to package decision: what an operator decides
-// about a key stands only with its event, or owes it (A3). Decisions change when a
-// key begins to sign, and whether it is revoked. What the schedule has replicas
-// write meanwhile stays.
+// records are the records of keys: what an operator decides about a key stands
+// only with its event, or owes it (A3). Decisions change when a key begins to sign,
+// and whether it is revoked; none makes a key or removes one. What the schedule has
+// replicas write meanwhile stays.
 type records struct{ store Store }
 
-// Held implements decision.Records.
-func (records) Held(r *Record) *decision.Held { return &r.Decision }
+// maker carries out decisions on keys.
+func (s records) maker(rec audit.Recorder, now func() time.Time) *decision.Maker[Record] {
+	return &decision.Maker[Record]{Audit: rec, Now: now, Records: decision.Records[Record]{
+		Held:     func(r *Record) *decision.Held { return &r.Decision },
+		Read:     s.read,
+		Replace:  s.replace,
+		Pending:  s.pending,
+		Refused:  refusedWrite,
+		Conflict: ErrConflict,
+		Same: func(now, after Record) bool {
+			return now.ActivateAt.Equal(after.ActivateAt) && now.RevokedAt.Equal(after.RevokedAt)
+		},
+	}}
+}
 
-// Create implements decision.Records; no key is born by a decision.
-func (records) Create(context.Context, Record) error { return ErrKeyExists }
-
-// Read implements decision.Records.
-func (s records) Read(ctx context.Context, r Record) (Record, error) {
+func (s records) read(ctx context.Context, r Record) (Record, error) {
 	all, err := s.store.Keys(ctx)
 	if err != nil {
 		return Record{}, err
@@ -42,8 +50,7 @@ func versioned(r Record) Record {
 	return r
 }
 
-// Replace implements decision.Records.
-func (s records) Replace(ctx context.Context, seen, next Record) error {
+func (s records) replace(ctx context.Context, seen, next Record) error {
 	r := seen
 	r.ActivateAt, r.RevokedAt, r.RevokeReason = next.ActivateAt, next.RevokedAt, next.RevokeReason
 	r.Version, r.Decision = seen.Decision.Version, next.Decision
@@ -51,11 +58,7 @@ func (s records) Replace(ctx context.Context, seen, next Record) error {
 	return s.store.UpdateKey(ctx, r)
 }
 
-// Remove implements decision.Records; no key is removed by a decision.
-func (records) Remove(context.Context, Record) error { return ErrNoKey }
-
-// Pending implements decision.Records.
-func (s records) Pending(ctx context.Context, limit int) ([]Record, error) {
+func (s records) pending(ctx context.Context, limit int) ([]Record, error) {
 	all, err := s.store.Keys(ctx)
 	if err != nil {
 		return nil, err
@@ -67,8 +70,7 @@ func (s records) Pending(ctx context.Context, limit int) ([]Record, error) {
 	return all[:min(limit, len(all))], nil
 }
 
-// Refused implements decision.Records.
-func (records) Refused(err error) (audit.Reason, bool) {
+func refusedWrite(err error) (audit.Reason, bool) {
 	switch {
 	case errors.Is(err, ErrNoKey):
 		return audit.ReasonNoSuchKey, true
@@ -78,28 +80,12 @@ func (records) Refused(err error) (audit.Reason, bool) {
 	return audit.Reason{}, false
 }
 
-// Same implements decision.Records.
-func (records) Same(now, after Record) bool {
-	return now.ActivateAt.Equal(after.ActivateAt) && now.RevokedAt.Equal(after.RevokedAt)
-}
-
-// Shell implements decision.Records.
-func (records) Shell(r Record) Record { return r }
-
-// Follows implements decision.Records.
-func (records) Follows(audit.Action) bool { return false }
-
-// Follow implements decision.Records.
-func (records) Follow(context.Context, Record, *audit.Event) error { return nil }
-
-func (k *Keeper) maker() *decision.Maker[Record] {
-	return &decision.Maker[Record]{Records: records{k.store}, Audit: k.audit, Now: k.now}
-}
+func (k *Keeper) maker() *decision.Maker[Record] { return records{k.store}.maker(k.audit, k.now) }
 
 // SettleDecisions carries on the decisions about keys that were interrupted. A
 // Keeper does so at each poll; this is for commands when they begin.
 func SettleDecisions(ctx context.Context, store Store, rec audit.Recorder, now func() time.Time) (int, error) {
-	return (&decision.Maker[Record]{Records: records{store}, Audit: rec, Now: now}).Settle(ctx)
+	return records{store}.maker(rec, now).Settle(ctx)
 }
 
 // decide carries out what an operator decided about the key kid, with its event,

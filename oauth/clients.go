@@ -11,6 +11,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/keys"
 )
 
@@ -51,7 +52,7 @@ func (c *Clients) Add(ctx context.Context, client Client) (Client, string, error
 		}
 	}
 	if err != nil {
-		err = refusedChange{audit.ReasonInvalidRegistration, err}
+		err = invalid(err)
 	} else {
 		_, err = c.maker().Decide(ctx, decision.Change[Client]{Event: event, After: client})
 	}
@@ -70,14 +71,8 @@ func (c *Clients) unlessUnborn(ctx context.Context, id string) error {
 	if _, err := c.Store.ClientByID(ctx, id); !errors.Is(err, ErrNoClient) {
 		return ErrClientExists
 	}
-	if n, _ := c.SettleDecisions(ctx); n > 0 {
-		return ErrClientExists
-	}
-	return underWay()
+	return c.maker().Taken(ctx, ErrClientExists)
 }
-
-// underWay is what a change is told that finds another one under way.
-func underWay() error { return fmt.Errorf("%w: %w", ErrClientChanged, decision.ErrUnderWay) }
 
 // described says what the log is to know of a registration beside the scope.
 func described(c Client) string {
@@ -101,7 +96,7 @@ func (c *Clients) Update(ctx context.Context, id string, apply func(*Client)) (C
 			err = errors.New("without its keys the client could not authenticate: give it other keys, or register another client")
 		}
 		if err != nil {
-			return refusedChange{audit.ReasonInvalidRegistration, err}
+			return invalid(err)
 		}
 		e.Scope, e.Detail = strings.Join(client.Scope, " "), described(*client)
 		return nil
@@ -190,9 +185,9 @@ func (c *Clients) RotateSecret(ctx context.Context, id string) (string, error) {
 	_, _, err := c.change(ctx, audit.Event{Action: audit.ClientSecretTurned}, id, func(client *Client, _ *audit.Event) error {
 		switch {
 		case client.Public:
-			return refusedChange{audit.ReasonClientHasNoSecret, fmt.Errorf("client %s is public: it has no secret", id)}
+			return refusal.New(refusal.Unacceptable, audit.ReasonClientHasNoSecret, "client "+id+" is public: it has no secret")
 		case client.HasKeys():
-			return refusedChange{audit.ReasonClientHasNoSecret, fmt.Errorf("client %s authenticates with its keys: it has no secret", id)}
+			return refusal.New(refusal.Unacceptable, audit.ReasonClientHasNoSecret, "client "+id+" authenticates with its keys: it has no secret")
 		}
 		client.SecretHash = hash
 		return nil
@@ -201,10 +196,6 @@ func (c *Clients) RotateSecret(ctx context.Context, id string) (string, error) {
 		return "", err
 	}
 	return secret, nil
-}
-
-func (c *Clients) maker() *decision.Maker[Client] {
-	return &decision.Maker[Client]{Records: registrations{c}, Audit: c.Audit, Now: c.Now}
 }
 
 // SettleDecisions carries forward what a process that died, or could not reach
@@ -217,35 +208,22 @@ func (c *Clients) SettleDecisions(ctx context.Context) (int, error) { return c.m
 // again, and refuses with an error.
 func (c *Clients) change(ctx context.Context, event audit.Event, id string, alter func(client *Client, e *audit.Event) error) (Client, audit.Event, error) {
 	event.ClientID, event.Outcome = id, audit.Success
-	for tries := 1; ; tries++ {
-		e, after := event, Client{}
-		before, err := c.Store.ClientByID(ctx, id)
-		if err == nil {
-			after = before
-			err = alter(&after, &e)
-		}
-		if err == nil {
+	client, e, err := c.maker().Revise(ctx, decision.Revision[Client]{
+		Event: event,
+		Read:  func(ctx context.Context) (Client, error) { return c.Store.ClientByID(ctx, id) },
+		Alter: func(client *Client, e *audit.Event) error {
+			last := client.UpdatedAt
+			err := alter(client, e)
 			// Later than what it replaces, though clocks differ: that tells two
 			// states of a client apart.
-			after.UpdatedAt = c.Now().UTC().Truncate(time.Millisecond)
-			if !after.UpdatedAt.After(before.UpdatedAt) {
-				after.UpdatedAt = before.UpdatedAt.Add(time.Millisecond)
+			client.UpdatedAt = c.Now().UTC().Truncate(time.Millisecond)
+			if !client.UpdatedAt.After(last) {
+				client.UpdatedAt = last.Add(time.Millisecond)
 			}
-			e, err = c.maker().Decide(ctx, decision.Change[Client]{Event: e, Before: &before, After: after})
-		}
-		if tries < maxTries && !decision.Concluded(err) {
-			if errors.Is(err, ErrClientChanged) {
-				continue
-			}
-			if errors.Is(err, decision.ErrUnderWay) {
-				if n, _ := c.SettleDecisions(ctx); n > 0 {
-					continue
-				}
-				err = underWay()
-			}
-		}
-		return after, e, c.conclude(ctx, e, err)
-	}
+			return err
+		},
+	})
+	return client, e, c.conclude(ctx, e, err)
 }
 
 // conclude writes the event of a change that was refused, or that the store could
@@ -263,25 +241,17 @@ func (c *Clients) conclude(ctx context.Context, event audit.Event, err error) er
 	return err
 }
 
-// refusedChange is a change that was refused before the store was asked for it.
-type refusedChange struct {
-	reason audit.Reason
-	error
+// invalid refuses a registration, before the store is asked for it.
+func invalid(err error) error {
+	return refusal.New(refusal.Unacceptable, audit.ReasonInvalidRegistration, err.Error())
 }
 
-func (r refusedChange) Unwrap() error { return r.error }
-
+// changeReason is what the audit log is to say of an operator's change that came to
+// nothing.
 func changeReason(err error) audit.Reason {
-	var refused refusedChange
-	switch {
-	case errors.As(err, &refused):
-		return refused.reason
-	case errors.Is(err, ErrNoClient):
-		return audit.ReasonUnknownClient
-	case errors.Is(err, ErrClientExists):
-		return audit.ReasonClientExists
-	case errors.Is(err, ErrClientChanged):
-		return audit.ReasonConflict
+	var refused *refusal.Error
+	if errors.As(err, &refused) {
+		return refused.Reason
 	}
 	return audit.ReasonFailed
 }

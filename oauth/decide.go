@@ -8,56 +8,26 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// registrations are the records of clients, to package decision.
-type registrations struct{ *Clients }
-
-// Held implements decision.Records.
-func (registrations) Held(c *Client) *decision.Held { return &c.Held }
-
-// Create implements decision.Records.
-func (r registrations) Create(ctx context.Context, c Client) error {
-	return r.Store.CreateClient(ctx, c)
-}
-
-// Read implements decision.Records.
-func (r registrations) Read(ctx context.Context, c Client) (Client, error) {
-	return r.Store.HeldClient(ctx, c.ID)
-}
-
-// Replace implements decision.Records.
-func (r registrations) Replace(ctx context.Context, seen, next Client) error {
-	return r.Store.ReplaceClient(ctx, seen, next)
-}
-
-// Remove implements decision.Records.
-func (r registrations) Remove(ctx context.Context, seen Client) error {
-	return r.Store.RemoveClient(ctx, seen)
-}
-
-// Pending implements decision.Records.
-func (r registrations) Pending(ctx context.Context, limit int) ([]Client, error) {
-	return r.Store.PendingClients(ctx, limit)
-}
-
-// Refused implements decision.Records.
-func (registrations) Refused(err error) (audit.Reason, bool) {
-	for _, e := range []error{ErrNoClient, ErrClientExists, ErrClientChanged} {
-		if errors.Is(err, e) {
-			return changeReason(e), true
-		}
-	}
-	return audit.Reason{}, false
-}
-
-// Same implements decision.Records.
-func (registrations) Same(now, after Client) bool { return now.UpdatedAt.Equal(after.UpdatedAt) }
-
-// Shell implements decision.Records: nobody can use a disabled client.
-func (registrations) Shell(c Client) Client {
-	c.Disabled = true
-	return c
+// maker carries out decisions on clients. Nobody can use a disabled one, as which
+// servers of an older version see those that are unborn.
+func (c *Clients) maker() *decision.Maker[Client] {
+	return &decision.Maker[Client]{Audit: c.Audit, Now: c.Now, Records: decision.Records[Client]{
+		Held:     func(c *Client) *decision.Held { return &c.Held },
+		Create:   c.Store.CreateClient,
+		Read:     func(ctx context.Context, r Client) (Client, error) { return c.Store.HeldClient(ctx, r.ID) },
+		Replace:  c.Store.ReplaceClient,
+		Remove:   c.Store.RemoveClient,
+		Pending:  c.Store.PendingClients,
+		Refused:  refusal.Among(ErrNoClient, ErrClientExists, ErrClientChanged),
+		Conflict: ErrClientChanged,
+		Same:     func(now, after Client) bool { return now.UpdatedAt.Equal(after.UpdatedAt) },
+		Shell:    func(c Client) Client { c.Disabled = true; return c },
+		Follow:   c.follow,
+		Follows:  func(a audit.Action) bool { return endings[a] != audit.Reason{} },
+	}}
 }
 
 // endings say why the sessions of a client end that a decision is about.
@@ -66,16 +36,13 @@ var endings = map[audit.Action]audit.Reason{
 	audit.SessionsEnded:  audit.ReasonLoggedOutByOperator,
 }
 
-// Follows implements decision.Records.
-func (registrations) Follows(a audit.Action) bool { return endings[a] != audit.Reason{} }
-
-// Follow implements decision.Records: sessions end.
-func (r registrations) Follow(ctx context.Context, c Client, e *audit.Event) (err error) {
-	e.Count, err = r.Store.RevokeFamiliesOfClient(ctx, c.ID, r.Now(), endings[e.Action].String())
+// follow ends the sessions of a client that a decision is about.
+func (c *Clients) follow(ctx context.Context, client Client, e *audit.Event) (err error) {
+	e.Count, err = c.Store.RevokeFamiliesOfClient(ctx, client.ID, c.Now(), endings[e.Action].String())
 	return err
 }
 
-// sessions are the records of families, to package decision. A decision changes
+// sessions are the records of families, which decisions are about. A decision changes
 // nothing of a family but whether it is born and whether it has ended: refreshes
 // move it on meanwhile.
 type sessions struct {
@@ -83,34 +50,22 @@ type sessions struct {
 	now   func() time.Time
 }
 
-// Held implements decision.Records.
-func (sessions) Held(f *Family) *decision.Held { return &f.Held }
-
-// Create implements decision.Records.
-func (s sessions) Create(ctx context.Context, f Family) error { return s.store.CreateFamily(ctx, f) }
-
-// Read implements decision.Records.
-func (s sessions) Read(ctx context.Context, f Family) (Family, error) {
-	return s.store.HeldFamily(ctx, f.ID)
+// maker carries out decisions on families. Of one that is unborn nobody has a token.
+func (s sessions) maker(rec audit.Recorder) *decision.Maker[Family] {
+	return &decision.Maker[Family]{Audit: rec, Now: s.now, Records: decision.Records[Family]{
+		Held:     func(f *Family) *decision.Held { return &f.Held },
+		Create:   s.store.CreateFamily,
+		Read:     func(ctx context.Context, f Family) (Family, error) { return s.store.HeldFamily(ctx, f.ID) },
+		Replace:  s.store.HoldFamily,
+		Remove:   s.store.RemoveFamily,
+		Pending:  s.store.PendingFamilies,
+		Refused:  refusedOfFamily,
+		Conflict: ErrFamilyChanged,
+		Same:     func(now, after Family) bool { return now.Unborn == after.Unborn },
+	}}
 }
 
-// Replace implements decision.Records.
-func (s sessions) Replace(ctx context.Context, seen, next Family) error {
-	return s.store.HoldFamily(ctx, seen, next)
-}
-
-// Remove implements decision.Records.
-func (s sessions) Remove(ctx context.Context, seen Family) error {
-	return s.store.RemoveFamily(ctx, seen)
-}
-
-// Pending implements decision.Records.
-func (s sessions) Pending(ctx context.Context, limit int) ([]Family, error) {
-	return s.store.PendingFamilies(ctx, limit)
-}
-
-// Refused implements decision.Records.
-func (sessions) Refused(err error) (audit.Reason, bool) {
+func refusedOfFamily(err error) (audit.Reason, bool) {
 	switch {
 	case errors.Is(err, ErrNoFamily):
 		return audit.ReasonUnknownSession, true
@@ -120,25 +75,7 @@ func (sessions) Refused(err error) (audit.Reason, bool) {
 	return audit.Reason{}, false
 }
 
-// Same implements decision.Records.
-func (sessions) Same(now, after Family) bool { return now.Unborn == after.Unborn }
-
-// Shell implements decision.Records: nobody has a token of the family yet.
-func (sessions) Shell(f Family) Family { return f }
-
-// Follows implements decision.Records.
-func (sessions) Follows(audit.Action) bool { return false }
-
-// Follow implements decision.Records.
-func (sessions) Follow(context.Context, Family, *audit.Event) error { return nil }
-
-// maker carries out decisions on families.
-func (s sessions) maker(rec audit.Recorder) *decision.Maker[Family] {
-	return &decision.Maker[Family]{Records: s, Audit: rec, Now: s.now}
-}
-
-// maxTries bounds how often a change is tried on a record that others keep
-// changing.
+// maxTries bounds how often the end of a family is tried that others keep changing.
 const maxTries = 5
 
 // end ends a family with its event, and reports whether it lived: if not, nothing

@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // What a Store answers. Test with errors.Is.
 var (
 	// ErrNoClient means that no such client exists.
-	ErrNoClient = errors.New("no such client")
+	ErrNoClient error = refusal.New(refusal.NotFound, audit.ReasonUnknownClient, "no such client")
 	// ErrClientExists means that the client id is taken.
-	ErrClientExists = errors.New("client exists")
+	ErrClientExists error = refusal.New(refusal.Taken, audit.ReasonClientExists, "client exists")
 	// ErrClientChanged means that the client was changed since it was read.
-	ErrClientChanged = errors.New("client changed meanwhile")
+	ErrClientChanged error = refusal.New(refusal.Conflict, audit.ReasonConflict, "client changed meanwhile")
 	// ErrTokenSpent means that the token was presented before.
 	ErrTokenSpent = errors.New("token spent")
 	// ErrFamilyChanged means that the family is no longer as it was seen.

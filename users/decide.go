@@ -2,8 +2,6 @@ package users
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
@@ -11,15 +9,23 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// maxTries bounds how often a change is tried on an account that others keep
-// changing.
-const maxTries = 5
-
-// accounts are the records of accounts, to package decision.
-type accounts struct{ *Service }
-
+// maker carries out decisions on accounts. Nobody can log in to a disabled one, as
+// which servers of an older version see those that are unborn.
 func (s *Service) maker() *decision.Maker[User] {
-	return &decision.Maker[User]{Records: accounts{s}, Audit: s.Audit, Now: s.Now}
+	return &decision.Maker[User]{Audit: s.Audit, Now: s.Now, Records: decision.Records[User]{
+		Held:     func(u *User) *decision.Held { return &u.Held },
+		Create:   s.Store.CreateUser,
+		Read:     func(ctx context.Context, u User) (User, error) { return s.Store.HeldUser(ctx, u.UID) },
+		Replace:  s.Store.ReplaceUser,
+		Remove:   s.Store.RemoveUser,
+		Pending:  s.Store.PendingUsers,
+		Refused:  refusal.Among(ErrNotFound, ErrConflict, ErrEmailTaken, ErrUsernameTaken),
+		Conflict: ErrConflict,
+		Same:     func(now, after User) bool { return now.UpdatedAt.Equal(after.UpdatedAt) },
+		Shell:    func(u User) User { u.Disabled = true; return u },
+		Follow:   s.follow,
+		Follows:  func(a audit.Action) bool { return endings[a] != "" || a == audit.UserChanged },
+	}}
 }
 
 // SettleDecisions carries forward what a process that died, or could not reach
@@ -32,36 +38,23 @@ func (s *Service) SettleDecisions(ctx context.Context) (int, error) { return s.m
 // refuses with an error. It returns the account as it stands then, and the event.
 func (s *Service) change(ctx context.Context, event audit.Event, uid string, ends bool, alter func(u *User, e *audit.Event) error) (User, audit.Event, error) {
 	event.UserID, event.Outcome = uid, audit.Success
-	for tries := 1; ; tries++ {
-		e, after, err := event, User{}, error(nil)
-		before, err := s.Store.UserByID(ctx, uid)
-		if err == nil {
-			e.UserEmail = before.Email
-			after = before
-			err = alter(&after, &e)
-		}
-		if err == nil {
-			after.UpdatedAt = s.later(before.UpdatedAt)
-			e, err = s.maker().Decide(ctx, decision.Change[User]{Event: e, Before: &before, After: after, Ends: ends})
-		}
-		switch {
-		case err == nil || decision.Concluded(err):
-			return after, e, err
-		case tries < maxTries && errors.Is(err, ErrConflict) && !errors.Is(err, errEpoch):
-			continue
-		case tries < maxTries && errors.Is(err, decision.ErrUnderWay):
-			if n, _ := s.SettleDecisions(ctx); n > 0 {
-				continue
-			}
-			err = underWay()
-		}
-		e.Count = 0
-		return User{}, e, s.conclude(ctx, e, err)
+	u, e, err := s.maker().Revise(ctx, decision.Revision[User]{
+		Event: event, Ends: ends,
+		Read: func(ctx context.Context) (User, error) { return s.Store.UserByID(ctx, uid) },
+		Alter: func(u *User, e *audit.Event) error {
+			e.UserEmail = u.Email
+			last := u.UpdatedAt
+			err := alter(u, e)
+			u.UpdatedAt = s.later(last)
+			return err
+		},
+	})
+	if err == nil || decision.Concluded(err) {
+		return u, e, err
 	}
+	e.Count = 0
+	return User{}, e, s.conclude(ctx, e, err)
 }
-
-// underWay is what a change is told that finds another one under way.
-func underWay() error { return fmt.Errorf("%w: %w", ErrConflict, decision.ErrUnderWay) }
 
 // later is now, or later than a record that a clock ahead of this one made: the
 // time of the last change tells two states of an account apart.
@@ -71,49 +64,6 @@ func (s *Service) later(than time.Time) time.Time {
 		now = than.Add(time.Millisecond)
 	}
 	return now
-}
-
-// Held implements decision.Records.
-func (accounts) Held(u *User) *decision.Held { return &u.Held }
-
-// Create implements decision.Records.
-func (a accounts) Create(ctx context.Context, u User) error { return a.Store.CreateUser(ctx, u) }
-
-// Read implements decision.Records.
-func (a accounts) Read(ctx context.Context, u User) (User, error) {
-	return a.Store.HeldUser(ctx, u.UID)
-}
-
-// Replace implements decision.Records.
-func (a accounts) Replace(ctx context.Context, seen, next User) error {
-	return a.Store.ReplaceUser(ctx, seen, next)
-}
-
-// Remove implements decision.Records.
-func (a accounts) Remove(ctx context.Context, seen User) error { return a.Store.RemoveUser(ctx, seen) }
-
-// Pending implements decision.Records.
-func (a accounts) Pending(ctx context.Context, limit int) ([]User, error) {
-	return a.Store.PendingUsers(ctx, limit)
-}
-
-// Refused implements decision.Records.
-func (accounts) Refused(err error) (audit.Reason, bool) {
-	for _, e := range []error{ErrNotFound, ErrConflict, ErrEmailTaken, ErrUsernameTaken} {
-		if errors.Is(err, e) {
-			return refusal.Reason(e), true
-		}
-	}
-	return audit.Reason{}, false
-}
-
-// Same implements decision.Records.
-func (accounts) Same(now, after User) bool { return now.UpdatedAt.Equal(after.UpdatedAt) }
-
-// Shell implements decision.Records: nobody can log in to a disabled account.
-func (accounts) Shell(u User) User {
-	u.Disabled = true
-	return u
 }
 
 // endings say why the sessions of an account end that a decision is about.
@@ -126,23 +76,15 @@ var endings = map[audit.Action]string{
 	audit.SessionsEnded:   endLoggedOut,
 }
 
-// Follows implements decision.Records.
-func (accounts) Follows(a audit.Action) bool { return endings[a] != "" || a == audit.UserChanged }
-
-// Follow implements decision.Records: sessions end, or learn what tokens are to
-// say from now on.
-func (a accounts) Follow(ctx context.Context, u User, e *audit.Event) (err error) {
+// follow does what a decision asks for elsewhere: sessions end, or learn what tokens
+// are to say from now on.
+func (s *Service) follow(ctx context.Context, u User, e *audit.Event) (err error) {
 	if e.Action == audit.UserChanged {
-		_, err = a.tell(ctx, u)
+		if _, err = s.Sessions.SetClaimsOf(ctx, u.UID, u.TokenClaims()); err == nil {
+			_, err = s.Sessions.SetEmailOf(ctx, u.UID, u.Email)
+		}
 		return err
 	}
-	e.Count, err = a.Sessions.EndSessionsOf(ctx, u.UID, e.SessionID, endings[e.Action])
+	e.Count, err = s.Sessions.EndSessionsOf(ctx, u.UID, e.SessionID, endings[e.Action])
 	return err
-}
-
-func (a accounts) tell(ctx context.Context, u User) (int, error) {
-	if n, err := a.Sessions.SetClaimsOf(ctx, u.UID, u.TokenClaims()); err != nil {
-		return n, err
-	}
-	return a.Sessions.SetEmailOf(ctx, u.UID, u.Email)
 }

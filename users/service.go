@@ -197,10 +197,7 @@ func (s *Service) unlessUnborn(ctx context.Context, u User, taken error) error {
 	if _, err := s.Store.UserByUsernameKey(ctx, u.UsernameKey); !errors.Is(err, ErrNotFound) {
 		return taken
 	}
-	if n, _ := s.SettleDecisions(ctx); n > 0 {
-		return taken
-	}
-	return underWay()
+	return s.maker().Taken(ctx, taken)
 }
 
 // created returns how the making of an account ended, having written what the

@@ -118,7 +118,7 @@ func (m *Maker[T]) proposed(p *proposal[T], c Change[T]) (next T, err error) {
 		}
 	}
 	if c.Before == nil {
-		next = m.Records.Shell(c.After)
+		next = m.Records.shell(c.After)
 		h := m.Records.Held(&next)
 		h.Unborn = true
 		return next, p.fill(h)
@@ -222,7 +222,7 @@ func (m *Maker[T]) finish(ctx context.Context, p *proposal[T]) error {
 			return nil
 		}
 	}
-	if err := m.Records.Follow(ctx, p.held, &p.Event); err != nil {
+	if err := m.Records.follow(ctx, p.held, &p.Event); err != nil {
 		return conclude(ErrUnfinished, errors.Join(errToFollow, err))
 	}
 	return settled(m.insist(ctx, p, m.clear))
@@ -247,7 +247,7 @@ func (m *Maker[T]) make(ctx context.Context, p *proposal[T]) error {
 	*h = Held{Version: m.Records.Held(&p.held).Version}
 	made := p.slot
 	made.After, made.Told, made.Earlier = nil, true, nil
-	if p.Ends || m.Records.Follows(p.Event.Action) {
+	if p.Ends || m.Records.follows(p.Event.Action) {
 		if err := made.fill(h); err != nil {
 			return err
 		}
@@ -351,7 +351,7 @@ func (m *Maker[T]) refute(ctx context.Context, p *proposal[T], cause error) erro
 
 // owed does what follows from a change that stands already, and pays its event.
 func (m *Maker[T]) owed(ctx context.Context, p *proposal[T]) error {
-	if err := m.Records.Follow(ctx, p.held, &p.Event); err != nil {
+	if err := m.Records.follow(ctx, p.held, &p.Event); err != nil {
 		return conclude(ErrUnfinished, err)
 	}
 	if err := m.tell(ctx, p); err != nil {

@@ -131,6 +131,19 @@ func Reason(err error) audit.Reason {
 	return Of(err).Reason
 }
 
+// Among returns a function that reports whether an error is one of these refusals,
+// and with what reason.
+func Among(refusals ...error) func(error) (audit.Reason, bool) {
+	return func(err error) (audit.Reason, bool) {
+		for _, e := range refusals {
+			if errors.Is(err, e) {
+				return Reason(e), true
+			}
+		}
+		return audit.Reason{}, false
+	}
+}
+
 // Is reports whether err is or wraps a refusal with the code. An error that is
 // no refusal is Unavailable.
 func Is(err error, code Code) bool { return err != nil && Of(err).Code == code }
