@@ -51,14 +51,13 @@ func scanClient(r *row) oauth.Client {
 
 // CreateClient implements oauth.Store.
 func (s *Store) CreateClient(ctx context.Context, cl oauth.Client) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
+	return s.transact(ctx, func(c *conn) (int, error) {
 		n, err := writeClient(c, insertClient, cl)
 		if taken(err) {
 			err = oauth.ErrClientExists
 		}
 		return n, err
 	})
-	return err
 }
 
 // writeClient runs insertClient, replaceClient or putClient.
@@ -72,46 +71,38 @@ func writeClient(c *conn, s *statement, cl oauth.Client) (int, error) {
 
 // ClientByID implements oauth.Store.
 func (s *Store) ClientByID(ctx context.Context, id string) (oauth.Client, error) {
-	return read(ctx, s, func(c *conn) (oauth.Client, error) {
-		return one(c, clientByID, scanClient, oauth.ErrNoClient, id)
-	})
+	return found(ctx, s, clientByID, scanClient, oauth.ErrNoClient, id)
 }
 
 // ListClients implements oauth.Store.
 func (s *Store) ListClients(ctx context.Context, after string, n int) ([]oauth.Client, error) {
-	return read(ctx, s, func(c *conn) ([]oauth.Client, error) {
-		return list(c, clientsAfter, scanClient, after, limit(n))
-	})
+	return listed(ctx, s, clientsAfter, scanClient, after, limit(n))
 }
 
 // HeldClient implements oauth.Store.
 func (s *Store) HeldClient(ctx context.Context, id string) (oauth.Client, error) {
-	return read(ctx, s, func(c *conn) (oauth.Client, error) {
-		return one(c, heldClient, scanClient, oauth.ErrNoClient, id)
-	})
+	return found(ctx, s, heldClient, scanClient, oauth.ErrNoClient, id)
 }
 
 // ReplaceClient implements oauth.Store.
 func (s *Store) ReplaceClient(ctx context.Context, seen, next oauth.Client) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
+	return s.transact(ctx, func(c *conn) (int, error) {
 		if err := stillClient(c, seen); err != nil {
 			return 0, err
 		}
 		next.ID, next.Version = seen.ID, seen.Version+1
 		return writeClient(c, replaceClient, next)
 	})
-	return err
 }
 
 // RemoveClient implements oauth.Store.
 func (s *Store) RemoveClient(ctx context.Context, seen oauth.Client) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
+	return s.transact(ctx, func(c *conn) (int, error) {
 		if err := stillClient(c, seen); err != nil {
 			return 0, err
 		}
 		return c.exec(deleteClient, seen.ID)
 	})
-	return err
 }
 
 // stillClient checks, inside a transaction that writes, that a client is as it
@@ -126,7 +117,5 @@ func stillClient(c *conn, seen oauth.Client) error {
 
 // PendingClients implements oauth.Store.
 func (s *Store) PendingClients(ctx context.Context, n int) ([]oauth.Client, error) {
-	return read(ctx, s, func(c *conn) ([]oauth.Client, error) {
-		return list(c, clientsPending, scanClient, limit(n))
-	})
+	return listed(ctx, s, clientsPending, scanClient, limit(n))
 }

@@ -16,22 +16,15 @@ var (
 
 // AddCount implements throttle.Counters.
 func (s *Store) AddCount(ctx context.Context, key string, n int64, expireAt time.Time) (int64, error) {
-	return change(ctx, s, func(c *conn) (int64, error) {
-		return one(c, addCount, (*row).integer, nil, key, n, millis(expireAt))
-	})
+	return change(ctx, s, func(c *conn) (int64, error) { return one(c, addCount, (*row).integer, nil, key, n, millis(expireAt)) })
 }
 
 // Counts implements throttle.Counters.
 func (s *Store) Counts(ctx context.Context, keys []string) ([]int64, error) {
-	return read(ctx, s, func(c *conn) ([]int64, error) {
-		return list(c, readCounts, (*row).integer, encodeList(keys))
-	})
+	return listed(ctx, s, readCounts, (*row).integer, encodeList(keys))
 }
 
 // ResetCounts implements throttle.Counters.
 func (s *Store) ResetCounts(ctx context.Context, keys []string) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
-		return c.exec(resetCounts, encodeList(keys))
-	})
-	return err
+	return s.run(ctx, resetCounts, encodeList(keys))
 }

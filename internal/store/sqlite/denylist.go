@@ -18,17 +18,12 @@ var (
 
 // DenyToken implements oauth.Store.
 func (s *Store) DenyToken(ctx context.Context, jti string, expireAt time.Time) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
-		return c.exec(denyToken, jti, millis(expireAt))
-	})
-	return err
+	return s.run(ctx, denyToken, jti, millis(expireAt))
 }
 
 // SpendToken implements oauth.Store.
 func (s *Store) SpendToken(ctx context.Context, id string, expireAt time.Time) error {
-	n, err := change(ctx, s, func(c *conn) (int, error) {
-		return c.exec(spendToken, id, millis(expireAt))
-	})
+	n, err := s.exec(ctx, spendToken, id, millis(expireAt))
 	if err == nil && n == 0 {
 		err = oauth.ErrTokenSpent
 	}
@@ -37,16 +32,12 @@ func (s *Store) SpendToken(ctx context.Context, id string, expireAt time.Time) e
 
 // TokenDenied implements oauth.Store.
 func (s *Store) TokenDenied(ctx context.Context, jti string) (bool, error) {
-	return read(ctx, s, func(c *conn) (bool, error) {
-		return exists(c, tokenDenied, jti)
-	})
+	return read(ctx, s, func(c *conn) (bool, error) { return exists(c, tokenDenied, jti) })
 }
 
 // DeniedTokens implements store.Store.
 func (s *Store) DeniedTokens(ctx context.Context, after string, n int) ([]store.DeniedToken, error) {
-	return read(ctx, s, func(c *conn) ([]store.DeniedToken, error) {
-		return list(c, deniedTokens, func(r *row) store.DeniedToken {
-			return store.DeniedToken{JTI: r.text(), ExpireAt: r.time()}
-		}, after, limit(n))
-	})
+	return listed(ctx, s, deniedTokens, func(r *row) store.DeniedToken {
+		return store.DeniedToken{JTI: r.text(), ExpireAt: r.time()}
+	}, after, limit(n))
 }

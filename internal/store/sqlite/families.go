@@ -92,24 +92,17 @@ func familyValues(f oauth.Family) []driver.Value {
 
 // CreateFamily implements oauth.Store.
 func (s *Store) CreateFamily(ctx context.Context, f oauth.Family) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
-		return c.exec(insertFamily, familyValues(f)...)
-	})
-	return err
+	return s.run(ctx, insertFamily, familyValues(f)...)
 }
 
 // FamilyByID implements oauth.Store.
 func (s *Store) FamilyByID(ctx context.Context, id string) (oauth.Family, error) {
-	return read(ctx, s, func(c *conn) (oauth.Family, error) {
-		return one(c, familyByID, scanFamily, oauth.ErrNoFamily, id)
-	})
+	return found(ctx, s, familyByID, scanFamily, oauth.ErrNoFamily, id)
 }
 
 // HeldFamily implements oauth.Store.
 func (s *Store) HeldFamily(ctx context.Context, id string) (oauth.Family, error) {
-	return read(ctx, s, func(c *conn) (oauth.Family, error) {
-		return one(c, heldFamily, scanHeldFamily, oauth.ErrNoFamily, id)
-	})
+	return found(ctx, s, heldFamily, scanHeldFamily, oauth.ErrNoFamily, id)
 }
 
 func scanHeldFamily(r *row) oauth.Family {
@@ -136,7 +129,7 @@ func (s *Store) RemoveFamily(ctx context.Context, seen oauth.Family) error {
 
 // changeFamily runs a change of one family that must be as it was seen.
 func (s *Store) changeFamily(ctx context.Context, id string, do func(c *conn) (int, error)) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
+	return s.transact(ctx, func(c *conn) (int, error) {
 		n, err := do(c)
 		if err != nil || n > 0 {
 			return n, err
@@ -146,14 +139,11 @@ func (s *Store) changeFamily(ctx context.Context, id string, do func(c *conn) (i
 		}
 		return 0, oauth.ErrFamilyChanged
 	})
-	return err
 }
 
 // PendingFamilies implements oauth.Store.
 func (s *Store) PendingFamilies(ctx context.Context, n int) ([]oauth.Family, error) {
-	return read(ctx, s, func(c *conn) ([]oauth.Family, error) {
-		return list(c, familiesPending, scanHeldFamily, limit(n))
-	})
+	return listed(ctx, s, familiesPending, scanHeldFamily, limit(n))
 }
 
 // RotateFamily implements oauth.Store. Family and client are read on the
@@ -188,9 +178,7 @@ func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, dec
 
 // RevokeFamily implements oauth.Store.
 func (s *Store) RevokeFamily(ctx context.Context, id string, at time.Time, reason string) (bool, error) {
-	n, err := change(ctx, s, func(c *conn) (int, error) {
-		return c.exec(revokeFamily, id, millis(at), reason)
-	})
+	n, err := s.exec(ctx, revokeFamily, id, millis(at), reason)
 	return n > 0, err
 }
 
@@ -210,16 +198,12 @@ func (s *Store) RevokeFamiliesOfClient(ctx context.Context, clientID string, at 
 
 // SetFamilyClaims implements oauth.Store.
 func (s *Store) SetFamilyClaims(ctx context.Context, uid, claims string) (int, error) {
-	return change(ctx, s, func(c *conn) (int, error) {
-		return c.exec(updateFamilyClaims, uid, claims)
-	})
+	return s.exec(ctx, updateFamilyClaims, uid, claims)
 }
 
 // SetFamilyEmail implements oauth.Store.
 func (s *Store) SetFamilyEmail(ctx context.Context, uid, email string) (int, error) {
-	return change(ctx, s, func(c *conn) (int, error) {
-		return c.exec(updateFamilyEmail, uid, email)
-	})
+	return s.exec(ctx, updateFamilyEmail, uid, email)
 }
 
 // revokeInSteps repeats step, which ends revokeStep families or the rest.
@@ -235,14 +219,10 @@ func (s *Store) revokeInSteps(ctx context.Context, step func(c *conn) (int, erro
 
 // FamiliesOfUser implements oauth.Store.
 func (s *Store) FamiliesOfUser(ctx context.Context, uid string, now time.Time, n int) ([]oauth.Family, error) {
-	return read(ctx, s, func(c *conn) ([]oauth.Family, error) {
-		return list(c, familiesOfUser, scanFamily, uid, millis(now), limit(n))
-	})
+	return listed(ctx, s, familiesOfUser, scanFamily, uid, millis(now), limit(n))
 }
 
 // AllFamilies implements store.Store.
 func (s *Store) AllFamilies(ctx context.Context, after string, n int) ([]oauth.Family, error) {
-	return read(ctx, s, func(c *conn) ([]oauth.Family, error) {
-		return list(c, familiesAfter, scanFamily, after, limit(n))
-	})
+	return listed(ctx, s, familiesAfter, scanFamily, after, limit(n))
 }

@@ -14,23 +14,15 @@ var (
 
 // AnnounceHashKind implements users.Store.
 func (s *Store) AnnounceHashKind(ctx context.Context, kind string, at time.Time) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
-		return c.exec(announceHashKind, kind, millis(at))
-	})
-	return err
+	return s.run(ctx, announceHashKind, kind, millis(at))
 }
 
 // HashKinds implements users.Store.
 func (s *Store) HashKinds(ctx context.Context) ([]string, error) {
-	return read(ctx, s, func(c *conn) ([]string, error) {
-		return list(c, readHashKinds, (*row).text)
-	})
+	return listed(ctx, s, readHashKinds, (*row).text)
 }
 
 // ForgetHashKind implements users.Store.
 func (s *Store) ForgetHashKind(ctx context.Context, kind string, before time.Time) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
-		return c.exec(forgetHashKind, kind, millis(before))
-	})
-	return err
+	return s.run(ctx, forgetHashKind, kind, millis(before))
 }

@@ -68,22 +68,17 @@ func (s *Store) ArchivedKeys(ctx context.Context) ([]keys.Record, error) {
 }
 
 func (s *Store) keys(ctx context.Context, archived bool) ([]keys.Record, error) {
-	return read(ctx, s, func(c *conn) ([]keys.Record, error) {
-		return list(c, keysBySeq, scanKey, integer(archived))
-	})
+	return listed(ctx, s, keysBySeq, scanKey, integer(archived))
 }
 
 // CreateKey implements keys.Store.
 func (s *Store) CreateKey(ctx context.Context, k keys.Record) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
-		return writeKey(c, insertKey, k)
-	})
-	return err
+	return s.transact(ctx, func(c *conn) (int, error) { return writeKey(c, insertKey, k) })
 }
 
 // UpdateKey implements keys.Store.
 func (s *Store) UpdateKey(ctx context.Context, k keys.Record) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
+	return s.transact(ctx, func(c *conn) (int, error) {
 		n, err := writeKey(c, replaceKey, k)
 		if err != nil || n > 0 {
 			return n, err
@@ -97,5 +92,4 @@ func (s *Store) UpdateKey(ctx context.Context, k keys.Record) error {
 		}
 		return 0, keys.ErrConflict
 	})
-	return err
 }

@@ -27,10 +27,7 @@ func afterInsert(s *statement) string { return s.text[len(`INSERT`):] }
 
 // Put implements store.Store, in one transaction.
 func (s *Store) Put(ctx context.Context, r store.Records) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
-		return 0, put(c, r)
-	})
-	return err
+	return s.transact(ctx, func(c *conn) (int, error) { return 0, put(c, r) })
 }
 
 func put(c *conn, r store.Records) error {

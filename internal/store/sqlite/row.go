@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/decision"
 )
 
 // row is one row of a result; its columns are taken one after the other, in
@@ -131,3 +133,8 @@ func decodeList(text string) ([]string, error) {
 // limit turns what a caller asks for into what the engine takes, to which a
 // negative number would mean no limit.
 func limit(n int) int64 { return int64(max(n, 0)) }
+
+// scanHeld takes the columns version, unborn, slot_id and slot.
+func scanHeld(r *row) decision.Held {
+	return decision.Held{Version: r.integer(), Unborn: r.flag(), SlotID: r.text(), Slot: r.blob()}
+}

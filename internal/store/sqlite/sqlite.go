@@ -13,6 +13,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -130,6 +131,17 @@ func read[T any](ctx context.Context, s *Store, f func(c *conn) (T, error)) (T, 
 		return none, s.file.explain(err)
 	}
 	return v, nil
+}
+
+// found reads the one row that a statement returns; missing is the error if there
+// is none.
+func found[T any](ctx context.Context, s *Store, st *statement, scan func(r *row) T, missing error, args ...driver.Value) (T, error) {
+	return read(ctx, s, func(c *conn) (T, error) { return one(c, st, scan, missing, args...) })
+}
+
+// listed reads the rows that a statement returns.
+func listed[T any](ctx context.Context, s *Store, st *statement, scan func(r *row) T, args ...driver.Value) ([]T, error) {
+	return read(ctx, s, func(c *conn) ([]T, error) { return list(c, st, scan, args...) })
 }
 
 func (s *Store) reader(ctx context.Context) (*conn, error) {

@@ -12,19 +12,10 @@ var (
 
 // SetSteadyTime implements steady.Store.
 func (s *Store) SetSteadyTime(ctx context.Context, t time.Time) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
-		return c.exec(setSteadyTime, millis(t))
-	})
-	return err
+	return s.run(ctx, setSteadyTime, millis(t))
 }
 
 // SteadyTime implements steady.Store.
 func (s *Store) SteadyTime(ctx context.Context) (time.Time, error) {
-	found, err := read(ctx, s, func(c *conn) ([]time.Time, error) {
-		return list(c, readSteadyTime, (*row).time)
-	})
-	if err != nil || len(found) == 0 {
-		return time.Time{}, err
-	}
-	return found[0], nil
+	return read(ctx, s, func(c *conn) (time.Time, error) { return oneOrZero(c, readSteadyTime, (*row).time) })
 }

@@ -22,10 +22,7 @@ var (
 // Ping implements store.Store. It commits a small write, so that a full or
 // read-only disk is found out.
 func (s *Store) Ping(ctx context.Context) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
-		return c.exec(ping)
-	})
-	return err
+	return s.run(ctx, ping)
 }
 
 // spare is how many free pages the file keeps for what comes next.
@@ -70,9 +67,7 @@ const incremental = 2
 func (s *Store) Sweep(ctx context.Context, now time.Time, n int) (int, error) {
 	total := 0
 	for _, kind := range []*statement{sweepFamilies, sweepDenied, sweepCounters} {
-		removed, err := change(ctx, s, func(c *conn) (int, error) {
-			return c.exec(kind, millis(now), limit(n))
-		})
+		removed, err := s.exec(ctx, kind, millis(now), limit(n))
 		total += removed
 		if err != nil {
 			return total, err

@@ -57,14 +57,13 @@ func scanUser(r *row) users.User {
 
 // CreateUser implements users.Store.
 func (s *Store) CreateUser(ctx context.Context, u users.User) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
+	return s.transact(ctx, func(c *conn) (int, error) {
 		n, err := writeUser(c, insertUser, u)
 		if taken(err) {
 			err = whichTaken(c, u, "", err)
 		}
 		return n, err
 	})
-	return err
 }
 
 // writeUser runs insertUser, replaceUser or putUser.
@@ -97,42 +96,32 @@ func whichTaken(c *conn, u users.User, but string, refused error) error {
 
 // UserByID implements users.Store.
 func (s *Store) UserByID(ctx context.Context, uid string) (users.User, error) {
-	return read(ctx, s, func(c *conn) (users.User, error) {
-		return one(c, userByID, scanUser, users.ErrNotFound, uid)
-	})
+	return found(ctx, s, userByID, scanUser, users.ErrNotFound, uid)
 }
 
 // UserByEmailKey implements users.Store.
 func (s *Store) UserByEmailKey(ctx context.Context, key string) (users.User, error) {
-	return read(ctx, s, func(c *conn) (users.User, error) {
-		return one(c, userByEmail, scanUser, users.ErrNotFound, key)
-	})
+	return found(ctx, s, userByEmail, scanUser, users.ErrNotFound, key)
 }
 
 // UserByUsernameKey implements users.Store.
 func (s *Store) UserByUsernameKey(ctx context.Context, key string) (users.User, error) {
-	return read(ctx, s, func(c *conn) (users.User, error) {
-		return one(c, userByUsername, scanUser, users.ErrNotFound, key)
-	})
+	return found(ctx, s, userByUsername, scanUser, users.ErrNotFound, key)
 }
 
 // ListUsers implements users.Store.
 func (s *Store) ListUsers(ctx context.Context, after string, n int) ([]users.User, error) {
-	return read(ctx, s, func(c *conn) ([]users.User, error) {
-		return list(c, usersAfter, scanUser, after, limit(n))
-	})
+	return listed(ctx, s, usersAfter, scanUser, after, limit(n))
 }
 
 // HeldUser implements users.Store.
 func (s *Store) HeldUser(ctx context.Context, uid string) (users.User, error) {
-	return read(ctx, s, func(c *conn) (users.User, error) {
-		return one(c, heldUser, scanUser, users.ErrNotFound, uid)
-	})
+	return found(ctx, s, heldUser, scanUser, users.ErrNotFound, uid)
 }
 
 // ReplaceUser implements users.Store.
 func (s *Store) ReplaceUser(ctx context.Context, seen, next users.User) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
+	return s.transact(ctx, func(c *conn) (int, error) {
 		if err := stillUser(c, seen); err != nil {
 			return 0, err
 		}
@@ -143,18 +132,16 @@ func (s *Store) ReplaceUser(ctx context.Context, seen, next users.User) error {
 		}
 		return n, err
 	})
-	return err
 }
 
 // RemoveUser implements users.Store.
 func (s *Store) RemoveUser(ctx context.Context, seen users.User) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
+	return s.transact(ctx, func(c *conn) (int, error) {
 		if err := stillUser(c, seen); err != nil {
 			return 0, err
 		}
 		return c.exec(deleteUser, seen.UID)
 	})
-	return err
 }
 
 // stillUser checks, inside a transaction that writes, that an account is as it
@@ -169,30 +156,20 @@ func stillUser(c *conn, seen users.User) error {
 
 // PendingUsers implements users.Store.
 func (s *Store) PendingUsers(ctx context.Context, n int) ([]users.User, error) {
-	return read(ctx, s, func(c *conn) ([]users.User, error) {
-		return list(c, usersPending, scanUser, limit(n))
-	})
+	return listed(ctx, s, usersPending, scanUser, limit(n))
 }
 
 // RehashPassword implements users.Store.
 func (s *Store) RehashPassword(ctx context.Context, uid, from, to string) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
-		return c.exec(updateHash, uid, from, to)
-	})
-	return err
+	return s.run(ctx, updateHash, uid, from, to)
 }
 
 // Settle implements users.Store.
 func (s *Store) Settle(ctx context.Context, uid string, epoch int64) error {
-	_, err := change(ctx, s, func(c *conn) (int, error) {
-		return c.exec(settleUser, uid, epoch)
-	})
-	return err
+	return s.run(ctx, settleUser, uid, epoch)
 }
 
 // Unsettled implements users.Store.
 func (s *Store) Unsettled(ctx context.Context, n int) ([]users.User, error) {
-	return read(ctx, s, func(c *conn) ([]users.User, error) {
-		return list(c, usersUnsettled, scanUser, limit(n))
-	})
+	return listed(ctx, s, usersUnsettled, scanUser, limit(n))
 }

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"runtime"
@@ -90,6 +91,23 @@ func change[T any](ctx context.Context, s *Store, f func(c *conn) (T, error)) (T
 		return none, s.file.explain(err)
 	}
 	return result, nil
+}
+
+// transact is change where only the error is wanted.
+func (s *Store) transact(ctx context.Context, f func(c *conn) (int, error)) error {
+	_, err := change(ctx, s, f)
+	return err
+}
+
+// exec runs one statement in a transaction and tells how many rows it changed.
+func (s *Store) exec(ctx context.Context, st *statement, args ...driver.Value) (int, error) {
+	return change(ctx, s, func(c *conn) (int, error) { return c.exec(st, args...) })
+}
+
+// run is exec where nobody asks how many.
+func (s *Store) run(ctx context.Context, st *statement, args ...driver.Value) error {
+	_, err := s.exec(ctx, st, args...)
+	return err
 }
 
 // do puts w into the queue and waits for its answer.
