@@ -42,9 +42,8 @@ func (s *Store) SetAnchor(ctx context.Context, a audit.Anchor) error {
 
 // Anchors implements audit.AnchorStore.
 func (s *Store) Anchors(ctx context.Context) ([]audit.Anchor, error) {
-	found, err := list[anchorRecord](ctx, s.anchors, bson.M{},
+	return list[anchorRecord](ctx, s.anchors, bson.M{},
 		options.Find().SetSort(bson.D{{Key: "at", Value: 1}, {Key: "_id", Value: 1}}))
-	return found, failed("reading the audit anchors", err)
 }
 
 type placeRecord struct {
@@ -61,18 +60,11 @@ func (r placeRecord) domain() audit.Place {
 // SetPlace implements audit.PlaceStore.
 func (s *Store) SetPlace(ctx context.Context, p audit.Place) error {
 	id := p.Host + ":" + p.Sink
-	err := changeOrInsert(func() (bool, error) {
-		return found(s.places.UpdateOne(ctx, bson.M{"_id": id}, bson.M{"$set": bson.M{"at": p.At}}))
-	}, func() error {
-		_, err := s.places.InsertOne(ctx, placeRecord{id, p.Host, p.Sink, p.At})
-		return err
-	})
-	return failed("storing where the audit log is", err)
+	return updateOrInsert(ctx, s.places, id, bson.M{"$set": bson.M{"at": p.At}}, placeRecord{id, p.Host, p.Sink, p.At})
 }
 
 // Places implements audit.PlaceStore.
 func (s *Store) Places(ctx context.Context) ([]audit.Place, error) {
-	found, err := list[placeRecord](ctx, s.places, bson.M{},
+	return list[placeRecord](ctx, s.places, bson.M{},
 		options.Find().SetSort(bson.D{{Key: "at", Value: -1}, {Key: "_id", Value: 1}}))
-	return found, failed("reading where the audit logs are", err)
 }

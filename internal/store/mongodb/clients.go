@@ -38,11 +38,7 @@ func (r clientRecord) domain() oauth.Client { return oauth.Client(r) }
 
 // CreateClient implements oauth.Store.
 func (s *Store) CreateClient(ctx context.Context, c oauth.Client) error {
-	_, err := s.clients.InsertOne(ctx, clientRecord(c))
-	if mongo.IsDuplicateKeyError(err) {
-		return oauth.ErrClientExists
-	}
-	return failed("creating a client", err)
+	return create(ctx, s.clients, clientRecord(c), oauth.ErrClientExists)
 }
 
 // ClientByID implements oauth.Store.
@@ -56,8 +52,7 @@ func clientIn(ctx context.Context, clients *mongo.Collection, id string) (oauth.
 
 // ListClients implements oauth.Store.
 func (s *Store) ListClients(ctx context.Context, after string, limit int) ([]oauth.Client, error) {
-	found, err := page[clientRecord](ctx, s.clients, after, limit)
-	return found, failed("listing clients", err)
+	return page[clientRecord](ctx, s.clients, after, limit)
 }
 
 // HeldClient implements oauth.Store.
@@ -94,6 +89,5 @@ func (s *Store) clientChanged(ctx context.Context, id string) error {
 
 // PendingClients implements oauth.Store.
 func (s *Store) PendingClients(ctx context.Context, limit int) ([]oauth.Client, error) {
-	found, err := pending[clientRecord](ctx, s.clients, limit)
-	return found, failed("listing clients under decision", err)
+	return pending[clientRecord](ctx, s.clients, limit)
 }

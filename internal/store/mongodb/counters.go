@@ -20,22 +20,20 @@ func (r counterRecord) domain() counterRecord { return r }
 // AddCount implements throttle.Counters. A counter lives until the latest
 // expireAt that it was given.
 func (s *Store) AddCount(ctx context.Context, key string, n int64, expireAt time.Time) (int64, error) {
-	var counter counterRecord
-	err := changeOrInsert(func() (bool, error) {
+	first := counterRecord{Key: key, Count: n, ExpireAt: expireAt}
+	counter := first
+	err := writeOrInsert(ctx, s.counters, first, func() (bool, error) {
 		err := s.counters.FindOneAndUpdate(ctx,
 			bson.M{"_id": key},
 			bson.M{"$inc": bson.M{"count": n}, "$max": bson.M{"expire_at": expireAt}},
 			returnNew()).Decode(&counter)
 		if errors.Is(err, mongo.ErrNoDocuments) {
+			counter = first
 			return false, nil
 		}
 		return err == nil, err
-	}, func() error {
-		counter = counterRecord{Key: key, Count: n, ExpireAt: expireAt}
-		_, err := s.counters.InsertOne(ctx, counter)
-		return err
 	})
-	return counter.Count, failed("counting", err)
+	return counter.Count, err
 }
 
 // Counts implements throttle.Counters.
@@ -45,7 +43,7 @@ func (s *Store) Counts(ctx context.Context, keys []string) ([]int64, error) {
 	}
 	found, err := list[counterRecord](ctx, s.counters, bson.M{"_id": bson.M{"$in": keys}}, byID())
 	if err != nil {
-		return nil, failed("reading counters", err)
+		return nil, err
 	}
 	values := make(map[string]int64, len(found))
 	for _, c := range found {

@@ -50,11 +50,7 @@ var notEnded = bson.M{"$exists": false}
 
 // CreateFamily implements oauth.Store.
 func (s *Store) CreateFamily(ctx context.Context, f oauth.Family) error {
-	_, err := s.families.InsertOne(ctx, familyRecord(f))
-	if mongo.IsDuplicateKeyError(err) {
-		return fmt.Errorf("mongodb: creating a session: the id %q is taken", f.ID)
-	}
-	return failed("creating a session", err)
+	return create(ctx, s.families, familyRecord(f), fmt.Errorf("mongodb: creating a session: the id %q is taken", f.ID))
 }
 
 // FamilyByID implements oauth.Store.
@@ -71,7 +67,7 @@ func (s *Store) FamiliesOfUser(ctx context.Context, uid string, now time.Time, l
 	if limit <= 0 {
 		return nil, nil
 	}
-	found, err := list[familyRecord](ctx, s.families,
+	return list[familyRecord](ctx, s.families,
 		bson.M{
 			"user_id":         uid,
 			"unborn":          absent,
@@ -80,11 +76,9 @@ func (s *Store) FamiliesOfUser(ctx context.Context, uid string, now time.Time, l
 			"expires_at":      bson.M{"$gt": now},
 		},
 		options.Find().SetSort(bson.D{{Key: "created_at", Value: -1}, {Key: "_id", Value: -1}}).SetLimit(int64(limit)))
-	return found, failed("listing a user's sessions", err)
 }
 
 // AllFamilies implements store.Store.
 func (s *Store) AllFamilies(ctx context.Context, after string, limit int) ([]oauth.Family, error) {
-	found, err := page[familyRecord](ctx, s.families, after, limit)
-	return found, failed("listing sessions", err)
+	return page[familyRecord](ctx, s.families, after, limit)
 }

@@ -16,19 +16,12 @@ func (r hashKindRecord) domain() string { return r.Kind }
 
 // AnnounceHashKind implements users.Store.
 func (s *Store) AnnounceHashKind(ctx context.Context, kind string, at time.Time) error {
-	err := changeOrInsert(func() (bool, error) {
-		return found(s.hashKinds.UpdateOne(ctx, bson.M{"_id": kind}, bson.M{"$max": bson.M{"announced_at": at}}))
-	}, func() error {
-		_, err := s.hashKinds.InsertOne(ctx, hashKindRecord{kind, at})
-		return err
-	})
-	return failed("announcing a kind of hash", err)
+	return updateOrInsert(ctx, s.hashKinds, kind, bson.M{"$max": bson.M{"announced_at": at}}, hashKindRecord{kind, at})
 }
 
 // HashKinds implements users.Store.
 func (s *Store) HashKinds(ctx context.Context) ([]string, error) {
-	found, err := list[hashKindRecord](ctx, s.hashKinds, bson.M{}, byID())
-	return found, failed("reading the kinds of hashes", err)
+	return list[hashKindRecord](ctx, s.hashKinds, bson.M{}, byID())
 }
 
 // ForgetHashKind implements users.Store.

@@ -104,6 +104,5 @@ func (s *Store) familyHeld(ctx context.Context, id string, found bool, err error
 
 // PendingFamilies implements oauth.Store.
 func (s *Store) PendingFamilies(ctx context.Context, limit int) ([]oauth.Family, error) {
-	found, err := pending[heldFamilyRecord](ctx, s.families, limit)
-	return found, failed("listing sessions under decision", err)
+	return pending[heldFamilyRecord](ctx, s.families, limit)
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/keyturn/keyturn/internal/decision"
@@ -77,16 +76,12 @@ func (s *Store) ArchivedKeys(ctx context.Context) ([]keys.Record, error) {
 func (s *Store) listKeys(ctx context.Context, marks ...any) ([]keys.Record, error) {
 	found, err := list[keyDocument](ctx, s.latest.keys, bson.M{"archived": bson.M{"$in": marks}}, options.Find())
 	slices.SortFunc(found, func(a, b keys.Record) int { return cmp.Compare(a.Seq, b.Seq) })
-	return found, failed("reading the keys", err)
+	return found, err
 }
 
 // CreateKey implements keys.Store.
 func (s *Store) CreateKey(ctx context.Context, r keys.Record) error {
-	_, err := s.keys.InsertOne(ctx, newKeyDocument(r))
-	if mongo.IsDuplicateKeyError(err) {
-		return keys.ErrKeyExists
-	}
-	return failed("creating a key", err)
+	return create(ctx, s.keys, newKeyDocument(r), keys.ErrKeyExists)
 }
 
 // UpdateKey implements keys.Store. The sequence number of a key never changes;

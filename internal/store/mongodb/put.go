@@ -98,13 +98,7 @@ func insert[T any](ctx context.Context, in *mongo.Collection, records []T, docum
 }
 
 func replace(ctx context.Context, in *mongo.Collection, id, document any) error {
-	err := changeOrInsert(func() (bool, error) {
-		return found(in.ReplaceOne(ctx, bson.M{"_id": id}, document))
-	}, func() error {
-		_, err := in.InsertOne(ctx, document)
-		return err
-	})
-	return failed("writing to "+in.Name(), err)
+	return writeOrInsert(ctx, in, document, func() (bool, error) { return found(in.ReplaceOne(ctx, bson.M{"_id": id}, document)) })
 }
 
 // Sizes implements store.Store, from the collections' own counts.

@@ -19,13 +19,13 @@ type record[D any] interface{ domain() D }
 func list[R record[D], D any](
 	ctx context.Context, c *mongo.Collection, filter any, o *options.FindOptionsBuilder,
 ) ([]D, error) {
-	cursor, err := c.Find(ctx, filter, o)
-	if err != nil {
-		return nil, err
-	}
 	var records []R
-	if err := cursor.All(ctx, &records); err != nil {
-		return nil, err
+	cursor, err := c.Find(ctx, filter, o)
+	if err == nil {
+		err = cursor.All(ctx, &records)
+	}
+	if err != nil {
+		return nil, failed("reading "+c.Name(), err)
 	}
 	found := make([]D, len(records))
 	for i, r := range records {
@@ -57,6 +57,15 @@ func one[R record[D], D any](result *mongo.SingleResult, doing string, missing e
 		return none, failed(doing, err)
 	}
 	return r.domain(), nil
+}
+
+// create adds a document; taken is the error if its id or a name of it is.
+func create(ctx context.Context, c *mongo.Collection, document any, taken error) error {
+	_, err := c.InsertOne(ctx, document)
+	if mongo.IsDuplicateKeyError(err) {
+		return taken
+	}
+	return failed("adding to "+c.Name(), err)
 }
 
 // exists reports whether a document matches filter.
@@ -98,6 +107,19 @@ func changeOrInsert(change func() (bool, error), insert func() error) (err error
 		}
 	}
 	return errors.New("there and gone again each time")
+}
+
+// writeOrInsert is changeOrInsert of one document.
+func writeOrInsert(ctx context.Context, c *mongo.Collection, document any, change func() (bool, error)) error {
+	return failed("writing to "+c.Name(), changeOrInsert(change, func() error {
+		_, err := c.InsertOne(ctx, document)
+		return err
+	}))
+}
+
+// updateOrInsert is the same, by an update of the document with that _id.
+func updateOrInsert(ctx context.Context, c *mongo.Collection, id string, update bson.M, document any) error {
+	return writeOrInsert(ctx, c, document, func() (bool, error) { return found(c.UpdateOne(ctx, bson.M{"_id": id}, update)) })
 }
 
 // violatedIndex returns the name of the unique index that a duplicate-key error

@@ -19,13 +19,7 @@ func (r steadyRecord) domain() time.Time { return r.At.UTC() }
 
 // SetSteadyTime implements steady.Store.
 func (s *Store) SetSteadyTime(ctx context.Context, t time.Time) error {
-	err := changeOrInsert(func() (bool, error) {
-		return found(s.steady.UpdateOne(ctx, bson.M{"_id": steadyID}, bson.M{"$set": bson.M{"at": t}}))
-	}, func() error {
-		_, err := s.steady.InsertOne(ctx, steadyRecord{steadyID, t})
-		return err
-	})
-	return failed("storing the steady time", err)
+	return updateOrInsert(ctx, s.steady, steadyID, bson.M{"$set": bson.M{"at": t}}, steadyRecord{steadyID, t})
 }
 
 // SteadyTime implements steady.Store.

@@ -104,8 +104,7 @@ func userIn(ctx context.Context, accounts *mongo.Collection, filter bson.M) (use
 
 // ListUsers implements users.Store.
 func (s *Store) ListUsers(ctx context.Context, after string, limit int) ([]users.User, error) {
-	found, err := page[userRecord](ctx, s.users, after, limit)
-	return found, failed("listing accounts", err)
+	return page[userRecord](ctx, s.users, after, limit)
 }
 
 // HeldUser implements users.Store.
@@ -155,8 +154,7 @@ func (s *Store) userChanged(ctx context.Context, uid string) error {
 
 // PendingUsers implements users.Store.
 func (s *Store) PendingUsers(ctx context.Context, limit int) ([]users.User, error) {
-	found, err := pending[userRecord](ctx, s.users, limit)
-	return found, failed("listing accounts under decision", err)
+	return pending[userRecord](ctx, s.users, limit)
 }
 
 // RehashPassword implements users.Store.
@@ -180,7 +178,6 @@ func (s *Store) Unsettled(ctx context.Context, limit int) ([]users.User, error) 
 	if limit <= 0 {
 		return nil, nil
 	}
-	found, err := list[userRecord](ctx, s.users, bson.M{"unsettled": true, "unborn": absent},
+	return list[userRecord](ctx, s.users, bson.M{"unsettled": true, "unborn": absent},
 		options.Find().SetLimit(int64(limit)))
-	return found, failed("listing unsettled accounts", err)
 }
