@@ -3,6 +3,7 @@ package oauth
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
@@ -45,6 +46,16 @@ func (s *Service) bearer(r *http.Request, accept func(claims) *refusal.Error) (c
 		}
 	}
 	return claims{}, s.Conclude(r.Context(), event, e)
+}
+
+// forIssuer refuses a token that is not for Keyturn's own resource endpoints, whose
+// name is the issuer (RFC 9068 §4): one that was narrowed to another resource server
+// may be in that one's hands.
+func (s *Service) forIssuer(c claims) *refusal.Error {
+	if slices.Contains(c.Audience, s.settings.Issuer) {
+		return nil
+	}
+	return refusal.New(refusal.BadToken, audit.ReasonForeignAudience, "")
 }
 
 func (s *Service) bearerClaims(r *http.Request) (claims, *refusal.Error) {

@@ -13,7 +13,7 @@ import (
 var clientCredentialsGrant = grant{name: GrantClientCredentials, confidential: true, decide: (*Service).issueToClient}
 
 func (s *Service) issueToClient(_ context.Context, q *tokenRequest) (issued, *refusal.Error) {
-	scope, aud, e := q.reach(q.client.Audience)
+	scope, aud, e := q.reach(func([]string) []string { return q.client.Audience })
 	if e != nil {
 		return issued{}, e
 	}

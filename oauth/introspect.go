@@ -26,6 +26,9 @@ type introspection struct {
 	Scope     string   `json:"scope,omitempty"`
 	AuthTime  int64    `json:"auth_time,omitempty"`
 	Session   string   `json:"sid,omitempty"`
+	Email     string   `json:"email,omitempty"`
+	// EmailVerified stands beside Email, as in the token.
+	EmailVerified *bool `json:"email_verified,omitempty"`
 	// Of a refresh token, how long it may be held and the authorization lasts, in
 	// seconds (draft-ietf-oauth-refresh-token-expiration-03 §7).
 	RefreshTimeout         int64 `json:"refresh_token_timeout,omitempty"`
@@ -111,7 +114,7 @@ func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.
 	return introspection{
 		Active: true, TokenType: "Bearer", Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience,
 		Expiry: c.Expiry, IssuedAt: c.IssuedAt, ID: c.ID, ClientID: c.ClientID, Scope: c.Scope,
-		AuthTime: c.AuthTime, Session: c.Session, user: user,
+		AuthTime: c.AuthTime, Session: c.Session, Email: c.Email, EmailVerified: c.EmailVerified, user: user,
 	}, nil
 }
 

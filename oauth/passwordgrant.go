@@ -30,7 +30,7 @@ func (s *Service) checkPassword(ctx context.Context, q *tokenRequest) (issued, *
 	case q.password == "":
 		return issued{}, refusal.New(refusal.Malformed, audit.ReasonNoPassword, "The parameter password is missing.")
 	}
-	scope, aud, e := q.reach(s.settings.reach(q.client))
+	scope, aud, e := q.reach(func(scope []string) []string { return s.settings.reach(q.client, scope) })
 	if e != nil {
 		return issued{}, e
 	}

@@ -133,7 +133,7 @@ func (r *refresh) checkReach(fam Family) error {
 	if r.scope, e = narrow(r.ask.scope, scope, scope); e != nil {
 		return e
 	}
-	audience := kept(r.begun(fam), r.families.settings.reach(r.client))
+	audience := kept(fam.Audience, r.families.settings.reach(r.client, r.scope))
 	if r.withdrawn(fam) {
 		return refusal.New(refusal.BadGrant, audit.ReasonAudienceWithdrawn, "The client may have no more tokens for what this session was for.")
 	}
@@ -152,17 +152,6 @@ func (r *refresh) withdrawn(fam Family) bool {
 	}
 	servers := slices.DeleteFunc(slices.Clone(fam.Audience), func(a string) bool { return a == own })
 	return len(servers) > 0 && len(kept(servers, r.client.Audience)) == 0
-}
-
-// begun returns what the family is for. One that was begun before first-party
-// log-ins were for the issuer too, and was not narrowed, is so now.
-func (r *refresh) begun(fam Family) []string {
-	registered := func(a string) bool { return slices.Contains(fam.Audience, a) }
-	reach := r.families.settings.reach(r.client)
-	if len(reach) > len(r.client.Audience) && len(kept(r.client.Audience, fam.Audience)) == len(r.client.Audience) && !registered(reach[len(reach)-1]) {
-		return append(slices.Clone(fam.Audience), reach[len(reach)-1])
-	}
-	return fam.Audience
 }
 
 // retries reports whether the token of a family that let it on is the one just

@@ -88,11 +88,13 @@ func target(resources, allowed []string) ([]string, *refusal.Error) {
 	return audience, nil
 }
 
-// reach returns the audiences that the client's log-ins may be for. Keyturn's own
-// resource endpoints are an audience too, the issuer (RFC 9068 §4): first-party
-// log-ins are for them, others are not unless the client is registered so.
-func (s Settings) reach(c Client) []string {
-	if c.ID == "" || c.ID != s.FirstPartyClient || len(c.Audience) == 0 || slices.Contains(c.Audience, s.Issuer) {
+// reach returns the audiences that the client's log-ins with that scope may be for.
+// Keyturn's own resource endpoints are an audience too, the issuer (RFC 9068 §4):
+// log-ins with the scope openid are for them, which UserInfo is for, and those of
+// first-party apps; others are not unless the client is registered so.
+func (s Settings) reach(c Client, scope []string) []string {
+	own := c.ID == s.FirstPartyClient && c.ID != "" || slices.Contains(scope, "openid")
+	if !own || len(c.Audience) == 0 || slices.Contains(c.Audience, s.Issuer) {
 		return c.Audience
 	}
 	return append(slices.Clone(c.Audience), s.Issuer)

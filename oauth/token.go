@@ -102,13 +102,13 @@ func readTokenRequest(r *http.Request) (*tokenRequest, *refusal.Error) {
 	return q, nil
 }
 
-// reach returns the scope and, of an audience that it may have, the part that the
-// client gets of what it asks for at the beginning.
-func (q *tokenRequest) reach(audience []string) (scope, aud []string, e *refusal.Error) {
+// reach returns the scope and, of the audiences that a grant of it may be for, the
+// part that the client gets of what it asks for at the beginning.
+func (q *tokenRequest) reach(audiences func(scope []string) []string) (scope, aud []string, e *refusal.Error) {
 	if scope, e = q.client.grantable(q.scope); e != nil {
 		return nil, nil, e
 	}
-	aud, e = target(q.resources, audience)
+	aud, e = target(q.resources, audiences(scope))
 	return scope, aud, e
 }
 

@@ -39,12 +39,10 @@ func (s *Service) UserInfo(w http.ResponseWriter, r *http.Request) {
 
 func (s *Service) userInfo(r *http.Request) (userInfo, *refusal.Error) {
 	c, e := s.bearer(r, func(c claims) *refusal.Error {
-		// The scope openid is what makes a token one for this endpoint, beside
-		// whatever its audience is (OpenID Connect Core §5.3).
 		if c.Session == "" || !c.hasScope("openid") {
 			return refusal.New(refusal.BeyondToken, audit.ReasonScopeNotGranted, "")
 		}
-		return nil
+		return s.forIssuer(c)
 	})
 	if e != nil {
 		return userInfo{}, e

@@ -16,6 +16,7 @@ func TestBearerTokensRefused(t *testing.T) {
 	own := s.grant(t, s.confidential, "grant_type", "client_credentials", "scope", "openid")
 	narrow := s.grant(t, s.public, "grant_type", "password", "username", email, "password", password, "scope", "email")
 	foreign := s.login(t, s.confidential, email, password)
+	elsewhere := s.grant(t, s.public, "grant_type", "password", "username", email, "password", password, "resource", api)
 	parts := strings.Split(session.AccessToken, ".")
 	unsigned := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"at+jwt"}`)) + "." + parts[1] + "."
 
@@ -36,6 +37,8 @@ func TestBearerTokensRefused(t *testing.T) {
 		"signature of another":    {userinfo, bearer(parts[0] + "." + parts[1] + "." + strings.Split(own.AccessToken, ".")[2]), 401, "invalid_token"},
 		"truncated":               {userinfo, bearer(session.AccessToken[:len(session.AccessToken)-4]), 401, "invalid_token"},
 		"of no user":              {userinfo, bearer(own.AccessToken), 403, "insufficient_scope"},
+		"narrowed to another":     {userinfo, bearer(elsewhere.AccessToken), 401, "invalid_token"},
+		"me, narrowed to another": {me, bearer(elsewhere.AccessToken), 401, "invalid_token"},
 		"without openid":          {userinfo, bearer(narrow.AccessToken), 403, "insufficient_scope"},
 		"me, none":                {me, nil, 401, ""},
 		"me, refresh token":       {me, bearer(session.RefreshToken), 401, "invalid_token"},

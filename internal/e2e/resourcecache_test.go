@@ -147,7 +147,10 @@ func (o *observed) fetches(token string) string {
 		return "never: it asks about every token"
 	}
 	known := "for a key that it has, never again"
-	if renews {
+	switch {
+	case renews && kept == 0:
+		return "for every token"
+	case renews:
 		known = "every " + inWords(kept)
 	}
 	switch {

@@ -238,6 +238,8 @@ func live(t *testing.T) *season {
 	d := newDeployment(t, "", "--key-rotation-interval", "1h", "--key-publish-lead", "4s", "--jwks-max-age", "1s",
 		"--key-poll-interval", "200ms", "--clock-skew", "500ms", "--access-token-ttl", "720h")
 	s := stock(t, d)
+	// These tokens name two audiences, in a list; those of measure name one.
+	s.confidential = d.addClient(t, "several", "--grant", "client_credentials", "--audience", billing, "--audience", api)
 	elsewhere := d.addClient(t, "elsewhere", "--grant", "client_credentials", "--audience", billing)
 	// The first keys are of one algorithm; those to come, of another.
 	before := d.serve(t)

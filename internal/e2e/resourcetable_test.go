@@ -204,8 +204,9 @@ Written by the test ` + "`TestResourceServers`" + ` in ` + "`internal/e2e`" + ` 
 Each of these resource servers was installed from its registry, told the issuer's URL and its audience and nothing else,
 and started against the real binary over TLS. While fresh tokens arrived several times a second it lived through two turns
 of the keys, the second from ES256 to RS256, and the revocation of the key that signed. **Passed** means that it refused no
-good token for a moment, tokens of earlier keys included, and did refuse a wrong signature and a foreign audience; with a
-cache of 1 s, also that it refused the revoked key as soon as its cache was over.
+good token for a moment, whether ` + "`aud`" + ` was a list or a string, tokens of earlier keys included,
+and did refuse a wrong signature and a foreign audience; with a cache of 1 s, also that it refused the revoked key as soon as its
+cache was over.
 
 The resource servers' clocks were set: before each turn they saw the day go by that a deployment publishes a key ahead
 (` + "`key_publish_lead`" + `), longer than each of these caches, and that is why scheduled turns need no setting anywhere. The last
@@ -222,6 +223,7 @@ token of the **second turn**: the key that ` + "`keys revoke`" + ` makes for ver
 
 const interopFoot = `
 Where a library is told which algorithms to accept, list the old and the new one before the operator changes
-` + "`signing_alg`" + `, and drop the old one when the last old token has expired. The metadata name the new algorithm from the restart
-on that announces it, at least ` + "`key_publish_lead`" + ` before a token has it.
+` + "`signing_alg`" + ` or the first of ` + "`signing_algs`" + `, or registers a client with another
+(` + "`--client-signing-alg`" + `), and drop the old one when the last old token has expired. The metadata name the new algorithm from
+the restart on that announces it, at least ` + "`key_publish_lead`" + ` before a token has it.
 `

@@ -137,6 +137,7 @@ func notBorne() []decided {
 	rows := []decided{
 		{"me, another's", bearing("GET", "/auth/me", func(w *world, _ tokens) string { return pages(w).Access }), 403, audit.RequestRefused, "foreign_client"},
 		{"me, another audience's", bearing("GET", "/auth/me", audienceWithout), 401, audit.RequestRefused, "foreign_audience"},
+		{"userinfo, another audience's", bearing("GET", "/oauth/userinfo", audienceWithout), 401, audit.RequestRefused, "foreign_audience"},
 		{"userinfo, scope", bearing("GET", "/oauth/userinfo", func(w *world, _ tokens) string { return w.token(saying()) }), 403, audit.RequestRefused, "scope_not_granted"},
 		{"me, no store for the token", failing("TokenDenied", bearer("GET", "/auth/me", nil)), 503, audit.RequestRefused, "store"},
 		{"me, failing inside", after(func(w *world, _ tokens) { w.users.Store = nil }, bearer("GET", "/auth/me", nil)), 500, audit.RequestRefused, "panic"},

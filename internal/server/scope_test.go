@@ -171,6 +171,76 @@ func TestResourceChoosesTheAudience(t *testing.T) {
 	}
 }
 
+// TestF7_OpenIDIsForTheIssuerToo holds that log-ins with the scope openid are for
+// UserInfo, unless they were narrowed to another resource server: then no refresh
+// widens them again.
+func TestF7_OpenIDIsForTheIssuerToo(t *testing.T) {
+	w := newWorld(t)
+	const api = "https://api.example.com"
+	clients := &oauth.Clients{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
+	_, _, err := clients.Add(t.Context(), oauth.Client{
+		ID: "team", Public: true, Grants: []string{"password", "refresh_token"}, Scope: []string{"openid", "email"}, Audience: []string{api},
+	})
+	must(t, err)
+	as := func(v values) values { v.Set("client_id", "team"); return v }
+	whole := []string{api, issuer}
+	for name, c := range map[string]struct {
+		at, after values
+		want      []string
+		status    int
+	}{
+		"as it comes":             {login(), nil, whole, 200},
+		"refreshed":               {login(), values{}, whole, 200},
+		"without openid":          {login("scope", "email"), nil, []string{api}, 403},
+		"openid left out later":   {login(), values{"scope": {"email"}}, []string{api}, 403},
+		"narrowed":                {login("resource", api), nil, []string{api}, 401},
+		"narrowed, refreshed":     {login("resource", api), values{}, []string{api}, 401},
+		"narrowed later":          {login(), values{"resource": {api}}, []string{api}, 401},
+		"for the issuer":          {login("resource", issuer), nil, []string{issuer}, 200},
+		"for both":                {login("resource", api, "resource", issuer), nil, whole, 200},
+		"for the issuer at first": {login("resource", issuer), values{}, []string{issuer}, 200},
+	} {
+		got := w.granted(as(c.at))
+		if c.after != nil {
+			c.after.Set("grant_type", "refresh_token")
+			c.after.Set("refresh_token", got.Refresh)
+			got = w.granted(as(c.after))
+		}
+		if !slices.Equal(got.audience, c.want) {
+			t.Errorf("%s: the token is for %v; want %v", name, got.audience, c.want)
+		}
+		if rec := w.sendJSON("GET", "/oauth/userinfo", got.Access, nil); rec.Code != c.status {
+			t.Errorf("%s: UserInfo answers %d; want %d", name, rec.Code, c.status)
+		}
+		if name == "narrowed" {
+			rec := w.post("/oauth/token", as(refresh(got.Refresh, "resource", issuer)))
+			if got := read[struct{ Error string }](t, rec, 400); got.Error != "invalid_target" {
+				t.Errorf("a narrowed session asks for more: %s; want invalid_target", got.Error)
+			}
+		}
+	}
+	if rec := w.post("/oauth/token", as(login("scope", "email", "resource", issuer))); rec.Code != 400 {
+		t.Errorf("for the issuer without openid: %d; want 400", rec.Code)
+	}
+}
+
+// TestIntrospectionTellsTheAddress compares what introspection says of the user's
+// address with what the token says.
+func TestIntrospectionTellsTheAddress(t *testing.T) {
+	w := newWorld(t)
+	type address struct {
+		Email    string `json:"email"`
+		Verified *bool  `json:"email_verified"`
+	}
+	for scope, want := range map[string]string{"openid email": email, "openid": ""} {
+		held := w.granted(login("scope", scope))
+		got := read[address](t, w.post("/oauth/introspect", values{"token": {held.Access}}), 200)
+		if got.Email != want || (got.Verified != nil) != (want != "") || got.Verified != nil && *got.Verified {
+			t.Errorf("scope %s: %+v; want %q, not verified", scope, got, want)
+		}
+	}
+}
+
 // TestWhatIsTakenFromAClientIsGoneAtRefresh takes scopes and audiences from a
 // client whose session lives.
 func TestWhatIsTakenFromAClientIsGoneAtRefresh(t *testing.T) {
