@@ -40,7 +40,6 @@ the exit code is 1.`,
   keyturn audit tail --output json --user ada@example.com keyturn-audit.log | keyturn audit report --no-verify - > ada.html`,
 		Args: cobra.MinimumNArgs(1),
 	}
-	config.AddFlags(cmd.Flags())
 	f := cmd.Flags()
 	r.verify.add(f)
 	r.verify.since.now = time.Now
@@ -49,15 +48,11 @@ the exit code is 1.`,
 	f.StringVar(&r.out, "out", "-", "the file to write, new or an earlier report; - is standard output")
 	f.Var(&r.since, "since", "only events from this time on, or of the last so long, such as 48h")
 	f.Var(&r.until, "until", "only events before this time, or older than so long")
-	cmd.RunE = func(cmd *cobra.Command, files []string) error {
-		cfg, err := config.Load(cmd.Flags(), p.environ)
-		if err != nil {
-			return usageError{err}
-		}
+	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, files []string) error {
 		if err := (&verify.Filter{Since: r.since.Time, Until: r.until.Time}).Check(); err != nil {
 			return usageError{err}
 		}
-		report, err := r.read(cmd.Context(), cfg, files)
+		report, err := r.read(ctx, cfg, files)
 		if err != nil {
 			return unreadable(err)
 		}
@@ -68,7 +63,7 @@ the exit code is 1.`,
 			return bad
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 

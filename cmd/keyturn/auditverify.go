@@ -46,16 +46,11 @@ with 3 where a file, the keys, the heads or the store cannot be read.`,
   zcat old.log.gz | keyturn audit verify --keys keyturn-keys.json --partial -`,
 		Args: cobra.MinimumNArgs(1),
 	}
-	config.AddFlags(cmd.Flags())
 	o.add(cmd.Flags())
 	o.since.now = time.Now
 	cmd.Flags().Var(&o.since, "since", "the log is whole from this time on, or for the last so long, such as 2160h; older files were deleted")
-	cmd.RunE = func(cmd *cobra.Command, files []string) error {
-		cfg, err := config.Load(cmd.Flags(), p.environ)
-		if err != nil {
-			return usageError{err}
-		}
-		o, err := o.options(cmd.Context(), cfg)
+	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, files []string) error {
+		o, err := o.options(ctx, cfg)
 		if err != nil {
 			return unreadable(err)
 		}
@@ -77,7 +72,7 @@ with 3 where a file, the keys, the heads or the store cannot be read.`,
 				fmt.Fprintf(w, "note: %s\n", note)
 			}
 		})
-	}
+	})
 	return cmd
 }
 

@@ -3,8 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -94,16 +92,7 @@ const maxJWKSFile = 1 << 20
 
 // readJWKS reads a client's key set, checks it, and returns it in one line.
 func (p *program) readJWKS(path string) (string, error) {
-	in := p.stdin
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return "", err
-		}
-		defer f.Close()
-		in = f
-	}
-	text, err := io.ReadAll(io.LimitReader(in, maxJWKSFile))
+	text, err := p.readAll(path, maxJWKSFile)
 	if err != nil {
 		return "", err
 	}

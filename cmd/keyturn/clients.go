@@ -157,7 +157,7 @@ loses it.`,
 		if err != nil {
 			return fmt.Errorf("client %s: %w", args[0], err)
 		}
-		return p.print(clientRowOf(made, ""), func(w io.Writer) { fmt.Fprintf(w, "client %s is changed\n", made.ID) })
+		return p.say(clientRowOf(made, ""), "client %s is changed\n", made.ID)
 	})
 	return cmd
 }
@@ -195,12 +195,7 @@ func (p *program) clientsRotateSecretCommand() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("client %s: %w", args[0], err)
 		}
-		return p.print(struct {
-			ClientID     string `json:"client_id"`
-			ClientSecret string `json:"client_secret"`
-		}{args[0], secret}, func(w io.Writer) {
-			fmt.Fprintf(w, "client_id:     %s\nclient_secret: %s\n\nThe secret is not shown again; keep it now.\n", args[0], secret)
-		})
+		return p.say(answer{"client_id": args[0], "client_secret": secret}, "client_id:     %s\nclient_secret: %s\n\nThe secret is not shown again; keep it now.\n", args[0], secret)
 	})
 	return cmd
 }
@@ -212,13 +207,7 @@ func (p *program) clientsDisableCommand() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("client %s: %w", args[0], err)
 		}
-		return p.print(struct {
-			ClientID      string `json:"client_id"`
-			Disabled      bool   `json:"disabled"`
-			SessionsEnded int    `json:"sessions_ended"`
-		}{args[0], true, ended}, func(w io.Writer) {
-			fmt.Fprintf(w, "client %s is disabled; %s ended\n", args[0], counted(ended, "session"))
-		})
+		return p.say(answer{"client_id": args[0], "disabled": true, "sessions_ended": ended}, "client %s is disabled; %s ended\n", args[0], counted(ended, "session"))
 	})
 	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -18,25 +19,20 @@ default, file, environment or flag. A setting that is unknown or unusable is nam
 with what would be accepted, and so is one whose file cannot be read or used: run
 this where the server runs, as its user. Nothing is changed.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(cmd.Flags(), p.environ)
-			if err != nil {
-				return usageError{err}
-			}
-			d := &deployment{ctx: cmd.Context(), cfg: cfg, log: p.logger(cfg)}
-			if err := d.checkFiles(); err != nil {
-				return usageError{err}
-			}
-			values := cfg.Effective()
-			return p.print(values, func(w io.Writer) {
-				table(w, "SETTING\tVALUE\tFROM", func(row func(...any)) {
-					for _, v := range values {
-						row(v.Name, fmt.Sprintf("%q", v.Value), v.Source)
-					}
-				})
-			})
-		},
 	}
-	config.AddFlags(cmd.Flags())
+	p.withSettings(cmd, func(_ context.Context, cfg *config.Config, _ []string) error {
+		d := &deployment{ctx: cmd.Context(), cfg: cfg, log: p.logger(cfg)}
+		if err := d.checkFiles(); err != nil {
+			return usageError{err}
+		}
+		values := cfg.Effective()
+		return p.print(values, func(w io.Writer) {
+			table(w, "SETTING\tVALUE\tFROM", func(row func(...any)) {
+				for _, v := range values {
+					row(v.Name, fmt.Sprintf("%q", v.Value), v.Source)
+				}
+			})
+		})
+	})
 	return cmd
 }

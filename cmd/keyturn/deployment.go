@@ -41,19 +41,27 @@ type deployment struct {
 	exposed sync.Map
 }
 
-// withDeployment adds the settings' flags to cmd and runs it on an open
-// deployment.
-func (p *program) withDeployment(cmd *cobra.Command, run func(d *deployment, args []string) error) {
+// withSettings adds the settings' flags to cmd and runs it under what they say.
+func (p *program) withSettings(cmd *cobra.Command, run func(ctx context.Context, cfg *config.Config, args []string) error) {
 	config.AddFlags(cmd.Flags())
-	cmd.RunE = func(cmd *cobra.Command, args []string) error { return p.onDeployment(cmd, args, run) }
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		cfg, err := config.Load(cmd.Flags(), p.environ)
+		if err != nil {
+			return usageError{err}
+		}
+		return run(cmd.Context(), cfg, args)
+	}
 }
 
-func (p *program) onDeployment(cmd *cobra.Command, args []string, run func(d *deployment, args []string) error) error {
-	cfg, err := config.Load(cmd.Flags(), p.environ)
-	if err != nil {
-		return usageError{err}
-	}
-	d, err := p.open(audit.WithRequest(cmd.Context(), audit.Request{Operator: p.operator}), cfg)
+// withDeployment is withSettings on an open deployment.
+func (p *program) withDeployment(cmd *cobra.Command, run func(d *deployment, args []string) error) {
+	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, args []string) error {
+		return p.onDeployment(ctx, cfg, args, run)
+	})
+}
+
+func (p *program) onDeployment(ctx context.Context, cfg *config.Config, args []string, run func(d *deployment, args []string) error) error {
+	d, err := p.open(audit.WithRequest(ctx, audit.Request{Operator: p.operator}), cfg)
 	if err != nil {
 		return err
 	}
@@ -68,21 +76,18 @@ func (p *program) onDeployment(cmd *cobra.Command, args []string, run func(d *de
 // withStore is withDeployment for commands that only look: there is no audit
 // log, since nothing is decided, and a SQLite store must be there already.
 func (p *program) withStore(cmd *cobra.Command, run func(d *deployment, args []string) error) {
-	config.AddFlags(cmd.Flags())
-	cmd.RunE = func(cmd *cobra.Command, args []string) error { return p.onStore(cmd, args, run) }
+	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, args []string) error {
+		return p.onStore(ctx, cfg, args, run)
+	})
 }
 
-func (p *program) onStore(cmd *cobra.Command, args []string, run func(d *deployment, args []string) error) error {
-	cfg, err := config.Load(cmd.Flags(), p.environ)
-	if err != nil {
-		return usageError{err}
-	}
+func (p *program) onStore(ctx context.Context, cfg *config.Config, args []string, run func(d *deployment, args []string) error) error {
 	if path := cfg.SQLitePath(); path != "" {
 		if _, err := os.Stat(path); err != nil {
 			return fmt.Errorf("store: %w; name the one to look at with --store", err)
 		}
 	}
-	d := &deployment{ctx: cmd.Context(), cfg: cfg, log: p.logger(cfg)}
+	d := &deployment{ctx: ctx, cfg: cfg, log: p.logger(cfg)}
 	if err := d.openStore(passing(d.cfg)); err != nil {
 		return err
 	}

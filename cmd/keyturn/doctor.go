@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -32,39 +33,26 @@ database engine it is. The exit code is 1 if any check fails.`,
   keyturn doctor --issuer https://login.example.com --inside --config keyturn.yaml`,
 		Args: cobra.NoArgs,
 	}
-	look := func(cfg *config.Config, more ...doctor.Finding) error {
+	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, args []string) error {
 		if cfg.Issuer == "" {
 			return usageError{errors.New("--issuer is needed: the URL that clients use")}
 		}
-		found := doctor.New(cfg.Issuer, cfg.ClockSkew, nil, time.Now).Examine(cmd.Context())
-		return p.printFindings(append(found, more...))
-	}
-	p.withStore(cmd, func(d *deployment, _ []string) error {
-		list, err := d.listKeys()
-		if err != nil {
-			return err
+		found := doctor.New(cfg.Issuer, cfg.ClockSkew, nil, time.Now).Examine(ctx)
+		if !inside {
+			return p.printFindings(found)
 		}
-		more := []doctor.Finding{doctor.Schedule(list, d.cfg.KeyRotationInterval, time.Now())}
-		if e, on := engineOf(d.store); on {
-			more = append(more, doctor.Engine(e.String(), e.Breaks != ""))
-		}
-		needed, err := d.needsPepper(d.ctx)
-		if err != nil {
-			return err
-		}
-		return look(d.cfg, append(more, doctor.Pepper(needed, d.cfg.PepperFile != ""))...)
+		return p.onStore(ctx, cfg, args, func(d *deployment, _ []string) error {
+			list, err := d.listKeys()
+			if err != nil {
+				return err
+			}
+			found = append(found, doctor.Schedule(list, d.cfg.KeyRotationInterval, time.Now()))
+			if e, on := engineOf(d.store); on {
+				found = append(found, doctor.Engine(e.String(), e.Breaks != ""))
+			}
+			return p.printFindings(found)
+		})
 	})
-	within := cmd.RunE
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if inside {
-			return within(cmd, args)
-		}
-		cfg, err := config.Load(cmd.Flags(), p.environ)
-		if err != nil {
-			return usageError{err}
-		}
-		return look(cfg)
-	}
 	cmd.Flags().BoolVar(&inside, "inside", false, "open the store, too, and check the schedule of the keys")
 	return cmd
 }

@@ -59,13 +59,8 @@ MongoDB store run this with the new version, beside the servers of the old one,
 and the new ones have nothing left to make. It can be stopped and run again.`,
 		Args: cobra.NoArgs,
 	}
-	config.AddFlags(cmd.Flags())
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := config.Load(cmd.Flags(), p.environ)
-		if err != nil {
-			return usageError{err}
-		}
-		s, err := openStore(cmd.Context(), cfg.Store.Reveal(), staying(cfg, p.logger(cfg)))
+	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, _ []string) error {
+		s, err := openStore(ctx, cfg.Store.Reveal(), staying(cfg, p.logger(cfg)))
 		if err != nil {
 			return err
 		}
@@ -80,11 +75,11 @@ and the new ones have nothing left to make. It can be stopped and run again.`,
 			}
 		}
 		if m, ok := s.(*mongodb.Store); ok {
-			if err := m.Migrate(cmd.Context()); err != nil {
+			if err := m.Migrate(ctx); err != nil {
 				return err
 			}
 			// An index of that name that is another is not made anew.
-			wrong, err := m.Check(cmd.Context())
+			wrong, err := m.Check(ctx)
 			if err != nil {
 				return err
 			}
@@ -95,6 +90,6 @@ and the new ones have nothing left to make. It can be stopped and run again.`,
 			report.Engine = &e
 		}
 		return p.print(report, func(w io.Writer) { _, _ = io.WriteString(w, "The store is up to date.\n") })
-	}
+	})
 	return cmd
 }

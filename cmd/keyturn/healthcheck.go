@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"time"
@@ -24,24 +23,17 @@ func (p *program) healthcheckCommand() *cobra.Command {
 		Long: `Asks /readyz of the server that the same settings would start, over loopback.
 Made for a container's health check, where no other program is at hand.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(cmd.Flags(), p.environ)
-			if err != nil {
-				return usageError{err}
-			}
-			status, err := ready(cmd.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			if status != http.StatusOK {
-				return fmt.Errorf("not ready: /readyz answered %d", status)
-			}
-			return p.print(struct {
-				Ready bool `json:"ready"`
-			}{true}, func(w io.Writer) { fmt.Fprintln(w, "ready") })
-		},
 	}
-	config.AddFlags(cmd.Flags())
+	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, _ []string) error {
+		status, err := ready(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		if status != http.StatusOK {
+			return fmt.Errorf("not ready: /readyz answered %d", status)
+		}
+		return p.say(answer{"ready": true}, "ready\n")
+	})
 	return cmd
 }
 

@@ -138,13 +138,7 @@ cached by then.`,
 		if err != nil {
 			return err
 		}
-		return p.print(struct {
-			KID        string    `json:"kid"`
-			Alg        string    `json:"alg"`
-			ActivateAt time.Time `json:"activate_at"`
-		}{r.KID, r.Alg, r.ActivateAt}, func(w io.Writer) {
-			fmt.Fprintf(w, "%s signs from %s\n", r.KID, when(r.ActivateAt, time.Now()))
-		})
+		return p.say(answer{"kid": r.KID, "alg": r.Alg, "activate_at": r.ActivateAt}, "%s signs from %s\n", r.KID, when(r.ActivateAt, time.Now()))
 	})
 	cmd.Flags().StringVar(&alg, "alg", "", "turn the keys of this algorithm of signing_algs (default: the first)")
 	return cmd
@@ -172,10 +166,7 @@ made now signs after key_publish_lead.`,
 		} else if err != nil {
 			return err
 		}
-		return p.print(struct {
-			KID     string `json:"kid"`
-			Revoked bool   `json:"revoked"`
-		}{args[0], true}, func(w io.Writer) { fmt.Fprintf(w, "%s is revoked\n", args[0]) })
+		return p.say(answer{"kid": args[0], "revoked": true}, "%s is revoked\n", args[0])
 	})
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log (needed)")
 	return cmd
@@ -196,9 +187,7 @@ repeat.`,
 		if err != nil {
 			return err
 		}
-		return p.print(struct {
-			Rewrapped int `json:"rewrapped"`
-		}{n}, func(w io.Writer) { fmt.Fprintf(w, "%s sealed anew\n", counted(n, "key")) })
+		return p.say(answer{"rewrapped": n}, "%s sealed anew\n", counted(n, "key"))
 	})
 	return cmd
 }
@@ -215,9 +204,7 @@ func (p *program) keysNewMasterCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.print(struct {
-				MasterKey string `json:"master_key"`
-			}{line}, func(w io.Writer) { fmt.Fprintln(w, line) })
+			return p.say(answer{"master_key": line}, "%s\n", line)
 		},
 	}
 }

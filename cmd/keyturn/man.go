@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -35,9 +34,7 @@ there. For packages, and for reading: man -l DIR/keyturn-serve.1`,
 			if err != nil {
 				return err
 			}
-			return p.print(struct {
-				Pages int `json:"pages"`
-			}{len(made)}, func(w io.Writer) { fmt.Fprintf(w, "%d pages are in %s\n", len(made), args[0]) })
+			return p.say(answer{"pages": len(made)}, "%d pages are in %s\n", len(made), args[0])
 		},
 	}
 }

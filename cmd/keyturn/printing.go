@@ -22,6 +22,14 @@ func (p *program) print(v any, text func(w io.Writer)) error {
 	return err
 }
 
+// say is print where the words are a format with its arguments.
+func (p *program) say(v any, format string, args ...any) error {
+	return p.print(v, func(w io.Writer) { fmt.Fprintf(w, format, args...) })
+}
+
+// answer is the JSON of a command that says little.
+type answer map[string]any
+
 func (p *program) printJSON(v any) error { return encodeJSON(p.stdout, v) }
 
 func encodeJSON(w io.Writer, v any) error {
@@ -100,6 +108,24 @@ func span(d time.Duration) string {
 	return d.String()
 }
 
+// input opens a file that a command reads; - is standard input.
+func (p *program) input(path string) (io.ReadCloser, error) {
+	if path == "-" {
+		return io.NopCloser(p.stdin), nil
+	}
+	return os.Open(path)
+}
+
+// readAll reads at most so many bytes of such a file.
+func (p *program) readAll(path string, most int64) ([]byte, error) {
+	in, err := p.input(path)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return io.ReadAll(io.LimitReader(in, most))
+}
+
 // maxSecretFile bounds what is read as a password.
 const maxSecretFile = 4096
 
@@ -109,16 +135,7 @@ func (p *program) readSecret(flag, path string) (string, error) {
 	if path == "" {
 		return "", usageError{fmt.Errorf("--%s is needed: a file, or - for standard input", flag)}
 	}
-	in := p.stdin
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return "", fmt.Errorf("--%s: %w", flag, err)
-		}
-		defer f.Close()
-		in = f
-	}
-	b, err := io.ReadAll(io.LimitReader(in, maxSecretFile+1))
+	b, err := p.readAll(path, maxSecretFile+1)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("--%s: %w", flag, err)

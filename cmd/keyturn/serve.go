@@ -39,15 +39,8 @@ prints what to try. Without --dev nothing is made up: no user and no client.`,
   keyturn serve --issuer https://login.example.com --listen 0.0.0.0:8080 --store mongodb://db1,db2,db3/keyturn --master-key-file /run/secrets/master-keys`,
 		Args: cobra.NoArgs,
 	}
-	config.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&dev, "dev", false, "make a demo user and a demo client, and show what to try")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := config.Load(cmd.Flags(), p.environ)
-		if err != nil {
-			return usageError{err}
-		}
-		return p.serve(cmd.Context(), cfg, dev)
-	}
+	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, _ []string) error { return p.serve(ctx, cfg, dev) })
 	return cmd
 }
 

@@ -50,13 +50,6 @@ func (p *program) usersSessionsCommand() *cobra.Command {
 	return cmd
 }
 
-// loggedOut is what the logout commands print.
-type loggedOut struct {
-	UID           string `json:"uid,omitempty"`
-	ClientID      string `json:"client_id,omitempty"`
-	SessionsEnded int    `json:"sessions_ended"`
-}
-
 func (p *program) usersLogoutCommand() *cobra.Command {
 	var session, allBut string
 	cmd := &cobra.Command{
@@ -88,7 +81,7 @@ that the command can be repeated; one that is not the account's is.`,
 		if err != nil {
 			return err
 		}
-		return p.print(loggedOut{UID: u.UID, SessionsEnded: n}, func(w io.Writer) { fmt.Fprintf(w, "%s of %s ended\n", counted(n, "session"), u.Email) })
+		return p.say(answer{"uid": u.UID, "sessions_ended": n}, "%s of %s ended\n", counted(n, "session"), u.Email)
 	})
 	return cmd
 }
@@ -113,7 +106,7 @@ func (p *program) clientsLogoutCommand() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("client %s: %w", args[0], err)
 		}
-		return p.print(loggedOut{ClientID: args[0], SessionsEnded: n}, func(w io.Writer) { fmt.Fprintf(w, "%s of client %s ended\n", counted(n, "session"), args[0]) })
+		return p.say(answer{"client_id": args[0], "sessions_ended": n}, "%s of client %s ended\n", counted(n, "session"), args[0])
 	})
 	return cmd
 }

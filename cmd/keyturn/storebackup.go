@@ -59,18 +59,13 @@ type backedUp struct {
 // movesStore makes cmd copy between the SQLite store of the settings and the file
 // of its argument, and record it.
 func (p *program) movesStore(cmd *cobra.Command, ends func(cfg *config.Config, file string) (from, to string)) *cobra.Command {
-	config.AddFlags(cmd.Flags())
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		cfg, err := config.Load(cmd.Flags(), p.environ)
-		if err != nil {
-			return usageError{err}
-		}
+	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, args []string) error {
 		if cfg.SQLitePath() == "" {
 			return usageError{errors.New("this is for a SQLite store: use keyturn store copy, or mongodump and mongorestore")}
 		}
 		from, to := ends(cfg, args[0])
-		return p.backup(cmd.Context(), cfg, from, to)
-	}
+		return p.backup(ctx, cfg, from, to)
+	})
 	return cmd
 }
 

@@ -99,21 +99,16 @@ target that a server or a command has worked on is refused.`,
 		Example: `  keyturn store copy --from sqlite:keyturn.db --to mongodb://db1,db2,db3/keyturn`,
 		Args:    cobra.NoArgs,
 	}
-	config.AddFlags(cmd.Flags())
 	cmd.Flags().StringVar(&from, "from", "", "the store to read")
 	cmd.Flags().StringVar(&to, "to", "", "the store to fill")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := config.Load(cmd.Flags(), p.environ)
-		if err != nil {
-			return usageError{err}
-		}
+	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, _ []string) error {
 		for flag, uri := range map[string]string{"from": from, "to": to} {
 			if _, err := config.ParseStore(uri); err != nil {
 				return usageError{fmt.Errorf("--%s: %w", flag, err)}
 			}
 		}
-		return p.copyStore(cmd.Context(), cfg, from, to)
-	}
+		return p.copyStore(ctx, cfg, from, to)
+	})
 	return cmd
 }
 

@@ -111,7 +111,7 @@ none. Its user logs in with either.`,
 		if err != nil {
 			return err
 		}
-		return p.print(userRowOf(u), func(w io.Writer) { fmt.Fprintf(w, "uid:   %s\nemail: %s\n", u.UID, u.Email) })
+		return p.say(userRowOf(u), "uid:   %s\nemail: %s\n", u.UID, u.Email)
 	})
 	f := cmd.Flags()
 	f.StringVar(&n.Username, "username", "", "a name beside the address, unique")
@@ -155,7 +155,7 @@ func (p *program) usersPasswdCommand() *cobra.Command {
 		if err := s.ResetPassword(d.ctx, u.UID, password); err != nil {
 			return err
 		}
-		return p.print(userRowOf(u), func(w io.Writer) { fmt.Fprintf(w, "%s has a new password; its sessions have ended\n", u.Email) })
+		return p.say(userRowOf(u), "%s has a new password; its sessions have ended\n", u.Email)
 	})
 	cmd.Flags().StringVar(&passwordFile, "password-file", "", "file with the new password, or - for standard input")
 	return cmd
@@ -172,7 +172,7 @@ func (p *program) usersStateCommand(name, short string, disable bool) *cobra.Com
 			return err
 		}
 		u.Disabled = disable
-		return p.print(userRowOf(u), func(w io.Writer) { fmt.Fprintf(w, "%s is %sd\n", u.Email, name) })
+		return p.say(userRowOf(u), "%s is %sd\n", u.Email, name)
 	})
 	return cmd
 }

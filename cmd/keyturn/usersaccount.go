@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -79,23 +78,26 @@ out keep what they say until they expire. Names that the server itself uses
 		if err != nil {
 			return err
 		}
-		return p.print(userRowOf(u), func(w io.Writer) {
-			fmt.Fprintf(w, "roles:  %s\nclaims: %s\n", strings.Join(u.Roles, " "), u.Claims)
-		})
+		return p.say(userRowOf(u), "roles:  %s\nclaims: %s\n", strings.Join(u.Roles, " "), u.Claims)
 	})
 	said.add(cmd)
 	cmd.Flags().BoolVar(&noRoles, "no-roles", false, "take all roles away")
 	cmd.Flags().BoolVar(&noClaims, "no-claims", false, "take all custom claims away")
 	cmd.MarkFlagsMutuallyExclusive("role", "no-roles")
 	cmd.MarkFlagsMutuallyExclusive("claim", "no-claims")
+	needsOne(cmd, "role", "no-roles", "claim", "no-claims")
+	return cmd
+}
+
+// needsOne makes it a usage error to give none of the flags.
+func needsOne(cmd *cobra.Command, flags ...string) {
+	cmd.MarkFlagsOneRequired(flags...)
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if err := cmd.ValidateFlagGroups(); err != nil {
 			return usageError{err}
 		}
 		return nil
 	}
-	cmd.MarkFlagsOneRequired("role", "no-roles", "claim", "no-claims")
-	return cmd
 }
 
 func (p *program) usersDeleteCommand() *cobra.Command {
@@ -111,11 +113,7 @@ address taken, disable the account instead.`,
 		if err := s.Delete(d.ctx, u.UID); err != nil {
 			return err
 		}
-		return p.print(struct {
-			UID     string `json:"uid"`
-			Email   string `json:"email"`
-			Deleted bool   `json:"deleted"`
-		}{u.UID, u.Email, true}, func(w io.Writer) { fmt.Fprintf(w, "%s (%s) is deleted\n", u.Email, u.UID) })
+		return p.say(answer{"uid": u.UID, "email": u.Email, "deleted": true}, "%s (%s) is deleted\n", u.Email, u.UID)
 	})
 	return cmd
 }
@@ -139,13 +137,7 @@ else may know the password, disable the account or end its sessions too.`,
 		if err != nil {
 			return err
 		}
-		return p.print(struct {
-			UID       string    `json:"uid"`
-			Token     string    `json:"token"`
-			ExpiresAt time.Time `json:"expires_at"`
-		}{u.UID, token, expires}, func(w io.Writer) {
-			fmt.Fprintf(w, "token:   %s\nexpires: %s\n\nThe token is not shown again; keep it now.\n", token, when(expires, time.Now()))
-		})
+		return p.say(answer{"uid": u.UID, "token": token, "expires_at": expires}, "token:   %s\nexpires: %s\n\nThe token is not shown again; keep it now.\n", token, when(expires, time.Now()))
 	})
 	cmd.Flags().DurationVar(&life, "valid-for", 24*time.Hour, fmt.Sprintf("how long the token is good, at most %s", users.LongestReset))
 	return cmd

@@ -2,8 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -44,10 +42,7 @@ you guard the store. Sessions and one-time tokens are not in it.`,
 		if err != nil {
 			return err
 		}
-		return p.print(struct {
-			File     string `json:"file"`
-			Exported int    `json:"exported"`
-		}{args[0], n}, func(w io.Writer) { fmt.Fprintf(w, "%s written to %s\n", counted(n, "account"), args[0]) })
+		return p.say(answer{"file": args[0], "exported": n}, "%s written to %s\n", counted(n, "account"), args[0])
 	})
 	cmd.Flags().StringVar(&format, "format", "", "jsonl or csv (default: by the file's name; jsonl to standard output)")
 	return cmd

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -74,13 +75,12 @@ everything and writes nothing.`,
 		}
 		return p.importFile(d, args[0], options, dry)
 	}
-	config.AddFlags(cmd.Flags())
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, args []string) error {
 		if dry {
-			return p.onStore(cmd, args, run)
+			return p.onStore(ctx, cfg, args, run)
 		}
-		return p.onDeployment(cmd, args, run)
-	}
+		return p.onDeployment(ctx, cfg, args, run)
+	})
 	cmd.Flags().StringVar(&format, "format", "", "jsonl, csv, keycloak or firebase (default: by the file's name)")
 	cmd.Flags().StringVar(&project, "firebase-project", "", "file with the hash parameters of the project, as Firebase's console shows them")
 	cmd.Flags().BoolVar(&options.Peppered, "peppered", false, "the bcrypt hashes are of passwords with the text of pepper_file behind them, as Devise makes them")
@@ -91,20 +91,16 @@ everything and writes nothing.`,
 }
 
 func (p *program) importFile(d *deployment, path string, options userfile.Options, dry bool) error {
-	in := p.stdin
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in = f
+	file, err := p.input(path)
+	if err != nil {
+		return err
 	}
+	defer file.Close()
 	s, err := d.users()
 	if err != nil {
 		return err
 	}
-	in, done := p.progressBar(in)
+	in, done := p.progressBar(file)
 	report, err := userfile.Import(d.ctx, s, userfile.Read(in, options), dry)
 	done()
 	if err := errors.Join(err, p.printImport(report, dry)); err != nil {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -41,21 +39,13 @@ Should the command fail half way, repeat it by the uid.`,
 		if err != nil {
 			return err
 		}
-		return p.print(userRowOf(u), func(w io.Writer) {
-			fmt.Fprintf(w, "uid:      %s\nemail:    %s\nusername: %s\nname:     %s\n", u.UID, u.Email, u.Username, strings.TrimSpace(u.FirstName+" "+u.LastName))
-		})
+		return p.say(userRowOf(u), "uid:      %s\nemail:    %s\nusername: %s\nname:     %s\n", u.UID, u.Email, u.Username, strings.TrimSpace(u.FirstName+" "+u.LastName))
 	})
 	f := cmd.Flags()
 	f.StringVar(&email, "email", "", "the new e-mail address")
 	f.StringVar(&username, "username", "", "the new username, unique; empty for none")
 	f.StringVar(&first, "first-name", "", "the new first name")
 	f.StringVar(&last, "last-name", "", "the new last name")
-	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := cmd.ValidateFlagGroups(); err != nil {
-			return usageError{err}
-		}
-		return nil
-	}
-	cmd.MarkFlagsOneRequired("email", "username", "first-name", "last-name")
+	needsOne(cmd, "email", "username", "first-name", "last-name")
 	return cmd
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -27,11 +25,7 @@ func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			v := struct {
-				Version string `json:"version"`
-				Go      string `json:"go"`
-			}{version(), runtime.Version()}
-			return p.print(v, func(w io.Writer) { fmt.Fprintf(w, "keyturn %s (%s)\n", v.Version, v.Go) })
+			return p.say(answer{"version": version(), "go": runtime.Version()}, "keyturn %s (%s)\n", version(), runtime.Version())
 		},
 	}
 }
