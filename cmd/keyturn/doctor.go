@@ -50,7 +50,11 @@ database engine it is. The exit code is 1 if any check fails.`,
 			if e, on := engineOf(d.store); on {
 				found = append(found, doctor.Engine(e.String(), e.Breaks != ""))
 			}
-			return p.printFindings(found)
+			needed, err := d.needsPepper(ctx)
+			if err != nil {
+				return err
+			}
+			return p.printFindings(append(found, doctor.Pepper(needed, cfg.PepperFile != "")))
 		})
 	})
 	cmd.Flags().BoolVar(&inside, "inside", false, "open the store, too, and check the schedule of the keys")
