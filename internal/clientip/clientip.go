@@ -5,7 +5,6 @@ package clientip
 import (
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -63,22 +62,21 @@ func (f *Finder) Find(r *http.Request) netip.Addr {
 	if len(lines) == 0 {
 		return ip
 	}
-	hops := slices.DeleteFunc(strings.Split(strings.Join(lines, ","), ","), isBlank)
-	if len(hops) == 0 {
-		return netip.Addr{}
-	}
-	for i := len(hops) - 1; i >= 0 && f.trusts(ip); i-- {
-		var ok bool
-		if ip, ok = read(hops[i]); !ok {
+	rest, last, known := strings.Join(lines, ","), "", false
+	for rest != "" && f.trusts(ip) {
+		// Empty elements are passed over (RFC 9110 §5.6.1).
+		if rest, last = lastElement(rest); strings.Trim(last, " \t") == "" {
+			continue
+		}
+		if ip, known = read(last); !known {
 			return netip.Addr{}
 		}
 	}
+	if !known {
+		return netip.Addr{}
+	}
 	return ip
 }
-
-// isBlank says that an element of a list is empty; such elements are passed over
-// (RFC 9110 §5.6.1).
-func isBlank(s string) bool { return strings.Trim(s, " \t") == "" }
 
 func (f *Finder) trusts(ip netip.Addr) bool {
 	for _, p := range f.Trusted {

@@ -3,6 +3,7 @@ package clientip
 import (
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -36,6 +37,12 @@ func TestU4_TheClientBehindProxies(t *testing.T) {
 		{XForwardedFor, "10.0.0.1:99", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
 		// What cannot be read names nobody, the proxy least of all.
 		{XForwardedFor, "10.0.0.1:99", []string{"unknown"}, ""},
+		{XForwardedFor, "10.0.0.1:99", []string{"[::]:80"}, ""},
+		{XForwardedFor, "10.0.0.1:99", []string{"::"}, ""},
+		{XForwardedFor, "10.0.0.1:99", []string{"198.51.100.7:"}, ""},
+		{XForwardedFor, "10.0.0.1:99", []string{"198.051.100.7"}, ""},
+		{XForwardedFor, "10.0.0.1:99", []string{strings.Repeat("203.0.113.9, ", 1000) + "198.51.100.7", "10.0.0.9"}, "198.51.100.7"},
+		{XForwardedFor, "10.0.0.1:99", []string{strings.Repeat(`\",`, 4000) + "198.51.100.7"}, "198.51.100.7"},
 		{XForwardedFor, "10.0.0.1:99", []string{""}, ""},
 		{XForwardedFor, "10.0.0.1:99", []string{"198.51.100.7, ", ","}, "198.51.100.7"},
 		{XForwardedFor, "10.0.0.1:99", []string{" ,, "}, ""},
@@ -55,6 +62,17 @@ func TestU4_TheClientBehindProxies(t *testing.T) {
 		{Forwarded, "10.0.0.1:99", []string{"for=198.51.100.7:80, for=10.0.0.2"}, "198.51.100.7"},
 		// A quote that the client left open swallows nothing.
 		{Forwarded, "10.0.0.1:99", []string{`for="203.0.113.9, for="[2001:db8::7]:80"`}, "2001:db8::7"},
+		{Forwarded, "10.0.0.1:99", []string{`for="203.0.113.9, for=203.0.113.8", for=198.51.100.7`}, "198.51.100.7"},
+		// Names in the place of ports, empty pairs, and quotes with anything in them.
+		{Forwarded, "10.0.0.1:99", []string{`for="198.51.100.7:_gateway"`}, "198.51.100.7"},
+		{Forwarded, "10.0.0.1:99", []string{`for="[2001:db8::7]:_x.1"`}, "2001:db8::7"},
+		{Forwarded, "10.0.0.1:99", []string{";for=198.51.100.7;;proto=http; "}, "198.51.100.7"},
+		{Forwarded, "10.0.0.1:99", []string{`for=203.0.113.9, for=198.51.100.7;host="a,for=203.0.113.8"`}, "198.51.100.7"},
+		{Forwarded, "10.0.0.1:99", []string{`host="a;for=\"203.0.113.8\\";for="198.51.100\.7"`}, "198.51.100.7"},
+		{Forwarded, "10.0.0.1:99", []string{`for="198.51.100.7:_"`}, ""},
+		{Forwarded, "10.0.0.1:99", []string{`for="198.51.100.7\`}, ""},
+		{Forwarded, "10.0.0.1:99", []string{"for=0.0.0.0"}, ""},
+		{Forwarded, "10.0.0.1:99", []string{";;"}, ""},
 		{Forwarded, "10.0.0.1:99", []string{"for=unknown"}, ""},
 		{Forwarded, "10.0.0.1:99", []string{"for=_hidden"}, ""},
 		{Forwarded, "10.0.0.1:99", []string{"proto=https"}, ""},

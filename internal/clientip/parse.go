@@ -6,10 +6,30 @@ import (
 	"strings"
 )
 
+// lastElement cuts the last element off a list. A comma between quotes divides
+// nothing. It is read from its end, where the proxies' own words are: a quote that a
+// client left open swallows none of what they append.
+func lastElement(list string) (before, last string) {
+	quoted := false
+	for i := len(list) - 1; i >= 0; i-- {
+		switch list[i] {
+		case '"':
+			escapes := len(list[:i]) - len(strings.TrimRight(list[:i], `\`))
+			quoted = quoted != (escapes%2 == 0)
+		case ',':
+			if !quoted {
+				return list[:i], list[i+1:]
+			}
+		}
+	}
+	return "", list
+}
+
 // parseNode reads one address as proxies write it: 192.0.2.7, 192.0.2.7:4711,
 // 2001:db8::7, [2001:db8::7], [2001:db8::7]:4711, with a zone or without, and
 // any of them between quotes (RFC 7239 §6 has IPv6 only so). The names that RFC
-// 7239 §6.2 and §6.3 have for nodes that will not be told are no addresses.
+// 7239 §6.2 and §6.3 have for nodes that will not be told are no addresses, and
+// neither is that of no address (0.0.0.0, ::).
 func parseNode(text string) (netip.Addr, bool) {
 	text = strings.Trim(text, " \t")
 	if quoted, ok := strings.CutPrefix(text, `"`); ok {
@@ -23,7 +43,7 @@ func parseNode(text string) (netip.Addr, bool) {
 			return netip.Addr{}, false
 		}
 		ip, err := netip.ParseAddr(inner)
-		if err != nil || !ip.Is6() {
+		if err != nil || !ip.Is6() || ip.IsUnspecified() {
 			return netip.Addr{}, false
 		}
 		return plain(ip), true
@@ -35,25 +55,24 @@ func parseNode(text string) (netip.Addr, bool) {
 		host = before
 	}
 	ip, err := netip.ParseAddr(host)
-	if err != nil {
+	if err != nil || ip.IsUnspecified() {
 		return netip.Addr{}, false
 	}
 	return plain(ip), true
 }
 
+// isPort reports whether s is a port, or a name in its place (RFC 7239 §6.3).
 func isPort(s string) bool {
 	_, err := strconv.ParseUint(s, 10, 16)
-	return err == nil
+	return err == nil || len(s) > 1 && s[0] == '_' && isToken(s)
 }
 
 // parseElement reads one element of a Forwarded header (RFC 7239 §4) and returns
-// whom it is for. The header is split at each comma, between quotes too: no
-// address holds one, and so what a client sends with a quote left open cannot
-// swallow what a proxy appends.
+// whom it is for. It may have empty pairs.
 func parseElement(s string) (netip.Addr, bool) {
 	node, found := "", false
-	for {
-		name, after, ok := strings.Cut(strings.TrimLeft(s, " \t"), "=")
+	for s = strings.TrimLeft(s, "; \t"); s != ""; {
+		name, after, ok := strings.Cut(s, "=")
 		if !ok || !isToken(name) {
 			return netip.Addr{}, false
 		}
@@ -67,14 +86,10 @@ func parseElement(s string) (netip.Addr, bool) {
 			}
 			node, found = value, true
 		}
-		s = strings.TrimLeft(s, " \t")
-		if s == "" {
-			break
-		}
-		if s[0] != ';' {
+		if s = strings.TrimLeft(s, " \t"); s != "" && s[0] != ';' {
 			return netip.Addr{}, false
 		}
-		s = s[1:]
+		s = strings.TrimLeft(s, "; \t")
 	}
 	if !found {
 		return netip.Addr{}, false
@@ -86,11 +101,19 @@ func parseElement(s string) (netip.Addr, bool) {
 // address with a colon is taken without quotes too, as some proxies write it.
 func forwardedValue(s string) (value, rest string, ok bool) {
 	if quoted, is := strings.CutPrefix(s, `"`); is {
-		end := strings.IndexByte(quoted, '"')
-		if end < 0 || strings.Contains(quoted[:end], `\`) {
-			return "", "", false
+		var text []byte
+		for i := 0; i < len(quoted); i++ {
+			switch quoted[i] {
+			case '"':
+				return string(text), quoted[i+1:], true
+			case '\\':
+				if i++; i == len(quoted) {
+					return "", "", false
+				}
+			}
+			text = append(text, quoted[i])
 		}
-		return quoted[:end], quoted[end+1:], true
+		return "", "", false
 	}
 	end := strings.IndexAny(s, " \t;")
 	if end < 0 {
