@@ -124,6 +124,10 @@ func (p *page) run(t *testing.T, s snippet) (string, error) {
 	d := p.demo(t)
 	switch s.language {
 	case "sh":
+		// It is run by bash for the option pipefail, and any shell can read it.
+		if out, err := d.shell.run(t, "/bin/sh -n", s.text); err != nil {
+			return out, err
+		}
 		return d.shell.run(t, before+s.text+after, "")
 	case "js":
 		return shell{filepath.Join("clients", "node"), d.environ}.run(t, before+"node --input-type=module -", s.text)
@@ -198,7 +202,7 @@ func (s shell) run(t *testing.T, script, stdin string) (string, error) {
 		return "", err
 	}
 	defer out.Close()
-	cmd := exec.Command("/bin/sh", "-c", script)
+	cmd := exec.Command("/bin/bash", "-c", script)
 	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, s.environ, strings.NewReader(stdin)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

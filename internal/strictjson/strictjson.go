@@ -85,9 +85,9 @@ func namesOf(t reflect.Type) names {
 		return nil
 	}
 	n := names{}
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		if name != "" && name != "-" && t.Field(i).IsExported() {
+	for _, field := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name != "" && name != "-" && field.IsExported() {
 			n[name] = true
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn/internal/passwords"
+	"github.com/keyturn/keyturn/internal/strictjson"
 )
 
 // firebaseUser is a user of a Firebase export.
@@ -29,7 +30,7 @@ type firebaseUser struct {
 
 func (o Options) firebaseUser(text []byte, line *Line) error {
 	var f firebaseUser
-	if err := json.Unmarshal(text, &f); err != nil {
+	if err := strictjson.Unmarshal(text, &f); err != nil {
 		return fmt.Errorf("not a Firebase user: %w", withoutValues(err))
 	}
 	switch {

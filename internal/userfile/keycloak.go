@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/strictjson"
 )
 
 // keycloakUser is a user of a Keycloak realm export (UserRepresentation), as far
@@ -50,7 +52,7 @@ type keycloakCredential struct {
 
 func (o Options) keycloakUser(text []byte, line *Line) error {
 	var k keycloakUser
-	if err := json.Unmarshal(text, &k); err != nil {
+	if err := strictjson.Unmarshal(text, &k); err != nil {
 		return fmt.Errorf("not a Keycloak user: %w", withoutValues(err))
 	}
 	switch {

@@ -13,8 +13,13 @@ import (
 	"iter"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 
 	"github.com/keyturn/keyturn/internal/passwords"
+	"github.com/keyturn/keyturn/internal/strictjson"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -94,14 +99,15 @@ type Options struct {
 
 // Read reads the accounts of an import one by one, in bounded memory. An
 // error is a *LineError and never repeats a value; the caller may go on to the
-// next line, and there is none after a line over 64 KiB, an unusable heading or
-// an error of r. Unknown fields are errors. Empty lines and a byte order mark
-// are passed over.
+// next line, and there is none after an unusable heading or an error of r. Unknown
+// fields are errors. Empty lines are passed over. The text is UTF-8, or what a byte
+// order mark says that it is.
 func Read(r io.Reader, o Options) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		if o.Peppered {
 			yield = peppering(yield)
 		}
+		r = transform.NewReader(r, unicode.BOMOverride(transform.Nop))
 		switch o.Format {
 		case JSONLines, CSV:
 			readLines(r, o.Format, yield)
@@ -128,21 +134,26 @@ func peppering(yield func(Line, error) bool) func(Line, error) bool {
 }
 
 func readLines(r io.Reader, format Format, yield func(Line, error) bool) {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxLine)
+	lines := bufio.NewReaderSize(r, maxLine)
 	var columns []string
-	number := 0
-	for lines.Scan() {
-		number++
-		line := lines.Bytes()
-		if number == 1 {
-			line = bytes.TrimPrefix(line, []byte("\ufeff"))
+	for number := 1; ; number++ {
+		line, err := readLine(lines)
+		switch {
+		case errors.Is(err, io.EOF):
+			return
+		case errors.Is(err, errLongLine), errors.Is(err, errEncoding):
+			if !yield(Line{}, &LineError{Place{Line: number}, err}) || format == CSV && columns == nil {
+				return
+			}
+			continue
+		case err != nil:
+			yield(Line{}, &LineError{Place{Line: number}, err})
+			return
 		}
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
 		var u users.ImportUser
-		var err error
 		switch {
 		case format == JSONLines:
 			u, err = parseJSONLine(line)
@@ -162,17 +173,30 @@ func readLines(r io.Reader, format Format, yield func(Line, error) bool) {
 			return
 		}
 	}
-	if err := lines.Err(); err != nil {
-		if errors.Is(err, bufio.ErrTooLong) {
-			err = fmt.Errorf("longer than %d bytes", maxLine)
-		}
-		yield(Line{}, &LineError{Place{Line: number + 1}, err})
+}
+
+var (
+	errLongLine = fmt.Errorf("longer than %d bytes", maxLine)
+	errEncoding = errors.New("not UTF-8: write the file in it, or in UTF-16 with a byte order mark")
+)
+
+// readLine returns the next line, or errLongLine or errEncoding in its place; io.EOF
+// after the last.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	line, more, err := r.ReadLine()
+	switch {
+	case !more && !utf8.Valid(line):
+		return nil, errEncoding
+	case !more:
+		return line, err
 	}
+	for more && err == nil {
+		_, more, err = r.ReadLine()
+	}
+	return nil, errLongLine
 }
 
 func parseJSONLine(line []byte) (users.ImportUser, error) {
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
 	// Ids, switches and times are read in more forms than one.
 	var u struct {
 		users.ImportUser
@@ -181,11 +205,8 @@ func parseJSONLine(line []byte) (users.ImportUser, error) {
 		CreatedAt         value `json:"created_at"`
 		PasswordChangedAt value `json:"password_changed_at"`
 	}
-	if err := d.Decode(&u); err != nil {
+	if err := strictjson.UnmarshalKnown(line, &u); err != nil {
 		return users.ImportUser{}, fmt.Errorf("not a JSON object with the fields %s: %w", strings.Join(importFields, ", "), withoutValues(err))
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return users.ImportUser{}, errors.New("more than one JSON object")
 	}
 	for column, text := range map[string]value{
 		"uid": u.UID, "disabled": u.Disabled, "created_at": u.CreatedAt, "password_changed_at": u.PasswordChangedAt,

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/unicode"
 )
 
 // readAll writes down what Read yields, one line each.
@@ -34,13 +37,17 @@ func TestReadImportJSONLines(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		`{"email":"a@x.org","admin":true}`: "line 1: ",
-		"{}\n{}{}":                         "1:   || " + " false\nline 2: more than one",
-		"\n\nnonsense":                     "line 3: not a JSON object",
-		`{"email":7}`:                      "line 1: ",
-		`["a@x.org"]`:                      "line 1: ",
-		`{"created_at":"hunter2"}`:         "line 1: created_at must be a time",
-		`{"disabled":"hunter2"}`:           "line 1: disabled must be",
-		`{"uid":["hunter2"]}`:              "line 1: not a JSON object",
+		"{}\n{}{}":                         "1:   || " + " false\nline 2: not a JSON object",
+		"{\"email\":\"a@x.org\",\"email\":\"b@x.org\"}":               "line 1: not a JSON object",
+		"{\"Email\":\"a@x.org\"}":                                     "line 1: not a JSON object",
+		"{\"email\":\"a@x.org\",\"first_name\":\"Gr\xfc\xdfe\"}":      "line 1: not UTF-8",
+		strings.Repeat("x", 70_000) + "\n{\"email\":\"b@x.org\"}\r\n": "line 1: longer than 65536 bytes\n2:  b@x.org",
+		"\n\nnonsense":             "line 3: not a JSON object",
+		`{"email":7}`:              "line 1: ",
+		`["a@x.org"]`:              "line 1: ",
+		`{"created_at":"hunter2"}`: "line 1: created_at must be a time",
+		`{"disabled":"hunter2"}`:   "line 1: disabled must be",
+		`{"uid":["hunter2"]}`:      "line 1: not a JSON object",
 	} {
 		if got := readAll(in, JSONLines); !strings.HasPrefix(got, want) || strings.Contains(got, "hunter2") {
 			t.Errorf("%q: got %q, want %q", in, got, want)
@@ -69,6 +76,34 @@ func TestReadImportCSV(t *testing.T) {
 		if got := readAll(in, CSV); !strings.HasPrefix(got, want) || strings.Contains(got, "hunter2") {
 			t.Errorf("%.40q: got %.200q, want %q", in, got, want)
 		}
+	}
+}
+
+// TestReadEncodings: what editors and shells of other systems write.
+func TestReadEncodings(t *testing.T) {
+	keycloak := `{"users": [` + "\r\n" + `{"id": "1", "email": "ada@x.org", "firstName": "Zoë", "credentials": [{"type": "password", "algorithm": "pbkdf2",
+		"hashedSaltedValue": "eHh4eHh4eHh4eHh4eHh4eA==", "salt": "c3Nzc3Nzc3M=", "hashIterations": 2000}]}]}`
+	for format, text := range map[Format]string{
+		JSONLines: `{"email":"ada@x.org","first_name":"Zoë"}` + "\r\n\r\n", CSV: "email,first_name\r\nada@x.org,Zoë\r\n", Keycloak: keycloak,
+	} {
+		for name, encoding := range map[string]encoding.Encoding{
+			"UTF-8": unicode.UTF8, "UTF-8 with a mark": unicode.UTF8BOM,
+			"UTF-16 of Windows": unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), "UTF-16": unicode.UTF16(unicode.BigEndian, unicode.UseBOM),
+		} {
+			in, err := encoding.NewEncoder().String(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := readAll(in, format); strings.Count(got, "\n") != 1 || !strings.Contains(got, "ada@x.org |Zoë|") {
+				t.Errorf("%s in %s: %q", format, name, got)
+			}
+		}
+	}
+	if got := readAll("email,first_name\nada@x.org,Zo\xeb\n", CSV); got != "line 2: not UTF-8: write the file in it, or in UTF-16 with a byte order mark\n" {
+		t.Errorf("Latin-1: %q", got)
+	}
+	if got := readAll("em\xeb,first_name\nada@x.org,Z\n", CSV); strings.Count(got, "\n") != 1 {
+		t.Errorf("a heading in Latin-1: %q", got)
 	}
 }
 
