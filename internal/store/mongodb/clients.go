@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/oauth"
@@ -44,10 +43,6 @@ func (s *Store) CreateClient(ctx context.Context, c oauth.Client) error {
 // ClientByID implements oauth.Store.
 func (s *Store) ClientByID(ctx context.Context, id string) (oauth.Client, error) {
 	return s.clientReads.get(ctx, id)
-}
-
-func clientIn(ctx context.Context, clients *mongo.Collection, id string) (oauth.Client, error) {
-	return one[clientRecord](clients.FindOne(ctx, bson.M{"_id": id, "unborn": absent}), "reading a client", oauth.ErrNoClient)
 }
 
 // ListClients implements oauth.Store.

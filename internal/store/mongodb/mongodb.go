@@ -53,10 +53,8 @@ type Store struct {
 
 	// latest are the collections read for answers that decide something and that
 	// no write after them proves: no write acknowledged before can be missing.
-	latest struct{ users, families, clients, keys, denied *mongo.Collection }
-	// clientReads are those of latest.clients, clientLooks those of clients, which
-	// every refresh makes.
-	clientReads, clientLooks *jointReads[oauth.Client]
+	latest      struct{ users, families, clients, keys, denied *mongo.Collection }
+	clientReads *jointReads[oauth.Client] // of latest.clients
 
 	engine Engine
 	log    func(line string)
@@ -124,10 +122,8 @@ func newStore(client *mongo.Client, database string) *Store {
 		*at = db.Collection(c.Name(), options.Collection().SetReadConcern(readconcern.Linearizable()))
 	}
 	s.clientReads = newJointReads(func(ctx context.Context, id string) (oauth.Client, error) {
-		return clientIn(ctx, s.latest.clients, id)
-	})
-	s.clientLooks = newJointReads(func(ctx context.Context, id string) (oauth.Client, error) {
-		return clientIn(ctx, s.clients, id)
+		filter := bson.M{"_id": id, "unborn": absent}
+		return one[clientRecord](s.latest.clients.FindOne(ctx, filter), "reading a client", oauth.ErrNoClient)
 	})
 	return s
 }

@@ -20,23 +20,30 @@ const maxRaces = 8
 // generation, puts it back at another time, or ends it, so those three are the
 // condition.
 //
-// The first look is one that a primary which was deposed without noticing may
-// answer with what has been: the write that follows would not find that. Only
-// where none follows are the family and the client looked at again, linearizably.
-// A client is ended in its families, so what the write proves of the family is
-// enough: whoever was disabled has none to refresh.
+// A primary that was deposed without noticing may answer the first look at the
+// family with what has been: the write that follows would not find that. Only
+// where none follows is the family looked at again, linearizably. No write proves
+// anything of the client, so it is read linearizably, at the same time.
 func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, decide oauth.Decide) (oauth.Family, error) {
-	latest := false
+	var by oauth.Client
+	var clientErr error
+	var client sync.WaitGroup
+	client.Go(func() { by, clientErr = s.ClientByID(ctx, clientID) })
+	families, latest := s.families, false
 	for range maxRaces {
-		f, by, err := s.familyAndClient(ctx, latest, familyID, clientID)
-		if err != nil {
+		f, err := familyIn(ctx, families, familyID)
+		client.Wait()
+		switch {
+		case clientErr != nil && !errors.Is(clientErr, oauth.ErrNoClient):
+			return oauth.Family{}, clientErr
+		case err != nil && !errors.Is(err, oauth.ErrNoFamily):
 			return oauth.Family{}, err
 		}
 		r, err := decide(f, by)
 		idle := err != nil || r == nil || f.ID == ""
 		switch {
 		case idle && !latest:
-			latest = true
+			families, latest = s.latest.families, true
 			continue
 		case err != nil || r == nil:
 			return f, err
@@ -52,29 +59,6 @@ func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, dec
 		}
 	}
 	return oauth.Family{}, fmt.Errorf("mongodb: session %s changed under every one of %d attempts to rotate it", familyID, maxRaces)
-}
-
-// familyAndClient reads both at once, each as its zero value where there is
-// none.
-func (s *Store) familyAndClient(
-	ctx context.Context, latest bool, familyID, clientID string,
-) (f oauth.Family, by oauth.Client, err error) {
-	families, client := s.families, s.clientLooks.get
-	if latest {
-		families, client = s.latest.families, s.ClientByID
-	}
-	var clientErr error
-	var both sync.WaitGroup
-	both.Go(func() { by, clientErr = client(ctx, clientID) })
-	f, err = familyIn(ctx, families, familyID)
-	both.Wait()
-	if errors.Is(err, oauth.ErrNoFamily) {
-		err = nil
-	}
-	if errors.Is(clientErr, oauth.ErrNoClient) {
-		clientErr = nil
-	}
-	return f, by, errors.Join(err, clientErr)
 }
 
 // rotate makes r of f and reports whether it still found f as it is given.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store"
-	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -264,55 +263,6 @@ func TestU4_CountsUnderEveryMishap(t *testing.T) {
 				t.Errorf("of %d additions %d were acknowledged, and the counter is %v, %v", tried, acknowledged, counts, err)
 			}
 		})
-	}
-}
-
-// TestK5_F6_ADeposedPrimaryDecidesNothing ends a session, denies a token, disables
-// a client and revokes a key, and then asks a primary that was deposed before all
-// that. An error is an answer; what has been is not.
-func TestK5_F6_ADeposedPrimaryDecidesNothing(t *testing.T) {
-	t.Parallel()
-	sim, through, direct := simulate(t)
-	st, clean := opened(t, through), opened(t, direct)
-	past := opened(t, mongotest.URI(t))
-	furnish(t, past)
-	furnish(t, clean)
-	sim.past = past.families.Database().Name()
-	for _, c := range changes {
-		if err := c.do(t.Context(), clean); err != nil && (c.again == nil || !c.again(err)) && !errors.Is(err, errEnded) {
-			t.Fatalf("%s: %v", c.name, err)
-		}
-	}
-	sim.play(func(asked message) mishap {
-		if isWrite(asked) {
-			return deposedAccepted
-		}
-		return deposedAnswers
-	})
-	ctx := t.Context()
-	if denied, err := st.TokenDenied(ctx, "new"); err == nil && !denied {
-		t.Error("a token counts that was denied")
-	}
-	if _, err := st.ClientByID(ctx, "new"); errors.Is(err, oauth.ErrNoClient) {
-		t.Error("a client that was registered is said not to be")
-	}
-	if f, err := st.FamilyByID(ctx, "f"); err == nil && f.RevokedAt.IsZero() {
-		t.Error("a session lives that was ended")
-	}
-	if u, err := st.UserByID(ctx, "u"); err == nil && !u.Disabled {
-		t.Error("an account counts that was disabled")
-	}
-	if err := refresh(ctx, st); err == nil {
-		t.Error("a session was refreshed that was ended")
-	}
-	if list, err := st.Keys(ctx); err == nil && len(list) < 2 {
-		t.Errorf("the keys are %v", list)
-	}
-	if ended, err := st.RevokeFamily(ctx, "new", future, "logout"); err == nil {
-		t.Errorf("a session unknown to it was ended, %t", ended)
-	}
-	if n, err := st.RevokeFamiliesOfUser(ctx, "u", "", future, "logout"); err == nil {
-		t.Errorf("%d sessions were ended, it says, and that is all", n)
 	}
 }
 
