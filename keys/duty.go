@@ -1,6 +1,9 @@
 package keys
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // dutyKind names something that the records should be told.
 type dutyKind string
@@ -191,20 +194,19 @@ func older(records []Record, r *Record) []Record {
 	return list
 }
 
-// promised is the lead that every key newer than all of records keeps. Only the
-// promise of the main ring's newest record counts: an older one may be archived by
-// the time that the next key is made, and those of other rings may be unknown to
-// its maker. records are by Seq.
+// promised is the lead that every key keeps which is not among records. Whoever makes
+// one of the main ring has read the newest there; whoever makes one beside it may have
+// read the ring before that was written, but not without any of these: so the least of
+// their promises counts. Those of other rings may be unknown to the maker.
 func promised(records []Record, p Policy) time.Duration {
-	lead := p.Lead
+	var least time.Duration
 	for i := range records {
-		if r := &records[i]; !r.Beside() && r.Lead > 0 {
-			lead = r.Lead
-		} else if !r.Beside() {
-			lead = p.Lead
+		r := &records[i]
+		if lead := cmp.Or(r.Lead, p.Lead); !r.Beside() && (least == 0 || lead < least) {
+			least = lead
 		}
 	}
-	return lead
+	return cmp.Or(least, p.Lead)
 }
 
 func (s *scheduler) promotionDue() (duty, bool) {
@@ -224,8 +226,10 @@ func (s *scheduler) promotionDue() (duty, bool) {
 // every replica has heard of the turn by then, and its time has come on every
 // clock (K4). A key is archived when it has expired by the slowest clock too,
 // since the record is then gone for everybody, and when no copy of the key set can
-// be in force any more that was handed out on the key's promise. The key with the
-// highest Seq of a ring is never archived: it holds the place of the next number.
+// be in force any more that was handed out on the key's promise. Keys that signed are
+// archived in order, since the last of them tells how its ring stands, that it has ended
+// for one. The key with the highest Seq of a ring is never archived: it holds the place
+// of the next number.
 func (s *scheduler) upkeep(i int, k *keyView) []duty {
 	if i == s.signing || k.State == Standby {
 		if s.usable(i) && (k.TokenTTL < s.policy.TokenTTL || k.Margin < s.policy.margin()) {
@@ -240,7 +244,8 @@ func (s *scheduler) upkeep(i int, k *keyView) []duty {
 		return []duty{{Kind: erase, KID: k.KID}}
 	}
 	over := later(k.ExpireAt, k.RetireAt.Add(k.Lead)).Add(s.policy.Skew)
-	if len(k.Sealed) == 0 && i < len(s.records)-1 && !s.now.Before(over) {
+	inOrder := (i == 0 || k.neverSigned()) && i < len(s.records)-1
+	if len(k.Sealed) == 0 && inOrder && !s.now.Before(over) {
 		return []duty{{Kind: archive, KID: k.KID}}
 	}
 	return nil

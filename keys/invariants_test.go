@@ -26,14 +26,14 @@ func everyCopyVerifies(s *simulation) {
 	}
 }
 
-func TestK1_PublishLead(t *testing.T) {
-	simulate(t, func(s *simulation) {
-		for _, r := range s.store.records {
-			if least := s.leastLead(r); !s.hurried(r.KID) && r.Seq%ringSpan > 0 && r.ActivateAt.Sub(r.CreatedAt) < least {
-				s.fatalf("key %d signs %v after it was published; the lead is %v", r.Seq, r.ActivateAt.Sub(r.CreatedAt), least)
-			}
+func TestK1_PublishLead(t *testing.T) { simulate(t, leadIsKept) }
+
+func leadIsKept(s *simulation) {
+	for _, r := range s.store.records {
+		if least := s.leastLead(r); !s.hurried(r.KID) && r.Seq%ringSpan > 0 && r.ActivateAt.Sub(r.CreatedAt) < least {
+			s.fatalf("key %d signs %v after it was published; the lead is %v", r.Seq, r.ActivateAt.Sub(r.CreatedAt), least)
 		}
-	})
+	}
 }
 
 // The first key of a store and an emergency are the two exceptions, and the
@@ -78,29 +78,29 @@ func TestK1_LostStoreShortensTheCacheLife(t *testing.T) {
 }
 
 // A standby that never signed is published at every moment, turns included.
-func TestK2_ThereIsAlwaysAPublishedStandby(t *testing.T) {
-	simulate(t, func(s *simulation) {
-		if !s.settled() {
-			return
+func TestK2_ThereIsAlwaysAPublishedStandby(t *testing.T) { simulate(t, standbyIsPublished) }
+
+func standbyIsPublished(s *simulation) {
+	if !s.settled() {
+		return
+	}
+	for _, r := range s.replicas {
+		snap := r.ring.current()
+		if snap == nil {
+			continue
 		}
-		for _, r := range s.replicas {
-			snap := r.ring.current()
-			if snap == nil {
-				continue
+		for _, ring := range snap.view.rings {
+			signing, _ := snap.view.signingKey(ring.number)
+			// The ring of what has become the default is on its way out.
+			found := ring.number != mainRing && slices.Index(r.policy.Algs, r.policy.ringAlg(ring.number)) <= 0
+			for _, k := range snap.view.Keys {
+				found = found || k.ring() == ring.number && k.State == Standby && k.Seq >= signing.Seq && k.Published && snap.verifiers[k.KID] != nil
 			}
-			for _, ring := range snap.view.rings {
-				signing, _ := snap.view.signingKey(ring.number)
-				// The ring of what has become the default is on its way out.
-				found := ring.number != mainRing && slices.Index(r.policy.Algs, r.policy.ringAlg(ring.number)) <= 0
-				for _, k := range snap.view.Keys {
-					found = found || k.ring() == ring.number && k.State == Standby && k.Seq >= signing.Seq && k.Published && snap.verifiers[k.KID] != nil
-				}
-				if !found {
-					s.fatalf("no standby at %v beside key %d in ring %d", r.clock(), signing.Seq, ring.number)
-				}
+			if !found {
+				s.fatalf("no standby at %v beside key %d in ring %d", r.clock(), signing.Seq, ring.number)
 			}
 		}
-	})
+	}
 }
 
 // A command that dies half way leaves one standby too many, never one too few.
@@ -126,24 +126,24 @@ func TestK2_NextStandbyIsMadeFirst(t *testing.T) {
 
 // A token that was really signed is really verified, by Keyturn and by the copies
 // that resource servers hold, until it expires.
-func TestK3_KeyIsPublishedWhileItsTokensLive(t *testing.T) {
-	simulate(t, func(s *simulation) {
-		s.signed = slices.DeleteFunc(s.signed, func(token signature) bool { return !s.now.Before(token.expiry) })
-		live := s.live()
-		for _, token := range s.signed {
-			if !slices.Contains(live, token.kid) {
+func TestK3_KeyIsPublishedWhileItsTokensLive(t *testing.T) { simulate(t, tokensVerify) }
+
+func tokensVerify(s *simulation) {
+	s.signed = slices.DeleteFunc(s.signed, func(token signature) bool { return !s.now.Before(token.expiry) })
+	live := s.live()
+	for _, token := range s.signed {
+		if !slices.Contains(live, token.kid) {
+			continue
+		}
+		for _, r := range s.replicas {
+			if !r.serving || r.ring.Published().MaxAge <= 0 {
 				continue
 			}
-			for _, r := range s.replicas {
-				if !r.serving || r.ring.Published().MaxAge <= 0 {
-					continue
-				}
-				if _, _, err := r.ring.Verify(token.compact, "at+jwt"); err != nil {
-					s.fatalf("a token of key %d that expires at %v is refused at %v: %v", s.store.get(token.kid).Seq, token.expiry, s.now, err)
-				}
+			if _, _, err := r.ring.Verify(token.compact, "at+jwt"); err != nil {
+				s.fatalf("a token of key %d that expires at %v is refused at %v: %v", s.store.get(token.kid).Seq, token.expiry, s.now, err)
 			}
 		}
-	})
+	}
 }
 
 func TestK3_LostStoreShortensTheLifeOfTokens(t *testing.T) {
@@ -164,45 +164,45 @@ func TestK3_LostStoreShortensTheLifeOfTokens(t *testing.T) {
 	}
 }
 
-func TestK3_KeyIsPublishedNoLongerThanNeeded(t *testing.T) {
-	simulate(t, func(s *simulation) {
-		if !s.settled() {
-			return
+func TestK3_KeyIsPublishedNoLongerThanNeeded(t *testing.T) { simulate(t, keysLeave) }
+
+func keysLeave(s *simulation) {
+	if !s.settled() {
+		return
+	}
+	for _, r := range s.replicas {
+		set := published(r.ring)
+		if r.serving && len(set) == 0 {
+			s.t.Fatal("the set is empty")
 		}
-		for _, r := range s.replicas {
-			set := published(r.ring)
-			if r.serving && len(set) == 0 {
-				s.t.Fatal("the set is empty")
-			}
-			for _, k := range newView(s.store.records, r.policy, r.clock(), nil).Keys {
-				// It may have seen the turn, by either clock, a poll and the
-				// drift after its time.
-				limit := k.ExpireAt.Add(2*r.policy.Poll + s.drift + s.onePoll())
-				if !k.ExpireAt.IsZero() && set[k.KID] && r.clock().After(limit) {
-					s.fatalf("key %d expired at %v and is still published at %v", k.Seq, k.ExpireAt, r.clock())
-				}
+		for _, k := range newView(s.store.records, r.policy, r.clock(), nil).Keys {
+			// It may have seen the turn, by either clock, a poll and the
+			// drift after its time.
+			limit := k.ExpireAt.Add(2*r.policy.Poll + s.drift + s.onePoll())
+			if !k.ExpireAt.IsZero() && set[k.KID] && r.clock().After(limit) {
+				s.fatalf("key %d expired at %v and is still published at %v", k.Seq, k.ExpireAt, r.clock())
 			}
 		}
-	})
+	}
 }
 
-func TestK4_PrivateHalfIsErased(t *testing.T) {
-	simulate(t, func(s *simulation) {
-		if !s.settled() {
-			return
-		}
-		for _, r := range s.replicas {
-			// It has polled twice since the key retired, or since it began, and
-			// since the time for erasing came.
-			since := later(r.started, s.changed)
-			for _, k := range newView(s.store.records, r.policy, s.now, nil).Keys {
-				due := later(since, k.RetireAt).Add(4*r.policy.Poll + r.policy.Skew + s.onePoll())
-				if !k.RetireAt.IsZero() && s.now.After(due) && len(s.store.get(k.KID).Sealed) > 0 {
-					s.fatalf("key %d retired at %v and its private half is there at %v", k.Seq, k.RetireAt, s.now)
-				}
+func TestK4_PrivateHalfIsErased(t *testing.T) { simulate(t, privateHalvesAreErased) }
+
+func privateHalvesAreErased(s *simulation) {
+	if !s.settled() {
+		return
+	}
+	for _, r := range s.replicas {
+		// It has polled twice since the key retired, or since it began, and
+		// since the time for erasing came.
+		since := later(r.started, s.changed)
+		for _, k := range newView(s.store.records, r.policy, s.now, nil).Keys {
+			due := later(since, k.RetireAt).Add(4*r.policy.Poll + r.policy.Skew + s.onePoll())
+			if !k.RetireAt.IsZero() && s.now.After(due) && len(s.store.get(k.KID).Sealed) > 0 {
+				s.fatalf("key %d retired at %v and its private half is there at %v", k.Seq, k.RetireAt, s.now)
 			}
 		}
-	})
+	}
 }
 
 func TestK4_ErasureIsRecordedOnceAndMemoryForgets(t *testing.T) {
@@ -232,33 +232,33 @@ func TestK4_ErasureIsRecordedOnceAndMemoryForgets(t *testing.T) {
 
 // Replicas with the same records and the same time see the same, in whatever
 // order the records come.
-func TestK5_ViewIsAPureFunction(t *testing.T) {
-	simulate(t, func(s *simulation) {
-		before := append([]Record(nil), s.store.records...)
-		a := newView(s.store.records, s.policy, s.now, nil)
-		shuffled := append([]Record(nil), s.store.records...)
-		for i := range shuffled {
-			j := len(shuffled) - 1 - i
-			if i < j {
-				shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
+func TestK5_ViewIsAPureFunction(t *testing.T) { simulate(t, viewIsPure) }
+
+func viewIsPure(s *simulation) {
+	before := append([]Record(nil), s.store.records...)
+	a := newView(s.store.records, s.policy, s.now, nil)
+	shuffled := append([]Record(nil), s.store.records...)
+	for i := range shuffled {
+		j := len(shuffled) - 1 - i
+		if i < j {
+			shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
+		}
+	}
+	if b := newView(shuffled, s.policy, s.now, nil); !reflect.DeepEqual(a, b) {
+		s.t.Fatalf("views differ:\n%+v\n%+v", a, b)
+	}
+	if !reflect.DeepEqual(before, s.store.records) {
+		s.t.Fatal("a view changed the records")
+	}
+	if !a.Until.IsZero() {
+		for _, at := range []time.Time{a.Since, a.Until.Add(-time.Millisecond)} {
+			b := newView(s.store.records, s.policy, at, nil)
+			a.Duties, b.Duties = nil, nil
+			if !reflect.DeepEqual(a, b) {
+				s.t.Fatalf("the view of %v does not hold at %v", s.now, at)
 			}
 		}
-		if b := newView(shuffled, s.policy, s.now, nil); !reflect.DeepEqual(a, b) {
-			s.t.Fatalf("views differ:\n%+v\n%+v", a, b)
-		}
-		if !reflect.DeepEqual(before, s.store.records) {
-			s.t.Fatal("a view changed the records")
-		}
-		if !a.Until.IsZero() {
-			for _, at := range []time.Time{a.Since, a.Until.Add(-time.Millisecond)} {
-				b := newView(s.store.records, s.policy, at, nil)
-				a.Duties, b.Duties = nil, nil
-				if !reflect.DeepEqual(a, b) {
-					s.t.Fatalf("the view of %v does not hold at %v", s.now, at)
-				}
-			}
-		}
-	})
+	}
 }
 
 func TestK5_TurnHappensOnTimeInAnOutage(t *testing.T) {

@@ -53,14 +53,14 @@ func (s *simulation) sign() {
 
 // outage takes the store away from all, cut from one.
 func (s *simulation) outage() {
-	if !s.store.down && !s.calm() {
+	if !s.store.down && !s.calm() && !s.damaged() {
 		s.store.down = true
 		s.downUntil = s.now.Add(between(s.t, "outage", time.Millisecond, 2*s.policy.Lead))
 	}
 }
 
 func (s *simulation) cut() {
-	if r := s.pick("cut"); r.link.cut || !s.calm() {
+	if r := s.pick("cut"); r.link.cut || !s.calm() && !s.damaged() {
 		r.link.cut, s.changed = !r.link.cut, s.now
 	}
 }
@@ -93,6 +93,9 @@ func (s *simulation) leaveSome() {
 
 // reconfigure changes every setting; restart puts it in force on one replica.
 func (s *simulation) reconfigure() {
+	if s.damaged() {
+		return
+	}
 	s.older, s.policy = s.policy, s.drawPolicy()
 	s.changed = s.now
 }
@@ -120,10 +123,11 @@ func (s *simulation) duringWrite() {
 
 // stall lets a write take up to the max-age longer, and its writer die before it
 // learns that the write was done. The replicas that served meanwhile see to it that
-// the key signs no sooner than it may (K1), if they come to poll once more.
+// the key signs no sooner than it may (K1), if they come to poll once more and their
+// own write does not stall: so no stall follows at once.
 func (s *simulation) stall() {
 	busy := slices.IndexFunc(s.replicas, func(r *simReplica) bool { return r.busy })
-	if !s.mishaps || busy < 0 || s.store.down || s.replicas[busy].link.cut || len(s.store.records) == 0 {
+	if !s.mishaps || s.calm() || s.damaged() || busy < 0 || s.store.down || s.replicas[busy].link.cut || len(s.store.records) == 0 {
 		return
 	}
 	shortest := min(s.policy.MaxAge, s.older.MaxAge)

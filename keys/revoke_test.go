@@ -151,24 +151,24 @@ func TestK6_SecondTurnReachesVerifiersThatFetchForUnknownKids(t *testing.T) {
 
 // Mishaps put the second turn off, but never for good: it is due as long as the
 // records say that a key was revoked and none answers it (K5).
-func TestK6_SecondTurnOutlivesMishaps(t *testing.T) {
-	simulate(t, func(s *simulation) {
-		if !s.settled() {
-			return
+func TestK6_SecondTurnOutlivesMishaps(t *testing.T) { simulate(t, revocationsAreAnswered) }
+
+func revocationsAreAnswered(s *simulation) {
+	if !s.settled() {
+		return
+	}
+	records := s.store.records
+	for _, gone := range records {
+		if gone.RevokedAt.IsZero() || gone.Archived {
+			continue
 		}
-		records := s.store.records
-		for _, gone := range records {
-			if gone.RevokedAt.IsZero() || gone.Archived {
-				continue
-			}
-			answered := slices.ContainsFunc(records, func(r Record) bool {
-				return r.CreatedAt.After(gone.RevokedAt.Add(-s.leastSkew)) && !r.Answers.Before(gone.RevokedAt)
-			})
-			if !answered {
-				s.fatalf("nothing answers the revocation of key %d", gone.Seq)
-			}
+		answered := slices.ContainsFunc(records, func(r Record) bool {
+			return r.CreatedAt.After(gone.RevokedAt.Add(-s.leastSkew)) && !r.Answers.Before(gone.RevokedAt)
+		})
+		if !answered {
+			s.fatalf("nothing answers the revocation of key %d", gone.Seq)
 		}
-	})
+	}
 }
 
 // The key of the second turn is made after the revocation, and signs before the

@@ -82,6 +82,34 @@ func TestK1_AddedAlgorithmWaitsForItsLead(t *testing.T) {
 	}
 }
 
+// Who makes a key of one ring may not have read the newest of the main one, and so not
+// keep the longer lead that it promises: nobody relies on that yet.
+func TestK1_PromiseIsReliedOnOnceAllRingsKeepIt(t *testing.T) {
+	w := newWorld(t)
+	w.poll(t)
+	w.pass(t, time.Hour-w.policy.Lead)
+	patient := testPolicy()
+	patient.Lead, patient.MaxAge, patient.Poll = 40*time.Minute, 30*time.Minute, time.Minute
+	other := newReplica(t, w.store, w.vault, patient, &w.now)
+	r := newReplica(t, w.store, w.vault, algPolicy(ES256, EdDSA), &w.now)
+	w.now = w.store.records[1].ActivateAt.Add(-patient.Poll) // time for the other's standby
+	w.store.onWrite = func() {
+		w.store.onWrite = nil
+		other.poll(t)
+	}
+	r.poll(t)
+	if n := len(w.store.records); n < 4 || w.store.records[2].Lead != patient.Lead {
+		t.Fatalf("%d keys, not made at once", n)
+	}
+	first := w.store.records[3]
+	if _, knows := other.ring.snapshot.Load().verifiers[first.KID]; knows || !first.Beside() {
+		t.Fatal("the other replica has read the key")
+	}
+	if age := other.ring.Published().MaxAge; w.now.Add(age).After(first.ActivateAt) {
+		t.Errorf("a copy without key %d lives for %v; the key signs in %v", first.Seq, age, first.ActivateAt.Sub(w.now))
+	}
+}
+
 // A ring that nobody wants gets no more keys, ends when its time is over, and its
 // private halves are erased (K4).
 func TestK4_DroppedAlgorithmEnds(t *testing.T) {
@@ -115,6 +143,31 @@ func TestK4_DroppedAlgorithmEnds(t *testing.T) {
 	r.poll(t)
 	if got := signedBy(t, r, EdDSA); got != EdDSA {
 		t.Errorf("%s signs after the algorithm has come back", got)
+	}
+}
+
+// That a ring has ended is known for as long as a key of it is: what it gets when it is
+// wanted again waits for its lead, also where the keys before the last signed for longer.
+func TestK1_RingThatEndedWaitsForItsLeadWhenItIsWantedAgain(t *testing.T) {
+	w := newWorld(t)
+	long, short := algPolicy(ES256, EdDSA), algPolicy(ES256, EdDSA)
+	long.TokenTTL, short.TokenTTL = 6*time.Hour, time.Minute
+	newReplica(t, w.store, w.vault, long, &w.now).poll(t)
+	both := &world{store: w.store, vault: w.vault, now: w.now}
+	both.replica = newReplica(t, w.store, w.vault, short, &both.now)
+	both.pass(t, time.Hour+time.Minute)
+	w.now = both.now
+	w.pass(t, 4*time.Hour)
+	if last := w.store.records[len(w.store.records)-1]; last.EndAt.IsZero() || len(last.Sealed) > 0 {
+		t.Fatalf("the ring has not ended: %+v", last)
+	}
+	again := newReplica(t, w.store, w.vault, short, &w.now)
+	again.poll(t)
+	w.poll(t) // it has seen the ring end, and archives what it may
+	w.now = w.now.Add(w.policy.Lead - time.Millisecond)
+	again.poll(t)
+	if got := signedBy(t, again, EdDSA); got != ES256 {
+		t.Errorf("%s signs before its lead is over", got)
 	}
 }
 

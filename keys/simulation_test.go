@@ -32,8 +32,8 @@ type simulation struct {
 	policy, older Policy
 	vault         Vault
 	// lost are the keys whose private halves no process can open that starts
-	// now; nil if that never happens. early are those that signed before their
-	// time where the one before them was lost.
+	// now; nil if that never happens. early are those that an emergency let sign
+	// before their time.
 	lost, early map[string]bool
 	replicas    []*simReplica
 
@@ -129,7 +129,7 @@ func (s *simulation) drawPolicy() Policy {
 func newSimulation(t *rapid.T, vault Vault, check func(*simulation)) *simulation {
 	s := &simulation{
 		t: t, store: &fakeStore{}, now: start, changed: start, vault: vault, check: check,
-		copies: map[string]time.Time{}, tokens: map[string]time.Time{}, kept: map[string]bool{},
+		early: map[string]bool{}, copies: map[string]time.Time{}, tokens: map[string]time.Time{}, kept: map[string]bool{},
 		revoked: map[string]time.Time{}, turned: map[string]time.Time{},
 	}
 	s.leastSkew = between(t, "least skew", time.Second, 20*time.Second)
@@ -241,7 +241,7 @@ func (s *simulation) observe() {
 			s.t.Fatalf("a replica that serves cannot sign: %v", err)
 		}
 		for _, active := range signing(r.ring) {
-			if s.lost != nil && r.ring.current().view.ring(active.ring()).emergency && active.ActivateAt.After(r.clock()) {
+			if r.ring.current().view.ring(active.ring()).emergency && active.ActivateAt.After(r.clock()) {
 				s.early[active.KID] = true
 			}
 			if ttl := r.ring.TokenTTL(); ttl > 0 {
