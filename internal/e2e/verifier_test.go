@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -33,6 +34,7 @@ func (v *verifier) keys() (jose.JSONWebKeySet, error) {
 	if v.firstSeen != nil && time.Since(v.fetched) < v.maxAge {
 		return v.set, nil
 	}
+	asked := time.Now() // the age counts from then on (RFC 9111 §4.2.3)
 	a, err := send("GET", v.url+"/.well-known/jwks.json", nil, "")
 	if err != nil {
 		return v.set, err
@@ -44,10 +46,10 @@ func (v *verifier) keys() (jose.JSONWebKeySet, error) {
 	if v.firstSeen == nil {
 		v.firstSeen = map[string]time.Time{}
 	}
-	v.set, v.maxAge, v.fetched = set, maxAge, time.Now()
+	v.set, v.maxAge, v.fetched = set, maxAge, asked
 	for _, key := range set.Keys {
 		if _, seen := v.firstSeen[key.KeyID]; !seen {
-			v.firstSeen[key.KeyID] = v.fetched
+			v.firstSeen[key.KeyID] = time.Now()
 		}
 	}
 	return v.set, nil
@@ -94,14 +96,14 @@ func (v *verifier) verify(token string) (kid string, err error) {
 	return kid, claims.ValidateWithLeeway(jwt.Expected{Issuer: v.issuer, AnyAudience: jwt.Audience{api}, Time: time.Now()}, 0)
 }
 
-// standbySince returns since when the cache has held every key but the one
-// that signs, and whether there is one.
-func (v *verifier) standbySince(signing string) (time.Time, bool) {
+// standbySince returns since when the cache has held every key that has not signed
+// yet, and whether there is one.
+func (v *verifier) standbySince(signed []string) (time.Time, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var newest time.Time
 	for _, key := range v.set.Keys {
-		if seen := v.firstSeen[key.KeyID]; key.KeyID != signing && seen.After(newest) {
+		if seen := v.firstSeen[key.KeyID]; !slices.Contains(signed, key.KeyID) && seen.After(newest) {
 			newest = seen
 		}
 	}
