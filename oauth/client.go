@@ -44,6 +44,8 @@ type Client struct {
 	AccessTTL      time.Duration
 	RefreshIdleTTL time.Duration
 	RefreshTTL     time.Duration
+	// RetryWindow is the client's own; zero means the deployment's.
+	RetryWindow RetryWindow
 	// Disabled clients are refused everything.
 	Disabled bool
 	// Times are UTC with milliseconds.

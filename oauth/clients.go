@@ -172,6 +172,8 @@ func (c *Clients) checkLifetimes(client Client) error {
 		return fmt.Errorf("access token lifetime %s: a client's may be shorter than the deployment's access_token_ttl (%s), not longer", client.AccessTTL, c.AccessTTL)
 	case client.AccessTTL > 0 && client.AccessTTL < time.Second:
 		return fmt.Errorf("access token lifetime %s: use 1s or more", client.AccessTTL)
+	case client.RetryWindow < RetryNever:
+		return fmt.Errorf("retry window %d: it cannot be negative", client.RetryWindow)
 	case client.RefreshTTL > 0 && client.RefreshIdleTTL > client.RefreshTTL:
 		return fmt.Errorf("idle lifetime %s is longer than the whole lifetime %s of a session", client.RefreshIdleTTL, client.RefreshTTL)
 	}

@@ -40,7 +40,7 @@ type outage struct {
 type switched struct{ store.Store }
 
 // refreshesOn are the replicas of a deployment whose store can fail.
-func refreshesOn(t *testing.T, window time.Duration) (f *fixture, at *switched, replica func() *oauth.Families) {
+func refreshesOn(t *testing.T, window oauth.RetryWindow) (f *fixture, at *switched, replica func() *oauth.Families) {
 	f = newFixture(t, func(s *oauth.Settings) { s.RetryWindow = window })
 	at = &switched{f.store.(store.Store)}
 	masters := newMasters(t)
@@ -82,7 +82,7 @@ func outages() []outage {
 // later, on this replica or on another. Nobody else was given the successor, so
 // nobody is taken for a thief, not even without a retry window.
 func TestF2_AnOutageLongerThanTheWindowLogsNobodyOut(t *testing.T) {
-	for _, window := range []time.Duration{30 * time.Second, 0} {
+	for _, window := range []oauth.RetryWindow{oauth.RetryWindow(30 * time.Second), oauth.RetryNever} {
 		for _, o := range outages() {
 			for _, elsewhere := range []bool{false, true} {
 				f, at, replica := refreshesOn(t, window)
@@ -123,7 +123,7 @@ func TestF2_AnOutageLongerThanTheWindowLogsNobodyOut(t *testing.T) {
 // doubt, the one before it.
 func TestF3_DoubtExcusesOneTokenOnly(t *testing.T) {
 	for _, o := range outages() {
-		f, at, _ := refreshesOn(t, 30*time.Second)
+		f, at, _ := refreshesOn(t, oauth.RetryWindow(30*time.Second))
 		fam, old := f.login(t)
 		token := f.spend(t, old)
 		if err := o.refresh(f.Families, at, token); err == nil {
@@ -146,7 +146,7 @@ func TestF3_DoubtExcusesOneTokenOnly(t *testing.T) {
 
 // TestF2_SettlingGoesOnWhenTheStoreIsBack settles while the store is still away.
 func TestF2_SettlingGoesOnWhenTheStoreIsBack(t *testing.T) {
-	f, at, _ := refreshesOn(t, 30*time.Second)
+	f, at, _ := refreshesOn(t, oauth.RetryWindow(30*time.Second))
 	_, token := f.login(t)
 	_ = outages()[1].refresh(f.Families, at, token)
 	good := at.Store

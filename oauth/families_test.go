@@ -53,7 +53,7 @@ func (c *clock) advance(d time.Duration) {
 
 var testSettings = oauth.Settings{
 	Issuer: "https://login.example.com", AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 30 * 24 * time.Hour,
-	RetryWindow: 30 * time.Second, PasswordGrant: true,
+	RetryWindow: oauth.RetryUntilUsed, PasswordGrant: true,
 }
 
 var app = oauth.Client{ID: "app", Public: true, Grants: []string{oauth.GrantPassword, oauth.GrantRefreshToken}, Scope: []string{"openid", "email"}, Audience: []string{"https://api.example.com"}}
@@ -172,18 +172,56 @@ func TestF1_ARefreshMovesTheFamilyByOne(t *testing.T) {
 	}
 }
 
+// TestF2_ARetryYieldsTheSameSuccessor until the successor is used, however late,
+// or until the window of the deployment, or of the client, is over. Then it is
+// reuse, and the family ends (F3).
 func TestF2_ARetryYieldsTheSameSuccessor(t *testing.T) {
-	f := newFixture(t, nil)
-	fam, token := f.login(t)
-	first := f.spend(t, token)
-	f.clock.advance(30 * time.Second)
-	if again := f.spend(t, token); again != first {
-		t.Fatal("the retry made another token")
+	const bound = oauth.RetryWindow(30 * time.Second)
+	for _, c := range []struct {
+		deployment, client oauth.RetryWindow
+		after              time.Duration
+		again              bool
+	}{
+		{oauth.RetryUntilUsed, 0, 0, true},
+		{oauth.RetryUntilUsed, 0, testSettings.RefreshIdleTTL - time.Millisecond, true},
+		{oauth.RetryUntilUsed, bound, 30 * time.Second, true},
+		{oauth.RetryUntilUsed, bound, 30*time.Second + time.Millisecond, false},
+		{oauth.RetryUntilUsed, oauth.RetryNever, 0, false},
+		{bound, 0, 30 * time.Second, true},
+		{bound, 0, 30*time.Second + time.Millisecond, false},
+		{bound, oauth.RetryUntilUsed, time.Hour, true},
+		{oauth.RetryNever, 0, 0, false},
+		{oauth.RetryNever, oauth.RetryUntilUsed, time.Hour, true},
+	} {
+		f := newFixture(t, func(s *oauth.Settings) { s.RetryWindow = c.deployment })
+		seen, err := f.store.HeldClient(f.ctx, app.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := seen
+		client.RetryWindow = c.client
+		if err := f.store.ReplaceClient(f.ctx, seen, client); err != nil {
+			t.Fatal(err)
+		}
+		fam, token := f.login(t)
+		successor := f.spend(t, token)
+		f.clock.advance(c.after)
+		if c.again {
+			for range 2 {
+				if f.spend(t, token) != successor {
+					t.Fatalf("%+v: the retry made another token", c)
+				}
+			}
+			if g := f.family(t, fam.ID).Generation; g != 1 {
+				t.Fatalf("%+v: generation %d after a retry, want 1", c, g)
+			}
+			f.spend(t, successor)
+		}
+		f.refuse(t, token, app.ID, "reused_token")
+		if f.family(t, fam.ID).RevokeReason != "reused_token" {
+			t.Errorf("%+v: the family lives on", c)
+		}
 	}
-	if g := f.family(t, fam.ID).Generation; g != 1 {
-		t.Fatalf("generation %d after a retry, want 1", g)
-	}
-	f.spend(t, first)
 }
 
 func TestF2_ManyAtOnceGetOneSuccessor(t *testing.T) {
@@ -214,7 +252,7 @@ func TestF2_ManyAtOnceGetOneSuccessor(t *testing.T) {
 }
 
 func TestF2_StrictWithoutAWindow(t *testing.T) {
-	f := newFixture(t, func(s *oauth.Settings) { s.RetryWindow = 0 })
+	f := newFixture(t, func(s *oauth.Settings) { s.RetryWindow = oauth.RetryNever })
 	fam, token := f.login(t)
 	var wins, ends int
 	var mu sync.Mutex
@@ -263,7 +301,7 @@ func TestF3_ReuseEndsTheFamilyBeforeTheAnswer(t *testing.T) {
 		"after the window":             func(f *fixture, first, _ string) string { f.clock.advance(31 * time.Second); return first },
 		"after its successor was used": func(f *fixture, first, second string) string { f.spend(t, second); return first },
 	} {
-		f := newFixture(t, nil)
+		f := newFixture(t, func(s *oauth.Settings) { s.RetryWindow = oauth.RetryWindow(30 * time.Second) })
 		fam, first := f.login(t)
 		second := f.spend(t, first)
 		no := f.refuse(t, reuse(f, first, second), app.ID, "reused_token")

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -102,7 +103,7 @@ func (r *refresh) checkClient() error {
 
 // checkFamily lets on a token, proved to be the family's, that may be spent.
 func (r *refresh) checkFamily(fam Family) error {
-	confirmed, window := r.families.confirmed(), r.families.settings.RetryWindow
+	confirmed, window := r.families.confirmed(), cmp.Or(r.client.RetryWindow, r.families.settings.RetryWindow)
 	alive, confirmedAlive := fam.lives(r.families.now()), fam.lives(confirmed)
 	dead := &deadToken{family: fam, presented: r.token.generation}
 	switch {
@@ -117,7 +118,7 @@ func (r *refresh) checkFamily(fam Family) error {
 		return refusal.Undecided(audit.ReasonClockUnconfirmed, nil)
 	case r.token.generation >= fam.Generation || r.unanswered:
 		return nil
-	case r.token.generation == fam.Generation-1 && confirmed.Sub(fam.RotatedAt) <= window && window > 0:
+	case r.token.generation == fam.Generation-1 && window.open(confirmed.Sub(fam.RotatedAt)):
 		return nil
 	default:
 		dead.reason, dead.reuse = audit.ReasonReusedToken, true

@@ -28,9 +28,9 @@ type Settings struct {
 	// last use and in all; a client's own count instead.
 	RefreshIdleTTL time.Duration
 	RefreshTTL     time.Duration
-	// RetryWindow is how long the token just spent may be presented again
-	// (F2). Zero is strict: any second presentation is reuse.
-	RetryWindow time.Duration
+	// RetryWindow is how long the token just spent may be presented again; a
+	// client's own counts instead.
+	RetryWindow RetryWindow
 	// PasswordGrant switches the password grant for the whole deployment.
 	PasswordGrant bool
 	// FirstPartyClient is the client that the /auth routes act for.

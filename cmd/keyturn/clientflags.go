@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
@@ -19,6 +20,7 @@ type clientFlags struct {
 	client              oauth.Client
 	scope, defaultScope string
 	jwksFile            string
+	retryWindow         string
 }
 
 func newClientFlags(cmd *cobra.Command) *clientFlags {
@@ -37,6 +39,7 @@ func newClientFlags(cmd *cobra.Command) *clientFlags {
 	f.DurationVar(&c.client.AccessTTL, "client-access-token-ttl", 0, "life of its access tokens (default: the deployment's)")
 	f.DurationVar(&c.client.RefreshIdleTTL, "client-refresh-idle-ttl", 0, "life of its sessions since their last use (default: the deployment's)")
 	f.DurationVar(&c.client.RefreshTTL, "client-refresh-ttl", 0, "life of its sessions in all (default: the deployment's)")
+	f.StringVar(&c.retryWindow, "client-retry-window", "", "how long its spent refresh tokens yield their successor again: "+config.AcceptedRetryWindow+" (default: the deployment's)")
 	return c
 }
 
@@ -51,6 +54,12 @@ func (c *clientFlags) read(p *program, algs []string) error {
 	}
 	if c.client.DefaultScope, ok = oauth.ParseScope(c.defaultScope); !ok {
 		return usageError{fmt.Errorf("--default-scope %q: use scope names separated by spaces (RFC 6749 §3.3)", c.defaultScope)}
+	}
+	if c.retryWindow != "" {
+		var err error
+		if c.client.RetryWindow, err = config.ParseRetryWindow(c.retryWindow); err != nil {
+			return usageError{fmt.Errorf("--client-retry-window %q: use %s", c.retryWindow, config.AcceptedRetryWindow)}
+		}
 	}
 	if c.jwksFile == "" {
 		return nil
@@ -80,6 +89,7 @@ func (c *clientFlags) apply(client *oauth.Client) {
 		"client-access-token-ttl": func() { client.AccessTTL = c.client.AccessTTL },
 		"client-refresh-idle-ttl": func() { client.RefreshIdleTTL = c.client.RefreshIdleTTL },
 		"client-refresh-ttl":      func() { client.RefreshTTL = c.client.RefreshTTL },
+		"client-retry-window":     func() { client.RetryWindow = c.client.RetryWindow },
 	} {
 		if given(flag) {
 			set()

@@ -34,6 +34,7 @@ type clientRow struct {
 	AccessTTL      string          `json:"access_token_ttl,omitempty"`
 	RefreshIdleTTL string          `json:"refresh_idle_ttl,omitempty"`
 	RefreshTTL     string          `json:"refresh_ttl,omitempty"`
+	RetryWindow    string          `json:"retry_window,omitempty"`
 	Disabled       bool            `json:"disabled"`
 	CreatedAt      time.Time       `json:"created_at"`
 }
@@ -43,7 +44,7 @@ func clientRowOf(c oauth.Client, secret string) clientRow {
 		ClientID: c.ID, ClientSecret: secret, Public: c.Public, AuthMethod: c.AuthMethod(), JWKS: json.RawMessage(c.JWKS), JWKSURI: c.JWKSURI,
 		Grants: orEmpty(c.Grants), Scope: strings.Join(c.Scope, " "), DefaultScope: strings.Join(c.DefaultScope, " "),
 		Audience: orEmpty(c.Audience), Introspects: c.Introspects, AtEndpoint: c.TokenEndpointAudience, Claims: c.Claims, SigningAlg: c.SigningAlg,
-		AccessTTL: ttl(c.AccessTTL), RefreshIdleTTL: ttl(c.RefreshIdleTTL), RefreshTTL: ttl(c.RefreshTTL),
+		AccessTTL: ttl(c.AccessTTL), RefreshIdleTTL: ttl(c.RefreshIdleTTL), RefreshTTL: ttl(c.RefreshTTL), RetryWindow: c.RetryWindow.String(),
 		Disabled: c.Disabled, CreatedAt: c.CreatedAt,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 )
 
 // contradiction is a way in which settings that are fine one by one cannot
@@ -54,8 +55,8 @@ var contradictions = []contradiction{
 		return "", ""
 	}},
 	{[]string{"retry_window", "refresh_idle_ttl"}, func(c *Config) (string, string) {
-		if c.RetryWindow >= c.RefreshIdleTTL {
-			return "a spent token would outlive its session", fmt.Sprintf("less than refresh_idle_ttl, %v", c.RefreshIdleTTL)
+		if time.Duration(c.RetryWindow) >= c.RefreshIdleTTL {
+			return "a spent token would outlive its session", fmt.Sprintf("until-used, or less than refresh_idle_ttl, %v", c.RefreshIdleTTL)
 		}
 		return "", ""
 	}},

@@ -10,6 +10,8 @@ package config
 import (
 	"net/netip"
 	"time"
+
+	"github.com/keyturn/keyturn/oauth"
 )
 
 // Config holds every setting, parsed and checked. Load makes it; it is not
@@ -86,8 +88,8 @@ type Config struct {
 	RefreshIdleTTL time.Duration
 	RefreshTTL     time.Duration
 	// RetryWindow is how long a spent refresh token still yields its
-	// successor (F2); zero is strict: never.
-	RetryWindow time.Duration
+	// successor (F2).
+	RetryWindow oauth.RetryWindow
 	// PasswordGrant allows the password grant to clients registered with it.
 	PasswordGrant bool
 	// Signup allows strangers to make themselves an account.

@@ -1,12 +1,44 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/keys"
+	"github.com/keyturn/keyturn/oauth"
 )
+
+// ParseRetryWindow reads what RetryWindow.String writes: until-used, 0 or a duration.
+func ParseRetryWindow(s string) (oauth.RetryWindow, error) {
+	if s == oauth.RetryUntilUsed.String() {
+		return oauth.RetryUntilUsed, nil
+	}
+	d, err := ParseDuration(s)
+	if err != nil {
+		return 0, err
+	}
+	if d < 0 || d > longest {
+		return 0, errNotAccepted
+	}
+	return cmp.Or(oauth.RetryWindow(d), oauth.RetryNever), nil
+}
+
+// AcceptedRetryWindow says what ParseRetryWindow takes.
+const AcceptedRetryWindow = "until-used, or a duration from 0s to 3650d, such as 30s, 24h or 30d"
+
+func retryWindow() kind {
+	return kind{
+		typ:     "duration",
+		accepts: AcceptedRetryWindow,
+		set: func(c *Config, s string) (err error) {
+			c.RetryWindow, err = ParseRetryWindow(s)
+			return err
+		},
+		show: func(c *Config) string { return c.RetryWindow.String() },
+	}
+}
 
 // algorithms are those to sign with, the default first.
 func (c *Config) algorithms() []string {

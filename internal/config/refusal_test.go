@@ -173,7 +173,7 @@ func TestMistypedYAMLValues(t *testing.T) {
 		"log_level: [info]":                      `log_level: a list from the file is refused; accepted: debug, info, warn, error`,
 		"cors_origins: [{a: b}]":                 `cors_origins: a list from the file is refused` + wantOrigins,
 		"audit_log: 2026-01-01":                  `audit_log: a value that YAML takes for a date or binary data from the file is refused; accepted: the path of a file, stdout, stderr, syslog+tcp://HOST:PORT or syslog+tls://HOST:PORT`,
-		"retry_window: 30":                       `retry_window: "30" from the file is refused: it has no unit` + wantDuration0,
+		"retry_window: 30":                       `retry_window: "30" from the file is refused: it has no unit; accepted: ` + AcceptedRetryWindow,
 		"password_min_length: 15.5":              `password_min_length: "15.5" from the file is refused; accepted: a whole number from 8 to 64 characters`,
 		"argon2_time: 1e99":                      `argon2_time: "1e+99" from the file is refused; accepted: a whole number from 1 to 256`,
 		"password_min_length: .inf":              `password_min_length: "+Inf" from the file is refused; accepted: a whole number from 8 to 64 characters`,

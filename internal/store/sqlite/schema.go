@@ -217,6 +217,8 @@ ALTER TABLE keys ADD COLUMN slot BLOB;
 `, `
 ALTER TABLE clients ADD COLUMN introspects TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE clients ADD COLUMN token_endpoint_audience INTEGER NOT NULL DEFAULT 0;
+`, `
+ALTER TABLE clients ADD COLUMN retry_window INTEGER NOT NULL DEFAULT 0;
 `}
 
 var (

@@ -210,7 +210,7 @@ func (s *suite) replaceClient(t *testing.T) {
 		ID: "web", Public: true, JWKSURI: "https://new.example.com/jwks", Grants: []string{"client_credentials"}, Scope: []string{"a", "b"},
 		DefaultScope: []string{"b"}, Audience: []string{"urn:new"}, Claims: []string{"tier"}, Introspects: []string{"urn:b"},
 		TokenEndpointAudience: true, AccessTTL: time.Second, RefreshIdleTTL: time.Minute,
-		RefreshTTL: time.Hour, Disabled: true, CreatedAt: epoch.Add(time.Minute), UpdatedAt: epoch.Add(time.Hour), Held: held(0, false),
+		RefreshTTL: time.Hour, RetryWindow: oauth.RetryWindow(time.Minute), Disabled: true, CreatedAt: epoch.Add(time.Minute), UpdatedAt: epoch.Add(time.Hour), Held: held(0, false),
 	}
 	bare := oauth.Client{ID: "web", CreatedAt: epoch, UpdatedAt: epoch.Add(2 * time.Hour)}
 	for _, next := range []oauth.Client{full, bare, full, was} {

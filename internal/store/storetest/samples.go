@@ -69,6 +69,7 @@ func sampleClient(id string) oauth.Client {
 		AccessTTL:      90 * time.Second,
 		RefreshIdleTTL: 36 * time.Hour,
 		RefreshTTL:     720*time.Hour + time.Millisecond,
+		RetryWindow:    oauth.RetryUntilUsed,
 		CreatedAt:      epoch,
 		UpdatedAt:      epoch.Add(time.Millisecond),
 	}
