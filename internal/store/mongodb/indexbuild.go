@@ -20,34 +20,34 @@ const (
 // makeIndexes makes the indexes that are missing: at once those that keep two
 // records from having one name, and those of empty collections, for they take no
 // time; the others, unless leave is set, while the store is in use already, which
-// is slower without them and no less right. Any number of replicas may do so at
-// the same time: a server that is asked for an index which it is making already
-// lets the second wait for the first.
+// is slower without them and no less right.
+//
+// An index that stands is asked for too: a server lists one that it is making
+// like one that is made. It lets whoever asks for it wait, so that replicas, which
+// all go through the same list, make one index at a time.
 func (s *Store) makeIndexes(ctx context.Context, leave bool) error {
 	var later []index
 	for _, i := range s.indexes() {
-		stands, err := i.stands(ctx)
+		problem, err := i.stands(ctx)
 		switch {
 		case err != nil:
 			return err
-		case stands == "":
-			continue
-		case i.named(stands):
+		case problem != "" && i.named(problem):
 			if i.unique {
-				return fmt.Errorf("mongodb: %s", stands)
+				return fmt.Errorf("mongodb: %s", problem)
 			}
-			s.say(stands)
+			s.say(problem)
 			continue
 		}
-		small, err := i.empty(ctx)
-		if err != nil {
-			return err
+		now := i.unique
+		if !now && problem != "" {
+			if now, err = i.empty(ctx); err != nil {
+				return err
+			}
 		}
-		if !small && !i.unique {
+		if !now {
 			later = append(later, i)
-			continue
-		}
-		if err := s.make(ctx, i); err != nil {
+		} else if err := s.make(ctx, i); err != nil {
 			return err
 		}
 	}

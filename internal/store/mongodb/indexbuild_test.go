@@ -1,6 +1,7 @@
 package mongodb
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -74,6 +75,71 @@ func TestIndexesAreMadeWhileTheStoreServes(t *testing.T) {
 	}
 }
 
+// TestReplicasMakeOneIndexAtATime opens a second store while a server is making an
+// index for the first, and lists it as if it stood, as MongoDB does: the second
+// waits for the same index, makes no other meanwhile, and Migrate waits too.
+func TestReplicasMakeOneIndexAtATime(t *testing.T) {
+	t.Parallel()
+	made := map[string][]standing{}
+	var mu sync.Mutex
+	finish, asked := make(chan struct{}), make(chan string, 100)
+	address := pretends(t, bson.M{"setName": "rs0"}, mongod(7), func(command string, doc bson.Raw) bson.M {
+		of := doc.Lookup(command)
+		switch command {
+		case "createIndexes":
+			var i standing
+			if err := of.Unmarshal(&i.Name); err != nil || doc.Lookup("indexes", "0").Unmarshal(&i) != nil {
+				t.Errorf("not to be read: %v", doc)
+			}
+			mu.Lock()
+			made[of.StringValue()] = append(made[of.StringValue()], i)
+			mu.Unlock()
+			if !i.Unique {
+				asked <- of.StringValue() + "." + i.Name
+				<-finish
+			}
+			return bson.M{"ok": 1}
+		case "find":
+			return bson.M{"ok": 1, "cursor": bson.M{"id": int64(0), "ns": "db.c", "firstBatch": bson.A{bson.M{"_id": "x"}}}}
+		case "listIndexes":
+			mu.Lock()
+			defer mu.Unlock()
+			all := bson.A{}
+			for _, i := range made[of.StringValue()] {
+				all = append(all, bson.M{"name": i.Name, "key": i.Keys, "unique": i.Unique, "sparse": i.Sparse})
+			}
+			return bson.M{"ok": 1, "cursor": bson.M{"id": int64(0), "ns": "db.c", "firstBatch": all}}
+		}
+		return done()
+	})
+	var replicas [2]*Store
+	var first [2]string
+	for n := range replicas {
+		st, err := Open(t.Context(), "mongodb://"+address+"/?replicaSet=rs0", Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { st.Close() })
+		replicas[n], first[n] = st, <-asked
+	}
+	if first[0] != first[1] || len(asked) > 0 {
+		t.Errorf("one replica makes %s, the other %s, and %d more are asked for", first[0], first[1], len(asked))
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, st := range replicas {
+		if err := st.Migrate(over); !errors.Is(err, context.Canceled) {
+			t.Errorf("while an index is being made Migrate returns %v", err)
+		}
+	}
+	close(finish)
+	for _, st := range replicas {
+		if err := st.Migrate(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestACommandLeavesIndexesToOthers opens a store for a moment only.
 func TestACommandLeavesIndexesToOthers(t *testing.T) {
 	t.Parallel()
@@ -131,6 +197,7 @@ func TestCheckComparesIndexes(t *testing.T) {
 		"with expireAfterSeconds, by which the server deletes": func(s *standing) { s.Expire = hour },
 		"of a part of the documents":                           func(s *standing) { s.Partial = bson.Raw(keys) },
 		"hidden":                                               func(s *standing) { s.Hidden = true },
+		"with a collation":                                     func(s *standing) { s.Collation = bson.Raw(keys) },
 	} {
 		wrong := right
 		change(&wrong)
@@ -193,6 +260,9 @@ func TestT1_IndexesThatDeleteAreDropped(t *testing.T) {
 		}
 	}
 	st = open()
+	if err := st.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for _, i := range st.outlived() {
 		i.keys = bson.D{{Key: i.name + "_at", Value: 1}}
 		if problem, err := i.stands(t.Context()); err != nil || problem != i.missing() {

@@ -33,6 +33,8 @@ type standing struct {
 	Expire  bson.RawValue `bson:"expireAfterSeconds"`
 	Partial bson.Raw      `bson:"partialFilterExpression"`
 	Hidden  bool          `bson:"hidden"`
+
+	Collation bson.Raw `bson:"collation"`
 }
 
 // stands says what is wrong with the index on the server, or "".
@@ -96,6 +98,9 @@ func (i index) compare(s standing) string {
 	}
 	if len(s.Partial) > 0 {
 		differs = append(differs, "of a part of the documents")
+	}
+	if len(s.Collation) > 0 {
+		differs = append(differs, "with a collation")
 	}
 	if s.Hidden {
 		differs = append(differs, "hidden")
