@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"bytes"
 	"os"
 	"slices"
 	"strings"
@@ -189,6 +190,7 @@ func TestA2_AnOldFileInTheNewOnesPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	old = old[:bytes.LastIndexByte(old, '\n')+1] // the writer may be at a checkpoint
 	audittest.Record(t, l, 6)
 	audittest.Close(t, l)
 	if err := os.WriteFile(f.Path, old, 0o600); err != nil {
