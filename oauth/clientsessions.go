@@ -7,14 +7,11 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/listing"
 )
 
-const (
-	// settleGrace is how long a disabling is left to who began it.
-	settleGrace = time.Minute
-	// settlePage is how many clients are read at once.
-	settlePage = 500
-)
+// settleGrace is how long a disabling is left to who began it.
+const settleGrace = time.Minute
 
 // Disable disables the client and ends its sessions (F7); it returns how many
 // lived. ErrNoClient if there is no such client. Repeating it is harmless. With
@@ -45,25 +42,20 @@ func (c *Clients) EndSessions(ctx context.Context, id string) (int, error) {
 func (c *Clients) Settle(ctx context.Context) (int, error) {
 	total := 0
 	var errs []error
-	for after := ""; ; {
-		page, err := c.Store.ListClients(ctx, after, settlePage)
+	for client, err := range listing.All(ctx, c.Store.ListClients, func(c Client) string { return c.ID }) {
 		if err != nil {
-			return total, errors.Join(append(errs, fmt.Errorf("find disabled clients: %w", err))...)
+			errs = append(errs, fmt.Errorf("find disabled clients: %w", err))
+			continue
 		}
-		for _, client := range page {
-			after = client.ID
-			if !client.Disabled || c.Now().Sub(client.UpdatedAt) < settleGrace {
-				continue
-			}
-			ended, err := c.settle(ctx, client.ID)
-			if total += ended; err != nil {
-				errs = append(errs, fmt.Errorf("end the sessions of client %s: %w", client.ID, err))
-			}
+		if !client.Disabled || c.Now().Sub(client.UpdatedAt) < settleGrace {
+			continue
 		}
-		if len(page) < settlePage {
-			return total, errors.Join(errs...)
+		ended, err := c.settle(ctx, client.ID)
+		if total += ended; err != nil {
+			errs = append(errs, fmt.Errorf("end the sessions of client %s: %w", client.ID, err))
 		}
 	}
+	return total, errors.Join(errs...)
 }
 
 // settle records only what it ended: most of the time there is nothing.

@@ -3,14 +3,11 @@ package users
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"iter"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/listing"
 )
-
-// accountsPage is how many accounts are read from the store at once.
-const accountsPage = 500
 
 // Export yields every account, with its password hash, as Import takes it. Roles
 // and claims are among it, one-time tokens and sessions are not. The event, which
@@ -32,23 +29,7 @@ func (s *Service) Export(ctx context.Context, format string) iter.Seq2[ImportUse
 
 // all yields every account. An error of the store is the last that it yields.
 func (s *Service) all(ctx context.Context) iter.Seq2[User, error] {
-	return func(yield func(User, error) bool) {
-		for after := ""; ; {
-			page, err := s.Store.ListUsers(ctx, after, accountsPage)
-			if err != nil {
-				yield(User{}, fmt.Errorf("list the accounts: %w", err))
-				return
-			}
-			for _, u := range page {
-				if after = u.UID; !yield(u, nil) {
-					return
-				}
-			}
-			if len(page) < accountsPage {
-				return
-			}
-		}
-	}
+	return listing.All(ctx, s.Store.ListUsers, func(u User) string { return u.UID })
 }
 
 func exported(u User) ImportUser {

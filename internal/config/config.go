@@ -125,9 +125,5 @@ type Config struct {
 	// RequestTimeout bounds the work on one request.
 	RequestTimeout time.Duration
 
-	file    string
 	sources map[string]Source
 }
-
-// File returns the path of the YAML file that was read, empty if none was.
-func (c *Config) File() string { return c.file }

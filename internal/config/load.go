@@ -41,7 +41,6 @@ type loader struct {
 func (l *loader) readLayers(fs *pflag.FlagSet, environ []string) {
 	l.put(FromDefault, defaults())
 	if path := configPath(fs, environ); path != "" {
-		l.config.file = path
 		l.put(FromFile, fromFile(path, l.report))
 	}
 	l.put(FromEnvironment, fromEnviron(environ, l.report))

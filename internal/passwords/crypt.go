@@ -185,28 +185,7 @@ func (h cryptHash) shaCrypt(password []byte) string {
 	digest := a.Sum(nil)                                                          // 12
 	p := stretched(sum(new, repeated(password, len(password))...), len(password)) // 13-16
 	s := stretched(sum(new, repeated(salt, 16+int(digest[0]))...), len(salt))     // 17-20
-	c := new()
-	for round := range h.rounds { // 21
-		c.Reset()
-		odd := round&1 != 0
-		if odd {
-			c.Write(p)
-		} else {
-			c.Write(digest)
-		}
-		if round%3 != 0 {
-			c.Write(s)
-		}
-		if round%7 != 0 {
-			c.Write(p)
-		}
-		if odd {
-			c.Write(digest)
-		} else {
-			c.Write(p)
-		}
-		digest = c.Sum(digest[:0])
-	}
+	digest = alternated(new(), digest, p, s, h.rounds)                            // 21
 	return cryptEncode(digest, order, h.digestLength())
 }
 
@@ -226,30 +205,30 @@ func (h cryptHash) md5Crypt(password []byte) string {
 			a.Write(password[:1])
 		}
 	}
-	digest := a.Sum(nil)
-	c := md5.New()
-	for round := range md5CryptRounds {
+	digest := alternated(md5.New(), a.Sum(nil), password, salt, md5CryptRounds)
+	return cryptEncode(digest, md5Order, h.digestLength())
+}
+
+// alternated has a digest hashed again and again with p and s, which stand for the
+// password and the salt, in an order that changes with each round.
+func alternated(c hash.Hash, digest, p, s []byte, rounds uint32) []byte {
+	for round := range rounds {
 		c.Reset()
-		odd := round&1 != 0
-		if odd {
-			c.Write(password)
-		} else {
-			c.Write(digest)
+		first, last := digest, p
+		if round&1 != 0 {
+			first, last = p, digest
 		}
+		c.Write(first)
 		if round%3 != 0 {
-			c.Write(salt)
+			c.Write(s)
 		}
 		if round%7 != 0 {
-			c.Write(password)
+			c.Write(p)
 		}
-		if odd {
-			c.Write(digest)
-		} else {
-			c.Write(password)
-		}
+		c.Write(last)
 		digest = c.Sum(digest[:0])
 	}
-	return cryptEncode(digest, md5Order, h.digestLength())
+	return digest
 }
 
 func sum(new func() hash.Hash, parts ...[]byte) []byte {

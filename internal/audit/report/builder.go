@@ -34,9 +34,9 @@ type Builder struct {
 
 	clock    *clock
 	reuses   latest[Reuse]
-	sources  *tally[sourceSeen]
-	accounts *tally[accountSeen]
-	clients  *tally[clientSeen]
+	sources  *tally[Source]
+	accounts *tally[Account]
+	clients  *tally[Client]
 	refusals *tally[Refusal]
 	devices  devices
 	keys     latest[Change]
@@ -52,9 +52,9 @@ func NewBuilder(since, until time.Time) *Builder {
 	return &Builder{
 		since: since, until: until, clock: newClock(),
 		reuses:   latest[Reuse]{room: maxReuses},
-		sources:  newTally[sourceSeen](maxKeys),
-		accounts: newTally[accountSeen](maxKeys),
-		clients:  newTally[clientSeen](maxKeys),
+		sources:  newTally[Source](maxKeys),
+		accounts: newTally[Account](maxKeys),
+		clients:  newTally[Client](maxKeys),
 		refusals: newTally[Refusal](maxKeys),
 		devices:  devices{found: latest[Device]{room: maxDevices}, users: map[string]*habits{}},
 		keys:     latest[Change]{room: maxChanges},
@@ -114,9 +114,9 @@ func (b *Builder) Report() *Report {
 		Events: b.events, Outside: b.outside, Unread: b.unread,
 		Totals: b.clock.total, Timeline: b.clock.timeline(b.first, b.last),
 		Reuses:   b.reuses.list(),
-		Sources:  top(b.sources, maxTop, (*sourceSeen).row),
-		Accounts: top(b.accounts, maxTop, (*accountSeen).row),
-		Clients:  top(b.clients, maxTop, (*clientSeen).row),
+		Sources:  top(b.sources, maxTop, (*Source).row),
+		Accounts: top(b.accounts, maxTop, (*Account).row),
+		Clients:  top(b.clients, maxTop, (*Client).row),
 		Refusals: top(b.refusals, maxTop, func(r *Refusal, _ string, n int64) Refusal { r.Count = n; return *r }),
 		Devices:  Devices{List: b.devices.found.list(), Unwatched: b.devices.unwatched},
 		Keys:     b.keys.list(),

@@ -45,21 +45,6 @@ var wrongClient = map[string]bool{
 	audit.ReasonUnknownClient.String():     true,
 }
 
-type sourceSeen struct {
-	Source
-	tried distinct
-}
-
-type accountSeen struct {
-	Account
-	from distinct
-}
-
-type clientSeen struct {
-	Client
-	from distinct
-}
-
 func account(e *line.Entry) string {
 	return strings.ToLower(cmp.Or(e.User.Email, e.User.ID))
 }
@@ -116,17 +101,17 @@ func widen(first, last *time.Time, at time.Time) {
 	}
 }
 
-func (s *sourceSeen) row(key string, _ int64) Source {
+func (s *Source) row(key string, _ int64) Source {
 	s.IP, s.Accounts = key, len(s.tried)
-	return s.Source
+	return *s
 }
 
-func (a *accountSeen) row(key string, _ int64) Account {
+func (a *Account) row(key string, _ int64) Account {
 	a.Name, a.Sources = key, len(a.from)
-	return a.Account
+	return *a
 }
 
-func (c *clientSeen) row(key string, _ int64) Client {
+func (c *Client) row(key string, _ int64) Client {
 	c.ID, c.Sources = key, len(c.from)
-	return c.Client
+	return *c
 }

@@ -136,6 +136,8 @@ type Source struct {
 	First  time.Time `json:"first"`
 	Last   time.Time `json:"last"`
 	Agent  string    `json:"user_agent"` // the latest
+
+	tried distinct
 }
 
 // Account is one at which passwords failed.
@@ -150,6 +152,8 @@ type Account struct {
 	Logins  int64     `json:"logins"` // after the first failure
 	First   time.Time `json:"first"`
 	Last    time.Time `json:"last"`
+
+	from distinct
 }
 
 // Client is one that could not show that it is who it says.
@@ -160,6 +164,8 @@ type Client struct {
 	Sources int       `json:"sources"`
 	First   time.Time `json:"first"`
 	Last    time.Time `json:"last"`
+
+	from distinct
 }
 
 // Devices are logins with a user agent that the log had not shown for the user,

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/listing"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
@@ -20,12 +21,8 @@ import (
 // total is 0 where it is not known.
 type Progress func(stage string, done, total int64)
 
-const (
-	// pageSize is how many records are read at once.
-	pageSize = 500
-	// named is how many records a finding names; the others are counted.
-	named = 10
-)
+// named is how many records a finding names; the others are counted.
+const named = 10
 
 // Records reads all records and returns a sentence for each kind of thing that
 // is wrong: live sessions of an account or a client that does not exist, signing
@@ -119,36 +116,48 @@ func (i *inspector) keys(ctx context.Context) error {
 
 func (i *inspector) clients(ctx context.Context) error {
 	i.clientIDs = map[string]bool{}
-	return pages(ctx, i.store.ListClients, func(c oauth.Client) string { return c.ID }, func(c oauth.Client) error {
+	for c, err := range listing.All(ctx, i.store.ListClients, func(c oauth.Client) string { return c.ID }) {
+		if err != nil {
+			return err
+		}
 		i.clientIDs[c.ID] = true
-		return nil
-	})
+	}
+	return nil
 }
 
 func (i *inspector) users(ctx context.Context) error {
 	i.userIDs = map[string]bool{}
-	return pages(ctx, i.store.ListUsers, func(u users.User) string { return u.UID }, func(u users.User) error {
-		if i.userIDs[u.UID] = true; len(i.userIDs)%pageSize == 0 {
+	for u, err := range listing.All(ctx, i.store.ListUsers, func(u users.User) string { return u.UID }) {
+		if err != nil {
+			return err
+		}
+		if i.userIDs[u.UID] = true; len(i.userIDs)%listing.Page == 0 {
 			i.progress("reading accounts", int64(len(i.userIDs)), i.sizes.Users)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func (i *inspector) sessions(ctx context.Context) error {
 	done := int64(0)
-	return pages(ctx, i.store.AllFamilies, func(f oauth.Family) string { return f.ID }, func(f oauth.Family) error {
-		if done++; done%pageSize == 0 {
+	for f, err := range listing.All(ctx, i.store.AllFamilies, func(f oauth.Family) string { return f.ID }) {
+		if err != nil {
+			return err
+		}
+		if done++; done%listing.Page == 0 {
 			i.progress("examining sessions", done, i.sizes.Families)
 		}
 		if !i.live(f) {
-			return nil
+			continue
 		}
 		if i.masters != nil && !i.masters.Has(f.MasterID) {
 			i.report("live sessions under the master key "+f.MasterID+", which is not given", restoreMaster, f.ID)
 		}
-		return i.refersTo(ctx, f)
-	})
+		if err := i.refersTo(ctx, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (i *inspector) live(f oauth.Family) bool {
@@ -194,20 +203,4 @@ func missing[T any](ctx context.Context, known map[string]bool, id string, find 
 	}
 	known[id] = err == nil
 	return false, err
-}
-
-// pages calls visit for every record of a listing.
-func pages[T any](ctx context.Context, list func(ctx context.Context, after string, limit int) ([]T, error), id func(T) string, visit func(T) error) error {
-	for after := ""; ; {
-		page, err := list(ctx, after, pageSize)
-		if err != nil || len(page) == 0 {
-			return err
-		}
-		for _, record := range page {
-			if err := visit(record); err != nil {
-				return err
-			}
-		}
-		after = id(page[len(page)-1])
-	}
 }
