@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/listing"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/passwords/passwordstest"
 )
@@ -109,9 +110,9 @@ func TestU1_KindsAreReadAfterTheAccount(t *testing.T) {
 func TestU1_SurveyKeepsTheKindsRight(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	for n := range 2 * accountsPage {
+	for n := range 2 * listing.Page {
 		u := User{UID: fmt.Sprintf("id-%04d", n), EmailKey: fmt.Sprintf("u%d@example.org", n), PasswordHash: vectors["bcrypt 2b"]}
-		if n == accountsPage+7 {
+		if n == listing.Page+7 {
 			u.PasswordHash = vectors["scrypt"]
 		}
 		if err := f.mem.CreateUser(t.Context(), u); err != nil {
@@ -135,7 +136,7 @@ func TestU1_SurveyKeepsTheKindsRight(t *testing.T) {
 		}
 	}
 	survey("accounts of an earlier version", bcryptKind, scryptKind)
-	if err := f.mem.RemoveUser(t.Context(), f.mem.users[fmt.Sprintf("id-%04d", accountsPage+7)]); err != nil {
+	if err := f.mem.RemoveUser(t.Context(), f.mem.users[fmt.Sprintf("id-%04d", listing.Page+7)]); err != nil {
 		t.Fatal(err)
 	}
 	f.clock.advance(time.Hour)
