@@ -3,20 +3,76 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/mongodb"
 	"github.com/keyturn/keyturn/internal/store/storetest"
+	"github.com/keyturn/keyturn/oauth"
 )
+
+// TestT1_AWrongMinutePurgesNothing has a server sweep while its clock is 45 days
+// ahead, and one that was started so: sessions, denied tokens, spent assertions (which
+// are denied too) and counters of failures are there when it is right again.
+func TestT1_AWrongMinutePurgesNothing(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Cleanup(func() { wallClock = time.Now })
+	p := &program{stderr: t.Output()}
+	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
+	config.AddFlags(fs)
+	cfg, err := config.Load(fs, []string{"KEYTURN_ISSUER=https://login.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := p.open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	start := func() *services {
+		if err := d.steadily(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		s, err := d.services(cfg.Issuer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	now := time.Now()
+	expired, live := oauth.Family{ID: "expired", PurgeAt: now.Add(-time.Hour)}, oauth.Family{ID: "live", PurgeAt: now.Add(30 * 24 * time.Hour)}
+	denyErr := d.store.DenyToken(t.Context(), "spent", now.Add(time.Hour))
+	_, countErr := d.store.AddCount(t.Context(), "failures", 7, now.Add(time.Hour))
+	if err := errors.Join(d.store.Put(t.Context(), store.Records{Families: []oauth.Family{expired, live}}), denyErr, countErr); err != nil {
+		t.Fatal(err)
+	}
+	s := start()
+	wallClock = func() time.Time { return time.Now().Add(45 * 24 * time.Hour).Round(0) }
+	d.sweep(t.Context(), s)
+	d.keepTime(t.Context())
+	d.sweep(t.Context(), start())
+	wallClock = time.Now
+	_, liveErr := d.store.FamilyByID(t.Context(), "live")
+	denied, deniedErr := d.store.TokenDenied(t.Context(), "spent")
+	counts, countsErr := d.store.Counts(t.Context(), []string{"failures"})
+	if err := errors.Join(liveErr, deniedErr, countsErr); err != nil || !denied || len(counts) != 1 || counts[0] != 7 {
+		t.Errorf("after the wrong minute: %v; denied %t, counts %v", err, denied, counts)
+	}
+	if _, err := d.store.FamilyByID(t.Context(), "expired"); err == nil {
+		t.Error("what had expired before it was not swept")
+	}
+}
 
 // TestF2_AServerThatEndsSettlesItsRefreshes stops a server right after an
 // outage: the session whose refresh was carried out, but not answered, goes on
