@@ -54,15 +54,14 @@ func (f *Finder) Find(r *http.Request) netip.Addr {
 	if !f.trusts(ip) {
 		return ip
 	}
-	name, read := "X-Forwarded-For", parseNode
+	name, read := f.header(), parseNode
 	if f.Source == Forwarded {
-		name, read = "Forwarded", parseElement
+		read = parseElement
 	}
-	lines := r.Header.Values(name)
-	if len(lines) == 0 {
+	if len(r.Header.Values(name)) == 0 {
 		return ip
 	}
-	rest, last, known := strings.Join(lines, ","), "", false
+	rest, last, known := f.Written(r), "", false
 	for rest != "" && f.trusts(ip) {
 		// Empty elements are passed over (RFC 9110 §5.6.1).
 		if rest, last = lastElement(rest); strings.Trim(last, " \t") == "" {
@@ -76,6 +75,22 @@ func (f *Finder) Find(r *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	return ip
+}
+
+// Written is what the header says that Find reads, for a person to look at; "" for
+// the PROXY protocol.
+func (f *Finder) Written(r *http.Request) string {
+	return strings.Join(r.Header.Values(f.header()), ",")
+}
+
+func (f *Finder) header() string {
+	switch f.Source {
+	case ProxyProtocol:
+		return ""
+	case Forwarded:
+		return "Forwarded"
+	}
+	return "X-Forwarded-For"
 }
 
 func (f *Finder) trusts(ip netip.Addr) bool {

@@ -46,13 +46,14 @@ func (f *Finder) ConnContext(ctx context.Context, c net.Conn) context.Context {
 }
 
 // relayed reports whether the peer's address is a client's: it came from no
-// proxy, or the proxy said for whom. The header of a proxy that speaks of no
-// address (UNKNOWN, LOCAL) leaves its own on the connection.
+// proxy, or the proxy said for whom, or that it speaks for itself (LOCAL: its health
+// checks). The header of a proxy that knows no address (UNKNOWN) leaves its own on
+// the connection.
 func relayed(ctx context.Context) bool {
 	c, ok := ctx.Value(connKey{}).(*proxyproto.Conn)
 	if !ok {
 		return true
 	}
 	h := c.ProxyHeader()
-	return h != nil && !h.Command.IsLocal() && !h.TransportProtocol.IsUnspec()
+	return h != nil && (h.Version == 2 && h.Command.IsLocal() || !h.TransportProtocol.IsUnspec() && !h.TransportProtocol.IsUnix())
 }
