@@ -1,8 +1,13 @@
 package e2e
 
 import (
+	"net/url"
 	"strings"
 	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
 )
@@ -31,5 +36,53 @@ func TestAnEngineThatBreaksPromisesIsRefused(t *testing.T) {
 	s.stop(t)
 	if said := s.stderr.String(); !strings.Contains(said, "the store stands on FerretDB 1") {
 		t.Errorf("the server said %s", said)
+	}
+}
+
+// TestStoreCheckAndMigrateAgreeOnIndexes has somebody change an index: whatever the
+// one command says of it the other says too, with the same words, and once it was
+// dropped migrate makes it and both are content.
+func TestStoreCheckAndMigrateAgreeOnIndexes(t *testing.T) {
+	t.Parallel()
+	uri := mongotest.URI(t)
+	run := func(command string) outcome { return execute(t, nil, "", "store", command, "--store", uri) }
+	agree := func(says string) {
+		t.Helper()
+		for _, command := range []string{"migrate", "check"} {
+			got := run(command)
+			if (says == "") != (got.code == 0) || !strings.Contains(got.stderr, says) {
+				t.Errorf("store %s: exit code %d, %s; want it to say %q", command, got.code, got.stderr, says)
+			}
+		}
+	}
+	agree("")
+	client, err := mongo.Connect(options.Client().ApplyURI(uri))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Disconnect(t.Context())
+	u, err := url.Parse(uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ collection, index, by, says string }{
+		{"families", "purge_at", "idle_expires_at", "the index purge_at of families is not what Keyturn makes (other fields)"},
+		{"keys", "kid", "kid", "the index kid of keys is not what Keyturn makes (not unique)"},
+	} {
+		indexes := client.Database(strings.TrimPrefix(u.Path, "/")).Collection(c.collection).Indexes()
+		drop := func() {
+			if err := indexes.DropOne(t.Context(), c.index); err != nil {
+				t.Fatal(err)
+			}
+		}
+		drop()
+		if _, err := indexes.CreateOne(t.Context(), mongo.IndexModel{
+			Keys: bson.D{{Key: c.by, Value: 1}}, Options: options.Index().SetName(c.index),
+		}); err != nil {
+			t.Fatal(err)
+		}
+		agree(c.says)
+		drop()
+		agree("")
 	}
 }
