@@ -180,8 +180,7 @@ func TestF2_ADatabaseThatLosesAnswersLosesNoSession(t *testing.T) {
 	s := openShop(t, newDeployment(t, uri.String()))
 	s.stop(t)
 	lossy := newCutter(t, uri.Host)
-	uri.Host = lossy.address
-	s.server = s.serve(t, "--store", uri.String())
+	s.server = s.serve(t, "--store", mongotest.Through(t, uri.String(), lossy.address))
 	lossy.oneIn.Store(20)
 	all := make([]*refresher, 16)
 	for i := range all {

@@ -286,6 +286,6 @@ func newDeploymentBehindNetwork(t *testing.T) (*deployment, *cutter) {
 	before := newCutter(t, uri.Host)
 	options := uri.Query()
 	options.Set("maxPoolSize", "4")
-	uri.Host, uri.RawQuery = before.address, options.Encode()
-	return newDeployment(t, uri.String()), before
+	uri.RawQuery = options.Encode()
+	return newDeployment(t, mongotest.Through(t, uri.String(), before.address)), before
 }

@@ -20,7 +20,7 @@ var lacks = map[string]map[string]string{
 	"mongo-java-server": {
 		"several answers": "the first answer of a cursor holds all that is asked for, so none can die between two",
 		"explain":         "there is no such command",
-		"replica set":     "it says that it is the only member of one; its launcher has it say so. The driver then goes round a network put before it, so the programs that cut one (internal/e2e: storefault, the lossy network of crash) run on FerretDB alone",
+		"replica set":     "it says that it is the only member of one; its launcher has it say so",
 		"durability":      "everything is in memory",
 	},
 }

@@ -4,6 +4,7 @@ import de.bwaldvogel.mongo.backend.memory.MemoryBackend;
 import de.bwaldvogel.mongo.bson.Document;
 import de.bwaldvogel.mongo.wire.message.MongoMessage;
 import io.netty.channel.Channel;
+import io.netty.util.AttributeKey;
 import java.net.InetSocketAddress;
 import java.util.List;
 
@@ -42,27 +43,43 @@ public class Launcher {
         System.exit(0);
     }
 
-    /** A backend that says of itself that it is a replica set. */
+    /**
+     * A backend that says of itself that it is a replica set. Drivers go to the
+     * address that a member says it has, round whatever a test has put before it:
+     * an application named "via ADDRESS" is told that address instead.
+     */
     private static class Introduced extends MemoryBackend {
+        private static final AttributeKey<String> VIA = AttributeKey.valueOf("via");
         volatile String address;
 
         @Override
         public Document handleMessage(MongoMessage message) {
             String command = message.getDocument().keySet().iterator().next();
+            remember(message.getChannel(), message.getDocument());
             if (command.equals("hello")) { // which it does not know
                 return handleCommand(message.getChannel(), "admin", "isMaster", new Document("isMaster", 1));
             }
-            return introduce(command, super.handleMessage(message));
+            return introduce(message.getChannel(), command, super.handleMessage(message));
         }
 
         @Override
         public Document handleCommand(Channel channel, String database, String command, Document query) {
-            return introduce(command, super.handleCommand(channel, database, command, query));
+            remember(channel, query);
+            return introduce(channel, command, super.handleCommand(channel, database, command, query));
         }
 
-        private Document introduce(String command, Document answer) {
+        private void remember(Channel channel, Document asked) {
+            if (asked.get("client") instanceof Document client && client.get("application") instanceof Document application
+                && application.get("name") instanceof String name && name.startsWith("via ")) {
+                channel.attr(VIA).set(name.substring("via ".length()));
+            }
+        }
+
+        private Document introduce(Channel channel, String command, Document answer) {
             if (command.equalsIgnoreCase("isMaster")) {
-                answer.append("setName", "java").append("hosts", List.of(address)).append("me", address)
+                String via = channel.attr(VIA).get();
+                String here = via == null ? address : via;
+                answer.append("setName", "java").append("hosts", List.of(here)).append("me", here)
                     .append("setVersion", 1).append("secondary", false).append("helloOk", true)
                     .append("ismaster", true).append("isWritablePrimary", true)
                     .append("logicalSessionTimeoutMinutes", 30);

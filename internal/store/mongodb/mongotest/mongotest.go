@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -55,6 +56,22 @@ func BareURI(t testing.TB) string {
 		t.Fatalf("FerretDB does not start: %v", err)
 	}
 	return withDatabase(server, databaseName(t))
+}
+
+// Through returns uri as a network before its server has it, which listens on
+// address. A member of a replica set names itself, and drivers go there; the
+// stand-in for one (javaserver) names to an application of this name the address
+// in it.
+func Through(t testing.TB, uri, address string) string {
+	t.Helper()
+	u, err := url.Parse(uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := u.Query()
+	given.Set("appName", "via "+address)
+	u.Host, u.RawQuery = address, strings.ReplaceAll(given.Encode(), "+", "%20")
+	return u.String()
 }
 
 func databaseName(t testing.TB) string {

@@ -16,3 +16,10 @@ func TestWithDatabase(t *testing.T) {
 		}
 	}
 }
+
+func TestThrough(t *testing.T) {
+	got := Through(t, "mongodb://h:1/db?replicaSet=java&maxPoolSize=4", "127.0.0.1:2")
+	if want := "mongodb://127.0.0.1:2/db?appName=via%20127.0.0.1%3A2&maxPoolSize=4&replicaSet=java"; got != want {
+		t.Errorf("through a network it is %s; want %s", got, want)
+	}
+}
