@@ -52,6 +52,7 @@ the exit code is 1.`,
 		if err := (&verify.Filter{Since: r.since.Time, Until: r.until.Time}).Check(); err != nil {
 			return usageError{err}
 		}
+		r.verify.asks = cmd.Flags().Changed("store")
 		report, err := r.read(ctx, cfg, files)
 		if err != nil {
 			return unreadable(err)

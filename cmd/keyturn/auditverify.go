@@ -32,8 +32,8 @@ zstd too; - is standard input) and checks every line against the chain that it
 belongs to. If the store is at hand, the checkpoints' signatures and the chains'
 heads are checked as well, which finds lines cut off at the end.
 
-With --keys or --heads the store is not asked: what the files hold is then judged
-by what was kept elsewhere.
+With --keys or --heads the store is not asked, unless --store is given as well: what
+the files hold is then judged by what was kept elsewhere.
 
 Chains that the store or the heads know must be in the files. Give the logs of all
 replicas together, or say with --elsewhere whose chains are in other logs, and with
@@ -50,6 +50,7 @@ with 3 where a file, the keys, the heads or the store cannot be read.`,
 	o.since.now = time.Now
 	cmd.Flags().Var(&o.since, "since", "the log is whole from this time on, or for the last so long, such as 2160h; older files were deleted")
 	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, files []string) error {
+		o.asks = cmd.Flags().Changed("store")
 		o, err := o.options(ctx, cfg)
 		if err != nil {
 			return unreadable(err)
@@ -79,6 +80,7 @@ with 3 where a file, the keys, the heads or the store cannot be read.`,
 // verifyFlags are what audit verify is told of the evidence.
 type verifyFlags struct {
 	partial, signed, repeats bool
+	asks                     bool // the store, though there are keys or heads
 	keys, heads              string
 	elsewhere                []string
 	since                    moment
@@ -94,7 +96,7 @@ func (f *verifyFlags) add(to *pflag.FlagSet) {
 }
 
 func (f verifyFlags) options(ctx context.Context, cfg *config.Config) (o verify.Options, err error) {
-	if f.keys == "" && f.heads == "" {
+	if f.asks || f.keys == "" && f.heads == "" {
 		o, err = verifyOptions(ctx, cfg)
 	}
 	if err == nil && f.keys != "" {

@@ -16,13 +16,14 @@ type Of string
 // Every event has the fields of the first kind, every event of an HTTP request
 // those of the second as far as the request had them. Those of the third are in
 // events of decisions that change a record of the store (see Standing). Those of
-// the fourth are in the events of commands. Those of the last are named by each
-// Term.
+// the fourth are in the events of commands, those of the fifth where several
+// processes write to one file. Those of the last are named by each Term.
 const (
 	OfEvery   Of = "every event"
 	OfRequest Of = "every request"
 	OfChange  Of = "some events of a change"
 	OfCommand Of = "every command"
+	OfShared  Of = "where another chain's line comes before"
 	OfSome    Of = "some events"
 )
 
@@ -32,6 +33,7 @@ func Fields() []Field {
 		{"keyturn.chain.id", OfEvery, "the chain: one process's lines in the log, a UUID of version 7"},
 		{"keyturn.chain.seq", OfEvery, "the line's number in its chain, from 0 on"},
 		{"keyturn.chain.prev", OfEvery, "the SHA-256 of the line before it in the chain, in hex; zeros for the first"},
+		{"keyturn.chain.after", OfShared, "the SHA-256 of another chain's line right before it in the file"},
 		{"keyturn.checkpoint", OfSome, "the signature over the chain's head, a compact JWS"},
 		{"keyturn.client_id", OfSome, "the OAuth client that asked, or that an operator changed"},
 		{"keyturn.session_id", OfSome, "the session: the family of refresh tokens that a login began, and the sid of its access tokens"},

@@ -5,7 +5,10 @@
 //  2. Its lines are numbered from 0 on, without a gap.
 //  3. Each line names the SHA-256 of the line before it, newline excluded, in
 //     hex; the first names NoHash.
-//  4. A checkpoint is a line like any other. It carries a signature over the
+//  4. A line that comes right behind another chain's in the file names the SHA-256
+//     of that one too, so that no chain can be taken out or moved unseen. Where
+//     several logs are shipped into one file, others may stand between the two.
+//  5. A checkpoint is a line like any other. It carries a signature over the
 //     chain's id and the number and hash of the line right before it, and so
 //     over all lines up to there; the first also over the heads of other chains
 //     that the signer knows.
@@ -36,6 +39,9 @@ type Head struct {
 	Seq int64
 	Sum [sha256.Size]byte
 	At  time.Time
+	// After is the hash of the line that the next one comes right behind in the
+	// file, where another chain has written since.
+	After string
 }
 
 // Beginning is the head of a chain without a line.
@@ -49,7 +55,7 @@ func (h Head) Hash() string { return hex.EncodeToString(h.Sum[:]) }
 func (h Head) Append(b, body []byte, at time.Time) ([]byte, Head) {
 	from := len(b)
 	prev := InHex(h.Sum)
-	b = appendChain(b, h.Chain, h.Seq+1, prev[:])
+	b = appendChain(b, h.Chain, h.Seq+1, string(prev[:]), h.After)
 	b = append(b, body...)
 	next := Head{Chain: h.Chain, Seq: h.Seq + 1, Sum: sha256.Sum256(b[from:]), At: at}
 	return append(b, '\n'), next
@@ -62,13 +68,16 @@ func InHex(sum [sha256.Size]byte) (h [HashLen]byte) {
 }
 
 // appendChain appends the members of the chain, the fixed start of a line.
-func appendChain[H string | []byte](b []byte, id string, seq int64, prev H) []byte {
+func appendChain(b []byte, id string, seq int64, prev, after string) []byte {
 	b = append(b, idKey...)
 	b = append(b, id...)
 	b = append(b, seqKey...)
 	b = strconv.AppendInt(b, seq, 10)
 	b = append(b, prevKey...)
 	b = append(b, prev...)
+	if len(after) > 0 {
+		b = append(append(b, afterKey...), after...)
+	}
 	return append(b, chainEnd...)
 }
 

@@ -71,7 +71,7 @@ func TestTheLongestLineFits(t *testing.T) {
 		Previous: audit.Use{At: time.Now(), IP: worst, UserAgent: worst},
 	}
 	r := audit.Request{ID: worst, IP: worst, UserAgent: worst, TraceID: worst}
-	text := appendChain(nil, NewChainID(time.Now()), 1<<62, NoHash)
+	text := appendChain(nil, NewChainID(time.Now()), 1<<62, NoHash, NoHash)
 	text = AppendBody(text, &e, &r, strings.Repeat("a", MaxJWS), time.Now(), Suffix(worst, worst))
 	if len(text) > Max {
 		t.Errorf("%d bytes", len(text))
@@ -100,7 +100,7 @@ func FuzzEncode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, action, email, client, detail, agent, ip string) {
 		e := audit.Event{Action: audit.Action(action), UserEmail: email, ClientID: client, Detail: detail}
 		r := audit.Request{IP: ip, UserAgent: agent}
-		text := appendChain(nil, NewChainID(time.Now()), 5, NoHash)
+		text := appendChain(nil, NewChainID(time.Now()), 5, NoHash, "")
 		text = AppendBody(text, &e, &r, "", time.Now(), Suffix("1", "n"))
 		if bytes.IndexFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x2028 || r == 0x2029 }) >= 0 || !utf8.Valid(text) {
 			t.Fatalf("not one clean line: %q", text)

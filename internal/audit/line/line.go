@@ -23,6 +23,7 @@ const (
 	idKey         = `{"keyturn":{"chain":{"id":"`
 	seqKey        = `","seq":`
 	prevKey       = `,"prev":"`
+	afterKey      = `","after":"`
 	chainEnd      = `"}`
 	checkpointKey = `,"checkpoint":"`
 	timeKey       = `,"@timestamp":"`
@@ -36,11 +37,17 @@ const (
 	HashLen = 64
 )
 
+// MaxStart bounds the members of the chain, the start of a line.
+const MaxStart = 320
+
 // Link is what the verifier reads of a line. Its slices point into the line.
 type Link struct {
 	ID   []byte
 	Seq  int64
 	Prev []byte
+	// Foreign is the hash of another chain's line right before it in the file, nil
+	// where it names none.
+	Foreign []byte
 	// Checkpoint is the JWS of a checkpoint line, otherwise nil.
 	Checkpoint []byte
 }
@@ -90,6 +97,12 @@ func Parse(text []byte) (Link, error) {
 		return k, errBadPrev
 	}
 	k.Prev, rest = rest[:HashLen], rest[HashLen:]
+	if after, ok := bytes.CutPrefix(rest, []byte(afterKey)); ok {
+		if len(after) < HashLen || !isHex(after[:HashLen]) {
+			return k, errBadPrev
+		}
+		k.Foreign, rest = after[:HashLen], after[HashLen:]
+	}
 	if rest, ok = bytes.CutPrefix(rest, []byte(chainEnd)); !ok {
 		return k, errNotALine
 	}

@@ -30,7 +30,7 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 func TestParseLineRefuses(t *testing.T) {
-	good := string(AppendBody(appendChain(nil, NewChainID(time.Unix(1e9, 0)), 9, NoHash), &benchEvent, &audit.Request{}, "", time.Unix(1e9, 0), Suffix("1", "n")))
+	good := string(AppendBody(appendChain(nil, NewChainID(time.Unix(1e9, 0)), 9, NoHash, ""), &benchEvent, &audit.Request{}, "", time.Unix(1e9, 0), Suffix("1", "n")))
 	if _, err := Parse([]byte(good)); err != nil {
 		t.Fatal(err)
 	}
@@ -67,9 +67,9 @@ func TestParseLineRefuses(t *testing.T) {
 
 func FuzzParseLine(f *testing.F) {
 	id := NewChainID(time.Unix(1e9, 0))
-	good := AppendBody(appendChain(nil, id, 12, NoHash), &benchEvent, &benchRequest, "a.b.c", time.Unix(1e9, 0), Suffix("1", "n"))
+	good := AppendBody(appendChain(nil, id, 12, NoHash, NoHash), &benchEvent, &benchRequest, "a.b.c", time.Unix(1e9, 0), Suffix("1", "n"))
 	f.Add(good)
-	f.Add(AppendBody(appendChain(nil, id, 0, NoHash), &audit.Event{}, &audit.Request{}, "", time.Unix(0, 0), Suffix("", `q"\`)))
+	f.Add(AppendBody(appendChain(nil, id, 0, NoHash, ""), &audit.Event{}, &audit.Request{}, "", time.Unix(0, 0), Suffix("", `q"\`)))
 	f.Add([]byte(idKey))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		k, err := Parse(text)
@@ -78,7 +78,7 @@ func FuzzParseLine(f *testing.F) {
 		if err != nil {
 			return
 		}
-		start := appendChain(nil, string(k.ID), k.Seq, string(k.Prev))
+		start := appendChain(nil, string(k.ID), k.Seq, string(k.Prev), string(k.Foreign))
 		if !bytes.HasPrefix(text, start) || string(text[k.prevAt():][:HashLen]) != string(k.Prev) {
 			t.Errorf("%q was read as %q", text, start)
 		}

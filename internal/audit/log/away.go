@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
 // probeTime is how often a log that cannot be written to is tried while no
@@ -50,13 +49,6 @@ func (l *Log) failing() bool { return !l.backlog.on() && l.cause.Load() != nil &
 func (l *Log) probe() {
 	l.leaveUnsure()
 	cause := l.cause.Load()
-	now := l.now()
-	e := audit.Event{Action: audit.LogResumed, Outcome: audit.Success, Count: l.w.refused, Detail: fmt.Sprint(*cause)}
-	text, next := l.w.head.Append(nil, line.AppendBody(nil, &e, &audit.Request{}, "", now, l.suffix), now)
-	kept, err := l.put(text)
-	if kept == len(text) {
-		l.w.head = next
-		l.w.unsealed++
-	}
+	_, err := l.tell(audit.Event{Action: audit.LogResumed, Outcome: audit.Success, Count: l.w.refused, Detail: fmt.Sprint(*cause)})
 	l.wrote(err, 0)
 }

@@ -250,18 +250,14 @@ func (l *Log) recover() {
 	}
 	l.leaveUnsure()
 	if lost, cause := l.backlog.owes(); lost.count > 0 {
-		now := l.now()
 		e := audit.Event{
 			Action: audit.EventsLost, Outcome: audit.Failure, Count: lost.count,
 			Detail: fmt.Sprintf("from %s to %s: %v", lost.from.UTC().Format(line.TimeLayout), lost.to.UTC().Format(line.TimeLayout), cause),
 		}
-		text, next := l.w.head.Append(nil, line.AppendBody(nil, &e, &audit.Request{}, "", now, l.suffix), now)
-		if n, err := l.put(text); n < len(text) {
+		if written, err := l.tell(e); !written {
 			l.backlog.fell(err)
 			return
 		}
-		l.w.head = next
-		l.w.unsealed++
 		l.backlog.told()
 		l.onError(fmt.Errorf("audit log %s: %d events were lost %s", l.name, lost.count, e.Detail))
 	}

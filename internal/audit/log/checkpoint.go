@@ -79,15 +79,17 @@ func (l *Log) currentSigner() Signer {
 
 // sign writes one checkpoint line.
 func (l *Log) sign(s Signer) error {
-	text, next, err := l.appendCheckpoint(nil, l.w.head, s)
+	now := l.now()
+	body, err := l.seal(l.w.head, now, s)
 	if err != nil {
 		return err
 	}
-	if kept, err := l.put(text); kept < len(text) {
-		return err
+	next, written, err := l.putLine(body, now)
+	if written {
+		l.sealed(next)
+		return nil
 	}
-	l.sealed(next)
-	return nil
+	return err
 }
 
 // sealed makes next the head, the line of a checkpoint that was written.
@@ -109,29 +111,25 @@ func (l *Log) unsigned(at line.Head, err error) {
 	l.onError(fmt.Errorf("audit checkpoint after line %d of chain %s: %w", at.Seq, at.Chain, err))
 }
 
-// appendCheckpoint appends the line that signs at, and returns the head after it.
-// After an error it has appended nothing.
-func (l *Log) appendCheckpoint(b []byte, at line.Head, s Signer) ([]byte, line.Head, error) {
-	now := l.now()
+// seal signs at, and returns the body of the line that says so.
+func (l *Log) seal(at line.Head, now time.Time, s Signer) ([]byte, error) {
 	payload, err := json.Marshal(line.Seal{Chain: at.Chain, Seq: at.Seq, Hash: at.Hash(), IssuedAt: now.Unix(), Seen: l.w.seen})
 	if err != nil {
-		return b, at, err
+		return nil, err
 	}
 	jws, kid, err := s.Sign(line.CheckpointType, payload)
 	if err != nil {
-		return b, at, err
+		return nil, err
 	}
 	if len(jws) > line.MaxJWS || !isCompact(jws) {
-		return b, at, errors.New("the signer returned no compact JWS")
+		return nil, errors.New("the signer returned no compact JWS")
 	}
 	e := audit.Event{Action: audit.Checkpoint, Outcome: audit.Success, KeyID: kid}
-	body := line.AppendBody(nil, &e, &audit.Request{}, jws, now, l.suffix)
-	b, next := at.Append(b, body, now)
-	return b, next, nil
+	return line.AppendBody(nil, &e, &audit.Request{}, jws, now, l.suffix), nil
 }
 
-// appendFirst is appendCheckpoint for the first of a chain, which is due with the
-// first events that there is a key for, and reports whether it has appended it. It
+// appendFirst appends the first checkpoint of a chain, which is due with the
+// first events that there is a key for, and reports whether it has. It
 // goes into one write with them: of a process that is killed between two, a chain
 // would be left that no key vouches for.
 func (l *Log) appendFirst(b []byte, at line.Head) (_ []byte, next line.Head, ok bool) {
@@ -139,11 +137,14 @@ func (l *Log) appendFirst(b []byte, at line.Head) (_ []byte, next line.Head, ok 
 	if l.w.signed || signer == nil {
 		return b, at, false
 	}
-	b, next, err := l.appendCheckpoint(b, at, signer)
+	now := l.now()
+	body, err := l.seal(at, now, signer)
 	if err != nil {
 		l.unsigned(at, err)
+		return b, at, false
 	}
-	return b, next, err == nil
+	b, next = at.Append(b, body, now)
+	return b, next, true
 }
 
 // newestSeen picks from heads, oldest first, the latest that fit a checkpoint.

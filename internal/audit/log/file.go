@@ -2,6 +2,7 @@ package log
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,8 @@ type file struct {
 	// size is the file's size as we left it. Another size means that somebody
 	// else has written since, and may have died in the midst of a line.
 	size int64
+	// after is the hash of the file's last line where another chain wrote it.
+	after string
 
 	// write, truncate and readAt are the file's own; tests have them fail.
 	write    func(f *os.File, b []byte) (int, error)
@@ -124,22 +127,28 @@ func flock(f *os.File, how int) error {
 	}
 }
 
-func (s *file) append(b []byte) (int, error) {
+func (s *file) begin(more int) (after string, err error) {
 	size, err := s.lock()
-	for err == nil && s.due(size, int64(len(b))) {
+	for err == nil && s.due(size, int64(more)) {
 		s.rotate()
 		size, err = s.lock()
 	}
 	if err != nil {
-		return 0, err
+		return "", err
 	}
-	defer s.unlock()
 	if err := s.measure(size); err != nil {
-		return 0, err
+		s.unlock()
+		return "", err
 	}
+	return s.after, nil
+}
+
+func (s *file) append(b []byte) (int, error) {
+	defer s.unlock()
 	n, err := s.write(s.f, b)
 	if err == nil {
 		s.size += int64(n)
+		s.after = ""
 		return n, nil
 	}
 	return s.takeBack(b, err)
@@ -166,12 +175,16 @@ func (s *file) takeBack(b []byte, cause error) (kept int, err error) {
 	return kept, errors.Join(cause, terr)
 }
 
-// measure notes the size of the file and sees to it that the file ends in a
-// whole line.
-func (s *file) measure(size int64) error {
-	if size != s.size && size > 0 {
-		var err error
-		if size, err = s.mend(size); err != nil {
+// measure notes the size of the file and its last line, and sees to it that the
+// file ends in a whole one.
+func (s *file) measure(size int64) (err error) {
+	switch {
+	case size == s.size:
+		return nil
+	case size == 0:
+		s.after = ""
+	default:
+		if size, s.after, err = s.mend(size); err != nil {
 			return err
 		}
 	}
@@ -180,34 +193,34 @@ func (s *file) measure(size int64) error {
 }
 
 // mend ends the last line of a file of that size if a process died while it
-// wrote it, and returns the new size. A piece of one of our lines is cut off,
+// wrote it, and returns the new size and the last line's hash. A piece of one of our lines is cut off,
 // since its writer never told anybody that it was written; left standing it
 // would look like a forgery for ever. Anything else gets the newline that it
 // lacks.
-func (s *file) mend(size int64) (int64, error) {
-	last := make([]byte, 1)
-	if _, err := s.f.ReadAt(last, size-1); err != nil {
-		return 0, err
+func (s *file) mend(size int64) (newSize int64, last string, err error) {
+	if size == 0 {
+		return 0, "", nil
 	}
-	if last[0] == '\n' {
-		return size, nil
-	}
-	tail := make([]byte, min(size, line.Max+1))
+	tail := make([]byte, min(size, line.Max+2)) // the longest line with a newline on both sides
 	if _, err := s.f.ReadAt(tail, size-int64(len(tail))); err != nil {
-		return 0, err
+		return 0, "", err
 	}
-	piece := tail[bytes.LastIndexByte(tail, '\n')+1:]
-	if line.IsPiece(piece) {
-		whole := size - int64(len(piece))
-		if err := s.truncate(s.f, whole); err == nil {
-			s.onError(fmt.Errorf("audit log %s ended in an unfinished line of %d bytes, which nobody was told was written; it was cut off", s.path, len(piece)))
-			return whole, nil
+	text, whole := bytes.CutSuffix(tail, []byte{'\n'})
+	text = text[bytes.LastIndexByte(text, '\n')+1:]
+	if !whole && line.IsPiece(text) {
+		if err := s.truncate(s.f, size-int64(len(text))); err == nil {
+			s.onError(fmt.Errorf("audit log %s ended in an unfinished line of %d bytes, which nobody was told was written; it was cut off", s.path, len(text)))
+			return s.mend(size - int64(len(text)))
 		}
 	}
-	if _, err := s.f.Write([]byte{'\n'}); err != nil {
-		return 0, err
+	if !whole {
+		if _, err := s.f.Write([]byte{'\n'}); err != nil {
+			return 0, "", err
+		}
+		size++
 	}
-	return size + 1, nil
+	sum := line.InHex(sha256.Sum256(text))
+	return size, string(sum[:]), nil
 }
 
 // reopen is called with the old file locked or not; closing it unlocks it.
@@ -221,7 +234,7 @@ func (s *file) reopen() error {
 	// file, every line in the old one must be on the disk.
 	err = old.Sync()
 	s.mu.Lock()
-	s.f, s.as, s.size, s.since = f, as, 0, time.Time{}
+	s.f, s.as, s.size, s.after, s.since = f, as, 0, "", time.Time{}
 	s.mu.Unlock()
 	return errors.Join(err, old.Close())
 }

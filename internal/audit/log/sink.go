@@ -14,6 +14,10 @@ var errUnsure = errors.New("what became of a write is not known")
 
 // sink is where the lines go. Only sync may be called beside another method.
 type sink interface {
+	// begin makes ready for an append of about that many bytes, which must follow:
+	// nobody else writes meanwhile. It returns the hash of the line that what
+	// comes will stand behind, where another chain wrote that, as far as known.
+	begin(size int) (after string, err error)
 	// append writes b, which ends in a newline, and returns how many of its
 	// bytes stay written: len(b) exactly if err is nil.
 	append(b []byte) (kept int, err error)
@@ -32,6 +36,9 @@ type stream struct {
 	closer io.Closer // nil where the stream is not ours to close
 	torn   bool      // the last write ended inside a line
 }
+
+// begin has nothing to say: who else writes to the stream is not known.
+func (s *stream) begin(int) (string, error) { return "", nil }
 
 func (s *stream) append(b []byte) (int, error) {
 	if s.torn {

@@ -145,6 +145,9 @@ func (s *syslog) frame(raw []byte) ([]byte, error) {
 	return append(append(b, ' '), text...), nil
 }
 
+// begin has nothing to say: each process has a connection of its own.
+func (s *syslog) begin(int) (string, error) { return "", nil }
+
 // append sends the lines of b. Of a write that fails those that went out whole
 // count as written, since the receiver may have them; they are sent again.
 func (s *syslog) append(b []byte) (kept int, err error) {

@@ -126,24 +126,30 @@ func (l *Log) writeBatch() {
 		return
 	}
 	l.leaveUnsure()
-	first := w.head.Seq < 0
-	at := w.head
+	first, tried := w.head.Seq < 0, len(w.batch)
 	w.buf, w.ends, w.sizes = w.buf[:0], w.ends[:0], w.sizes[:0]
+	size := 2 << 10 // of a first checkpoint, mostly
 	for _, en := range w.batch {
-		w.buf, at = at.Append(w.buf, en.body, en.at)
-		w.ends = append(w.ends, at)
-		w.sizes = append(w.sizes, len(w.buf))
+		size += line.MaxStart + len(en.body)
 	}
+	var last line.Head
 	var signed bool
-	w.buf, at, signed = l.appendFirst(w.buf, at)
-	kept, err := l.put(w.buf)
+	kept, err := l.put(size, func(at line.Head) []byte {
+		for _, en := range w.batch {
+			w.buf, at = at.Append(w.buf, en.body, en.at)
+			w.ends = append(w.ends, at)
+			w.sizes = append(w.sizes, len(w.buf))
+		}
+		w.buf, last, signed = l.appendFirst(w.buf, at)
+		return w.buf
+	})
 	if err != nil {
 		err = fmt.Errorf("audit event was not written to %s: %w", l.name, err)
 	}
 	written := 0
 	retained := w.batch[:0]
 	for i, en := range w.batch {
-		if w.sizes[i] > kept {
+		if i >= len(w.sizes) || w.sizes[i] > kept {
 			retained = l.failed(en, err, retained)
 			continue
 		}
@@ -151,14 +157,14 @@ func (l *Log) writeBatch() {
 		written++
 		w.unsealed++
 		w.untried++
-		l.settle(en)
+		l.acknowledge(en)
 	}
 	clear(w.batch[len(retained):])
 	w.batch = retained
 	if signed = signed && kept == len(w.buf); signed {
-		l.sealed(at)
+		l.sealed(last)
 	}
-	l.wrote(err, len(w.ends)-written)
+	l.wrote(err, tried-written)
 	if err == nil {
 		l.recover()
 	}
@@ -170,17 +176,44 @@ func (l *Log) writeBatch() {
 	}
 }
 
-// put writes lines of the chain, which the store has then heard of.
-func (l *Log) put(b []byte) (kept int, err error) {
+// put writes the lines, of about that size, that render appends to the chain, of
+// which the store has then heard.
+func (l *Log) put(size int, render func(at line.Head) []byte) (kept int, err error) {
 	if err := l.announce(); err != nil {
 		return 0, err
 	}
-	kept, err = l.sink.append(b)
+	at := l.w.head
+	if at.After, err = l.sink.begin(size); err != nil {
+		return 0, err
+	}
+	kept, err = l.sink.append(render(at))
 	if errors.Is(err, errUnsure) {
 		l.w.unsure = true
 		err = fmt.Errorf("%w: %w", audit.ErrInDoubt, err)
 	}
 	return kept, err
+}
+
+// putLine writes one line of the log's own, and returns the head after it.
+func (l *Log) putLine(body []byte, at time.Time) (next line.Head, written bool, err error) {
+	size := 0
+	kept, err := l.put(line.MaxStart+len(body), func(from line.Head) (b []byte) {
+		b, next = from.Append(nil, body, at)
+		size = len(b)
+		return b
+	})
+	return next, size > 0 && kept == size, err
+}
+
+// tell writes an event of the log's own.
+func (l *Log) tell(e audit.Event) (written bool, err error) {
+	now := l.now()
+	next, written, err := l.putLine(line.AppendBody(nil, &e, &audit.Request{}, "", now, l.suffix), now)
+	if written {
+		l.w.head = next
+		l.w.unsealed++
+	}
+	return written, err
 }
 
 // leaveUnsure begins a new chain where it is not known how the last one ends.
@@ -195,8 +228,8 @@ func (l *Log) leaveUnsure() {
 	w.unsealed, w.untried, w.requested = 0, 0, -1
 }
 
-// settle answers for an entry that was written.
-func (l *Log) settle(en *entry) {
+// acknowledge answers for an entry that was written.
+func (l *Log) acknowledge(en *entry) {
 	if en.state.CompareAndSwap(taken, settled) {
 		en.done <- nil
 		return

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -85,7 +87,9 @@ type lineReader struct {
 	r    *bufio.Reader
 	done func()
 	long bool // the line passed last was a piece, and its rest is to come
-	over bool // what was passed last is what the file ends in
+	// shared is set where others may write to what is read.
+	shared bool
+	over   bool // what was passed last is what the file ends in
 	// number is that of the line passed last, counted from 1 as they stand in
 	// the file.
 	number int64
@@ -104,12 +108,16 @@ func openLines(path string) (*lineReader, error) {
 			return nil, err
 		}
 		l.f, in = f, f
+		info, err := f.Stat()
+		l.shared = err == nil && info.Mode().IsRegular()
 	}
-	r, done, err := expand(bufio.NewReaderSize(in, readSize))
+	raw := bufio.NewReaderSize(in, readSize)
+	r, done, err := expand(raw)
 	if err != nil {
 		l.close()
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
+	l.shared = l.shared && r == raw // nobody goes on with a compressed file
 	l.r, l.done = r, done
 	return l, nil
 }
@@ -185,5 +193,41 @@ func (l *lineReader) rawNext() (text []byte, whole bool, err error) {
 		return nil, false, io.EOF
 	}
 	l.over = true
-	return text, false, nil
+	if !l.shared {
+		return text, false, nil
+	}
+	return l.finish(bytes.Clone(text))
+}
+
+// A writer holds the lock of its file for one write, so that who has waited for it
+// so long waits for one that hangs.
+const (
+	lockTries = 100
+	lockPause = 10 * time.Millisecond
+)
+
+// finish reads what follows the beginning of a line that the file ended in: its
+// writer may have been in the midst of it.
+func (l *lineReader) finish(text []byte) ([]byte, bool, error) {
+	err := syscall.EINTR
+	for try := 0; (err == syscall.EINTR || err == syscall.EWOULDBLOCK) && try < lockTries; try++ {
+		if try > 0 {
+			time.Sleep(lockPause)
+		}
+		err, _ = syscall.Flock(int(l.f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB).(syscall.Errno)
+	}
+	if err == syscall.EWOULDBLOCK {
+		return nil, false, fmt.Errorf("reading %s: its last line is not finished, and its writer hangs", l.path)
+	}
+	// Where files cannot be locked, they are read as they are.
+	rest, rerr := l.r.ReadSlice('\n')
+	_ = syscall.Flock(int(l.f.Fd()), syscall.LOCK_UN) // what is open can be unlocked
+	if rerr != nil && !errors.Is(rerr, io.EOF) {
+		return nil, false, fmt.Errorf("reading %s: %w", l.path, rerr)
+	}
+	if text = append(text, rest...); rerr != nil {
+		return text, false, nil
+	}
+	l.over = false
+	return text[:len(text)-1], true, nil
 }

@@ -6,8 +6,6 @@ package verify
 import (
 	"crypto/sha256"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
@@ -23,8 +21,8 @@ import (
 // Nobody without the signing keys and the store can hide a change to a line
 // that has been anchored. What came after the last anchor (a minute at most,
 // while the store answers) is protected only by the chain, which a thief who
-// knows the format can compute anew. The order of two lines of different chains
-// is not protected; their times are.
+// knows the format can compute anew. The order of two chains is protected where a
+// line names another chain's line before it, as it does in a file.
 func Files(files []string, o Options) (Report, error) {
 	v := newVerifier(o)
 	sources := sourcesOf(files)
@@ -86,16 +84,6 @@ func Each(files []string, o Options, fn func(text []byte) error) (Report, error)
 	return v.report(), err
 }
 
-// place is where a line stands.
-type place struct {
-	file string
-	line int64
-}
-
-func (p place) bad(format string, args ...any) *BadLine {
-	return &BadLine{File: p.file, Line: p.line, Reason: fmt.Sprintf(format, args...)}
-}
-
 // chainState is what is known of a chain so far.
 type chainState struct {
 	id string
@@ -107,7 +95,15 @@ type chainState struct {
 	firstSeq  int64
 	firstPrev string
 	firstAt   place
-	anchor    *audit.Anchor
+	node      string // as it stands in the first line
+	// behind is set where the first line seen is the first of its log and names
+	// another chain's line before it.
+	behind bool
+	// listed is the number of the line that the list of heads names of the chain,
+	// unlisted where it names none; early is set by watchUnlisted.
+	listed int64
+	early  bool
+	anchor *audit.Anchor
 	// The last good checkpoint, and the line up to which a signature vouches
 	// for the chain; -1 if none does.
 	sealedAt  place
@@ -125,11 +121,16 @@ type verifier struct {
 	chains  map[string]*chainState
 	order   []*chainState
 	last    *chainState
-	logs    map[string]*began    // by file
-	nodes   map[string]time.Time // when the log began that the node wrote
-	place   place
-	doubt   *doubt
-	rep     Report
+	// heads holds the hashes of all other chains' last lines.
+	heads  map[[line.HashLen]byte]struct{}
+	listed heardOf
+	logs   map[string]*began    // by file
+	nodes  map[string]time.Time // when the log began that the node wrote
+	place  place
+	doubt  *doubt
+	// misplaced is the first line that does not stand where it was written.
+	misplaced *BadLine
+	rep       Report
 	// repeated is set where the line taken last was passed over.
 	repeated bool
 	// attested holds the latest head attested of each chain.
@@ -139,7 +140,10 @@ type verifier struct {
 // began is when the first line of a log was written, to the millisecond; zero
 // until it was read. Of each log for itself: where old files were deleted, another
 // replica's log may go further back.
-type began struct{ time.Time }
+type began struct {
+	time.Time
+	unlisted []*chainState // whose chains the list of heads does not know
+}
 
 // expect takes note of which files are of one log.
 func (v *verifier) expect(logs []*source) {
@@ -152,7 +156,7 @@ func (v *verifier) expect(logs []*source) {
 }
 
 func newVerifier(o Options) *verifier {
-	v := &verifier{o: o, chains: map[string]*chainState{}, logs: map[string]*began{}, nodes: map[string]time.Time{}, anchors: map[string]*audit.Anchor{}, attested: map[string]attested{}}
+	v := &verifier{o: o, listed: heard(o.Heads), heads: map[[line.HashLen]byte]struct{}{}, chains: map[string]*chainState{}, logs: map[string]*began{}, nodes: map[string]time.Time{}, anchors: map[string]*audit.Anchor{}, attested: map[string]attested{}}
 	for _, h := range o.Heads {
 		if h.Seq >= 0 {
 			v.attest(attested{Seen: line.Seen{Chain: h.Chain, Seq: h.Seq, Hash: h.Hash, Node: h.Node}, by: "the list of heads"})
@@ -178,6 +182,7 @@ func (v *verifier) take(text []byte) error {
 	v.rep.Bytes += int64(len(text)) + 1
 	v.repeated = false
 
+	begins := v.logs[v.place.file].IsZero()
 	c := v.chain(k.ID)
 	if c == nil {
 		if c, err = v.first(k, text); err != nil {
@@ -191,6 +196,8 @@ func (v *verifier) take(text []byte) error {
 	} else if ok, err := v.follows(c, k, text, hash); !ok {
 		return err
 	}
+	v.watchOrder(c, k, begins)
+	v.watchUnlisted(c, k.Seq)
 	c.seq, c.hash, c.at = k.Seq, hash, v.place
 	if v.o.Repeats {
 		c.recent.add(k.Seq, sum)
@@ -225,7 +232,12 @@ func (v *verifier) fail(err error) error {
 
 func (v *verifier) chain(id []byte) *chainState {
 	if v.last == nil || v.last.id != string(id) {
-		v.last = v.chains[string(id)]
+		if v.last != nil {
+			v.heads[v.last.hash] = struct{}{}
+		}
+		if v.last = v.chains[string(id)]; v.last != nil {
+			delete(v.heads, v.last.hash)
+		}
 	}
 	return v.last
 }
@@ -241,7 +253,8 @@ func (v *verifier) first(k line.Link, text []byte) (*chainState, error) {
 	if log.IsZero() {
 		log.Time = at.Truncate(time.Millisecond)
 	}
-	c := &chainState{id: string(k.ID), firstSeq: k.Seq, firstPrev: string(k.Prev), firstAt: v.place, sealedSeq: -1, vouched: -1}
+	c := &chainState{id: string(k.ID), firstSeq: k.Seq, firstPrev: string(k.Prev), firstAt: v.place, node: line.Node(text), sealedSeq: -1, vouched: -1}
+	c.listed = v.listed.of(c.id)
 	c.anchor = v.anchors[c.id]
 	switch {
 	case k.Misbegun():
@@ -261,9 +274,11 @@ func (v *verifier) first(k line.Link, text []byte) (*chainState, error) {
 	v.chains[c.id] = c
 	v.order = append(v.order, c)
 	v.last = c
-	node := line.Node(text)
-	if earlier, ok := v.nodes[node]; !ok || log.Before(earlier) {
-		v.nodes[node] = log.Time
+	if earlier, ok := v.nodes[c.node]; !ok || log.Before(earlier) {
+		v.nodes[c.node] = log.Time
+	}
+	if c.listed == unlisted {
+		log.unlisted = append(log.unlisted, c)
 	}
 	return c, nil
 }
@@ -311,88 +326,4 @@ func (v *verifier) anchored(c *chainState) error {
 	}
 	v.rep.Anchored++
 	return nil
-}
-
-// unfinished takes the last line of a file that ends without a newline.
-func (v *verifier) unfinished(text []byte) error {
-	if line.IsWhole(text) {
-		return v.take(text)
-	}
-	if line.IsPiece(text) {
-		v.note("%s ends in an unfinished line, which was not checked", v.place.file)
-		return nil
-	}
-	return v.take(text)
-}
-
-// end checks what only the end of the last file shows.
-func (v *verifier) end() error {
-	if v.doubt != nil {
-		return v.doubt.resolve(nil)
-	}
-	heads := make(map[string]*chainState, len(v.order))
-	for _, c := range v.order {
-		heads[string(c.hash[:])] = c
-	}
-	for _, c := range v.order {
-		if before := heads[c.firstPrev]; c.firstSeq > 0 && before != nil && before.seq+1 == c.firstSeq {
-			return c.firstAt.bad("the line follows line %d of chain %s but bears the id of another chain", before.seq, before.id)
-		}
-	}
-	for _, c := range v.order {
-		if c.anchor != nil && c.anchor.Seq > c.seq && !v.o.Partial {
-			return c.at.bad("chain %s ends here with line %d, but the store holds line %d as its head: what followed was cut off",
-				c.id, c.seq, c.anchor.Seq)
-		}
-	}
-	if err := v.checkAttested(); err != nil {
-		return err
-	}
-	if err := v.checkSigned(); err != nil || v.o.Partial {
-		return err
-	}
-	if err := v.checkBeginnings(); err != nil {
-		return err
-	}
-	if err := v.checkUnheard(); err != nil {
-		return err
-	}
-	return v.unseen()
-}
-
-func (v *verifier) note(format string, args ...any) {
-	v.rep.Notes = append(v.rep.Notes, fmt.Sprintf(format, args...))
-}
-
-func (v *verifier) report() Report {
-	rep := v.rep
-	rep.Chains = len(v.order)
-	rep.Notes = slices.Clone(rep.Notes)
-	add := func(format string, args ...any) { rep.Notes = append(rep.Notes, fmt.Sprintf(format, args...)) }
-	for _, c := range v.order {
-		if c.firstSeq > 0 {
-			add("chain %s begins here with line %d; the lines before it are in none of the files", c.id, c.firstSeq)
-		}
-		switch {
-		case v.o.Keys == nil || c.seq <= c.vouched:
-		case c.sealedSeq < 0:
-			add("chain %s (%s:%d) bears no signature; the hashes alone, and the store if it was asked, vouch for it", c.id, c.firstAt.file, c.firstAt.line)
-		case c.seq == c.vouched+1:
-			add("line %d of chain %s comes after its last signature; the hashes alone, and the store if it was asked, vouch for it", c.seq, c.id)
-		default:
-			add("lines %d to %d of chain %s come after its last signature; the hashes alone, and the store if it was asked, vouch for them", c.vouched+1, c.seq, c.id)
-		}
-	}
-	if v.o.Keys == nil {
-		add("signatures of checkpoints were not checked: no keys at hand")
-	}
-	switch {
-	case v.o.Anchors == nil && len(v.o.Heads) > 0:
-		add("whether lines are missing after those that the list of heads names was not checked: the store was not asked")
-	case v.o.Anchors == nil:
-		add("whether lines are missing at the end was not checked: neither the store was asked nor a list of heads given")
-	case v.o.Partial:
-		add("whether lines are missing at the end was not checked: the files are a part of the log")
-	}
-	return rep
 }

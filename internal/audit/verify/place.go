@@ -1,0 +1,36 @@
+package verify
+
+import (
+	"fmt"
+
+	"github.com/keyturn/keyturn/internal/audit/line"
+)
+
+// place is where a line stands.
+type place struct {
+	file string
+	line int64
+}
+
+func (p place) bad(format string, args ...any) *BadLine {
+	return &BadLine{File: p.file, Line: p.line, Reason: fmt.Sprintf(format, args...)}
+}
+
+// watchOrder notes a line of another chain that is not where the line says that it
+// stood: it was taken out, or one of the two was moved. A line that was changed or
+// is missing within its chain is named better by what finds that, so this counts
+// last.
+func (v *verifier) watchOrder(c *chainState, k line.Link, begins bool) {
+	if k.Foreign == nil {
+		return
+	}
+	before := [line.HashLen]byte(k.Foreign)
+	if _, known := v.heads[before]; known || before == c.hash {
+		return
+	}
+	if begins {
+		c.behind = true
+	} else if v.misplaced == nil {
+		v.misplaced = v.place.bad("another chain's line, which stood right before this one, is not there: it was removed, changed or moved")
+	}
+}
