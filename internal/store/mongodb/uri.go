@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -167,9 +168,17 @@ func splitURI(uri string) (uriParts, error) {
 		return uriParts{}, errors.New("the database name in the path of the MongoDB URI is unusable; " +
 			"it has at most 63 bytes and none of the characters / \\ . \" $ * < > : | ? and space")
 	}
+	if slices.Contains(serversOwn, strings.ToLower(database)) {
+		return uriParts{}, fmt.Errorf("the database %s of the MongoDB URI is the server's own; name another, "+
+			"and add authSource=%[1]s if the user is kept there", database)
+	}
 	p.database = database
 	return p, nil
 }
+
+// serversOwn are databases of which one is not replicated at all, and none can be
+// sharded.
+var serversOwn = []string{"admin", "config", "local"}
 
 // splitUserInfo returns the password in "username:password". Its errors quote nothing.
 func splitUserInfo(info string) (password string, err error) {
@@ -197,11 +206,12 @@ func checkHosts(hosts string) error {
 		if strings.HasSuffix(strings.ToLower(host), ".sock") {
 			continue
 		}
-		_, port, err := net.SplitHostPort(host)
+		name, port, err := net.SplitHostPort(host)
 		if err != nil {
-			if _, port, err = net.SplitHostPort(host + ":27017"); err != nil {
-				return errors.New("a host in the MongoDB URI is unusable; write host, host:port or [ipv6]:port")
-			}
+			name, port, err = net.SplitHostPort(host + ":27017")
+		}
+		if err != nil || name == "" {
+			return errors.New("a host in the MongoDB URI is unusable; write host, host:port or [ipv6]:port")
 		}
 		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
 			return errors.New("a port in the MongoDB URI is unusable; it is a number from 1 to 65535")
