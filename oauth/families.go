@@ -22,8 +22,8 @@ type Families struct {
 	now      func() time.Time
 	// confirmed is now as elapsed time confirms it: what ends a session for good
 	// goes by it (T1).
-	confirmed func() time.Time
-	doubts    doubts
+	confirmed  func() time.Time
+	unanswered unanswered
 }
 
 // NewFamilies returns the families kept in store, whose tokens are derived

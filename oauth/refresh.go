@@ -44,7 +44,7 @@ func (r *refresh) run(ctx context.Context) (successor string, err error) {
 	f := r.families
 	r.family, err = f.store.RotateFamily(ctx, r.token.familyID, r.ask.by.id, r.decide)
 	if err != nil {
-		f.doubts.abandon(&r.attempt)
+		f.unanswered.abandon(&r.attempt)
 		var dead *deadToken
 		if errors.As(err, &dead) && dead.reuse {
 			dead.unended = r.end(ctx, dead)
@@ -67,7 +67,7 @@ func (r *refresh) decide(fam Family, client Client) (*Rotation, error) {
 		rotation = r.rotation(fam)
 		after = rotation.Apply(fam)
 	}
-	r.families.doubts.decided(&r.attempt, r.known, after)
+	r.families.unanswered.decided(&r.attempt, r.known, after)
 	return rotation, err
 }
 
@@ -82,7 +82,7 @@ func (r *refresh) check(fam Family) error {
 		return err
 	}
 	if r.token.generation == fam.Generation-1 {
-		r.known, r.unanswered = r.families.doubts.before(fam)
+		r.known, r.unanswered = r.families.unanswered.before(fam)
 	}
 	if err := r.checkFamily(fam); err != nil {
 		return err

@@ -13,9 +13,9 @@ func (f *Families) takeBack(ctx context.Context, r *refresh) error {
 	if r.retried() {
 		return nil
 	}
-	err := f.restore(ctx, r.before, r.before.RotatedAt, func(now Family) bool { return doubtOf(now) == doubtOf(r.family) })
+	err := f.restore(ctx, r.before, r.before.RotatedAt, func(now Family) bool { return stateOf(now) == stateOf(r.family) })
 	if err != nil {
-		f.doubts.add(r.before, r.family)
+		f.unanswered.add(r.before, r.family)
 	}
 	return err
 }

@@ -31,8 +31,8 @@ func (v *verifier) end() error {
 }
 
 func (v *verifier) checkEnd() error {
-	if v.doubt != nil {
-		return v.doubt.resolve(nil)
+	if v.misfit != nil {
+		return v.misfit.resolve(nil)
 	}
 	heads := make(map[string]*chainState, len(v.order))
 	for _, c := range v.order {

@@ -127,7 +127,7 @@ type verifier struct {
 	logs   map[string]*began    // by file
 	nodes  map[string]time.Time // when the log began that the node wrote
 	place  place
-	doubt  *doubt
+	misfit *misfit
 	// misplaced is the first line that does not stand where it was written.
 	misplaced *BadLine
 	rep       Report
@@ -191,8 +191,8 @@ func (v *verifier) take(text []byte) error {
 	} else if v.o.Repeats && k.Seq <= c.seq && c.recent.has(k.Seq, sum) {
 		v.pass(text)
 		return nil
-	} else if v.doubt != nil && v.doubt.chain == c {
-		return v.doubt.resolve(&k)
+	} else if v.misfit != nil && v.misfit.chain == c {
+		return v.misfit.resolve(&k)
 	} else if ok, err := v.follows(c, k, text, hash); !ok {
 		return err
 	}
@@ -222,10 +222,10 @@ func (v *verifier) pass(text []byte) {
 	v.rep.Bytes -= int64(len(text)) + 1
 }
 
-// fail returns what is wrong, or rather what was already in doubt before it.
+// fail returns what is wrong, or rather what did not fit before it.
 func (v *verifier) fail(err error) error {
-	if v.doubt != nil {
-		return v.doubt.resolve(nil)
+	if v.misfit != nil {
+		return v.misfit.resolve(nil)
 	}
 	return err
 }
@@ -298,21 +298,21 @@ func (v *verifier) follows(c *chainState, k line.Link, text []byte, hash [line.H
 	case step == line.Again:
 		return false, v.fail(v.place.bad("chain %s begins again; its first line is %s:%d", c.id, c.firstAt.file, c.firstAt.line))
 	case step == line.Forked:
-		return false, v.suspect(newDoubt(claimedTwice, c, v.place, k, text, hash))
+		return false, v.suspect(newMisfit(claimedTwice, c, v.place, k, text, hash))
 	case step == line.Behind:
 		return false, v.fail(v.place.bad("line %d of chain %s is repeated or out of order; the chain has come to line %d before", k.Seq, c.id, c.seq))
 	case step == line.Unlinked:
-		return false, v.suspect(newDoubt(wrongHash, c, v.place, k, text, hash))
+		return false, v.suspect(newMisfit(wrongHash, c, v.place, k, text, hash))
 	}
 	return true, nil
 }
 
-// suspect notes a doubt; the next line of the chain resolves it.
-func (v *verifier) suspect(d *doubt) error {
-	if v.doubt != nil {
-		return v.doubt.resolve(nil)
+// suspect notes a misfit; the next line of the chain resolves it.
+func (v *verifier) suspect(d *misfit) error {
+	if v.misfit != nil {
+		return v.misfit.resolve(nil)
 	}
-	v.doubt = d
+	v.misfit = d
 	return nil
 }
 

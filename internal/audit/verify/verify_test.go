@@ -10,15 +10,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/audit/line"
-	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
@@ -223,87 +220,6 @@ func TestA2_BadCheckpoints(t *testing.T) {
 	other.Algorithm = "RS256"
 	o.Keys = verify.KeySet(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{other}})
 	audittest.MustFind(t, o, int64(at)+1, "algorithm", forge(f.Signer, line.CheckpointType))
-}
-
-func TestA2_AChainPutThereIsFound(t *testing.T) {
-	f, lines := tampered(t)
-	other := audittest.NewFixture(t)
-	other.Write(t, 2)
-	forged := other.Lines(t)
-	changed := slices.Insert(slices.Clone(lines), 5, forged...)
-	audittest.MustFind(t, f.Options(), 6, "never heard of chain", audittest.WriteLines(t, changed))
-}
-
-func TestA2_AWholeChainRemovedIsFound(t *testing.T) {
-	f := audittest.NewFixture(t)
-	l := f.Open(t)
-	audittest.Record(t, l, 2)
-	f.Write(t, 1) // a command, while the server runs
-	audittest.Record(t, l, 2)
-	audittest.Close(t, l)
-	f.Write(t, 1) // and another, after it
-	audittest.MustVerify(t, f.Options(), f.Path)
-	ids := map[string]bool{}
-	for _, text := range f.Lines(t) {
-		ids[chainOf(text)] = true
-	}
-	if len(ids) != 3 {
-		t.Fatalf("%d chains", len(ids))
-	}
-	for id := range ids {
-		if id == l.Chain() {
-			continue
-		}
-		rest := slices.DeleteFunc(f.Lines(t), func(text string) bool { return strings.Contains(text, id) })
-		audittest.MustFind(t, f.Options(), 0, "is in none of the files", audittest.WriteLines(t, rest))
-	}
-}
-
-func TestA2_TheBeginningOfALaterChainRemovedIsFound(t *testing.T) {
-	at := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
-	f := audittest.NewFixture(t)
-	l := f.Open(t, func(o *auditlog.Options) { o.Now = func() time.Time { return at } })
-	l.SetSigner(nil) // its checkpoint would come between the lines of the second
-	audittest.Record(t, l, 1)
-	second := f.Open(t, func(o *auditlog.Options) { o.Now = func() time.Time { return at.Add(time.Second) } })
-	audittest.Record(t, second, 3)
-	audittest.Close(t, second)
-	audittest.Close(t, l)
-	lines := f.Lines(t)
-	first := slices.IndexFunc(lines, func(s string) bool { return strings.Contains(s, second.Chain()) })
-	audittest.MustFind(t, f.Options(), int64(first)+1, "the first 1 lines", audittest.WriteLines(t, slices.Delete(lines, first, first+1)))
-}
-
-func TestA2_TheFirstLineMustFollowTheAnchor(t *testing.T) {
-	f, lines := tampered(t)
-	o := f.Options()
-	k, err := line.Parse([]byte(lines[9]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := audittest.WriteLines(t, lines[9:])
-	o.Anchors[0].Seq, o.Anchors[0].Hash = k.Seq-1, string(k.Prev)
-	o.Since = time.Now()
-	audittest.MustVerify(t, o, path)
-	o.Anchors[0].Hash = line.NoHash
-	audittest.MustFind(t, o, 1, "does not follow", path)
-}
-
-func TestA2_ChainsElsewhereAreNamedUntilSaid(t *testing.T) {
-	f := audittest.NewFixture(t)
-	f.Write(t, 2)
-	o := f.Options()
-	o.Anchors = append(o.Anchors, audit.Anchor{Chain: line.NewChainID(time.Now()), Seq: 9, Node: "host:/another/file", At: time.Now()})
-	audittest.MustFind(t, o, 0, "of 10 lines at least (the store knows it) is in none", f.Path)
-	for _, said := range []string{"host:/another/file", "host:/another/*"} {
-		o.Elsewhere = []string{said}
-		audittest.MustVerify(t, o, f.Path)
-	}
-	o.Elsewhere = []string{"host:/another"}
-	audittest.MustFind(t, o, 0, "is in none", f.Path)
-	o.Anchors = o.Anchors[:1]
-	o.Anchors = append(o.Anchors, audit.Anchor{Chain: line.NewChainID(time.Now()), Seq: -1, Node: o.Anchors[0].Node, At: time.Now()})
-	audittest.MustVerify(t, o, f.Path)
 }
 
 // TestA2_PipesAreReadOnce verifies what a shell's <(zcat old.gz) holds, alone and

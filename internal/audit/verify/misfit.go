@@ -6,9 +6,9 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// doubt is a pair of lines of one chain that do not fit together. Which of the
+// misfit is a pair of lines of one chain that do not fit together. Which of the
 // two is the bad one, only the next line of the chain (or the anchor) tells.
-type doubt struct {
+type misfit struct {
 	clash clash
 	chain *chainState
 	// The earlier line is good as far as the lines before it go.
@@ -32,9 +32,9 @@ const (
 	claimedTwice
 )
 
-func newDoubt(of clash, c *chainState, at place, k line.Link, text []byte, hash [line.HashLen]byte) *doubt {
+func newMisfit(of clash, c *chainState, at place, k line.Link, text []byte, hash [line.HashLen]byte) *misfit {
 	mended := line.InHex(sha256.Sum256(k.Renamed(text, c.hash)))
-	return &doubt{
+	return &misfit{
 		clash: of, chain: c,
 		earlier: c.at, earlierHash: string(c.hash[:]),
 		later: at, laterHash: string(hash[:]), laterSeq: k.Seq,
@@ -44,7 +44,7 @@ func newDoubt(of clash, c *chainState, at place, k line.Link, text []byte, hash 
 
 // resolve names the bad line. next is the line of the chain that follows the
 // two, or nil where there is none.
-func (d *doubt) resolve(next *line.Link) error {
+func (d *misfit) resolve(next *line.Link) error {
 	// What the line numbered laterSeq is known to hash to.
 	known := ""
 	if a := d.chain.anchor; a != nil && a.Seq == d.laterSeq {

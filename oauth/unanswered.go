@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// maxDoubts bounds how many rotations in doubt are remembered; for those
+	// maxUnanswered bounds how many unanswered rotations are remembered; for those
 	// beyond it there is the retry window.
-	maxDoubts = 10_000
+	maxUnanswered = 10_000
 	// settleFor is how long the store may take over one of them.
 	settleFor = 2 * time.Second
 )
@@ -25,86 +25,86 @@ type attempt struct {
 	abandoned     bool
 }
 
-// doubts are the rotations of which nobody knows whether they were done: the
+// unanswered are the rotations of which nobody knows whether they were done: the
 // store was asked and did not answer, so their callers were told to try again.
 // A client that does so when the outage is over, long after the retry window,
 // must not be taken for a thief: the token that it holds is the last that it was
 // given. Safe for concurrent use.
-type doubts struct {
+type unanswered struct {
 	mu   sync.Mutex
-	open map[doubt]Family // as it stood before
+	open map[familyState]Family // as it stood before
 }
 
-// doubt is a family as a rotation in doubt would have left it.
-type doubt struct {
+// familyState is a family as a rotation left it, or would have left it.
+type familyState struct {
 	familyID   string
 	generation int64
 	rotatedAt  int64
 }
 
-func doubtOf(f Family) doubt { return doubt{f.ID, f.Generation, f.RotatedAt.UnixMilli()} }
+func stateOf(f Family) familyState { return familyState{f.ID, f.Generation, f.RotatedAt.UnixMilli()} }
 
 // decided takes note of what is about to be written, or nothing if after is the
 // zero Family.
-func (d *doubts) decided(a *attempt, before, after Family) {
+func (u *unanswered) decided(a *attempt, before, after Family) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.before, a.after = before, after; a.abandoned {
-		d.add(before, after)
+		u.add(before, after)
 	}
 }
 
 // abandon is called when the store failed.
-func (d *doubts) abandon(a *attempt) {
+func (u *unanswered) abandon(a *attempt) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.abandoned = true
-	d.add(a.before, a.after)
+	u.add(a.before, a.after)
 }
 
-func (d *doubts) add(before, after Family) {
+func (u *unanswered) add(before, after Family) {
 	if after.ID == "" {
 		return
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.open == nil {
-		d.open = map[doubt]Family{}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.open == nil {
+		u.open = map[familyState]Family{}
 	}
-	if len(d.open) < maxDoubts {
-		d.open[doubtOf(after)] = before
+	if len(u.open) < maxUnanswered {
+		u.open[stateOf(after)] = before
 	}
 }
 
 // before returns how the family stood before the rotation that brought it here,
 // if nobody was answered to that; else f.
-func (d *doubts) before(f Family) (Family, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	before, ok := d.open[doubtOf(f)]
+func (u *unanswered) before(f Family) (Family, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	before, ok := u.open[stateOf(f)]
 	if !ok {
 		return f, false
 	}
 	return before, true
 }
 
-// any returns one rotation in doubt, and drops what has expired.
-func (d *doubts) any(now time.Time) (after doubt, before Family, ok bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for after, before := range d.open {
+// any returns one of them, and drops what has expired.
+func (u *unanswered) any(now time.Time) (after familyState, before Family, ok bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for after, before := range u.open {
 		if now.Before(before.ExpiresAt) {
 			return after, before, true
 		}
-		delete(d.open, after)
+		delete(u.open, after)
 	}
-	return doubt{}, Family{}, false
+	return familyState{}, Family{}, false
 }
 
-func (d *doubts) settled(after doubt) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.open, after)
+func (u *unanswered) settled(after familyState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.open, after)
 }
 
 // Settle takes back the refreshes that the store did not answer to, so that
@@ -114,19 +114,19 @@ func (d *doubts) settled(after doubt) {
 // with the store's first error; run it every second or so.
 func (f *Families) Settle(ctx context.Context) (int, error) {
 	for n := 0; ; n++ {
-		after, before, ok := f.doubts.any(f.now())
+		after, before, ok := f.unanswered.any(f.now())
 		if !ok {
 			return n, nil
 		}
 		step, cancel := context.WithTimeout(ctx, settleFor)
 		err := f.restore(step, before, before.RotatedAt.Add(time.Millisecond), func(now Family) bool {
-			return doubtOf(now) == after || doubtOf(now) == doubtOf(before)
+			return stateOf(now) == after || stateOf(now) == stateOf(before)
 		})
 		cancel()
 		if err != nil {
 			return n, err
 		}
-		f.doubts.settled(after)
+		f.unanswered.settled(after)
 	}
 }
 
