@@ -85,7 +85,7 @@ func TestKeysOfAnotherUseAreNotRegistered(t *testing.T) {
 		}
 	}
 	for uri, good := range map[string]bool{"https://a.example/jwks": true, "https://a.example:8443/jwks": true, "https://a.example:0/jwks": false} {
-		if err := CheckClientJWKSURI(uri); (err == nil) != good {
+		if err := checkClientJWKSURI(uri); (err == nil) != good {
 			t.Errorf("%s: error %v", uri, err)
 		}
 	}

@@ -55,9 +55,9 @@ type Client struct {
 	decision.Held
 }
 
-// HasKeys reports whether the client authenticates with keys of its own
+// hasKeys reports whether the client authenticates with keys of its own
 // (private_key_jwt, RFC 7523 §2.2).
-func (c Client) HasKeys() bool { return c.JWKS != "" || c.JWKSURI != "" }
+func (c Client) hasKeys() bool { return c.JWKS != "" || c.JWKSURI != "" }
 
 // AuthMethod is how the client authenticates, by its name in the registry of
 // RFC 7591 §2. A client with a secret may send it by either of two methods; the
@@ -66,7 +66,7 @@ func (c Client) AuthMethod() string {
 	switch {
 	case c.Public:
 		return "none"
-	case c.HasKeys():
+	case c.hasKeys():
 		return "private_key_jwt"
 	}
 	return "client_secret_basic"

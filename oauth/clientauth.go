@@ -147,7 +147,7 @@ func (s *Service) authenticate(ctx context.Context, c credentials) (Client, *ref
 	if err != nil && !errors.Is(err, ErrNoClient) {
 		return Client{ID: c.id}, refusal.Undecided(audit.ReasonStore, err)
 	}
-	if c.assertion != nil && client.HasKeys() && !client.Disabled {
+	if c.assertion != nil && client.hasKeys() && !client.Disabled {
 		if e := s.checkAssertion(ctx, c.assertion, client); e != nil {
 			return Client{ID: c.id}, e
 		}
@@ -172,11 +172,11 @@ func (c credentials) prove(client Client) *refusal.Error {
 		return nil
 	case client.Public && (c.hasSecret || c.assertion != nil):
 		return clientRefused(audit.ReasonSecretOfPublicClient)
-	case client.HasKeys() && c.assertion == nil:
+	case client.hasKeys() && c.assertion == nil:
 		return clientRefused(audit.ReasonNoAssertion)
-	case !client.HasKeys() && c.assertion != nil:
+	case !client.hasKeys() && c.assertion != nil:
 		return clientRefused(audit.ReasonClientWithoutKeys)
-	case !client.Public && c.assertion == nil && !client.HasSecret(c.secret):
+	case !client.Public && c.assertion == nil && !client.hasSecret(c.secret):
 		return clientRefused(audit.ReasonWrongClientSecret)
 	case client.Disabled:
 		return clientRefused(audit.ReasonDisabledClient)

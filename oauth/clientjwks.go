@@ -149,8 +149,8 @@ func checkKeyOps(text []byte) error {
 	return nil
 }
 
-// CheckClientJWKSURI reports why a client's jwks_uri cannot be used.
-func CheckClientJWKSURI(s string) error {
+// checkClientJWKSURI reports why a client's jwks_uri cannot be used.
+func checkClientJWKSURI(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.Port() == "0" || u.User != nil || u.Fragment != "" || len(s) > 512 {
 		return fmt.Errorf("jwks_uri %q: use an https URL without user or fragment, of at most 512 characters", s)

@@ -164,7 +164,7 @@ func (k *ClientKeys) set(uri string) *remoteSet {
 
 func (k *ClientKeys) fetch(ctx context.Context, uri string) ([]jose.JSONWebKey, error) {
 	// A store may hold what an earlier version took for fit.
-	if err := CheckClientJWKSURI(uri); err != nil {
+	if err := checkClientJWKSURI(uri); err != nil {
 		return nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, uri, nil)

@@ -33,8 +33,8 @@ type Clients struct {
 // empty for a client that is public or has keys, and shown only this once.
 func (c *Clients) Add(ctx context.Context, client Client) (Client, string, error) {
 	var secret string
-	if !client.Public && !client.HasKeys() {
-		secret, client.SecretHash = NewClientSecret()
+	if !client.Public && !client.hasKeys() {
+		secret, client.SecretHash = newClientSecret()
 	}
 	now := c.Now().UTC().Truncate(time.Millisecond)
 	client.CreatedAt, client.UpdatedAt = now, now
@@ -88,11 +88,11 @@ func (c *Clients) Update(ctx context.Context, id string, apply func(*Client)) (C
 		old := *client
 		apply(client)
 		client.ID, client.Public, client.Disabled = old.ID, old.Public, old.Disabled
-		if client.HasKeys() {
+		if client.hasKeys() {
 			client.SecretHash = nil
 		}
 		err := c.check(*client)
-		if err == nil && !client.Public && !client.HasKeys() && len(client.SecretHash) == 0 {
+		if err == nil && !client.Public && !client.hasKeys() && len(client.SecretHash) == 0 {
 			err = errors.New("without its keys the client could not authenticate: give it other keys, or register another client")
 		}
 		if err != nil {
@@ -151,14 +151,14 @@ func (c *Clients) check(client Client) error {
 
 func checkClientKeys(client Client) error {
 	switch {
-	case !client.HasKeys():
+	case !client.hasKeys():
 		return nil
 	case client.Public:
 		return errors.New("a public client has no keys: whoever can read its program could use them")
 	case client.JWKS != "" && client.JWKSURI != "":
 		return errors.New("give a client's keys or the URL of its keys, not both (RFC 7591 §2)")
 	case client.JWKSURI != "":
-		return CheckClientJWKSURI(client.JWKSURI)
+		return checkClientJWKSURI(client.JWKSURI)
 	}
 	_, err := ParseClientJWKS([]byte(client.JWKS))
 	return err
@@ -183,12 +183,12 @@ func (c *Clients) checkLifetimes(client Client) error {
 // RotateSecret gives the client a new secret and returns it; the old one is
 // void at once. ErrNoClient if there is no such client.
 func (c *Clients) RotateSecret(ctx context.Context, id string) (string, error) {
-	secret, hash := NewClientSecret()
+	secret, hash := newClientSecret()
 	_, _, err := c.change(ctx, audit.Event{Action: audit.ClientSecretTurned}, id, func(client *Client, _ *audit.Event) error {
 		switch {
 		case client.Public:
 			return refusal.New(refusal.Unacceptable, audit.ReasonClientHasNoSecret, "client "+id+" is public: it has no secret")
-		case client.HasKeys():
+		case client.hasKeys():
 			return refusal.New(refusal.Unacceptable, audit.ReasonClientHasNoSecret, "client "+id+" authenticates with its keys: it has no secret")
 		}
 		client.SecretHash = hash

@@ -11,10 +11,10 @@ import (
 
 const clientSecretPrefix = "kt_cs_"
 
-// NewClientSecret makes a client secret of 256 random bits, with a prefix and a
+// newClientSecret makes a client secret of 256 random bits, with a prefix and a
 // checksum by which secret scanners recognise a leaked one, and the hash to be
 // stored. The secret is shown once and kept nowhere.
-func NewClientSecret() (secret string, hash []byte) {
+func newClientSecret() (secret string, hash []byte) {
 	raw := make([]byte, 32, 36)
 	rand.Read(raw) // never fails: crypto/rand.Read crashes the program instead
 	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
@@ -23,9 +23,9 @@ func NewClientSecret() (secret string, hash []byte) {
 	return secret, sum[:]
 }
 
-// HasSecret reports whether secret is the client's, in constant time. A client
+// hasSecret reports whether secret is the client's, in constant time. A client
 // without a secret has none.
-func (c Client) HasSecret(secret string) bool {
+func (c Client) hasSecret(secret string) bool {
 	sum := sha256.Sum256([]byte(secret))
 	return len(c.SecretHash) == len(sum) && subtle.ConstantTimeCompare(sum[:], c.SecretHash) == 1
 }

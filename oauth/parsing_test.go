@@ -120,9 +120,9 @@ func FuzzScope(f *testing.F) {
 }
 
 func TestClientSecrets(t *testing.T) {
-	secret, hash := NewClientSecret()
+	secret, hash := newClientSecret()
 	c := Client{SecretHash: hash}
-	if !c.HasSecret(secret) || c.HasSecret(secret+"x") || c.HasSecret("") || (Client{}).HasSecret("") {
+	if !c.hasSecret(secret) || c.hasSecret(secret+"x") || c.hasSecret("") || (Client{}).hasSecret("") {
 		t.Fatal("the wrong secrets are the client's")
 	}
 }

@@ -57,8 +57,8 @@ func CheckClaimName(name string) error {
 	return nil
 }
 
-// CheckRoles returns roles in NFC, each once, in the order given.
-func CheckRoles(roles []string) ([]string, error) {
+// checkRoles returns roles in NFC, each once, in the order given.
+func checkRoles(roles []string) ([]string, error) {
 	if len(roles) > maxRoles {
 		return nil, refuse("roles", "at most %d are accepted", maxRoles)
 	}
@@ -78,9 +78,9 @@ func CheckRoles(roles []string) ([]string, error) {
 	return checked, nil
 }
 
-// CheckClaims returns a JSON object of custom claims in the one form in which
+// checkClaims returns a JSON object of custom claims in the one form in which
 // it is kept (names sorted, nothing between), and an empty one as "".
-func CheckClaims(object string) (string, error) {
+func checkClaims(object string) (string, error) {
 	if strings.TrimSpace(object) == "" {
 		return "", nil
 	}
@@ -152,10 +152,10 @@ func encodeClaims(claims map[string]any) (string, error) {
 // setClaims checks roles and claims and puts them into u.
 func (u *User) setClaims(roles []string, claims string) error {
 	var err error
-	if u.Roles, err = CheckRoles(roles); err != nil {
+	if u.Roles, err = checkRoles(roles); err != nil {
 		return err
 	}
-	if u.Claims, err = CheckClaims(claims); err != nil {
+	if u.Claims, err = checkClaims(claims); err != nil {
 		return err
 	}
 	if len(u.TokenClaims()) > maxTokenClaims {
@@ -187,7 +187,7 @@ func (u User) TokenClaims() string {
 // as it now stands. Its live sessions bear the change from their next refresh
 // on, and the event's Count says how many there are; access tokens that are out
 // keep what they say until they expire. The error is ErrNotFound, a refused field,
-// ErrConflict, ErrNotRecorded or the store's.
+// ErrConflict, decision.ErrNotRecorded or the store's.
 func (s *Service) SetClaims(ctx context.Context, uid string, roles []string, claims string) (User, error) {
 	u, _, err := s.change(ctx, audit.Event{Action: audit.UserChanged}, uid, false, func(u *User, e *audit.Event) (err error) {
 		if err := u.setClaims(roles, claims); err != nil {

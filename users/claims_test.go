@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
@@ -20,11 +21,11 @@ func TestCheckClaims(t *testing.T) {
 		`{"groups":["x",{"y":true}]}`:        `{"groups":["x",{"y":true}]}`,
 		`{"o":{"a":1,"b":2},"p":[1,2]}`:      `{"o":{"a":1,"b":2},"p":[1,2]}`,
 	} {
-		got, err := CheckClaims(in)
+		got, err := checkClaims(in)
 		if err != nil || got != want {
 			t.Errorf("%s: got %s, %v; want %s", in, got, err, want)
 		}
-		if again, err := CheckClaims(got); err != nil || again != got {
+		if again, err := checkClaims(got); err != nil || again != got {
 			t.Errorf("%s, once more: %s, %v", got, again, err)
 		}
 	}
@@ -33,7 +34,7 @@ func TestCheckClaims(t *testing.T) {
 		`{"a":[[[[[1]]]]]}`, `{"a":"` + strings.Repeat("x", 2*maxTokenClaims) + `"}`, "{\"é\":1}",
 		`{"a":` + strings.Repeat("[", 1000),
 	} {
-		if got, err := CheckClaims(in); !refusal.Is(err, refusal.Unacceptable) || refusal.Of(err).Field != "claims" {
+		if got, err := checkClaims(in); !refusal.Is(err, refusal.Unacceptable) || refusal.Of(err).Field != "claims" {
 			t.Errorf("%.40s: got %q, %v; want a refusal about the claims", in, got, err)
 		}
 	}
@@ -41,7 +42,7 @@ func TestCheckClaims(t *testing.T) {
 
 func TestReservedClaimNamesAreRefused(t *testing.T) {
 	for name := range reserved {
-		if _, err := CheckClaims(`{"` + name + `":"x"}`); err == nil {
+		if _, err := checkClaims(`{"` + name + `":"x"}`); err == nil {
 			t.Errorf("the reserved name %s is accepted", name)
 		}
 	}
@@ -55,12 +56,12 @@ func TestReservedClaimNamesAreRefused(t *testing.T) {
 }
 
 func TestCheckRoles(t *testing.T) {
-	got, err := CheckRoles([]string{"editor", "admin", "editor", "orders:read", "e\u0301diteur"})
+	got, err := checkRoles([]string{"editor", "admin", "editor", "orders:read", "e\u0301diteur"})
 	if err != nil || strings.Join(got, " ") != "editor admin orders:read \u00e9diteur" {
 		t.Errorf("got %q, %v", got, err)
 	}
 	for _, bad := range [][]string{{""}, {"a b"}, {"a\x00"}, {"\u200b"}, {strings.Repeat("x", 101)}, make([]string, 65)} {
-		if got, err := CheckRoles(bad); err == nil {
+		if got, err := checkRoles(bad); err == nil {
 			t.Errorf("%.40q gives %q; want a refusal", bad, got)
 		}
 	}
@@ -100,8 +101,8 @@ func TestSetClaims(t *testing.T) {
 	}
 
 	f.mem.auditDown = true
-	if _, err := f.SetClaims(t.Context(), f.ada.UID, []string{"root"}, ""); !errors.Is(err, ErrNotRecorded) {
-		t.Errorf("error %v, want %v", err, ErrNotRecorded)
+	if _, err := f.SetClaims(t.Context(), f.ada.UID, []string{"root"}, ""); !errors.Is(err, decision.ErrNotRecorded) {
+		t.Errorf("error %v, want %v", err, decision.ErrNotRecorded)
 	}
 	if now := f.mem.users[f.ada.UID].TokenClaims(); now != all || f.mem.claims[f.ada.UID] != all {
 		t.Errorf("A3: without its event the change stands: %s, sessions %s", now, f.mem.claims[f.ada.UID])
@@ -121,7 +122,7 @@ func FuzzCheckClaims(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
-		got, err := CheckClaims(in)
+		got, err := checkClaims(in)
 		if err != nil || got == "" {
 			return
 		}
@@ -134,7 +135,7 @@ func FuzzCheckClaims(f *testing.F) {
 				t.Errorf("%q lets the reserved name %s through", in, name)
 			}
 		}
-		if again, err := CheckClaims(got); err != nil || again != got {
+		if again, err := checkClaims(got); err != nil || again != got {
 			t.Errorf("%q is not in its final form: %q, %v", got, again, err)
 		}
 	})

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
@@ -24,14 +23,10 @@ var (
 	// ErrNoSession means that the account has no such session, or none that
 	// lives where it has to.
 	ErrNoSession error = refusal.New(refusal.NotFound, audit.ReasonUnknownSession, "no such session")
-	// ErrResetToken means that a one-time token is not valid, was used or
+	// errResetToken means that a one-time token is not valid, was used or
 	// replaced, or has expired; the caller is not told which.
-	ErrResetToken error = refusal.New(refusal.BadResetToken, audit.ReasonBadResetToken, "")
+	errResetToken error = refusal.New(refusal.BadResetToken, audit.ReasonBadResetToken, "")
 )
-
-// ErrNotRecorded means that the audit event could not be written, and that nothing
-// was changed (A3).
-var ErrNotRecorded = decision.ErrNotRecorded
 
 func taken(field string, reason audit.Reason, text string) *refusal.Error {
 	return &refusal.Error{Code: refusal.Taken, Field: field, Reason: reason, Text: text}

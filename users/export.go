@@ -12,7 +12,7 @@ import (
 // Export yields every account, with its password hash, as Import takes it. Roles
 // and claims are among it, one-time tokens and sessions are not. The event, which
 // names the format, is written first: without it nothing is yielded (A3). An
-// error is the last that is yielded: ErrNotRecorded, or the store's.
+// error is the last that is yielded: decision.ErrNotRecorded, or the store's.
 func (s *Service) Export(ctx context.Context, format string) iter.Seq2[ImportUser, error] {
 	return func(yield func(ImportUser, error) bool) {
 		if err := s.conclude(ctx, audit.Event{Action: audit.UsersExported, Detail: "format: " + format}, nil); err != nil {

@@ -41,7 +41,7 @@ type ImportUser struct {
 
 // Import makes one account out of n, on an operator's behalf. It returns the
 // account, or a refused field, ErrEmailTaken, ErrUsernameTaken, Busy,
-// ErrNotRecorded or the store's error.
+// decision.ErrNotRecorded or the store's error.
 func (s *Service) Import(ctx context.Context, n ImportUser) (User, error) {
 	u, err := s.importOne(ctx, n)
 	return s.created(ctx, audit.UserImported, n.Email, u, err)

@@ -73,7 +73,7 @@ func TestU1_KindsAreKnownBeforeTheirFirstAccount(t *testing.T) {
 			t.Errorf("%s: %v are known", c.name, f.mem.kinds)
 		}
 	}
-	if err := f.RedeemReset(t.Context(), token, otherPassword); !errors.Is(err, ErrResetToken) {
+	if err := f.RedeemReset(t.Context(), token, otherPassword); !errors.Is(err, errResetToken) {
 		t.Error(err) // voided by the changes above
 	}
 	clear(f.mem.kinds)

@@ -38,7 +38,7 @@ func (u *User) disable() {
 }
 
 // Enable puts the account uid back into use. The error is ErrNotFound,
-// ErrConflict, ErrNotRecorded or the store's.
+// ErrConflict, decision.ErrNotRecorded or the store's.
 func (s *Service) Enable(ctx context.Context, uid string) error {
 	_, _, err := s.change(ctx, audit.Event{Action: audit.UserEnabled}, uid, false, func(u *User, _ *audit.Event) error {
 		u.Disabled = false
@@ -49,7 +49,7 @@ func (s *Service) Enable(ctx context.Context, uid string) error {
 
 // Delete removes the account uid for good and ends its sessions; the event's
 // Count says how many lived. Its address and username are free again; the audit
-// log keeps its uid. The error is ErrNotFound, ErrConflict, ErrNotRecorded, or
+// log keeps its uid. The error is ErrNotFound, ErrConflict, decision.ErrNotRecorded, or
 // the store's. Once the event is written the account is disabled first, and
 // removed when its sessions have ended.
 func (s *Service) Delete(ctx context.Context, uid string) error {

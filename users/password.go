@@ -23,7 +23,7 @@ const (
 // behalf, and ends its sessions but the one named by keepSession (may be
 // empty). The current password is checked and throttled just as at a login.
 // The error is a refusal (BadCredentials, Unacceptable, Throttled, Busy),
-// ErrConflict (the account changed meanwhile: ask again), ErrNotRecorded, or
+// ErrConflict (the account changed meanwhile: ask again), decision.ErrNotRecorded, or
 // the store's. Sessions that cannot be ended at once are ended by
 // SettleDecisions.
 func (s *Service) ChangePassword(ctx context.Context, uid, current, next, keepSession string) error {
@@ -36,7 +36,7 @@ func (s *Service) ChangePassword(ctx context.Context, uid, current, next, keepSe
 
 // ResetPassword replaces the password of the account uid on an operator's
 // behalf and ends all its sessions. The error is ErrNotFound, a refusal
-// (Unacceptable, Busy), ErrConflict, ErrNotRecorded or the store's.
+// (Unacceptable, Busy), ErrConflict, decision.ErrNotRecorded or the store's.
 func (s *Service) ResetPassword(ctx context.Context, uid, next string) error {
 	u, err := s.Store.UserByID(ctx, uid)
 	return s.replacePassword(ctx, passwordChange{

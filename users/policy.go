@@ -11,7 +11,7 @@ import (
 // The bounds of a password. NIST SP 800-63B-4 §3.1.1.2: 15 characters where
 // the password is the only factor, never fewer than 8, at least 64 accepted.
 const (
-	DefaultMinLength = 15
+	defaultMinLength = 15
 	LeastMinLength   = 8
 	// shortestWord is the length under which a word says nothing about the
 	// password that contains it.
@@ -22,7 +22,7 @@ const (
 // for not being a known password, and for no mix of characters.
 type Policy struct {
 	// MinLength is counted in characters (Unicode code points after
-	// normalisation). Zero means DefaultMinLength; below LeastMinLength it
+	// normalisation). Zero means defaultMinLength; below LeastMinLength it
 	// counts as LeastMinLength.
 	MinLength int
 }
@@ -58,7 +58,7 @@ func (p Policy) Check(password string, u User) error {
 
 func (p Policy) minLength() int {
 	if p.MinLength == 0 {
-		return DefaultMinLength
+		return defaultMinLength
 	}
 	return max(p.MinLength, LeastMinLength)
 }

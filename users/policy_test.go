@@ -114,7 +114,7 @@ func FuzzPolicy(f *testing.F) {
 		if again, _ := passwords.Normalize(normal); again != normal {
 			t.Fatalf("Normalize is not stable for %q", in)
 		}
-		if err == nil && utf8.RuneCountInString(normal) < DefaultMinLength {
+		if err == nil && utf8.RuneCountInString(normal) < defaultMinLength {
 			t.Fatalf("Check(%q) accepted a short password", in)
 		}
 		if unit := repeatedUnit(normal); unit != "" && !strings.HasPrefix(strings.Repeat(unit, len(normal)/len(unit)+1), normal) {

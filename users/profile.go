@@ -23,7 +23,7 @@ type Profile struct {
 // account as it now stands. Its live sessions bear the new address from their
 // next refresh on; a login under way with the former one fails (see Still). The
 // event's Count says how many sessions live. The error is ErrNotFound,
-// a refused field, ErrEmailTaken, ErrUsernameTaken, ErrConflict, ErrNotRecorded or
+// a refused field, ErrEmailTaken, ErrUsernameTaken, ErrConflict, decision.ErrNotRecorded or
 // the store's.
 func (s *Service) UpdateProfile(ctx context.Context, uid string, p Profile) (User, error) {
 	u, _, err := s.change(ctx, audit.Event{Action: audit.UserChanged}, uid, false, func(u *User, e *audit.Event) error {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
@@ -73,7 +74,7 @@ func TestUpdateProfileIsWholeOrNothing(t *testing.T) {
 		}
 	}
 	f.mem.auditDown = true
-	if _, err := f.UpdateProfile(t.Context(), f.ada.UID, Profile{Email: given("new@example.org"), Username: given("new")}); !errors.Is(err, ErrNotRecorded) {
+	if _, err := f.UpdateProfile(t.Context(), f.ada.UID, Profile{Email: given("new@example.org"), Username: given("new")}); !errors.Is(err, decision.ErrNotRecorded) {
 		t.Errorf("a change that cannot be recorded: %v", err)
 	}
 	f.mem.auditDown = false

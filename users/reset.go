@@ -29,7 +29,7 @@ const (
 // operator who cannot leave them so disables the account or ends its sessions.
 //
 // The store keeps the token's SHA-256 only. The error is ErrNotFound,
-// ErrConflict, ErrNotRecorded or the store's.
+// ErrConflict, decision.ErrNotRecorded or the store's.
 func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration) (token string, expires time.Time, err error) {
 	if life <= 0 || life > LongestReset {
 		return "", time.Time{}, fmt.Errorf("a one-time token of %s: more than 0 and up to %s are accepted", life, LongestReset)
@@ -52,7 +52,7 @@ func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration
 // RedeemReset replaces the password of the account that a one-time token was
 // made for and ends all its sessions. The token is spent by that and by nothing
 // else: a password that the policy refuses leaves it valid. The error is
-// ErrResetToken, a refusal (Unacceptable, Busy), ErrConflict, ErrNotRecorded or the
+// errResetToken, a refusal (Unacceptable, Busy), ErrConflict, decision.ErrNotRecorded or the
 // store's.
 func (s *Service) RedeemReset(ctx context.Context, token, next string) error {
 	u, err := s.ownerOf(ctx, token)
@@ -63,22 +63,22 @@ func (s *Service) RedeemReset(ctx context.Context, token, next string) error {
 }
 
 // ownerOf returns the account whose password a one-time token opens, or, beside
-// an ErrResetToken, the account that it would have opened.
+// an errResetToken, the account that it would have opened.
 func (s *Service) ownerOf(ctx context.Context, token string) (User, error) {
 	secret, uid, ok := parseReset(token)
 	if !ok {
-		return User{}, ErrResetToken
+		return User{}, errResetToken
 	}
 	u, err := s.Store.UserByID(ctx, uid)
 	if errors.Is(err, ErrNotFound) {
-		return User{}, ErrResetToken
+		return User{}, errResetToken
 	}
 	if err != nil {
 		return User{}, fmt.Errorf("find the account: %w", err)
 	}
 	hash := sha256.Sum256(secret)
 	if subtle.ConstantTimeCompare(hash[:], u.ResetHash) != 1 || !s.Now().Before(u.ResetExpiresAt) || u.Disabled {
-		return u, ErrResetToken
+		return u, errResetToken
 	}
 	return u, nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
@@ -51,7 +52,7 @@ func TestReset(t *testing.T) {
 	if _, err := f.Authenticate(t.Context(), f.ada.Email, goodPassword); !refusal.Is(err, refusal.BadCredentials) {
 		t.Errorf("the former password: %v", err)
 	}
-	if err := f.RedeemReset(t.Context(), token, goodPassword); !errors.Is(err, ErrResetToken) || f.mem.lastEvent(t).Reason.String() != "bad_reset_token" {
+	if err := f.RedeemReset(t.Context(), token, goodPassword); !errors.Is(err, errResetToken) || f.mem.lastEvent(t).Reason.String() != "bad_reset_token" {
 		t.Errorf("the token's second use: %v", err)
 	}
 }
@@ -94,8 +95,8 @@ func TestResetTokensThatDoNotCount(t *testing.T) {
 		f := newFixture(t)
 		token := spoil(f, f.issueReset(t))
 		before, computed := f.mem.users[f.ada.UID].PasswordHash, f.Hasher.Stats().Computed
-		if err := f.RedeemReset(t.Context(), token, "a password for nobody at all"); !errors.Is(err, ErrResetToken) {
-			t.Errorf("%s: error %v, want %v", what, err, ErrResetToken)
+		if err := f.RedeemReset(t.Context(), token, "a password for nobody at all"); !errors.Is(err, errResetToken) {
+			t.Errorf("%s: error %v, want %v", what, err, errResetToken)
 		}
 		if f.mem.users[f.ada.UID].PasswordHash != before || f.Hasher.Stats().Computed != computed {
 			t.Errorf("%s: the password changed, or a hash was computed", what)
@@ -114,7 +115,7 @@ func TestResetTokenIsSpentOnce(t *testing.T) {
 			switch {
 			case err == nil:
 				wins.Add(1)
-			case !errors.Is(err, ErrResetToken) && !errors.Is(err, ErrConflict):
+			case !errors.Is(err, errResetToken) && !errors.Is(err, ErrConflict):
 				t.Errorf("error %v", err)
 			}
 		})
@@ -129,13 +130,13 @@ func TestA3_ResetTokenWithoutItsEventIsVoid(t *testing.T) {
 	f := newFixture(t)
 	f.mem.auditDown = true
 	token, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour)
-	if token != "" || !errors.Is(err, ErrNotRecorded) || f.mem.users[f.ada.UID].ResetHash != nil {
+	if token != "" || !errors.Is(err, decision.ErrNotRecorded) || f.mem.users[f.ada.UID].ResetHash != nil {
 		t.Errorf("token of %d characters, error %v", len(token), err)
 	}
 	f.mem.auditDown = false
 	token = f.issueReset(t)
 	f.mem.auditDown = true
-	if err := f.RedeemReset(t.Context(), token, otherPassword); !errors.Is(err, ErrNotRecorded) {
+	if err := f.RedeemReset(t.Context(), token, otherPassword); !errors.Is(err, decision.ErrNotRecorded) {
 		t.Errorf("error %v", err)
 	}
 	f.mem.auditDown = false

@@ -21,7 +21,7 @@ import (
 // Each of them writes exactly one audit event per call, whether it succeeds or
 // refuses (A1), except Authenticate, Still and ByID: their callers decide more
 // than these do, and write the event. Where an event cannot be written the
-// error is ErrNotRecorded, and nothing has changed; or, of what takes rights
+// error is decision.ErrNotRecorded, and nothing has changed; or, of what takes rights
 // away, decision.ErrOwed, and the event is written later (A3). A change that has
 // begun is carried to its end, whoever hangs up (F9).
 type Service struct {
@@ -52,7 +52,7 @@ func NewService(s Service) (*Service, error) {
 	}
 	if s.Policy.MinLength != 0 && s.Policy.MinLength < LeastMinLength || s.Policy.MinLength > passwords.MaxBytes {
 		return nil, fmt.Errorf("password minimum length of %d: %d to %d are accepted, or 0 for %d",
-			s.Policy.MinLength, LeastMinLength, passwords.MaxBytes, DefaultMinLength)
+			s.Policy.MinLength, LeastMinLength, passwords.MaxBytes, defaultMinLength)
 	}
 	if s.Now == nil {
 		s.Now = time.Now
@@ -80,7 +80,7 @@ type NewUser struct {
 
 // SignUp makes an account for whoever asks. It returns the account, or
 // a refusal (Unacceptable, Throttled, Busy), ErrEmailTaken, ErrUsernameTaken,
-// ErrNotRecorded or the store's error.
+// decision.ErrNotRecorded or the store's error.
 //
 // A taken address is told: whoever signs up has to learn it, and no e-mail is
 // sent that could say it in private. It is told only after the password was
@@ -210,7 +210,7 @@ func (s *Service) created(ctx context.Context, action audit.Action, email string
 }
 
 // conclude writes the event of a decision that ended with err, and returns
-// err, or ErrNotRecorded with the cause if the event could not be written.
+// err, or decision.ErrNotRecorded with the cause if the event could not be written.
 func (s *Service) conclude(ctx context.Context, event audit.Event, err error) error {
 	event.Outcome = audit.Success
 	if err != nil {
@@ -226,7 +226,7 @@ func (s *Service) conclude(ctx context.Context, event audit.Event, err error) er
 	ctx, cancel := audit.Outlast(ctx)
 	defer cancel()
 	if recordErr := s.Audit.Record(ctx, event); recordErr != nil {
-		return fmt.Errorf("%w: %w", ErrNotRecorded, recordErr)
+		return fmt.Errorf("%w: %w", decision.ErrNotRecorded, recordErr)
 	}
 	return err
 }

@@ -26,7 +26,7 @@ type User struct {
 	FirstName   string
 	LastName    string
 	// Roles and Claims are what resource servers may be told of the user, as
-	// far as the client's registration says (see CheckRoles and CheckClaims).
+	// far as the client's registration says (see checkRoles and checkClaims).
 	// Claims is a JSON object; both may be empty.
 	Roles  []string
 	Claims string

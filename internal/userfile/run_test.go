@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -228,7 +229,7 @@ func TestExportThatCannotBe(t *testing.T) {
 		t.Errorf("an unknown format: %v", err)
 	}
 	f.events.down = true
-	if _, err := Export(t.Context(), f.Service, &file, JSONLines); !errors.Is(err, users.ErrNotRecorded) || file.Len() > 0 {
+	if _, err := Export(t.Context(), f.Service, &file, JSONLines); !errors.Is(err, decision.ErrNotRecorded) || file.Len() > 0 {
 		t.Errorf("A3: without its event %d bytes were written, error %v", file.Len(), err)
 	}
 	f.events.down = false
