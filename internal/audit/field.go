@@ -16,13 +16,16 @@ type Of string
 // Every event has the fields of the first kind, every event of an HTTP request
 // those of the second as far as the request had them. Those of the third are in
 // events of decisions that change a record of the store (see Standing). Those of
-// the fourth are in the events of commands, those of the fifth where several
-// processes write to one file. Those of the last are named by each Term.
+// the fourth are in the events of commands, those of the fifth in every event
+// that has what they hold, and those of the sixth where several processes write to
+// one file.
+// Those of the last are named by each Term.
 const (
 	OfEvery   Of = "every event"
 	OfRequest Of = "every request"
 	OfChange  Of = "some events of a change"
 	OfCommand Of = "every command"
+	OfNamed   Of = "every event that names one"
 	OfShared  Of = "where another chain's line comes before"
 	OfSome    Of = "some events"
 )
@@ -54,11 +57,13 @@ func Fields() []Field {
 		{"event.kind", OfEvery, "always event"},
 		{"event.id", OfChange, "the decision, a UUID: what is told of it twice is one decision, and the last line of it counts"},
 		{"event.action", OfEvery, "the type of the event, a heading of this page"},
+		{"event.dataset", OfEvery, "always keyturn.audit"},
 		{"event.category", OfEvery, "ECS categories, a list"},
 		{"event.type", OfEvery, "ECS types, a list"},
 		{"event.outcome", OfEvery, "success or failure"},
 		{"event.reason", OfSome, "why it ended so; one of the reasons of its type"},
 		{"user.id", OfSome, "the user concerned, by uid; of an operator's event the account that was changed"},
+		{"user.name", OfNamed, "what the user logs in with: the same as user.email"},
 		{"user.email", OfSome, "the user's address, or the one that was presented"},
 		{"source.ip", OfRequest, "the caller's address, as the trusted proxies tell it"},
 		{"source.address", OfRequest, "in the place of source.ip, an address that is no IP address"},
@@ -69,7 +74,10 @@ func Fields() []Field {
 		{"process.real_user.name", OfCommand, "who had become that account with sudo"},
 		{"http.request.id", OfRequest, "the request's id, also answered in X-Request-Id"},
 		{"trace.id", OfRequest, "the trace-id of a traceparent header (W3C Trace Context)"},
-		{"related.ip", OfSome, "both addresses of a reuse, a list"},
+		{"related.ip", OfNamed, "every address in the event, a list: both of a reuse"},
+		{"related.user", OfNamed, "every user in the event, a list: uid, address, who ran a command"},
+		{"related.hosts", OfEvery, "the machine, a list"},
+		{"host.name", OfEvery, "the machine"},
 		{"service.name", OfEvery, "always keyturn"},
 		{"service.version", OfEvery, "the program's version"},
 		{"service.node.name", OfEvery, "the machine and the file, or stream, that the chain is written to"},

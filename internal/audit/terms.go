@@ -66,7 +66,7 @@ var vocabulary = []Term{
 		When:    "a refresh token came from who must not have it, and its session was ended",
 		Failure: []Reason{ReasonReusedToken, ReasonForeignClient, ReasonStore},
 		Fields: words("user.id keyturn.client_id keyturn.session_id keyturn.grant_type keyturn.generation keyturn.presented_generation " +
-			"keyturn.previous.at keyturn.previous.ip keyturn.previous.user_agent related.ip keyturn.detail"),
+			"keyturn.previous.at keyturn.previous.ip keyturn.previous.user_agent keyturn.detail"),
 	}, {
 		Action: TokenRefused, Category: words("authentication api"), Type: words("info denied"),
 		When:    "a token request was turned away",

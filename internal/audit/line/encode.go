@@ -2,7 +2,9 @@ package line
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -22,7 +24,7 @@ const (
 )
 
 const (
-	ecsVersion = "8.17.0"
+	ecsVersion = "9.4.0"
 	TimeLayout = "2006-01-02T15:04:05.000000000Z"
 )
 
@@ -49,17 +51,21 @@ func AppendBody(b []byte, e *audit.Event, r *audit.Request, checkpoint string, a
 	b = appendMember(b, `,"id":`, e.ID, maxID)
 	b = append(b, '}')
 
-	switch {
-	case e.UserID != "":
-		b = appendMember(b, `,"user":{"id":`, e.UserID, maxID)
-		b = appendMember(b, `,"email":`, e.UserEmail, maxEmail)
-		b = append(b, '}')
-	case e.UserEmail != "":
-		b = appendMember(b, `,"user":{"email":`, e.UserEmail, maxEmail)
+	if e.UserID != "" || e.UserEmail != "" {
+		b = append(b, `,"user":{`...)
+		b = appendMember(b, `"id":`, e.UserID, maxID)
+		if e.UserEmail != "" {
+			if e.UserID != "" {
+				b = append(b, ',')
+			}
+			// It is what the user logs in with.
+			b = appendMember(b, `"name":`, e.UserEmail, maxEmail)
+			b = appendMember(b, `,"email":`, e.UserEmail, maxEmail)
+		}
 		b = append(b, '}')
 	}
 	b = appendRequest(b, r)
-	b = appendRelated(b, r, &e.Previous)
+	b = appendRelated(b, e, r)
 	return append(b, suffix...)
 }
 
@@ -87,17 +93,39 @@ func appendUse(b []byte, u *audit.Use) []byte {
 	return append(b, '}')
 }
 
-// appendRelated appends ECS related.ip, both addresses of an event that has
-// two, so that a search for either finds it.
-func appendRelated(b []byte, r *audit.Request, u *audit.Use) []byte {
-	if !isIP(u.IP) {
-		return b
+// appendRelated begins ECS related, which the suffix ends: every address and every
+// user of the event, so that one search finds them wherever they stand.
+func appendRelated(b []byte, e *audit.Event, r *audit.Request) []byte {
+	b = append(b, `,"related":{`...)
+	ips := [...]string{e.Previous.IP, r.IP}
+	for i, ip := range ips {
+		if !isIP(ip) {
+			ips[i] = ""
+		}
 	}
-	b = appendString(append(b, `,"related":{"ip":[`...), u.IP, maxID)
-	if r.IP != u.IP && isIP(r.IP) {
-		b = appendString(append(b, ','), r.IP, maxID)
+	b = appendSet(b, `"ip":[`, maxID, ips[:]...)
+	return appendSet(b, `"user":[`, maxEmail, e.UserID, e.UserEmail, r.Operator.User, r.Operator.Real)
+}
+
+// appendSet appends key, the start of a list, with each value once, and a comma; or
+// nothing where all are empty.
+func appendSet(b []byte, key string, limit int, values ...string) []byte {
+	n := 0
+	for i, v := range values {
+		if v == "" || slices.Contains(values[:i], v) {
+			continue
+		}
+		if n++; n == 1 {
+			b = append(b, key...)
+		} else {
+			b = append(b, ',')
+		}
+		b = appendString(b, v, limit)
 	}
-	return append(b, "]}"...)
+	if n > 0 {
+		b = append(b, "],"...)
+	}
+	return b
 }
 
 func isIP(s string) bool {
@@ -182,9 +210,13 @@ func appendOperator(b []byte, o *audit.Operator) []byte {
 	return append(b, '}')
 }
 
-// Suffix renders the end of every line of one process.
+// Suffix renders the end of every line of one process. The node begins with the
+// machine and a colon.
 func Suffix(version, node string) string {
-	b := append([]byte(nil), `,"service":{"name":"keyturn"`...)
+	host, _, _ := strings.Cut(node, ":")
+	b := appendString([]byte(`"hosts":[`), host, maxID)
+	b = appendString(append(b, `]},"host":{"name":`...), host, maxID)
+	b = append(b, `},"service":{"name":"keyturn"`...)
 	b = appendMember(b, `,"version":`, version, maxWord)
 	b = append(b, `,"node":{"name":`...)
 	b = appendString(b, node, maxNode)

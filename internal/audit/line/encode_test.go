@@ -13,9 +13,9 @@ import (
 
 func TestA1_WhatIsEmptyIsNotWritten(t *testing.T) {
 	body := string(AppendBody(nil, &audit.Event{Action: audit.ServerStarted}, &audit.Request{}, "", time.Unix(0, 0), Suffix("", "n")))
-	want := `},"@timestamp":"1970-01-01T00:00:00.000000000Z","ecs":{"version":"8.17.0"},` +
-		`"event":{"kind":"event","action":"server-started","category":["process"],"type":["start"],"outcome":"failure"},` +
-		`"service":{"name":"keyturn","node":{"name":"n"}}}`
+	want := `},"@timestamp":"1970-01-01T00:00:00.000000000Z","ecs":{"version":"9.4.0"},` +
+		`"event":{"kind":"event","action":"server-started","dataset":"keyturn.audit","category":["process"],"type":["start"],"outcome":"failure"},` +
+		`"related":{"hosts":["n"]},"host":{"name":"n"},"service":{"name":"keyturn","node":{"name":"n"}}}`
 	if body != want {
 		t.Errorf("got  %s\nwant %s", body, want)
 	}

@@ -19,7 +19,7 @@ var eventHeads = func() map[audit.Action]string {
 func eventHead(t audit.Term) string {
 	b := append([]byte(nil), `,"event":{"kind":"event","action":`...)
 	b = appendString(b, string(t.Action), maxWord)
-	b = append(b, `,"category":`...)
+	b = append(b, `,"dataset":"keyturn.audit","category":`...)
 	b = appendList(b, t.Category)
 	b = append(b, `,"type":`...)
 	b = appendList(b, t.Type)

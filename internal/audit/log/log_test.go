@@ -362,10 +362,10 @@ func TestA1_ShapeOfALine(t *testing.T) {
 	want := `{"keyturn":{"chain":{"id":"` + l.Chain() + `","seq":0,"prev":"` + line.NoHash + `"},` +
 		`"client_id":"app","session_id":"s-1","jti":"j-1","kid":"k-1","grant_type":"refresh_token","scope":"openid email",` +
 		`"generation":7,"presented_generation":0,"previous":{"at":"1970-01-01T00:00:00.000000005Z","ip":"2001:db8::1","user_agent":"Firefox/140"},"count":3,"detail":"both \"generations\""},` +
-		`"@timestamp":"2026-11-24T00:02:03.000000456Z","ecs":{"version":"8.17.0"},` +
-		`"event":{"kind":"event","action":"token-reuse","category":["authentication","session","intrusion_detection"],"type":["end","denied"],"outcome":"failure","reason":"reused_token"},` +
-		`"user":{"id":"u-1","email":"ada@example.org"},"source":{"ip":"192.0.2.7"},"user_agent":{"original":"curl/8"},` +
-		`"http":{"request":{"id":"r-1"}},"trace":{"id":"0af7651916cd43dd8448eb211c80319c"},"related":{"ip":["2001:db8::1","192.0.2.7"]},"service":{"name":"keyturn","version":"1.2.3","node":{"name":"` + l.Node() + `"}}}` + "\n"
+		`"@timestamp":"2026-11-24T00:02:03.000000456Z","ecs":{"version":"9.4.0"},` +
+		`"event":{"kind":"event","action":"token-reuse","dataset":"keyturn.audit","category":["authentication","session","intrusion_detection"],"type":["end","denied"],"outcome":"failure","reason":"reused_token"},` +
+		`"user":{"id":"u-1","name":"ada@example.org","email":"ada@example.org"},"source":{"ip":"192.0.2.7"},"user_agent":{"original":"curl/8"},` +
+		`"http":{"request":{"id":"r-1"}},"trace":{"id":"0af7651916cd43dd8448eb211c80319c"},"related":{"ip":["2001:db8::1","192.0.2.7"],"user":["u-1","ada@example.org"],"hosts":["host"]},"host":{"name":"host"},"service":{"name":"keyturn","version":"1.2.3","node":{"name":"` + l.Node() + `"}}}` + "\n"
 	if out.String() != want {
 		t.Errorf("got  %s\nwant %s", out.String(), want)
 	}

@@ -333,19 +333,24 @@ func forged(lines []string, chain string) (out []string) {
 	return out
 }
 
-// missed are the ways that the evidence does not show.
-func (s *specimen) missed(t *testing.T, path string, all []mutated, e evidence) (missed []string) {
+// missed counts the ways that were tried, and those that the evidence does not show.
+func (s *specimen) missed(t *testing.T, path string, all []mutated, e evidence) (tried, missed int) {
 	t.Helper()
 	o := s.options(e)
-	for _, m := range all {
+	for i, m := range all {
+		// Of many ways each is tried with the files alone, a third with more.
+		if e != (evidence{}) && len(all) > 60 && i%3 != 0 {
+			continue
+		}
+		tried++
 		if err := os.WriteFile(path, []byte(m.content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := verify.Files([]string{path}, o); err == nil {
-			missed = append(missed, m.what)
+			missed++
 		}
 	}
-	return missed
+	return tried, missed
 }
 
 // What the table says of a mutation and a combination.
@@ -373,10 +378,10 @@ func TestA2_WhatEachEvidenceProves(t *testing.T) {
 		all := m.make(s)
 		row := "| " + m.what
 		for _, e := range combinations {
-			switch missed := s.missed(t, path, all, e); len(missed) {
+			switch tried, missed := s.missed(t, path, all, e); missed {
 			case 0:
 				row += " | " + always
-			case len(all):
+			case tried:
 				row += " | " + never
 			default:
 				row += " | " + sometimes
