@@ -59,7 +59,7 @@ func (s *Store) HeldClient(ctx context.Context, id string) (oauth.Client, error)
 // ReplaceClient implements oauth.Store.
 func (s *Store) ReplaceClient(ctx context.Context, seen, next oauth.Client) error {
 	next.ID, next.Version = seen.ID, seen.Version+1
-	changed, err := found(s.clients.ReplaceOne(ctx, as(seen.ID, seen.Version, seen.UpdatedAt), clientRecord(next)))
+	changed, err := replaced(ctx, s.clients, as(seen.ID, seen.Version, seen.UpdatedAt), clientRecord(seen), clientRecord(next))
 	if err != nil || changed {
 		return failed("changing a client", err)
 	}

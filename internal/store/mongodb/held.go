@@ -2,6 +2,7 @@ package mongodb
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -22,6 +23,37 @@ func as(id string, version int64, updated time.Time) bson.M {
 		filter["version"] = absent
 	}
 	return filter
+}
+
+// replaced turns the document of one record, which as matches, into that of another.
+// Fields that no record of this version has stay as they are: a newer version, whose
+// replicas run beside this one during an upgrade, may have written them.
+func replaced(ctx context.Context, c *mongo.Collection, as bson.M, seen, next any) (bool, error) {
+	was, errSeen := fieldsOf(seen)
+	set, errNext := fieldsOf(next)
+	if err := errors.Join(errSeen, errNext); err != nil {
+		return false, err
+	}
+	update, gone := bson.M{"$set": set}, bson.M{}
+	for field := range was {
+		if _, stays := set[field]; !stays {
+			gone[field] = ""
+		}
+	}
+	if len(gone) > 0 {
+		update["$unset"] = gone
+	}
+	return found(c.UpdateOne(ctx, as, update))
+}
+
+// fieldsOf are the fields of a record's document, but for its _id.
+func fieldsOf(record any) (fields bson.M, err error) {
+	document, err := bson.Marshal(record)
+	if err == nil {
+		err = bson.Unmarshal(document, &fields)
+	}
+	delete(fields, "_id")
+	return fields, err
 }
 
 func removed(result *mongo.DeleteResult, err error) (bool, error) {

@@ -115,7 +115,7 @@ func (s *Store) HeldUser(ctx context.Context, uid string) (users.User, error) {
 // ReplaceUser implements users.Store.
 func (s *Store) ReplaceUser(ctx context.Context, seen, next users.User) error {
 	next.UID, next.Version = seen.UID, seen.Version+1
-	changed, err := found(s.users.ReplaceOne(ctx, as(seen.UID, seen.Version, seen.UpdatedAt), userRecord(next)))
+	changed, err := replaced(ctx, s.users, as(seen.UID, seen.Version, seen.UpdatedAt), userRecord(seen), userRecord(next))
 	var refused mongo.ServerError
 	switch {
 	case errors.As(err, &refused):

@@ -1,0 +1,76 @@
+package mongodb
+
+import (
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
+)
+
+// TestWhatANewerVersionWroteStays has a newer version of Keyturn, which runs beside
+// this one during an upgrade, write a field of its own into every document. This one
+// changes each: its own fields come and go, that one stays.
+func TestWhatANewerVersionWroteStays(t *testing.T) {
+	t.Parallel()
+	st, ctx := anyStore(t), t.Context()
+	furnish(t, st)
+	all := []*mongo.Collection{st.users, st.clients, st.families}
+	for _, c := range all {
+		if _, err := c.UpdateMany(ctx, bson.M{}, bson.M{"$set": bson.M{"newer": bson.M{"a": 1}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	change := func(u func(*users.User), c func(*oauth.Client)) {
+		t.Helper()
+		user, err := st.HeldUser(ctx, "u")
+		must(err)
+		nextUser := user
+		u(&nextUser)
+		must(st.ReplaceUser(ctx, user, nextUser))
+		client, err := st.HeldClient(ctx, "web")
+		must(err)
+		nextClient := client
+		c(&nextClient)
+		must(st.ReplaceClient(ctx, client, nextClient))
+	}
+	change(func(u *users.User) { u.Username, u.UsernameKey, u.Roles = "A", "a", []string{"r"} },
+		func(c *oauth.Client) { c.Claims, c.JWKS = []string{"c"}, "{}" })
+	change(func(u *users.User) { u.Username, u.UsernameKey, u.Roles, u.UpdatedAt = "", "", nil, future },
+		func(c *oauth.Client) {
+			c.Claims, c.JWKS, c.Disabled, c.UpdatedAt = nil, "", true, future.Add(time.Second)
+		})
+	must(refresh(ctx, st))
+	if _, err := st.RevokeFamiliesOfUser(ctx, "u", "", future, "logout"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range all {
+		kept, err := c.CountDocuments(ctx, bson.M{"newer": bson.M{"a": 1}})
+		there, errThere := c.CountDocuments(ctx, bson.M{})
+		if err != nil || errThere != nil || kept != there || kept == 0 {
+			t.Errorf("%s: %d of %d documents have what a newer version wrote, %v, %v", c.Name(), kept, there, err, errThere)
+		}
+	}
+	for c, gone := range map[*mongo.Collection][]string{st.users: {"username", "username_key", "roles"}, st.clients: {"claims", "jwks"}} {
+		for _, field := range gone {
+			if n, err := c.CountDocuments(ctx, bson.M{field: bson.M{"$exists": true}}); err != nil || n > 0 {
+				t.Errorf("%s: %s is there yet, %v", c.Name(), field, err)
+			}
+		}
+	}
+	if u, err := st.HeldUser(ctx, "u"); err != nil || u.Username != "" || u.Version != 2 || !u.UpdatedAt.Equal(future) {
+		t.Errorf("the account stands as %+v, %v", u, err)
+	}
+	if c, err := st.HeldClient(ctx, "web"); err != nil || !c.Disabled || c.Version != 2 {
+		t.Errorf("the client stands as %+v, %v", c, err)
+	}
+}
