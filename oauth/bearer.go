@@ -64,8 +64,7 @@ func (s *Service) bearerClaims(r *http.Request) (claims, *refusal.Error) {
 		return claims{}, e
 	}
 	c, err := s.check(r.Context(), token)
-	var dead errNotLive
-	if errors.As(err, &dead) {
+	if dead, ok := errors.AsType[errNotLive](err); ok {
 		return claims{}, refusal.New(refusal.BadToken, dead.reason, "")
 	}
 	return c, refusalOf(err)

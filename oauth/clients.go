@@ -251,8 +251,7 @@ func invalid(err error) error {
 // changeReason is what the audit log is to say of an operator's change that came to
 // nothing.
 func changeReason(err error) audit.Reason {
-	var refused *refusal.Error
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*refusal.Error](err); ok {
 		return refused.Reason
 	}
 	return audit.ReasonFailed

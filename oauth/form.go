@@ -44,8 +44,7 @@ func readForm(r *http.Request) (form, *refusal.Error) {
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return form{}, refusal.New(refusal.TooLarge, audit.ReasonBodyTooLarge, "")
 		}
 		return form{}, refusal.New(refusal.Malformed, audit.ReasonBodyUnreadable, "The body could not be read to its end.")

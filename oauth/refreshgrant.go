@@ -63,8 +63,7 @@ func (s *Service) refuseUnread(ctx context.Context, q *tokenRequest, cause error
 }
 
 func refreshRefused(err error, event *audit.Event) *refusal.Error {
-	var dead *deadToken
-	if errors.As(err, &dead) {
+	if dead, ok := errors.AsType[*deadToken](err); ok {
 		return dead.tell(event)
 	}
 	return refusalOf(err)

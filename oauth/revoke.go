@@ -75,8 +75,7 @@ func (s *Service) revokeRefreshToken(ctx context.Context, client Client, token s
 
 func (s *Service) revokeAccessToken(ctx context.Context, client Client, token string, event *audit.Event) *refusal.Error {
 	c, err := s.checkSignature(token)
-	var dead errNotLive
-	if errors.As(err, &dead) {
+	if dead, ok := errors.AsType[errNotLive](err); ok {
 		event.Reason = dead.reason
 		return nil
 	}

@@ -10,14 +10,15 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-func given(s string) *string { return &s }
+//go:fix inline
+func given(s string) *string { return new(s) }
 
 func TestUpdateProfile(t *testing.T) {
 	f := newFixture(t)
 	f.mem.sessions[f.ada.UID] = []string{"one", "two"}
 	f.clock.advance(time.Minute)
 	got, err := f.UpdateProfile(t.Context(), f.ada.UID, Profile{
-		Email: given("Ada.King@Example.org"), Username: given("Countess"), LastName: given("King"),
+		Email: new("Ada.King@Example.org"), Username: new("Countess"), LastName: new("King"),
 	})
 	want := f.ada
 	want.Email, want.EmailKey = "Ada.King@Example.org", "ada.king@example.org"
@@ -39,7 +40,7 @@ func TestUpdateProfile(t *testing.T) {
 	}
 	_, err = f.Authenticate(t.Context(), f.ada.Email, goodPassword)
 	wantReason(t, err, "unknown_user")
-	got, err = f.UpdateProfile(t.Context(), f.ada.UID, Profile{Username: given(""), LastName: given("")})
+	got, err = f.UpdateProfile(t.Context(), f.ada.UID, Profile{Username: new(""), LastName: new("")})
 	if err != nil || got.Username != "" || got.UsernameKey != "" || got.LastName != "" || got.Email != want.Email {
 		t.Errorf("%+v, %v; want no username and no last name", got, err)
 	}
@@ -58,12 +59,12 @@ func TestUpdateProfileIsWholeOrNothing(t *testing.T) {
 		want   error
 		reason audit.Reason
 	}{
-		{Profile{Email: given("BOB@example.org"), LastName: given("King")}, ErrEmailTaken, audit.ReasonEmailTaken},
-		{Profile{Username: given("BOB"), Email: given("new@example.org")}, ErrUsernameTaken, audit.ReasonUsernameTaken},
-		{Profile{Email: given(""), LastName: given("King")}, nil, audit.ReasonInvalidEmail},
-		{Profile{Email: given("new@example.org"), Username: given("a@b")}, nil, audit.ReasonInvalidUsername},
-		{Profile{Email: given("new@example.org"), FirstName: given("\x00")}, nil, audit.ReasonInvalidFirstName},
-		{Profile{Email: given("new@example.org"), LastName: given("\u200b")}, nil, audit.ReasonInvalidLastName},
+		{Profile{Email: new("BOB@example.org"), LastName: new("King")}, ErrEmailTaken, audit.ReasonEmailTaken},
+		{Profile{Username: new("BOB"), Email: new("new@example.org")}, ErrUsernameTaken, audit.ReasonUsernameTaken},
+		{Profile{Email: new(""), LastName: new("King")}, nil, audit.ReasonInvalidEmail},
+		{Profile{Email: new("new@example.org"), Username: new("a@b")}, nil, audit.ReasonInvalidUsername},
+		{Profile{Email: new("new@example.org"), FirstName: new("\x00")}, nil, audit.ReasonInvalidFirstName},
+		{Profile{Email: new("new@example.org"), LastName: new("\u200b")}, nil, audit.ReasonInvalidLastName},
 	} {
 		_, err := f.UpdateProfile(t.Context(), f.ada.UID, c.change)
 		if !errors.Is(err, c.want) && (c.want != nil || !refusal.Is(err, refusal.Unacceptable)) {
@@ -74,7 +75,7 @@ func TestUpdateProfileIsWholeOrNothing(t *testing.T) {
 		}
 	}
 	f.mem.auditDown = true
-	if _, err := f.UpdateProfile(t.Context(), f.ada.UID, Profile{Email: given("new@example.org"), Username: given("new")}); !errors.Is(err, decision.ErrNotRecorded) {
+	if _, err := f.UpdateProfile(t.Context(), f.ada.UID, Profile{Email: new("new@example.org"), Username: new("new")}); !errors.Is(err, decision.ErrNotRecorded) {
 		t.Errorf("a change that cannot be recorded: %v", err)
 	}
 	f.mem.auditDown = false
@@ -94,13 +95,13 @@ func TestStillComparesTheAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.UpdateProfile(t.Context(), u.UID, Profile{LastName: given("King")}); err != nil {
+	if _, err := f.UpdateProfile(t.Context(), u.UID, Profile{LastName: new("King")}); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Still(t.Context(), u); err != nil {
 		t.Errorf("after another name: %v", err)
 	}
-	if _, err := f.UpdateProfile(t.Context(), u.UID, Profile{Email: given("ADA@example.org")}); err != nil {
+	if _, err := f.UpdateProfile(t.Context(), u.UID, Profile{Email: new("ADA@example.org")}); err != nil {
 		t.Fatal(err)
 	}
 	wantReason(t, f.Still(t.Context(), u), "account_changed")

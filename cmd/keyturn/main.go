@@ -71,12 +71,10 @@ func (p *program) run(ctx context.Context, args []string) int {
 		return exitOK
 	}
 	fmt.Fprintf(p.stderr, "keyturn: %s; see %s\n", visible(err.Error()), pageFor(cmd, err))
-	var usage usageError
-	if errors.As(err, &usage) {
+	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}
-	var unread unreadableError
-	if errors.As(err, &unread) {
+	if _, ok := errors.AsType[unreadableError](err); ok {
 		return exitUnread
 	}
 	return exitFailed

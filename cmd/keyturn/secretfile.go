@@ -40,8 +40,7 @@ func (d *deployment) readSecretFile(setting, path string) ([]byte, error) {
 
 // cannotRead has the system's reason without the path, which stands before it.
 func cannotRead(setting, path string, err error) error {
-	var fault *os.PathError
-	if errors.As(err, &fault) {
+	if fault, ok := errors.AsType[*os.PathError](err); ok {
 		err = fault.Err
 	}
 	return fmt.Errorf("%s %s cannot be read: %w", setting, path, err)

@@ -176,8 +176,7 @@ var yamlLine = regexp.MustCompile(`line \d+`)
 // yamlReason says what is wrong with a file. The library's words are passed on
 // only where they quote nothing of the file, in which a secret may stand.
 func yamlReason(err error) string {
-	var mistyped *yaml.TypeError
-	if errors.As(err, &mistyped) {
+	if mistyped, ok := errors.AsType[*yaml.TypeError](err); ok {
 		twice := func(s string) bool { return strings.Contains(s, "already defined") }
 		if i := slices.IndexFunc(mistyped.Errors, twice); i >= 0 {
 			return "a name stands in it twice, at " + yamlLine.FindString(mistyped.Errors[i])

@@ -67,7 +67,7 @@ func TestAlertRules(t *testing.T) {
 			}
 		}
 	}
-	for _, line := range strings.Split(a.body, "\n") {
+	for line := range strings.SplitSeq(a.body, "\n") {
 		if name := metricName.FindString(line); strings.HasPrefix(line, "keyturn_key_") && !watched[name] {
 			t.Errorf("no alert rests on %s", name)
 		}

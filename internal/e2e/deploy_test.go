@@ -131,7 +131,7 @@ func TestManifests(t *testing.T) {
 func drains(t *testing.T, path string, given time.Duration, environ []string, args ...string) {
 	t.Helper()
 	var took time.Duration
-	for _, line := range strings.Split(accepted(t, environ, args...), "\n") {
+	for line := range strings.SplitSeq(accepted(t, environ, args...), "\n") {
 		fields := strings.Fields(line)
 		if len(fields) > 1 && strings.HasPrefix(fields[0], "shutdown_") {
 			d, err := time.ParseDuration(strings.Trim(fields[1], `"`))

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -19,9 +20,7 @@ func postJSON(t *testing.T, url string, header http.Header, v any) answer {
 		body = string(b)
 	}
 	sent := http.Header{"Content-Type": {"application/json"}}
-	for name, values := range header {
-		sent[name] = values
-	}
+	maps.Copy(sent, header)
 	return mustSend(t, "POST", url, sent, body)
 }
 

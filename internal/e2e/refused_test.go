@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash/crc32"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -30,9 +31,7 @@ func refuse(t *testing.T, s *server, exchanges map[string]exchange) {
 	for name, e := range exchanges {
 		t.Run(name, func(t *testing.T) {
 			header := http.Header{"Content-Type": {formType}}
-			for key, list := range e.header {
-				header[key] = list
-			}
+			maps.Copy(header, e.header)
 			a := mustSend(t, "POST", s.url+e.path, header, e.body)
 			checkRefusal(t, a, e.status, e.code)
 		})

@@ -115,8 +115,7 @@ func ask(t *testing.T, r, v any, name string, args ...string) {
 	cmd.Stdin = bytes.NewReader(stdin)
 	cmd.Env = append(os.Environ(), trust.environ()...)
 	out, err := cmd.Output()
-	var ended *exec.ExitError
-	if errors.As(err, &ended) {
+	if ended, ok := errors.AsType[*exec.ExitError](err); ok {
 		t.Fatalf("%s: %v\n%s", filepath.Base(name), err, ended.Stderr)
 	}
 	if err != nil {

@@ -20,7 +20,7 @@ func (s *server) workers(t *testing.T) (pids []int) {
 	}
 	for _, file := range files {
 		children, _ := os.ReadFile(file) // none if the thread has ended
-		for _, child := range strings.Fields(string(children)) {
+		for child := range strings.FieldsSeq(string(children)) {
 			pid, err := strconv.Atoi(child)
 			if err != nil {
 				t.Fatal(err)

@@ -58,9 +58,7 @@ func (s *stenographer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.Status, x.AnswerHeader, x.AnswerContent = rec.Code, rec.Header().Clone(), rec.Body.Bytes()
 	x.Good = x.Status < 400
 	s.exchanges = append(s.exchanges, x)
-	for name, values := range rec.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), rec.Header())
 	w.WriteHeader(rec.Code)
 	_, _ = w.Write(rec.Body.Bytes())
 }

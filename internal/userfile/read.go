@@ -324,8 +324,7 @@ func parseCSVLine(columns []string, line []byte) (users.ImportUser, error) {
 
 func parseRecord(line []byte) ([]string, error) {
 	fields, err := csv.NewReader(bytes.NewReader(line)).Read()
-	var syntax *csv.ParseError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*csv.ParseError](err); ok {
 		return nil, fmt.Errorf("column %d: %w", syntax.Column, syntax.Err)
 	}
 	return fields, err

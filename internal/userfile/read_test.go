@@ -141,8 +141,7 @@ func FuzzReadImport(f *testing.F) {
 		last := 0
 		for line, err := range Read(strings.NewReader(in), Options{Format: format}) {
 			number := line.Line
-			var lineErr *LineError
-			if errors.As(err, &lineErr) {
+			if lineErr, ok := errors.AsType[*LineError](err); ok {
 				number = lineErr.Line
 			} else if err != nil {
 				t.Fatalf("an error without a line: %v", err)

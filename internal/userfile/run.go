@@ -66,11 +66,10 @@ func Import(ctx context.Context, s *users.Service, lines iter.Seq2[Line, error],
 		if run.failed(ctx) {
 			break
 		}
-		var bad *LineError
 		if err == nil {
 			dropAddressAsUsername(&line)
 			err = run.check(line)
-		} else if errors.As(err, &bad) {
+		} else if bad, ok := errors.AsType[*LineError](err); ok {
 			line.Place, err = bad.Place, bad.Err
 		}
 		if err != nil {

@@ -110,11 +110,11 @@ func Parse(text []byte) (Link, error) {
 		return k, errUnclosed
 	}
 	if jws, ok := bytes.CutPrefix(rest, []byte(checkpointKey)); ok {
-		end := bytes.IndexByte(jws, '"')
-		if end < 0 {
+		before, _, ok := bytes.Cut(jws, []byte{'"'})
+		if !ok {
 			return k, errUnclosed
 		}
-		k.Checkpoint = jws[:end]
+		k.Checkpoint = before
 	}
 	return k, nil
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -115,7 +116,7 @@ func labels(t Timeline) []string {
 func inNumbers(t Timeline, drawn []series, marks *series) table {
 	all := drawn
 	if marks != nil {
-		all = append(all[:len(all):len(all)], *marks)
+		all = append(slices.Clip(all), *marks)
 	}
 	out := table{Columns: []column{{Name: "From (UTC)"}}}
 	for _, s := range all {

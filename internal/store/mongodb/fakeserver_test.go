@@ -3,6 +3,7 @@ package mongodb
 import (
 	"encoding/binary"
 	"io"
+	"maps"
 	"net"
 	"strings"
 	"testing"
@@ -35,9 +36,7 @@ func pretends(t *testing.T, hello, build bson.M, answer func(command string, ask
 	}
 	version := bson.M{"ok": 1}
 	for from, to := range map[*bson.M]bson.M{&hello: role, &build: version} {
-		for k, v := range *from {
-			to[k] = v
-		}
+		maps.Copy(to, *from)
 	}
 	if hello["setName"] != nil {
 		role["hosts"], role["me"] = bson.A{l.Addr().String()}, l.Addr().String()

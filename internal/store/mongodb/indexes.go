@@ -130,8 +130,7 @@ const (
 
 // errorCode returns the code of the command error in err, or 0.
 func errorCode(err error) int32 {
-	var answer mongo.CommandError
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[mongo.CommandError](err); ok {
 		return answer.Code
 	}
 	return 0

@@ -119,8 +119,7 @@ func fingerprint(dir string) (string, error) {
 
 // describe adds to err what the command wrote to standard error.
 func describe(err error) error {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))
 	}
 	return err
