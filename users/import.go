@@ -48,14 +48,9 @@ func (s *Service) Import(ctx context.Context, n ImportUser) (User, error) {
 }
 
 func (s *Service) importOne(ctx context.Context, n ImportUser) (User, error) {
-	u, err := s.CheckImport(n)
+	u, err := s.checkNew(ctx, n)
 	if err != nil {
 		return User{}, err
-	}
-	if n.UID != "" {
-		if err := s.freeUID(ctx, u); err != nil {
-			return User{}, err
-		}
 	}
 	if n.Password != "" {
 		return s.insert(ctx, audit.UserImported, u, n.Password)
@@ -71,30 +66,20 @@ func (s *Service) importOne(ctx context.Context, n ImportUser) (User, error) {
 // CouldImport returns the error that Import would, as things stand, and makes
 // nothing.
 func (s *Service) CouldImport(ctx context.Context, n ImportUser) error {
-	u, err := s.CheckImport(n)
+	u, err := s.checkNew(ctx, n)
 	if err != nil {
 		return err
 	}
-	if n.UID != "" {
-		if err := s.freeUID(ctx, u); err != nil {
-			return err
-		}
+	return s.namesFree(ctx, User{}, u)
+}
+
+// checkNew is CheckImport with a look whether the id is free.
+func (s *Service) checkNew(ctx context.Context, n ImportUser) (User, error) {
+	u, err := s.CheckImport(n)
+	if err == nil && n.UID != "" {
+		err = s.freeUID(ctx, u)
 	}
-	_, err = s.Store.UserByEmailKey(ctx, u.EmailKey)
-	switch {
-	case err == nil:
-		return ErrEmailTaken
-	case !errors.Is(err, ErrNotFound):
-		return err
-	}
-	_, err = s.Store.UserByUsernameKey(ctx, u.UsernameKey)
-	switch {
-	case err == nil:
-		return ErrUsernameTaken
-	case !errors.Is(err, ErrNotFound):
-		return err
-	}
-	return nil
+	return u, err
 }
 
 // CheckImport returns the account that Import would make of n, or a *PolicyError.

@@ -28,10 +28,7 @@ const (
 // SettleDecisions.
 func (s *Service) ChangePassword(ctx context.Context, uid, current, next, keepSession string) error {
 	u, err := s.checkCurrent(ctx, uid, current)
-	return s.replacePassword(ctx, passwordChange{
-		uid: uid, user: u, next: next, keep: keepSession,
-		action: audit.PasswordChanged, reason: endPasswordChanged,
-	}, err)
+	return s.replacePassword(ctx, passwordChange{uid: uid, user: u, next: next, keep: keepSession, action: audit.PasswordChanged}, err)
 }
 
 // ResetPassword replaces the password of the account uid on an operator's
@@ -39,17 +36,13 @@ func (s *Service) ChangePassword(ctx context.Context, uid, current, next, keepSe
 // (Unacceptable, Busy), ErrConflict, decision.ErrNotRecorded or the store's.
 func (s *Service) ResetPassword(ctx context.Context, uid, next string) error {
 	u, err := s.Store.UserByID(ctx, uid)
-	return s.replacePassword(ctx, passwordChange{
-		uid: uid, user: u, next: next,
-		action: audit.PasswordReset, reason: endPasswordReset,
-	}, err)
+	return s.replacePassword(ctx, passwordChange{uid: uid, user: u, next: next, action: audit.PasswordReset}, err)
 }
 
 type passwordChange struct {
 	uid, next, keep string
 	user            User
 	action          audit.Action
-	reason          string
 }
 
 func (s *Service) checkCurrent(ctx context.Context, uid, current string) (User, error) {

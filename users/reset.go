@@ -56,10 +56,7 @@ func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration
 // store's.
 func (s *Service) RedeemReset(ctx context.Context, token, next string) error {
 	u, err := s.ownerOf(ctx, token)
-	return s.replacePassword(ctx, passwordChange{
-		uid: u.UID, user: u, next: next,
-		action: audit.ResetRedeemed, reason: endPasswordReset,
-	}, err)
+	return s.replacePassword(ctx, passwordChange{uid: u.UID, user: u, next: next, action: audit.ResetRedeemed}, err)
 }
 
 // ownerOf returns the account whose password a one-time token opens, or, beside

@@ -139,21 +139,11 @@ func (s *Service) ByID(ctx context.Context, uid string) (User, error) {
 func (s *Service) prepare(n NewUser) (User, error) {
 	now := s.now()
 	u := User{UID: uuid.NewString(), CreatedAt: now, UpdatedAt: now, PasswordChangedAt: now}
-	var err error
+	p := Profile{Username: &n.Username, FirstName: &n.FirstName, LastName: &n.LastName}
 	if n.Email != "" || n.Username == "" {
-		if u.Email, u.EmailKey, err = EmailKey(n.Email); err != nil {
-			return User{}, err
-		}
+		p.Email = &n.Email
 	}
-	if n.Username != "" {
-		if u.Username, u.UsernameKey, err = UsernameKey(n.Username); err != nil {
-			return User{}, err
-		}
-	}
-	if u.FirstName, err = checkPersonalName("first_name", n.FirstName); err != nil {
-		return User{}, err
-	}
-	if u.LastName, err = checkPersonalName("last_name", n.LastName); err != nil {
+	if err := p.apply(&u); err != nil {
 		return User{}, err
 	}
 	if err := u.setClaims(n.Roles, n.Claims); err != nil {
