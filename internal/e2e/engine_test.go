@@ -32,7 +32,11 @@ func TestAnEngineThatBreaksPromisesIsRefused(t *testing.T) {
 	if got := execute(t, nil, "", "store", "migrate", "--store", "sqlite:"+t.TempDir()+"/k.db"); got.code != 0 || !strings.Contains(got.stdout, "up to date") {
 		t.Errorf("store migrate of SQLite: exit code %d, %s%s", got.code, got.stdout, got.stderr)
 	}
-	s := newDeployment(t, uri).serve(t)
+	d := newDeployment(t, uri)
+	s := d.serve(t)
+	if o := d.run(t, "doctor", "--issuer", s.url, "--inside"); !strings.Contains(o.stdout, "FerretDB 1") || !strings.Contains(o.stdout, "both can succeed") {
+		t.Errorf("the doctor says %s%s", o.stdout, o.stderr)
+	}
 	s.stop(t)
 	if said := s.stderr.String(); !strings.Contains(said, "the store stands on FerretDB 1") {
 		t.Errorf("the server said %s", said)

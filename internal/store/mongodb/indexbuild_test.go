@@ -140,6 +140,30 @@ func TestReplicasMakeOneIndexAtATime(t *testing.T) {
 	}
 }
 
+// TestHowFarAnIndexIs asks a server that says how far it is with an index, and one
+// that does not let anybody ask.
+func TestHowFarAnIndexIs(t *testing.T) {
+	t.Parallel()
+	for want, answer := range map[string]bson.M{
+		": Index Build: 42%": {"ok": 1, "cursor": bson.M{"id": int64(0), "ns": "admin.$cmd.aggregate", "firstBatch": bson.A{bson.M{"msg": "Index Build: 42%"}}}},
+		"":                   {"ok": 0, "code": 13, "codeName": "Unauthorized", "errmsg": "not authorized on admin"},
+	} {
+		asked := make(chan bson.Raw, 1)
+		st := primary(t, "", func(command string, doc bson.Raw) bson.M {
+			if command == "aggregate" {
+				asked <- doc
+			}
+			return answer
+		})
+		if got := st.progress(t.Context(), st.indexes()[0]); got != want {
+			t.Errorf("the server answers %v, and the log says %q; want %q", answer, got, want)
+		}
+		if of, _ := (<-asked).Lookup("pipeline", "1", "$match", "command.createIndexes").StringValueOK(); of != "users" {
+			t.Errorf("asked of %q", of)
+		}
+	}
+}
+
 // TestACommandLeavesIndexesToOthers opens a store for a moment only.
 func TestACommandLeavesIndexesToOthers(t *testing.T) {
 	t.Parallel()

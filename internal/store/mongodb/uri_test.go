@@ -96,6 +96,7 @@ func TestK7_URIErrors(t *testing.T) {
 		"mongodb://u:hunter2@h/db?pool=3":               "appName, authMechanism",
 		"mongodb://u:hunter2@h/db?w":                    "name=value",
 		"mongodb://u:hunter2@h/db?w=1":                  "accepted is majority",
+		"mongodb://u:hunter2@h/?directConnection=true":  "accepted is false",
 		"mongodb://u:hunter2@h/db?tls=yes":              "accepted is true or false",
 		"mongodb://u:hunter2@h/db?timeoutMS=1s":         "a whole number from 1",
 		"mongodb://u:hunter2@h/db?appName=%zz":          "option appName",
