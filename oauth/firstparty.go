@@ -3,7 +3,6 @@ package oauth
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
@@ -13,15 +12,11 @@ import (
 // first_party_client, which proves itself by that. Package firstparty has their
 // routes.
 
-// Tokens are what a log-in or a refresh yields.
+// Tokens are what a log-in or a refresh yields. The apps are not told the scope,
+// which is their client's.
 type Tokens struct {
-	Access, Refresh string
-	// ExpiresIn is the life of the access token.
-	ExpiresIn time.Duration
-	// RefreshTimeout is how long the refresh token may be held, SessionExpiresIn
-	// how long the session lasts at most; zero without a refresh token.
-	RefreshTimeout, SessionExpiresIn time.Duration
-	UserID                           string
+	TokenAnswer
+	UserID string
 	// Email is the user's address, after a log-in.
 	Email string
 }
@@ -56,10 +51,9 @@ func (s *Service) firstPartyGrant(ctx context.Context, q *tokenRequest) (Tokens,
 	if e != nil {
 		return Tokens{}, e
 	}
-	return Tokens{
-		Access: out.access.token, Refresh: out.refresh, ExpiresIn: out.access.expiresIn,
-		RefreshTimeout: out.refreshTimeout, SessionExpiresIn: out.sessionExpiresIn, UserID: out.family.UserID, Email: out.email,
-	}, nil
+	tokens := Tokens{TokenAnswer: out.answer(), UserID: out.family.UserID, Email: out.email}
+	tokens.Scope = ""
+	return tokens, nil
 }
 
 // Caller is who bears the access token of a first-party request.

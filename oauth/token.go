@@ -139,7 +139,8 @@ func (i *issued) carry(token string, f Family, now time.Time) {
 	i.refreshTimeout, i.sessionExpiresIn = f.IdleExpiresAt.Sub(now), f.ExpiresAt.Sub(now)
 }
 
-type tokenAnswer struct {
+// TokenAnswer is the answer of RFC 6749 §5.1.
+type TokenAnswer struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
 	ExpiresIn    int64  `json:"expires_in"`
@@ -151,8 +152,8 @@ type tokenAnswer struct {
 	Scope                  string `json:"scope,omitempty"`
 }
 
-func (i issued) answer() tokenAnswer {
-	return tokenAnswer{
+func (i issued) answer() TokenAnswer {
+	return TokenAnswer{
 		AccessToken: i.access.token, TokenType: "Bearer", ExpiresIn: int64(i.access.expiresIn.Seconds()),
 		RefreshToken: i.refresh, RefreshTimeout: int64(i.refreshTimeout.Seconds()), AuthorizationExpiresIn: int64(i.sessionExpiresIn.Seconds()),
 		Scope: strings.Join(i.scope, " "),

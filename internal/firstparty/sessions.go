@@ -10,28 +10,15 @@ import (
 )
 
 type tokensAnswer struct {
-	Message      string `json:"message,omitempty"`
-	AccessToken  string `json:"access_token"`
-	RefreshToken string `json:"refresh_token,omitempty"`
-	TokenType    string `json:"token_type"`
-	ExpiresIn    int64  `json:"expires_in"`
-	// How long the refresh token and the session last, in seconds.
-	RefreshTimeout         int64     `json:"refresh_token_timeout,omitempty"`
-	AuthorizationExpiresIn int64     `json:"authorization_expires_in,omitempty"`
-	User                   *userName `json:"user,omitempty"`
+	Message string `json:"message,omitempty"`
+	oauth.TokenAnswer
+	User *userName `json:"user,omitempty"`
 }
 
 type userName struct {
 	Email         string `json:"email"`
 	EmailVerified bool   `json:"email_verified"`
 	UID           string `json:"uid"`
-}
-
-func answerOf(t oauth.Tokens) tokensAnswer {
-	return tokensAnswer{
-		AccessToken: t.Access, RefreshToken: t.Refresh, TokenType: "Bearer", ExpiresIn: int64(t.ExpiresIn.Seconds()),
-		RefreshTimeout: int64(t.RefreshTimeout.Seconds()), AuthorizationExpiresIn: int64(t.SessionExpiresIn.Seconds()),
-	}
 }
 
 // unread is the event of a request for tokens that could not be read.
@@ -53,9 +40,9 @@ func (h *Handlers) LogIn(w http.ResponseWriter, r *http.Request) {
 		problem.Refuse(w, e)
 		return
 	}
-	answer := answerOf(tokens)
-	answer.Message, answer.User = "Login successful", &userName{Email: tokens.Email, UID: tokens.UserID}
-	write(w, http.StatusOK, answer)
+	write(w, http.StatusOK, tokensAnswer{
+		Message: "Login successful", TokenAnswer: tokens.TokenAnswer, User: &userName{Email: tokens.Email, UID: tokens.UserID},
+	})
 }
 
 // Refresh answers POST /auth/refresh.
@@ -71,7 +58,7 @@ func (h *Handlers) Refresh(w http.ResponseWriter, r *http.Request) {
 		problem.Refuse(w, e)
 		return
 	}
-	write(w, http.StatusOK, answerOf(tokens))
+	write(w, http.StatusOK, tokens.TokenAnswer)
 }
 
 // LogOut answers POST /auth/logout: it ends the session of the access token.
