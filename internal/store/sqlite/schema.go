@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"context"
+	"embed"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -22,204 +24,25 @@ const leastSize = 512
 
 // migrations[n] takes the schema from version n to n+1. Times are milliseconds
 // since 1970 (0: none), durations nanoseconds, lists JSON arrays of strings.
-var migrations = []string{`
-CREATE TABLE users (
-	uid TEXT NOT NULL PRIMARY KEY,
-	email TEXT NOT NULL,
-	email_key TEXT NOT NULL UNIQUE,
-	username TEXT NOT NULL,
-	username_key TEXT NOT NULL,
-	first_name TEXT NOT NULL,
-	last_name TEXT NOT NULL,
-	password_hash TEXT NOT NULL,
-	disabled INTEGER NOT NULL,
-	epoch INTEGER NOT NULL,
-	unsettled INTEGER NOT NULL,
-	created_at INTEGER NOT NULL,
-	updated_at INTEGER NOT NULL,
-	password_changed_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX users_username ON users (username_key) WHERE username_key <> '';
-CREATE INDEX users_unsettled ON users (uid) WHERE unsettled = 1;
+//
+// The files are in the order of their names, 01.sql the first.
+var migrations = func() (texts []string) {
+	files, err := fs.Glob(migrationFiles, "migrations/*.sql")
+	if err != nil {
+		panic(err) // the pattern is a good one
+	}
+	for _, name := range files {
+		text, err := migrationFiles.ReadFile(name)
+		if err != nil {
+			panic(err) // it is in the program
+		}
+		texts = append(texts, string(text))
+	}
+	return texts
+}()
 
-CREATE TABLE counters (
-	name TEXT NOT NULL PRIMARY KEY,
-	value INTEGER NOT NULL,
-	expire_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX counters_expire ON counters (expire_at);
-
-CREATE TABLE clients (
-	id TEXT NOT NULL PRIMARY KEY,
-	public INTEGER NOT NULL,
-	secret_hash BLOB,
-	grants TEXT NOT NULL,
-	scope TEXT NOT NULL,
-	audience TEXT NOT NULL,
-	access_ttl INTEGER NOT NULL,
-	refresh_idle_ttl INTEGER NOT NULL,
-	refresh_ttl INTEGER NOT NULL,
-	disabled INTEGER NOT NULL,
-	created_at INTEGER NOT NULL,
-	updated_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE families (
-	id TEXT NOT NULL PRIMARY KEY,
-	client_id TEXT NOT NULL,
-	user_id TEXT NOT NULL,
-	scope TEXT NOT NULL,
-	audience TEXT NOT NULL,
-	email TEXT NOT NULL,
-	salt BLOB,
-	master_id TEXT NOT NULL,
-	generation INTEGER NOT NULL,
-	rotated_at INTEGER NOT NULL,
-	auth_time INTEGER NOT NULL,
-	created_at INTEGER NOT NULL,
-	idle_expires_at INTEGER NOT NULL,
-	expires_at INTEGER NOT NULL,
-	purge_at INTEGER NOT NULL,
-	first_ip TEXT NOT NULL,
-	first_user_agent TEXT NOT NULL,
-	last_ip TEXT NOT NULL,
-	last_user_agent TEXT NOT NULL,
-	revoked_at INTEGER NOT NULL,
-	revoke_reason TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX families_user ON families (user_id, created_at) WHERE revoked_at = 0;
-CREATE INDEX families_client ON families (client_id) WHERE revoked_at = 0;
-CREATE INDEX families_purge ON families (purge_at);
-
-CREATE TABLE denied (
-	jti TEXT NOT NULL PRIMARY KEY,
-	expire_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX denied_expire ON denied (expire_at);
-
-CREATE TABLE keys (
-	kid TEXT NOT NULL PRIMARY KEY,
-	seq INTEGER NOT NULL UNIQUE,
-	alg TEXT NOT NULL,
-	public BLOB,
-	sealed BLOB,
-	created_at INTEGER NOT NULL,
-	activate_at INTEGER NOT NULL,
-	token_ttl INTEGER NOT NULL,
-	revoked_at INTEGER NOT NULL,
-	revoke_reason TEXT NOT NULL,
-	archived INTEGER NOT NULL,
-	version INTEGER NOT NULL
-) STRICT;
-CREATE INDEX keys_archived ON keys (archived, seq);
-
-CREATE TABLE anchors (
-	chain TEXT NOT NULL PRIMARY KEY,
-	seq INTEGER NOT NULL,
-	hash TEXT NOT NULL,
-	node TEXT NOT NULL,
-	at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE pings (
-	id INTEGER PRIMARY KEY,
-	count INTEGER NOT NULL
-) STRICT;
-INSERT INTO pings VALUES (1, 0);
-`, `
-ALTER TABLE clients ADD COLUMN default_scope TEXT NOT NULL DEFAULT '[]';
-ALTER TABLE clients ADD COLUMN jwks TEXT NOT NULL DEFAULT '';
-ALTER TABLE clients ADD COLUMN jwks_uri TEXT NOT NULL DEFAULT '';
-`, `
-ALTER TABLE keys ADD COLUMN margin INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE keys ADD COLUMN lead INTEGER NOT NULL DEFAULT 0;
-`, `
-ALTER TABLE users ADD COLUMN roles TEXT NOT NULL DEFAULT '[]';
-ALTER TABLE users ADD COLUMN claims TEXT NOT NULL DEFAULT '';
-ALTER TABLE users ADD COLUMN reset_hash BLOB;
-ALTER TABLE users ADD COLUMN reset_expires_at INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE families ADD COLUMN claims TEXT NOT NULL DEFAULT '';
-ALTER TABLE clients ADD COLUMN claims TEXT NOT NULL DEFAULT '[]';
-`, `
-CREATE TABLE hash_kinds (
-	kind TEXT NOT NULL PRIMARY KEY,
-	announced_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-`, `
-ALTER TABLE keys ADD COLUMN answers INTEGER NOT NULL DEFAULT 0;
-`, `
-ALTER TABLE users ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE users ADD COLUMN unborn INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE users ADD COLUMN slot_id TEXT NOT NULL DEFAULT '';
-ALTER TABLE users ADD COLUMN slot BLOB;
-CREATE INDEX users_pending ON users (slot_id) WHERE slot_id > '';
-ALTER TABLE clients ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE clients ADD COLUMN unborn INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE clients ADD COLUMN slot_id TEXT NOT NULL DEFAULT '';
-ALTER TABLE clients ADD COLUMN slot BLOB;
-CREATE INDEX clients_pending ON clients (slot_id) WHERE slot_id > '';
-ALTER TABLE families ADD COLUMN unborn INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE families ADD COLUMN slot_id TEXT NOT NULL DEFAULT '';
-ALTER TABLE families ADD COLUMN slot BLOB;
-CREATE INDEX families_pending ON families (slot_id) WHERE slot_id > '';
-`, `
-CREATE TABLE steady_time (
-	id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
-	at INTEGER NOT NULL
-) STRICT;
-`, `
-ALTER TABLE keys ADD COLUMN end_at INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE clients ADD COLUMN signing_alg TEXT NOT NULL DEFAULT '';
-`, `
-CREATE TABLE log_places (
-	host TEXT NOT NULL,
-	sink TEXT NOT NULL,
-	at INTEGER NOT NULL,
-	PRIMARY KEY (host, sink)
-) STRICT, WITHOUT ROWID;
-`, `
-CREATE TABLE users_with_sparse_email (
-	uid TEXT NOT NULL PRIMARY KEY,
-	email TEXT NOT NULL,
-	email_key TEXT NOT NULL,
-	username TEXT NOT NULL,
-	username_key TEXT NOT NULL,
-	first_name TEXT NOT NULL,
-	last_name TEXT NOT NULL,
-	password_hash TEXT NOT NULL,
-	disabled INTEGER NOT NULL,
-	epoch INTEGER NOT NULL,
-	unsettled INTEGER NOT NULL,
-	created_at INTEGER NOT NULL,
-	updated_at INTEGER NOT NULL,
-	password_changed_at INTEGER NOT NULL,
-	roles TEXT NOT NULL DEFAULT '[]',
-	claims TEXT NOT NULL DEFAULT '',
-	reset_hash BLOB,
-	reset_expires_at INTEGER NOT NULL DEFAULT 0,
-	version INTEGER NOT NULL DEFAULT 0,
-	unborn INTEGER NOT NULL DEFAULT 0,
-	slot_id TEXT NOT NULL DEFAULT '',
-	slot BLOB
-) STRICT, WITHOUT ROWID;
-INSERT INTO users_with_sparse_email SELECT uid, email, email_key, username, username_key, first_name, last_name, password_hash, disabled, epoch, unsettled,
-	created_at, updated_at, password_changed_at, roles, claims, reset_hash, reset_expires_at, version, unborn, slot_id, slot
-	FROM users;
-DROP TABLE users;
-ALTER TABLE users_with_sparse_email RENAME TO users;
-CREATE UNIQUE INDEX users_email ON users (email_key) WHERE email_key <> '';
-CREATE UNIQUE INDEX users_username ON users (username_key) WHERE username_key <> '';
-CREATE INDEX users_unsettled ON users (uid) WHERE unsettled = 1;
-CREATE INDEX users_pending ON users (slot_id) WHERE slot_id > '';
-`, `
-ALTER TABLE keys ADD COLUMN slot_id TEXT NOT NULL DEFAULT '';
-ALTER TABLE keys ADD COLUMN slot BLOB;
-`, `
-ALTER TABLE clients ADD COLUMN introspects TEXT NOT NULL DEFAULT '[]';
-ALTER TABLE clients ADD COLUMN token_endpoint_audience INTEGER NOT NULL DEFAULT 0;
-`, `
-ALTER TABLE clients ADD COLUMN retry_window INTEGER NOT NULL DEFAULT 0;
-`}
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
 
 var (
 	readApplicationID = sql(`PRAGMA application_id`)

@@ -1,0 +1,6 @@
+CREATE TABLE log_places (
+	host TEXT NOT NULL,
+	sink TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	PRIMARY KEY (host, sink)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,2 @@
+ALTER TABLE clients ADD COLUMN introspects TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE clients ADD COLUMN token_endpoint_audience INTEGER NOT NULL DEFAULT 0;
