@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/internal/problem"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -43,11 +42,7 @@ func (h *Handlers) SignUp(w http.ResponseWriter, r *http.Request) {
 	u, err := h.Users.SignUp(r.Context(), users.NewUser{
 		Email: body.Email, Username: body.Username, FirstName: body.FirstName, LastName: body.LastName, Password: body.Password,
 	})
-	if err != nil {
-		h.refuse(w, r, err)
-		return
-	}
-	write(w, http.StatusCreated, struct {
+	h.answerCall(w, r, err, http.StatusCreated, struct {
 		Message string  `json:"message"`
 		User    account `json:"user"`
 	}{"Sign-up successful", accountOf(u)})
@@ -62,11 +57,7 @@ func (h *Handlers) Me(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
 		e = refusal.Undecided(audit.ReasonStore, err)
 	}
 	event := audit.Event{Action: audit.UserRead, UserID: by.UserID, SessionID: by.SessionID, ClientID: by.ClientID}
-	if e = h.Conclude(r.Context(), event, e); e != nil {
-		problem.Refuse(w, e)
-		return
-	}
-	write(w, http.StatusOK, accountOf(u))
+	answer(w, h.Conclude(r.Context(), event, e), http.StatusOK, accountOf(u))
 }
 
 // ChangePassword answers POST /auth/password: the session that asks goes on,
@@ -79,11 +70,8 @@ func (h *Handlers) ChangePassword(w http.ResponseWriter, r *http.Request, by oau
 	if !h.read(w, r, audit.Event{Action: audit.PasswordChanged, UserID: by.UserID, SessionID: by.SessionID}, &body) {
 		return
 	}
-	if err := h.Users.ChangePassword(r.Context(), by.UserID, body.Current, body.New, by.SessionID); err != nil {
-		h.refuse(w, r, ofNewPassword(err))
-		return
-	}
-	write(w, http.StatusOK, said{"Password changed; your other sessions have ended"})
+	err := h.Users.ChangePassword(r.Context(), by.UserID, body.Current, body.New, by.SessionID)
+	h.answerCall(w, r, ofNewPassword(err), http.StatusOK, said{"Password changed; your other sessions have ended"})
 }
 
 // ResetPassword answers POST /auth/reset: whoever has the one-time token that
@@ -96,11 +84,8 @@ func (h *Handlers) ResetPassword(w http.ResponseWriter, r *http.Request) {
 	if !h.read(w, r, audit.Event{Action: audit.ResetRedeemed}, &body) {
 		return
 	}
-	if err := h.Users.RedeemReset(r.Context(), body.Token, body.New); err != nil {
-		h.refuse(w, r, ofNewPassword(err))
-		return
-	}
-	write(w, http.StatusOK, said{"Password changed; log in with the new one"})
+	err := h.Users.RedeemReset(r.Context(), body.Token, body.New)
+	h.answerCall(w, r, ofNewPassword(err), http.StatusOK, said{"Password changed; log in with the new one"})
 }
 
 // ofNewPassword names the member that these bodies have for what an account has

@@ -34,15 +34,6 @@ func (h *Handlers) read(w http.ResponseWriter, r *http.Request, event audit.Even
 	return false
 }
 
-// refuse answers an error of a call that has recorded it.
-func (h *Handlers) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	e := decision.Refusal(err)
-	if e.Code == refusal.Unavailable && !decision.HungUp(r.Context(), err) {
-		h.OnError(r.Context(), err)
-	}
-	problem.Refuse(w, e)
-}
-
 // ForCaller wraps a handler of a route that needs a user.
 func (h *Handlers) ForCaller(next func(http.ResponseWriter, *http.Request, oauth.Caller)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -58,6 +49,27 @@ func (h *Handlers) ForCaller(next func(http.ResponseWriter, *http.Request, oauth
 // said is an answer that is a sentence.
 type said struct {
 	Message string `json:"message"`
+}
+
+// answer writes v, or an empty answer where it is nil, unless e refuses.
+func answer(w http.ResponseWriter, e *refusal.Error, status int, v any) {
+	switch {
+	case e != nil:
+		problem.Refuse(w, e)
+	case v == nil:
+		w.WriteHeader(status)
+	default:
+		write(w, status, v)
+	}
+}
+
+// answerCall is answer for a call that has recorded its error.
+func (h *Handlers) answerCall(w http.ResponseWriter, r *http.Request, err error, status int, v any) {
+	e := decision.Refusal(err)
+	if e != nil && e.Code == refusal.Unavailable && !decision.HungUp(r.Context(), err) {
+		h.OnError(r.Context(), err)
+	}
+	answer(w, e, status, v)
 }
 
 func write(w http.ResponseWriter, status int, v any) {

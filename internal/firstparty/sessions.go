@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/internal/problem"
 	"github.com/keyturn/keyturn/oauth"
 )
 
@@ -36,11 +35,7 @@ func (h *Handlers) LogIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	tokens, e := h.OAuth.LogIn(r.Context(), body.Email, body.Password)
-	if e != nil {
-		problem.Refuse(w, e)
-		return
-	}
-	write(w, http.StatusOK, tokensAnswer{
+	answer(w, e, http.StatusOK, tokensAnswer{
 		Message: "Login successful", TokenAnswer: tokens.TokenAnswer, User: &userName{Email: tokens.Email, UID: tokens.UserID},
 	})
 }
@@ -54,40 +49,24 @@ func (h *Handlers) Refresh(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	tokens, e := h.OAuth.Refresh(r.Context(), body.RefreshToken)
-	if e != nil {
-		problem.Refuse(w, e)
-		return
-	}
-	write(w, http.StatusOK, tokens.TokenAnswer)
+	answer(w, e, http.StatusOK, tokens.TokenAnswer)
 }
 
 // LogOut answers POST /auth/logout: it ends the session of the access token.
 func (h *Handlers) LogOut(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
-	if e := h.OAuth.LogOut(r.Context(), by); e != nil {
-		problem.Refuse(w, e)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
+	answer(w, h.OAuth.LogOut(r.Context(), by), http.StatusNoContent, nil)
 }
 
 // EndSession answers DELETE /auth/sessions/ID for a session of the caller's.
 func (h *Handlers) EndSession(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
-	if e := h.OAuth.EndSession(r.Context(), by, r.PathValue("id")); e != nil {
-		problem.Refuse(w, e)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
+	answer(w, h.OAuth.EndSession(r.Context(), by, r.PathValue("id")), http.StatusNoContent, nil)
 }
 
 // EndOtherSessions answers DELETE /auth/sessions: every session of the caller
 // ends but the one that asks.
 func (h *Handlers) EndOtherSessions(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
 	n, err := h.Users.EndOtherSessions(r.Context(), by.UserID, by.SessionID, by.ClientID)
-	if err != nil {
-		h.refuse(w, r, err)
-		return
-	}
-	write(w, http.StatusOK, struct {
+	h.answerCall(w, r, err, http.StatusOK, struct {
 		Ended int `json:"ended"`
 	}{n})
 }
@@ -106,10 +85,6 @@ type session struct {
 // Sessions answers GET /auth/sessions: the caller's live sessions, newest first.
 func (h *Handlers) Sessions(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
 	families, e := h.OAuth.Sessions(r.Context(), by)
-	if e != nil {
-		problem.Refuse(w, e)
-		return
-	}
 	list := make([]session, len(families))
 	for i, f := range families {
 		list[i] = session{
@@ -117,7 +92,7 @@ func (h *Handlers) Sessions(w http.ResponseWriter, r *http.Request, by oauth.Cal
 			IP: f.LastIP, UserAgent: f.LastUserAgent, Current: f.ID == by.SessionID,
 		}
 	}
-	write(w, http.StatusOK, struct {
+	answer(w, e, http.StatusOK, struct {
 		Sessions []session `json:"sessions"`
 	}{list})
 }
