@@ -236,21 +236,15 @@ var importFields = []string{
 
 // set assigns one column; it reports false for a name that is none.
 func set(u *users.ImportUser, column, value string) (known bool, err error) {
+	texts := map[string]*string{
+		"uid": &u.UID, "email": &u.Email, "username": &u.Username, "first_name": &u.FirstName, "last_name": &u.LastName,
+		"password_hash": &u.PasswordHash, "password": &u.Password,
+	}
+	if text := texts[column]; text != nil {
+		*text = value
+		return true, nil
+	}
 	switch column {
-	case "uid":
-		u.UID = value
-	case "email":
-		u.Email = value
-	case "username":
-		u.Username = value
-	case "first_name":
-		u.FirstName = value
-	case "last_name":
-		u.LastName = value
-	case "password_hash":
-		u.PasswordHash = value
-	case "password":
-		u.Password = value
 	case "disabled":
 		var ok bool
 		if u.Disabled, ok = parseBool(value); !ok {
