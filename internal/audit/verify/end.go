@@ -80,7 +80,7 @@ func (v *verifier) report() Report {
 			add("what stood before the first line of %s is in none of the files", c.firstAt.file)
 		}
 		if v.o.Anchors == nil && c.listed == unlisted {
-			add("the list of heads does not know chain %s (%s:%d), which says that it was begun later", c.id, c.firstAt.file, c.firstAt.line)
+			add("the list of heads does not know chain %s (%s:%d), which was begun later as far as can be seen", c.id, c.firstAt.file, c.firstAt.line)
 		}
 		switch {
 		case v.o.Keys == nil || c.seq <= c.vouched:

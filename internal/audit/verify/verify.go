@@ -100,10 +100,11 @@ type chainState struct {
 	// another chain's line before it.
 	behind bool
 	// listed is the number of the line that the list of heads names of the chain,
-	// unlisted where it names none; early is set by watchUnlisted.
-	listed int64
-	early  bool
-	anchor *audit.Anchor
+	// unlisted where it names none. It is then early if it begins before a line
+	// that the list knows, and late if it begins behind one.
+	listed      int64
+	early, late bool
+	anchor      *audit.Anchor
 	// The last good checkpoint, and the line up to which a signature vouches
 	// for the chain; -1 if none does.
 	sealedAt  place
@@ -142,7 +143,8 @@ type verifier struct {
 // replica's log may go further back.
 type began struct {
 	time.Time
-	unlisted []*chainState // whose chains the list of heads does not know
+	unlisted []*chainState // which the list of heads does not know
+	listed   bool          // a line that the list knows has come
 }
 
 // expect takes note of which files are of one log.
@@ -278,6 +280,7 @@ func (v *verifier) first(k line.Link, text []byte) (*chainState, error) {
 		v.nodes[c.node] = log.Time
 	}
 	if c.listed == unlisted {
+		c.late = log.listed
 		log.unlisted = append(log.unlisted, c)
 	}
 	return c, nil
