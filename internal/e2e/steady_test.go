@@ -55,7 +55,7 @@ func newSteady() *steady {
 				words = words[:n]
 			}
 			for i, w := range words {
-				if words[i] = filepath.Base(w); len(w) == 43 {
+				if words[i] = filepath.Base(w); len(words[i]) == 43 { // and not the path, whose length is chance
 					words[i] = "KID"
 				}
 			}
