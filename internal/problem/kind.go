@@ -38,11 +38,3 @@ var (
 	Internal          = Kind{"fault-inside", "Fault inside", http.StatusInternalServerError}
 	TryAgain          = Kind{"try-again-shortly", "Try again shortly", http.StatusServiceUnavailable}
 )
-
-// Kinds are all kinds, in the order of their statuses.
-func Kinds() []Kind {
-	return []Kind{
-		MalformedBody, MalformedBearer, NoToken, WrongCredentials, SessionOver, ResetTokenOver, BeyondToken, ClientNotReady, NotFound, WrongMethod,
-		Taken, ChangedMeanwhile, BodyTooLarge, WrongContentType, UnacceptableValue, TooManyAttempts, Internal, TryAgain,
-	}
-}

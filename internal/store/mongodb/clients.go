@@ -1,6 +1,7 @@
 package mongodb
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -77,10 +78,8 @@ func (s *Store) RemoveClient(ctx context.Context, seen oauth.Client) error {
 
 // clientChanged tells why a client is not what it was seen as.
 func (s *Store) clientChanged(ctx context.Context, id string) error {
-	if _, err := s.HeldClient(ctx, id); err != nil {
-		return err
-	}
-	return oauth.ErrClientChanged
+	_, err := s.HeldClient(ctx, id)
+	return cmp.Or(err, oauth.ErrClientChanged)
 }
 
 // PendingClients implements oauth.Store.

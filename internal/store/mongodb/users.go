@@ -1,6 +1,7 @@
 package mongodb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -135,21 +136,16 @@ func (s *Store) ReplaceUser(ctx context.Context, seen, next users.User) error {
 // RemoveUser implements users.Store.
 func (s *Store) RemoveUser(ctx context.Context, seen users.User) error {
 	found, err := removed(s.users.DeleteOne(ctx, as(seen.UID, seen.Version, seen.UpdatedAt)))
-	if err != nil {
+	if err != nil || found {
 		return failed("deleting an account", err)
-	}
-	if found {
-		return nil
 	}
 	return s.userChanged(ctx, seen.UID)
 }
 
 // userChanged tells why an account is not what it was seen as.
 func (s *Store) userChanged(ctx context.Context, uid string) error {
-	if _, err := s.HeldUser(ctx, uid); err != nil {
-		return err
-	}
-	return users.ErrConflict
+	_, err := s.HeldUser(ctx, uid)
+	return cmp.Or(err, users.ErrConflict)
 }
 
 // PendingUsers implements users.Store.
