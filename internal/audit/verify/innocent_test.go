@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,13 +23,16 @@ import (
 type history struct {
 	*audittest.Fixture
 	t    *testing.T
-	now  time.Time
+	ns   atomic.Int64 // what the clock shows; logs read it as they like
 	kept []audit.Anchor
 }
 
 func (h *history) clock(o *auditlog.Options) {
-	o.Now = func() time.Time { h.now = h.now.Add(time.Millisecond); return h.now }
+	o.Now = func() time.Time { h.step(time.Millisecond); return h.now() }
 }
+
+func (h *history) step(d time.Duration) { h.ns.Add(int64(d)) }
+func (h *history) now() time.Time       { return time.Unix(0, h.ns.Load()).UTC() }
 
 // server begins a server's chain in the file at path.
 func (h *history) server(path string) *auditlog.Log {
@@ -142,7 +146,7 @@ var innocent = map[string]func(h *history) []string{
 	"the clock is set back and forth": func(h *history) []string {
 		l := h.server(h.Path)
 		for _, step := range []time.Duration{0, -time.Hour, 24 * time.Hour, -24 * time.Hour, time.Minute, -time.Second} {
-			h.now = h.now.Add(step)
+			h.step(step)
 			audittest.Record(h.t, l, 2)
 			h.command()
 			if step == 24*time.Hour {
@@ -183,16 +187,16 @@ var innocent = map[string]func(h *history) []string{
 	"a replica of an older version writes to the file": func(h *history) []string {
 		l := h.server(h.Path)
 		audittest.Record(h.t, l, 2)
-		older := line.Beginning(line.NewChainID(h.now), h.now)
+		older := line.Beginning(line.NewChainID(h.now()), h.now())
 		for range 3 {
 			var b []byte
 			if older.Seq < 0 {
-				h.must(h.Anchors.SetAnchor(context.Background(), audit.Anchor{Chain: older.Chain, Seq: -1, Hash: line.NoHash, Node: l.Node(), At: h.now}))
+				h.must(h.Anchors.SetAnchor(context.Background(), audit.Anchor{Chain: older.Chain, Seq: -1, Hash: line.NoHash, Node: l.Node(), At: h.now()}))
 			}
 			e := audit.Event{Action: audit.UserAdded, Outcome: audit.Success, UserID: "u"}
-			b, older = older.Append(nil, line.AppendBody(nil, &e, &audit.Request{}, "", h.now, line.Suffix("0.9", l.Node())), h.now)
+			b, older = older.Append(nil, line.AppendBody(nil, &e, &audit.Request{}, "", h.now(), line.Suffix("0.9", l.Node())), h.now())
 			h.extend(h.Path, b)
-			h.must(h.Anchors.SetAnchor(context.Background(), audit.Anchor{Chain: older.Chain, Seq: older.Seq, Hash: older.Hash(), Node: l.Node(), At: h.now}))
+			h.must(h.Anchors.SetAnchor(context.Background(), audit.Anchor{Chain: older.Chain, Seq: older.Seq, Hash: older.Hash(), Node: l.Node(), At: h.now()}))
 			audittest.Record(h.t, l, 1)
 			h.keep()
 		}
@@ -232,7 +236,8 @@ func (h *history) replicas() []string {
 func TestA2_NothingInnocentIsCalledTampering(t *testing.T) {
 	for name, happen := range innocent {
 		t.Run(name, func(t *testing.T) {
-			h := &history{Fixture: audittest.NewFixture(t), t: t, now: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)}
+			h := &history{Fixture: audittest.NewFixture(t), t: t}
+			h.ns.Store(time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC).UnixNano())
 			files := happen(h)
 			for _, e := range combinations {
 				for when, heads := range map[string][]audit.Anchor{"on the way": h.kept, "at the end": h.Anchors.All()} {
