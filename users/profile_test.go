@@ -10,9 +10,6 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-//go:fix inline
-func given(s string) *string { return new(s) }
-
 func TestUpdateProfile(t *testing.T) {
 	f := newFixture(t)
 	f.mem.sessions[f.ada.UID] = []string{"one", "two"}
