@@ -96,7 +96,11 @@ func (b *Builder) Add(text []byte) {
 	b.changes(&e)
 	switch {
 	case e.Event.Action == audit.TokenReuse:
-		b.reuses.add(reuse(&e))
+		r := reuse(&e)
+		if h := b.devices.users[e.User.ID]; h != nil && e.User.Email == "" {
+			r.User = cmp.Or(h.email, r.User)
+		}
+		b.reuses.add(r)
 	case login(&e):
 		b.devices.login(&e)
 	}
@@ -122,6 +126,9 @@ func (b *Builder) Report() *Report {
 		Keys:     b.keys.list(),
 		Admin:    List[Change]{Rows: []Change{}},
 	}
+	// What was let in after many failures comes first.
+	slices.SortStableFunc(r.Sources.Rows, func(x, y Source) int { return first(x.broke(), y.broke()) })
+	slices.SortStableFunc(r.Accounts.Rows, func(x, y Account) int { return first(x.broke(), y.broke()) })
 	for _, l := range b.admin {
 		list := l.list()
 		r.Admin.Rows = append(r.Admin.Rows, list.Rows...)

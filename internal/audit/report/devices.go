@@ -18,7 +18,10 @@ type devices struct {
 	unwatched int64
 }
 
-type habits struct{ agents, networks distinct }
+type habits struct {
+	agents, networks distinct
+	email            string // the latest
+}
 
 func (d *devices) login(e *line.Entry) {
 	user := cmp.Or(e.User.ID, account(e))
@@ -32,6 +35,7 @@ func (d *devices) login(e *line.Entry) {
 		h = &habits{}
 		d.users[user] = h
 	}
+	h.email = e.User.Email
 	newAgent := h.agents.add(e.UserAgent.Original, maxHabits)
 	newNetwork := h.networks.add(networkOf(e.From()), maxHabits)
 	if first || !newAgent {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -13,6 +14,17 @@ const (
 	manyFailures = 20
 	manyAccounts = 10
 )
+
+// maxNamed is how many reuses the findings name, the latest.
+const maxNamed = 5
+
+// network is where a side was, as the throttle groups addresses.
+func (s *Side) network() string {
+	if s.IP == "" {
+		return "an address not known"
+	}
+	return shown(networkOf(s.IP))
+}
 
 // Conclude says what should be looked at first. It is called once all else of
 // the report is there.
@@ -35,21 +47,19 @@ func (r *Report) Conclude() {
 	}
 	if n := r.Reuses.Total; n > 0 {
 		find(true, "reuse", "%s.", are(n, "spent refresh token came back and ended its session", "spent refresh tokens came back and ended their sessions"))
+		latest := r.Reuses.Rows[max(0, len(r.Reuses.Rows)-maxNamed):]
+		for i := range latest {
+			x := &latest[len(latest)-1-i]
+			find(true, "reuse", "%s, session %s: presented from %s, used last from %s.",
+				shown(cmp.Or(x.User, "An account not known")), shown(x.Session), x.By.network(), x.Before.network())
+		}
 	}
 	r.findGuessing(find)
 	if n := r.failedClients(); n >= manyFailures {
 		find(false, "clients", "Clients failed %s to prove who they are.", times(n))
 	}
 	r.findChanges(find)
-	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
-		switch {
-		case a.Alarm == b.Alarm:
-			return 0
-		case a.Alarm:
-			return -1
-		}
-		return 1
-	})
+	slices.SortStableFunc(r.Findings, func(a, b Finding) int { return first(a.Alarm, b.Alarm) })
 }
 
 // failedClients counts in the rows shown, which have the most.
@@ -65,11 +75,11 @@ func (r *Report) findGuessing(find func(bool, string, string, ...any)) {
 		switch tried := s.Failed + s.Throttled; {
 		case tried < manyFailures:
 		case s.Accounts >= manyAccounts && s.Logins > 0:
-			find(true, "sources", "%s tried %s and then logged in %s.", s.name(), upTo(s.Accounts, "accounts"), times(s.Logins))
+			find(true, "sources", "%s tried %s and then logged in %s%s.", s.name(), upTo(s.Accounts, "accounts"), times(s.Logins), s.letIn())
 		case s.Accounts >= manyAccounts:
 			find(false, "sources", "%s tried %s; none let it in after that.", s.name(), upTo(s.Accounts, "accounts"))
 		case s.Logins > 0:
-			find(true, "sources", "%s failed %s and then logged in %s.", s.name(), times(tried), times(s.Logins))
+			find(true, "sources", "%s failed %s and then logged in %s%s.", s.name(), times(tried), times(s.Logins), s.letIn())
 		}
 	}
 	for _, a := range r.Accounts.Rows {
@@ -104,6 +114,12 @@ func (r *Report) findChanges(find func(bool, string, string, ...any)) {
 			find(false, "servers", "The clock of %s was set back.", shown(s.Node))
 		}
 	}
+}
+
+// letIn names the account and the session that a source came to at last, and the
+// network that it is in.
+func (s *Source) letIn() string {
+	return fmt.Sprintf(", last as %s (session %s, network %s)", shown(s.Account), shown(s.Session), shown(networkOf(s.IP)))
 }
 
 func (s *Source) name() string {

@@ -56,6 +56,7 @@ func (b *Builder) guesses(e *line.Entry) {
 	case login(e):
 		if s := b.sources.find(e.From()); s != nil && !e.Time.Before(s.First) {
 			s.Logins++
+			s.Account, s.Session = account(e), e.Keyturn.Session
 		}
 		if a := b.accounts.find(account(e)); a != nil && !e.Time.Before(a.First) {
 			a.Logins++
@@ -114,4 +115,19 @@ func (a *Account) row(key string, _ int64) Account {
 func (c *Client) row(key string, _ int64) Client {
 	c.ID, c.Sources = key, len(c.from)
 	return *c
+}
+
+// broke reports whether many failures led to a login.
+func (s *Source) broke() bool  { return s.Logins > 0 && s.Failed+s.Throttled >= manyFailures }
+func (a *Account) broke() bool { return a.Logins > 0 && a.Failed+a.Throttled >= manyFailures }
+
+// first orders what is so before what is not.
+func first(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
 }

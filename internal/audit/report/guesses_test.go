@@ -32,7 +32,7 @@ func TestABreakInOverTwoReplicas(t *testing.T) {
 		if s.Failed != 30 || s.Logins != 1 || a.Logins != 3 {
 			t.Errorf("the source is %+v, the account %+v", s, a)
 		}
-		checkFindings(t, r, "! 192.0.2.1 failed 30 times and then logged in once.", "Only the log itself", "2 logins came from a device")
+		checkFindings(t, r, "! 192.0.2.1 failed 30 times and then logged in once, last as ada@example.org (session ada@example.org/2, network 192.0.2.0/24).", "Only the log itself", "2 logins came from a device")
 		if d := r.Devices.Rows; len(d) != 2 || !d[1].At.Equal(audittest.Dawn.Add(90*time.Minute)) {
 			t.Errorf("the new devices are %+v", d)
 		}

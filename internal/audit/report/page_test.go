@@ -152,3 +152,37 @@ func TestPageSaysWhetherTheLogIsWhole(t *testing.T) {
 		}
 	}
 }
+
+// TestALongListScrollsByItself: on a telephone's screen a list takes a part of the
+// page, however many rows it has.
+func TestALongListScrollsByItself(t *testing.T) {
+	day := audittest.NewScribe(t)
+	day.QuietDay()
+	day.IncidentNight()
+	page := pageOf(t, reportOf(t, day))
+	boxes := strings.Count(page, `<div class="wide" tabindex="0">`)
+	if tables := strings.Count(page, "<table"); boxes != tables+1 || tables == 0 {
+		t.Errorf("%d boxes that scroll, for %d tables and the reuses", boxes, tables)
+	}
+	if !strings.Contains(page, ".wide { max-height: 19rem; overflow-y: auto; }") {
+		t.Error("nothing bounds them")
+	}
+}
+
+// TestWhatLedToALoginComesFirst has one source fail often for nothing, and one less
+// often that then logs in.
+func TestWhatLedToALoginComesFirst(t *testing.T) {
+	s := audittest.NewScribe(t)
+	for range 90 {
+		s.Refuse("ada@example.org", "192.0.2.1", "curl/8", audit.ReasonWrongPassword)
+	}
+	for range 30 {
+		s.Refuse("grace@example.org", "203.0.113.1", "curl/8", audit.ReasonWrongPassword)
+	}
+	s.Login("grace@example.org", "203.0.113.1", "curl/8")
+	s.Close()
+	r := reportOfFiles(t, s.Path)
+	if r.Sources.Rows[0].IP != "203.0.113.1" || r.Accounts.Rows[0].Name != "grace@example.org" {
+		t.Errorf("%+v\n%+v", r.Sources.Rows, r.Accounts.Rows)
+	}
+}

@@ -132,10 +132,13 @@ type Source struct {
 	// Accounts counts the different accounts tried, up to maxDistinct.
 	Accounts int `json:"accounts"`
 	// Logins counts the logins from the address after its first failure.
-	Logins int64     `json:"logins"`
-	First  time.Time `json:"first"`
-	Last   time.Time `json:"last"`
-	Agent  string    `json:"user_agent"` // the latest
+	Logins int64 `json:"logins"`
+	// Account and Session are of the latest of these.
+	Account string    `json:"account,omitempty"`
+	Session string    `json:"session,omitempty"`
+	First   time.Time `json:"first"`
+	Last    time.Time `json:"last"`
+	Agent   string    `json:"user_agent"` // the latest
 
 	tried distinct
 }

@@ -35,7 +35,7 @@ func TestIncident(t *testing.T) {
 	if thief.IP != "198.51.100.23" || thief.Agent != audittest.Desktop || victim.IP != "203.0.113.13" || victim.Agent != audittest.Phone || victim.At.IsZero() {
 		t.Errorf("the sides are %+v and %+v", thief, victim)
 	}
-	if u := r.Reuses.Rows[0]; u.Generation != 7 || u.Presented != 4 || u.User != "id-user3@example.org" || u.Session == "" {
+	if u := r.Reuses.Rows[0]; u.Generation != 7 || u.Presented != 4 || u.User != "user3@example.org" || u.Session == "" {
 		t.Errorf("%+v", u)
 	}
 	if f := r.Sources.Rows[0]; f.IP != "198.51.100.66" || f.Failed != 60 || f.Throttled != 30 || f.Accounts != 60 || f.Logins != 1 {
@@ -70,7 +70,9 @@ func TestIncident(t *testing.T) {
 			t.Error("a loss is counted as a refusal")
 		}
 	}
-	checkFindings(t, r, "! 37 events were lost", "! 2 spent refresh tokens", "! 198.51.100.66 tried 60 accounts and then logged in once", "Only the log itself",
+	checkFindings(t, r, "! 37 events were lost", "! 2 spent refresh tokens",
+		"! user3@example.org, session user3@example.org/4: presented from 198.51.100.0/24, used last from 203.0.113.0/24.",
+		"! user3@example.org, session user3@example.org/4: presented", "! 198.51.100.66 tried 60 accounts and then logged in once, last as user31@example.org (session", "Only the log itself",
 		"grace@example.org was tried from 25", "Clients failed 22", "1 login came from a device", "1 signing key was revoked")
 }
 
