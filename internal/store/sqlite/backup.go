@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 	"time"
 
+	engine "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+
 	"github.com/keyturn/keyturn/internal/store"
 )
 
@@ -42,19 +45,35 @@ func Backup(ctx context.Context, from, to string, progress func(stage string, do
 	if err := file(source).examine(ctx); err != nil {
 		return store.Sizes{}, err
 	}
-	partial, err := os.CreateTemp(filepath.Dir(to), ".keyturn-backup-*") // mode 0600
+	var sizes store.Sizes
+	err = whole(to, ".keyturn-backup-*", func(partial file) error {
+		sizes, err = file(source).copyTo(ctx, partial, progress)
+		return err
+	})
+	return sizes, err
+}
+
+// whole has fill make what a new file named to holds, which is there whole or not at
+// all; fs.ErrExist if it is there already. Meanwhile it is in a directory of its own, named
+// after pattern, with what the engine puts beside it.
+func whole(to, pattern string, fill func(partial file) error) error {
+	dir, err := os.MkdirTemp(filepath.Dir(to), pattern)
 	if err != nil {
-		return store.Sizes{}, err
+		return err
 	}
-	defer os.Remove(partial.Name())
-	sizes, err := file(source).copyTo(ctx, file(partial.Name()), progress)
+	defer os.RemoveAll(dir)
+	partial, err := os.OpenFile(filepath.Join(dir, filepath.Base(to)), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	err = fill(file(partial.Name()))
 	if err = errors.Join(err, partial.Sync(), partial.Close()); err != nil {
-		return store.Sizes{}, err
+		return err
 	}
 	if err := os.Link(partial.Name(), to); err != nil {
-		return store.Sizes{}, err
+		return err
 	}
-	return sizes, syncDirectory(filepath.Dir(to))
+	return syncDirectory(filepath.Dir(to))
 }
 
 func (f file) copyTo(ctx context.Context, target file, progress func(stage string, done, total int64)) (store.Sizes, error) {
@@ -67,6 +86,10 @@ func (f file) copyTo(ctx context.Context, target file, progress func(stage strin
 		stop := watch(target, total, progress)
 		_, err = c.ExecContext(ctx, `VACUUM INTO ?`, []driver.NamedValue{{Ordinal: 1, Value: string(target)}})
 		stop()
+	}
+	var fault *engine.Error
+	if errors.As(err, &fault) && primary(fault) == codes.SQLITE_FULL {
+		err = fmt.Errorf("there is no room for the copy in %s: %s", filepath.Dir(filepath.Dir(string(target))), fault)
 	}
 	if err = errors.Join(f.explain(err), c.Close()); err != nil {
 		return store.Sizes{}, err

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"path/filepath"
 	"sync"
 
 	engine "modernc.org/sqlite"
@@ -44,20 +43,10 @@ func (f file) create() error {
 	if _, err := os.Lstat(string(f)); !errors.Is(err, fs.ErrNotExist) {
 		return nil // what else is wrong with it is found by looking into it
 	}
-	dir := filepath.Dir(string(f))
-	young, err := os.CreateTemp(dir, ".keyturn-new-*") // mode 0600
-	if err != nil {
+	if err := whole(string(f), ".keyturn-new-*", file.fill); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("cannot make the sqlite store %s: %w", f, err)
 	}
-	defer os.Remove(young.Name())
-	err = file(young.Name()).fill()
-	if err = errors.Join(err, young.Sync(), young.Close()); err == nil {
-		err = os.Link(young.Name(), string(f))
-	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("cannot make the sqlite store %s: %w", f, err)
-	}
-	return syncDirectory(dir)
+	return nil
 }
 
 // fill gives an empty file its schema, which is in the file itself afterwards.

@@ -16,6 +16,40 @@ import (
 
 func init() {
 	children["fill the disk"] = fillTheDisk
+	children["back up onto a full disk"] = backUpOntoAFullDisk
+}
+
+// TestF5_ABackupOntoAFullDiskLeavesNothing backs up in a process whose files may not
+// grow as far.
+func TestF5_ABackupOntoAFullDiskLeavesNothing(t *testing.T) {
+	if err := child(t, "back up onto a full disk", filepath.Join(t.TempDir(), "keyturn.db")).Run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func backUpOntoAFullDisk(path string) error {
+	signal.Ignore(syscall.SIGXFSZ)
+	ctx := context.Background()
+	s, err := Open(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	dir := filepath.Join(filepath.Dir(path), "backups")
+	if err := errors.Join(os.Mkdir(dir, 0o700), limitFiles(40_000)); err != nil {
+		return err
+	}
+	if _, err := Backup(ctx, path, filepath.Join(dir, "b.db"), func(string, int64, int64) {}); err == nil {
+		return errors.New("the backup is there")
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		return fmt.Errorf("it left %v (%v)", left, err)
+	}
+	if err := limitFiles(1 << 40); err != nil {
+		return err
+	}
+	_, err = Backup(ctx, path, filepath.Join(dir, "b.db"), func(string, int64, int64) {})
+	return err
 }
 
 // TestFullDisk lets a store run out of room, in a process whose files may not
