@@ -34,3 +34,6 @@ func (l *Log) Spy(onAppend func([]byte), onSync func()) { l.sink = &spy{l.sink, 
 
 // Conn is the connection to a syslog receiver.
 func (l *Log) Conn() net.Conn { return l.sink.(*syslog).conn }
+
+// Chain is the id of the chain that this log began with.
+func (l *Log) Chain() string { return l.chain }

@@ -194,9 +194,6 @@ func Check(o Options) error {
 	return f.Close()
 }
 
-// Chain returns the id of the chain that this log began with.
-func (l *Log) Chain() string { return l.chain }
-
 // Node returns the name that stands in the lines and anchors of this log: the
 // machine and the file (or stream) on it, so that the verifier knows which
 // chains must be found together.
