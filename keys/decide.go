@@ -11,16 +11,17 @@ import (
 	"github.com/keyturn/keyturn/internal/decision"
 )
 
-// records are the records of keys: what an operator decides about a key stands
-// only with its event, or owes it (A3). Decisions change when a key begins to sign,
-// and whether it is revoked; none makes a key or removes one. What the schedule has
-// replicas write meanwhile stays.
+// records are the records of keys: what is decided about a key stands only with its
+// event, or owes it (A3). Decisions make keys, and change when one begins to sign, and
+// whether it is revoked, erased or archived; none removes one. What else the schedule
+// has replicas write meanwhile stays.
 type records struct{ store Store }
 
 // maker carries out decisions on keys.
 func (s records) maker(rec audit.Recorder, now func() time.Time) *decision.Maker[Record] {
 	return &decision.Maker[Record]{Audit: rec, Now: now, Records: decision.Records[Record]{
 		Held:     func(r *Record) *decision.Held { return &r.Decision },
+		Create:   s.create,
 		Read:     s.read,
 		Replace:  s.replace,
 		Pending:  s.pending,
@@ -30,6 +31,11 @@ func (s records) maker(rec audit.Recorder, now func() time.Time) *decision.Maker
 			return now.ActivateAt.Equal(after.ActivateAt) && now.RevokedAt.Equal(after.RevokedAt)
 		},
 	}}
+}
+
+func (s records) create(ctx context.Context, r Record) error {
+	r.Decision.Version = 0
+	return s.store.CreateKey(ctx, r)
 }
 
 func (s records) read(ctx context.Context, r Record) (Record, error) {
@@ -53,6 +59,10 @@ func versioned(r Record) Record {
 func (s records) replace(ctx context.Context, seen, next Record) error {
 	r := seen
 	r.ActivateAt, r.RevokedAt, r.RevokeReason = next.ActivateAt, next.RevokedAt, next.RevokeReason
+	r.Archived = r.Archived || next.Archived
+	if next.Sealed == nil {
+		r.Sealed = nil
+	}
 	r.Version, r.Decision = seen.Decision.Version, next.Decision
 	r.Decision.Version = 0
 	return s.store.UpdateKey(ctx, r)
@@ -88,11 +98,15 @@ func SettleDecisions(ctx context.Context, store Store, rec audit.Recorder, now f
 	return records{store}.maker(rec, now).Settle(ctx)
 }
 
-// decide carries out what an operator decided about the key kid, with its event,
-// and returns the keys as they then are, if that can be said. The error is a
-// conflict: look again; or decision.Concluded; or the store's.
+// decide carries out what is decided about the key kid, with its event, and returns
+// the keys as they then are, if that can be said. The error is a conflict: look again;
+// or decision.Concluded; or the store's.
 func (k *Keeper) decide(ctx context.Context, b book, kid string, change func(*Record), event audit.Event) (book, error) {
-	before := versioned(b.records[find(b.records, kid)])
+	i := find(b.records, kid)
+	if i < 0 {
+		return b, fmt.Errorf("key %s: %w", kid, ErrNoKey)
+	}
+	before := versioned(b.records[i])
 	after := before
 	change(&after)
 	_, err := k.maker().Decide(ctx, decision.Change[Record]{Event: event, Before: &before, After: after})
@@ -111,7 +125,7 @@ func (k *Keeper) decide(ctx context.Context, b book, kid string, change func(*Re
 	return now, errors.Join(err, read)
 }
 
-// settle carries on the decisions of operators that were interrupted.
+// settle carries on the decisions that were interrupted, and pays the events owed.
 func (k *Keeper) settle(ctx context.Context, b book) error {
 	if !slices.ContainsFunc(b.records, func(r Record) bool { return !r.Decision.Free() }) {
 		return nil

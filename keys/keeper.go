@@ -55,7 +55,6 @@ type Keeper struct {
 	// process; it is held during calls to the store.
 	mu   sync.Mutex
 	book book
-	owed []owedEvent
 	// absent holds, for keys that other replicas wrote, when the store was
 	// last read without them, where that was later than they say.
 	absent map[string]time.Time
@@ -137,7 +136,7 @@ func (k *Keeper) Poll(ctx context.Context) error {
 	unusable := b.check()
 	var owed, performed error
 	if unusable == nil {
-		owed = errors.Join(k.recordOwed(ctx, b.records), k.settle(ctx, b))
+		owed = k.settle(ctx, b)
 		b, performed = k.perform(ctx, b)
 		k.book = b
 	}

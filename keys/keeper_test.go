@@ -117,29 +117,58 @@ func TestDamagedKeyIsReportedAndSkipped(t *testing.T) {
 	}
 }
 
-func TestAuditFailureIsMadeUpFor(t *testing.T) {
+// What the schedule does while the log is full is recorded by another process, and once.
+func TestA3_KeysOweTheirEvents(t *testing.T) {
 	w := newWorld(t)
-	w.log.err = errors.New("disk is full")
-	if err := w.Poll(t.Context()); err == nil || !strings.Contains(err.Error(), "disk is full") {
+	full := errors.New("disk is full")
+	w.log.err = full
+	if err := w.Poll(t.Context()); !errors.Is(err, full) {
 		t.Fatalf("Poll: %v", err)
 	}
-	if len(published(w.ring)) != 0 {
-		t.Error("published a key before its event was recorded")
+	if err := w.Revoke(t.Context(), w.active(t), "stolen"); !errors.Is(err, full) {
+		t.Fatalf("Revoke: %v", err)
 	}
-	w.log.err = nil
-	w.poll(t)
-	if n := w.log.count(audit.KeyCreated, audit.Success); n != 2 {
-		t.Errorf("%d creations recorded, want 2", n)
+	for w.now.Before(start.Add(3 * time.Hour)) {
+		w.now = w.now.Add(w.policy.Poll)
+		_ = w.Poll(t.Context()) // full
+	}
+	if slices.ContainsFunc(w.store.records, func(r Record) bool { return r.Archived }) {
+		t.Error("a key is archived without its event")
+	}
+	next := newReplica(t, w.store, w.vault, testPolicy(), &w.now)
+	for range 2 {
+		next.poll(t)
+		w.now = w.now.Add(w.policy.Poll)
+	}
+	made, erased := map[string]int{}, map[string]int{}
+	for _, e := range next.log.events {
+		switch e.Action {
+		case audit.KeyCreated:
+			made[e.KeyID]++
+		case audit.KeyErased:
+			erased[e.KeyID]++
+		}
+	}
+	for _, r := range w.store.records {
+		gone := 0
+		if len(r.Sealed) == 0 {
+			gone = 1
+		}
+		if made[r.KID] != 1 || erased[r.KID] != gone {
+			t.Errorf("key %d: %d creations and %d of %d erasures recorded", r.Seq, made[r.KID], erased[r.KID], gone)
+		}
+	}
+	if n := next.log.count(audit.KeyRevoked, audit.Success); n != 1 || len(made) < 4 || len(erased) < 2 {
+		t.Errorf("%d revocations, %d keys, %d erased", n, len(made), len(erased))
 	}
 }
 
-func TestLostWriteIsStillRecorded(t *testing.T) {
+// A process that dies when it has made a key leaves the event to whoever polls next.
+func TestA3_KeyWhoseMakerDiedIsRecorded(t *testing.T) {
 	w := newWorld(t)
 	w.store.lost = true
-	for range 2 {
-		if err := w.Poll(t.Context()); !errors.Is(err, errDown) {
-			t.Fatalf("Poll: %v", err)
-		}
+	if err := newReplica(t, &link{fakeStore: w.store}, w.vault, testPolicy(), &w.now).Poll(t.Context()); !errors.Is(err, errDown) {
+		t.Fatalf("Poll: %v", err)
 	}
 	w.store.lost = false
 	w.pass(t, decision.Grace)

@@ -1,12 +1,14 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 )
 
 // start reads the keys for a command and does what is due, so that the command
@@ -19,10 +21,9 @@ func (k *Keeper) start(ctx context.Context) (book, error) {
 	if err := b.check(); err != nil {
 		return b, err
 	}
-	owed := k.recordOwed(ctx, b.records)
 	b, err = k.perform(ctx, b)
 	k.book = b
-	return b, errors.Join(owed, err)
+	return b, err
 }
 
 // refuse records that a command was turned away and returns why.
@@ -43,6 +44,7 @@ func find(records []Record, kid string) int {
 func (k *Keeper) createAhead(ctx context.Context, b book, kid string, change func(*Record)) (book, error) {
 	ring := b.records[find(b.records, kid)].ring()
 	// One key to sign and one to stand by are all that can be missing.
+	var owed error
 	for range 2 {
 		v := k.foresee(b, kid, change)
 		i := slices.IndexFunc(v.Duties, func(d duty) bool {
@@ -57,12 +59,12 @@ func (k *Keeper) createAhead(ctx context.Context, b book, kid string, change fun
 			break
 		}
 		next, err := k.create(ctx, b, d)
-		if err != nil {
+		if err != nil && !errors.Is(err, decision.ErrOwed) {
 			return b, err
 		}
-		b = next
+		b, owed = next, cmp.Or(owed, err)
 	}
-	return b, nil
+	return b, owed
 }
 
 // foresee returns the view of the keys with a change made, and with the

@@ -1,7 +1,6 @@
 package keys
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 )
 
 const (
@@ -19,36 +19,45 @@ const (
 	maxConflicts = 8
 )
 
-// perform does what is due and returns the records as they then are. That
-// another replica has done it already is no error.
+// perform does what is due and returns the records as they then are. That another
+// replica has done it already, or is about to, is no error. What is done though its
+// event could not be written is decision.ErrOwed.
 func (k *Keeper) perform(ctx context.Context, b book) (book, error) {
-	conflicts := 0
+	conflicts, left := 0, map[string]bool{}
+	var owed error
 	for range maxDuties {
-		d, ok := k.due(b)
+		d, ok := k.due(b, left)
 		if !ok {
-			return b, nil
+			break
 		}
 		next, err := k.do(ctx, b, d)
-		if isConflict(err) && conflicts < maxConflicts {
+		switch {
+		case errors.Is(err, decision.ErrOwed):
+			owed = err
+		case errors.Is(err, decision.ErrUnderWay):
+			left[d.KID] = true
+			continue
+		case isConflict(err) && conflicts < maxConflicts:
 			conflicts++
-			next, err = k.read(ctx)
-		}
-		if err != nil {
-			return b, err
+			if next, err = k.read(ctx); err != nil {
+				return b, errors.Join(owed, err)
+			}
+		case err != nil:
+			return b, errors.Join(owed, err)
 		}
 		b = next
 	}
-	return b, nil
+	return b, owed
 }
 
-// due returns the first duty whose time has come.
-func (k *Keeper) due(b book) (duty, bool) {
+// due returns the first duty whose time has come, and not what is left to others.
+func (k *Keeper) due(b book, left map[string]bool) (duty, bool) {
 	if d, ok := k.lateDuty(b.records); ok {
 		return d, true
 	}
 	v := newView(b.records, k.policy, k.clock(), b.material.unusable)
 	for _, d := range v.Duties {
-		if k.ripe(d, &v) {
+		if !left[d.KID] && k.ripe(d, &v) {
 			return d, true
 		}
 	}
@@ -66,23 +75,23 @@ func (k *Keeper) do(ctx context.Context, b book, d duty) (book, error) {
 	case putOff:
 		return k.publishedNow(ctx, b, d.KID)
 	case postpone, promoteStandby:
-		return k.update(ctx, b, d.KID, func(r *Record) { r.ActivateAt = d.At }, "")
+		return k.update(ctx, b, d.KID, func(r *Record) { r.ActivateAt = d.At })
 	case end:
-		return k.update(ctx, b, d.KID, func(r *Record) { r.EndAt = d.At }, "")
+		return k.update(ctx, b, d.KID, func(r *Record) { r.EndAt = d.At })
 	case raise:
 		return k.update(ctx, b, d.KID, func(r *Record) {
 			r.TokenTTL, r.Margin = max(r.TokenTTL, k.policy.TokenTTL), max(r.Margin, k.policy.margin())
-		}, "")
+		})
 	case erase:
 		return k.erase(ctx, b, d.KID)
 	case archive:
-		return k.update(ctx, b, d.KID, func(r *Record) { r.Archived = true }, audit.KeyArchived)
+		event := audit.Event{Action: audit.KeyArchived, Outcome: audit.Success, KeyID: d.KID}
+		return k.decide(ctx, b, d.KID, func(r *Record) { r.Archived = true }, event)
 	}
 	return b, fmt.Errorf("unknown duty %q", d.Kind)
 }
 
-// create makes a key, stores it and records that. The returned book holds the
-// key only once the event is written, so that it is not published here before.
+// create makes a key and stores it, with the event that is owed until it is written.
 func (k *Keeper) create(ctx context.Context, b book, d duty) (book, error) {
 	r, v, s, err := newRecord(ctx, k.policy.ringAlg(d.Ring), k.vault)
 	if err != nil {
@@ -108,26 +117,24 @@ func (k *Keeper) create(ctx context.Context, b book, d duty) (book, error) {
 	if d.Kind == answer {
 		event.Detail = "a key was revoked; signs from " + r.ActivateAt.Format(time.RFC3339Nano)
 	}
-	if err := k.store.CreateKey(ctx, r); err != nil {
-		if !isConflict(err) {
-			k.owe(event, false)
-		}
+	empty := !slices.ContainsFunc(b.records, func(other Record) bool { return !other.Beside() })
+	_, err = k.maker().Decide(ctx, decision.Change[Record]{Event: event, After: versioned(r)})
+	if err != nil && !errors.Is(err, decision.ErrOwed) {
 		return b, fmt.Errorf("storing key %s: %w", r.KID, err)
 	}
-	if err := k.record(ctx, event); err != nil {
-		return b, err
-	}
-	empty := !slices.ContainsFunc(b.records, func(other Record) bool { return !other.Beside() })
-	b.records = append(slices.Clone(b.records), r)
-	slices.SortFunc(b.records, func(a, b Record) int { return cmp.Compare(a.Seq, b.Seq) })
+	owed := err
 	b.material = b.material.with(v, s)
+	k.book = b
+	if b, err = k.read(ctx); err != nil {
+		return b, errors.Join(owed, err)
+	}
 	switch {
 	case d.Kind != createFirst:
-		return k.putOff(ctx, b, r)
+		b, err = k.putOff(ctx, b, r)
 	case empty:
-		return k.beginTogether(ctx, b, now)
+		b, err = k.beginTogether(ctx, b, now)
 	}
-	return b, nil
+	return b, errors.Join(owed, err)
 }
 
 // beginTogether lets the first keys of the other rings sign at once that this
@@ -138,7 +145,7 @@ func (k *Keeper) beginTogether(ctx context.Context, b book, now time.Time) (book
 		if !r.Beside() || r.Seq%ringSpan > 0 || r.revoked() {
 			continue
 		}
-		next, err := k.update(ctx, b, r.KID, func(r *Record) { r.ActivateAt = later(r.CreatedAt, now) }, "")
+		next, err := k.update(ctx, b, r.KID, func(r *Record) { r.ActivateAt = later(r.CreatedAt, now) })
 		if err != nil {
 			return b, err
 		}
@@ -163,7 +170,8 @@ func (k *Keeper) erase(ctx context.Context, b book, kid string) (book, error) {
 			return b, fmt.Errorf("destroying the private half of key %s: %w", kid, err)
 		}
 	}
-	return k.update(ctx, b, kid, func(r *Record) { r.Sealed = nil }, audit.KeyErased)
+	event := audit.Event{Action: audit.KeyErased, Outcome: audit.Success, KeyID: kid}
+	return k.decide(ctx, b, kid, func(r *Record) { r.Sealed = nil }, event)
 }
 
 // publishedNow writes down that a key was published no earlier than now.
@@ -172,86 +180,25 @@ func (k *Keeper) publishedNow(ctx context.Context, b book, kid string) (book, er
 	return k.update(ctx, b, kid, func(r *Record) {
 		lead := leadFor(older(b.records, r), k.policy)
 		r.CreatedAt, r.ActivateAt = now, later(r.ActivateAt, now.Add(lead))
-	}, "")
+	})
 }
 
-// update changes one record. If event is not empty it is recorded once the
-// write has been won.
-func (k *Keeper) update(ctx context.Context, b book, kid string, change func(*Record), event audit.Action) (book, error) {
+// update changes one record; no event tells of it.
+func (k *Keeper) update(ctx context.Context, b book, kid string, change func(*Record)) (book, error) {
 	i := find(b.records, kid)
 	if i < 0 {
 		return b, fmt.Errorf("key %s: %w", kid, ErrNoKey)
 	}
 	r := b.records[i]
 	change(&r)
-	e := audit.Event{Action: event, Outcome: audit.Success, KeyID: kid}
 	if err := k.store.UpdateKey(ctx, r); err != nil {
-		if event != "" && !isConflict(err) {
-			k.owe(e, false)
-		}
 		return b, fmt.Errorf("storing key %s: %w", kid, err)
 	}
 	r.Version++
 	b.records = slices.Clone(b.records)
-	if r.Archived {
-		b.records = slices.Delete(b.records, i, i+1)
-	} else {
-		b.records[i] = r
-	}
+	b.records[i] = r
 	b.material = k.open(ctx, b.records, b.material)
-	if event == "" {
-		return b, nil
-	}
-	return b, k.record(ctx, e)
-}
-
-// owedEvent is an event that could not be recorded, or whose write may or may
-// not have been done.
-type owedEvent struct {
-	event audit.Event
-	sure  bool
-}
-
-func (k *Keeper) owe(e audit.Event, sure bool) {
-	k.owed = append(k.owed, owedEvent{e, sure})
-}
-
-// record writes the event of a change that the store has taken. If that fails
-// the change stands, as other replicas already act on it; the event is owed and
-// every poll tries again.
-func (k *Keeper) record(ctx context.Context, e audit.Event) error {
-	if err := k.audit.Record(ctx, e); err != nil {
-		k.owe(e, true)
-		return fmt.Errorf("recording %s of key %s, which stands: %w", e.Action, e.KeyID, err)
-	}
-	return nil
-}
-
-// recordOwed records what is owed. An event whose write was in doubt is recorded if
-// the records show the change, and dropped if they do not.
-func (k *Keeper) recordOwed(ctx context.Context, records []Record) error {
-	owed := k.owed
-	k.owed = nil
-	var errs []error
-	for _, o := range owed {
-		if o.sure || shows(records, o.event) {
-			errs = append(errs, k.record(ctx, o.event))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func shows(records []Record, e audit.Event) bool {
-	i := find(records, e.KeyID)
-	switch e.Action {
-	case audit.KeyCreated:
-		return i >= 0
-	case audit.KeyErased:
-		return i >= 0 && len(records[i].Sealed) == 0
-	case audit.KeyArchived:
-		return i < 0
-	}
-	return false
+	return b, nil
 }
 
 // announce records that this replica signs with another key of a ring than before.

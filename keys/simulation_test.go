@@ -72,7 +72,8 @@ type simReplica struct {
 	serving, busy bool
 }
 
-// link is the way of one process to the store, which may be cut.
+// link is the way of one process to the store, which may be cut, and is once a write
+// was lost: whoever made that died.
 type link struct {
 	*fakeStore
 	cut bool
@@ -89,14 +90,19 @@ func (l *link) CreateKey(ctx context.Context, r Record) error {
 	if l.cut {
 		return errDown
 	}
-	return l.fakeStore.CreateKey(ctx, r)
+	return l.died(l.fakeStore.CreateKey(ctx, r))
 }
 
 func (l *link) UpdateKey(ctx context.Context, r Record) error {
 	if l.cut {
 		return errDown
 	}
-	return l.fakeStore.UpdateKey(ctx, r)
+	return l.died(l.fakeStore.UpdateKey(ctx, r))
+}
+
+func (l *link) died(err error) error {
+	l.cut = l.cut || l.lost
+	return err
 }
 
 // signature is a token that was really signed.

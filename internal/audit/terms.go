@@ -220,7 +220,7 @@ var vocabulary = []Term{
 		When: "the private half of a signing key was erased", Success: silent,
 		Fields: words("keyturn.kid"),
 	}, {
-		Action: KeyArchived, Category: words("configuration"), Type: words("change"), Stands: AtOnce,
+		Action: KeyArchived, Category: words("configuration"), Type: words("change"), Stands: WithEvent,
 		When: "the public half of a signing key left the published set", Success: silent,
 		Fields: words("keyturn.kid"),
 	}, {

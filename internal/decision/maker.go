@@ -118,10 +118,11 @@ func (m *Maker[T]) proposed(p *proposal[T], c Change[T]) (next T, err error) {
 		}
 	}
 	if c.Before == nil {
-		next = m.Records.shell(c.After)
-		h := m.Records.Held(&next)
-		h.Unborn = true
-		return next, p.fill(h)
+		if next = c.After; !atOnce {
+			next = m.Records.shell(c.After)
+			m.Records.Held(&next).Unborn = true
+		}
+		return next, p.fill(m.Records.Held(&next))
 	}
 	had := *m.Records.Held(c.Before)
 	if !had.Free() {

@@ -39,9 +39,9 @@ type decided struct {
 // elsewhere are the actions whose events other tests take away.
 var elsewhere = map[audit.Action]string{
 	audit.TokenRefreshed: "TestA3_NoSpaceLeft",
-	audit.KeyCreated:     "TestAuditFailureIsMadeUpFor of package keys",
-	audit.KeyErased:      "TestAuditFailureIsMadeUpFor of package keys",
-	audit.KeyArchived:    "TestAuditFailureIsMadeUpFor of package keys",
+	audit.KeyCreated:     "TestA3_KeysOweTheirEvents of package keys",
+	audit.KeyErased:      "TestA3_KeysOweTheirEvents of package keys",
+	audit.KeyArchived:    "TestA3_KeysOweTheirEvents of package keys",
 	audit.KeyRewrapped:   "TestK7_RewrapSurvivesKill",
 }
 
