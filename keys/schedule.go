@@ -237,6 +237,8 @@ func (s *scheduler) key(i int) keyView {
 func (s *scheduler) retireAt(i int) time.Time {
 	if r := &s.records[i]; r.revoked() {
 		return r.RevokedAt
+	} else if !r.EndAt.IsZero() {
+		return r.EndAt
 	}
 	var at time.Time
 	for j := i + 1; j < len(s.records); j++ {
@@ -244,9 +246,6 @@ func (s *scheduler) retireAt(i int) time.Time {
 		if !next.neverSigned() && (at.IsZero() || next.ActivateAt.Before(at)) {
 			at = next.ActivateAt
 		}
-	}
-	if end := s.records[i].EndAt; !end.IsZero() && (at.IsZero() || end.Before(at)) {
-		return end
 	}
 	if i == s.signing && !at.After(s.now) {
 		// Its successors cannot be used; it signs on until there is one.

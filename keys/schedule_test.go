@@ -91,6 +91,29 @@ func TestViewPromotesToTheTimeOfTheRevocation(t *testing.T) {
 	}
 }
 
+// A key that signs again because its successor was revoked stops when its ring ends,
+// and is published for as long after that.
+func TestK3_KeyThatSignedOnUntilItsRingEnded(t *testing.T) {
+	of := func(r Record) Record {
+		r.Seq += ringSpan
+		return r
+	}
+	a, b := of(key(0, "a", 0)), of(revoked(key(1, "b", 60), 61))
+	a.EndAt = minutes(100)
+	records := []Record{key(0, "main", 0), key(1, "next", 600), a, erased(b)}
+	for _, test := range []struct {
+		now, until int
+		signs      string
+		published  bool
+	}{{62, 82, "a", true}, {82, 100, "a", true}, {100, 121, "", true}, {121, 0, "", false}} {
+		v := newView(records, testPolicy(), minutes(test.now), nil)
+		signing, _ := v.signingKey(1)
+		if signing.KID != test.signs || v.Keys[2].Published != test.published || test.until > 0 && !v.Until.Equal(minutes(test.until)) {
+			t.Errorf("after %d minutes %q signs until %v; a is published: %v", test.now, signing.KID, v.Until.Sub(start), v.Keys[2].Published)
+		}
+	}
+}
+
 func TestUnusableKeys(t *testing.T) {
 	records := []Record{key(0, "a", 0), key(1, "b", 60), key(2, "c", 120)}
 	for _, test := range []struct {
