@@ -118,7 +118,7 @@ func TestUnreadableMasterKeys(t *testing.T) {
 		"missing": filepath.Join(d.dir, "missing"), "a directory": d.dir, "no key in it": garbage, "empty": empty,
 	} {
 		t.Run(name, func(t *testing.T) {
-			refusesToStart(t, d.start(t, nil, "--master-key-file", path), "master key", path)
+			refusesToStart(t, d.start(t, nil, "--master-key-file", path), "master", path)
 		})
 	}
 }
