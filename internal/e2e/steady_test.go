@@ -48,6 +48,9 @@ func newSteady() *steady {
 		}, false},
 		{"pid", regexp.MustCompile(`"process":\{"pid":(\d+)`), fixed("4711"), true},
 		{"user", regexp.MustCompile(`"process":\{"pid":4711,"command_line":"[^"]*","user":\{"name":"([^"]+)"`), fixed("keyturn"), true},
+		{"operator", regexp.MustCompile(`"related":\{"user":\[(?:[^\]]*,)?"([^"]+)"\]`), fixed("keyturn"), true},
+		{"host", regexp.MustCompile(`"host":\{"name":"([^"]+)"`), fixed("login-1"), true},
+		{"hosts", regexp.MustCompile(`"hosts":\["([^"]+)"\]`), fixed("login-1"), true},
 		{"command", regexp.MustCompile(`"command_line":"([^"]*)"`), func(was string, _ int) string {
 			// The flags name files of the test.
 			words := strings.Fields(was)
