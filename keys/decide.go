@@ -15,11 +15,14 @@ import (
 // event, or owes it (A3). Decisions make keys, and change when one begins to sign, and
 // whether it is revoked, erased or archived; none removes one. What else the schedule
 // has replicas write meanwhile stays.
-type records struct{ store Store }
+type records struct {
+	store Store
+	now   func() time.Time
+}
 
 // maker carries out decisions on keys.
-func (s records) maker(rec audit.Recorder, now func() time.Time) *decision.Maker[Record] {
-	return &decision.Maker[Record]{Audit: rec, Now: now, Records: decision.Records[Record]{
+func (s records) maker(rec audit.Recorder) *decision.Maker[Record] {
+	return &decision.Maker[Record]{Audit: rec, Now: s.now, Records: decision.Records[Record]{
 		Held:     func(r *Record) *decision.Held { return &r.Decision },
 		Create:   s.create,
 		Read:     s.read,
@@ -28,7 +31,8 @@ func (s records) maker(rec audit.Recorder, now func() time.Time) *decision.Maker
 		Refused:  refusedWrite,
 		Conflict: ErrConflict,
 		Same: func(now, after Record) bool {
-			return now.ActivateAt.Equal(after.ActivateAt) && now.RevokedAt.Equal(after.RevokedAt)
+			turned := now.ActivateAt.Equal(after.ActivateAt) || !now.ActivateAt.After(s.now())
+			return turned && now.RevokedAt.Equal(after.RevokedAt)
 		},
 	}}
 }
@@ -58,7 +62,12 @@ func versioned(r Record) Record {
 
 func (s records) replace(ctx context.Context, seen, next Record) error {
 	r := seen
-	r.ActivateAt, r.RevokedAt, r.RevokeReason = next.ActivateAt, next.RevokedAt, next.RevokeReason
+	r.RevokedAt, r.RevokeReason = next.RevokedAt, next.RevokeReason
+	if !next.ActivateAt.Equal(seen.ActivateAt) {
+		// A turn begins when it is written, which may be long after it was decided:
+		// until then the key before signs, and has to be published as long (K3).
+		r.ActivateAt = later(next.ActivateAt, toMilli(s.now()))
+	}
 	r.Archived = r.Archived || next.Archived
 	if next.Sealed == nil {
 		r.Sealed = nil
@@ -90,12 +99,12 @@ func refusedWrite(err error) (audit.Reason, bool) {
 	return audit.Reason{}, false
 }
 
-func (k *Keeper) maker() *decision.Maker[Record] { return records{k.store}.maker(k.audit, k.now) }
+func (k *Keeper) maker() *decision.Maker[Record] { return records{k.store, k.now}.maker(k.audit) }
 
 // SettleDecisions carries on the decisions about keys that were interrupted. A
 // Keeper does so at each poll; this is for commands when they begin.
 func SettleDecisions(ctx context.Context, store Store, rec audit.Recorder, now func() time.Time) (int, error) {
-	return records{store}.maker(rec, now).Settle(ctx)
+	return records{store, now}.maker(rec).Settle(ctx)
 }
 
 // decide carries out what is decided about the key kid, with its event, and returns

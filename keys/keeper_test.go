@@ -264,6 +264,46 @@ func TestRotate(t *testing.T) {
 	}
 }
 
+// A turn that was decided begins when it is written, however late that is: until then
+// the key before signs, and its tokens live on.
+func TestK3_TurnThatIsWrittenLateBeginsThen(t *testing.T) {
+	w := newWorld(t)
+	w.poll(t)
+	w.pass(t, 20*time.Minute)
+	first, standby := w.active(t), w.store.records[1].KID
+	command := newReplica(t, &link{fakeStore: w.store}, w.vault, testPolicy(), &w.now)
+	// The command dies when it has written its proposal, after the next standby and
+	// its event.
+	writes := 0
+	w.store.onWrite = func() { writes++; w.store.lost = writes == 3 }
+	if _, err := command.Rotate(t.Context(), ""); err == nil || w.active(t) != first {
+		t.Fatalf("Rotate: %v", err)
+	}
+	w.store.onWrite, w.store.lost = nil, false
+	decided := w.now
+	w.log.err = errors.New("disk is full")
+	for w.now.Before(decided.Add(10 * time.Minute)) {
+		w.now = w.now.Add(w.policy.Poll)
+		_ = w.Poll(t.Context()) // the event cannot be written
+	}
+	if w.active(t) != first {
+		t.Fatal("A3: the turn stands without its event")
+	}
+	token, _, err := w.ring.Sign("at+jwt", []byte("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.log.err = nil
+	w.pass(t, 2*w.policy.Poll)
+	if w.active(t) != standby {
+		t.Fatal("the turn was not carried through")
+	}
+	w.pass(t, w.policy.TokenTTL-2*w.policy.Poll-time.Millisecond)
+	if _, _, err := w.ring.Verify(token, "at+jwt"); err != nil {
+		t.Errorf("a token that was signed before the turn is refused: %v", err)
+	}
+}
+
 func TestRotateUnrecordedIsNotMade(t *testing.T) {
 	w := newWorld(t)
 	w.poll(t)
