@@ -137,7 +137,7 @@ func TestSyslogStart(t *testing.T) {
 		{"nothing listens", "syslog+tcp://" + gone.Address(), "", "connection refused"},
 		{"a receiver without TLS", "syslog+tls://" + plain.Address(), trust.caFile, "TLS with "},
 		{"another authority", "syslog+tls://" + secured.Address(), stranger.caFile, "certificate signed by unknown authority"},
-		{"no file of authorities", "syslog+tls://" + secured.Address(), "nowhere.pem", "the authorities of the receiver's certificate: open nowhere.pem"},
+		{"no file of authorities", "syslog+tls://" + secured.Address(), "nowhere.pem", "audit_ca_file: open nowhere.pem"},
 	} {
 		d := newDeployment(t, "", "--audit-ca-file", one.caFile)
 		d.auditLog = one.sink
