@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"syscall"
@@ -58,8 +59,17 @@ func openFile(path string, o Options) (*file, error) {
 	return s, nil
 }
 
+// open opens the file that the path names. One that it has to make in the place of
+// another gets that one's owner and mode: a command of root's must not take the log
+// away from the server.
 func (s *file) open() (*os.File, syscall.Stat_t, error) {
-	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_APPEND, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = os.OpenFile(s.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+		if err == nil && s.f != nil {
+			err = s.handOver(f)
+		}
+	}
 	if err != nil {
 		return nil, syscall.Stat_t{}, err
 	}
@@ -68,6 +78,20 @@ func (s *file) open() (*os.File, syscall.Stat_t, error) {
 		return nil, as, errors.Join(err, f.Close())
 	}
 	return f, as, nil
+}
+
+// handOver gives a new file the owner and mode of ours. Who may not give files away
+// keeps it.
+func (s *file) handOver(f *os.File) error {
+	as, err := stat(s.f)
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	_ = f.Chown(int(as.Uid), int(as.Gid))
+	if err := f.Chmod(fs.FileMode(as.Mode) & fs.ModePerm); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	return nil
 }
 
 // stat asks what f is now.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -316,4 +317,38 @@ func TestALinkToTheLogStays(t *testing.T) {
 		files = append(files, o.Path)
 	}
 	audittest.MustVerify(t, f.Options(), files...)
+}
+
+// TestA2_ARotatedLogStaysTheServers: whoever rotates, a command of root's for one, the
+// new file has the owner and the mode of the one before.
+func TestA2_ARotatedLogStaysTheServers(t *testing.T) {
+	f := audittest.NewFixture(t)
+	l := rotating(f, t, auditlog.Rotation{Size: 1})
+	defer audittest.Close(t, l)
+	record := func() {
+		if err := l.Record(t.Context(), audit.Event{Action: audit.UserRead, Outcome: audit.Success}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	record()
+	owner := os.Getuid()
+	if owner == 0 {
+		owner = 65534 // root alone may give a file away
+	}
+	if err := os.Chown(f.Path, owner, -1); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(f.Path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		record()
+	}
+	info, err := os.Stat(f.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := info.Sys().(*syscall.Stat_t); len(allFiles(f, t)) < 3 || info.Mode() != 0o640 || int(got.Uid) != owner {
+		t.Errorf("%d files, the newest with mode %v of user %d; want 0640 of %d", len(allFiles(f, t)), info.Mode(), got.Uid, owner)
+	}
 }
