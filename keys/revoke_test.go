@@ -231,6 +231,26 @@ func TestK6_RevokedStandbyDisturbsNobody(t *testing.T) {
 	}
 }
 
+// TestK6_RotateNamesWhoSignsNext after a revocation, which is the key that answers it
+// and not the standby that was made before.
+func TestK6_RotateNamesWhoSignsNext(t *testing.T) {
+	w := newWorld(t)
+	w.poll(t)
+	w.pass(t, w.policy.Lead+w.policy.Poll)
+	if err := w.Revoke(t.Context(), w.active(t), "leaked"); err != nil {
+		t.Fatal(err)
+	}
+	w.poll(t)
+	_, err := w.Rotate(t.Context(), "")
+	if !errors.Is(err, errTurnScheduled) {
+		t.Fatalf("a turn before the answer's: %v", err)
+	}
+	w.pass(t, w.policy.Lead+w.policy.Poll)
+	if signing := w.active(t); !strings.Contains(err.Error(), signing) {
+		t.Errorf("%v; but %s signs", err, signing)
+	}
+}
+
 // The store made the revocation, and its answer was lost: the key is revoked, and the
 // log says so.
 func TestRevocationWhoseAnswerIsLostIsRecorded(t *testing.T) {

@@ -84,13 +84,15 @@ func (v *view) ringFor(alg string) int {
 	return besideRing(alg)
 }
 
-// nextStandby returns the first key of a ring after the signing one that could sign.
-func nextStandby(v view, ring int, m *material) (keyView, bool) {
+// nextStandby returns the key of a ring that signs next, of those that could: after a
+// revocation that is the one which answers it, and not the one made before.
+func nextStandby(v view, ring int, m *material) (next keyView, ok bool) {
 	signing, _ := v.signingKey(ring)
 	for _, key := range v.Keys {
-		if key.ring() == ring && key.Seq >= signing.Seq && key.State == Standby && m.signers[key.KID] != nil {
-			return key, true
+		if key.ring() == ring && key.Seq >= signing.Seq && key.State == Standby && m.signers[key.KID] != nil &&
+			(!ok || !key.ActivateAt.After(next.ActivateAt)) {
+			next, ok = key, true
 		}
 	}
-	return keyView{}, false
+	return next, ok
 }

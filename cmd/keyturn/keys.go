@@ -59,7 +59,11 @@ revoked one is out at once.`,
 					if i.State == keys.Revoked {
 						leaves = i.RevokedAt
 					}
-					row(i.KID, i.Alg, i.State, when(i.CreatedAt, now), when(i.ActivateAt, now), when(i.RetireAt, now), when(leaves, now))
+					signs := when(i.ActivateAt, now)
+					if !i.RetireAt.IsZero() && i.RetireAt.Before(i.ActivateAt) {
+						signs = "never" // another took its turn
+					}
+					row(i.KID, i.Alg, i.State, when(i.CreatedAt, now), signs, when(i.RetireAt, now), when(leaves, now))
 				}
 			})
 			for _, i := range list {
