@@ -151,13 +151,17 @@ func readEvidence(flag, path string, v any) error {
 	return nil
 }
 
-// verifyOptions asks the store for the heads and the public keys. A SQLite
-// store that does not exist is not made for it: then the chains alone are
+// verifyOptions asks the store for the heads and the public keys. A SQLite store that
+// does not exist is not made for it: where nobody named one, the chains alone are
 // checked, and the report says so.
 func verifyOptions(ctx context.Context, cfg *config.Config) (o verify.Options, err error) {
 	if path := cfg.SQLitePath(); path != "" {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		_, err := os.Stat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && cfg.SourceOf("store") == config.FromDefault:
 			return o, nil
+		case err != nil:
+			return o, fmt.Errorf("store: %w", err)
 		}
 	}
 	s, err := openStore(ctx, cfg.Store.Reveal(), passing(cfg))

@@ -87,5 +87,10 @@ func TestA2_WhatIsMissingNeverPasses(t *testing.T) {
 				t.Errorf("%q: exit code %d; want %d: %s", c.args, o.code, c.code, o.stderr)
 			}
 		}
+		mistyped := *d
+		mistyped.store = "sqlite:" + filepath.Join(d.dir, "none.db")
+		if o := mistyped.run(t, "audit", "verify", d.auditLog); o.code != 3 || !strings.Contains(o.stderr, "none.db") {
+			t.Errorf("with a store that is not there: exit code %d; want 3: %s", o.code, o.stderr)
+		}
 	})
 }
