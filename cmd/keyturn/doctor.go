@@ -26,8 +26,8 @@ and how fast, does the server warn of its keys, is anything public that should
 not be. It changes nothing and leaves no event. Run it from where your resource
 servers are: it needs nothing but the issuer's URL.
 
-With --inside it also opens the store that the settings name, checks the
-schedule of the keys and whether a password hash lacks its pepper, and says which
+With --inside it also opens the store that the settings name, checks whether its
+keys are those published, the schedule of the keys and whether a password hash lacks its pepper, and says which
 database engine it is. The exit code is 1 if any check fails.`,
 		Example: `  keyturn doctor --issuer https://login.example.com
   keyturn doctor --issuer https://login.example.com --inside --config keyturn.yaml`,
@@ -37,20 +37,21 @@ database engine it is. The exit code is 1 if any check fails.`,
 		if cfg.Issuer == "" {
 			return usageError{errors.New("--issuer is needed: the URL that clients use")}
 		}
-		found := doctor.New(cfg.Issuer, cfg.ClockSkew, nil, time.Now).Examine(ctx)
+		d := doctor.New(cfg.Issuer, cfg.ClockSkew, nil, time.Now)
+		found := d.Examine(ctx)
 		if !inside {
 			return p.printFindings(found)
 		}
-		return p.onStore(ctx, cfg, args, func(d *deployment, _ []string) error {
-			list, err := d.listKeys()
+		return p.onStore(ctx, cfg, args, func(in *deployment, _ []string) error {
+			list, err := in.listKeys()
 			if err != nil {
 				return err
 			}
-			found = append(found, doctor.Schedule(list, d.cfg.KeyRotationInterval, time.Now()))
-			if e, on := engineOf(d.store); on {
+			found = append(found, d.SameKeys(list), doctor.Schedule(list, cfg.KeyRotationInterval, time.Now()))
+			if e, on := engineOf(in.store); on {
 				found = append(found, doctor.Engine(e.String(), e.Breaks != ""))
 			}
-			needed, err := d.needsPepper(ctx)
+			needed, err := in.needsPepper(ctx)
 			if err != nil {
 				return err
 			}

@@ -138,6 +138,9 @@ func (d *Doctor) keySet(ctx context.Context, m described) {
 func (d *Doctor) keys(set keySet, m described) {
 	seen := fmt.Sprintf("%d published", len(set.Keys))
 	for _, key := range set.Keys {
+		if kid, ok := key["kid"].(string); ok {
+			d.published = append(d.published, kid)
+		}
 		if key["d"] != nil || key["k"] != nil {
 			d.say("keys", Failure, "a PRIVATE key is published", "this is no answer of Keyturn's: find out who answers, and revoke every key")
 			return

@@ -39,6 +39,8 @@ type Doctor struct {
 	client   *http.Client
 	now      func() time.Time
 	findings []Finding
+	// published are the kids of the key set.
+	published []string
 }
 
 // patience is how long one request may take.

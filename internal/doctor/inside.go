@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/keyturn/keyturn/keys"
@@ -37,6 +38,17 @@ func Schedule(list []keys.Info, interval time.Duration, now time.Time) Finding {
 	return find(OK, fmt.Sprintf("key %s signs; %s takes over in %s", active.KID, standby.KID, standby.ActivateAt.Sub(now).Round(time.Minute)), "")
 }
 
+// SameKeys judges whether the issuer publishes the key that signs by the store.
+func (d *Doctor) SameKeys(list []keys.Info) Finding {
+	for _, k := range list {
+		if k.State == keys.Active && !slices.Contains(d.published, k.KID) {
+			return Finding{"published keys", Failure, "the issuer does not publish key " + k.KID + ", which signs by the store",
+				"see whether issuer and store are of one deployment, and whether the server reads the store"}
+		}
+	}
+	return Finding{"published keys", OK, "those of the store", ""}
+}
+
 // Engine judges the database engine: seen describes it, breaks says whether it is
 // known to break promises.
 func Engine(seen string, breaks bool) Finding {
@@ -52,8 +64,10 @@ func Pepper(needed, given bool) Finding {
 	switch {
 	case needed && !given:
 		return Finding{"password hashes", Failure, "some have a pepper, and pepper_file is not set", "set pepper_file: nobody can log in to their accounts without it"}
-	case given && !needed:
+	case needed:
+		return Finding{"password hashes", OK, "some have a pepper, which pepper_file holds", ""}
+	case given:
 		return Finding{"password hashes", OK, "none needs pepper_file any more", ""}
 	}
-	return Finding{"password hashes", OK, "none lacks its pepper", ""}
+	return Finding{"password hashes", OK, "none has a pepper", ""}
 }

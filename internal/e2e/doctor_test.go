@@ -13,7 +13,7 @@ func TestDoctor(t *testing.T) {
 	s := openShopBehindFront(t, newDeployment(t, ""))
 	var found []struct{ Check, Verdict, Seen, Fix string }
 	o := s.run(t, "doctor", "--issuer", s.issuer, "--inside")
-	if err := json.Unmarshal([]byte(o.stdout), &found); err != nil || o.code != 0 || len(found) != 12 {
+	if err := json.Unmarshal([]byte(o.stdout), &found); err != nil || o.code != 0 || len(found) != 13 {
 		t.Fatalf("exit code %d, %d findings, %v\n%s%s", o.code, len(found), err, o.stdout, o.stderr)
 	}
 	for _, f := range found {
@@ -24,6 +24,10 @@ func TestDoctor(t *testing.T) {
 	events := strings.Count(readFile(t, s.auditLog), "token-refused")
 	if events != 0 {
 		t.Errorf("the doctor left %d events", events)
+	}
+	other := openShop(t, newDeployment(t, ""))
+	if o := other.run(t, "doctor", "--issuer", s.issuer, "--inside"); o.code != 1 || !strings.Contains(o.stdout, "the issuer does not publish key") {
+		t.Errorf("of another deployment's issuer: exit code %d\n%s%s", o.code, o.stdout, o.stderr)
 	}
 	s.stop(t)
 	if o := s.run(t, "doctor", "--issuer", s.issuer); o.code != 1 || !strings.Contains(o.stdout, "502") {
