@@ -26,7 +26,9 @@ type Clients struct {
 	// AccessTTL is the deployment's access token lifetime, the most that a
 	// client may have.
 	AccessTTL time.Duration
-	Now       func() time.Time
+	// RefreshIdleTTL is the deployment's, for clients that have none of their own.
+	RefreshIdleTTL time.Duration
+	Now            func() time.Time
 }
 
 // Add checks and registers a client and returns it with its secret, which is
@@ -174,6 +176,9 @@ func (c *Clients) checkLifetimes(client Client) error {
 		return fmt.Errorf("access token lifetime %s: use 1s or more", client.AccessTTL)
 	case client.RetryWindow < RetryNever:
 		return fmt.Errorf("retry window %d: it cannot be negative", client.RetryWindow)
+	case client.RetryWindow > 0 && time.Duration(client.RetryWindow) >= orDefault(client.RefreshIdleTTL, c.RefreshIdleTTL):
+		return fmt.Errorf("retry window %s: a spent token would outlive its session, which ends unused after %s; use %s, or less",
+			client.RetryWindow, orDefault(client.RefreshIdleTTL, c.RefreshIdleTTL), RetryUntilUsed)
 	case client.RefreshTTL > 0 && client.RefreshIdleTTL > client.RefreshTTL:
 		return fmt.Errorf("idle lifetime %s is longer than the whole lifetime %s of a session", client.RefreshIdleTTL, client.RefreshTTL)
 	}

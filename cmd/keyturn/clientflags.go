@@ -36,10 +36,10 @@ func newClientFlags(cmd *cobra.Command) *clientFlags {
 	f.StringVar(&c.client.SigningAlg, "client-signing-alg", "", "what its access tokens are signed with, one of signing_algs (default: the first)")
 	f.StringVar(&c.jwksFile, "jwks-file", "", "file with the client's public keys, a JWK set (- for standard input): it authenticates with them and has no secret")
 	f.StringVar(&c.client.JWKSURI, "jwks-uri", "", "https URL where the client publishes its JWK set, in place of --jwks-file")
-	f.DurationVar(&c.client.AccessTTL, "client-access-token-ttl", 0, "life of its access tokens (default: the deployment's)")
-	f.DurationVar(&c.client.RefreshIdleTTL, "client-refresh-idle-ttl", 0, "life of its sessions since their last use (default: the deployment's)")
-	f.DurationVar(&c.client.RefreshTTL, "client-refresh-ttl", 0, "life of its sessions in all (default: the deployment's)")
-	f.StringVar(&c.retryWindow, "client-retry-window", "", "how long its spent refresh tokens yield their successor again: "+config.AcceptedRetryWindow+" (default: the deployment's)")
+	f.Var(lifetime{&c.client.AccessTTL}, "client-access-token-ttl", "life of its access tokens (default, and with 0: the deployment's)")
+	f.Var(lifetime{&c.client.RefreshIdleTTL}, "client-refresh-idle-ttl", "life of its sessions since their last use (default, and with 0: the deployment's)")
+	f.Var(lifetime{&c.client.RefreshTTL}, "client-refresh-ttl", "life of its sessions in all (default, and with 0: the deployment's)")
+	f.StringVar(&c.retryWindow, "client-retry-window", "", "how long its spent refresh tokens yield their successor again: "+config.AcceptedRetryWindow+" (default, and with an empty text: the deployment's)")
 	return c
 }
 

@@ -69,7 +69,7 @@ func (p *program) clientsCommand() *cobra.Command {
 }
 
 func (d *deployment) clients() *oauth.Clients {
-	return &oauth.Clients{Store: d.store, Audit: d.audit, AccessTTL: d.cfg.AccessTokenTTL, Now: wallClock, IsUser: d.isUser}
+	return &oauth.Clients{Store: d.store, Audit: d.audit, AccessTTL: d.cfg.AccessTokenTTL, RefreshIdleTTL: d.cfg.RefreshIdleTTL, Now: wallClock, IsUser: d.isUser}
 }
 
 // isUser reports whether an account has the id.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -144,9 +145,14 @@ func (d *deployment) close() error {
 // openStore opens the store of the settings, unless it is not the one that the
 // master key beside it is for; o is for MongoDB.
 func (d *deployment) openStore(o mongodb.Options) error {
+	path := d.cfg.SQLitePath()
+	_, missing := os.Stat(path)
 	var err error
 	if d.store, err = openStore(d.ctx, d.cfg.Store.Reveal(), o); err != nil {
 		return err
+	}
+	if path != "" && errors.Is(missing, fs.ErrNotExist) {
+		d.log.Info().Str("file", path).Msg("made a new store; if there was to be one, name it with --store")
 	}
 	if err := d.checkNotLost(); err != nil {
 		return errors.Join(err, d.store.Close())

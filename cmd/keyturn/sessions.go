@@ -24,7 +24,7 @@ type sessionRow struct {
 }
 
 func (p *program) usersSessionsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "sessions EMAIL|UID", Short: "List the live sessions of an account", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "sessions EMAIL|USERNAME|UID", Short: "List the live sessions of an account", Args: cobra.ExactArgs(1)}
 	p.withStore(cmd, func(d *deployment, args []string) error {
 		u, err := d.findUser(args[0])
 		if err != nil {
@@ -53,7 +53,7 @@ func (p *program) usersSessionsCommand() *cobra.Command {
 func (p *program) usersLogoutCommand() *cobra.Command {
 	var session, allBut string
 	cmd := &cobra.Command{
-		Use:   "logout EMAIL|UID",
+		Use:   "logout EMAIL|USERNAME|UID",
 		Short: "End the sessions of an account: all, one, or all but one",
 		Long: `Ends sessions at once, on every replica. keyturn users sessions lists them.
 Without a flag all of them end. A session that has ended already is no error, so
@@ -68,20 +68,20 @@ that the command can be repeated; one that is not the account's is.`,
 	p.withUser(cmd, func(d *deployment, s *users.Service, u users.User) error {
 		for _, flag := range []string{"session", "all-but"} {
 			if f := cmd.Flags().Lookup(flag); f.Changed && f.Value.String() == "" {
-				return usageError{fmt.Errorf("--%s is empty: give a session's id; see keyturn users sessions %s", flag, u.Email)}
+				return usageError{fmt.Errorf("--%s is empty: give a session's id; see keyturn users sessions %s", flag, nameOf(u))}
 			}
 		}
 		n, err := endSessions(d, s, u, session, allBut)
 		if errors.Is(err, users.ErrNoSession) && session != "" {
-			return fmt.Errorf("%s has no session %s; see keyturn users sessions %s", u.Email, session, u.Email)
+			return fmt.Errorf("%s has no session %s; see keyturn users sessions %s", nameOf(u), session, nameOf(u))
 		}
 		if errors.Is(err, users.ErrNoSession) {
-			return fmt.Errorf("%s has no live session %s, so none was ended; see keyturn users sessions %s", u.Email, allBut, u.Email)
+			return fmt.Errorf("%s has no live session %s, so none was ended; see keyturn users sessions %s", nameOf(u), allBut, nameOf(u))
 		}
 		if err != nil {
 			return err
 		}
-		return p.say(answer{"uid": u.UID, "sessions_ended": n}, "%s of %s ended\n", counted(n, "session"), u.Email)
+		return p.say(answer{"uid": u.UID, "sessions_ended": n}, "%s of %s ended\n", counted(n, "session"), nameOf(u))
 	})
 	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,9 @@ func userRowOf(u users.User) userRow {
 		Roles: u.Roles, Claims: json.RawMessage(u.Claims), Disabled: u.Disabled, CreatedAt: u.CreatedAt,
 	}
 }
+
+// nameOf is how people are told of an account: not all have an address.
+func nameOf(u users.User) string { return cmp.Or(u.Email, u.Username, u.UID) }
 
 func (p *program) usersCommand() *cobra.Command {
 	return group("users", "Make and manage accounts",
@@ -111,7 +115,7 @@ none. Its user logs in with either.`,
 		if err != nil {
 			return err
 		}
-		return p.say(userRowOf(u), "uid:   %s\nemail: %s\n", u.UID, u.Email)
+		return p.say(userRowOf(u), "uid: %s (%s)\n", u.UID, nameOf(u))
 	})
 	f := cmd.Flags()
 	f.StringVar(&n.Username, "username", "", "a name beside the address, unique")
@@ -146,7 +150,7 @@ func (p *program) usersListCommand() *cobra.Command {
 
 func (p *program) usersPasswdCommand() *cobra.Command {
 	var passwordFile string
-	cmd := &cobra.Command{Use: "passwd EMAIL|UID --password-file FILE|-", Short: "Set a new password and end all sessions of the account", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "passwd EMAIL|USERNAME|UID --password-file FILE|-", Short: "Set a new password and end all sessions of the account", Args: cobra.ExactArgs(1)}
 	p.withUser(cmd, func(d *deployment, s *users.Service, u users.User) error {
 		password, err := p.readSecret("password-file", passwordFile)
 		if err != nil {
@@ -155,14 +159,14 @@ func (p *program) usersPasswdCommand() *cobra.Command {
 		if err := s.ResetPassword(d.ctx, u.UID, password); err != nil {
 			return err
 		}
-		return p.say(userRowOf(u), "%s has a new password; its sessions have ended\n", u.Email)
+		return p.say(userRowOf(u), "%s has a new password; its sessions have ended\n", nameOf(u))
 	})
 	cmd.Flags().StringVar(&passwordFile, "password-file", "", "file with the new password, or - for standard input")
 	return cmd
 }
 
 func (p *program) usersStateCommand(name, short string, disable bool) *cobra.Command {
-	cmd := &cobra.Command{Use: name + " EMAIL|UID", Short: short, Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: name + " EMAIL|USERNAME|UID", Short: short, Args: cobra.ExactArgs(1)}
 	p.withUser(cmd, func(d *deployment, s *users.Service, u users.User) error {
 		change := s.Enable
 		if disable {
@@ -172,7 +176,7 @@ func (p *program) usersStateCommand(name, short string, disable bool) *cobra.Com
 			return err
 		}
 		u.Disabled = disable
-		return p.say(userRowOf(u), "%s is %sd\n", u.Email, name)
+		return p.say(userRowOf(u), "%s is %sd\n", nameOf(u), name)
 	})
 	return cmd
 }

@@ -49,7 +49,7 @@ func (p *program) usersClaimsCommand() *cobra.Command {
 	var said userClaimFlags
 	var noRoles, noClaims bool
 	cmd := &cobra.Command{
-		Use:   "claims EMAIL|UID",
+		Use:   "claims EMAIL|USERNAME|UID",
 		Short: "Set the roles and custom claims that tokens may bear",
 		Long: `Replaces the account's roles by those of --role, and its custom claims by those
 of --claim; what is not given stays. Which of them a token bears is up to its
@@ -102,7 +102,7 @@ func needsOne(cmd *cobra.Command, flags ...string) {
 
 func (p *program) usersDeleteCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "delete EMAIL|UID",
+		Use:   "delete EMAIL|USERNAME|UID",
 		Short: "Delete an account for good and end its sessions",
 		Long: `Ends the account's sessions and removes it for good. Its e-mail address and
 username are free again; the audit log keeps its uid and what it did. To keep an
@@ -113,7 +113,7 @@ address taken, disable the account instead.`,
 		if err := s.Delete(d.ctx, u.UID); err != nil {
 			return err
 		}
-		return p.say(answer{"uid": u.UID, "email": u.Email, "deleted": true}, "%s (%s) is deleted\n", u.Email, u.UID)
+		return p.say(answer{"uid": u.UID, "email": u.Email, "deleted": true}, "%s (%s) is deleted\n", nameOf(u), u.UID)
 	})
 	return cmd
 }
@@ -121,7 +121,7 @@ address taken, disable the account instead.`,
 func (p *program) usersResetCommand() *cobra.Command {
 	var life time.Duration
 	cmd := &cobra.Command{
-		Use:   "reset EMAIL|UID",
+		Use:   "reset EMAIL|USERNAME|UID",
 		Short: "Make a one-time token by which the user sets a new password",
 		Long: `Prints a token that is good for one new password, at POST /auth/reset, within
 --valid-for. Hand it to the user over a channel that you trust. It replaces one
@@ -139,6 +139,7 @@ else may know the password, disable the account or end its sessions too.`,
 		}
 		return p.say(answer{"uid": u.UID, "token": token, "expires_at": expires}, "token:   %s\nexpires: %s\n\nThe token is not shown again; keep it now.\n", token, when(expires, time.Now()))
 	})
-	cmd.Flags().DurationVar(&life, "valid-for", 24*time.Hour, fmt.Sprintf("how long the token is good, at most %s", users.LongestReset))
+	life = 24 * time.Hour
+	cmd.Flags().Var(lifetime{&life}, "valid-for", fmt.Sprintf("how long the token is good, at most %s", users.LongestReset))
 	return cmd
 }
