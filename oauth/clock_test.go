@@ -38,6 +38,24 @@ func TestT1_AWrongClockEndsNoSession(t *testing.T) {
 	}
 }
 
+// TestT1_ASessionOfAWrongMinuteLivesOn: begun, or refreshed, while the clock was behind
+// by more than a session may be idle.
+func TestT1_ASessionOfAWrongMinuteLivesOn(t *testing.T) {
+	f := newFixture(t, nil)
+	_, before := f.login(t)
+	f.clock.jump(-72 * time.Hour)
+	_, meanwhile := f.login(t)
+	before, meanwhile = f.spend(t, before), f.spend(t, meanwhile)
+	f.clock.jump(0)
+	before, meanwhile = f.spend(t, before), f.spend(t, meanwhile)
+	f.clock.advance(49 * time.Hour)
+	for _, token := range []string{before, meanwhile} {
+		if _, _, err := f.Refresh(f.ctx, token, app.ID, ""); !isDead(err) {
+			t.Errorf("a session that was idle for too long: %v", err)
+		}
+	}
+}
+
 // TestT1_TheRetryWindowIsElapsedTime: a clock set back does not stretch it, and one
 // set forward makes no thief of who tries again.
 func TestT1_TheRetryWindowIsElapsedTime(t *testing.T) {

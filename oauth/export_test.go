@@ -34,7 +34,7 @@ func (f *Families) Refresh(ctx context.Context, token, clientID, scope string) (
 		return Family{}, "", &deadToken{reason: refusalReason(err)}
 	}
 	r := &refresh{families: f, token: p, from: audit.RequestFrom(ctx), ask: &tokenRequest{
-		by: credentials{id: clientID, named: true}, grant: grant{name: GrantRefreshToken}, scope: scope,
+		by: credentials{id: clientID}, grant: grant{name: GrantRefreshToken}, scope: scope,
 	}, end: func(ctx context.Context, dead *deadToken) error {
 		_, err := f.store.RevokeFamily(ctx, dead.family.ID, f.now(), dead.reason.String())
 		return err

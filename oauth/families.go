@@ -43,21 +43,31 @@ const purgeSteps = 8
 // begin returns a family for a user who has just logged in, and its first refresh
 // token. It is still to be stored.
 func (f *Families) begin(ctx context.Context, client Client, user users.User, scope, audience []string) (Family, string, error) {
-	now := f.now().UTC().Truncate(time.Millisecond)
+	now, latest := f.now().UTC().Truncate(time.Millisecond), f.latest()
 	from := audit.RequestFrom(ctx)
 	fam := Family{
 		ID: uuid.NewString(), ClientID: client.ID, UserID: user.UID, Claims: user.TokenClaims(), Scope: scope, Audience: audience,
 		Salt: newSalt(), MasterID: f.tokens.primary,
 		AuthTime: now, CreatedAt: now, RotatedAt: now,
-		ExpiresAt: now.Add(orDefault(client.RefreshTTL, f.settings.RefreshTTL)),
+		ExpiresAt: latest.Add(orDefault(client.RefreshTTL, f.settings.RefreshTTL)),
 		FirstIP:   from.IP, FirstUserAgent: from.UserAgent, LastIP: from.IP, LastUserAgent: from.UserAgent,
 	}
 	if slices.Contains(scope, "email") {
 		fam.Email = user.Email
 	}
-	fam.IdleExpiresAt, fam.PurgeAt = f.lifetimes(client, fam.ExpiresAt, now)
+	fam.IdleExpiresAt, fam.PurgeAt = f.lifetimes(client, fam.ExpiresAt, latest)
 	token, err := f.tokens.derive(fam)
 	return fam, token, err
+}
+
+// latest is the later of the two clocks, by which lives begin: one that began by a
+// clock that was behind would be over when that is set right (T1).
+func (f *Families) latest() time.Time {
+	now, confirmed := f.now(), f.confirmed()
+	if confirmed.After(now) {
+		now = confirmed
+	}
+	return now.UTC().Truncate(time.Millisecond)
 }
 
 // lifetimes returns when a family last used at now expires for want of use,

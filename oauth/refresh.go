@@ -110,7 +110,9 @@ func (r *refresh) checkFamily(fam Family) error {
 	case !fam.RevokedAt.IsZero():
 		dead.reason = audit.ReasonEndedSession
 	case fam.ClientID != r.client.ID:
-		dead.reason, dead.reuse = audit.ReasonForeignClient, true
+		// The first-party routes know no other client's tokens; who sends one there
+		// has mistaken the address.
+		dead.reason, dead.reuse = audit.ReasonForeignClient, !r.ask.by.named
 	case !alive && !confirmedAlive:
 		dead.reason = audit.ReasonExpiredSession
 	case !alive || !confirmedAlive:
@@ -169,7 +171,7 @@ func (r *refresh) rotation(fam Family) *Rotation {
 	rotation := &Rotation{
 		Presented: r.token.generation, MasterID: r.families.tokens.primary, At: now, IP: r.from.IP, UserAgent: r.from.UserAgent,
 	}
-	rotation.IdleExpiresAt, rotation.PurgeAt = r.families.lifetimes(r.client, fam.ExpiresAt, now)
+	rotation.IdleExpiresAt, rotation.PurgeAt = r.families.lifetimes(r.client, fam.ExpiresAt, r.families.latest())
 	return rotation
 }
 

@@ -32,13 +32,14 @@ func (d *deployment) clockJumped(by time.Duration) {
 		Msg("the clock jumped, or no server ran for a while: until the time is confirmed nothing is deleted or erased by it")
 }
 
-// confirmed is the time as far as elapsed time confirms it; the zero Time for
-// commands, which delete nothing by the time.
-func (d *deployment) confirmed() time.Time {
+// past is the time by which things are deleted and erased: what is over by it is over
+// by the wall clock and by elapsed time. It is the zero Time for commands, which
+// delete nothing by the time.
+func (d *deployment) past() time.Time {
 	if d.clock == nil {
 		return time.Time{}
 	}
-	return d.clock.Now()
+	return d.clock.Earliest()
 }
 
 // clockWarning is the code of what /readyz warns of while the clock is doubted.

@@ -127,7 +127,7 @@ func (d *deployment) openAudit(o auditlog.Options, anchors audit.AnchorStore) (*
 	o.CAFile = d.cfg.AuditCAFile
 	o.Rotation = auditlog.Rotation{
 		Size: int64(d.cfg.AuditRotateSize) << 20, Age: d.cfg.AuditRotateAge, Keep: d.cfg.AuditKeep, KeepAge: d.cfg.AuditKeepAge,
-		Confirmed: d.confirmed,
+		Confirmed: d.past,
 	}
 	o.OnError = func(err error) { d.log.Error().Err(err).Msg("audit log") }
 	l, err := auditlog.Open(o)

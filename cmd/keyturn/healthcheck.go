@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyturn/keyturn/internal/clientip"
 	"github.com/keyturn/keyturn/internal/config"
 )
 
@@ -37,6 +38,11 @@ Made for a container's health check, where no other program is at hand.`,
 	return cmd
 }
 
+// clients finds the clients' addresses as the settings say.
+func clients(cfg *config.Config) clientip.Finder {
+	return clientip.Finder{Trusted: cfg.TrustedProxies, Source: clientip.Source(cfg.ClientAddress)}
+}
+
 func ready(ctx context.Context, cfg *config.Config) (int, error) {
 	host, port, err := net.SplitHostPort(cfg.Listen)
 	if err != nil {
@@ -46,7 +52,8 @@ func ready(ctx context.Context, cfg *config.Config) (int, error) {
 		host = "127.0.0.1"
 	}
 	scheme := "http"
-	transport := &http.Transport{}
+	clients := clients(cfg)
+	transport := &http.Transport{DialContext: clients.Dial}
 	if cfg.TLSCertFile != "" {
 		scheme = "https"
 		// The certificate is for the issuer's name, not for loopback, and the

@@ -18,7 +18,6 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	auditlog "github.com/keyturn/keyturn/internal/audit/log"
-	"github.com/keyturn/keyturn/internal/clientip"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/server"
 )
@@ -242,7 +241,7 @@ func (s *services) server(d *deployment, issuer string) *server.Server {
 	return server.New(server.Settings{
 		Issuer:      issuer,
 		TLSCertFile: d.cfg.TLSCertFile, TLSKeyFile: d.cfg.TLSKeyFile, HSTS: strings.HasPrefix(issuer, "https:"),
-		Clients:     clientip.Finder{Trusted: d.cfg.TrustedProxies, Source: clientip.Source(d.cfg.ClientAddress)},
+		Clients:     clients(d.cfg),
 		CORSOrigins: d.cfg.CORSOrigins,
 		Profiling:   d.cfg.Profiling, RequestTimeout: d.cfg.RequestTimeout, ShutdownDelay: d.cfg.ShutdownDelay, ShutdownTimeout: d.cfg.ShutdownTimeout,
 	}, server.Handlers{

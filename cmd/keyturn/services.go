@@ -90,7 +90,7 @@ func (d *deployment) keeper(masters *keys.Masters, rec audit.Recorder) (*keys.Ke
 	}
 	k, err := keys.NewKeeper(keys.Options{
 		Store: d.store, Vault: masters.Vault(), Policy: d.cfg.KeyPolicy(), Audit: rec, Now: wallClock,
-		Elapsed: elapsedSince(time.Now()), Confirmed: d.clock.Now,
+		Elapsed: elapsedSince(time.Now()), Confirmed: d.past,
 		OnError: func(err error) { d.log.Error().Err(err).Msg("signing keys") },
 	})
 	if err != nil {

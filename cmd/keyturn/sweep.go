@@ -20,7 +20,7 @@ func (d *deployment) sweep(ctx context.Context, s *services) {
 	warn(err, "sessions that were to end could not be; trying again in a minute")
 	_, err = d.clients().Settle(ctx)
 	warn(err, "sessions of disabled clients could not be ended; trying again in a minute")
-	_, err = store.SweepAll(ctx, d.store, d.clock.Now())
+	_, err = store.SweepAll(ctx, d.store, d.past())
 	warn(err, "expired records could not be removed; trying again in a minute")
 }
 

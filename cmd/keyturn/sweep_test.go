@@ -24,7 +24,8 @@ import (
 
 // TestT1_AWrongMinutePurgesNothing has a server sweep while its clock is 45 days
 // ahead, and one that was started so: sessions, denied tokens, spent assertions (which
-// are denied too) and counters of failures are there when it is right again.
+// are denied too) and counters of failures are there when it is right again. One that is
+// two hours behind purges nothing that was made by it.
 func TestT1_AWrongMinutePurgesNothing(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Cleanup(func() { wallClock = time.Now })
@@ -62,6 +63,16 @@ func TestT1_AWrongMinutePurgesNothing(t *testing.T) {
 	d.sweep(t.Context(), s)
 	d.keepTime(t.Context())
 	d.sweep(t.Context(), start())
+	wallClock = func() time.Time { return time.Now().Add(-2 * time.Hour).Round(0) }
+	s = start()
+	// Of a token that was made meanwhile, and lives for an hour.
+	if err := d.store.DenyToken(t.Context(), "behind", wallClock().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	d.sweep(t.Context(), s)
+	if denied, err := d.store.TokenDenied(t.Context(), "behind"); err != nil || !denied {
+		t.Errorf("what was denied while the clock was behind: %t, %v", denied, err)
+	}
 	wallClock = time.Now
 	_, liveErr := d.store.FamilyByID(t.Context(), "live")
 	denied, deniedErr := d.store.TokenDenied(t.Context(), "spent")

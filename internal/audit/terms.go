@@ -29,7 +29,7 @@ var (
 		ReasonThrottled, ReasonBusy,
 	}
 	notRefreshed = []Reason{
-		ReasonClockUnconfirmed,
+		ReasonClockUnconfirmed, ReasonForeignClient,
 		ReasonNoRefreshToken, ReasonMalformedToken, ReasonForgedToken, ReasonUnknownSession, ReasonEndedSession,
 		ReasonExpiredSession, ReasonAudienceWithdrawn,
 	}

@@ -46,7 +46,7 @@ func (f *Finder) Find(r *http.Request) netip.Addr {
 	}
 	ip := plain(peer.Addr())
 	if f.Source == ProxyProtocol {
-		if relayed(r.Context()) {
+		if relayed(r.Context()) && !ip.IsUnspecified() {
 			return ip
 		}
 		return netip.Addr{}

@@ -3,6 +3,7 @@ package clientip
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
 	"time"
@@ -29,6 +30,23 @@ func (f *Finder) Listener(l net.Listener) net.Listener {
 			return proxyproto.SKIP, nil
 		},
 	}
+}
+
+// Dial connects to a server on this machine that listens as Listen does, and says, if
+// that takes this end for a proxy, that it speaks for itself.
+func (f *Finder) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, network, address)
+	if err != nil || f.Source != ProxyProtocol {
+		return c, err
+	}
+	if own, err := netip.ParseAddrPort(c.LocalAddr().String()); err != nil || !f.trusts(plain(own.Addr())) {
+		return c, nil
+	}
+	if _, err := (&proxyproto.Header{Version: 2, Command: proxyproto.LOCAL}).WriteTo(c); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
 }
 
 type connKey struct{}

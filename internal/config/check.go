@@ -48,6 +48,7 @@ var contradictions = []contradiction{
 	}},
 	{[]string{"key_publish_lead", "jwks_max_age", "key_poll_interval", "clock_skew"}, unkept("key_publish_lead")},
 	{[]string{"key_rotation_interval", "key_publish_lead"}, unkept("key_rotation_interval")},
+	{[]string{"signing_algs", "signing_alg"}, unkept("signing_algs")},
 	{[]string{"refresh_idle_ttl", "refresh_ttl"}, func(c *Config) (string, string) {
 		if c.RefreshIdleTTL > c.RefreshTTL {
 			return "a session would end before it could be idle so long", fmt.Sprintf("at most refresh_ttl, %v", c.RefreshTTL)

@@ -251,6 +251,8 @@ var refusedTogether = []refusalTest{
 		`key_publish_lead: "1h0m0s" from the flag is refused: a key would sign before every cache of the key set holds it; accepted: at least 2h15m30s, which is jwks_max_age 15m0s + key_poll_interval 2h0m0s + clock_skew 30s`},
 	{[]string{"--key-rotation-interval=23h"},
 		`key_rotation_interval: "23h0m0s" from the flag is refused: the next key could not be published early enough; accepted: at least key_publish_lead, 24h0m0s`},
+	{[]string{"--signing-algs=ES256,ES256"},
+		`signing_algs: "ES256,ES256" from the flag is refused: ES256 stands there twice; accepted: each once`},
 	{[]string{"--refresh-idle-ttl=721h"},
 		`refresh_idle_ttl: "721h0m0s" from the flag is refused: a session would end before it could be idle so long; accepted: at most refresh_ttl, 720h0m0s`},
 	{[]string{"--refresh-idle-ttl=30s", "--retry-window=30s"},

@@ -83,6 +83,10 @@ func TestU4_ProxyProtocolServed(t *testing.T) {
 	if got := say(""); strings.HasPrefix(got, "HTTP/1.1 401") {
 		t.Errorf("a proxy without a header was served: %q", got)
 	}
+	o := d.run(t, "healthcheck", "--listen", strings.TrimPrefix(s.url, "http://"), "--trusted-proxies", "127.0.0.1", "--client-address", "proxy-protocol")
+	if o.code != 0 {
+		t.Errorf("healthcheck: exit code %d, %s", o.code, o.stderr)
+	}
 }
 
 // lastSource is the caller of the last event.

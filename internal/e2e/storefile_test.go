@@ -66,12 +66,20 @@ func TestAFileThatIsReplacedUnderAServer(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t, "", "--key-poll-interval", "50ms")
 	s := openShop(t, d)
-	path := filepath.Join(d.dir, "keyturn.db")
+	for _, name := range []string{"keyturn.db", "keyturn.db-wal"} {
+		s.losesAFile(t, filepath.Join(d.dir, name))
+	}
+	s.login(t, s.public, email, password)
+}
+
+// losesAFile renames a file of the store and puts it back.
+func (s *shop) losesAFile(t *testing.T, path string) {
+	t.Helper()
 	if err := os.Rename(path, path+".old"); err != nil {
 		t.Fatal(err)
 	}
 	if !poll(s.exited, func() bool { return !s.ready() }) {
-		t.Fatal("it is ready on a file that nobody finds")
+		t.Fatal("it is ready on a file that nobody finds: " + path)
 	}
 	a, err := postForm(s.url+"/oauth/token", s.confidential, values("grant_type", "client_credentials"))
 	if err != nil || a.status != http.StatusServiceUnavailable {
@@ -83,5 +91,4 @@ func TestAFileThatIsReplacedUnderAServer(t *testing.T) {
 	if !poll(s.exited, s.ready) {
 		t.Fatal("it is not ready though the file is back")
 	}
-	s.login(t, s.public, email, password)
 }

@@ -41,6 +41,48 @@ func (w *wrongClock) launch(cmd *exec.Cmd) error {
 	return cmd.Start()
 }
 
+// TestT1_WhatIsRevokedInAWrongMinuteStaysSo: an access token that the clock alone calls
+// expired, and one that was made two hours behind; a session of that time goes on.
+func TestT1_WhatIsRevokedInAWrongMinuteStaysSo(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, []string{"--refresh-idle-ttl", "1h"}, func(t *testing.T, d *deployment) {
+		clock := newWrongClock(t, "0s")
+		d.program, d.launch = clock.program, clock.launch
+		s := openShop(t, d)
+		issuer := s.url
+		live := func(token string) bool { return s.active(t, s.confidential, token) }
+		revoke := func(token string) {
+			t.Helper()
+			if a, err := postForm(s.url+"/oauth/revoke", s.confidential, values("token", token)); err != nil || a.status != 200 {
+				t.Fatalf("revocation: %v, %d %s", err, a.status, a.body)
+			}
+		}
+		restart := func(off string) {
+			t.Helper()
+			s.stop(t)
+			clock.set(t, off)
+			s.server = d.serveAs(t, issuer)
+		}
+		token := func() string { return s.grant(t, s.confidential, "grant_type", "client_credentials").AccessToken }
+
+		first := token()
+		clock.set(t, "2h")
+		eventually(t, "the server has seen its clock", func() bool { return warnsOf(t, s.url, "clock_jumped") })
+		revoke(first)
+		restart("-2h")
+		eventually(t, "a clock set back over a restart is seen", func() bool { return warnsOf(t, s.url, "clock_jumped") })
+		second, session := token(), s.login(t, s.public, email, password)
+		revoke(second)
+		restart("0s")
+		if live(first) || live(second) {
+			t.Errorf("revoked tokens are live after all: %t, %t", live(first), live(second))
+		}
+		if a, err := postForm(s.url+"/oauth/token", s.public, values("grant_type", "refresh_token", "refresh_token", session.RefreshToken)); err != nil || a.status != 200 {
+			t.Errorf("a session of the wrong time: %v, %d %s", err, a.status, a.body)
+		}
+	})
+}
+
 // TestT1_AClockThatIsWrongForAMinute: 45 days ahead and back again, and sessions
 // and keys are as if it had not happened; two hours behind, and a spent token is
 // not taken for two hours more.

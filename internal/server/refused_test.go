@@ -203,6 +203,9 @@ func notLogged() []decided {
 		{"first-party refresh", func(w *world, t tokens) *httptest.ResponseRecorder {
 			return w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": t.Refresh})
 		}, 200, audit.TokenRefreshed, ""},
+		{"first-party refresh, another's", func(w *world, _ tokens) *httptest.ResponseRecorder {
+			return w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": pages(w).Refresh})
+		}, 403, audit.TokenRefused, "foreign_client"},
 		{"sign-up, address", account("email", "nobody"), 422, action, "invalid_email"},
 		{"sign-up, username", account("username", "a@b"), 422, action, "invalid_username"},
 		{"sign-up, first name", account("first_name", "\n"), 422, action, "invalid_first_name"},

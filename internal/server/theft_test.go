@@ -211,3 +211,16 @@ func TestF4_AForgedTokenIsTurnedAwayUnread(t *testing.T) {
 		t.Errorf("the store was asked for %v", asked)
 	}
 }
+
+// TestF3_TheFirstPartyRoutesEndNobodysSession: who sends another client's token there
+// has mistaken the address.
+func TestF3_TheFirstPartyRoutesEndNobodysSession(t *testing.T) {
+	w := newWorld(t)
+	theirs := pages(w)
+	if rec := w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": theirs.Refresh}); rec.Code != 403 {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+	if rec := w.refresh(party{client: "page"}, theirs.Refresh); rec.Code != 200 {
+		t.Errorf("their session: %d %s", rec.Code, rec.Body)
+	}
+}

@@ -50,16 +50,15 @@ type Clock struct {
 }
 
 // New returns a Clock that begins at last, the latest time known to have been
-// right, or at the wall clock's where that is earlier or nothing is known. elapsed
-// tells how much
-// time has passed since some moment by a clock that never jumps; nil means that
-// the monotonic part of wall's readings tells. onJump is told of each jump; it may be nil.
+// right, or at the wall clock's where nothing is known. elapsed tells how much time
+// has passed since some moment by a clock that never jumps; nil means that the
+// monotonic part of wall's readings tells. onJump is told of each jump; it may be nil.
 func New(wall func() time.Time, elapsed func() time.Duration, last time.Time, onJump func(by time.Duration)) *Clock {
 	began := wall()
 	if elapsed == nil {
 		elapsed = func() time.Duration { return wall().Sub(began) }
 	}
-	if last.IsZero() || last.After(began) {
+	if last.IsZero() {
 		last = began
 	}
 	c := &Clock{wall: wall, elapsed: elapsed, onJump: onJump, confirmed: last, at: elapsed()}
@@ -89,6 +88,16 @@ func (c *Clock) Now() time.Time {
 	}
 	c.confirmed, c.at, c.jumped, c.offset = wall, elapsed, false, 0
 	return wall
+}
+
+// Earliest returns the earlier of the Clock's time and the wall clock's: what is past
+// by it is past by both.
+func (c *Clock) Earliest() time.Time {
+	now, wall := c.Now(), c.wall().Round(0).UTC()
+	if wall.Before(now) {
+		return wall
+	}
+	return now
 }
 
 // Offset returns how far the wall clock is ahead of the Clock after a jump that

@@ -67,12 +67,21 @@ func TestT1_AnEvenClockIsBelievedInTheEnd(t *testing.T) {
 	}
 }
 
-// A clock that is behind at the start deletes nothing, and what is stored is no
-// reason to run ahead of it.
+// A clock that was set back while nobody looked has jumped, and what goes by both
+// clocks waits for it. When it is right again, all goes on as if nothing had been.
 func TestT1_ABeginningInThePast(t *testing.T) {
 	w := &world{wall: noon}
-	if c := w.clock(noon.Add(48 * time.Hour)); !c.Now().Equal(noon) {
-		t.Errorf("%s, want %s", c.Now(), noon)
+	c := w.clock(noon.Add(48 * time.Hour))
+	w.pass(time.Minute)
+	if got, want := c.Now(), noon.Add(48*time.Hour+time.Minute); !got.Equal(want) || c.Offset() != -48*time.Hour || len(w.jumps) != 1 {
+		t.Errorf("%s, off by %s, %d jumps; want %s", got, c.Offset(), len(w.jumps), want)
+	}
+	if got := c.Earliest(); !got.Equal(w.wall) {
+		t.Errorf("the earliest is %s, want %s", got, w.wall)
+	}
+	w.wall = w.wall.Add(48 * time.Hour)
+	if got := c.Now(); !got.Equal(w.wall) || c.Offset() != 0 || !c.Earliest().Equal(w.wall) {
+		t.Errorf("set right: %s, want %s", got, w.wall)
 	}
 }
 
