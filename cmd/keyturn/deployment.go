@@ -106,7 +106,7 @@ func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, er
 	if err := d.openStore(passing(d.cfg)); err != nil {
 		return nil, err
 	}
-	sink, err := d.commandSink(ctx)
+	sink, err := d.commandSink(ctx, d.store, d.cfg.Store.Reveal())
 	if err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/store/mongodb"
 )
 
 // place is where this process writes its log.
@@ -27,27 +29,52 @@ func (d *deployment) place() (audit.Place, error) {
 	return p, nil
 }
 
+// isStream reports whether a sink is a stream of this very process.
+func isStream(sink string) bool { return sink == "stdout" || sink == "stderr" }
+
 // isFile reports whether a sink is a path.
-func isFile(sink string) bool {
-	return sink != "stdout" && sink != "stderr" && !strings.Contains(sink, "://")
-}
+func isFile(sink string) bool { return !isStream(sink) && !strings.Contains(sink, "://") }
 
 // tellPlace tells commands, through the store, where the server's log is.
 func (d *deployment) tellPlace(ctx context.Context) error {
 	p, err := d.place()
+	if err == nil {
+		p.Store, err = storeIdentity(d.cfg.Store.Reveal())
+	}
 	if err != nil {
 		return err
 	}
 	return d.store.SetPlace(ctx, p)
 }
 
-// commandSink is where a command writes its events: where the deployment's servers
-// do, whatever the environment, a file or the working directory says, so that no
-// change is outside the log by accident. A flag is a decision: it counts, and
-// audit verify names the chain to who gives it the deployment's log alone. A
-// command's answer has standard output to itself; what would go there goes to
-// standard error.
-func (d *deployment) commandSink(ctx context.Context) (string, error) {
+// storeIdentity says which store a URI names, so that what is said in it of logs
+// does not hold for a copy of it.
+func storeIdentity(uri string) (string, error) {
+	path, ok := strings.CutPrefix(uri, "sqlite:")
+	if !ok {
+		return mongodb.Identity(uri)
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	// The file of a store that is being restored is not there yet.
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		path = filepath.Join(dir, filepath.Base(path))
+	}
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		path = file
+	}
+	return "sqlite:" + path, nil
+}
+
+// commandSink is where a command that works on the store of that URI writes its
+// events: where the store's servers do, whatever the environment, a file or the
+// working directory says, so that no change is outside the log by accident. A flag
+// is a decision: it counts, and audit verify names the chain to who gives it the
+// deployment's log alone. A command's answer has standard output to itself; what
+// would go there goes to standard error.
+func (d *deployment) commandSink(ctx context.Context, s audit.PlaceStore, uri string) (string, error) {
 	own, err := d.place()
 	if err != nil {
 		return "", err
@@ -55,31 +82,50 @@ func (d *deployment) commandSink(ctx context.Context) (string, error) {
 	if d.cfg.SourceOf("audit_log") == config.FromFlag {
 		return stderrFor(own.Sink), nil
 	}
-	places, err := d.store.Places(ctx)
+	places, err := s.Places(ctx)
 	if err != nil {
 		return "", fmt.Errorf("looking for the deployment's audit log: %w", err)
 	}
-	if len(places) == 0 {
-		return stderrFor(own.Sink), nil
+	identity, err := storeIdentity(uri)
+	if err != nil {
+		return "", err
 	}
-	for _, p := range places {
-		if p.Sink == own.Sink && (p.Host == own.Host || strings.Contains(p.Sink, "://")) {
-			return stderrFor(own.Sink), nil
+	sink, err := chooseSink(own, identity, places)
+	if err == nil && sink != own.Sink {
+		d.log.Info().Str("audit_log", sink).Msg("audit events go where the deployment's servers write theirs")
+	}
+	return sink, err
+}
+
+// chooseSink is what commandSink decides where no flag does.
+func chooseSink(own audit.Place, identity string, places []audit.Place) (string, error) {
+	of := slices.DeleteFunc(slices.Clone(places), func(p audit.Place) bool { return p.Store != "" && p.Store != identity })
+	if len(of) == 0 && len(places) > 0 {
+		return "", usageError{fmt.Errorf("%s is a copy of %s, whose servers write their audit log to %s:%s: start a server on the copy, or name a log of its own with --audit-log",
+			identity, places[0].Store, places[0].Host, places[0].Sink)}
+	}
+	if len(of) == 0 {
+		of = []audit.Place{own}
+	}
+	var near []audit.Place
+	for _, p := range of {
+		if p.Host == own.Host || strings.Contains(p.Sink, "://") {
+			near = append(near, p)
 		}
 	}
-	for _, p := range places {
-		if p.Host != own.Host && !strings.Contains(p.Sink, "://") {
-			continue // it cannot be reached from here
-		}
-		if !isFile(p.Sink) && !strings.Contains(p.Sink, "://") {
-			d.log.Warn().Str("server", p.Host+":"+p.Sink).Msg("this command's audit events go to its standard error; keep them with the server's log, or audit verify misses them")
-		} else if own.Sink != p.Sink {
-			d.log.Info().Str("audit_log", p.Sink).Msg("audit events go where the deployment's servers write theirs")
-		}
-		return stderrFor(p.Sink), nil
+	if len(near) == 0 {
+		return "", usageError{fmt.Errorf("the deployment's audit log is at %s:%s, which cannot be written from %s: run the command there, or name a log with --audit-log, which audit verify must then be given too",
+			of[0].Host, of[0].Sink, own.Host)}
 	}
-	return "", usageError{fmt.Errorf("the deployment's audit log is at %s:%s, which cannot be written from %s: run the command there, or name a log with --audit-log, which audit verify must then be given too",
-		places[0].Host, places[0].Sink, own.Host)}
+	chosen := near[0]
+	if slices.ContainsFunc(near, func(p audit.Place) bool { return p.Sink == own.Sink }) {
+		chosen.Sink = own.Sink
+	}
+	if isStream(chosen.Sink) {
+		return "", usageError{fmt.Errorf("the audit log is the server's %s, where a command does not write by itself: in the server's container name it with --audit-log /proc/1/fd/1, or name another with --audit-log (stderr is one), which audit verify must then be given too",
+			chosen.Sink)}
+	}
+	return chosen.Sink, nil
 }
 
 func stderrFor(sink string) string {

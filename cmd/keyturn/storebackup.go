@@ -7,10 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/line"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/store/sqlite"
 )
@@ -28,7 +31,7 @@ keyturn store copy, or mongodump.`,
 		Example: `  keyturn store backup /backup/keyturn-$(date +%F).db`,
 		Args:    cobra.ExactArgs(1),
 	}
-	return p.movesStore(cmd, func(cfg *config.Config, file string) (from, to string) { return cfg.SQLitePath(), file })
+	return p.movesStore(cmd, decideBackup, func(cfg *config.Config, file string) (from, to string) { return cfg.SQLitePath(), file })
 }
 
 func (p *program) storeRestoreCommand() *cobra.Command {
@@ -39,12 +42,17 @@ func (p *program) storeRestoreCommand() *cobra.Command {
 from end to end. Nothing is written over: stop the server first and move what is
 left of the old store away, keyturn.db, keyturn.db-wal and keyturn.db-shm.
 
+The store then knows neither the chains of the audit log that were begun since the
+backup nor the keys that were made since. It takes the heads of the log's chains
+over, if the log is a file, and the event store-restored tells audit verify why; of
+any other log give the files to keyturn store restored.
+
 Sessions that were refreshed since the backup go on; what was revoked since then
 is not revoked any more: repeat it.`,
 		Example: `  keyturn store restore /backup/keyturn-2026-11-28.db`,
 		Args:    cobra.ExactArgs(1),
 	}
-	return p.movesStore(cmd, func(cfg *config.Config, file string) (from, to string) { return file, cfg.SQLitePath() })
+	return p.movesStore(cmd, decideRestore, func(cfg *config.Config, file string) (from, to string) { return file, cfg.SQLitePath() })
 }
 
 // backedUp is what a backup or a restore says of the new file.
@@ -57,34 +65,37 @@ type backedUp struct {
 }
 
 // movesStore makes cmd copy between the SQLite store of the settings and the file
-// of its argument, and record it.
-func (p *program) movesStore(cmd *cobra.Command, ends func(cfg *config.Config, file string) (from, to string)) *cobra.Command {
+// of its argument. The new file has its name when the event is in the log: without
+// it there is none, and the same again succeeds.
+func (p *program) movesStore(cmd *cobra.Command, decide decideCopy, ends func(cfg *config.Config, file string) (from, to string)) *cobra.Command {
 	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, args []string) error {
 		if cfg.SQLitePath() == "" {
 			return usageError{errors.New("this is for a SQLite store: use keyturn store copy, or mongodump and mongorestore")}
 		}
 		from, to := ends(cfg, args[0])
-		return p.backup(ctx, cfg, from, to)
+		return p.backup(ctx, cfg, from, to, decide)
 	})
 	return cmd
 }
 
-func (p *program) backup(ctx context.Context, cfg *config.Config, from, to string) error {
+func (p *program) backup(ctx context.Context, cfg *config.Config, from, to string, decide decideCopy) error {
 	d := &deployment{ctx: audit.WithRequest(ctx, audit.Request{Operator: p.operator}), cfg: cfg, log: p.logger(cfg)}
 	if err := d.checkAudit(); err != nil {
 		return err
 	}
+	var told func(audit.Event) error
+	var event audit.Event
 	bar := p.newBar()
-	sizes, err := sqlite.Backup(ctx, from, to, bar.show)
+	sizes, err := sqlite.Backup(ctx, from, to, bar.show, func(partial string) (err error) {
+		bar.end()
+		event, told, err = decide(d, partial, from)
+		return err
+	})
 	bar.end()
+	if err != nil && told != nil {
+		err = errors.Join(err, told(failed(event))) // it could not be named
+	}
 	if err != nil {
-		return err
-	}
-	if d.store, err = openStore(ctx, cfg.Store.Reveal(), passing(cfg)); err != nil {
-		return err
-	}
-	event := audit.Event{Action: audit.StoreCopied, Outcome: audit.Success, Detail: filepath.Base(from) + " to " + filepath.Base(to)}
-	if err := errors.Join(d.recordOnce(event, d.store), d.store.Close()); err != nil {
 		return err
 	}
 	info, err := os.Stat(to)
@@ -96,4 +107,130 @@ func (p *program) backup(ctx context.Context, cfg *config.Config, from, to strin
 		fmt.Fprintf(w, "%s: %s, %s, %s, %s; verified\n", visible(made.File), counted(made.Bytes, "byte"),
 			counted(made.Users, "user"), counted(made.Clients, "client"), counted(made.Sessions, "session"))
 	})
+}
+
+// decideCopy writes the event of a copy that stands under another name than its own,
+// and returns it with what tells of it once more.
+type decideCopy func(d *deployment, partial, from string) (audit.Event, func(audit.Event) error, error)
+
+func decideBackup(d *deployment, _, from string) (e audit.Event, told func(audit.Event) error, err error) {
+	tell := func(e audit.Event) error {
+		s, err := openStore(d.ctx, d.cfg.Store.Reveal(), passing(d.cfg))
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		d.store = s
+		sink, err := d.commandSink(d.ctx, s, d.cfg.Store.Reveal())
+		if err != nil {
+			return err
+		}
+		return d.recordOnce(sink, e, s)
+	}
+	e = auditDecision(audit.StoreCopied)
+	e.Detail = "backup of " + filepath.Base(from)
+	if err := tell(e); err != nil {
+		return e, nil, err
+	}
+	return e, tell, nil
+}
+
+// decideRestore works on the copy, which is the store soon: its own chain is anchored
+// there.
+func decideRestore(d *deployment, partial, from string) (e audit.Event, told func(audit.Event) error, err error) {
+	s, err := openStore(d.ctx, "sqlite:"+partial, passing(d.cfg))
+	if err != nil {
+		return e, nil, err
+	}
+	d.store = s
+	defer func() { err = errors.Join(err, s.Close()) }()
+	sink, err := d.commandSink(d.ctx, s, d.cfg.Store.Reveal())
+	if err != nil {
+		return e, nil, err
+	}
+	var files []string
+	if isFile(sink) {
+		if files, err = line.LogFiles(sink); err != nil {
+			return e, nil, err
+		}
+	}
+	e, err = d.takeOver(sink, filepath.Base(from), files)
+	var bad *verify.BadLine
+	if errors.As(err, &bad) {
+		// The log may be what was broken into; the service has to go on.
+		d.log.Error().Err(err).Msg("the heads of the log are not taken over, since it does not verify")
+		e, err = d.takeOver(sink, filepath.Base(from), nil)
+	}
+	return e, nil, err
+}
+
+// takeOver has a store that was restored know the heads of the log in files, which
+// is ahead of it, and records that.
+func (d *deployment) takeOver(sink, backup string, files []string) (audit.Event, error) {
+	e := auditDecision(audit.StoreRestored)
+	known, err := d.store.Anchors(d.ctx)
+	if err != nil {
+		return e, err
+	}
+	set, err := publicKeys(d.ctx, d.store)
+	if err != nil {
+		return e, err
+	}
+	e.Detail = backup + ", which knows of no line of the log"
+	if n := len(known); n > 0 {
+		e.Detail = fmt.Sprintf("%s, whose latest known line of the log is of %s", backup, known[n-1].At.UTC().Format(time.RFC3339))
+	}
+	ahead := []audit.Anchor{}
+	if len(files) > 0 {
+		if known == nil {
+			known = []audit.Anchor{}
+		}
+		if ahead, err = verify.Ahead(files, verify.Options{Keys: verify.KeySet(set), Anchors: known}); err != nil {
+			return e, err
+		}
+		e.Count = len(ahead)
+	}
+	if err := d.recordOnce(sink, e, d.store); err != nil {
+		return e, err
+	}
+	for _, a := range ahead {
+		if err := d.store.SetAnchor(d.ctx, a); err != nil {
+			return e, errors.Join(err, d.recordOnce(sink, failed(e), d.store))
+		}
+	}
+	return e, nil
+}
+
+func (p *program) storeRestoredCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "restored FILE…",
+		Short: "Say that the store was restored by other means",
+		Long: `Says that the store was put back from a backup by other means than keyturn store
+restore, such as mongorestore or a copy of a file. The store then knows neither the
+chains of the audit log that were begun since the backup nor the keys that were
+made since. FILE… are all files of the log, which is verified as far as the store
+knows it: the store takes the heads of its chains over, so that nothing in it can be
+changed from now on, and the event store-restored tells audit verify why.`,
+		Example: `  keyturn store restored keyturn-audit.log*`,
+		Args:    cobra.MinimumNArgs(1),
+	}
+	p.withStore(cmd, func(d *deployment, files []string) error {
+		d.ctx = audit.WithRequest(d.ctx, audit.Request{Operator: p.operator})
+		sink, err := d.commandSink(d.ctx, d.store, d.cfg.Store.Reveal())
+		if err != nil {
+			return err
+		}
+		e, err := d.takeOver(sink, "restored by other means", files)
+		if err != nil {
+			return err
+		}
+		taken := struct {
+			Chains int    `json:"chains"`
+			Detail string `json:"detail"`
+		}{e.Count, e.Detail}
+		return p.print(taken, func(w io.Writer) {
+			fmt.Fprintf(w, "The store knows %s more of the log.\n", counted(taken.Chains, "chain"))
+		})
+	})
+	return cmd
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/audit"
@@ -21,7 +22,7 @@ import (
 
 func (p *program) storeCommand() *cobra.Command {
 	return group("store", "Check, copy, back up, restore or migrate a store",
-		p.storeCheckCommand(), p.storeCopyCommand(), p.storeBackupCommand(), p.storeRestoreCommand(), p.storeMigrateCommand())
+		p.storeCheckCommand(), p.storeCopyCommand(), p.storeBackupCommand(), p.storeRestoreCommand(), p.storeRestoredCommand(), p.storeMigrateCommand())
 }
 
 func (p *program) storeCheckCommand() *cobra.Command {
@@ -132,37 +133,58 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 		return fmt.Errorf("--to: %w", err)
 	}
 	defer target.Close()
-	digests, err := p.copyAndCompare(ctx, source, target)
 	d := &deployment{ctx: audit.WithRequest(ctx, audit.Request{Operator: p.operator}), cfg: cfg, log: p.logger(cfg), store: source}
-	event := audit.Event{Action: audit.StoreCopied, Outcome: audit.Success}
-	var anchors audit.AnchorStore = bothStores{source, target}
-	if err != nil {
-		event.Outcome, event.Reason = audit.Failure, audit.ReasonFailed
-	}
-	if errors.Is(err, transfer.ErrNotACopy) {
-		anchors = source // nothing is written to what is another's
-	}
-	if recordErr := d.recordOnce(event, anchors); recordErr != nil {
-		return errors.Join(err, recordErr)
-	}
+	sink, err := d.commandSink(ctx, source, from)
 	if err != nil {
 		return err
+	}
+	now, err := copiedAsOf(ctx, source)
+	if err != nil {
+		return err
+	}
+	copied := auditDecision(audit.StoreCopied)
+	if err := transfer.CheckTarget(ctx, source, target, now); err != nil {
+		// Nothing is written to what is another's.
+		return errors.Join(err, d.recordOnce(sink, failed(copied), source))
+	}
+	// A copy that nobody knows of would be the worst of all: it begins when its
+	// event is in the log.
+	both := bothStores{source, target}
+	if err := d.recordOnce(sink, copied, both); err != nil {
+		return err
+	}
+	digests, err := p.copyAndCompare(ctx, source, target, now)
+	if err != nil {
+		return errors.Join(err, d.recordOnce(sink, failed(copied), both))
 	}
 	return p.printDigests(digests)
 }
 
-func (p *program) copyAndCompare(ctx context.Context, source, target store.Store) ([]transfer.KindDigest, error) {
-	bar := p.newBar()
-	defer bar.end()
-	// What only a wrong clock calls expired is copied (T1).
+// auditDecision is a success that a later line with the same id can take back.
+func auditDecision(a audit.Action) audit.Event {
+	return audit.Event{ID: uuid.NewString(), Action: a, Outcome: audit.Success}
+}
+
+// failed is the event of a decision that came to nothing.
+func failed(e audit.Event) audit.Event {
+	e.Outcome, e.Reason, e.Count = audit.Failure, audit.ReasonFailed, 0
+	return e
+}
+
+// copiedAsOf is the time at which what has expired is left out of a copy: what only
+// a wrong clock calls expired is copied (T1).
+func copiedAsOf(ctx context.Context, source store.Store) (time.Time, error) {
 	now := time.Now()
 	last, err := source.SteadyTime(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if !last.IsZero() && last.Before(now) {
+	if err == nil && !last.IsZero() && last.Before(now) {
 		now = last
 	}
+	return now, err
+}
+
+func (p *program) copyAndCompare(ctx context.Context, source, target store.Store, now time.Time) ([]transfer.KindDigest, error) {
+	bar := p.newBar()
+	defer bar.end()
 	if _, err := transfer.Copy(ctx, source, target, now, bar.show); err != nil {
 		return nil, err
 	}
@@ -188,12 +210,8 @@ func (b bothStores) Anchors(ctx context.Context) ([]audit.Anchor, error) {
 }
 
 // recordOnce opens the audit log for one event, which is written though the
-// command was interrupted.
-func (d *deployment) recordOnce(e audit.Event, anchors audit.AnchorStore) error {
-	sink := d.cfg.AuditLog
-	if sink == "stdout" {
-		sink = "stderr"
-	}
+// command was interrupted. It is the first of its chain.
+func (d *deployment) recordOnce(sink string, e audit.Event, anchors audit.AnchorStore) error {
 	l, err := d.openAudit(auditlog.Options{Sink: sink}, anchors)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -9,7 +10,9 @@ import (
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/mongodb"
 	"github.com/keyturn/keyturn/internal/store/storetest"
 )
@@ -66,10 +69,70 @@ func TestA1_AnInterruptedCopyIsRecorded(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
 	d := &deployment{ctx: ctx, cfg: &config.Config{AuditLog: "audit.log"}}
-	if err := d.recordOnce(audit.Event{Action: audit.StoreCopied, Outcome: audit.Failure, Reason: audit.ReasonFailed}, s); err != nil {
+	if err := d.recordOnce("audit.log", audit.Event{Action: audit.StoreCopied, Outcome: audit.Failure, Reason: audit.ReasonFailed}, s); err != nil {
 		t.Fatal(err)
 	}
 	if log, err := os.ReadFile("audit.log"); err != nil || !strings.Contains(string(log), `"store-copied"`) {
 		t.Errorf("the log is %q, %v", log, err)
+	}
+}
+
+// forgetful is a store that takes over no chain but those that begin in it.
+type forgetful struct {
+	store.Store
+	foreign string
+}
+
+func (s forgetful) SetAnchor(ctx context.Context, a audit.Anchor) error {
+	if strings.Contains(s.foreign, a.Chain) {
+		return errors.New("the disk is full")
+	}
+	return s.Store.SetAnchor(ctx, a)
+}
+
+// TestA1_ARestoreThatFailsIsRecorded has a store that was restored not take the heads
+// of the log: what was told of the restore is taken back under the same id.
+func TestA1_ARestoreThatFailsIsRecorded(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var stores []store.Store
+	for _, uri := range []string{"sqlite:lost.db", "sqlite:keyturn.db"} {
+		s, err := openStore(t.Context(), uri, mongodb.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		stores = append(stores, s)
+	}
+	d := &deployment{ctx: t.Context(), cfg: &config.Config{AuditLog: "audit.log"}, store: stores[0]}
+	if err := d.recordOnce("audit.log", auditDecision(audit.StoreCopied), stores[0]); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile("audit.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.store = forgetful{stores[1], string(before)}
+	if _, err := d.takeOver("audit.log", "a backup", []string{"audit.log"}); err == nil || !strings.Contains(err.Error(), "the disk is full") {
+		t.Errorf("%v", err)
+	}
+	after, err := os.ReadFile("audit.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for l := range strings.Lines(string(after[len(before):])) {
+		if err := audittest.CheckLine([]byte(strings.TrimSpace(l))); err != nil {
+			t.Error(err)
+		}
+		var e struct {
+			Event struct{ ID, Action, Outcome string }
+		}
+		if err := json.Unmarshal([]byte(l), &e); err != nil {
+			t.Fatal(err)
+		}
+		told = append(told, e.Event.Action+" "+e.Event.Outcome+" "+e.Event.ID)
+	}
+	if len(told) != 2 || !strings.HasPrefix(told[0], "store-restored success ") || told[1] != strings.Replace(told[0], "success", "failure", 1) {
+		t.Errorf("told %q", told)
 	}
 }

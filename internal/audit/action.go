@@ -40,6 +40,7 @@ const (
 	KeyArchived        Action = "key-archived"         // the public half left the JWKS
 	KeyRewrapped       Action = "key-rewrapped"        // sealed anew under another key-encryption key
 	StoreCopied        Action = "store-copied"         // by an operator
+	StoreRestored      Action = "store-restored"       // by an operator
 	RequestRefused     Action = "request-refused"      // no bearer token, or one that does not count; a panic
 	ServerStarted      Action = "server-started"
 	ServerStopped      Action = "server-stopped"

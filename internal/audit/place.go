@@ -11,6 +11,10 @@ type Place struct {
 	// Host is the machine, Sink what the log is written to there: the absolute
 	// path of a file, a stream, or the URL of a syslog receiver.
 	Host, Sink string
+	// Store is which store that server works on, so that a copy of the store is
+	// not taken for it: the path of a file, or the hosts and the database of a
+	// server. Empty where a server of an older version said it.
+	Store string
 	// At is when the server began, to the millisecond.
 	At time.Time
 }

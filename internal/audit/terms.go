@@ -229,9 +229,15 @@ var vocabulary = []Term{
 		Success: silent, Failure: []Reason{ReasonCannotOpen, ReasonStoreError},
 		Fields: words("keyturn.kid"),
 	}, {
-		Action: StoreCopied, Category: words("iam database configuration"), Type: words("admin change"),
-		When:    "an operator copied one store into another",
+		Action: StoreCopied, Category: words("iam database configuration"), Type: words("admin change"), Stands: WithEvent,
+		When:    "an operator copies one store into another, or makes a backup",
 		Success: silent, Failure: []Reason{ReasonFailed},
+		Fields: words("keyturn.detail"),
+	}, {
+		Action: StoreRestored, Category: words("iam database configuration"), Type: words("admin change"), Stands: WithEvent,
+		When:    "an operator put a backup in the store's place, and it took the heads of so many chains over from the log, which was ahead of it; the detail says how old the backup is",
+		Success: silent, Failure: []Reason{ReasonFailed},
+		Fields: words("keyturn.count keyturn.detail"),
 	}, {
 		Action: RequestRefused, Category: words("api"), Type: words("denied"),
 		When:    "a request came without a bearer token that counts, or failed inside the server",

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
@@ -43,6 +45,7 @@ func TestBackupDrill(t *testing.T) {
 		}, func(copied string) string {
 			empty := mongotest.URI(t)
 			d.must(t, nil, "store", "copy", "--from", copied, "--to", empty)
+			d.on(empty).must(t, nil, "store", "restored", d.auditLog)
 			return empty
 		})
 	})
@@ -88,4 +91,86 @@ func drill(t *testing.T, d *deployment, backup func() string, restore func(strin
 		}
 	}
 	s.stop(t)
+	restoredIsNoTampering(t, d)
+}
+
+// restoredIsNoTampering verifies the log of a store that was restored, and finds
+// what is done to the lines whose heads were lost with the former one all the same.
+func restoredIsNoTampering(t *testing.T, d *deployment) {
+	t.Helper()
+	o := d.run(t, "audit", "verify", d.auditLog)
+	if o.code != 0 || !strings.Contains(o.stdout, "the store was restored at ") {
+		t.Errorf("the log of a restored store: exit code %d, %s%s", o.code, o.stdout, o.stderr)
+	}
+	lines := strings.SplitAfter(strings.TrimSuffix(readFile(t, d.auditLog), "\n"), "\n")
+	at := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, `"action":"store-copied"`) })
+	restored := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, `"action":"store-restored"`) })
+	if at < 0 || restored < at {
+		t.Fatalf("store-copied is line %d, store-restored line %d", at, restored)
+	}
+	chain := func(l string) string { return l[:60] }
+	own := slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return chain(l) == chain(lines[at]) })
+	edited := slices.Clone(lines)
+	edited[at] = strings.Replace(edited[at], "success", "failure", 1)
+	// The event of a restore of one's own, in a chain that the store never heard of.
+	faked := append(slices.Clone(lines), strings.Replace(lines[restored], chain(lines[restored])[:40], chain(lines[restored])[:39]+"0", 1))
+	if chain(faked[len(lines)]) == chain(lines[restored]) {
+		faked[len(lines)] = strings.Replace(lines[restored], chain(lines[restored])[:40], chain(lines[restored])[:39]+"1", 1)
+	}
+	for what, bad := range map[string][]string{"the backup's chain taken out": own, "a line of the backup's chain edited": edited, "a restore made up": faked} {
+		file := filepath.Join(t.TempDir(), "bad.log")
+		writeFile(t, file, strings.Join(bad, ""))
+		if o := d.run(t, "audit", "verify", file); o.code != 1 {
+			t.Errorf("%s: exit code %d, %s%s", what, o.code, o.stdout, o.stderr)
+		}
+	}
+}
+
+// TestA3_ACopyStandsOnlyWithItsEvent makes a backup, a copy and a restore while the
+// log is full: there is none, and the same again succeeds.
+func TestA3_ACopyStandsOnlyWithItsEvent(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+		d.addClient(t, "app", "--public", "--grant", "password")
+		l := d.auditLink(t)
+		to := filepath.Join(d.dir, "to.db")
+		type step struct {
+			*deployment
+			args  []string
+			store string // what is there in the end
+		}
+		steps := []step{{d, []string{"store", "copy", "--from", d.store, "--to", "sqlite:" + to}, "sqlite:" + to}}
+		if strings.HasPrefix(d.store, "sqlite:") {
+			backup, again := filepath.Join(d.dir, "backup.db"), filepath.Join(d.dir, "again.db")
+			steps = append(steps, step{d, []string{"store", "backup", backup}, "sqlite:" + backup},
+				step{d.on("sqlite:" + again), []string{"store", "restore", backup}, "sqlite:" + again})
+		}
+		for _, s := range steps {
+			l.lead("/dev/full")
+			if o := s.run(t, s.args...); o.code != 1 || !strings.Contains(o.stderr, "no space left") {
+				t.Errorf("%v without its event: exit code %d, %s", s.args, o.code, o.stderr)
+			}
+			there := func() int {
+				if _, err := os.Stat(strings.TrimPrefix(s.store, "sqlite:")); err != nil {
+					return 0
+				}
+				var clients []any
+				d.on(s.store).must(t, &clients, "clients", "list")
+				return len(clients)
+			}
+			if n := there(); n != 0 {
+				t.Errorf("%v without its event left %d clients", s.args, n)
+			}
+			l.lead(l.real)
+			if o := s.run(t, s.args...); o.code != 0 || there() != 1 {
+				t.Errorf("%v once more: exit code %d, %s", s.args, o.code, o.stderr)
+			}
+		}
+		if left, _ := filepath.Glob(filepath.Join(d.dir, ".keyturn-*")); len(left) > 0 {
+			t.Errorf("there is left %v", left)
+		}
+		if log := readFile(t, l.real); strings.Count(log, `"action":"store-copied"`) != min(len(steps), 2) || strings.Count(log, `"action":"store-restored"`) != len(steps)/2 {
+			t.Errorf("the log tells of other copies:\n%s", log)
+		}
+	})
 }

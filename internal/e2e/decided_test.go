@@ -43,6 +43,8 @@ var elsewhere = map[audit.Action]string{
 	audit.KeyErased:      "TestA3_KeysOweTheirEvents of package keys",
 	audit.KeyArchived:    "TestA3_KeysOweTheirEvents of package keys",
 	audit.KeyRewrapped:   "TestK7_RewrapSurvivesKill",
+	audit.StoreCopied:    "TestA3_ACopyStandsOnlyWithItsEvent",
+	audit.StoreRestored:  "TestA3_ACopyStandsOnlyWithItsEvent",
 }
 
 const another = "seven candles orbit a plum"

@@ -67,6 +67,13 @@ func onBothStores(t *testing.T, settings []string, test func(*testing.T, *deploy
 	})
 }
 
+// on is the deployment with another store.
+func (d *deployment) on(store string) *deployment {
+	other := *d
+	other.store = store
+	return &other
+}
+
 // flags are what every command and server of the deployment is given.
 func (d *deployment) flags() []string {
 	return append([]string{"--store", d.store, "--master-key-file", d.masterKeys, "--audit-log", d.auditLog}, d.settings...)

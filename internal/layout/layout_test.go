@@ -69,7 +69,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/e2e": {own: []string{"internal/store/mongodb/mongotest"}, foreign: []string{"github.com/go-jose/"}},
 	"cmd/keyturn": {
 		own:     []string{"docs", "internal/", "keys", "oauth", "users", "wellknown"},
-		foreign: []string{"github.com/spf13/", "github.com/rs/zerolog", "github.com/go-jose/", "golang.org/x/term"},
+		foreign: []string{"github.com/google/uuid", "github.com/spf13/", "github.com/rs/zerolog", "github.com/go-jose/", "golang.org/x/term"},
 	},
 }
 

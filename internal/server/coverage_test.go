@@ -84,6 +84,8 @@ var elsewhere = map[string]string{
 	"key-archived success":                  "keys TestK4_ErasureIsRecordedOnceAndMemoryForgets",
 	"store-copied success":                  "internal/e2e TestEventsPage",
 	"store-copied failure failed":           "internal/e2e TestEventsPage",
+	"store-restored success":                "internal/e2e TestEventsPage",
+	"store-restored failure failed":         "cmd/keyturn TestA1_ARestoreThatFailsIsRecorded",
 	"server-started success":                "internal/e2e TestEventsPage",
 	"server-stopped success":                "internal/e2e TestEventsPage",
 	"server-stopped failure":                "internal/e2e TestEventsPage",

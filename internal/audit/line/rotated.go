@@ -49,3 +49,17 @@ func Unrotated(path string) (base string, at time.Time) {
 	}
 	return path, time.Unix(1<<40, 0)
 }
+
+// LogFiles returns all files of the log at path: the rotated ones, compressed or
+// not, and its own, if they are there.
+func LogFiles(path string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	var all []string
+	for _, e := range entries {
+		name := filepath.Join(filepath.Dir(path), e.Name())
+		if base, _ := Unrotated(name); base == filepath.Clean(path) && e.Type().IsRegular() {
+			all = append(all, name)
+		}
+	}
+	return all, err
+}

@@ -52,6 +52,12 @@ func (v *verifier) checkEnd() error {
 	if err := v.checkAttested(); err != nil {
 		return err
 	}
+	if v.o.restored {
+		return nil
+	}
+	if err := v.checkLostKeys(); err != nil {
+		return err
+	}
 	if err := v.checkSigned(); err != nil || v.o.Partial {
 		return err
 	}

@@ -203,6 +203,8 @@ var innocent = map[string]func(h *history) []string{
 		audittest.Close(h.t, l)
 		return []string{h.Path}
 	},
+	"a store is restored, and heads were kept with its backup":  func(h *history) []string { return h.restored(h.keep, func() {}) },
+	"a store is restored, and heads were kept after its backup": func(h *history) []string { return h.restored(func() {}, h.keep) },
 	"the store is full while commands run": func(h *history) []string {
 		h.command()
 		h.keep()
@@ -212,6 +214,41 @@ var innocent = map[string]func(h *history) []string{
 		h.command()
 		return []string{h.Path}
 	},
+}
+
+// restored has the store put back to a backup that is older than two chains and the
+// end of a third, and go on. Heads are kept with the backup or before it is used.
+func (h *history) restored(withBackup, before func()) []string {
+	l := h.server(h.Path)
+	audittest.Record(h.t, l, 3)
+	h.command()
+	withBackup()
+	backup := h.Anchors.All()
+	audittest.Record(h.t, l, 3)
+	h.command()
+	audittest.Close(h.t, l)
+	h.command()
+	before()
+	h.Anchors = &audittest.MemoryAnchors{}
+	for _, a := range backup {
+		h.must(h.Anchors.SetAnchor(h.t.Context(), a))
+	}
+	ahead, err := verify.Ahead([]string{h.Path}, verify.Options{Keys: h.Signer.Keys(), Anchors: backup})
+	h.must(err)
+	if len(ahead) != 3 {
+		h.t.Errorf("the log is ahead by %+v", ahead)
+	}
+	told := h.Open(h.t, h.clock)
+	h.must(told.Record(h.t.Context(), audit.Event{Action: audit.StoreRestored, Outcome: audit.Success, Count: len(ahead)}))
+	audittest.Close(h.t, told)
+	for _, a := range ahead {
+		h.must(h.Anchors.SetAnchor(h.t.Context(), a))
+	}
+	l = h.server(h.Path)
+	audittest.Record(h.t, l, 2)
+	h.command()
+	audittest.Close(h.t, l)
+	return []string{h.Path}
 }
 
 // replicas writes two logs side by side, the heads being kept in the middle.

@@ -43,6 +43,8 @@ type Options struct {
 	// rotated file: they need neither reach back to the beginning of a
 	// chain nor up to the anchors, and other chains may be missing.
 	Partial bool
+	// restored is set by Ahead.
+	restored bool
 }
 
 // Report says what Files read and what it could not know.

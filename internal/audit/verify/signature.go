@@ -2,6 +2,7 @@ package verify
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/go-jose/go-jose/v4"
@@ -14,9 +15,13 @@ var checkpointAlgs = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS25
 
 // checkpoint checks that the line seals the one before it and, given keys, that
 // it was signed.
-func (v *verifier) checkpoint(c *chainState, k line.Link) error {
+func (v *verifier) checkpoint(c *chainState, k line.Link, text []byte) error {
 	at := v.place
 	payload, verified, err := v.open(string(k.Checkpoint))
+	if _, unknown := errors.AsType[unknownKey](err); unknown && (v.o.restored || v.known(c, k.Seq)) {
+		v.lostKeys = append(v.lostKeys, lostKey{c, k.Seq, line.Time(text), at.bad("the checkpoint is not valid: %v", err)})
+		err = nil
+	}
 	if err != nil {
 		return at.bad("the checkpoint is not valid: %v", err)
 	}
@@ -41,6 +46,11 @@ func (v *verifier) checkpoint(c *chainState, k line.Link) error {
 	return nil
 }
 
+// unknownKey says that nobody knows the key of that kid.
+type unknownKey string
+
+func (kid unknownKey) Error() string { return fmt.Sprintf("its key %q is unknown", string(kid)) }
+
 // open returns the payload of a checkpoint's JWS and whether its signature was
 // verified, which takes keys.
 func (v *verifier) open(compact string) ([]byte, bool, error) {
@@ -57,7 +67,7 @@ func (v *verifier) open(compact string) ([]byte, bool, error) {
 	}
 	key, ok := v.o.Keys(header.KeyID)
 	if !ok {
-		return nil, false, fmt.Errorf("its key %q is unknown", header.KeyID)
+		return jws.UnsafePayloadWithoutVerification(), false, unknownKey(header.KeyID)
 	}
 	if key.Algorithm != "" && key.Algorithm != header.Algorithm {
 		return nil, false, fmt.Errorf("its algorithm %s is not the key's", header.Algorithm)

@@ -24,7 +24,10 @@ import (
 // knows the format can compute anew. The order of two chains is protected where a
 // line names another chain's line before it, as it does in a file.
 func Files(files []string, o Options) (Report, error) {
-	v := newVerifier(o)
+	return newVerifier(o).files(files)
+}
+
+func (v *verifier) files(files []string) (Report, error) {
 	sources := sourcesOf(files)
 	v.expect(sources)
 	for _, s := range sources {
@@ -112,7 +115,8 @@ type chainState struct {
 	// vouched is the last line that a signature is about: sealedSeq, or the
 	// checkpoint right behind it.
 	vouched   int64
-	suspectAt place // see watchUnsigned
+	suspectAt place     // see watchUnsigned
+	written   time.Time // only kept for Ahead
 	recent    recent
 }
 
@@ -136,6 +140,9 @@ type verifier struct {
 	repeated bool
 	// attested holds the latest head attested of each chain.
 	attested map[string]attested
+	// See restored.go.
+	restorations []restoration
+	lostKeys     []lostKey
 }
 
 // began is when the first line of a log was written, to the millisecond; zero
@@ -204,11 +211,14 @@ func (v *verifier) take(text []byte) error {
 	if v.o.Repeats {
 		c.recent.add(k.Seq, sum)
 	}
+	if v.o.restored {
+		c.written = line.Time(text).Truncate(time.Millisecond)
+	}
 	if err := v.anchored(c); err != nil {
 		return v.fail(err)
 	}
 	if k.Checkpoint != nil {
-		if err := v.checkpoint(c, k); err != nil {
+		if err := v.checkpoint(c, k, text); err != nil {
 			return v.fail(err)
 		}
 	}
@@ -267,7 +277,7 @@ func (v *verifier) first(k line.Link, text []byte) (*chainState, error) {
 				k.Seq, c.id, began.Format(time.RFC3339Nano)))
 		}
 	}
-	if v.o.Anchors != nil && c.anchor == nil {
+	if v.o.Anchors != nil && c.anchor == nil && !v.o.restored {
 		return nil, v.place.bad("the store has never heard of chain %s, which begins here", c.id)
 	}
 	if a := c.anchor; a != nil && a.Seq >= 0 && k.Seq == a.Seq+1 && c.firstPrev != a.Hash {
@@ -276,6 +286,7 @@ func (v *verifier) first(k line.Link, text []byte) (*chainState, error) {
 	v.chains[c.id] = c
 	v.order = append(v.order, c)
 	v.last = c
+	v.noteRestoration(c, text)
 	if earlier, ok := v.nodes[c.node]; !ok || log.Before(earlier) {
 		v.nodes[c.node] = log.Time
 	}

@@ -47,20 +47,21 @@ func (s *Store) Anchors(ctx context.Context) ([]audit.Anchor, error) {
 }
 
 type placeRecord struct {
-	ID   string    `bson:"_id"`
-	Host string    `bson:"host"`
-	Sink string    `bson:"sink"`
-	At   time.Time `bson:"at"`
+	ID    string    `bson:"_id"`
+	Host  string    `bson:"host"`
+	Sink  string    `bson:"sink"`
+	Store string    `bson:"store,omitempty"`
+	At    time.Time `bson:"at"`
 }
 
 func (r placeRecord) domain() audit.Place {
-	return audit.Place{Host: r.Host, Sink: r.Sink, At: r.At.UTC()}
+	return audit.Place{Host: r.Host, Sink: r.Sink, Store: r.Store, At: r.At.UTC()}
 }
 
 // SetPlace implements audit.PlaceStore.
 func (s *Store) SetPlace(ctx context.Context, p audit.Place) error {
 	id := p.Host + ":" + p.Sink
-	return updateOrInsert(ctx, s.places, id, bson.M{"$set": bson.M{"at": p.At}}, placeRecord{id, p.Host, p.Sink, p.At})
+	return updateOrInsert(ctx, s.places, id, bson.M{"$set": bson.M{"store": p.Store, "at": p.At}}, placeRecord{id, p.Host, p.Sink, p.Store, p.At})
 }
 
 // Places implements audit.PlaceStore.

@@ -43,6 +43,21 @@ func CheckURI(uri string) error {
 	return err
 }
 
+// Identity names the database of a connection string, whatever its credentials and
+// options, and in whichever order its hosts stand.
+func Identity(uri string) (string, error) {
+	p, err := splitURI(uri)
+	if err != nil {
+		return "", err
+	}
+	if p.database == "" {
+		p.database = defaultDatabase
+	}
+	hosts := strings.Split(strings.ToLower(p.hosts), ",")
+	slices.Sort(hosts)
+	return "mongodb:" + strings.Join(hosts, ",") + "/" + p.database, nil
+}
+
 // parseURI reads a connection string. For mongodb+srv it asks the name server.
 func parseURI(uri string) (target, error) {
 	t, given, err := readURI(uri)

@@ -26,19 +26,19 @@ func (s *Store) Anchors(ctx context.Context) ([]audit.Anchor, error) {
 }
 
 var (
-	setPlace = sql(`INSERT INTO log_places (host, sink, at) VALUES (?,?,?)
-		ON CONFLICT (host, sink) DO UPDATE SET at = excluded.at`)
-	placesByAge = sql(`SELECT host, sink, at FROM log_places ORDER BY at DESC, host, sink`)
+	setPlace = sql(`INSERT INTO log_places (host, sink, store, at) VALUES (?,?,?,?)
+		ON CONFLICT (host, sink) DO UPDATE SET store = excluded.store, at = excluded.at`)
+	placesByAge = sql(`SELECT host, sink, store, at FROM log_places ORDER BY at DESC, host, sink`)
 )
 
 // SetPlace implements audit.PlaceStore.
 func (s *Store) SetPlace(ctx context.Context, p audit.Place) error {
-	return s.run(ctx, setPlace, p.Host, p.Sink, millis(p.At))
+	return s.run(ctx, setPlace, p.Host, p.Sink, p.Store, millis(p.At))
 }
 
 // Places implements audit.PlaceStore.
 func (s *Store) Places(ctx context.Context) ([]audit.Place, error) {
 	return listed(ctx, s, placesByAge, func(r *row) audit.Place {
-		return audit.Place{Host: r.text(), Sink: r.text(), At: r.time()}
+		return audit.Place{Host: r.text(), Sink: r.text(), Store: r.text(), At: r.time()}
 	})
 }

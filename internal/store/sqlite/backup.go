@@ -24,8 +24,10 @@ var (
 // Backup writes what the store in the file named from holds at one moment to a
 // new file named to (mode 0600), while others work on it, and verifies the copy
 // from end to end; the other way round it is a restore. It returns what the copy
-// holds. It never writes over anything, and to is there whole or not at all.
-func Backup(ctx context.Context, from, to string, progress func(stage string, done, total int64)) (store.Sizes, error) {
+// holds. It never writes over anything, and to is there whole or not at all: decide
+// is told where the copy is meanwhile, and may work on it as on any store; its error
+// takes the copy away.
+func Backup(ctx context.Context, from, to string, progress func(stage string, done, total int64), decide func(partial string) error) (store.Sizes, error) {
 	source, err := filepath.Abs(from)
 	if err == nil {
 		to, err = filepath.Abs(to)
@@ -47,7 +49,12 @@ func Backup(ctx context.Context, from, to string, progress func(stage string, do
 	}
 	var sizes store.Sizes
 	err = whole(to, ".keyturn-backup-*", func(partial file) error {
-		sizes, err = file(source).copyTo(ctx, partial, progress)
+		if sizes, err = file(source).copyTo(ctx, partial, progress); err == nil {
+			err = decide(string(partial))
+		}
+		if _, left := os.Lstat(string(partial) + "-wal"); err == nil && left == nil {
+			err = fmt.Errorf("%s is still in use", partial)
+		}
 		return err
 	})
 	return sizes, err

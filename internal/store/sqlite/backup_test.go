@@ -35,7 +35,7 @@ func TestF5_ABackupIsOneMoment(t *testing.T) {
 	<-started
 	for i := range 5 {
 		to := filepath.Join(dir, "backup"+name(i))
-		sizes, err := Backup(t.Context(), path, to, func(string, int64, int64) {})
+		sizes, err := Backup(t.Context(), path, to, func(string, int64, int64) {}, undecided)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,6 +56,8 @@ func TestF5_ABackupIsOneMoment(t *testing.T) {
 	}
 }
 
+func undecided(string) error { return nil }
+
 func name(n int) string { return "client-" + time.UnixMilli(int64(n)).UTC().Format("150405.000") }
 
 func TestBackupFilesAreTheirOwnersOnly(t *testing.T) {
@@ -64,7 +66,7 @@ func TestBackupFilesAreTheirOwnersOnly(t *testing.T) {
 	path, to := "keyturn.db", "odd copy?#%20é.db"
 	open(t, path)
 	stages := map[string]bool{}
-	if _, err := Backup(t.Context(), path, to, func(stage string, _, _ int64) { stages[stage] = true }); err != nil {
+	if _, err := Backup(t.Context(), path, to, func(stage string, _, _ int64) { stages[stage] = true }, undecided); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(to); err != nil || info.Mode().Perm() != 0o600 {
@@ -93,7 +95,7 @@ func TestBackupsRefuse(t *testing.T) {
 		{path, at("there.db"), "is there already"}, {path, at("logged.db"), "is there already"}, {path, at("none/x.db"), "no such file"},
 		{at("missing.db"), at("x.db"), "no such file"}, {at("text.db"), at("x.db"), "not a database"}, {at("empty.db"), at("x.db"), "holds nothing"},
 	} {
-		_, err := Backup(t.Context(), c.from, c.to, func(string, int64, int64) {})
+		_, err := Backup(t.Context(), c.from, c.to, func(string, int64, int64) {}, undecided)
 		if err == nil || !strings.Contains(err.Error(), c.why) {
 			t.Errorf("%s to %s: %v; want %q", c.from, c.to, err, c.why)
 		}

@@ -39,7 +39,7 @@ func backUpOntoAFullDisk(path string) error {
 	if err := errors.Join(os.Mkdir(dir, 0o700), limitFiles(40_000)); err != nil {
 		return err
 	}
-	if _, err := Backup(ctx, path, filepath.Join(dir, "b.db"), func(string, int64, int64) {}); err == nil {
+	if _, err := Backup(ctx, path, filepath.Join(dir, "b.db"), func(string, int64, int64) {}, undecided); err == nil {
 		return errors.New("the backup is there")
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
@@ -48,7 +48,7 @@ func backUpOntoAFullDisk(path string) error {
 	if err := limitFiles(1 << 40); err != nil {
 		return err
 	}
-	_, err = Backup(ctx, path, filepath.Join(dir, "b.db"), func(string, int64, int64) {})
+	_, err = Backup(ctx, path, filepath.Join(dir, "b.db"), func(string, int64, int64) {}, undecided)
 	return err
 }
 

@@ -21,11 +21,11 @@ func (s *suite) placesStored(t *testing.T) {
 	}
 	same(t, "an empty store", all(), nil)
 	a := audit.Place{Host: "login-1", Sink: "/var/log/keyturn/audit.log", At: epoch}
-	b := audit.Place{Host: "login-2", Sink: "stdout", At: epoch.Add(time.Minute)}
+	b := audit.Place{Host: "login-2", Sink: "stdout", Store: "sqlite:/a/keyturn.db", At: epoch.Add(time.Minute)}
 	ok(t, stores[0].SetPlace(ctx, a))
 	ok(t, stores[0].SetPlace(ctx, b))
 	same(t, "the latest first", all(), []audit.Place{b, a})
-	a.At = epoch.Add(time.Hour)
+	a.Store, a.At = "mongodb:db1/keyturn", epoch.Add(time.Hour)
 	ok(t, stores[0].SetPlace(ctx, a))
 	same(t, "begun again", all(), []audit.Place{a, b})
 }

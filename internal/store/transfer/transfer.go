@@ -41,7 +41,7 @@ var ErrNotACopy = errors.New("the target store is in use: it is neither empty no
 //
 // The copy is to be verified with Compare.
 func Copy(ctx context.Context, from, to store.Store, now time.Time, progress Progress) ([]KindCopy, error) {
-	if err := checkTarget(ctx, from, to, now); err != nil {
+	if err := CheckTarget(ctx, from, to, now); err != nil {
 		return nil, err
 	}
 	sizes, err := from.Sizes(ctx)
@@ -94,8 +94,9 @@ func (k kind) total(sizes store.Sizes) int64 {
 	return k.size(sizes)
 }
 
-// checkTarget refuses a target that is not empty and not a copy of the source.
-func checkTarget(ctx context.Context, from, to store.Store, now time.Time) error {
+// CheckTarget refuses a target that is not empty and not a copy of the source, as
+// Copy does.
+func CheckTarget(ctx context.Context, from, to store.Store, now time.Time) error {
 	known, err := from.Anchors(ctx)
 	if err != nil {
 		return err

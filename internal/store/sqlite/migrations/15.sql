@@ -1,0 +1,1 @@
+ALTER TABLE log_places ADD COLUMN store TEXT NOT NULL DEFAULT '';
