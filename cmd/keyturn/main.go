@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +41,7 @@ func main() {
 	defer stop()
 	// A second signal then does what it does to any program.
 	context.AfterFunc(ctx, stop)
-	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), exit: os.Exit}
 	os.Exit(p.run(ctx, os.Args[1:]))
 }
 
@@ -51,6 +52,8 @@ type program struct {
 	environ        []string
 	output         string
 	operator       audit.Operator
+	// exit ends the process; nil where that is not the program's own.
+	exit func(code int)
 }
 
 // usageError is a wrong command line or setting: exit code 2.
@@ -80,6 +83,20 @@ func (p *program) run(ctx context.Context, args []string) int {
 	return exitFailed
 }
 
+// commandGrace is how long a command that was told to end may take to.
+const commandGrace = 5 * time.Second
+
+// giveUp ends a command that hangs although it was told to end, in a log or a store
+// that does not answer. What it had begun is carried on by others, as after any
+// death of a process.
+func (p *program) giveUp(ctx context.Context) {
+	context.AfterFunc(ctx, func() {
+		time.Sleep(commandGrace)
+		fmt.Fprintln(p.stderr, "keyturn: interrupted; the log or the store does not answer, and what was begun is carried on when it does")
+		p.exit(exitFailed)
+	})
+}
+
 func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "keyturn",
@@ -95,7 +112,10 @@ KEYTURN_* variables and an optional YAML file (--config), under the same names;
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if p.exit != nil && cmd.Name() != "serve" { // which drains as its settings say
+				p.giveUp(cmd.Context())
+			}
 			if p.output != "text" && p.output != "json" {
 				return usageError{fmt.Errorf("--output %q: use text or json", p.output)}
 			}

@@ -155,8 +155,7 @@ func openSink(o Options) (sink, string, error) {
 		return nil, "", fmt.Errorf("audit log: %w", err)
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-		// A device or a named pipe has no end to go back to.
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+		f, err := openStream(path, info.Mode())
 		if err != nil {
 			return nil, "", fmt.Errorf("audit log: %w", err)
 		}
@@ -180,7 +179,7 @@ func Check(o Options) error {
 		return err
 	}
 	if info, err := os.Stat(o.Sink); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-		return nil // opening a pipe waits for its reader
+		return nil // to be its only writer and leave would send a pipe's reader away
 	}
 	f, err := os.OpenFile(o.Sink, os.O_RDWR|os.O_APPEND, 0)
 	if errors.Is(err, fs.ErrNotExist) {

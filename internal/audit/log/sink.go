@@ -1,7 +1,9 @@
 package log
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -40,6 +42,47 @@ type stream struct {
 // begin has nothing to say: who else writes to the stream is not known.
 func (s *stream) begin(int) (string, error) { return "", nil }
 
+// openStream opens a device or a named pipe, which have no end to go back to. A pipe
+// is not waited for: neither for a reader, who may never come, nor, but as the log
+// waits for any sink, for room in it.
+func openStream(path string, mode os.FileMode) (*os.File, error) {
+	if mode.Type() != os.ModeNamedPipe {
+		return os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ENXIO) {
+		err = fmt.Errorf("%s is a pipe that nobody reads", path)
+	}
+	return f, err
+}
+
+// pipeBuf is how much is written to a pipe in one piece, whoever else writes to it:
+// POSIX's PIPE_BUF, as Linux has it.
+const pipeBuf = 4096
+
+// write writes b in pieces of whole lines that nobody's lines can get into, since a
+// command may share the pipe that a server's standard output is. A longer line, as
+// the checkpoint that names many other chains, is exposed while the pipe is full.
+func (s *stream) write(b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		piece := b[n:]
+		if len(piece) > pipeBuf {
+			whole := bytes.LastIndexByte(piece[:pipeBuf], '\n')
+			if whole < 0 {
+				whole = bytes.IndexByte(piece, '\n')
+			}
+			piece = piece[:whole+1]
+		}
+		var m int
+		m, err = s.w.Write(piece)
+		if err == nil && m < len(piece) {
+			err = io.ErrShortWrite
+		}
+		n += min(max(m, 0), len(piece))
+	}
+	return n, err
+}
+
 func (s *stream) append(b []byte) (int, error) {
 	if s.torn {
 		// The next line must not become the end of a broken one.
@@ -48,11 +91,8 @@ func (s *stream) append(b []byte) (int, error) {
 		}
 		s.torn = false
 	}
-	n, err := s.w.Write(b)
-	if err == nil && n < len(b) {
-		err = io.ErrShortWrite
-	}
-	if n = min(max(n, 0), len(b)); n == 0 {
+	n, err := s.write(b)
+	if n == 0 {
 		return 0, err
 	}
 	s.torn = b[n-1] != '\n'
