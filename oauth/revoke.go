@@ -18,8 +18,12 @@ import (
 func (s *Service) Revoke(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	event := audit.Event{Action: audit.TokenRevoked}
-	e := s.revoke(ctx, r, &event)
-	if e = s.Conclude(ctx, event, e); e != nil {
+	refused := s.revoke(ctx, r, &event)
+	if e := s.Conclude(ctx, event, refused); e != nil {
+		if refused == nil {
+			// The token is dead all the same, and no record of it could owe the event.
+			e.Text = "It is done; the audit log could not be written: send the same again."
+		}
 		writeError(w, e)
 		return
 	}
@@ -65,7 +69,7 @@ func (s *Service) revokeRefreshToken(ctx context.Context, client Client, token s
 	event.Outcome = audit.Success
 	told, ended, err := s.sessions().end(ctx, s.Audit, family, "revoked_by_client", *event)
 	if err != nil {
-		return refusal.Undecided(audit.ReasonStore, err)
+		return refusalOf(err)
 	}
 	if *event = told; !ended {
 		event.Reason = audit.ReasonEndedSession

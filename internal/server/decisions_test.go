@@ -162,6 +162,35 @@ func TestA3_ARefreshThatWasNotRecordedCanBeRetried(t *testing.T) {
 	read[tokens](t, w.post("/oauth/token", values{"grant_type": {"refresh_token"}, "refresh_token": {next.Refresh}}), 200)
 }
 
+// TestA3_ARevocationWithoutItsEventIsDone: of both kinds of token it stands, the
+// answer says so, and the same again leaves the event.
+func TestA3_ARevocationWithoutItsEventIsDone(t *testing.T) {
+	for kind, of := range map[string]func(tokens) string{
+		"refresh token": func(t tokens) string { return t.Refresh },
+		"access token":  func(t tokens) string { return t.Access },
+	} {
+		w := newWorld(t)
+		held := w.login()
+		w.journal.take()
+		w.journal.breakDown(true)
+		rec := w.post("/oauth/revoke", values{"token": {of(held)}})
+		if rec.Code != 503 || !strings.Contains(rec.Body.String(), "It is done") || rec.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s", kind, rec.Code, rec.Body)
+		}
+		w.journal.breakDown(false)
+		if got := w.post("/oauth/introspect", values{"token": {held.Access}}).Body.String(); strings.TrimSpace(got) != `{"active":false}` {
+			t.Errorf("%s: it is alive: %s", kind, got)
+		}
+		w.journal.take()
+		if rec := w.post("/oauth/revoke", values{"token": {of(held)}}); rec.Code != 200 {
+			t.Errorf("%s, once more: %d %s", kind, rec.Code, rec.Body)
+		}
+		if events := w.journal.take(); len(events) != 1 || events[0].Action != audit.TokenRevoked || events[0].Outcome != audit.Success {
+			t.Errorf("%s, once more: %+v", kind, events)
+		}
+	}
+}
+
 func TestF7_DisablingEndsEverySession(t *testing.T) {
 	w := newWorld(t)
 	held := w.login()
