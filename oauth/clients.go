@@ -56,24 +56,17 @@ func (c *Clients) Add(ctx context.Context, client Client) (Client, string, error
 	if err != nil {
 		err = invalid(err)
 	} else {
-		_, err = c.maker().Decide(ctx, decision.Change[Client]{Event: event, After: client})
-	}
-	if errors.Is(err, ErrClientExists) {
-		err = c.unlessUnborn(ctx, client.ID)
+		err = c.maker().Add(ctx, decision.Change[Client]{Event: event, After: client}, func(err error) bool {
+			if errors.Is(err, ErrClientExists) {
+				_, err = c.Store.ClientByID(ctx, client.ID)
+			}
+			return errors.Is(err, ErrNoClient)
+		})
 	}
 	if err = c.conclude(ctx, event, err); err != nil {
 		return Client{}, "", err
 	}
 	return client, secret, nil
-}
-
-// unlessUnborn returns ErrClientExists, unless the client is still to be born:
-// that may come to nothing.
-func (c *Clients) unlessUnborn(ctx context.Context, id string) error {
-	if _, err := c.Store.ClientByID(ctx, id); !errors.Is(err, ErrNoClient) {
-		return ErrClientExists
-	}
-	return c.maker().Taken(ctx, ErrClientExists)
 }
 
 // described says what the log is to know of a registration beside the scope.

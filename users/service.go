@@ -168,26 +168,23 @@ func (s *Service) create(ctx context.Context, action audit.Action, u User) (User
 		return User{}, err
 	}
 	event := audit.Event{Action: action, Outcome: audit.Success, UserID: u.UID, UserEmail: u.Email}
-	_, err := s.maker().Decide(ctx, decision.Change[User]{Event: event, After: u})
-	if errors.Is(err, ErrEmailTaken) || errors.Is(err, ErrUsernameTaken) {
-		err = s.unlessUnborn(ctx, u, err)
-	}
+	err := s.maker().Add(ctx, decision.Change[User]{Event: event, After: u}, func(err error) bool { return s.isUnborn(ctx, u, err) })
 	if err != nil {
 		return User{}, err
 	}
 	return u, nil
 }
 
-// unlessUnborn returns taken, unless it is an account still to be born that has
-// a name of u's: that may come to nothing.
-func (s *Service) unlessUnborn(ctx context.Context, u User, taken error) error {
+// isUnborn reports whether err is that an account still to be born has a name of u's.
+func (s *Service) isUnborn(ctx context.Context, u User, err error) bool {
+	if !errors.Is(err, ErrEmailTaken) && !errors.Is(err, ErrUsernameTaken) {
+		return false
+	}
 	if _, err := s.Store.UserByEmailKey(ctx, u.EmailKey); !errors.Is(err, ErrNotFound) {
-		return taken
+		return false
 	}
-	if _, err := s.Store.UserByUsernameKey(ctx, u.UsernameKey); !errors.Is(err, ErrNotFound) {
-		return taken
-	}
-	return s.maker().Taken(ctx, taken)
+	_, err = s.Store.UserByUsernameKey(ctx, u.UsernameKey)
+	return errors.Is(err, ErrNotFound)
 }
 
 // created returns how the making of an account ended, having written what the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 )
@@ -119,20 +120,49 @@ func (m *Maker[T]) Revise(ctx context.Context, c Revision[T]) (T, audit.Event, e
 	}
 }
 
-// Taken returns refusal, that of a name which another record has, unless that
-// record is still to be born: it may come to nothing.
-func (m *Maker[T]) Taken(ctx context.Context, refusal error) error {
-	if err := m.unlessSettled(ctx); err != nil {
-		return err
+// Add carries out c, by which a record is born. unborn says of a refusal whether it
+// is that of a name which another record has that is still to be born: that one may
+// come to nothing.
+func (m *Maker[T]) Add(ctx context.Context, c Change[T], unborn func(error) bool) error {
+	for tries := 1; ; tries++ {
+		_, err := m.Decide(ctx, c)
+		if err == nil || tries == maxTries || !unborn(err) {
+			return err
+		}
+		if err = m.unlessSettled(ctx); err != nil {
+			return err
+		}
 	}
-	return refusal
 }
 
+const (
+	// patience is how often an operator's command looks whether what is under way
+	// can be carried on, and lookEvery how far these are apart: who began it and
+	// died has Grace.
+	patience  = int((Grace + time.Second) / lookEvery)
+	lookEvery = 200 * time.Millisecond
+)
+
 // unlessSettled carries on what is under way: nil if there was something that
-// could be, else what one is told whom another decision keeps waiting.
+// could be, else what one is told whom another decision keeps waiting. A command
+// waits for it.
 func (m *Maker[T]) unlessSettled(ctx context.Context) error {
-	if n, _ := m.Settle(ctx); n > 0 {
-		return nil
+	looks := 1
+	if audit.RequestFrom(ctx).Operator != (audit.Operator{}) {
+		looks = patience
 	}
-	return fmt.Errorf("%w: %w", m.Records.Conflict, ErrUnderWay)
+	for {
+		pending, n, err := m.carryOn(ctx)
+		if n > 0 || err == nil && pending == 0 {
+			return nil
+		}
+		looks--
+		if err != nil || looks <= 0 || ctx.Err() != nil {
+			return fmt.Errorf("%w: %w", m.Records.Conflict, ErrUnderWay)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(lookEvery):
+		}
+	}
 }

@@ -22,11 +22,16 @@ const (
 // finished. It goes on past one that fails and returns the errors joined. Run it
 // every second or so, on every server, and when a command begins.
 func (m *Maker[T]) Settle(ctx context.Context) (int, error) {
+	_, settled, err := m.carryOn(ctx)
+	return settled, err
+}
+
+// carryOn is Settle, and says how many decisions there were.
+func (m *Maker[T]) carryOn(ctx context.Context) (found, settled int, err error) {
 	pending, err := m.Records.Pending(ctx, settleBatch)
 	if err != nil {
-		return 0, fmt.Errorf("find decisions under way: %w", err)
+		return 0, 0, fmt.Errorf("find decisions under way: %w", err)
 	}
-	settled := 0
 	var errs []error
 	for _, r := range pending {
 		switch done, err := m.settle(ctx, r); {
@@ -36,7 +41,7 @@ func (m *Maker[T]) Settle(ctx context.Context) (int, error) {
 			settled++
 		}
 	}
-	return settled, errors.Join(errs...)
+	return len(pending), settled, errors.Join(errs...)
 }
 
 // settle carries one decision forward, unless it is another's to do.

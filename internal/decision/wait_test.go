@@ -1,0 +1,179 @@
+package decision_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
+)
+
+// note is a record with a name and a text.
+type note struct {
+	Name, Text string
+	Held       decision.Held `json:"-"`
+}
+
+var (
+	errNone     = errors.New("no such note")
+	errTaken    = errors.New("the name is taken")
+	errConflict = errors.New("changed meanwhile")
+)
+
+// shelf keeps notes, with their events.
+type shelf struct {
+	mu     sync.Mutex
+	notes  map[string]note
+	events []audit.Event
+	// hung, if it is there, keeps the log from answering until it is closed; nothing
+	// was written then.
+	hung chan struct{}
+}
+
+func (s *shelf) Record(_ context.Context, e audit.Event) error {
+	if s.hung != nil {
+		<-s.hung
+		return errors.New("it hung")
+	}
+	s.events = append(s.events, e)
+	return nil
+}
+
+func (s *shelf) replace(_ context.Context, seen, next note) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now, ok := s.notes[seen.Name]; !ok || now.Held.Version != seen.Held.Version {
+		return errConflict
+	}
+	next.Held.Version = seen.Held.Version + 1
+	s.notes[seen.Name] = next
+	return nil
+}
+
+func (s *shelf) maker(log audit.Recorder) *decision.Maker[note] {
+	return &decision.Maker[note]{Audit: log, Now: time.Now, Records: decision.Records[note]{
+		Held: func(n *note) *decision.Held { return &n.Held },
+		Create: func(_ context.Context, n note) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if _, ok := s.notes[n.Name]; ok {
+				return errTaken
+			}
+			s.notes[n.Name] = n
+			return nil
+		},
+		Read:    s.read,
+		Replace: s.replace,
+		Remove: func(_ context.Context, seen note) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.notes[seen.Name].Held.Version != seen.Held.Version {
+				return errConflict
+			}
+			delete(s.notes, seen.Name)
+			return nil
+		},
+		Pending: func(context.Context, int) (pending []note, err error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			for _, n := range s.notes {
+				if !n.Held.Free() {
+					pending = append(pending, n)
+				}
+			}
+			return pending, nil
+		},
+		Refused: func(err error) (audit.Reason, bool) {
+			if errors.Is(err, errConflict) || errors.Is(err, errNone) || errors.Is(err, errTaken) {
+				return audit.ReasonConflict, true
+			}
+			return audit.Reason{}, false
+		},
+		Conflict: errConflict,
+		Same:     func(now, after note) bool { return now.Text == after.Text },
+	}}
+}
+
+func (s *shelf) read(_ context.Context, n note) (note, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, ok := s.notes[n.Name]
+	if !ok {
+		return n, errNone
+	}
+	return now, nil
+}
+
+// unborn reports whether err is that a note still to be born has the name.
+func (s *shelf) unborn(name string) func(error) bool {
+	return func(err error) bool {
+		now, _ := s.read(context.Background(), note{Name: name})
+		return errors.Is(err, errTaken) && now.Held.Unborn
+	}
+}
+
+// TestA3_ARepeatWaitsForWhoDied lets a command die between the proposal and its
+// event. An operator who repeats it at once is served when its time is over; a
+// request of a server is told to try again, at once.
+func TestA3_ARepeatWaitsForWhoDied(t *testing.T) {
+	event := func(a audit.Action) audit.Event { return audit.Event{Action: a, Outcome: audit.Success, ClientID: "n"} }
+	for name, act := range map[string]func(ctx context.Context, s *shelf, log audit.Recorder) error{
+		"a change": func(ctx context.Context, s *shelf, log audit.Recorder) error {
+			_, _, err := s.maker(log).Revise(ctx, decision.Revision[note]{
+				Event: event(audit.ClientChanged),
+				Read:  func(ctx context.Context) (note, error) { return s.read(ctx, note{Name: "old"}) },
+				Alter: func(n *note, _ *audit.Event) error { n.Text += "x"; return nil },
+			})
+			return err
+		},
+		"a birth": func(ctx context.Context, s *shelf, log audit.Recorder) error {
+			return s.maker(log).Add(ctx, decision.Change[note]{Event: event(audit.ClientAdded), After: note{Name: "new", Text: "x"}}, s.unborn("new"))
+		},
+	} {
+		for _, other := range []string{"", "a server settles it", "its maker withdraws it"} {
+			t.Run(name+", "+other, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					operator := audit.WithRequest(t.Context(), audit.Request{Operator: audit.Operator{User: "root", PID: 1}})
+					s := &shelf{notes: map[string]note{"old": {Name: "old"}}}
+					dead := &shelf{hung: make(chan struct{})}
+					go func() { _ = act(context.Background(), s, dead) }()
+					synctest.Wait()
+					began := time.Now()
+					if err := act(context.Background(), s, s); !errors.Is(err, decision.ErrUnderWay) || time.Since(began) != 0 {
+						t.Errorf("a request, after %v: %v", time.Since(began), err)
+					}
+					switch other {
+					case "":
+						defer close(dead.hung)
+					case "a server settles it":
+						defer close(dead.hung)
+						go func() {
+							time.Sleep(decision.Grace)
+							_, _ = s.maker(s).Settle(context.Background())
+						}()
+					default:
+						time.AfterFunc(time.Second, func() { close(dead.hung) })
+					}
+					err := act(operator, s, s)
+					if took := time.Since(began); took > decision.Grace+time.Second {
+						t.Errorf("it took %v", took)
+					}
+					text, births := s.notes["old"].Text, len(s.notes)-1
+					switch withdrawn := other == "its maker withdraws it"; {
+					case name == "a birth" && (births != 1 || withdrawn != (err == nil) || !withdrawn && !errors.Is(err, errTaken)):
+						t.Errorf("%d births, %v", births, err)
+					case name == "a change" && (err != nil || withdrawn && text != "x" || !withdrawn && text != "xx"):
+						t.Errorf("%q, %v", text, err)
+					}
+					if len(s.events) != births+len(text) {
+						t.Errorf("events %+v", s.events)
+					}
+				})
+			})
+		}
+	}
+}
