@@ -7,7 +7,8 @@ import (
 
 // What several terms have in common.
 var (
-	silent = []Reason{{}} // needs no explanation
+	silent = []Reason{{}}             // needs no explanation
+	undone = []Reason{ReasonConflict} // told, and came to nothing
 
 	unread = []Reason{
 		ReasonContentType, ReasonContentEncoding, ReasonParameterInURL, ReasonBodyTooLarge, ReasonBodyUnreadable, ReasonMalformedForm,
@@ -40,12 +41,12 @@ var (
 		ReasonInvalidEmail, ReasonInvalidUsername, ReasonInvalidFirstName, ReasonInvalidLastName, ReasonEmailTaken,
 		ReasonUsernameTaken,
 	}
-	badAccount   = slices.Concat(badProfile, []Reason{ReasonPasswordRefused, ReasonBusy, ReasonUnavailable})
+	badAccount   = slices.Concat(badProfile, []Reason{ReasonPasswordRefused, ReasonBusy, ReasonConflict, ReasonUnavailable})
 	badClaims    = []Reason{ReasonInvalidRoles, ReasonInvalidClaims}
 	badAtImport  = []Reason{ReasonInvalidPasswordHash, ReasonInvalidUID, ReasonInvalidCreatedAt, ReasonInvalidPasswordChangedAt}
-	noAccount    = []Reason{ReasonUnknownUser, ReasonUnavailable}
+	noAccount    = []Reason{ReasonUnknownUser, ReasonConflict, ReasonUnavailable}
 	notReplaced  = []Reason{ReasonPasswordRefused, ReasonBusy, ReasonConflict, ReasonUnavailable}
-	noClient     = []Reason{ReasonUnknownClient, ReasonFailed}
+	noClient     = []Reason{ReasonUnknownClient, ReasonConflict, ReasonFailed}
 	accountAfter = words("user.id user.email keyturn.count keyturn.detail")
 )
 
@@ -53,7 +54,7 @@ var (
 var vocabulary = []Term{
 	{
 		Action: TokenIssued, Category: words("authentication session"), Type: words("start"), Stands: WithEvent,
-		When: "a user logged in, or a client got a token for itself", Success: silent,
+		When: "a user logged in, or a client got a token for itself", Success: silent, Failure: undone,
 		Fields: words("user.id user.email keyturn.client_id keyturn.session_id keyturn.jti keyturn.kid keyturn.grant_type keyturn.scope"),
 	}, {
 		Action: TokenRefreshed, Category: words("authentication session"), Type: words("info"), Stands: WithEvent,
@@ -64,7 +65,7 @@ var vocabulary = []Term{
 	}, {
 		Action: TokenReuse, Category: words("authentication session intrusion_detection"), Type: words("end denied"), Stands: AtOnce,
 		When:    "a refresh token came from who must not have it, and its session was ended",
-		Failure: []Reason{ReasonReusedToken, ReasonForeignClient, ReasonStore},
+		Failure: []Reason{ReasonReusedToken, ReasonForeignClient, ReasonConflict, ReasonStore},
 		Fields: words("user.id keyturn.client_id keyturn.session_id keyturn.grant_type keyturn.generation keyturn.presented_generation " +
 			"keyturn.previous.at keyturn.previous.ip keyturn.previous.user_agent keyturn.detail"),
 	}, {
@@ -78,7 +79,7 @@ var vocabulary = []Term{
 		When: "a client gave up a token; with a reason, there was nothing to revoke",
 		Success: slices.Concat(silent, unverified, []Reason{ReasonMalformedToken, ReasonForgedToken, ReasonUnknownSession,
 			ReasonEndedSession}),
-		Failure: slices.Concat(unread, unproven, []Reason{ReasonNoToken, ReasonForeignClient}),
+		Failure: slices.Concat(unread, unproven, []Reason{ReasonNoToken, ReasonForeignClient, ReasonConflict}),
 		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti keyturn.detail"),
 	}, {
 		Action: TokenIntrospected, Category: words("api"), Type: words("access"),
@@ -174,12 +175,12 @@ var vocabulary = []Term{
 		When: "several sessions were ended at once, or the server finished what an interrupted command had left",
 		Success: []Reason{ReasonEndedByUser, ReasonLoggedOutByOperator, ReasonClientDisabled, ReasonUserDisabled,
 			ReasonAccountChanged},
-		Failure: slices.Concat([]Reason{ReasonUnknownSession, ReasonHungUp}, noAccount, noClient),
+		Failure: slices.Concat([]Reason{ReasonUnknownSession, ReasonHungUp, ReasonUnknownClient, ReasonFailed}, noAccount),
 		Fields:  words("user.id user.email keyturn.client_id keyturn.session_id keyturn.count keyturn.detail"),
 	}, {
 		Action: ClientAdded, Category: words("iam configuration"), Type: words("admin creation"), Stands: WithEvent,
 		When:    "an operator registered a client",
-		Success: silent, Failure: []Reason{ReasonInvalidRegistration, ReasonClientExists, ReasonFailed},
+		Success: silent, Failure: []Reason{ReasonInvalidRegistration, ReasonClientExists, ReasonConflict, ReasonFailed},
 		Fields: words("keyturn.client_id keyturn.scope keyturn.detail"),
 	}, {
 		Action: ClientSecretTurned, Category: words("iam configuration"), Type: words("admin change"), Stands: WithEvent,
@@ -189,7 +190,7 @@ var vocabulary = []Term{
 	}, {
 		Action: ClientChanged, Category: words("iam configuration"), Type: words("admin change"), Stands: WithEvent,
 		When:    "an operator changed what a client may do, or its keys",
-		Success: silent, Failure: slices.Concat(noClient, []Reason{ReasonInvalidRegistration, ReasonConflict}),
+		Success: silent, Failure: slices.Concat(noClient, []Reason{ReasonInvalidRegistration}),
 		Fields: words("keyturn.client_id keyturn.scope keyturn.detail"),
 	}, {
 		Action: ClientDisabled, Category: words("iam configuration"), Type: words("admin change"), Stands: AtOnce,
@@ -199,8 +200,8 @@ var vocabulary = []Term{
 	}, {
 		Action: KeyCreated, Category: words("configuration"), Type: words("creation"), Stands: AtOnce,
 		When:    "a signing key was made and published",
-		Success: []Reason{ReasonFirstKey, ReasonStandby},
-		Fields:  words("keyturn.kid keyturn.detail"),
+		Success: []Reason{ReasonFirstKey, ReasonStandby}, Failure: undone,
+		Fields: words("keyturn.kid keyturn.detail"),
 	}, {
 		Action: KeyActivated, Category: words("configuration"), Type: words("change"),
 		When: "this replica began to sign with the key; the detail says if an emergency made it", Success: silent,
@@ -208,20 +209,20 @@ var vocabulary = []Term{
 	}, {
 		Action: KeyRotated, Category: words("iam configuration"), Type: words("admin change"), Stands: WithEvent,
 		When:    "an operator asked for a turn of the keys; the detail says when the key signs",
-		Success: silent, Failure: []Reason{ReasonAlreadyScheduled, ReasonStoreError},
+		Success: silent, Failure: []Reason{ReasonAlreadyScheduled, ReasonConflict, ReasonStoreError},
 		Fields: words("keyturn.kid keyturn.detail"),
 	}, {
 		Action: KeyRevoked, Category: words("iam configuration"), Type: words("admin change"), Stands: AtOnce,
 		When:    "an operator took a signing key out; the detail is the reason given",
-		Success: silent, Failure: []Reason{ReasonNoReason, ReasonNoSuchKey, ReasonAlreadyRevoked, ReasonStoreError},
+		Success: silent, Failure: []Reason{ReasonNoReason, ReasonNoSuchKey, ReasonAlreadyRevoked, ReasonConflict, ReasonStoreError},
 		Fields: words("keyturn.kid keyturn.detail"),
 	}, {
 		Action: KeyErased, Category: words("configuration"), Type: words("deletion"), Stands: AtOnce,
-		When: "the private half of a signing key was erased", Success: silent,
+		When: "the private half of a signing key was erased", Success: silent, Failure: undone,
 		Fields: words("keyturn.kid"),
 	}, {
 		Action: KeyArchived, Category: words("configuration"), Type: words("change"), Stands: WithEvent,
-		When: "the public half of a signing key left the published set", Success: silent,
+		When: "the public half of a signing key left the published set", Success: silent, Failure: undone,
 		Fields: words("keyturn.kid"),
 	}, {
 		Action: KeyRewrapped, Category: words("iam configuration"), Type: words("admin change"), Stands: AtOnce,

@@ -2,6 +2,7 @@ package decision_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"sync"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/decision"
 )
 
@@ -32,12 +34,17 @@ type shelf struct {
 	// hung, if it is there, keeps the log from answering until it is closed; nothing
 	// was written then.
 	hung chan struct{}
+	// meanwhile is called before an event is written.
+	meanwhile func()
 }
 
 func (s *shelf) Record(_ context.Context, e audit.Event) error {
 	if s.hung != nil {
 		<-s.hung
 		return errors.New("it hung")
+	}
+	if s.meanwhile != nil {
+		s.meanwhile()
 	}
 	s.events = append(s.events, e)
 	return nil
@@ -174,6 +181,54 @@ func TestA3_ARepeatWaitsForWhoDied(t *testing.T) {
 					}
 				})
 			})
+		}
+	}
+}
+
+// byOthers are the decisions that no Maker carries out.
+var byOthers = map[audit.Action]string{
+	audit.TokenRefreshed: "a family's generation is taken back",
+	audit.KeyRewrapped:   "the key is what it was, sealed otherwise",
+	audit.StoreCopied:    "a file has its name, or has not",
+	audit.StoreRestored:  "the same",
+}
+
+// TestA1_WhatComesToNothingIsInTheVocabulary has others replace a record, in each
+// decision that a Maker carries out, between its event and the change: what is told
+// then under the same id is in the vocabulary.
+func TestA1_WhatComesToNothingIsInTheVocabulary(t *testing.T) {
+	for _, term := range audit.Vocabulary() {
+		_, other := byOthers[term.Action]
+		if other && term.Stands == audit.Anyway {
+			t.Errorf("%s is no decision: take it off the list", term.Action)
+		}
+		if other || term.Stands == audit.Anyway {
+			continue
+		}
+		s := &shelf{notes: map[string]note{"n": {Name: "n"}}}
+		s.meanwhile = func() {
+			s.meanwhile = nil
+			n := s.notes["n"]
+			n.Held.Version++
+			if n.Text = "another's"; term.Stands == audit.WithEvent {
+				n.Held.SlotID, n.Held.Slot = "", nil
+			}
+			s.notes["n"] = n
+		}
+		before := s.notes["n"]
+		_, err := s.maker(s).Decide(t.Context(), decision.Change[note]{
+			Event: audit.Event{Action: term.Action, Outcome: audit.Success}, Before: &before, After: note{Name: "n", Text: "ours"},
+		})
+		if term.Stands == audit.WithEvent && !decision.Concluded(err) {
+			t.Errorf("%s: %v", term.Action, err)
+		}
+		if len(s.events) != 2 || s.events[0].ID != s.events[1].ID || s.events[1].Outcome != audit.Failure {
+			told, _ := json.Marshal(s.events)
+			t.Errorf("%s: %s", term.Action, told)
+			continue
+		}
+		if err := audittest.Check(s.events[1]); err != nil {
+			t.Error(err)
 		}
 	}
 }

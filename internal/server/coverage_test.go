@@ -105,8 +105,10 @@ func (c *coverage) checkVocabulary(t *testing.T) {
 				event := kind(term.Action, outcome, reason)
 				known[event] = true
 				_, other := elsewhere[event]
+				// TestA1_WhatComesToNothingIsInTheVocabulary has every decision come to it.
+				undone := reason == audit.ReasonConflict
 				switch seen := slices.Contains(c.events, event); {
-				case !seen && !other:
+				case !seen && !other && !undone:
 					t.Errorf("no decision leaves the event %s", event)
 				case seen && other:
 					t.Errorf("the event %s is looked for here: take it off elsewhere", event)
