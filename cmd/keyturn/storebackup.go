@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -138,6 +139,9 @@ func decideBackup(d *deployment, _, from string) (e audit.Event, told func(audit
 // decideRestore works on the copy, which is the store soon: its own chain is anchored
 // there.
 func decideRestore(d *deployment, partial, from string) (e audit.Event, told func(audit.Event) error, err error) {
+	if err := giveTo(filepath.Dir(d.cfg.SQLitePath()), partial); err != nil {
+		return e, nil, err
+	}
 	s, err := openStore(d.ctx, "sqlite:"+partial, passing(d.cfg))
 	if err != nil {
 		return e, nil, err
@@ -162,6 +166,17 @@ func decideRestore(d *deployment, partial, from string) (e audit.Event, told fun
 		e, err = d.takeOver(sink, filepath.Base(from), nil)
 	}
 	return e, nil, err
+}
+
+// giveTo gives a file of root's the owner of the directory that it is for: a server
+// runs as somebody else.
+func giveTo(dir, file string) error {
+	info, err := os.Stat(dir)
+	if err != nil || os.Geteuid() != 0 {
+		return err
+	}
+	as := info.Sys().(*syscall.Stat_t)
+	return os.Chown(file, int(as.Uid), int(as.Gid))
 }
 
 // takeOver has a store that was restored know the heads of the log in files, which

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
@@ -31,7 +32,18 @@ func TestBackupDrill(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			owner := os.Getuid()
+			if owner == 0 {
+				owner = 65534 // root alone may give a directory away
+			}
+			if err := os.Chown(d.dir, owner, -1); err != nil {
+				t.Fatal(err)
+			}
 			d.must(t, nil, "store", "restore", copied)
+			info, err := os.Stat(filepath.Join(d.dir, "keyturn.db"))
+			if err != nil || int(info.Sys().(*syscall.Stat_t).Uid) != owner {
+				t.Errorf("the restored file is not of the directory's owner, %d: %v", owner, err)
+			}
 			return d.store
 		})
 	})
