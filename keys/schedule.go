@@ -256,7 +256,7 @@ func (s *scheduler) retireAt(i int) time.Time {
 
 func bounds(keys []keyView, now time.Time) (since, until time.Time) {
 	for _, k := range keys {
-		for _, t := range []time.Time{k.ActivateAt, k.RetireAt, k.ExpireAt} {
+		for _, t := range []time.Time{k.ActivateAt, k.RetireAt, k.EndAt, k.ExpireAt} {
 			if !t.After(now) {
 				since = later(since, t)
 			} else if until.IsZero() || t.Before(until) {

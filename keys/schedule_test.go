@@ -114,6 +114,30 @@ func TestK3_KeyThatSignedOnUntilItsRingEnded(t *testing.T) {
 	}
 }
 
+// A ring ends when its key does, though the key was revoked before and another
+// signs in its place: what a replica has in memory holds until then.
+func TestK5_RingEndsWithItsRevokedKey(t *testing.T) {
+	of := func(r Record) Record {
+		r.Seq += ringSpan
+		return r
+	}
+	b := of(revoked(key(1, "b", 60), 61))
+	b.EndAt = minutes(70)
+	records := []Record{key(0, "main", 0), key(1, "next", 600), of(key(0, "a", 0)), b}
+	for _, test := range []struct {
+		now   int
+		signs string
+	}{{62, "a"}, {69, "a"}, {70, ""}} {
+		v := newView(records, testPolicy(), minutes(test.now), nil)
+		if signing, _ := v.signingKey(1); signing.KID != test.signs {
+			t.Errorf("after %d minutes %q signs; want %q", test.now, signing.KID, test.signs)
+		}
+		if test.now < 70 && v.Until.After(minutes(70)) {
+			t.Errorf("the view of %d minutes is taken to hold until %v", test.now, v.Until.Sub(start))
+		}
+	}
+}
+
 func TestUnusableKeys(t *testing.T) {
 	records := []Record{key(0, "a", 0), key(1, "b", 60), key(2, "c", 120)}
 	for _, test := range []struct {
