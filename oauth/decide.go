@@ -37,8 +37,9 @@ var endings = map[audit.Action]audit.Reason{
 }
 
 // follow ends the sessions of a client that a decision is about.
-func (c *Clients) follow(ctx context.Context, client Client, e *audit.Event) (err error) {
-	e.Count, err = c.Store.RevokeFamiliesOfClient(ctx, client.ID, c.Now(), endings[e.Action].String())
+func (c *Clients) follow(ctx context.Context, client Client, e *audit.Event) error {
+	n, err := c.Store.RevokeFamiliesOfClient(ctx, client.ID, c.Now(), endings[e.Action].String())
+	e.Count += n
 	return err
 }
 

@@ -20,6 +20,7 @@ var answers = [...]struct {
 	code   string
 }{
 	refusal.Unavailable: {http.StatusServiceUnavailable, "temporarily_unavailable"},
+	refusal.Unfinished:  {http.StatusServiceUnavailable, "temporarily_unavailable"},
 	refusal.Busy:        {http.StatusServiceUnavailable, "temporarily_unavailable"},
 	refusal.Throttled:   {http.StatusTooManyRequests, "temporarily_unavailable"},
 

@@ -85,6 +85,7 @@ func (s *Service) follow(ctx context.Context, u User, e *audit.Event) (err error
 		}
 		return err
 	}
-	e.Count, err = s.Sessions.EndSessionsOf(ctx, u.UID, e.SessionID, endings[e.Action])
+	n, err := s.Sessions.EndSessionsOf(ctx, u.UID, e.SessionID, endings[e.Action])
+	e.Count += n
 	return err
 }

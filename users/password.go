@@ -23,8 +23,9 @@ const (
 // behalf, and ends its sessions but the one named by keepSession (may be
 // empty). The current password is checked and throttled just as at a login.
 // The error is a refusal (BadCredentials, Unacceptable, Throttled, Busy),
-// ErrConflict (the account changed meanwhile: ask again), decision.ErrNotRecorded, or
-// the store's. Sessions that cannot be ended at once are ended by
+// ErrConflict (the account changed meanwhile: ask again), decision.ErrNotRecorded,
+// decision.ErrUnfinished, or the store's. With decision.ErrToFollow the password
+// is changed, and sessions that could not be ended at once are left to
 // SettleDecisions.
 func (s *Service) ChangePassword(ctx context.Context, uid, current, next, keepSession string) error {
 	u, err := s.checkCurrent(ctx, uid, current)
@@ -33,7 +34,8 @@ func (s *Service) ChangePassword(ctx context.Context, uid, current, next, keepSe
 
 // ResetPassword replaces the password of the account uid on an operator's
 // behalf and ends all its sessions. The error is ErrNotFound, a refusal
-// (Unacceptable, Busy), ErrConflict, decision.ErrNotRecorded or the store's.
+// (Unacceptable, Busy), ErrConflict, decision.ErrNotRecorded, ErrUnfinished and
+// ErrToFollow as for ChangePassword, or the store's.
 func (s *Service) ResetPassword(ctx context.Context, uid, next string) error {
 	u, err := s.Store.UserByID(ctx, uid)
 	return s.replacePassword(ctx, passwordChange{uid: uid, user: u, next: next, action: audit.PasswordReset}, err)

@@ -52,8 +52,8 @@ func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration
 // RedeemReset replaces the password of the account that a one-time token was
 // made for and ends all its sessions. The token is spent by that and by nothing
 // else: a password that the policy refuses leaves it valid. The error is
-// errResetToken, a refusal (Unacceptable, Busy), ErrConflict, decision.ErrNotRecorded or the
-// store's.
+// errResetToken, a refusal (Unacceptable, Busy), ErrConflict, decision.ErrNotRecorded,
+// ErrUnfinished and ErrToFollow as for ChangePassword, or the store's.
 func (s *Service) RedeemReset(ctx context.Context, token, next string) error {
 	u, err := s.ownerOf(ctx, token)
 	return s.replacePassword(ctx, passwordChange{uid: u.UID, user: u, next: next, action: audit.ResetRedeemed}, err)

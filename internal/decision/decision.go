@@ -112,6 +112,9 @@ var (
 	// ErrUnfinished means that what was decided could not be carried out to its
 	// end, and will be when store and log answer.
 	ErrUnfinished = errors.New("it is decided, and not carried out to the end yet; it will be when the store and the audit log answer")
+	// ErrToFollow is the ErrUnfinished of a change that stands, while what follows
+	// from it elsewhere is still to be done.
+	ErrToFollow = fmt.Errorf("%w: it stands, and what follows from it could not be done yet", ErrUnfinished)
 )
 
 // concluded marks an error of which the audit log needs to be told no more.

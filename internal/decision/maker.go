@@ -40,8 +40,9 @@ type proposal[T any] struct {
 // Decide carries c out, to its end even if ctx is over. The error is nil: the
 // change stands, and its event is written. Or it is a refusal of the records, or
 // that of a store which could not answer: then nothing is written to the log
-// yet. Or it is ErrNotRecorded, ErrOwed, ErrUnfinished or a refusal that came
-// late: Concluded then. The event returned says what was done elsewhere too.
+// yet. Or it is ErrNotRecorded, ErrOwed, ErrUnfinished, ErrToFollow or a refusal
+// that came late: Concluded then. The event returned says what was done elsewhere
+// too.
 func (m *Maker[T]) Decide(ctx context.Context, c Change[T]) (audit.Event, error) {
 	ctx, cancel := audit.Outlast(ctx)
 	defer cancel()
@@ -61,9 +62,7 @@ func (m *Maker[T]) Decide(ctx context.Context, c Change[T]) (audit.Event, error)
 	if err := m.tell(ctx, p); err != nil {
 		return p.Event, m.unrecorded(ctx, p, err)
 	}
-	if err = m.finish(ctx, p); errors.Is(err, errToFollow) && !c.Ends {
-		err = nil // it stands; what follows from it is done when it is settled
-	}
+	err = m.finish(ctx, p)
 	return p.Event, err
 }
 
@@ -223,14 +222,33 @@ func (m *Maker[T]) finish(ctx context.Context, p *proposal[T]) error {
 			return nil
 		}
 	}
-	if err := m.Records.follow(ctx, p.held, &p.Event); err != nil {
-		return conclude(ErrUnfinished, errors.Join(errToFollow, err))
+	if err := m.follow(ctx, p); err != nil {
+		return err
 	}
 	return settled(m.insist(ctx, p, m.clear))
 }
 
-// errToFollow means that a change is made, and what follows from it is not.
-var errToFollow = errors.New("what follows from it could not be done")
+// follow does what follows from a change that is made. One write of many that
+// failed is no reason to leave it to the next who comes; where it does not help to
+// try again, that one need not wait.
+func (m *Maker[T]) follow(ctx context.Context, p *proposal[T]) error {
+	var err error
+	for try := range attempts {
+		if try > 0 {
+			time.Sleep(between)
+		}
+		if err = m.Records.follow(ctx, p.held, &p.Event); err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	m.note(ctx, p)
+	return conclude(ErrToFollow, err)
+}
 
 // settled turns errElsewhere into success.
 func settled(err error) error {
@@ -352,8 +370,8 @@ func (m *Maker[T]) refute(ctx context.Context, p *proposal[T], cause error) erro
 
 // owed does what follows from a change that stands already, and pays its event.
 func (m *Maker[T]) owed(ctx context.Context, p *proposal[T]) error {
-	if err := m.Records.follow(ctx, p.held, &p.Event); err != nil {
-		return conclude(ErrUnfinished, err)
+	if err := m.follow(ctx, p); err != nil {
+		return err
 	}
 	if err := m.tell(ctx, p); err != nil {
 		m.note(ctx, p)
@@ -365,7 +383,7 @@ func (m *Maker[T]) owed(ctx context.Context, p *proposal[T]) error {
 }
 
 // note keeps what Follow said of itself for the time when the event is paid, and
-// that who began the decision is done with it: the next who comes may pay.
+// that who began the decision is done with it: the next who comes may carry it on.
 func (m *Maker[T]) note(ctx context.Context, p *proposal[T]) {
 	if p.Rev == 0 {
 		p.At = time.Time{}

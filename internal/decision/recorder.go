@@ -66,10 +66,14 @@ func HungUp(ctx context.Context, cause error) bool {
 }
 
 // Refusal returns the refusal that err is. Any other error means that something
-// could not answer, or, if it is ErrOwed, that all is done but its event.
+// could not answer, or, if it is ErrOwed, that all is done but its event, or, if
+// it is ErrToFollow, that all is done but what follows from it.
 func Refusal(err error) *refusal.Error {
 	e := refusal.Of(err)
-	if errors.Is(err, ErrOwed) {
+	switch {
+	case errors.Is(err, ErrToFollow) && e.Code != refusal.Unfinished:
+		e = &refusal.Error{Code: refusal.Unfinished, Reason: e.Reason, Cause: err}
+	case errors.Is(err, ErrOwed):
 		e = &refusal.Error{Reason: e.Reason, Cause: err, Text: "It is done; the audit log, which could not be written, will be told later."}
 	}
 	return e

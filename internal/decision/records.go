@@ -38,7 +38,7 @@ type Records[T any] struct {
 	// is.
 	Shell func(r T) T
 	// Follow does what a decision asks for elsewhere once the record is as it
-	// is to be, and notes in the event what it did. It may be called again.
+	// is to be, and adds to the event what it did. It may be called again.
 	// Follows says whether there is anything for it to do. Both are nil where there
 	// never is.
 	Follow  func(ctx context.Context, r T, e *audit.Event) error

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -71,7 +72,7 @@ func (h *Handlers) ChangePassword(w http.ResponseWriter, r *http.Request, by oau
 		return
 	}
 	err := h.Users.ChangePassword(r.Context(), by.UserID, body.Current, body.New, by.SessionID)
-	h.answerCall(w, r, ofNewPassword(err), http.StatusOK, said{"Password changed; your other sessions have ended"})
+	h.answerCall(w, r, ofNewPassword(err, "your other sessions are still being ended"), http.StatusOK, said{"Password changed; your other sessions have ended"})
 }
 
 // ResetPassword answers POST /auth/reset: whoever has the one-time token that
@@ -85,13 +86,16 @@ func (h *Handlers) ResetPassword(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	err := h.Users.RedeemReset(r.Context(), body.Token, body.New)
-	h.answerCall(w, r, ofNewPassword(err), http.StatusOK, said{"Password changed; log in with the new one"})
+	h.answerCall(w, r, ofNewPassword(err, "the sessions begun before are still being ended"), http.StatusOK, said{"Password changed; log in with the new one"})
 }
 
 // ofNewPassword names the member that these bodies have for what an account has
-// as its password.
-func ofNewPassword(err error) error {
+// as its password. Of a change that stands it says so, and what is left to do.
+func ofNewPassword(err error, left string) error {
 	var e *refusal.Error
+	if errors.Is(err, decision.ErrToFollow) {
+		return &refusal.Error{Code: refusal.Unfinished, Reason: audit.ReasonUnavailable, Cause: err, Text: "The password is changed, and only the new one counts; " + left + "."}
+	}
 	if !errors.As(err, &e) || e.Field != "password" {
 		return err
 	}

@@ -4,6 +4,6 @@ package problem
 func Kinds() []Kind {
 	return []Kind{
 		MalformedBody, MalformedBearer, NoToken, WrongCredentials, SessionOver, ResetTokenOver, BeyondToken, ClientNotReady, NotFound, WrongMethod,
-		Taken, ChangedMeanwhile, BodyTooLarge, WrongContentType, UnacceptableValue, TooManyAttempts, Internal, TryAgain,
+		Taken, ChangedMeanwhile, BodyTooLarge, WrongContentType, UnacceptableValue, TooManyAttempts, Internal, Unfinished, TryAgain,
 	}
 }

@@ -36,5 +36,6 @@ var (
 	UnacceptableValue = Kind{"unacceptable-value", "Unacceptable value", http.StatusUnprocessableEntity}
 	TooManyAttempts   = Kind{"too-many-attempts", "Too many attempts", http.StatusTooManyRequests}
 	Internal          = Kind{"fault-inside", "Fault inside", http.StatusInternalServerError}
+	Unfinished        = Kind{"still-being-carried-out", "Still being carried out", http.StatusServiceUnavailable}
 	TryAgain          = Kind{"try-again-shortly", "Try again shortly", http.StatusServiceUnavailable}
 )

@@ -10,7 +10,7 @@ import (
 // first-party routes run are refused here in those routes' terms: what concerns
 // the client is the operator's to mend.
 var kinds = [...]Kind{
-	refusal.Unavailable: TryAgain, refusal.Busy: TryAgain, refusal.Throttled: TooManyAttempts,
+	refusal.Unavailable: TryAgain, refusal.Unfinished: Unfinished, refusal.Busy: TryAgain, refusal.Throttled: TooManyAttempts,
 	refusal.Malformed: MalformedBody, refusal.TooLarge: BodyTooLarge, refusal.WrongContentType: WrongContentType,
 	refusal.WrongEncoding: WrongContentType,
 	refusal.Unacceptable:  UnacceptableValue, refusal.Taken: Taken, refusal.Conflict: ChangedMeanwhile, refusal.NotFound: NotFound,

@@ -22,6 +22,9 @@ const (
 	// Unavailable means that the store, the audit log or the keys could not
 	// answer. Nothing was decided, and trying again is right.
 	Unavailable Code = iota
+	// Unfinished means that what was asked for is decided and stands, while what
+	// follows from it is still being carried out: asking again is of no use.
+	Unfinished
 	// Busy means that too much is under way for this to be decided now.
 	Busy
 	// Throttled means that too many attempts failed; nothing was looked at.
@@ -160,6 +163,7 @@ func (e *Error) Public() string {
 // BadCredentials, BadGrant and BadToken must never tell one case from another.
 var texts = map[Code]string{
 	Unavailable:      "The service cannot answer just now; try again shortly.",
+	Unfinished:       "It is decided and stands; what follows from it is still being carried out. There is no need to ask again.",
 	Busy:             "Too many logins at once; try again shortly.",
 	Throttled:        "Too many attempts; wait before the next one.",
 	TooLarge:         "The body is too large.",
