@@ -164,7 +164,7 @@ func verifyOptions(ctx context.Context, cfg *config.Config) (o verify.Options, e
 			return o, fmt.Errorf("store: %w", err)
 		}
 	}
-	s, err := openStore(ctx, cfg.Store.Reveal(), passing(cfg))
+	s, err := openStore(ctx, cfg.Store.Reveal(), looking(cfg))
 	if err != nil {
 		return o, err
 	}

@@ -89,7 +89,7 @@ func (p *program) onStore(ctx context.Context, cfg *config.Config, args []string
 		}
 	}
 	d := &deployment{ctx: ctx, cfg: cfg, log: p.logger(cfg)}
-	if err := d.openStore(passing(d.cfg)); err != nil {
+	if err := d.openStore(looking(d.cfg)); err != nil {
 		return err
 	}
 	return errors.Join(run(d, args), d.store.Close())

@@ -29,13 +29,24 @@ func openStore(ctx context.Context, uri string, o mongodb.Options) (store.Store,
 func staying(cfg *config.Config, log zerolog.Logger) mongodb.Options {
 	return mongodb.Options{
 		AcceptRisk: cfg.MongoDBEngineRisk == "accept",
-		Log:        func(line string) { log.Info().Msg("store: " + line) },
+		Log: func(wrong bool, line string) {
+			level := zerolog.InfoLevel
+			if wrong {
+				level = zerolog.WarnLevel
+			}
+			log.WithLevel(level).Msg("store: " + line)
+		},
 	}
 }
 
 // passing are the options of a command that soon ends.
 func passing(cfg *config.Config) mongodb.Options {
-	return mongodb.Options{AcceptRisk: cfg.MongoDBEngineRisk == "accept", LeaveIndexes: true}
+	return mongodb.Options{AcceptRisk: cfg.MongoDBEngineRisk == "accept", Indexes: mongodb.NeededIndexes}
+}
+
+// looking are the options of a command that only looks.
+func looking(cfg *config.Config) mongodb.Options {
+	return mongodb.Options{AcceptRisk: cfg.MongoDBEngineRisk == "accept", Indexes: mongodb.NoIndexes}
 }
 
 // engineOf returns what a store stands on, if that is a server.

@@ -128,7 +128,11 @@ func (d *deployment) openToServe() error {
 		return err
 	}
 	if e, on := engineOf(d.store); on {
-		d.log.Info().Str("product", e.Product).Str("version", e.Version).Str("topology", e.Topology).
+		level := zerolog.InfoLevel
+		if e.Breaks != "" {
+			level = zerolog.WarnLevel
+		}
+		d.log.WithLevel(level).Str("product", e.Product).Str("version", e.Version).Str("topology", e.Topology).
 			Str("breaks", e.Breaks).Msg("the store stands on " + e.String())
 	}
 	seen, err := d.store.Anchors(d.ctx)

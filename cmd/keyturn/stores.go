@@ -123,7 +123,7 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 			return usageError{errors.New("--to is the store of --from: name another")}
 		}
 	}
-	source, err := openStore(ctx, from, passing(cfg))
+	source, err := openStore(ctx, from, looking(cfg))
 	if err != nil {
 		return fmt.Errorf("--from: %w", err)
 	}

@@ -1,11 +1,13 @@
 package mongodb
 
 import (
+	"context"
 	"errors"
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
 	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
 )
 
 // TestK5_F6_ADeposedPrimaryDecidesNothing ends a session, denies a token, disables
@@ -42,6 +44,13 @@ func TestK5_F6_ADeposedPrimaryDecidesNothing(t *testing.T) {
 	}
 	if u, err := st.UserByID(ctx, "u"); err == nil && !u.Disabled {
 		t.Error("an account counts that was disabled")
+	}
+	for by, find := range map[string]func(context.Context, string) (users.User, error){
+		"a@example.com": st.UserByEmailKey, "new": st.UserByUsernameKey, "new@example.com": st.UserByEmailKey,
+	} {
+		if u, err := find(ctx, by); err == nil || errors.Is(err, users.ErrNotFound) {
+			t.Errorf("a log-in of %s is decided by what has been: %+v, %v", by, u, err)
+		}
 	}
 	if err := refresh(ctx, st); err == nil {
 		t.Error("a session was refreshed that was ended")

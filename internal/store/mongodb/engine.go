@@ -26,6 +26,9 @@ type Engine struct {
 	// is known. Untried says that Keyturn was never run on the product.
 	Breaks  string `json:"breaks,omitempty"`
 	Untried bool   `json:"untried,omitempty"`
+	// NoRetries says that it announces no sessions, without which the driver sends
+	// no write again whose answer was lost.
+	NoRetries bool `json:"no_retryable_writes,omitempty"`
 
 	major int
 }
@@ -35,11 +38,16 @@ func (e Engine) String() string {
 	line := fmt.Sprintf("%s %s, %s: ", e.Product, e.Version, e.Topology)
 	switch {
 	case e.Breaks != "":
-		return line + e.Breaks
+		line += e.Breaks
 	case e.Untried:
-		return line + "nothing is known that it breaks; Keyturn was never tested on it"
+		line += "nothing is known that it breaks; Keyturn was never tested on it"
+	default:
+		line += "nothing is known that it breaks"
 	}
-	return line + "nothing is known that it breaks"
+	if e.NoRetries {
+		line += "; it announces no sessions (logicalSessionTimeoutMinutes), so there are no retryable writes: a write whose answer is lost is not sent again, and its request fails"
+	}
+	return line
 }
 
 const (
@@ -80,6 +88,8 @@ type introduction struct {
 	Msg     string   `bson:"msg"`
 	Me      string   `bson:"me"`
 	Hosts   []string `bson:"hosts"`
+	// SessionMinutes is a number where the server has sessions.
+	SessionMinutes bson.RawValue `bson:"logicalSessionTimeoutMinutes"`
 
 	Internal struct {
 		DocumentDB bson.RawValue `bson:"documentdb_versions"`
@@ -105,6 +115,8 @@ func engineOf(hello, build bson.Raw) (Engine, error) {
 		e.major = version.VersionArray[0]
 	}
 	e.Breaks, e.Untried = breaks[e.Product], e.Product == mongoDB || e.Product == cosmosDB || e.Product == amazonDB
+	_, sessions := role.SessionMinutes.AsInt64OK()
+	e.NoRetries = !sessions
 	switch {
 	case role.Msg == "isdbgrid" && e.Product == mongoDB:
 		e.Topology = "sharded cluster"

@@ -69,6 +69,20 @@ func TestEngines(t *testing.T) {
 	}
 }
 
+// TestAnEngineWithoutSessionsHasNoRetryableWrites: the driver goes by the same number.
+func TestAnEngineWithoutSessionsHasNoRetryableWrites(t *testing.T) {
+	for announced, says := range map[any]bool{int32(30): false, int64(1): false, nil: true, "30": true} {
+		hello := bson.M{"setName": "rs0"}
+		if announced != nil {
+			hello["logicalSessionTimeoutMinutes"] = announced
+		}
+		e, err := engineOf(raw(t, hello), raw(t, mongod(7)))
+		if err != nil || e.NoRetries != says || strings.Contains(e.String(), "no retryable writes") != says {
+			t.Errorf("announced %v: %q, %v", announced, e, err)
+		}
+	}
+}
+
 func FuzzEngineOf(f *testing.F) {
 	hello, _ := bson.Marshal(bson.M{"setName": "rs0", "hosts": bson.A{"h:1"}, "internal": bson.M{"documentdb_versions": bson.A{"1"}}})
 	build, _ := bson.Marshal(mongod(7))

@@ -17,46 +17,64 @@ const (
 	progressEvery = 15 * time.Second
 )
 
-// makeIndexes makes the indexes that are missing: at once those that keep two
-// records from having one name, and those of empty collections, for they take no
-// time; the others, unless leave is set, while the store is in use already, which
-// is slower without them and no less right.
+// Indexes says which of the indexes that are missing Open makes.
+type Indexes int
+
+// Who opens a store waits for those that keep two records from having one name,
+// and for those of collections that are not there yet, which take no time.
+const (
+	// AllIndexes makes the others while the store is in use already, which is
+	// slower without them and no less right.
+	AllIndexes Indexes = iota
+	// NeededIndexes leaves the others to whoever opens the store next: for a
+	// command that ends before they would stand.
+	NeededIndexes
+	// NoIndexes leaves all as it is: for who only looks.
+	NoIndexes
+)
+
+// makeIndexes makes the indexes that are missing.
 //
 // An index that stands is asked for too: a server lists one that it is making
 // like one that is made. It lets whoever asks for it wait, so that replicas, which
 // all go through the same list, make one index at a time.
-func (s *Store) makeIndexes(ctx context.Context, leave bool) error {
+func (s *Store) makeIndexes(ctx context.Context, which Indexes) error {
+	if which == NoIndexes {
+		return nil
+	}
 	var later []index
+	before := map[*mongo.Collection][]standing{}
 	for _, i := range s.indexes() {
-		problem, err := i.stands(ctx)
-		switch {
-		case err != nil:
-			return err
-		case problem != "" && i.named(problem):
+		all, listed := before[i.on]
+		if !listed {
+			var err error
+			if all, err = standingOn(ctx, i.on); err != nil {
+				return err
+			}
+			before[i.on] = all
+		}
+		problem := i.problem(all)
+		switch fresh := len(all) == 0; {
+		case problem != "" && problem != i.missing():
 			if i.unique {
 				return fmt.Errorf("mongodb: %s", problem)
 			}
-			s.say(problem)
-			continue
-		}
-		now := i.unique
-		if !now && problem != "" {
-			if now, err = i.empty(ctx); err != nil {
+			s.say(true, problem)
+		case i.unique || fresh:
+			if err := s.make(ctx, i); err != nil {
 				return err
 			}
-		}
-		if !now {
+		default:
 			later = append(later, i)
-		} else if err := s.make(ctx, i); err != nil {
-			return err
 		}
 	}
 	switch {
+	case which != AllIndexes:
+		return nil
 	case len(later) == 0:
 		return s.dropOutlived(ctx)
-	case !leave:
-		s.makeLater(ctx, later)
 	}
+	s.makeLater(ctx, later)
 	return nil
 }
 
@@ -78,7 +96,7 @@ func (s *Store) makeLater(ctx context.Context, all []index) {
 		var err error
 		for _, i := range all {
 			if err = s.make(ctx, i); err != nil {
-				s.say(err.Error() + "; the next start makes it, or keyturn store migrate")
+				s.say(true, err.Error()+"; the next start makes it, or keyturn store migrate")
 				break
 			}
 		}
@@ -114,7 +132,7 @@ func (s *Store) make(ctx context.Context, i index) error {
 	go s.report(ctx, i, begun, stop)
 	err := i.create(ctx)
 	if err == nil && time.Since(begun) > progressEvery {
-		s.say(fmt.Sprintf("the index %s of %s stands after %s", i.name, i.on.Name(), time.Since(begun).Round(time.Second)))
+		s.say(false, fmt.Sprintf("the index %s of %s stands after %s", i.name, i.on.Name(), time.Since(begun).Round(time.Second)))
 	}
 	return failed(fmt.Sprintf("creating the index %s on %s", i.name, i.on.Name()), err)
 }
@@ -128,7 +146,7 @@ func (s *Store) report(ctx context.Context, i index, begun time.Time, stop chan 
 		case <-stop:
 			return
 		case <-tick.C:
-			s.say(fmt.Sprintf("making the index %s of %s since %s%s",
+			s.say(false, fmt.Sprintf("making the index %s of %s since %s%s",
 				i.name, i.on.Name(), time.Since(begun).Round(time.Second), s.progress(ctx, i)))
 		}
 	}
@@ -154,8 +172,8 @@ func (s *Store) progress(ctx context.Context, i index) string {
 	return ": " + at[0].Message
 }
 
-func (s *Store) say(line string) {
+func (s *Store) say(wrong bool, line string) {
 	if s.log != nil {
-		s.log(line)
+		s.log(wrong, line)
 	}
 }

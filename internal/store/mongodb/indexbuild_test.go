@@ -15,7 +15,10 @@ import (
 	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
 )
 
-// large is a replica set whose collections have documents but no indexes, and
+// ofID is the index that every collection has.
+var ofID = bson.M{"name": "_id_", "key": bson.M{"_id": 1}}
+
+// large is a replica set whose collections are there but without their indexes, and
 // whose making of an index waits for build.
 func large(t *testing.T, o Options, build chan struct{}) (st *Store, asked func() []string) {
 	t.Helper()
@@ -36,8 +39,7 @@ func large(t *testing.T, o Options, build chan struct{}) (st *Store, asked func(
 		case "find":
 			return bson.M{"ok": 1, "cursor": bson.M{"id": int64(0), "ns": "db.c", "firstBatch": bson.A{bson.M{"_id": "x"}}}}
 		case "listIndexes":
-			answer, _ := opens(command, doc)
-			return answer
+			return bson.M{"ok": 1, "cursor": bson.M{"id": int64(0), "ns": "db.c", "firstBatch": bson.A{ofID}}}
 		}
 		return done()
 	})
@@ -99,12 +101,10 @@ func TestReplicasMakeOneIndexAtATime(t *testing.T) {
 				<-finish
 			}
 			return bson.M{"ok": 1}
-		case "find":
-			return bson.M{"ok": 1, "cursor": bson.M{"id": int64(0), "ns": "db.c", "firstBatch": bson.A{bson.M{"_id": "x"}}}}
 		case "listIndexes":
 			mu.Lock()
 			defer mu.Unlock()
-			all := bson.A{}
+			all := bson.A{ofID}
 			for _, i := range made[of.StringValue()] {
 				all = append(all, bson.M{"name": i.Name, "key": i.Keys, "unique": i.Unique, "sparse": i.Sparse})
 			}
@@ -164,15 +164,96 @@ func TestHowFarAnIndexIs(t *testing.T) {
 	}
 }
 
-// TestACommandLeavesIndexesToOthers opens a store for a moment only.
+// TestACommandLeavesIndexesToOthers opens a store for a moment only: a command that
+// writes waits for what keeps names unique, one that looks for nothing.
 func TestACommandLeavesIndexesToOthers(t *testing.T) {
 	t.Parallel()
-	st, made := large(t, Options{LeaveIndexes: true}, nil)
-	if err := errors.Join(st.Migrate(t.Context()), st.Close()); err != nil {
+	for which, want := range map[Indexes]int{NeededIndexes: 3, NoIndexes: 0} {
+		st, made := large(t, Options{Indexes: which}, nil)
+		if err := errors.Join(st.Migrate(t.Context()), st.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if got := made(); len(got) != want {
+			t.Errorf("%v were made; want %d", got, want)
+		}
+	}
+}
+
+// TestOnlyANewCollectionIsWaitedFor drops indexes of collections without a document:
+// they are there, so whoever opens the store waits for the unique index alone, and
+// who only looks finds every one that is missing, the unique one too.
+func TestOnlyANewCollectionIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	uri := mongotest.URI(t)
+	with := func(which Indexes) *Store {
+		st, err := Open(t.Context(), uri, Options{AcceptRisk: true, Indexes: which})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { st.Close() })
+		return st
+	}
+	st := with(NeededIndexes)
+	if wrong, err := st.Check(t.Context()); err != nil || len(wrong) > 0 {
+		t.Fatalf("a database that was not there: %v, %v", wrong, err)
+	}
+	unique := 0
+	for _, i := range st.indexes() {
+		if err := i.drop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if i.unique {
+			unique++
+		}
+	}
+	all := len(st.indexes())
+	for _, c := range []struct {
+		which   Indexes
+		missing int
+	}{{NoIndexes, all}, {NeededIndexes, all - unique}} {
+		if wrong, err := with(c.which).Check(t.Context()); err != nil || len(wrong) != c.missing {
+			t.Errorf("opened with %d, these of %d are said to be missing: %q, %v", c.which, all, wrong, err)
+		}
+	}
+	st = with(AllIndexes)
+	if err := st.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := made(); len(got) != 3 {
-		t.Errorf("%v were made", got)
+	if wrong, err := st.Check(t.Context()); err != nil || len(wrong) > 0 {
+		t.Errorf("in the end: %v, %v", wrong, err)
+	}
+}
+
+// TestAWrongIndexIsSaidToBeWrong: what an operator has to mend is no news among
+// others.
+func TestAWrongIndexIsSaidToBeWrong(t *testing.T) {
+	t.Parallel()
+	st := anyStore(t)
+	name := st.families.Database().Name()
+	if err := (index{on: st.families, name: "user_live"}).drop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.families.Indexes().CreateOne(t.Context(), mongo.IndexModel{
+		Keys: bson.D{{Key: "user_id", Value: 1}}, Options: options.Index().SetName("user_live"),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	said := make(chan string, 100)
+	again := newStore(st.client, name)
+	again.engine = st.engine
+	again.log = func(wrong bool, line string) {
+		if wrong {
+			said <- line
+		}
+	}
+	if err := again.makeIndexes(t.Context(), AllIndexes); err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(said) != 1 || !strings.Contains(<-said, "user_live of families is not what Keyturn makes") {
+		t.Errorf("%d lines were said to be of something wrong", len(said))
 	}
 }
 

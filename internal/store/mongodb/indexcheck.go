@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
 // Check implements store.Store: it looks for the indexes that Open makes, which
@@ -39,41 +40,39 @@ type standing struct {
 
 // stands says what is wrong with the index on the server, or "".
 func (i index) stands(ctx context.Context) (string, error) {
-	s, found, err := i.find(ctx)
-	switch {
-	case err != nil:
+	all, err := standingOn(ctx, i.on)
+	if err != nil {
 		return "", err
-	case !found:
-		return i.missing(), nil
 	}
-	return i.compare(s), nil
+	return i.problem(all), nil
 }
 
-// find looks for an index of that name on the server.
-func (i index) find(ctx context.Context) (s standing, found bool, err error) {
-	cursor, err := i.on.Indexes().List(ctx)
-	if errorCode(err) == codeNamespaceNotFound {
-		return standing{}, false, nil
+// problem says what is wrong with the index among those of its collection, or "".
+func (i index) problem(all []standing) string {
+	for _, s := range all {
+		if s.Name == i.name {
+			return i.compare(s)
+		}
 	}
-	var all []standing
+	return i.missing()
+}
+
+// standingOn lists the indexes of a collection: none where it is not there, for
+// each that is has the one of _id.
+func standingOn(ctx context.Context, c *mongo.Collection) (all []standing, err error) {
+	cursor, err := c.Indexes().List(ctx)
+	if errorCode(err) == codeNamespaceNotFound {
+		return nil, nil
+	}
 	if err == nil {
 		err = cursor.All(ctx, &all)
 	}
-	for _, s := range all {
-		if s.Name == i.name {
-			return s, true, nil
-		}
-	}
-	return standing{}, false, failed("listing the indexes of "+i.on.Name(), err)
+	return all, failed("listing the indexes of "+c.Name(), err)
 }
 
 func (i index) missing() string {
 	return fmt.Sprintf("the index %s of %s is missing: run keyturn store migrate, or start the server, which makes it", i.name, i.on.Name())
 }
-
-// named reports whether a problem is with an index of that name, and not that
-// there is none.
-func (i index) named(problem string) bool { return problem != i.missing() }
 
 // compare says how an index differs from what it should be, or "".
 func (i index) compare(s standing) string {
@@ -110,12 +109,6 @@ func (i index) compare(s standing) string {
 	}
 	return fmt.Sprintf("the index %s of %s is not what Keyturn makes (%s): drop it and run keyturn store migrate, or start the server",
 		i.name, i.on.Name(), strings.Join(differs, ", "))
-}
-
-// empty reports whether the collection has no document.
-func (i index) empty(ctx context.Context) (bool, error) {
-	some, err := exists(ctx, i.on, bson.M{})
-	return !some, failed("looking into "+i.on.Name(), err)
 }
 
 // sameKeys compares index keys, whose directions servers store as any number.

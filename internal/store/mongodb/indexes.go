@@ -78,10 +78,11 @@ func (s *Store) outlived() []index {
 
 // drop removes the index, if it is there.
 func (i index) drop(ctx context.Context) error {
-	if _, found, err := i.find(ctx); err != nil || !found {
+	problem, err := i.stands(ctx)
+	if err != nil || problem == i.missing() {
 		return err
 	}
-	err := i.on.Indexes().DropOne(ctx, i.name)
+	err = i.on.Indexes().DropOne(ctx, i.name)
 	if errorCode(err) == codeIndexNotFound {
 		return nil // another replica was faster
 	}

@@ -9,7 +9,7 @@
 // and see what a majority has. A primary that was deposed without noticing
 // answers with what has been; so whatever decides something, and is not followed
 // by a write that such a primary cannot do, is read linearizably: sessions,
-// clients, accounts by id, the denylist and the signing keys.
+// clients, accounts, the denylist and the signing keys.
 //
 // Other products speak MongoDB's protocol; Engine knows them and what does not
 // hold on them. FerretDB 1, on which the tests run, carries out an update as a
@@ -57,7 +57,7 @@ type Store struct {
 	clientReads *jointReads[oauth.Client] // of latest.clients
 
 	engine Engine
-	log    func(line string)
+	log    func(wrong bool, line string)
 	// stopBuilding ends the making of indexes that Open left for later, and
 	// built then has how it ended; both are nil if there was nothing to do.
 	stopBuilding context.CancelFunc
@@ -70,7 +70,7 @@ var _ store.Store = (*Store)(nil)
 const closeTimeout = 10 * time.Second
 
 // Open opens the store in the database that the path of uri names ("keyturn" if
-// it names none) and creates the indexes that are missing. Any number of
+// it names none) and makes the indexes that are missing, see Indexes. Any number of
 // replicas may open one empty database at the same time.
 //
 // uri is a MongoDB connection string. Unless it says otherwise, an operation
@@ -132,12 +132,11 @@ func newStore(client *mongo.Client, database string) *Store {
 type Options struct {
 	// AcceptRisk lets in engines that are known to break promises.
 	AcceptRisk bool
-	// LeaveIndexes leaves missing indexes that only make the store faster to
-	// whoever opens it next: for a command that ends before they would stand.
-	LeaveIndexes bool
-	// Log is told in one line of what takes long or is not as it should be;
-	// nobody is if it is nil.
-	Log func(line string)
+	// Indexes says which of the indexes that are missing are made.
+	Indexes Indexes
+	// Log is told in one line of what takes long, or is wrong; nobody is if it is
+	// nil.
+	Log func(wrong bool, line string)
 	// Monitor is told of every command; nobody is if it is nil.
 	Monitor *event.CommandMonitor
 }
@@ -151,7 +150,7 @@ func (s *Store) prepare(ctx context.Context, o Options) error {
 	if err := s.engine.check(o.AcceptRisk); err != nil {
 		return err
 	}
-	return s.makeIndexes(ctx, o.LeaveIndexes)
+	return s.makeIndexes(ctx, o.Indexes)
 }
 
 // Engine returns what the store stands on.

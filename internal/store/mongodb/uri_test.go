@@ -11,12 +11,12 @@ import (
 )
 
 func TestParseURI(t *testing.T) {
-	got, err := parseURI("mongodb://ada:l%40velace@a.example,b.example:27018/auth%5Fdb?replicaSet=rs0&retryWrites=false")
+	got, err := parseURI("mongodb://ada:l%40velace@a.example,b.example:27018/auth%5Fdb?replicaSet=rs0&retryReads=false")
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := got.options
-	if got.database != "auth_db" || *o.ReplicaSet != "rs0" || *o.RetryWrites || len(o.Hosts) != 2 ||
+	if got.database != "auth_db" || *o.ReplicaSet != "rs0" || *o.RetryReads || len(o.Hosts) != 2 ||
 		o.Auth.Username != "ada" || o.Auth.Password != "l@velace" || o.Auth.AuthSource != "auth_db" {
 		t.Errorf("parsed as %q, %+v", got.database, o)
 	}
@@ -40,7 +40,7 @@ func TestParseURI(t *testing.T) {
 
 // TestF5_WritesAreAcknowledgedByAMajority holds whatever a URI says.
 func TestF5_WritesAreAcknowledgedByAMajority(t *testing.T) {
-	for _, uri := range []string{"mongodb://h", "mongodb://h/db?w=majority", "mongodb://h/db?retryWrites=false"} {
+	for _, uri := range []string{"mongodb://h", "mongodb://h/db?w=majority", "mongodb://h/db?retryWrites=true"} {
 		got, err := parseURI(uri)
 		if err != nil {
 			t.Fatal(err)
@@ -48,7 +48,7 @@ func TestF5_WritesAreAcknowledgedByAMajority(t *testing.T) {
 		durable(t, got.options)
 	}
 	for _, weak := range []string{
-		"w=1", "w=0", "w=2", "w=tag", "journal=false",
+		"w=1", "w=0", "w=2", "w=tag", "journal=false", "retryWrites=false",
 		"readConcernLevel=local", "readConcernLevel=available", "readPreference=secondaryPreferred",
 	} {
 		if _, err := parseURI("mongodb://h/db?" + weak); err == nil {

@@ -18,8 +18,8 @@ type uriOption struct {
 }
 
 // uriOptions are all of them. What would let the store acknowledge a write that
-// can be lost, or read what is not the latest, has one accepted value: a direct
-// connection too, for the driver reads over it from whatever the member has become.
+// can be lost, give up one whose answer is lost, or read what is not the latest, has
+// one accepted value: a direct connection too, for the driver reads over it from whatever the member has become.
 var uriOptions = []uriOption{
 	text("appName"),
 	oneOf("authMechanism", "SCRAM-SHA-256", "SCRAM-SHA-1", "MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC", "PLAIN"),
@@ -39,7 +39,7 @@ var uriOptions = []uriOption{
 	oneOf("readPreference", "primary"),
 	text("replicaSet"),
 	boolean("retryReads"),
-	boolean("retryWrites"),
+	oneOf("retryWrites", "true"),
 	oneOf("serverMonitoringMode", "auto", "stream", "poll"),
 	number("serverSelectionTimeoutMS", 1, maxMillis),
 	number("srvMaxHosts", 0, maxCount),

@@ -85,22 +85,23 @@ func (s *Store) lookForNames(ctx context.Context, u users.User, but string) erro
 
 // UserByID implements users.Store.
 func (s *Store) UserByID(ctx context.Context, uid string) (users.User, error) {
-	return userIn(ctx, s.latest.users, bson.M{"_id": uid, "unborn": absent})
+	return s.user(ctx, bson.M{"_id": uid, "unborn": absent})
 }
 
-// UserByEmailKey implements users.Store. Whoever logs in on the strength of it has
-// the account looked at again by its id, once the session is stored.
+// UserByEmailKey implements users.Store. No write follows where a log-in is refused
+// for what the account is.
 func (s *Store) UserByEmailKey(ctx context.Context, key string) (users.User, error) {
-	return userIn(ctx, s.users, bson.M{"email_key": key, "unborn": absent})
+	return s.user(ctx, bson.M{"email_key": key, "unborn": absent})
 }
 
 // UserByUsernameKey implements users.Store.
 func (s *Store) UserByUsernameKey(ctx context.Context, key string) (users.User, error) {
-	return userIn(ctx, s.users, bson.M{"username_key": key, "unborn": absent})
+	return s.user(ctx, bson.M{"username_key": key, "unborn": absent})
 }
 
-func userIn(ctx context.Context, accounts *mongo.Collection, filter bson.M) (users.User, error) {
-	return one[userRecord](accounts.FindOne(ctx, filter), "reading an account", users.ErrNotFound)
+// user reads an account by what it alone has.
+func (s *Store) user(ctx context.Context, filter bson.M) (users.User, error) {
+	return one[userRecord](s.latest.users.FindOne(ctx, filter), "reading an account", users.ErrNotFound)
 }
 
 // ListUsers implements users.Store.
@@ -110,7 +111,7 @@ func (s *Store) ListUsers(ctx context.Context, after string, limit int) ([]users
 
 // HeldUser implements users.Store.
 func (s *Store) HeldUser(ctx context.Context, uid string) (users.User, error) {
-	return userIn(ctx, s.latest.users, bson.M{"_id": uid})
+	return s.user(ctx, bson.M{"_id": uid})
 }
 
 // ReplaceUser implements users.Store.
