@@ -19,8 +19,8 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// The signing algorithms (RFC 7518 §3.1, RFC 8037, RFC 9864). A key is used with
-// one only (RFC 8725 §3.1).
+// The signing algorithms (RFC 7518 §3.1, RFC 8037, RFC 9864). Each key is used with
+// one of them only (RFC 8725 §3.1).
 const (
 	ES256   = string(jose.ES256) // ECDSA on P-256; the default
 	RS256   = string(jose.RS256) // RSA of 3072 bits, PKCS #1 v1.5
@@ -58,7 +58,7 @@ func generate(alg string) (crypto.Signer, error) {
 	return nil, errUnknownAlgorithm(alg)
 }
 
-// fits reports whether a public key is one that alg is used with.
+// fits reports whether alg can be used with the public key.
 func fits(alg string, public any) bool {
 	switch key := public.(type) {
 	case *ecdsa.PublicKey:
@@ -118,7 +118,7 @@ func verifies(alg string, public any, input, signature []byte) bool {
 
 var errSignatureForm = errors.New("the signer returned an ECDSA signature that is not DER")
 
-// fixedES256 turns the ASN.1 form of an ECDSA signature, which crypto.Signer
+// fixedES256 converts the ASN.1 form of an ECDSA signature, which crypto.Signer
 // returns, into the r || s of RFC 7518 §3.4.
 func fixedES256(der []byte) ([]byte, error) {
 	var r, s []byte

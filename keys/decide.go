@@ -11,10 +11,10 @@ import (
 	"github.com/keyturn/keyturn/internal/decision"
 )
 
-// records are the records of keys: what is decided about a key stands only with its
-// event, or owes it (A3). Decisions make keys, and change when one begins to sign, and
-// whether it is revoked, erased or archived; none removes one. What else the schedule
-// has replicas write meanwhile stays.
+// records adapts a Store to package decision. A decision about a key takes effect
+// together with its audit event, or the event is owed (A3). Decisions create keys and
+// change their start of signing, revocation, private half and archival; none deletes a
+// key. Other fields, which the schedule may have changed meanwhile, are left alone.
 type records struct {
 	store Store
 	now   func() time.Time
@@ -54,7 +54,7 @@ func (s records) read(ctx context.Context, r Record) (Record, error) {
 	return versioned(all[i]), nil
 }
 
-// versioned tells package decision the version that the record has.
+// versioned copies the version of the record to where package decision reads it.
 func versioned(r Record) Record {
 	r.Decision.Version = r.Version
 	return r
@@ -64,8 +64,8 @@ func (s records) replace(ctx context.Context, seen, next Record) error {
 	r := seen
 	r.RevokedAt, r.RevokeReason = next.RevokedAt, next.RevokeReason
 	if !next.ActivateAt.Equal(seen.ActivateAt) {
-		// A turn begins when it is written, which may be long after it was decided:
-		// until then the key before signs, and has to be published as long (K3).
+		// A turn begins when it is written, which may be long after the decision.
+		// Until then the previous key signs, and has to stay published for it (K3).
 		r.ActivateAt = later(next.ActivateAt, toMilli(s.now()))
 	}
 	r.Archived = r.Archived || next.Archived
@@ -101,15 +101,15 @@ func refusedWrite(err error) (audit.Reason, bool) {
 
 func (k *Keeper) maker() *decision.Maker[Record] { return records{k.store, k.now}.maker(k.audit) }
 
-// SettleDecisions carries on the decisions about keys that were interrupted. A
-// Keeper does so at each poll; this is for commands when they begin.
+// SettleDecisions completes the decisions about keys that were interrupted. A Keeper
+// does this at each poll; commands call it when they begin.
 func SettleDecisions(ctx context.Context, store Store, rec audit.Recorder, now func() time.Time) (int, error) {
 	return records{store, now}.maker(rec).Settle(ctx)
 }
 
-// decide carries out what is decided about the key kid, with its event, and returns
-// the keys as they then are, if that can be said. The error is a conflict: look again;
-// or decision.Concluded; or the store's.
+// decide carries out a decision about the key kid, with its event. It returns the keys
+// as they are afterwards, or b if they cannot be read. The error is a conflict (read
+// the keys again), decision.Concluded, or from the store.
 func (k *Keeper) decide(ctx context.Context, b book, kid string, change func(*Record), event audit.Event) (book, error) {
 	i := find(b.records, kid)
 	if i < 0 {
@@ -134,7 +134,7 @@ func (k *Keeper) decide(ctx context.Context, b book, kid string, change func(*Re
 	return now, errors.Join(err, read)
 }
 
-// settle carries on the decisions that were interrupted, and pays the events owed.
+// settle completes the decisions that were interrupted, and writes the events owed.
 func (k *Keeper) settle(ctx context.Context, b book) error {
 	if !slices.ContainsFunc(b.records, func(r Record) bool { return !r.Decision.Free() }) {
 		return nil

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// dutyKind names something that the records should be told.
+// dutyKind names a change that has to be made to the records.
 type dutyKind string
 
 // The duties.
@@ -15,43 +15,41 @@ const (
 	createFirst dutyKind = "create first"
 	// createStandby: publish the next key (K2).
 	createStandby dutyKind = "create standby"
-	// answer: a key was revoked; publish one that no copy of the key set holds
-	// in which the revoked key still is, and let it sign as soon as K1 allows
-	// (K6).
+	// answer: a key was revoked; publish a key that is in no copy of the key set that
+	// still holds the revoked one, and let it sign as soon as K1 allows (K6).
 	answer dutyKind = "answer"
 	// putOff: the key was published later than its record says.
 	putOff dutyKind = "put off"
-	// postpone: the standby cannot be used on this replica, and its turn would
-	// come before the one that signs in its stead may.
+	// postpone: this replica cannot use the standby, and the standby's turn comes
+	// before the key that replaces it may sign.
 	postpone dutyKind = "postpone"
-	// promoteStandby: the key that signs does so because the one before it
-	// was revoked; write that down.
+	// promoteStandby: the key signs because the one before it was revoked; record that.
 	promoteStandby dutyKind = "promote standby"
-	// raise: by the settings of this replica the key has to stay published
-	// for longer than its record says.
+	// raise: the settings of this replica require the key to stay published for longer
+	// than its record says.
 	raise dutyKind = "raise"
 	// erase: the key has stopped signing; erase its private half (K4).
 	erase dutyKind = "erase"
-	// end: the key is the last of a ring that is not wanted any more, and its
-	// time is over; it stops signing.
+	// end: the key is the last of a ring that is no longer wanted, and its interval is
+	// over; it stops signing.
 	end dutyKind = "end"
-	// archive: nothing that the key signed can be valid any more.
+	// archive: no token of the key can be valid any more.
 	archive dutyKind = "archive"
 )
 
-// duty is one change that the records need at the time of their view.
+// duty is a change that the records need at the time of their view.
 type duty struct {
 	Kind dutyKind
-	// KID names the key concerned, At is what its record should say: when it
-	// signs, or when it ends. KID is empty where a key is to be made, for Ring.
+	// KID names the key. At is the time to write in its record: the start or the end of
+	// signing. KID is empty if a key has to be created in Ring.
 	KID  string
 	Ring int
 	At   time.Time
 }
 
-// duties lists nothing if there are keys that should sign but none can be used
-// here: the master keys are then likely the wrong ones, and a replica that has
-// the wrong ones must not touch what others live on.
+// duties lists the changes that are needed. It lists nothing if there are keys that
+// should sign but this replica can use none: its master keys are then likely the wrong
+// ones, and it must not change keys that other replicas use.
 func (s *scheduler) duties(keys []keyView) []duty {
 	if !s.live() {
 		for i := range s.records {
@@ -72,9 +70,9 @@ func (s *scheduler) duties(keys []keyView) []duty {
 	return list
 }
 
-// creation says whether a key has to be made. The next standby is made two
-// polls and the clock skew before the present one begins to sign: when it does,
-// every replica has published the next (K2).
+// creation reports whether a key has to be created. The next standby is created two
+// polls and the clock skew before the present one begins to sign, so that every replica
+// has published the next one by then (K2).
 func (s *scheduler) creation() (duty, bool) {
 	last := s.last()
 	if !s.wanted {
@@ -100,8 +98,8 @@ func (s *scheduler) creation() (duty, bool) {
 	return duty{Kind: createStandby, Ring: s.ring, At: at}, true
 }
 
-// last is the key that signs last of those that can be used: the one that signs now
-// or a standby; -1 if there is none.
+// last returns the index of the usable key that signs last, either the signing key or a
+// standby, or -1 if there is none.
 func (s *scheduler) last() int {
 	last := s.signing
 	for i := last + 1; i < len(s.records); i++ {
@@ -112,9 +110,9 @@ func (s *scheduler) last() int {
 	return last
 }
 
-// ending says whether the key that signs is to stop, because its time is over and a
-// ring that nobody wants gets no other. Whoever wants the ring made a standby when
-// the key began.
+// ending reports whether the signing key has to stop because its interval is over and
+// its ring is no longer wanted. A replica that wants the ring has created a standby
+// when the key began to sign.
 func (s *scheduler) ending() (duty, bool) {
 	if s.wanted || s.signing < 0 || s.signing != s.last() || s.policy.ringAlg(s.ring) == "" {
 		return duty{}, false
@@ -126,9 +124,9 @@ func (s *scheduler) ending() (duty, bool) {
 	return duty{Kind: end, KID: r.KID, At: s.now.Add(s.policy.Lead)}, true
 }
 
-// answering says whether a key has to be made because one was revoked (K6). The
-// first key made after a revocation is this one: it signs before a standby that
-// was made ahead of the revocation, which some copies hold beside the revoked key.
+// answering reports whether a key has to be created because one was revoked (K6). The
+// first key created after a revocation is this one: it signs before a standby created
+// earlier, which some copies of the key set hold beside the revoked key.
 func (s *scheduler) answering() (duty, bool) {
 	last := lastRevocation(s.all)
 	if s.signing < 0 || last.IsZero() || !s.wanted {
@@ -142,7 +140,7 @@ func (s *scheduler) answering() (duty, bool) {
 	return duty{Kind: answer, Ring: s.ring, At: s.now.Add(leadFor(s.all, s.policy))}, true
 }
 
-// lastRevocation is when the latest revocation was made; zero if there was none.
+// lastRevocation returns the time of the latest revocation, or zero if there was none.
 func lastRevocation(records []Record) time.Time {
 	var last time.Time
 	for i := range records {
@@ -151,10 +149,10 @@ func lastRevocation(records []Record) time.Time {
 	return last
 }
 
-// postponement says whether the turn of a standby that cannot be used here has to
-// wait until the next key that can has stood in the published set for its lead
-// (K1). The record tells all replicas, those that could use the standby too, so
-// that the key before it goes on signing, and is published, everywhere.
+// postponement reports whether a standby that this replica cannot use has to wait until
+// the next usable key has been published for its lead (K1). The new time is recorded
+// for all replicas, including those that can use the standby, so that everywhere the
+// key before it goes on signing and stays published.
 func (s *scheduler) postponement() (duty, bool) {
 	var turn time.Time
 	for i := s.signing + 1; i < len(s.records); i++ {
@@ -172,8 +170,9 @@ func (s *scheduler) postponement() (duty, bool) {
 	return duty{}, false
 }
 
-// leadFor is the least time for which a key made after records has to stand in
-// the published set: what the policy asks for, and what any of them promises.
+// leadFor returns the least time for which a key created after records has to be
+// published before it signs: the longest of the policy's lead and the leads that the
+// records promise.
 func leadFor(records []Record, p Policy) time.Duration {
 	lead := p.Lead
 	for i := range records {
@@ -182,8 +181,8 @@ func leadFor(records []Record, p Policy) time.Duration {
 	return lead
 }
 
-// older are the records that may have been there when r was made: those before it in
-// its ring, and all of other rings.
+// older returns the records that may have existed when r was created: those before it
+// in its ring, and all records of other rings.
 func older(records []Record, r *Record) []Record {
 	var list []Record
 	for i := range records {
@@ -194,10 +193,11 @@ func older(records []Record, r *Record) []Record {
 	return list
 }
 
-// promised is the lead that every key keeps which is not among records. Whoever makes
-// one of the main ring has read the newest there; whoever makes one beside it may have
-// read the ring before that was written, but not without any of these: so the least of
-// their promises counts. Those of other rings may be unknown to the maker.
+// promised returns the least lead of any key that is not among records. A replica that
+// creates a key of the main ring has read the newest record there. One that creates a
+// key in another ring may have read the main ring before its newest record was written,
+// but not without any of these, so the shortest of their leads counts. The creator may
+// not know the records of the other rings.
 func promised(records []Record, p Policy) time.Duration {
 	var least time.Duration
 	for i := range records {
@@ -221,15 +221,18 @@ func (s *scheduler) promotionDue() (duty, bool) {
 	return duty{Kind: promoteStandby, KID: next.KID, At: at}, true
 }
 
-// upkeep lists what one key needs. A private half is erased at once when the key
-// was revoked, and otherwise one poll and the clock skew after the key retired:
-// every replica has heard of the turn by then, and its time has come on every
-// clock (K4). A key is archived when it has expired by the slowest clock too,
-// since the record is then gone for everybody, and when no copy of the key set can
-// be in force any more that was handed out on the key's promise. Keys that signed are
-// archived in order, since the last of them tells how its ring stands, that it has ended
-// for one. The key with the highest Seq of a ring is never archived: it holds the place
-// of the next number.
+// upkeep lists the changes that one key needs.
+//
+// A private half is erased at once if the key was revoked. Otherwise it is erased one
+// poll and the clock skew after the key retired: by then every replica has read of the
+// turn, and its time has come on every clock (K4).
+//
+// A key is archived when it has expired by the slowest clock too, because an archived
+// key disappears for all replicas, and when no copy of the key set that relies on the
+// key's promised lead can still be in use. Keys that signed are archived in order,
+// because the last of them shows the state of its ring, for example that it has ended.
+// The key with the highest Seq of a ring is never archived: it reserves the next
+// number.
 func (s *scheduler) upkeep(i int, k *keyView) []duty {
 	if i == s.signing || k.State == Standby {
 		if s.usable(i) && (k.TokenTTL < s.policy.TokenTTL || k.Margin < s.policy.margin()) {

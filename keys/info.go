@@ -2,27 +2,27 @@ package keys
 
 import "time"
 
-// Info is what people are shown of a key.
+// Info describes a key for people.
 type Info struct {
 	KID   string `json:"kid"`
 	Alg   string `json:"alg"`
 	State State  `json:"state"`
 	Seq   int64  `json:"seq"`
-	// Ring names the algorithm whose ring beside the main one the key belongs
-	// to, by whose count Seq goes; empty for the main ring.
+	// Ring is the algorithm of the key's ring, within which Seq counts. It is
+	// empty for the main ring.
 	Ring string `json:"ring,omitempty"`
-	// Times are UTC with milliseconds. RetireAt and ExpireAt are zero while
-	// no successor is scheduled, RevokedAt unless the key was revoked.
+	// Times are UTC with milliseconds. RetireAt and ExpireAt are zero while no
+	// successor is scheduled. RevokedAt is zero unless the key was revoked.
 	CreatedAt    time.Time `json:"created_at"`
 	ActivateAt   time.Time `json:"activate_at"`
 	RetireAt     time.Time `json:"retire_at,omitzero"`
 	ExpireAt     time.Time `json:"expire_at,omitzero"`
 	RevokedAt    time.Time `json:"revoked_at,omitzero"`
 	RevokeReason string    `json:"revoke_reason,omitempty"`
-	// MasterID names the master secret that the private half is sealed
-	// under (or what else it rests in); empty once that half is erased.
+	// MasterID names the master secret (or other means) that seals the private
+	// half. It is empty once that half is erased.
 	MasterID string `json:"master_id,omitempty"`
-	// Problem says why the key cannot be used here; empty if it can.
+	// Problem says why this replica cannot use the key. It is empty if it can.
 	Problem string `json:"problem,omitempty"`
 }
 

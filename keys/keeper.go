@@ -12,8 +12,8 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// Options are what a Keeper works with. All but Elapsed, Confirmed and
-// OnError are needed.
+// Options are the dependencies of a Keeper. All but Elapsed, Confirmed and
+// OnError are required.
 type Options struct {
 	Store  Store
 	Vault  Vault
@@ -21,24 +21,24 @@ type Options struct {
 	Audit  audit.Recorder
 	// Now is the clock.
 	Now func() time.Time
-	// Elapsed is how much time has passed since some moment, by a clock that
-	// never jumps. Nil means that Now's readings tell that by their monotonic
-	// part, as those of time.Now do.
+	// Elapsed returns the time since some fixed moment, by a clock that never
+	// jumps. If nil, the monotonic part of Now's readings is used, as time.Now
+	// has it.
 	Elapsed func() time.Duration
-	// Confirmed is the time that no wrong clock can tell: what it does not
-	// confirm is not erased or archived (T1). Nil means that Now is right.
+	// Confirmed returns a time that a wrong clock cannot advance: keys are not
+	// erased or archived before it confirms that their time has come (T1). If
+	// nil, Now is trusted.
 	Confirmed func() time.Time
-	// OnError is told of what went wrong in the background: a key that
-	// cannot be used (once per key), a poll that failed. The errors name
-	// keys, never their content. It must not call the Keeper. Nil means that
-	// nobody wants to know.
+	// OnError is called with failures in the background: a key that cannot be
+	// used (once per key), a poll that failed. The errors name keys, never their
+	// content. OnError must not call the Keeper. If nil, failures are dropped.
 	OnError func(error)
 }
 
-// Keeper keeps the ring of one replica in step with the store, and does for the
-// store what time makes due: it makes keys, erases private halves and archives
-// what has expired. Every replica does so; none is elected (K5). Safe for
-// concurrent use.
+// Keeper keeps the ring of one replica up to date with the store. It also makes
+// the changes to the store that are due: it creates keys, erases private halves
+// and archives expired keys. Every replica does so; none is elected (K5). A
+// Keeper is safe for concurrent use.
 type Keeper struct {
 	store   Store
 	vault   Vault
@@ -51,38 +51,38 @@ type Keeper struct {
 	confirmed func() time.Time
 	ring      *Ring
 
-	// mu lets one read-and-write of the keys at a time happen in this
-	// process; it is held during calls to the store.
+	// mu serializes reading and writing the keys in this process. It is held
+	// during calls to the store.
 	mu   sync.Mutex
 	book book
-	// absent holds, for keys that other replicas wrote, when the store was
-	// last read without them, where that was later than they say.
+	// absent holds, by kid, the last time at which the store was read without a
+	// key of another replica, if that is later than the key's record claims.
 	absent map[string]time.Time
 
-	// turnMu guards, by ring, announced, the kid whose activation was last
-	// recorded, and signedWith, the one that this replica last signed with.
+	// turnMu guards two maps by ring: announced holds the kid whose activation
+	// was last recorded, signedWith the kid that this replica last signed with.
 	turnMu                           sync.Mutex
 	announced, signedWith            map[int]string
 	turns, emergencies, pollFailures atomic.Uint64
-	// warned holds when each warning was last given to OnError; Run's alone.
+	// warned holds when each warning was last given to OnError. Only Run uses it.
 	warned   map[string]time.Duration
 	filled   chan struct{}
 	lastRead atomic.Pointer[book]
 }
 
-// book is what was read from the store, with the keys opened. Its slices and
-// maps are shared with the ring and never changed in place.
+// book is what was read from the store, with the keys opened. Its slices and maps
+// are shared with the ring and are never changed in place.
 type book struct {
 	records  []Record
 	material *material
-	// readAt is when the reading began, by the clock; elapsed is the same by
-	// the clock that never jumps.
+	// readAt is when the read began, by the wall clock; elapsed is the same
+	// moment by the clock that never jumps.
 	readAt  time.Time
 	elapsed time.Duration
 }
 
-// NewKeeper returns a Keeper with an empty ring; Poll fills it. The error says
-// which option is missing or why the policy cannot be kept.
+// NewKeeper returns a Keeper with an empty ring; Poll fills it. The error names
+// the missing option or the fault of the policy.
 func NewKeeper(o Options) (*Keeper, error) {
 	if o.Store == nil || o.Vault == nil || o.Audit == nil || o.Now == nil {
 		return nil, errors.New("keys: a keeper needs a store, a vault, an audit recorder and a clock")
@@ -115,17 +115,17 @@ func (k *Keeper) Ring() *Ring { return k.ring }
 
 func (k *Keeper) clock() time.Time { return toMilli(k.now()) }
 
-// toMilli is t as stores keep it: UTC, in whole milliseconds.
+// toMilli returns t in UTC and truncated to milliseconds, as stores keep it.
 func toMilli(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// Poll reads the keys once, does what is due, records it and fills the ring. If
-// nothing is due it writes nothing; if nothing changed it opens nothing.
+// Poll reads the keys once, makes the changes that are due with their events, and
+// fills the ring. It writes nothing if nothing is due, and opens no key if
+// nothing changed.
 //
-// A store that can be read but not written to still fills the ring: a
-// revocation arrives whatever else fails. If there are keys but none can be
-// opened, the master keys are the wrong ones: the error names a key and the
-// master key that is missing, and the store is left alone. A server that gets
-// any error from its first Poll must not start.
+// If the store can be read but not written, Poll still fills the ring, so that a
+// revocation takes effect. If there are keys but none can be opened, the master
+// keys are the wrong ones: the error names a key and the missing master key, and
+// Poll writes nothing. A server whose first Poll returns an error must not start.
 func (k *Keeper) Poll(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -152,8 +152,8 @@ func (k *Keeper) Poll(ctx context.Context) error {
 	return errors.Join(owed, performed, k.announce(ctx))
 }
 
-// ViewAge returns how long ago the store was last read, whatever the clock has
-// done since; false if it never was.
+// ViewAge returns how long ago the store was last read, independent of clock
+// jumps. It returns false if it was never read.
 func (k *Keeper) ViewAge() (time.Duration, bool) {
 	if b := k.lastRead.Load(); b != nil {
 		return k.elapsed() - b.elapsed, true
@@ -161,16 +161,16 @@ func (k *Keeper) ViewAge() (time.Duration, bool) {
 	return 0, false
 }
 
-// Fresh reports whether the ring is as young as it should be: read at most three
-// polls and the clock skew ago. A replica that is not fresh may not have heard of
-// a revocation and should get no requests.
+// Fresh reports whether the store was read at most three polls and the clock skew
+// ago. A replica that is not fresh may have missed a revocation and should get no
+// requests.
 func (k *Keeper) Fresh() bool {
 	age, ever := k.ViewAge()
 	return ever && age <= 3*k.policy.Poll+k.policy.Skew
 }
 
-// read reads the records and opens what it has not seen before. Keys that
-// cannot be used are reported and left out of what can sign.
+// read reads the records and opens the keys that it has not seen before. Keys
+// that cannot be used are reported and do not sign.
 func (k *Keeper) read(ctx context.Context) (book, error) {
 	b := book{readAt: k.clock(), elapsed: k.elapsed()}
 	records, err := k.store.Keys(ctx)

@@ -14,13 +14,13 @@ import (
 
 const maxPublic = 16 << 10
 
-// maxDraws bounds how often a key is made until its kid has a good form.
+// maxDraws bounds how often newRecord tries again.
 const maxDraws = 32
 
-// newRecord makes a key and its record: public half as a JWK, private half as
-// the vault keeps it. Times and Seq are for the caller to set. A kid that begins
-// with a dash, as 1 in 64 does, would be read as a flag where people paste it, and
-// some programs refuse it: then another key is made.
+// newRecord creates a key and its record, with the public half as a JWK and the
+// private half as the vault keeps it. The caller sets the times and Seq. 1 kid in
+// 64 begins with a dash, which a command line takes for a flag and some programs
+// refuse: newRecord discards such keys.
 func newRecord(ctx context.Context, alg string, vault Vault) (Record, *verifier, *signer, error) {
 	for range maxDraws {
 		r, v, s, err := drawRecord(ctx, alg, vault)
@@ -50,7 +50,7 @@ func drawRecord(ctx context.Context, alg string, vault Vault) (Record, *verifier
 	return r, v, &signer{alg: alg, kid: v.kid, private: private}, nil
 }
 
-// thumbprint names a public key as RFC 7638 does, with SHA-256.
+// thumbprint returns the RFC 7638 thumbprint of a public key, with SHA-256.
 func thumbprint(public any) (string, error) {
 	key := jose.JSONWebKey{Key: public}
 	sum, err := key.Thumbprint(crypto.SHA256)
@@ -60,7 +60,7 @@ func thumbprint(public any) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sum), nil
 }
 
-// verifier is the public half of a key, checked, and as it is published.
+// verifier is the checked public half of a key, and its JWK as it is published.
 type verifier struct {
 	alg string
 	kid string
@@ -81,9 +81,8 @@ func newVerifier(public any, alg string) (*verifier, error) {
 	return &verifier{alg: alg, kid: kid, key: public, jwk: text}, nil
 }
 
-// openPublic checks the public half of a record. What is published is written
-// anew from the key alone, so that nothing else that might stand in the record
-// is.
+// openPublic checks the public half of a record. The published JWK is encoded from
+// the key alone, so that other members of the record's JWK are not published.
 func openPublic(r Record) (*verifier, error) {
 	if !knownAlgorithm(r.Alg) {
 		return nil, errUnknownAlgorithm(r.Alg)
@@ -106,8 +105,8 @@ func openPublic(r Record) (*verifier, error) {
 	return v, nil
 }
 
-// openPrivate opens the private half of a record and checks that it belongs to
-// the public one.
+// openPrivate opens the private half of a record and checks that it belongs to the
+// public half.
 func openPrivate(ctx context.Context, r Record, vault Vault) (*signer, error) {
 	private, err := vault.Open(ctx, r.Sealed, r.KID)
 	if err != nil {

@@ -22,10 +22,10 @@ const (
 	masterIDLabel  = "keyturn master id v1"
 )
 
-// Masters are the master secrets of a deployment: the primary one, under which
-// everything new is made, and older ones that still open what was made under
-// them (K7). Masters do not change once parsed and are safe for concurrent use.
-// However they are printed, they show their ids and never a secret.
+// Masters are the master secrets of a deployment. New things are made under the
+// primary one; the older ones open what was made under them (K7). Masters are
+// immutable and safe for concurrent use. Printing them shows their ids and never
+// a secret.
 type Masters struct {
 	list []master
 }
@@ -45,10 +45,10 @@ func NewMaster() (line string, err error) {
 	return masterPrefix + base64.RawURLEncoding.EncodeToString(secret), nil
 }
 
-// ParseMasters reads a master key file: one key a line, kt_mk_ and the 32 bytes
-// as 43 characters of base64url, the primary key first. Blank lines and lines
-// that begin with # are skipped. At most 64 keys and 64 KiB are read. An error
-// names the line, never what stands in it.
+// ParseMasters parses a master key file: one key a line, kt_mk_ followed by 32
+// bytes as 43 characters of base64url, the primary key first. Blank lines and
+// lines that begin with # are skipped. At most 64 keys and 64 KiB are accepted.
+// Errors name the line, never its content.
 func ParseMasters(text []byte) (*Masters, error) {
 	if len(text) > maxMasterFile {
 		return nil, fmt.Errorf("master keys: %d bytes; at most %d are accepted", len(text), maxMasterFile)
@@ -96,7 +96,7 @@ func parseMaster(line []byte) ([]byte, error) {
 	return secret, nil
 }
 
-// masterID names a secret without giving anything of it away.
+// masterID returns a name for a secret that does not reveal it.
 func masterID(secret []byte) string {
 	h := sha256.New()
 	h.Write([]byte(masterIDLabel))
@@ -104,7 +104,7 @@ func masterID(secret []byte) string {
 	return hex.EncodeToString(h.Sum(nil)[:masterIDSize])
 }
 
-// Primary returns the id of the master secret for everything new: 16 hex digits.
+// Primary returns the id of the primary master secret: 16 hex digits.
 func (m *Masters) Primary() string { return m.list[0].id }
 
 // IDs returns the ids of all master secrets, the primary one first.

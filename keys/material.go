@@ -6,7 +6,7 @@ import (
 	"maps"
 )
 
-// material is what the records hold, opened; it does not change once made.
+// material holds the opened keys of the records. It is immutable.
 type material struct {
 	verifiers map[string]*verifier
 	signers   map[string]*signer
@@ -14,8 +14,8 @@ type material struct {
 	unusable map[string]error
 }
 
-// open opens what the records hold, taking over from before what was open
-// already: the kid is the key's thumbprint, so it cannot have become another.
+// open opens the keys of the records. It reuses what before has open already:
+// the kid is the key's thumbprint, so the key is the same.
 func (k *Keeper) open(ctx context.Context, records []Record, before *material) *material {
 	m := &material{
 		verifiers: make(map[string]*verifier),
@@ -56,7 +56,7 @@ func (m *material) add(ctx context.Context, r Record, before *material, vault Va
 	return nil
 }
 
-// with returns the material with one more key.
+// with returns a copy of the material with one more key.
 func (m *material) with(v *verifier, s *signer) *material {
 	next := &material{
 		verifiers: maps.Clone(m.verifiers), signers: maps.Clone(m.signers), unusable: m.unusable,

@@ -11,8 +11,8 @@ import (
 	"github.com/keyturn/keyturn/internal/decision"
 )
 
-// start reads the keys for a command and does what is due, so that the command
-// acts on keys in good order.
+// start reads the keys for a command and makes the changes that are due, so that
+// the command acts on keys in good order.
 func (k *Keeper) start(ctx context.Context) (book, error) {
 	b, err := k.read(ctx)
 	if err != nil {
@@ -26,7 +26,7 @@ func (k *Keeper) start(ctx context.Context) (book, error) {
 	return b, err
 }
 
-// refuse records that a command was turned away and returns why.
+// refuse records that a command was refused and returns the reason.
 func (k *Keeper) refuse(ctx context.Context, e audit.Event, reason audit.Reason, why error) error {
 	e.Outcome, e.Reason = audit.Failure, reason
 	if err := k.audit.Record(ctx, e); err != nil {
@@ -39,11 +39,11 @@ func find(records []Record, kid string) int {
 	return slices.IndexFunc(records, func(r Record) bool { return r.KID == kid })
 }
 
-// createAhead makes the keys that will be wanted in a key's ring once change has
-// been made to it, before that is made.
+// createAhead creates the keys that a key's ring will need once change is made
+// to that key. It is called before change is made.
 func (k *Keeper) createAhead(ctx context.Context, b book, kid string, change func(*Record)) (book, error) {
 	ring := b.records[find(b.records, kid)].ring()
-	// One key to sign and one to stand by are all that can be missing.
+	// At most two keys are missing: one to sign and one standby.
 	var owed error
 	for range 2 {
 		v := k.foresee(b, kid, change)
@@ -67,8 +67,8 @@ func (k *Keeper) createAhead(ctx context.Context, b book, kid string, change fun
 	return b, owed
 }
 
-// foresee returns the view of the keys with a change made, and with the
-// promotion that follows from it.
+// foresee returns the view of the keys with change made, and with the promotion
+// that follows from it.
 func (k *Keeper) foresee(b book, kid string, change func(*Record)) view {
 	records := slices.Clone(b.records)
 	change(&records[find(records, kid)])
@@ -83,8 +83,8 @@ func (k *Keeper) foresee(b book, kid string, change func(*Record)) view {
 	return v
 }
 
-// Look reads the keys once and fills the ring, and does nothing that is due: for
-// commands that only want to sign. Store failures are returned.
+// Look reads the keys once and fills the ring, but makes none of the changes
+// that are due. It is for commands that only sign.
 func (k *Keeper) Look(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -96,7 +96,7 @@ func (k *Keeper) Look(ctx context.Context) error {
 	return b.check()
 }
 
-// List returns the keys that are not archived, by Seq, as they stand now.
+// List returns the keys that are not archived, by Seq.
 func (k *Keeper) List(ctx context.Context) ([]Info, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -106,8 +106,8 @@ func (k *Keeper) List(ctx context.Context) ([]Info, error) {
 	}
 	unusable := b.material.unusable
 	if b.check() != nil {
-		// The master keys are the wrong ones; the records can be read
-		// without.
+		// The master keys are the wrong ones; the records can be read without
+		// them.
 		unusable = nil
 	}
 	v := newView(b.records, k.policy, k.clock(), unusable)

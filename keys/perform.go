@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	// maxDuties bounds what one poll does; the next goes on.
+	// maxDuties bounds the changes of one poll; the next poll goes on.
 	maxDuties = 64
-	// maxConflicts bounds how often it starts over because another replica
-	// was faster.
+	// maxConflicts bounds the retries after another replica wrote first.
 	maxConflicts = 8
 )
 
-// perform does what is due and returns the records as they then are. That another
-// replica has done it already, or is about to, is no error. What is done though its
-// event could not be written is decision.ErrOwed.
+// perform makes the changes that are due and returns the records as they are
+// afterwards. It is no error if another replica has made a change already or is
+// about to. The error is decision.ErrOwed if a change was made but its event could
+// not be written.
 func (k *Keeper) perform(ctx context.Context, b book) (book, error) {
 	conflicts, left := 0, map[string]bool{}
 	var owed error
@@ -50,7 +50,7 @@ func (k *Keeper) perform(ctx context.Context, b book) (book, error) {
 	return b, owed
 }
 
-// due returns the first duty whose time has come, and not what is left to others.
+// due returns the first duty whose time has come, except for the keys in left.
 func (k *Keeper) due(b book, left map[string]bool) (duty, bool) {
 	if d, ok := k.lateDuty(b.records); ok {
 		return d, true
@@ -91,13 +91,13 @@ func (k *Keeper) do(ctx context.Context, b book, d duty) (book, error) {
 	return b, fmt.Errorf("unknown duty %q", d.Kind)
 }
 
-// create makes a key and stores it, with the event that is owed until it is written.
+// create creates a key and stores it with its event.
 func (k *Keeper) create(ctx context.Context, b book, d duty) (book, error) {
 	r, v, s, err := newRecord(ctx, k.policy.ringAlg(d.Ring), k.vault)
 	if err != nil {
 		return b, fmt.Errorf("making a signing key: %w", err)
 	}
-	// Making an RSA key can take a second: the clock is read after that.
+	// Generating an RSA key can take a second, so the clock is read afterwards.
 	now := k.clock()
 	r.CreatedAt, r.ActivateAt, r.Version = now, now, 1
 	r.TokenTTL, r.Margin, r.Lead = k.policy.TokenTTL, k.policy.margin(), k.policy.Lead
@@ -137,9 +137,9 @@ func (k *Keeper) create(ctx context.Context, b book, d duty) (book, error) {
 	return b, errors.Join(owed, err)
 }
 
-// beginTogether lets the first keys of the other rings sign at once that this
-// replica knew when it made the first key of a store. Nobody served before that key
-// was there, so whoever serves has read the others too.
+// beginTogether lets the first keys of the other rings that exist when the first key
+// of a store is created sign at once. No replica served before that first key
+// existed, so every replica that serves has read the others too.
 func (k *Keeper) beginTogether(ctx context.Context, b book, now time.Time) (book, error) {
 	for _, r := range slices.Clone(b.records) {
 		if !r.Beside() || r.Seq%ringSpan > 0 || r.revoked() {
@@ -154,8 +154,8 @@ func (k *Keeper) beginTogether(ctx context.Context, b book, now time.Time) (book
 	return b, nil
 }
 
-// putOff keeps K1 when the write that published the key took longer than the
-// clock skew covers: others could not read it before the write ended.
+// putOff keeps K1 if the write that published the key took longer than the clock
+// skew: other replicas could not read the key before the write ended.
 func (k *Keeper) putOff(ctx context.Context, b book, r Record) (book, error) {
 	if k.clock().Sub(r.CreatedAt) <= k.policy.Skew {
 		return b, nil
@@ -163,7 +163,7 @@ func (k *Keeper) putOff(ctx context.Context, b book, r Record) (book, error) {
 	return k.publishedNow(ctx, b, r.KID)
 }
 
-// erase destroys a private half where the vault keeps it, then in the record.
+// erase destroys a private half in the vault, then in the record.
 func (k *Keeper) erase(ctx context.Context, b book, kid string) (book, error) {
 	if i := find(b.records, kid); i >= 0 {
 		if err := k.vault.Destroy(ctx, b.records[i].Sealed); err != nil {
@@ -174,7 +174,7 @@ func (k *Keeper) erase(ctx context.Context, b book, kid string) (book, error) {
 	return k.decide(ctx, b, kid, func(r *Record) { r.Sealed = nil }, event)
 }
 
-// publishedNow writes down that a key was published no earlier than now.
+// publishedNow records that a key was published no earlier than now.
 func (k *Keeper) publishedNow(ctx context.Context, b book, kid string) (book, error) {
 	now := k.clock()
 	return k.update(ctx, b, kid, func(r *Record) {
@@ -183,7 +183,7 @@ func (k *Keeper) publishedNow(ctx context.Context, b book, kid string) (book, er
 	})
 }
 
-// update changes one record; no event tells of it.
+// update changes one record, without an event.
 func (k *Keeper) update(ctx context.Context, b book, kid string, change func(*Record)) (book, error) {
 	i := find(b.records, kid)
 	if i < 0 {
@@ -201,7 +201,8 @@ func (k *Keeper) update(ctx context.Context, b book, kid string, change func(*Re
 	return b, nil
 }
 
-// announce records that this replica signs with another key of a ring than before.
+// announce records an event for each ring in which this replica has begun to sign
+// with another key.
 func (k *Keeper) announce(ctx context.Context) error {
 	k.turnMu.Lock()
 	defer k.turnMu.Unlock()

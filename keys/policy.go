@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// Policy says how keys live. It shapes the keys that are made from now on; what
-// a key that is there may do follows from its record, and from Poll and Skew,
-// which must be the same on all replicas.
+// Policy says how keys live. It applies to keys created from now on. What an
+// existing key may do follows from its record, and from Poll and Skew, which
+// must be the same on all replicas.
 type Policy struct {
-	// Algs are the algorithms to sign with, the default first. Each has keys
-	// and a schedule of its own.
+	// Algs are the signing algorithms, the default first. Each has keys and a
+	// schedule of its own.
 	Algs []string
-	// Interval is how long a key signs before the next one does.
+	// Interval is how long a key signs.
 	Interval time.Duration
-	// Lead is how long a key stands in the published set before it signs (K1).
+	// Lead is how long a key is published before it signs (K1).
 	Lead time.Duration
 	// Poll is how often each replica reads the store.
 	Poll time.Duration
-	// Skew is how far two clocks may be apart. It also has to cover the time
-	// that a write to the store takes; a key whose creation took longer is
-	// put off.
+	// Skew is the largest difference between two clocks. It also has to cover
+	// the time of a write to the store; a key whose creation took longer is put
+	// off.
 	Skew time.Duration
 	// MaxAge is how long a resource server may cache the published set.
 	MaxAge time.Duration
@@ -30,25 +30,25 @@ type Policy struct {
 	TokenTTL time.Duration
 }
 
-// margin is how long a key stays published after the last token that it should
-// have signed has expired: a replica that has not heard of a turn made by hand
-// signs on for one poll, and the clocks of the signer, of the replica that drops
-// the key and of the one where the turn was made may differ.
+// margin is how much longer than its last token a key stays published. A replica
+// that has not read of a turn made by hand goes on signing for one poll, and the
+// clocks of the signer, of the replica that drops the key and of the one where
+// the turn was made may differ.
 func (p Policy) margin() time.Duration { return p.Poll + 3*p.Skew }
 
-// longest is ten years: far from where sums of durations overflow.
+// longest is ten years, far below where sums of durations overflow.
 const longest = 10 * 365 * 24 * time.Hour
 
-// PolicyError says which setting of a Policy cannot be kept, why, and what
-// would be accepted.
+// PolicyError says which setting of a Policy is unusable, why, and what would be
+// accepted.
 type PolicyError struct{ Setting, Reason, Accepted string }
 
-// Error begins with the name of the setting.
+// Error returns a text that begins with the name of the setting.
 func (e *PolicyError) Error() string {
 	return e.Setting + ": " + e.Reason + "; accepted: " + e.Accepted
 }
 
-// Validate returns a *PolicyError if the policy cannot be kept.
+// Validate returns a *PolicyError if the policy is unusable.
 func (p Policy) Validate() error {
 	if faults := p.Faults(); len(faults) > 0 {
 		return &faults[0]
@@ -56,7 +56,7 @@ func (p Policy) Validate() error {
 	return nil
 }
 
-// Faults returns all that keeps the policy from being kept.
+// Faults returns every fault of the policy.
 func (p Policy) Faults() []PolicyError {
 	var faults []PolicyError
 	fault := func(setting, reason, accepted string) {

@@ -14,54 +14,53 @@ import (
 // Record is a signing key as the store keeps it. What the key may do at a given
 // time is a pure function of all records and that time (K5); see newView.
 type Record struct {
-	// Seq numbers the keys of a ring 0, 1, 2, …, from a number on that is the
-	// ring's own; it is unique, so that of several replicas that create the
-	// same key one wins and all agree.
+	// Seq numbers the keys of a ring from 0 on, offset by the ring's number (see
+	// ringSpan). It is unique, so that one of several replicas that create the
+	// same key wins and all agree.
 	Seq int64
 	// KID is the RFC 7638 thumbprint of the public key.
 	KID string
-	// Alg is the JWS algorithm, the only one that the key is used with.
+	// Alg is the only JWS algorithm that the key is used with.
 	Alg string
 	// Public is the public key as a JWK (RFC 7517), JSON.
 	Public []byte
 	// Sealed is the private key (PKCS #8, sealed); nil once it is erased (K4).
 	Sealed []byte
-	// CreatedAt is when the key was first published, ActivateAt when it
+	// CreatedAt is when the key was first published. ActivateAt is when it
 	// begins to sign.
 	CreatedAt  time.Time
 	ActivateAt time.Time
-	// EndAt is when a key stops signing that no other follows, because its ring
-	// is not wanted any more; else zero.
+	// EndAt is when a key without a successor stops signing, because its ring is
+	// no longer wanted; otherwise zero.
 	EndAt time.Time
-	// TokenTTL is the longest life of a token that the key may sign, Margin
-	// how much longer the key stays published after it retired, by the
-	// settings of the most generous replica. Both only grow.
+	// TokenTTL is the longest life of a token that the key may sign. Margin is
+	// how much longer the key stays published. Both come from the replica with
+	// the longest settings, and only grow.
 	TokenTTL time.Duration
 	Margin   time.Duration
-	// Lead is a promise that binds whoever makes a key while this record is
-	// there: that key will stand in the published set for at least so long
-	// before it signs. Zero, in records of a version that made no promise,
-	// means the lead of the reader's own policy.
+	// Lead is a promise about keys created while this record exists: they are
+	// published for at least Lead before they sign. It is zero in records of a
+	// version that made no promise, and then the reader's own policy counts.
 	Lead time.Duration
-	// Answers is when the latest revocation was made that whoever made this
-	// key had read; zero if there was none. No copy of the key set that holds a
-	// key revoked by then holds this one, so the first token that it signs makes
-	// verifiers fetch that wait for a kid they do not know (K6).
+	// Answers is the time of the latest revocation that the creator of this key
+	// had read, or zero. No copy of the key set that holds a key revoked by then
+	// holds this one. So its first token makes verifiers fetch that only do so
+	// for an unknown kid (K6).
 	Answers time.Time
-	// RevokedAt is zero unless the key was revoked, with RevokeReason.
+	// RevokedAt is zero unless the key was revoked, for RevokeReason.
 	RevokedAt    time.Time
 	RevokeReason string
-	// Archived keys have left the JWKS for good; the record stays, so that
-	// what the key signed in the audit log can be verified for ever.
+	// Archived keys have left the JWKS for good. The record stays, so that
+	// signatures of the key in the audit log can be verified for ever.
 	Archived bool
 	// Version grows by one with each write; see Store.UpdateKey.
 	Version int64
-	// Decision is what the key holds for an operator's decision on it; its own
+	// Decision is the state of an operator's decision about the key; its own
 	// Version is not used.
 	Decision decision.Held
 }
 
-// What a Store answers. Test with errors.Is.
+// Errors of a Store, for errors.Is.
 var (
 	// ErrKeyExists means that the sequence number or the kid is taken.
 	ErrKeyExists = errors.New("key exists")
@@ -74,14 +73,15 @@ var (
 // Store keeps key records. Every method is one atomic operation, durable when
 // it returns nil, safe for concurrent use by many processes.
 type Store interface {
-	// Keys returns the records that are not archived, by Seq; one indexed read.
+	// Keys returns the records that are not archived, by Seq, in one indexed
+	// read.
 	Keys(ctx context.Context) ([]Record, error)
 	// ArchivedKeys returns the archived records, by Seq.
 	ArchivedKeys(ctx context.Context) ([]Record, error)
 	// CreateKey adds r, or returns ErrKeyExists and adds nothing.
 	CreateKey(ctx context.Context, r Record) error
-	// UpdateKey replaces the record of r.KID by r if the stored Version is
-	// still r.Version, storing Version r.Version+1. ErrConflict if it is not,
+	// UpdateKey replaces the record of r.KID by r with Version r.Version+1 if
+	// the stored Version is r.Version. It returns ErrConflict if it is not, and
 	// ErrNoKey if there is no such record.
 	UpdateKey(ctx context.Context, r Record) error
 }

@@ -18,19 +18,19 @@ var (
 
 const maxReason = 500
 
-// Revoke takes a key out: within one poll every replica drops it from the JWKS
-// and refuses what it signed, and if it was the signing key the standby signs
-// (K6). Keys that will be missing are made before. ErrNoKey if there is no such
-// key; a key that was revoked before, and a reason that is missing or too long,
-// are errors too.
+// Revoke revokes a key: within one poll every replica drops it from the JWKS and
+// refuses its tokens, and if it was the signing key the standby signs (K6).
+// Revoke first creates the keys that will be missing. It returns ErrNoKey if
+// there is no such key; it is also an error if the key is revoked already, or if
+// the reason is missing or too long.
 //
-// The revocation does not wait for its event: a stolen key must be stopped even
-// while the log cannot be written. With decision.ErrOwed the key is revoked, and
-// only the event is missing.
+// The revocation does not wait for its event, because a stolen key must be
+// stopped even while the log cannot be written. With decision.ErrOwed the key is
+// revoked and only the event is missing.
 //
-// A second turn follows: many verifiers fetch the key set again only for a kid
-// that they do not know, and they know the standby. So a key that is made after
-// the revocation signs as soon as K1 allows.
+// A second turn follows. Many verifiers fetch the key set again only for an
+// unknown kid, and they know the standby. So a key created after the revocation
+// signs as soon as K1 allows.
 func (k *Keeper) Revoke(ctx context.Context, kid, reason string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -65,8 +65,8 @@ func (k *Keeper) revokeOnce(ctx context.Context, event audit.Event) error {
 	if b.records[i].revoked() {
 		return k.refuse(ctx, event, audit.ReasonAlreadyRevoked, fmt.Errorf("key %s: %w", event.KeyID, errRevoked))
 	}
-	// Later than every other, so that a key made before this one does not seem
-	// to answer it.
+	// The time is later than every other revocation, so that no key created
+	// before seems to answer this one.
 	now := later(k.clock(), lastRevocation(b.records).Add(time.Millisecond))
 	revoke := func(r *Record) { r.RevokedAt, r.RevokeReason = now, event.Detail }
 	b, err = k.createAhead(ctx, b, event.KeyID, revoke)
@@ -91,8 +91,8 @@ func (k *Keeper) revokeOnce(ctx context.Context, event audit.Event) error {
 	return errors.Join(missing, err, k.afterRevoke(ctx, b, event.KeyID))
 }
 
-// afterRevoke writes down what follows from a revocation; the replicas would do
-// the same at their next poll.
+// afterRevoke makes the changes that follow from a revocation. If it fails, the
+// replicas make them at their next poll.
 func (k *Keeper) afterRevoke(ctx context.Context, b book, kid string) error {
 	b, err := k.perform(ctx, b)
 	k.book = b

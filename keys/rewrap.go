@@ -8,11 +8,11 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// Rewrap seals every private key that rests under an older master secret anew
-// under the primary one, and returns how many it sealed. It can be interrupted
-// and repeated at any time, while servers run. progress, if not nil, is called
-// after each key. Keys that cannot be opened are left as they are and named in
-// the error.
+// Rewrap seals every private key that is sealed under an older master secret
+// anew under the primary one. It returns how many it sealed. It can be
+// interrupted and repeated at any time, while servers run. It calls progress,
+// if not nil, after each key. It leaves keys that cannot be opened as they are
+// and names them in the error.
 //
 // Each event is recorded before its write (A3); if the write fails, a second
 // event says so.
@@ -63,8 +63,8 @@ func (k *Keeper) allRecords(ctx context.Context) ([]Record, error) {
 	return append(records, archived...), nil
 }
 
-// rewrapOne reads the record anew each time, so that a private half that was
-// erased meanwhile does not come back.
+// rewrapOne reads the record anew on each attempt, so that a private half that
+// was erased meanwhile does not come back.
 func (k *Keeper) rewrapOne(ctx context.Context, kid string) (bool, error) {
 	event := audit.Event{Action: audit.KeyRewrapped, Outcome: audit.Success, KeyID: kid}
 	for range maxConflicts {

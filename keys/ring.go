@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// ErrNoSigningKey means that there is no key to sign with: the ring was not
-// filled yet, or every key was revoked.
+// ErrNoSigningKey means that there is no key to sign with: the ring is not filled yet,
+// or every key was revoked.
 var ErrNoSigningKey = errors.New("no signing key is ready")
 
-// Ring signs and verifies with the keys as last read from the store. What each
-// key may do is decided at every call by the clock, so a scheduled turn happens
-// on time even while the store cannot be reached (K5). A Ring is filled by its
-// Keeper. It is safe for concurrent use and takes no lock.
+// Ring signs and verifies with the keys as last read from the store. Every call decides
+// by the clock what each key may do, so that a scheduled turn happens on time even
+// while the store cannot be reached (K5). Its Keeper fills it. A Ring is safe for
+// concurrent use and takes no lock.
 type Ring struct {
 	now      func() time.Time
 	elapsed  func() time.Duration
@@ -28,61 +28,60 @@ type Ring struct {
 	signFailures atomic.Uint64
 }
 
-// PublishedSet is the content of the JWKS, and how long it can be relied on. It
-// is shared: callers must not change it.
+// PublishedSet is the content of the JWKS, and how long it is valid. It is shared:
+// callers must not change it.
 type PublishedSet struct {
-	// Version changes whenever Keys do, and is never used twice in a process.
+	// Version changes whenever Keys do, and is unique within a process.
 	Version uint64
-	// Keys are public JWKs: those that sign now, then the others, both by Seq,
-	// so that all replicas serve the same bytes, and programs that take the
-	// first key get the one that the default algorithm signs with. Empty means that there is nothing to serve.
+	// Keys are public JWKs: the signing keys, then the others, both by Seq. So all
+	// replicas serve the same bytes, and programs that take the first key get the
+	// signing key of the default algorithm. If it is empty, there is nothing to serve.
 	Keys []json.RawMessage
 	// Algs are the algorithms of Keys, sorted.
 	Algs []string
 	// Limit is the policy's MaxAge.
 	Limit time.Duration
-	// MaxAge is for how long the set may be cached from now on: Limit, unless
-	// the replica has lost the store. The set is sure to hold every key that
-	// signs until the promised lead after it was read, less the skew: a key
-	// that it does not hold was made after that. So the replica shortens
-	// MaxAge, down to zero, rather than promise what it cannot know (K1).
+	// MaxAge is how long the set may be cached from now on: Limit, unless the replica
+	// has lost the store. A key that the set does not hold was created after the set
+	// was read, and signs no sooner than the promised lead after that, less the skew.
+	// So MaxAge shrinks towards zero as the set grows old (K1).
 	MaxAge time.Duration
 }
 
-// snapshot is a view of the keys that holds from since until until.
+// snapshot is a view of the keys that is valid from since to until.
 type snapshot struct {
 	book book
-	// at is when it was made, elapsed the same by the clock that never jumps.
+	// at is when the snapshot was made; elapsed is the same moment by the clock that
+	// never jumps.
 	at           time.Time
 	elapsed      time.Duration
 	since, until time.Time
 	view         view
 	published    PublishedSet
 	verifiers    map[string]*verifier
-	// signer is the main ring's and active what is shown of it; signers are
-	// those of other algorithms, by algorithm.
+	// signer is the main ring's signer, and active its description. signers holds the
+	// signers of the other rings by algorithm.
 	signer  *signer
 	signers map[string]*signer
 	active  Info
 	ttl     time.Duration
-	// complete is for how long after the reading the set is sure to hold
-	// every key that signs.
+	// complete is how long after the read the set is certain to hold every signing key.
 	complete time.Duration
 	seen     map[string]sighting
 }
 
 func (r *Ring) clock() time.Time { return toMilli(r.now()) }
 
-// age is how long ago the records of s were read.
+// age returns how long ago the records of s were read.
 func (r *Ring) age(s *snapshot) time.Duration { return r.elapsed() - s.book.elapsed }
 
-// fill replaces what the ring knows.
+// fill replaces the keys of the ring.
 func (r *Ring) fill(b book, now time.Time) {
 	r.snapshot.Store(r.build(b, now, r.snapshot.Load()))
 }
 
-// current returns the snapshot for this moment, or nil if the ring was never
-// filled. When a turn has come it builds the new one from what is in memory.
+// current returns the snapshot for this moment, or nil if the ring was never filled.
+// After a turn it builds a new one from what is in memory.
 func (r *Ring) current() *snapshot {
 	s := r.snapshot.Load()
 	if s == nil {
@@ -93,8 +92,7 @@ func (r *Ring) current() *snapshot {
 		return s
 	}
 	next := r.build(s.book, now, s)
-	// If another call was faster, or the Keeper read the store meanwhile,
-	// theirs stays.
+	// If another call or the Keeper stored a newer snapshot meanwhile, that one stays.
 	r.snapshot.CompareAndSwap(s, next)
 	return next
 }
@@ -120,7 +118,8 @@ func (r *Ring) build(b book, now time.Time, before *snapshot) *snapshot {
 				others = append(others, pub.jwk)
 			}
 		}
-		// A token may be signed by the next key after its life was fixed.
+		// The token's life may be fixed before the turn and the token be signed by the
+		// next key.
 		if m.signers[k.KID] != nil && (k.State == Active || k.State == Standby) {
 			s.ttl = min(s.ttl, k.TokenTTL, k.TokenTTL+k.Margin-r.policy.margin())
 		}
@@ -141,8 +140,8 @@ func (r *Ring) build(b book, now time.Time, before *snapshot) *snapshot {
 	return s
 }
 
-// signersOf returns the signers of the rings beside the main one that are asked for
-// and can sign already.
+// signersOf returns the signers of the rings beside the main one that the policy asks
+// for and that can sign already.
 func (r *Ring) signersOf(v *view, m *material) map[string]*signer {
 	signers := make(map[string]*signer)
 	for _, ring := range v.rings {
@@ -154,27 +153,27 @@ func (r *Ring) signersOf(v *view, m *material) map[string]*signer {
 	return signers
 }
 
-// unconfirmed says that the store was last read before the key's turn ended. Its
-// successor may have been revoked since, and the key be signing on elsewhere, so
-// it stays published until a read tells (K1, K3). That happens only on a replica
-// that has lost the store for longer than a token lives.
+// unconfirmed reports whether the store was last read before the key's turn ended. The
+// key's successor may have been revoked since and the key may still sign on other
+// replicas, so it stays published until the next read (K1, K3). This only happens on a
+// replica that has lost the store for longer than a token lives.
 func (r *Ring) unconfirmed(k keyView, readAt time.Time) bool {
 	return k.State != Revoked && readAt.Before(k.RetireAt.Add(r.policy.Skew))
 }
 
 func sameKey(a, b json.RawMessage) bool { return string(a) == string(b) }
 
-// Sign returns payload as a compact JWS of type typ (at+jwt, for one) signed
-// with the key of the default algorithm whose turn it is now, and that key's kid.
-// typ must be one of a few constants: the header of each is kept. The error is
-// ErrNoSigningKey if there is no key.
+// Sign signs payload as a compact JWS of type typ (at+jwt, for example) with the active
+// key of the default algorithm. It also returns that key's kid. typ must be one of a
+// few constants, because the header of each is cached. The error is ErrNoSigningKey if
+// there is no key.
 func (r *Ring) Sign(typ string, payload []byte) (compact, kid string, err error) {
 	return r.SignWith("", typ, payload)
 }
 
-// SignWith is Sign with the algorithm alg. Where that is empty, not among the
-// policy's or too young to sign yet, it is Sign: an algorithm that is added or
-// dropped stops nobody's tokens.
+// SignWith is Sign with the algorithm alg. It falls back to Sign if alg is empty, not
+// in the policy or has no signing key yet, so that adding or dropping an algorithm
+// fails no request.
 func (r *Ring) SignWith(alg, typ string, payload []byte) (compact, kid string, err error) {
 	s := r.current()
 	if s == nil || s.signer == nil {
@@ -192,11 +191,11 @@ func (r *Ring) SignWith(alg, typ string, payload []byte) (compact, kid string, e
 	return compact, by.kid, nil
 }
 
-// Verify checks a compact JWS of at most 16 KiB: its key must be published now
-// (so not revoked: K6), its algorithm the key's own, its type typ (with or
-// without application/, in any case). It returns the payload and the kid. The
-// error says which of these it is not. What the payload says, its expiry
-// included, is for the caller to judge.
+// Verify checks a compact JWS of at most 16 KiB: its key must be published now (and so
+// not revoked, K6), its algorithm must be the key's, and its type must be typ (with or
+// without application/, in any case). It returns the payload and the kid. The error
+// says whether the key is unknown or the token is malformed. Verify does not check the
+// payload, nor its expiry.
 func (r *Ring) Verify(compact, typ string) (payload []byte, kid string, err error) {
 	t, err := parseToken(compact)
 	if err != nil {
@@ -217,7 +216,7 @@ func (r *Ring) Verify(compact, typ string) (payload []byte, kid string, err erro
 	return payload, t.kid, nil
 }
 
-// Active returns the key of the default algorithm that signs now, or ErrNoSigningKey.
+// Active returns the signing key of the default algorithm, or ErrNoSigningKey.
 func (r *Ring) Active() (Info, error) {
 	s := r.current()
 	if s == nil || s.signer == nil {
@@ -226,11 +225,11 @@ func (r *Ring) Active() (Info, error) {
 	return s.active, nil
 }
 
-// TokenTTL returns the longest life that a token signed now may have: the
-// policy's, unless a key that is about to sign it was made for less. On a replica
-// that has missed a poll it shrinks, down to zero: the signing key may have been
-// turned by hand meanwhile, and what it signs must not outlive its place in the
-// JWKS (K3). Zero if the ring was never filled.
+// TokenTTL returns the longest life of a token signed now: the policy's, unless a key
+// that is about to sign was created for less. On a replica that has missed a poll it
+// shrinks towards zero, because the signing key may have been turned by hand meanwhile,
+// and its tokens must not outlive its place in the JWKS (K3). It is zero if the ring
+// was never filled.
 func (r *Ring) TokenTTL() time.Duration {
 	s := r.current()
 	if s == nil {
@@ -240,7 +239,7 @@ func (r *Ring) TokenTTL() time.Duration {
 	return max(0, s.ttl-max(0, behind))
 }
 
-// Published returns the set to serve as JWKS; the zero set if the ring was never
+// Published returns the key set for the JWKS, or the zero set if the ring was never
 // filled.
 func (r *Ring) Published() PublishedSet {
 	s := r.current()

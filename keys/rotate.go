@@ -10,16 +10,18 @@ import (
 	"github.com/keyturn/keyturn/internal/decision"
 )
 
-// errTurnScheduled means that the standby signs as soon as it may already.
+// errTurnScheduled means that the standby is already scheduled for the earliest time
+// allowed.
 var errTurnScheduled = errors.New("no key can sign sooner than scheduled")
 
-// Rotate lets the standby of an algorithm's keys, or of the default's if alg is
-// empty, sign as soon as K1 allows: at once if it has been
-// published for the lead, else when it will have been. Before that it publishes
-// the next standby (K2). It returns the key that will sign. If that key is
-// scheduled as early already, nothing changes and the error says so.
+// Rotate lets the standby of an algorithm, or of the default if alg is empty, sign as
+// soon as K1 allows: at once if it has been published for the lead, otherwise when it
+// will have been. It first publishes the next standby (K2). It returns the key that
+// will sign. If that key is scheduled as early already, Rotate changes nothing and
+// returns an error.
 //
-// No turn stands unrecorded (A3). Replicas hear of it within one poll.
+// A turn without its event does not take effect (A3). Replicas read of the turn
+// within one poll.
 func (k *Keeper) Rotate(ctx context.Context, alg string) (Record, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -75,8 +77,8 @@ func forAlg(alg string) string {
 	return "for " + alg + " "
 }
 
-// ringFor is the number of the ring that signs for alg: the main one if alg is empty
-// or what that signs with.
+// ringFor returns the number of the ring that signs for alg: the main ring if alg is
+// empty or the main ring's algorithm.
 func (v *view) ringFor(alg string) int {
 	if main, _ := v.signingKey(mainRing); alg == "" || alg == main.Alg {
 		return mainRing
@@ -84,8 +86,8 @@ func (v *view) ringFor(alg string) int {
 	return besideRing(alg)
 }
 
-// nextStandby returns the key of a ring that signs next, of those that could: after a
-// revocation that is the one which answers it, and not the one made before.
+// nextStandby returns the usable standby of a ring that signs next. After a
+// revocation that is the key that answers it, not the one created before.
 func nextStandby(v view, ring int, m *material) (next keyView, ok bool) {
 	signing, _ := v.signingKey(ring)
 	for _, key := range v.Keys {

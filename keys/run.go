@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// pollTimeout bounds one poll, so that a store that hangs is noticed.
+// pollTimeout bounds one poll, so that a hanging store is noticed.
 const pollTimeout = 10 * time.Second
 
-// Run polls every Policy.Poll until ctx ends, and records each turn when it comes,
-// whatever the store does meanwhile. What goes wrong is given to OnError and tried
-// again; so is each Warning, when it comes up and every hour. Poll once before Run,
-// to learn whether the keys can be used at all.
+// Run polls every Policy.Poll until ctx ends. It records each turn when it comes,
+// whatever the state of the store. It passes failures to OnError and tries again;
+// it also passes each Warning to OnError, when it comes up and then every hour.
+// Call Poll once before Run, to learn whether the keys can be used.
 func (k *Keeper) Run(ctx context.Context) {
 	var turns sync.WaitGroup
 	defer turns.Wait()
@@ -42,7 +42,7 @@ func (k *Keeper) pollOnce(ctx context.Context) {
 }
 
 // watchTurns announces scheduled turns. It wakes when the next one is due, and
-// whenever a poll may have changed when that is.
+// after each poll, which may have changed the schedule.
 func (k *Keeper) watchTurns(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -14,45 +14,46 @@ type State string
 const (
 	// Standby keys are published and have not signed yet (K2).
 	Standby State = "standby"
-	// Active is the one key that signs.
+	// Active keys sign; each ring has one at most.
 	Active State = "active"
-	// Retired keys no longer sign; what they signed still counts.
+	// Retired keys no longer sign; their tokens are still valid.
 	Retired State = "retired"
-	// Revoked keys are out of the published set, and what they signed is dead.
+	// Revoked keys are not published, and their tokens are invalid.
 	Revoked State = "revoked"
 )
 
-// keyView is one key as it stands at the time of its view.
+// keyView is a key and its state at the time of its view.
 type keyView struct {
 	Record
 	State State
-	// RetireAt is when the key stops signing: when the next one begins to, or
-	// when it was revoked. Zero if nothing follows it yet.
+	// RetireAt is when the key stops signing: when the next one begins to, or when
+	// it was revoked. It is zero if no key follows it yet.
 	RetireAt time.Time
-	// ExpireAt is when no token of the key can be valid any more by any
-	// clock: RetireAt, the longest life of a token, and the margin (K3).
-	// Zero if RetireAt is.
+	// ExpireAt is when no token of the key is valid any more by any clock: RetireAt
+	// plus the longest life of a token and the margin (K3). It is zero if RetireAt
+	// is.
 	ExpireAt time.Time
 	// Published says that the key belongs in the JWKS.
 	Published bool
 }
 
-// view says what every key may do at one time. It is a function of the records
-// and that time alone, so that replicas agree without talking (K5).
+// view says what every key may do at one time. It is a function of the records and
+// that time alone, so that replicas agree without talking to each other (K5).
 type view struct {
 	// Keys are the keys that are not archived, by Seq: the main ring's first.
 	Keys []keyView
 	// rings are in the order of their numbers, the main one first.
 	rings []ringView
-	// Duties are what the records should be told, in this order. Each may be
-	// done by any replica, and by several at once.
+	// Duties are the changes to be made to the records, in this order. Any replica
+	// may make each, and several may at once.
 	Duties []duty
-	// Until is when the next key changes its state; zero if none will. Since
-	// is when one last did. In between nothing but Duties changes.
+	// Until is when the next key changes its state, or zero if none will. Since is
+	// when the last one did. In between only Duties change.
 	Since, Until time.Time
 }
 
-// ring returns how a ring stands; the zero key if it has no keys.
+// ring returns the view of a ring. If the ring is not in the view, its signing is
+// -1.
 func (v *view) ring(number int) ringView {
 	for _, r := range v.rings {
 		if r.number == number {
@@ -62,7 +63,7 @@ func (v *view) ring(number int) ringView {
 	return ringView{number: number, signing: -1}
 }
 
-// signingKey returns the key that signs in a ring, or false if none can.
+// signingKey returns the signing key of a ring, or false if there is none.
 func (v *view) signingKey(ring int) (keyView, bool) {
 	r := v.ring(ring)
 	if r.signing < 0 {
@@ -72,12 +73,12 @@ func (v *view) signingKey(ring int) (keyView, bool) {
 }
 
 // newView returns what the keys in records may do at now, on a replica that cannot
-// sign with the keys in unusable. Archived records and the order of records make
-// no difference.
+// sign with the keys in unusable. It ignores archived records and the order of
+// records.
 //
-// The key that signs in a ring is the last one whose ActivateAt has come. If it was
-// revoked or cannot be used, the next one that can be used signs at once, and if
-// there is none, the nearest before it.
+// The signing key of a ring is the last one whose ActivateAt has come. If that key
+// was revoked or cannot be used, the next usable key signs at once; if there is
+// none, the nearest usable key before it.
 func newView(records []Record, p Policy, now time.Time, unusable map[string]error) view {
 	var all []Record
 	for _, r := range records {
@@ -110,8 +111,9 @@ func newView(records []Record, p Policy, now time.Time, unusable map[string]erro
 			first, v.Duties = v.Duties, nil
 		}
 	}
-	// On an empty store the keys of the other rings are published before the key
-	// is made without which nobody serves, so that all can sign at once.
+	// On an empty store the keys of the other rings are published before the first
+	// key of the main ring. No replica serves without that one, so all rings can
+	// sign at once.
 	v.Duties = append(v.Duties, first...)
 	v.Since, v.Until = bounds(v.Keys, now)
 	return v
@@ -121,8 +123,8 @@ type scheduler struct {
 	policy   Policy
 	now      time.Time
 	unusable map[string]error
-	// all are the records of all rings, records those of this one, by Seq;
-	// current and signing are indexes or -1.
+	// all are the records of all rings, records those of this ring, by Seq. current
+	// and signing are indexes into records, or -1.
 	all     []Record
 	ring    int
 	wanted  bool
@@ -131,7 +133,7 @@ type scheduler struct {
 	signing int
 }
 
-// live says that a key of the ring signs or will.
+// live reports whether a key of the ring signs or will sign.
 func (s *scheduler) live() bool {
 	for i := range s.records {
 		if s.usable(i) {
@@ -141,7 +143,7 @@ func (s *scheduler) live() bool {
 	return false
 }
 
-// ended says that the key has stopped signing, and that none follows it.
+// ended reports whether the key has stopped signing without a successor.
 func (s *scheduler) ended(i int) bool {
 	at := s.records[i].EndAt
 	return !at.IsZero() && !at.After(s.now)
@@ -149,8 +151,8 @@ func (s *scheduler) ended(i int) bool {
 
 func (r *Record) revoked() bool { return !r.RevokedAt.IsZero() }
 
-// neverSigned says that a key was revoked before its turn came. It then takes
-// no part in the succession.
+// neverSigned reports whether the key was revoked before its turn came. It then
+// takes no part in the succession.
 func (r *Record) neverSigned() bool { return r.revoked() && !r.RevokedAt.After(r.ActivateAt) }
 
 func (s *scheduler) usable(i int) bool {
@@ -167,9 +169,10 @@ func (s *scheduler) findCurrent() int {
 	return -1
 }
 
-// findSigning begins at the current key. Before the first key's time (this
-// clock is behind the one that made it) it begins at the first key, unless that has
-// to be published for its lead first, as in a ring that was added later.
+// findSigning returns the index of the signing key, or -1. It searches from the
+// current key on. Before the first key's time (this clock is behind the creator's)
+// it searches from the first key on, unless that key has to be published for its
+// lead first, as in a ring that was added later.
 func (s *scheduler) findSigning() int {
 	if s.current >= 0 && s.ended(s.current) || s.current < 0 && s.comesUp() {
 		return -1
@@ -187,20 +190,21 @@ func (s *scheduler) findSigning() int {
 	return -1
 }
 
-// comesUp says that the ring has not signed yet: it was added to a store that had
-// keys already.
+// comesUp reports whether the ring has not signed yet because it was added to a
+// store that had keys already.
 func (s *scheduler) comesUp() bool {
 	return s.ring != mainRing && len(s.records) > 0 && s.records[0].ActivateAt.After(s.records[0].CreatedAt)
 }
 
-// emergency is still true after the promotion was written down, so that every
-// replica can say why it turned.
+// emergency reports whether the signing key signs before its time. It stays true
+// after the promotion was recorded, so that every replica can say why it turned.
 func (s *scheduler) emergency() bool {
 	if s.signing < 0 {
 		return false
 	}
 	if i := max(s.current, 0); i != s.signing {
-		// An erased key, though, only tells that this clock is behind.
+		// If the current key was erased, this clock is behind; that is no
+		// emergency.
 		r := &s.records[i]
 		return r.revoked() || s.unusable[r.KID] != nil
 	}
@@ -210,8 +214,8 @@ func (s *scheduler) emergency() bool {
 	})
 }
 
-// promotion is when next begins to sign because before was revoked. All
-// replicas come to the same time.
+// promotion returns when next begins to sign because before was revoked. All
+// replicas compute the same time.
 func promotion(before, next *Record) time.Time { return later(before.RevokedAt, next.CreatedAt) }
 
 func (s *scheduler) key(i int) keyView {
@@ -248,7 +252,7 @@ func (s *scheduler) retireAt(i int) time.Time {
 		}
 	}
 	if i == s.signing && !at.After(s.now) {
-		// Its successors cannot be used; it signs on until there is one.
+		// Its successors cannot be used; it goes on signing until one can.
 		return time.Time{}
 	}
 	return at

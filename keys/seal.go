@@ -10,10 +10,10 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// MissingMasterError means that something was sealed under a master secret that
-// this process was not given.
+// MissingMasterError means that something is sealed under a master secret that
+// this process does not have.
 type MissingMasterError struct {
-	// ID names the secret that is missing.
+	// ID names the missing secret.
 	ID string
 }
 
@@ -21,8 +21,8 @@ func (e *MissingMasterError) Error() string {
 	return fmt.Sprintf("sealed under master key %s, which is not among the master keys given", e.ID)
 }
 
-// errDamaged means that sealed bytes are not what was once sealed: they are cut
-// off, changed, or belong to another key.
+// errDamaged means that the sealed bytes are truncated, changed, or belong to
+// another key.
 var errDamaged = errors.New("sealed key is damaged")
 
 const (
@@ -32,7 +32,7 @@ const (
 	sealMinimum = sealHeader + chacha20poly1305.NonceSizeX + chacha20poly1305.Overhead
 )
 
-// masterSealer seals with XChaCha20-Poly1305. What it makes is laid out as
+// masterSealer seals with XChaCha20-Poly1305. Its output is
 //
 //	version (1 byte) | master id (8) | nonce (24) | ciphertext and tag
 //
@@ -49,7 +49,7 @@ func (m *Masters) sealer() *masterSealer {
 		key, _ := m.Derive(id, sealInfo)
 		aead, err := chacha20poly1305.NewX(key)
 		if err != nil {
-			// Only a key of a wrong length is refused.
+			// NewX refuses only a key of the wrong length.
 			panic("keys: " + err.Error())
 		}
 		s.aeads[id] = aead
@@ -73,8 +73,8 @@ func (s *masterSealer) Seal(plain, aad []byte) ([]byte, error) {
 	return s.aeads[s.primary].Seal(out, nonce, plain, aad), nil
 }
 
-// Open returns what was sealed with the same aad. If the master secret that it was
-// sealed under is not there, the error is a *MissingMasterError.
+// Open decrypts what was sealed with the same aad. The error is a
+// *MissingMasterError if the master secret is missing.
 func (s *masterSealer) Open(sealed, aad []byte) ([]byte, error) {
 	id, ok := s.SealedUnder(sealed)
 	if !ok {
@@ -93,8 +93,8 @@ func (s *masterSealer) Open(sealed, aad []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// SealedUnder returns the id of the master secret that sealed needs, or false if
-// sealed has no form that this sealer makes.
+// SealedUnder returns the id of the master secret that opens sealed, or false if
+// sealed does not have this sealer's form.
 func (s *masterSealer) SealedUnder(sealed []byte) (string, bool) {
 	if len(sealed) < sealMinimum || sealed[0] != sealVersion {
 		return "", false

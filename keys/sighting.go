@@ -5,19 +5,20 @@ import (
 	"time"
 )
 
-// sighting is what this process has seen of a key that no longer signs, by the
-// clock that never jumps.
+// sighting is what this process has observed of a retired key, by the clock that
+// never jumps.
 type sighting struct {
-	// retired and erased are when the process first saw the key so; erased is
-	// below zero while it has not.
+	// retired and erased are when the process first saw the key retired and
+	// erased; erased is negative until then.
 	retired, erased time.Duration
-	// retireAt is when the record says that it retired.
+	// retireAt is when the key retired by its record.
 	retireAt time.Time
-	// lived says that the process also saw the key before it retired.
+	// lived says that the process saw the key before it retired too.
 	lived bool
 }
 
-// sightings carries what was seen of retired keys from the snapshot before to s.
+// sightings carries the observations of retired keys from the snapshot before
+// over to s.
 func (s *snapshot) sightings(before *snapshot, skew time.Duration) map[string]sighting {
 	seen := make(map[string]sighting)
 	for i := range s.view.Keys {
@@ -32,7 +33,7 @@ func (s *snapshot) sightings(before *snapshot, skew time.Duration) map[string]si
 				one.retired -= max(0, s.at.Sub(k.RetireAt))
 			}
 		}
-		// A replica that was cut off may learn that a turn came earlier.
+		// A replica that was cut off may learn of an earlier turn.
 		if k.RetireAt.Before(one.retireAt) {
 			one.retired, one.retireAt = one.retired-one.retireAt.Sub(k.RetireAt), k.RetireAt
 		}
@@ -44,7 +45,7 @@ func (s *snapshot) sightings(before *snapshot, skew time.Duration) map[string]si
 	return seen
 }
 
-// jumped says that the clock has not kept pace since before.
+// jumped reports whether the wall clock has jumped since before.
 func (s *snapshot) jumped(before *snapshot, skew time.Duration) bool {
 	return (s.at.Sub(before.at) - (s.elapsed - before.elapsed)).Abs() > skew
 }
@@ -57,7 +58,7 @@ func (s *snapshot) sighting(kid string) (sighting, bool) {
 	return seen, ok
 }
 
-// held says that the key had not retired yet.
+// held reports whether the key had not retired yet.
 func (s *snapshot) held(kid string) bool {
 	if s == nil {
 		return false
@@ -70,19 +71,20 @@ func (s *snapshot) held(kid string) bool {
 	return false
 }
 
-// outlives says that something that the key signed in this process's life may be
-// valid still, whatever the clock says now: the time has not passed for which the
-// key stays published. The clock may have jumped ahead (K3).
+// outlives reports whether a token that the key signed during this process's life
+// may still be valid, because the time for which the key stays published has not
+// passed by the clock that never jumps. The wall clock may have jumped ahead
+// (K3).
 func (s sighting) outlives(k keyView, elapsed time.Duration) bool {
 	return s.lived && elapsed < s.retired+k.ExpireAt.Sub(k.RetireAt)
 }
 
-// ripe says whether a duty may be done now. What cannot be undone waits until
-// the time for it has passed not only by the clock but in this process's life
-// too, so that a replica whose clock is wrong, or jumps, takes no key from the
-// others: a private half is erased one poll and the skew after the process saw
-// the key retired, and a key archived when nothing that was signed before the
-// process saw it erased can be valid.
+// ripe reports whether a duty may be done now. What cannot be undone waits until
+// its time has passed both by the wall clock and during this process's life, so
+// that a replica whose clock is wrong or jumps takes no key from the others. A
+// private half is erased one poll and the skew after the process saw the key
+// retired. A key is archived when no token signed before the process saw it
+// erased can be valid.
 func (k *Keeper) ripe(d duty, v *view) bool {
 	if d.Kind != erase && d.Kind != archive {
 		return true
@@ -93,7 +95,7 @@ func (k *Keeper) ripe(d duty, v *view) bool {
 		return true
 	}
 	if k.confirmed().Before(key.RetireAt) {
-		return false // the clock alone says that it retired (T1)
+		return false // only the clock says that it retired (T1)
 	}
 	seen, ok := k.ring.snapshot.Load().sighting(d.KID)
 	passed := k.elapsed()
@@ -103,7 +105,7 @@ func (k *Keeper) ripe(d duty, v *view) bool {
 	return ok && seen.erased >= 0 && passed >= seen.erased+key.ExpireAt.Sub(key.RetireAt)
 }
 
-// noteAbsence notes when the store was last read without a key.
+// noteAbsence notes when the store was last read without a key that is new.
 func (k *Keeper) noteAbsence(before, now book) {
 	for kid := range k.absent {
 		if find(now.records, kid) < 0 {
@@ -120,8 +122,8 @@ func (k *Keeper) noteAbsence(before, now book) {
 	}
 }
 
-// lateDuty puts off a standby whose record was not in the store yet when this
-// replica read it, after the time that the record gives. Its writer was slow, and
+// lateDuty puts off a standby that was not in the store yet when this replica
+// read it, although its record claims an earlier time. Its writer was slow, and
 // may have died before it could put the key off itself (K1).
 func (k *Keeper) lateDuty(records []Record) (duty, bool) {
 	now := k.clock()

@@ -7,43 +7,44 @@ import (
 	"time"
 )
 
-// Warning is something about the keys that harms nobody yet, and that an operator
+// Warning is a condition of the keys that does no harm yet, but that an operator
 // should look into before it does.
 type Warning struct {
-	// Code names the kind of warning, Text says more, for people. Neither is
+	// Code names the kind of warning. Text describes it for people. Neither is
 	// secret.
 	Code string
 	Text string
 }
 
-// The codes of warnings: alert rules and docs/operating.md name them.
+// The codes of warnings. Alert rules and docs/operating.md name them.
 const (
-	// standbyMissing: no key is published that could sign next (K2).
+	// standbyMissing: no published key could sign next (K2).
 	standbyMissing = "standby_missing"
-	// turnOverdue: the active key signs for longer than the policy's Interval.
+	// turnOverdue: the active key has signed for longer than the policy's
+	// Interval.
 	turnOverdue = "turn_overdue"
 	// turnFarOff: the next turn is farther away than the policy explains: the
-	// Interval was shortened, or a replica's clock was far ahead when it made
+	// Interval was shortened, or a replica's clock was far ahead when it created
 	// the standby.
 	turnFarOff = "turn_far_off"
-	// keyUnusable: a key that is to sign, or may have signed what is still
-	// valid, is damaged, or rests under a master secret that is missing.
+	// keyUnusable: a key that will sign, or whose tokens may still be valid, is
+	// damaged, or its master secret is missing.
 	keyUnusable = "key_unusable"
 )
 
-// Status is how the keys stand on this replica.
+// Status is the state of the keys on this replica.
 type Status struct {
-	// Active is the key of the default algorithm that signs; its KID is empty
-	// if there is none.
+	// Active is the signing key of the default algorithm; its KID is empty if
+	// there is none.
 	Active Info
-	// Standbys counts the published keys that can sign next, of the algorithm
-	// that has the fewest; Published all in the JWKS, Unusable those that cannot
-	// be used here.
+	// Standbys counts the published keys that can sign next, for the algorithm
+	// with the fewest. Published counts all keys in the JWKS. Unusable counts
+	// those that this replica cannot use.
 	Standbys, Published, Unusable int
 	Warnings                      []Warning
 }
 
-// Status returns how the keys stand at this moment, by what was last read.
+// Status returns the state of the keys now, as last read.
 func (k *Keeper) Status() Status {
 	s := k.ring.current()
 	if s == nil {
@@ -77,7 +78,7 @@ func (k *Keeper) Status() Status {
 	return st
 }
 
-// naming names a ring's algorithm where there are several.
+// naming names the algorithm of a ring if the policy has several.
 func (p Policy) naming(ring int) string {
 	if len(p.Algs) == 1 {
 		return ""
@@ -99,7 +100,7 @@ func (s *snapshot) standbys(ring int) int {
 // warnOfTurn warns of a turn that is overdue or too far off.
 func (k *Keeper) warnOfTurn(active keyView, warn func(code, format string, args ...any)) {
 	p, now := k.policy, k.clock()
-	// The next standby is made two polls and the skew before it is wanted.
+	// The next standby is created two polls and the skew before it is needed.
 	late := now.Sub(active.ActivateAt.Add(p.Interval))
 	if late > 2*p.Poll+p.Skew {
 		warn(turnOverdue, "key %s should have retired %v ago", active.KID, late.Round(time.Second))
@@ -109,10 +110,10 @@ func (k *Keeper) warnOfTurn(active keyView, warn func(code, format string, args 
 	}
 }
 
-// warnEvery is how often a warning that lasts is repeated.
+// warnEvery is how often a lasting warning is repeated.
 const warnEvery = time.Hour
 
-// warn gives new warnings, and those that have lasted, to OnError.
+// warn passes new and lasting warnings to OnError.
 func (k *Keeper) warn() {
 	warned := make(map[string]time.Duration)
 	for _, w := range k.Status().Warnings {
@@ -126,18 +127,16 @@ func (k *Keeper) warn() {
 	k.warned = warned
 }
 
-// Counts are what has happened on this replica since it started.
+// Counts are event counts of this replica since it started.
 type Counts struct {
-	// Turns counts how often it began to sign with another key on schedule or
-	// at an operator's word, Emergencies how often because a key was revoked
-	// or could not be used.
+	// Turns counts changes of the signing key on schedule or by an operator.
+	// Emergencies counts those because a key was revoked or could not be used.
 	Turns, Emergencies uint64
-	// PollFailures counts reads of the keys, or what is due after one, that
-	// failed; SignFailures signatures that did.
+	// PollFailures counts polls that failed, SignFailures signatures that failed.
 	PollFailures, SignFailures uint64
 }
 
-// Counts returns the counts.
+// Counts returns the counts of this replica.
 func (k *Keeper) Counts() Counts {
 	return Counts{
 		Turns: k.turns.Load(), Emergencies: k.emergencies.Load(),
@@ -145,7 +144,7 @@ func (k *Keeper) Counts() Counts {
 	}
 }
 
-// count notes a turn of a ring, once.
+// count counts a turn of a ring, once.
 func (k *Keeper) count(ring ringView, kid string) {
 	if before := k.signedWith[ring.number]; before != "" && before != kid {
 		if ring.emergency {

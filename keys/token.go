@@ -12,24 +12,24 @@ import (
 	"sync"
 )
 
-// maxToken bounds what is looked at before a signature has been checked.
+// maxToken bounds the size of a token that is parsed, in bytes.
 const maxToken = 16 << 10
 
 var (
-	// errUnknownKey means that the token names a key that is not published:
-	// none of ours, expired, or revoked (K6).
+	// errUnknownKey means that the token names a key that is not published: a
+	// foreign, expired or revoked one (K6).
 	errUnknownKey = errors.New("token was not signed by a key in force")
-	// errBadToken means that the token is not one that Keyturn makes, or that
-	// its signature is wrong.
+	// errBadToken means that the token does not have the form of Keyturn's
+	// tokens, or that its signature is wrong.
 	errBadToken = errors.New("token is malformed or its signature is wrong")
 )
 
-// signer is the private half of a key. It makes compact JWS (RFC 7515 §3.1).
+// signer is the private half of a key. It signs compact JWS (RFC 7515 §3.1).
 type signer struct {
 	alg     string
 	kid     string
 	private crypto.Signer
-	// headers holds the encoded header of each typ; there are a few only.
+	// headers caches the encoded header of each typ; there are a few only.
 	headers sync.Map
 }
 
@@ -70,18 +70,18 @@ func (s *signer) header(typ string) (string, error) {
 	return h, nil
 }
 
-// token is a compact JWS that was taken apart but not yet verified.
+// token is a parsed compact JWS, not yet verified.
 type token struct {
 	tokenHeader
-	// input is what was signed.
+	// input is the signed text.
 	input, payload, signature []byte
 }
 
 type tokenHeader struct{ alg, kid, typ string }
 
-// parseToken is strict: the header has alg, kid and typ, each once and in this
-// spelling, and nothing else, as ours do. That leaves out crit, b64, jwk, jku and
-// all their like (RFC 8725 §2).
+// parseToken parses a compact JWS strictly: the header has alg, kid and typ, each
+// once and in this spelling, and nothing else. That excludes crit, b64, jwk, jku
+// and the like (RFC 8725 §2).
 func parseToken(compact string) (token, error) {
 	parts, ok := compactParts(compact)
 	if !ok {
@@ -126,15 +126,15 @@ func parseHeader(text []byte) (tokenHeader, error) {
 	return h, nil
 }
 
-// compactParts takes s apart if it is three parts of strict base64url, so that a
-// token has one spelling only.
+// compactParts splits s into three parts of strict base64url, so that a token has
+// one spelling only.
 func compactParts(s string) (parts [3][]byte, ok bool) {
 	if len(s) > maxToken || strings.Count(s, ".") != len(parts)-1 {
 		return parts, false
 	}
 	n := 0
 	for part := range strings.SplitSeq(s, ".") {
-		// The decoder skips line breaks, which are no part of base64url.
+		// The decoder skips line breaks, which are not base64url.
 		if part == "" || strings.ContainsAny(part, "\r\n") {
 			return parts, false
 		}
@@ -148,8 +148,8 @@ func compactParts(s string) (parts [3][]byte, ok bool) {
 	return parts, true
 }
 
-// verify returns the payload if the token was signed by the key and has the
-// type asked for.
+// verify returns the payload if the key signed the token and the token has type
+// typ.
 func (v *verifier) verify(t token, typ string) ([]byte, error) {
 	if t.kid != v.kid || t.alg != v.alg || mediaType(t.typ) != mediaType(typ) {
 		return nil, errBadToken
@@ -165,10 +165,9 @@ func mediaType(typ string) string {
 	return strings.TrimPrefix(strings.ToLower(typ), "application/")
 }
 
-// Verify checks a compact JWS against this one key, whatever the key may do
-// now: it is for what has to be verified for ever, such as the checkpoints of
-// the audit log. It returns the payload, or an error. For tokens use
-// Ring.Verify.
+// Verify checks a compact JWS against this one key, whatever its state. It is for
+// signatures that have to be verifiable for ever, such as the checkpoints of the
+// audit log; use Ring.Verify for tokens. It returns the payload.
 func (r Record) Verify(compact, typ string) ([]byte, error) {
 	v, err := openPublic(r)
 	if err != nil {

@@ -7,43 +7,43 @@ import (
 	"fmt"
 )
 
-// Vault makes private keys, keeps them from whoever reads the store, and signs
-// with them. Masters.Vault is the one that ships; a PKCS #11 token or a key service
-// is another, whose private keys never come into this process. Safe for concurrent
-// use.
+// Vault creates private keys, protects them from readers of the store, and signs
+// with them. Masters.Vault is the one that ships. A PKCS #11 token or a key service
+// could be another, whose private keys never enter this process. A Vault must be
+// safe for concurrent use.
 //
-// What a record holds of a private key (Record.Sealed) is the vault's own affair: a
-// key sealed, or a handle. It is at most 16 KiB, not empty, and worth nothing
-// without the vault. A vault's errors are logged: they show no secret.
+// Only the vault knows the content of Record.Sealed: a sealed key, or a handle. It
+// is not empty, at most 16 KiB, and useless without the vault. Errors of a vault
+// are logged, so they must not contain secrets.
 type Vault interface {
-	// Make makes a private key for alg (see Algorithms) and returns it and
-	// what a record is to hold of it. The signer takes a digest, or for EdDSA
-	// the message, as those of the standard library do, and answers ECDSA
-	// signatures in ASN.1. Safe for concurrent use.
+	// Make creates a private key for alg (see Algorithms). It returns the key and
+	// what its record is to hold as Sealed. Like those of the standard library the
+	// signer takes a digest, or the message for EdDSA, and returns ECDSA signatures
+	// in ASN.1. The signer must be safe for concurrent use.
 	Make(ctx context.Context, alg string) (private crypto.Signer, sealed []byte, err error)
-	// Open returns the private key that a record holds. kid is the RFC 7638
-	// thumbprint of its public half; the caller checks that it fits.
+	// Open returns the private key of a record. kid is the RFC 7638 thumbprint of
+	// its public half; the caller checks that it fits.
 	Open(ctx context.Context, sealed []byte, kid string) (crypto.Signer, error)
-	// SealedUnder returns what sealed rests under (the id of a master secret,
-	// the label of a token), empty if this vault did not make it, and whether
-	// that is what a key made today would rest under.
+	// SealedUnder returns the id of what sealed is sealed under (a master secret,
+	// the label of a token), or the empty string if this vault did not make it. It
+	// also reports whether a new key would be sealed under the same.
 	SealedUnder(sealed []byte) (id string, current bool)
-	// Reseal returns the same private key as it would be held today. Until it
-	// is stored the old form must stay good.
+	// Reseal returns the same private key as it would be sealed today. The old form
+	// must stay valid until the new one is stored.
 	Reseal(ctx context.Context, sealed []byte, kid string) ([]byte, error)
-	// Destroy is called before a record forgets its private key (K4), by any
-	// replica and perhaps more than once: that the key is gone is no error.
+	// Destroy is called before a record drops its private key (K4), by any replica
+	// and perhaps more than once. It is no error if the key is gone already.
 	Destroy(ctx context.Context, sealed []byte) error
 }
 
-// maxSealed bounds what a record holds of a private key.
+// maxSealed bounds Record.Sealed, in bytes.
 const maxSealed = 16 << 10
 
-// masterVault keeps private keys in the records themselves (PKCS #8), sealed under
-// the master secrets, and in the memory of the process while they can sign.
+// masterVault keeps private keys in the records (PKCS #8, sealed under the master
+// secrets), and in memory while they can sign.
 type masterVault struct{ sealer *masterSealer }
 
-// Vault returns the vault whose keys rest sealed under the master secrets.
+// Vault returns the vault that seals keys under the master secrets.
 func (m *Masters) Vault() Vault { return masterVault{m.sealer()} }
 
 func (v masterVault) Make(_ context.Context, alg string) (crypto.Signer, []byte, error) {
@@ -96,5 +96,5 @@ func (v masterVault) Reseal(_ context.Context, sealed []byte, kid string) ([]byt
 	return v.sealer.Seal(plain, []byte(kid))
 }
 
-// Destroy has nothing to do: the key is in the record alone.
+// Destroy does nothing: only the record holds the key.
 func (masterVault) Destroy(context.Context, []byte) error { return nil }
