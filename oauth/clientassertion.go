@@ -87,9 +87,9 @@ func (s *Service) checkAssertion(ctx context.Context, a *assertion, client Clien
 	}
 	sum := sha256.Sum256([]byte(client.ID + "\x00" + a.claims.ID))
 	id := "assertion " + base64.RawURLEncoding.EncodeToString(sum[:])
-	err := s.store.SpendToken(ctx, id, a.claims.Expiry.Time().Add(s.settings.ClockSkew+purgeGrace))
+	err := s.store.DenyToken(ctx, DeniedToken{JTI: id, ExpireAt: a.claims.Expiry.Time().Add(s.settings.ClockSkew + purgeGrace)})
 	switch {
-	case errors.Is(err, ErrTokenSpent):
+	case errors.Is(err, ErrTokenDenied):
 		return assertionRefused(audit.ReasonAssertionReplayed, "The client assertion was used before: make one for each request.")
 	case err != nil:
 		return refusal.Undecided(audit.ReasonStore, err)

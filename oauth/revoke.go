@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
@@ -88,9 +89,14 @@ func (s *Service) revokeAccessToken(ctx context.Context, client Client, token st
 	if c.ClientID != client.ID {
 		return foreignToken
 	}
+	event.Outcome = audit.Success
 	// The grace covers replicas whose clocks are behind.
-	if err := s.store.DenyToken(ctx, c.ID, time.Unix(c.Expiry, 0).Add(purgeGrace)); err != nil {
-		return refusal.Undecided(audit.ReasonStore, err)
+	denied := DeniedToken{JTI: c.ID, ExpireAt: time.Unix(c.Expiry, 0).Add(purgeGrace)}
+	told, err := denials(s.store, s.Audit, s.now).Decide(ctx, decision.Change[DeniedToken]{Event: *event, After: denied})
+	if errors.Is(err, ErrTokenDenied) {
+		event.Reason = audit.ReasonRevokedToken
+		return nil
 	}
-	return nil
+	*event = told
+	return refusalOf(err)
 }

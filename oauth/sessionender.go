@@ -17,11 +17,14 @@ type SessionEnder struct {
 	Now   func() time.Time
 }
 
-// SettleDecisions carries forward the log-ins and the ends of sessions that a
-// process which died, or could not reach the store or the audit log, left on
-// their way. Run it every second or so, on every replica.
+// SettleDecisions carries forward the log-ins, the ends of sessions and the
+// revocations of access tokens that a process which died, or could not reach the
+// store or the audit log, left on their way. Run it every second or so, on every
+// replica.
 func (e SessionEnder) SettleDecisions(ctx context.Context) (int, error) {
-	return sessions{e.Store, e.Now}.maker(e.Audit).Settle(ctx)
+	n, err := sessions{e.Store, e.Now}.maker(e.Audit).Settle(ctx)
+	more, errDenied := denials(e.Store, e.Audit, e.Now).Settle(ctx)
+	return n + more, errors.Join(err, errDenied)
 }
 
 // SetClaimsOf has every live session of the user bear claims from its next

@@ -17,8 +17,11 @@ var (
 	ErrClientExists error = refusal.New(refusal.Taken, audit.ReasonClientExists, "client exists")
 	// ErrClientChanged means that the client was changed since it was read.
 	ErrClientChanged error = refusal.New(refusal.Conflict, audit.ReasonConflict, "client changed meanwhile")
-	// ErrTokenSpent means that the token was presented before.
-	ErrTokenSpent = errors.New("token spent")
+	// ErrTokenDenied means that the token is on the denylist already.
+	ErrTokenDenied error = refusal.New(refusal.Taken, audit.ReasonRevokedToken, "token denied before")
+	// ErrDeniedChanged means that the denylist does not have the token, or no
+	// longer as it was seen.
+	ErrDeniedChanged error = refusal.New(refusal.Conflict, audit.ReasonConflict, "denylist changed meanwhile")
 	// ErrFamilyChanged means that the family is no longer as it was seen.
 	ErrFamilyChanged = errors.New("session changed meanwhile")
 	// ErrNoFamily means that no such family exists.
@@ -99,13 +102,18 @@ type Store interface {
 	// expired at now, newest first, at most limit.
 	FamiliesOfUser(ctx context.Context, uid string, now time.Time, limit int) ([]Family, error)
 
-	// DenyToken puts an access token's jti on the denylist until expireAt.
-	// Denying it twice is no error.
-	DenyToken(ctx context.Context, jti string, expireAt time.Time) error
-	// SpendToken puts the id of a token that may be used once on the denylist
-	// until expireAt, or returns ErrTokenSpent if it is there: of many calls,
-	// on whatever replicas, one succeeds.
-	SpendToken(ctx context.Context, id string, expireAt time.Time) error
+	// DenyToken puts d on the denylist, or returns ErrTokenDenied if its JTI is
+	// there: of many calls, on whatever replicas, one succeeds.
+	DenyToken(ctx context.Context, d DeniedToken) error
 	// TokenDenied reports whether the jti is on the denylist.
 	TokenDenied(ctx context.Context, jti string) (bool, error)
+	// HeldDenied returns one token of the denylist with its slot, or
+	// ErrDeniedChanged. It sees every write acknowledged before it began.
+	HeldDenied(ctx context.Context, jti string) (DeniedToken, error)
+	// HoldDenied gives the token the slot of next, if its SlotID is still
+	// seen's; ErrDeniedChanged if not.
+	HoldDenied(ctx context.Context, seen, next DeniedToken) error
+	// PendingDenied returns at most limit tokens of the denylist whose slot is
+	// not empty.
+	PendingDenied(ctx context.Context, limit int) ([]DeniedToken, error)
 }

@@ -53,7 +53,7 @@ func TestT1_AWrongMinutePurgesNothing(t *testing.T) {
 	}
 	now := time.Now()
 	expired, live := oauth.Family{ID: "expired", PurgeAt: now.Add(-time.Hour)}, oauth.Family{ID: "live", PurgeAt: now.Add(30 * 24 * time.Hour)}
-	denyErr := d.store.DenyToken(t.Context(), "spent", now.Add(time.Hour))
+	denyErr := d.store.DenyToken(t.Context(), oauth.DeniedToken{JTI: "spent", ExpireAt: now.Add(time.Hour)})
 	_, countErr := d.store.AddCount(t.Context(), "failures", 7, now.Add(time.Hour))
 	if err := errors.Join(d.store.Put(t.Context(), store.Records{Families: []oauth.Family{expired, live}}), denyErr, countErr); err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestT1_AWrongMinutePurgesNothing(t *testing.T) {
 	wallClock = func() time.Time { return time.Now().Add(-2 * time.Hour).Round(0) }
 	s = start()
 	// Of a token that was made meanwhile, and lives for an hour.
-	if err := d.store.DenyToken(t.Context(), "behind", wallClock().Add(time.Hour)); err != nil {
+	if err := d.store.DenyToken(t.Context(), oauth.DeniedToken{JTI: "behind", ExpireAt: wallClock().Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	d.sweep(t.Context(), s)

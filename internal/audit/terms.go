@@ -78,7 +78,7 @@ var vocabulary = []Term{
 		Action: TokenRevoked, Category: words("authentication session"), Type: words("end"), Stands: AtOnce,
 		When: "a client gave up a token; with a reason, there was nothing to revoke",
 		Success: slices.Concat(silent, unverified, []Reason{ReasonMalformedToken, ReasonForgedToken, ReasonUnknownSession,
-			ReasonEndedSession}),
+			ReasonEndedSession, ReasonRevokedToken}),
 		Failure: slices.Concat(unread, unproven, []Reason{ReasonNoToken, ReasonForeignClient, ReasonConflict}),
 		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti keyturn.detail"),
 	}, {

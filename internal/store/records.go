@@ -1,8 +1,6 @@
 package store
 
 import (
-	"time"
-
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -14,16 +12,10 @@ type Records struct {
 	Clients  []oauth.Client
 	Families []oauth.Family
 	Keys     []keys.Record
-	Denied   []DeniedToken
+	Denied   []oauth.DeniedToken
 }
 
 // Sizes says how many records of the kinds that can be many there are.
 type Sizes struct {
 	Users, Clients, Families, Denied int64
-}
-
-// DeniedToken is one entry of the denylist.
-type DeniedToken struct {
-	JTI      string
-	ExpireAt time.Time
 }

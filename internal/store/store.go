@@ -30,14 +30,15 @@ type Store interface {
 	Ping(ctx context.Context) error
 	// Sweep removes at most limit records of each kind that have expired at
 	// now (families by PurgeAt, denied tokens, counters) and returns how many
-	// it removed. Safe to run on several replicas at once.
+	// it removed. What holds a decision stays until that is carried out. Safe to
+	// run on several replicas at once.
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
 	// AllFamilies returns at most limit families with an ID above after, by
 	// ID, ended ones included; for copying and checking a store.
 	AllFamilies(ctx context.Context, after string, limit int) ([]oauth.Family, error)
 	// DeniedTokens returns at most limit denylist entries with a jti above
 	// after, by jti.
-	DeniedTokens(ctx context.Context, after string, limit int) ([]DeniedToken, error)
+	DeniedTokens(ctx context.Context, after string, limit int) ([]oauth.DeniedToken, error)
 	// Put stores the records as they are, each in place of the one with its
 	// ID and, as addresses and usernames pass from account to account, of
 	// those with its names, for copying into a store that nobody else works on. It is not one

@@ -6,25 +6,21 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/oauth"
 )
 
 type deniedRecord struct {
-	JTI      string    `bson:"_id"`
-	ExpireAt time.Time `bson:"expire_at"`
+	JTI           string    `bson:"_id"`
+	ExpireAt      time.Time `bson:"expire_at"`
+	decision.Held `bson:",inline"`
 }
 
-func (r deniedRecord) domain() store.DeniedToken { return store.DeniedToken(r) }
+func (r deniedRecord) domain() oauth.DeniedToken { return oauth.DeniedToken(r) }
 
-// DenyToken implements oauth.Store. Of several times the latest counts.
-func (s *Store) DenyToken(ctx context.Context, jti string, expireAt time.Time) error {
-	return updateOrInsert(ctx, s.denied, jti, bson.M{"$max": bson.M{"expire_at": expireAt}}, deniedRecord{jti, expireAt})
-}
-
-// SpendToken implements oauth.Store.
-func (s *Store) SpendToken(ctx context.Context, id string, expireAt time.Time) error {
-	return create(ctx, s.denied, deniedRecord{id, expireAt}, oauth.ErrTokenSpent)
+// DenyToken implements oauth.Store.
+func (s *Store) DenyToken(ctx context.Context, d oauth.DeniedToken) error {
+	return create(ctx, s.denied, deniedRecord(d), oauth.ErrTokenDenied)
 }
 
 // TokenDenied implements oauth.Store.
@@ -33,7 +29,27 @@ func (s *Store) TokenDenied(ctx context.Context, jti string) (bool, error) {
 	return denied, failed("reading the denylist", err)
 }
 
+// HeldDenied implements oauth.Store.
+func (s *Store) HeldDenied(ctx context.Context, jti string) (oauth.DeniedToken, error) {
+	return one[deniedRecord](s.latest.denied.FindOne(ctx, bson.M{"_id": jti}), "reading the denylist", oauth.ErrDeniedChanged)
+}
+
+// HoldDenied implements oauth.Store.
+func (s *Store) HoldDenied(ctx context.Context, seen, next oauth.DeniedToken) error {
+	next.Version = 0 // as for families, the slot's id tells one state from another
+	held, err := replaced(ctx, s.denied, held(seen.JTI, seen.Held), deniedRecord(seen), deniedRecord(next))
+	if err == nil && !held {
+		return oauth.ErrDeniedChanged
+	}
+	return failed("changing the denylist", err)
+}
+
+// PendingDenied implements oauth.Store.
+func (s *Store) PendingDenied(ctx context.Context, limit int) ([]oauth.DeniedToken, error) {
+	return pending[deniedRecord](ctx, s.denied, limit)
+}
+
 // DeniedTokens implements store.Store.
-func (s *Store) DeniedTokens(ctx context.Context, after string, limit int) ([]store.DeniedToken, error) {
+func (s *Store) DeniedTokens(ctx context.Context, after string, limit int) ([]oauth.DeniedToken, error) {
 	return page[deniedRecord](ctx, s.denied, after, limit)
 }

@@ -44,7 +44,9 @@ var writes = []struct {
 		_, err := st.RevokeFamily(ctx, "f", time.Now(), "logout")
 		return err
 	}},
-	{"DenyToken", "update", func(ctx context.Context, st *Store) error { return st.DenyToken(ctx, "jti", time.Now()) }},
+	{"DenyToken", "insert", func(ctx context.Context, st *Store) error {
+		return st.DenyToken(ctx, oauth.DeniedToken{JTI: "jti", ExpireAt: time.Now()})
+	}},
 	{"CreateKey", "insert", func(ctx context.Context, st *Store) error { return st.CreateKey(ctx, keys.Record{KID: "kid"}) }},
 	{"UpdateKey", "update", func(ctx context.Context, st *Store) error { return st.UpdateKey(ctx, keys.Record{KID: "kid"}) }},
 	{"SetAnchor", "update", func(ctx context.Context, st *Store) error { return st.SetAnchor(ctx, audit.Anchor{Chain: "c"}) }},

@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/oauth"
 )
 
@@ -80,7 +81,7 @@ func (r heldFamilyRecord) domain() oauth.Family { return oauth.Family(r) }
 
 // HoldFamily implements oauth.Store.
 func (s *Store) HoldFamily(ctx context.Context, seen, next oauth.Family) error {
-	filter, set, unset := held(seen), bson.M{}, bson.M{}
+	filter, set, unset := held(seen.ID, seen.Held), bson.M{}, bson.M{}
 	if next.SlotID == "" {
 		unset["slot_id"], unset["slot"] = "", ""
 	} else {
@@ -108,15 +109,15 @@ func (s *Store) HoldFamily(ctx context.Context, seen, next oauth.Family) error {
 
 // RemoveFamily implements oauth.Store.
 func (s *Store) RemoveFamily(ctx context.Context, seen oauth.Family) error {
-	filter := held(seen)
+	filter := held(seen.ID, seen.Held)
 	filter["unborn"] = true
 	found, err := removed(s.families.DeleteOne(ctx, filter))
 	return s.familyHeld(ctx, seen.ID, found, err)
 }
 
-// held matches a family that holds what it was seen to hold.
-func held(seen oauth.Family) bson.M {
-	filter := bson.M{"_id": seen.ID, "slot_id": seen.SlotID}
+// held matches a family, or a denied token, that holds what it was seen to hold.
+func held(id string, seen decision.Held) bson.M {
+	filter := bson.M{"_id": id, "slot_id": seen.SlotID}
 	if seen.SlotID == "" {
 		filter["slot_id"] = absent
 	}

@@ -40,6 +40,7 @@ func (s *Store) indexes() []index {
 		{on: s.users, name: "slot_id", keys: ascending("slot_id"), sparse: true},
 		{on: s.clients, name: "slot_id", keys: ascending("slot_id"), sparse: true},
 		{on: s.families, name: "slot_id", keys: ascending("slot_id"), sparse: true},
+		{on: s.denied, name: "slot_id", keys: ascending("slot_id"), sparse: true},
 		// revoked_at in the second place keeps families that have ended, of
 		// which there can be many, out of the way of those that have not.
 		{on: s.families, name: "user_live", keys: bson.D{

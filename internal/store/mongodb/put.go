@@ -22,7 +22,7 @@ func (s *Store) Put(ctx context.Context, r store.Records) error {
 		put(ctx, s.clients, r.Clients, func(c oauth.Client) (any, any) { return c.ID, clientRecord(c) }),
 		put(ctx, s.families, r.Families, func(f oauth.Family) (any, any) { return f.ID, familyRecord(f) }),
 		put(ctx, s.keys, r.Keys, func(k keys.Record) (any, any) { return k.Seq, newKeyDocument(k) }),
-		put(ctx, s.denied, r.Denied, func(d store.DeniedToken) (any, any) { return d.JTI, deniedRecord(d) }),
+		put(ctx, s.denied, r.Denied, func(d oauth.DeniedToken) (any, any) { return d.JTI, deniedRecord(d) }),
 	)
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -82,9 +82,13 @@ var changes = []struct {
 		return st.ReplaceUser(ctx, seen, next)
 	}, nil},
 	{"F5 CreateClient", func(ctx context.Context, st *Store) error { return st.CreateClient(ctx, oauth.Client{ID: "new"}) }, is(oauth.ErrClientExists)},
-	{"F5 DenyToken", func(ctx context.Context, st *Store) error { return st.DenyToken(ctx, "new", future) }, nil},
-	{"F5 DenyToken again", func(ctx context.Context, st *Store) error { return st.DenyToken(ctx, "denied", future.Add(time.Hour)) }, nil},
-	{"F5 SpendToken", func(ctx context.Context, st *Store) error { return st.SpendToken(ctx, "new", future) }, is(oauth.ErrTokenSpent)},
+	{"F5 DenyToken", func(ctx context.Context, st *Store) error {
+		return st.DenyToken(ctx, oauth.DeniedToken{JTI: "new", ExpireAt: future})
+	}, is(oauth.ErrTokenDenied)},
+	{"F5 HoldDenied", func(ctx context.Context, st *Store) error {
+		seen := simulatedDenied()
+		return st.HoldDenied(ctx, seen, oauth.DeniedToken{JTI: seen.JTI, ExpireAt: seen.ExpireAt})
+	}, is(oauth.ErrDeniedChanged)},
 	{"K5 CreateKey", func(ctx context.Context, st *Store) error {
 		return st.CreateKey(ctx, keys.Record{Seq: 1, KID: "new", CreatedAt: future, ActivateAt: future})
 	}, is(keys.ErrKeyExists)},
@@ -101,6 +105,11 @@ var changes = []struct {
 	{"U4 ResetCounts", func(ctx context.Context, st *Store) error { return st.ResetCounts(ctx, []string{"k"}) }, nil},
 }
 
+// simulatedDenied is a denied token that owes its event.
+func simulatedDenied() oauth.DeniedToken {
+	return oauth.DeniedToken{JTI: "denied", ExpireAt: future, Held: decision.Held{SlotID: "s.0", Slot: []byte("{}")}}
+}
+
 func is(want error) func(error) bool { return func(err error) bool { return errors.Is(err, want) } }
 
 func refuses(err error) bool { return err != nil }
@@ -113,7 +122,7 @@ func furnish(t *testing.T, st *Store) {
 	if err := errors.Join(err,
 		st.CreateFamily(ctx, simulatedFamily("f")), st.CreateFamily(ctx, other),
 		st.CreateUser(ctx, users.User{UID: "u", EmailKey: "a@example.com"}),
-		st.CreateClient(ctx, oauth.Client{ID: "web"}), st.DenyToken(ctx, "denied", future),
+		st.CreateClient(ctx, oauth.Client{ID: "web"}), st.DenyToken(ctx, simulatedDenied()),
 		st.CreateKey(ctx, keys.Record{KID: "key", CreatedAt: future, ActivateAt: future}),
 		st.SetAnchor(ctx, audit.Anchor{Chain: "chain", Seq: 5, At: future}),
 	); err != nil {
@@ -126,7 +135,7 @@ type contents struct {
 	Users    []users.User
 	Clients  []oauth.Client
 	Families []oauth.Family
-	Denied   []store.DeniedToken
+	Denied   []oauth.DeniedToken
 	Keys     []keys.Record
 	Anchors  []audit.Anchor
 	Kinds    []string
@@ -277,7 +286,7 @@ func TestADyingCursorIsAnError(t *testing.T) {
 	}
 	const all = 150
 	for n := range all {
-		if err := clean.DenyToken(t.Context(), fmt.Sprintf("%03d", n), future); err != nil {
+		if err := clean.DenyToken(t.Context(), oauth.DeniedToken{JTI: fmt.Sprintf("%03d", n), ExpireAt: future}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -20,7 +20,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error
 		{s.denied, "expire_at"},
 		{s.counters, "expire_at"},
 	} {
-		n, err := sweep(ctx, kind.in, bson.M{"$lte": now}, kind.field, limit)
+		n, err := sweep(ctx, kind.in, kind.field, now, limit)
 		removed += n
 		if err != nil {
 			return removed, failed("removing what has expired from "+kind.in.Name(), err)
@@ -29,13 +29,15 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error
 	return removed, nil
 }
 
-// sweep removes at most limit documents whose field is past. What was given
-// longer to live since it was found stays: the condition is in the delete too.
-func sweep(ctx context.Context, c *mongo.Collection, past bson.M, field string, limit int) (int, error) {
+// sweep removes at most limit documents whose field is past and that hold no
+// decision. What was given longer to live since it was found stays: the condition
+// is in the delete too.
+func sweep(ctx context.Context, c *mongo.Collection, field string, now time.Time, limit int) (int, error) {
 	if limit <= 0 {
 		return 0, nil
 	}
-	cursor, err := c.Find(ctx, bson.M{field: past}, options.Find().
+	past := bson.M{field: bson.M{"$lte": now}, "slot_id": absent}
+	cursor, err := c.Find(ctx, past, options.Find().
 		SetProjection(bson.M{"_id": 1}).SetSort(bson.M{field: 1}).SetLimit(int64(limit)))
 	if err != nil {
 		return 0, err
@@ -50,7 +52,8 @@ func sweep(ctx context.Context, c *mongo.Collection, past bson.M, field string, 
 	for i, f := range found {
 		ids[i] = f.ID
 	}
-	result, err := c.DeleteMany(ctx, bson.M{"_id": bson.M{"$in": ids}, field: past})
+	past["_id"] = bson.M{"$in": ids}
+	result, err := c.DeleteMany(ctx, past)
 	if err != nil {
 		return 0, err
 	}

@@ -13,7 +13,7 @@ var (
 	putClient = clientWrite(`INSERT OR REPLACE` + afterInsert(insertClient))
 	putFamily = sql(`INSERT OR REPLACE` + afterInsert(insertFamily))
 	putKey    = sql(`INSERT OR REPLACE` + afterInsert(insertKey))
-	putDenied = sql(`INSERT OR REPLACE INTO denied (jti, expire_at) VALUES (?,?)`)
+	putDenied = sql(`INSERT OR REPLACE INTO denied (` + deniedColumns + `) VALUES (?,?,?,?)`)
 
 	countUsers    = sql(`SELECT count(*) FROM users`)
 	countClients  = sql(`SELECT count(*) FROM clients`)
@@ -52,7 +52,7 @@ func put(c *conn, r store.Records) error {
 		}
 	}
 	for _, d := range r.Denied {
-		if _, err := c.exec(putDenied, d.JTI, millis(d.ExpireAt)); err != nil {
+		if _, err := c.exec(putDenied, d.JTI, millis(d.ExpireAt), d.SlotID, d.Slot); err != nil {
 			return err
 		}
 	}

@@ -9,12 +9,12 @@ import (
 var (
 	ping          = sql(`UPDATE pings SET count = count + 1 WHERE id = 1`)
 	sweepFamilies = sql(`DELETE FROM families WHERE id IN
-		(SELECT id FROM families WHERE purge_at <= ? ORDER BY purge_at LIMIT ?)`)
+		(SELECT id FROM families WHERE purge_at <= ? AND slot_id = '' ORDER BY purge_at LIMIT ?)`)
 	readAutoVacuum = sql(`PRAGMA auto_vacuum`)
 	countFree      = sql(`PRAGMA freelist_count`)
 	giveBack       = sql(`PRAGMA incremental_vacuum(128)`)
 	sweepDenied    = sql(`DELETE FROM denied WHERE jti IN
-		(SELECT jti FROM denied WHERE expire_at <= ? ORDER BY expire_at LIMIT ?)`)
+		(SELECT jti FROM denied WHERE expire_at <= ? AND slot_id = '' ORDER BY expire_at LIMIT ?)`)
 	sweepCounters = sql(`DELETE FROM counters WHERE name IN
 		(SELECT name FROM counters WHERE expire_at <= ? ORDER BY expire_at LIMIT ?)`)
 )

@@ -14,12 +14,22 @@ import (
 func (s *suite) denylist() []test {
 	return []test{
 		{"DenyToken and TokenDenied", s.deny},
-		{"denied by many at once", s.denyRace},
-		{"a token is denied as long as the longest promise", s.denyExpiry},
+		{"of many that deny one token one does", s.denyRace},
 		{"DeniedTokens pages", s.denyPages},
-		{"SpendToken spends once", s.spend},
-		{"of many that spend one token one does", s.spendRace},
+		{"F9_a denial holds its event until it is written", s.heldDenied},
+		{"of many that take up a denial one does", s.holdDeniedRace},
+		{"PendingDenied lists those that hold a decision", s.pendingDenied},
 	}
+}
+
+// deniedUntil is an entry of the denylist that holds nothing.
+func deniedUntil(jti string, at time.Time) oauth.DeniedToken {
+	return oauth.DeniedToken{JTI: jti, ExpireAt: at}
+}
+
+// owing is one whose event is owed.
+func owing(jti string, at time.Time) oauth.DeniedToken {
+	return oauth.DeniedToken{JTI: jti, ExpireAt: at, Held: held(0, false)}
 }
 
 func denied(t *testing.T, st store.Store, jti string) bool {
@@ -35,55 +45,50 @@ func (s *suite) deny(t *testing.T) {
 		if denied(t, st, jti) {
 			t.Errorf("%q is denied before it was", jti)
 		}
-		for range 2 {
-			ok(t, st.DenyToken(ctx, jti, epoch.Add(time.Hour)))
-			if !denied(t, st, jti) {
-				t.Errorf("%q is not denied", jti)
-			}
+		want := deniedUntil(jti, epoch.Add(time.Hour))
+		ok(t, st.DenyToken(ctx, want))
+		is(t, st.DenyToken(ctx, owing(jti, epoch.Add(2*time.Hour))), oauth.ErrTokenDenied)
+		if !denied(t, st, jti) {
+			t.Errorf("%q is not denied", jti)
 		}
+		got, err := st.HeldDenied(ctx, jti)
+		ok(t, err)
+		same(t, "denied twice", got, want)
 	}
 	if denied(t, st, "") || denied(t, st, "JTI-1") {
 		t.Error("another token is denied")
 	}
+	_, err := st.Sweep(ctx, epoch.Add(time.Hour), 100)
+	ok(t, err)
+	ok(t, st.DenyToken(ctx, deniedUntil("jti-1", epoch.Add(3*time.Hour))))
 }
 
 func (s *suite) denyRace(t *testing.T) {
-	stores, ctx := s.replicas(t, 2), t.Context()
-	race(40, func(i int) {
-		if err := stores[i%2].DenyToken(ctx, fmt.Sprintf("jti-%d", i/20), epoch.Add(time.Hour)); err != nil {
-			t.Errorf("denying: %v", err)
+	stores, ctx := s.replicas(t, 3), t.Context()
+	var wins atomic.Int64
+	race(30, func(i int) {
+		switch err := stores[i%3].DenyToken(ctx, deniedUntil("one", epoch.Add(time.Hour))); {
+		case err == nil:
+			wins.Add(1)
+		case !errors.Is(err, oauth.ErrTokenDenied):
+			t.Errorf("error is %v; want %v", err, oauth.ErrTokenDenied)
 		}
 	})
-	if !denied(t, stores[0], "jti-0") || !denied(t, stores[1], "jti-1") {
-		t.Error("a token is not denied")
-	}
-}
-
-func (s *suite) denyExpiry(t *testing.T) {
-	st, ctx := s.fresh(t), t.Context()
-	soon, late := epoch.Add(time.Hour), epoch.Add(3*time.Hour)
-	for jti, expiries := range map[string][]time.Time{"later": {soon, late}, "sooner": {late, soon}} {
-		for _, at := range expiries {
-			ok(t, st.DenyToken(ctx, jti, at))
-		}
-	}
-	_, err := st.Sweep(ctx, epoch.Add(2*time.Hour), 100)
-	ok(t, err)
-	if !denied(t, st, "later") || !denied(t, st, "sooner") {
-		t.Error("a token was let off early")
+	if n := wins.Load(); n != 1 {
+		t.Errorf("one token was denied %d times", n)
 	}
 }
 
 func (s *suite) denyPages(t *testing.T) {
 	st, ctx := s.fresh(t), t.Context()
-	var want []store.DeniedToken
+	var want []oauth.DeniedToken
 	for n := range 5 {
-		want = append(want, store.DeniedToken{JTI: uid(n), ExpireAt: epoch.Add(time.Duration(n) * time.Hour)})
+		want = append(want, deniedUntil(uid(n), epoch.Add(time.Duration(n)*time.Hour)))
 	}
 	for _, n := range []int{3, 0, 4, 2, 1} {
-		ok(t, st.DenyToken(ctx, want[n].JTI, want[n].ExpireAt))
+		ok(t, st.DenyToken(ctx, want[n]))
 	}
-	var seen []store.DeniedToken
+	var seen []oauth.DeniedToken
 	after := ""
 	for {
 		page, err := st.DeniedTokens(ctx, after, 2)
@@ -103,34 +108,78 @@ func (s *suite) denyPages(t *testing.T) {
 	same(t, "a page of none", none, nil)
 }
 
-func (s *suite) spend(t *testing.T) {
+// heldDenied follows an entry that owes its event until it is swept.
+func (s *suite) heldDenied(t *testing.T) {
 	st, ctx := s.fresh(t), t.Context()
-	for _, id := range append([]string{"assertion 1"}, odd...) {
-		ok(t, st.SpendToken(ctx, id, epoch.Add(time.Hour)))
-		is(t, st.SpendToken(ctx, id, epoch.Add(2*time.Hour)), oauth.ErrTokenSpent)
-		if !denied(t, st, id) {
-			t.Errorf("%q is spent and not denied", id)
+	_, err := st.HeldDenied(ctx, "jti")
+	is(t, err, oauth.ErrDeniedChanged)
+	first := owing("jti", epoch)
+	is(t, st.HoldDenied(ctx, first, first), oauth.ErrDeniedChanged)
+	ok(t, st.DenyToken(ctx, first))
+	ok(t, st.DenyToken(ctx, owing("other", epoch)))
+	if !denied(t, st, "jti") {
+		t.Error("a token counts until the event of its denial is written")
+	}
+	hold := func(what string, want oauth.DeniedToken) {
+		t.Helper()
+		got, err := st.HeldDenied(ctx, "jti")
+		ok(t, err)
+		same(t, what, got, want)
+		if n, err := st.Sweep(ctx, epoch.Add(time.Hour), 100); n != 0 || err != nil {
+			t.Errorf("%s: %d were swept that owe an event (%v)", what, n, err)
 		}
 	}
-	ok(t, st.DenyToken(ctx, "denied", epoch.Add(time.Hour)))
-	is(t, st.SpendToken(ctx, "denied", epoch.Add(time.Hour)), oauth.ErrTokenSpent)
-	_, err := st.Sweep(ctx, epoch.Add(time.Hour), 100)
+	hold("denied", first)
+	again := first
+	again.SlotID, again.Slot = "5a.2", []byte{7}
+	ok(t, st.HoldDenied(ctx, first, again))
+	hold("taken up", again)
+	done := deniedUntil("jti", epoch)
+	for _, seen := range []oauth.DeniedToken{first, done} {
+		is(t, st.HoldDenied(ctx, seen, done), oauth.ErrDeniedChanged)
+	}
+	hold("after refusals", again)
+	ok(t, st.HoldDenied(ctx, again, done))
+	got, err := st.HeldDenied(ctx, "jti")
 	ok(t, err)
-	ok(t, st.SpendToken(ctx, "assertion 1", epoch.Add(3*time.Hour)))
+	same(t, "told", got, done)
+	if n, err := st.Sweep(ctx, epoch.Add(time.Hour), 100); n != 1 || err != nil || denied(t, st, "jti") || !denied(t, st, "other") {
+		t.Errorf("%d were swept of the one that owes nothing (%v)", n, err)
+	}
 }
 
-func (s *suite) spendRace(t *testing.T) {
-	stores, ctx := s.replicas(t, 3), t.Context()
+func (s *suite) holdDeniedRace(t *testing.T) {
+	stores, ctx := s.replicas(t, 2), t.Context()
+	seen := owing("jti", epoch)
+	ok(t, stores[0].DenyToken(ctx, seen))
 	var wins atomic.Int64
-	race(30, func(i int) {
-		switch err := stores[i%3].SpendToken(ctx, "assertion 1", epoch.Add(time.Hour)); {
+	race(20, func(i int) {
+		next := seen
+		next.SlotID = fmt.Sprintf("5a.%d", i+2)
+		switch err := stores[i%2].HoldDenied(ctx, seen, next); {
 		case err == nil:
 			wins.Add(1)
-		case !errors.Is(err, oauth.ErrTokenSpent):
-			t.Errorf("error is %v; want %v", err, oauth.ErrTokenSpent)
+		case !errors.Is(err, oauth.ErrDeniedChanged):
+			t.Errorf("error is %v; want %v", err, oauth.ErrDeniedChanged)
 		}
 	})
-	if n := wins.Load(); n != 1 {
-		t.Errorf("one token was spent %d times", n)
+	s.wonOnce(t, wins.Load())
+}
+
+func (s *suite) pendingDenied(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	for n := range 5 {
+		d := deniedUntil(uid(n), epoch)
+		if n > 1 {
+			d = owing(uid(n), epoch)
+		}
+		ok(t, st.DenyToken(ctx, d))
+	}
+	pendingOf(t, st.PendingDenied, func(d oauth.DeniedToken) string { return d.JTI })
+	ok(t, st.HoldDenied(ctx, owing(uid(2), epoch), deniedUntil(uid(2), epoch)))
+	left, err := st.PendingDenied(ctx, 10)
+	ok(t, err)
+	if len(left) != 2 {
+		t.Errorf("%d are left", len(left))
 	}
 }

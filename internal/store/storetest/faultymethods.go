@@ -166,12 +166,20 @@ func (f *Faulty) FamiliesOfUser(ctx context.Context, uid string, now time.Time, 
 	return inject(ctx, f, "FamiliesOfUser", func() ([]oauth.Family, error) { return f.inner.FamiliesOfUser(ctx, uid, now, limit) })
 }
 
-func (f *Faulty) DenyToken(ctx context.Context, jti string, expireAt time.Time) error {
-	return f.write(ctx, "DenyToken", func() error { return f.inner.DenyToken(ctx, jti, expireAt) })
+func (f *Faulty) DenyToken(ctx context.Context, d oauth.DeniedToken) error {
+	return f.write(ctx, "DenyToken", func() error { return f.inner.DenyToken(ctx, d) })
 }
 
-func (f *Faulty) SpendToken(ctx context.Context, id string, expireAt time.Time) error {
-	return f.write(ctx, "SpendToken", func() error { return f.inner.SpendToken(ctx, id, expireAt) })
+func (f *Faulty) HeldDenied(ctx context.Context, jti string) (oauth.DeniedToken, error) {
+	return inject(ctx, f, "HeldDenied", func() (oauth.DeniedToken, error) { return f.inner.HeldDenied(ctx, jti) })
+}
+
+func (f *Faulty) HoldDenied(ctx context.Context, seen, next oauth.DeniedToken) error {
+	return f.write(ctx, "HoldDenied", func() error { return f.inner.HoldDenied(ctx, seen, next) })
+}
+
+func (f *Faulty) PendingDenied(ctx context.Context, limit int) ([]oauth.DeniedToken, error) {
+	return inject(ctx, f, "PendingDenied", func() ([]oauth.DeniedToken, error) { return f.inner.PendingDenied(ctx, limit) })
 }
 
 func (f *Faulty) TokenDenied(ctx context.Context, jti string) (bool, error) {
@@ -230,8 +238,8 @@ func (f *Faulty) AllFamilies(ctx context.Context, after string, limit int) ([]oa
 	return inject(ctx, f, "AllFamilies", func() ([]oauth.Family, error) { return f.inner.AllFamilies(ctx, after, limit) })
 }
 
-func (f *Faulty) DeniedTokens(ctx context.Context, after string, limit int) ([]store.DeniedToken, error) {
-	return inject(ctx, f, "DeniedTokens", func() ([]store.DeniedToken, error) { return f.inner.DeniedTokens(ctx, after, limit) })
+func (f *Faulty) DeniedTokens(ctx context.Context, after string, limit int) ([]oauth.DeniedToken, error) {
+	return inject(ctx, f, "DeniedTokens", func() ([]oauth.DeniedToken, error) { return f.inner.DeniedTokens(ctx, after, limit) })
 }
 
 func (f *Faulty) Put(ctx context.Context, r store.Records) error {

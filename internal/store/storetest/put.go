@@ -34,7 +34,7 @@ func everything() store.Records {
 		Clients:  []oauth.Client{gone, sampleClient("web")},
 		Families: []oauth.Family{sampleFamily(1), ended},
 		Keys:     []keys.Record{sampleKey(0), archived},
-		Denied:   []store.DeniedToken{{JTI: "a", ExpireAt: epoch}, {JTI: "b", ExpireAt: epoch.Add(time.Hour)}},
+		Denied:   []oauth.DeniedToken{deniedUntil("a", epoch), owing("b", epoch.Add(time.Hour))},
 	}
 }
 

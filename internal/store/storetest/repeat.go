@@ -31,7 +31,8 @@ var again = map[string]error{
 	"CreateClient":  oauth.ErrClientExists,
 	"CreateFamily":  errAny,
 	"RotateFamily":  errRefused,
-	"SpendToken":    oauth.ErrTokenSpent,
+	"DenyToken":     oauth.ErrTokenDenied,
+	"HoldDenied":    oauth.ErrDeniedChanged,
 	"CreateKey":     keys.ErrKeyExists,
 	"UpdateKey":     keys.ErrConflict,
 }
@@ -45,7 +46,7 @@ type contents struct {
 	Clients  []oauth.Client
 	Families []oauth.Family
 	Pending  []oauth.Family
-	Denied   []store.DeniedToken
+	Denied   []oauth.DeniedToken
 	Keys     []keys.Record
 	Archived []keys.Record
 	Anchors  []audit.Anchor
@@ -105,6 +106,9 @@ func differs(t *testing.T, name string, before, after contents) {
 		}
 		for _, k := range c.Keys {
 			n += k.Version
+		}
+		for _, d := range c.Denied {
+			n += int64(len(d.SlotID))
 		}
 		return n + int64(len(c.Pending)+len(c.Users)+len(c.Clients)+len(c.Families)+len(c.Keys)+len(c.Denied))
 	}

@@ -12,6 +12,7 @@ import (
 func (s *suite) sweep() []test {
 	return []test{
 		{"removes what has expired and nothing else", s.sweepExpired},
+		{"A3_leaves a session that owes an event", s.sweepOwing},
 		{"respects its limit", s.sweepLimit},
 		{"by several replicas at once", s.sweepRace},
 	}
@@ -27,7 +28,7 @@ func litter(t *testing.T, st store.Store, now time.Time, n int) {
 		f := sampleFamily(1000 + i)
 		f.PurgeAt = past
 		create(t, st, f)
-		ok(t, st.DenyToken(ctx, fmt.Sprintf("old-%d", i), past))
+		ok(t, st.DenyToken(ctx, deniedUntil(fmt.Sprintf("old-%d", i), past)))
 		_, err := st.AddCount(ctx, fmt.Sprintf("old-%d", i), 1, past)
 		ok(t, err)
 	}
@@ -53,7 +54,7 @@ func (s *suite) sweepExpired(t *testing.T) {
 	ended.RevokedAt, ended.ExpiresAt, ended.IdleExpiresAt, ended.PurgeAt = epoch, epoch, epoch, soon
 	create(t, st, live)
 	create(t, st, ended)
-	ok(t, st.DenyToken(ctx, "live", soon))
+	ok(t, st.DenyToken(ctx, deniedUntil("live", soon)))
 	_, err := st.AddCount(ctx, "live", 4, soon)
 	ok(t, err)
 	ok(t, st.CreateUser(ctx, sampleUser(1)))
@@ -82,6 +83,25 @@ func (s *suite) sweepExpired(t *testing.T) {
 	same(t, "the client", clientByID(t, st, "web"), sampleClient("web"))
 	if len(allKeys(t, st)) != 1 || len(allAnchors(t, st)) != 1 {
 		t.Error("a key or an anchor was removed")
+	}
+}
+
+// sweepOwing sweeps an expired session before and after the event of its end is
+// written.
+func (s *suite) sweepOwing(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	f := sampleFamily(1)
+	f.PurgeAt, f.RevokedAt, f.RevokeReason, f.Held = epoch, epoch, "logout", held(0, false)
+	create(t, st, f)
+	for _, want := range []int{0, 1} {
+		if n, err := st.Sweep(ctx, epoch, 100); n != want || err != nil {
+			t.Errorf("%d were swept (%v); want %d", n, err, want)
+		}
+		if want == 0 {
+			done := f
+			done.SlotID, done.Slot = "", nil
+			ok(t, st.HoldFamily(ctx, f, done))
+		}
 	}
 }
 

@@ -159,8 +159,12 @@ func calls() []call {
 		{"FamiliesOfUser", func(ctx context.Context, st store.Store) error {
 			return drop(st.FamiliesOfUser(ctx, "user-1", epoch, 1))
 		}},
-		{"DenyToken", func(ctx context.Context, st store.Store) error { return st.DenyToken(ctx, "jti", epoch) }},
-		{"SpendToken", func(ctx context.Context, st store.Store) error { return st.SpendToken(ctx, "once", epoch) }},
+		{"DenyToken", func(ctx context.Context, st store.Store) error { return st.DenyToken(ctx, deniedUntil("jti", epoch)) }},
+		{"HeldDenied", func(ctx context.Context, st store.Store) error { return drop(st.HeldDenied(ctx, "owing")) }},
+		{"HoldDenied", func(ctx context.Context, st store.Store) error {
+			return st.HoldDenied(ctx, owing("owing", epoch), deniedUntil("owing", epoch))
+		}},
+		{"PendingDenied", func(ctx context.Context, st store.Store) error { return drop(st.PendingDenied(ctx, 1)) }},
 		{"TokenDenied", func(ctx context.Context, st store.Store) error { return drop(st.TokenDenied(ctx, "jti")) }},
 		{"Keys", func(ctx context.Context, st store.Store) error { return drop(st.Keys(ctx)) }},
 		{"ArchivedKeys", func(ctx context.Context, st store.Store) error { return drop(st.ArchivedKeys(ctx)) }},
@@ -178,7 +182,7 @@ func calls() []call {
 		{"Sweep", func(ctx context.Context, st store.Store) error { return drop(st.Sweep(ctx, epoch, 1)) }},
 		{"AllFamilies", func(ctx context.Context, st store.Store) error { return drop(st.AllFamilies(ctx, "", 1)) }},
 		{"Put", func(ctx context.Context, st store.Store) error {
-			return st.Put(ctx, store.Records{Denied: []store.DeniedToken{{JTI: "put", ExpireAt: epoch}}})
+			return st.Put(ctx, store.Records{Denied: []oauth.DeniedToken{deniedUntil("put", epoch)}})
 		}},
 		{"Sizes", func(ctx context.Context, st store.Store) error { return drop(st.Sizes(ctx)) }},
 		{"Check", func(ctx context.Context, st store.Store) error { return drop(st.Check(ctx)) }},
@@ -199,6 +203,7 @@ func furnish(t *testing.T, st store.Store) {
 	create(t, st, sampleFamily(1))
 	create(t, st, unbornFamily(7))
 	create(t, st, unbornFamily(8))
+	ok(t, st.DenyToken(ctx, owing("owing", epoch)))
 	ok(t, st.CreateKey(ctx, sampleKey(0)))
 }
 

@@ -82,8 +82,8 @@ func kinds() []kind {
 		},
 		{
 			name: "denied tokens",
-			read: pages(store.Store.DeniedTokens, func(d store.DeniedToken) string { return d.JTI }, func(d store.DeniedToken) time.Time { return d.ExpireAt }),
-			put:  put(func(r *store.Records) *[]store.DeniedToken { return &r.Denied }),
+			read: pages(store.Store.DeniedTokens, func(d oauth.DeniedToken) string { return d.JTI }, func(d oauth.DeniedToken) time.Time { return d.ExpireAt }),
+			put:  put(func(r *store.Records) *[]oauth.DeniedToken { return &r.Denied }),
 			size: func(s store.Sizes) int64 { return s.Denied },
 		},
 	}

@@ -70,7 +70,7 @@ func fill(t *testing.T, s store.Store) {
 	}
 	must(t, s.CreateKey(ctx, keys.Record{Seq: 0, KID: "k0", Alg: "ES256", Public: []byte("{}"), CreatedAt: at, ActivateAt: at, Archived: true}))
 	must(t, s.CreateKey(ctx, keys.Record{Seq: 1, KID: "k1", Alg: "ES256", Public: []byte("{}"), Sealed: []byte{9}, CreatedAt: at, ActivateAt: at, TokenTTL: time.Hour}))
-	must(t, s.DenyToken(ctx, "jti", at))
+	must(t, s.DenyToken(ctx, oauth.DeniedToken{JTI: "jti", ExpireAt: at}))
 	must(t, s.AnnounceHashKind(ctx, "$kind$", at))
 	must(t, s.SetAnchor(ctx, audit.Anchor{Chain: "c", Seq: 4, Hash: "h", Node: "n", At: at}))
 }
@@ -197,7 +197,7 @@ func TestACopyCatchesUp(t *testing.T) {
 func TestATargetInUseIsRefused(t *testing.T) {
 	for name, use := range map[string]func(t *testing.T, from, to store.Store){
 		"it has records of its own": func(t *testing.T, _, to store.Store) {
-			must(t, to.DenyToken(t.Context(), "x", now.Add(time.Hour)))
+			must(t, to.DenyToken(t.Context(), oauth.DeniedToken{JTI: "x", ExpireAt: now.Add(time.Hour)}))
 		},
 		"it is another deployment": func(t *testing.T, _, to store.Store) {
 			fill(t, to)
@@ -281,7 +281,7 @@ func TestWhatHasExpiredDoesNotCount(t *testing.T) {
 	fill(t, from)
 	move(t, from, to)
 	must(t, to.CreateFamily(t.Context(), oauth.Family{ID: "old", PurgeAt: now}))
-	must(t, to.DenyToken(t.Context(), "old", now))
+	must(t, to.DenyToken(t.Context(), oauth.DeniedToken{JTI: "old", ExpireAt: now}))
 	_, err := transfer.Compare(t.Context(), from, to, now, silent)
 	must(t, err)
 }
@@ -294,7 +294,7 @@ func TestACopyOutlastsTheSweeper(t *testing.T) {
 	move(t, first, second)
 	soon := now.Add(time.Millisecond)
 	must(t, second.CreateFamily(t.Context(), oauth.Family{ID: "f0007x", PurgeAt: soon}))
-	must(t, second.DenyToken(t.Context(), "soon", soon))
+	must(t, second.DenyToken(t.Context(), oauth.DeniedToken{JTI: "soon", ExpireAt: soon}))
 	for time.Now().Before(soon) {
 		runtime.Gosched()
 	}
