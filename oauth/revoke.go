@@ -19,12 +19,8 @@ import (
 func (s *Service) Revoke(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	event := audit.Event{Action: audit.TokenRevoked}
-	refused := s.revoke(ctx, r, &event)
-	if e := s.Conclude(ctx, event, refused); e != nil {
-		if refused == nil {
-			// The token is dead all the same, and no record of it could owe the event.
-			e.Text = "It is done; the audit log could not be written: send the same again."
-		}
+	e := s.revoke(ctx, r, &event)
+	if e = s.Conclude(ctx, event, e); e != nil {
 		writeError(w, e)
 		return
 	}

@@ -65,7 +65,7 @@ func decisions() []decided {
 		return func(t *testing.T, d *deciding) answer {
 			t.Helper()
 			for i := range pairs {
-				pairs[i] = strings.ReplaceAll(pairs[i], "REFRESH", d.held.RefreshToken)
+				pairs[i] = strings.NewReplacer("REFRESH", d.held.RefreshToken, "ACCESS", d.held.AccessToken).Replace(pairs[i])
 			}
 			a, err := postForm(d.url+path, d.public, values(pairs...))
 			if err != nil {
@@ -102,6 +102,9 @@ func decisions() []decided {
 		{action: audit.SessionsEnded, args: []string{"users", "logout", email}, stands: ended},
 		{action: audit.SessionsEnded, args: []string{"clients", "logout", "app"}, stands: ended},
 		{action: audit.TokenRevoked, ask: form("/oauth/revoke", "token", "REFRESH"), stands: ended},
+		{action: audit.TokenRevoked, ask: form("/oauth/revoke", "token", "ACCESS"), stands: func(t *testing.T, d *deciding) bool {
+			return mustSend(t, "GET", d.url+"/oauth/userinfo", bearer(d.held.AccessToken), "").status == http.StatusUnauthorized
+		}},
 		{action: audit.TokenReuse, ask: func(t *testing.T, d *deciding) answer {
 			return form("/oauth/token", "grant_type", "refresh_token", "refresh_token", "REFRESH")(t, d)
 		}, stands: ended},
@@ -162,6 +165,9 @@ func (d *deciding) decide(t *testing.T, c decided) {
 		}
 		if c.args != nil && !strings.Contains(said, "owed") {
 			t.Errorf("%s: says %q; want that it is done and the event owed", what, said)
+		}
+		if c.action == audit.TokenRevoked && !strings.Contains(said, "It is done") {
+			t.Errorf("%s: answered with %s; want that it is done", what, said)
 		}
 		eventually(t, what+" is in the log", func() bool { return d.told(t, c.action) == told+1 })
 		return

@@ -2,9 +2,11 @@ package server_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"runtime"
 	"strings"
 	"sync"
@@ -68,6 +70,10 @@ func (l *ledger) ReplaceClient(ctx context.Context, seen, next oauth.Client) err
 func (l *ledger) HoldFamily(ctx context.Context, seen, next oauth.Family) error {
 	state := func(f oauth.Family) string { return fmt.Sprint(f.Unborn, f.RevokedAt) }
 	return l.wrote(l.Store.HoldFamily(ctx, seen, next), state(seen), state(next), seen.SlotID, next.SlotID)
+}
+
+func (l *ledger) DenyToken(ctx context.Context, d oauth.DeniedToken) error {
+	return l.wrote(l.Store.DenyToken(ctx, d), "", d.JTI, "", d.SlotID)
 }
 
 // scribe is an audit log that fails, hangs on to what it does not admit to have
@@ -140,7 +146,7 @@ func (w faultyWorld) randomDecision(ctx context.Context, r *rand.Rand) {
 	client := fmt.Sprintf("client%d", r.IntN(2))
 	name := fmt.Sprint("name", r.IntN(1000))
 	// What becomes of it is for the log and the store to say.
-	switch r.IntN(15) {
+	switch r.IntN(17) {
 	case 0, 1:
 		_, _ = w.users.SignUp(ctx, users.NewUser{Email: address, Username: fmt.Sprint("name", r.IntN(2)), Password: long})
 	case 2:
@@ -171,6 +177,14 @@ func (w faultyWorld) randomDecision(ctx context.Context, r *rand.Rand) {
 	case 14:
 		if live, err := w.faulty.Unwrap().FamiliesOfUser(ctx, w.uid, time.Now(), 1); err == nil && len(live) > 0 {
 			_, _ = w.users.EndSession(ctx, w.uid, live[0].ID)
+		}
+	case 15, 16:
+		var held tokens
+		if rec := w.post("/oauth/token", values{"grant_type": {"client_credentials"}}); rec.Code == http.StatusOK {
+			must(w.t, json.Unmarshal(rec.Body.Bytes(), &held))
+			for range 1 + r.IntN(2) {
+				w.post("/oauth/revoke", values{"token": {held.Access}})
+			}
 		}
 	}
 }
@@ -306,11 +320,13 @@ func (w faultyWorld) settleAll(t *testing.T, log *scribe) {
 		must(t, err)
 		families, err := w.store.PendingFamilies(t.Context(), 10)
 		must(t, err)
-		if len(accounts)+len(clients)+len(families) == 0 {
+		denied, err := w.store.PendingDenied(t.Context(), 10)
+		must(t, err)
+		if len(accounts)+len(clients)+len(families)+len(denied) == 0 {
 			return
 		}
 		if n > 10 {
-			t.Fatalf("still under way: %+v %+v %+v", accounts, clients, families)
+			t.Fatalf("still under way: %+v %+v %+v %+v", accounts, clients, families, denied)
 		}
 	}
 }

@@ -92,7 +92,7 @@ func (w faultyWorld) check(t *testing.T, d decided, n int, method string, fault 
 		// Where only an answer of the store was lost, it is asked what it did.
 		// A step that must be done once the event is written, or the change made,
 		// is tried again.
-		insisted := method == "ReplaceUser" || method == "HoldFamily" || method == "RevokeFamiliesOfUser"
+		insisted := method == "ReplaceUser" || method == "HoldFamily" || method == "HoldDenied" || method == "RevokeFamiliesOfUser"
 		if !insisted && fault != storetest.Persists {
 			t.Errorf("%s: answered with %d", name, rec.Code)
 		}

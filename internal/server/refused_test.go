@@ -119,7 +119,7 @@ func notRevoked() []decided {
 		{"revocation, another's access token", about(path, func(w *world, _ tokens) string { return pages(w).Access }), 400, action, "foreign_client"},
 		{"revocation, live", about(path, held), 200, action, ""},
 	}
-	for _, reason := range []string{"bad_token", "foreign_issuer", "expired_token"} {
+	for _, reason := range []string{"bad_token", "foreign_issuer", "expired_token", "revoked_token"} {
 		rows = append(rows, decided{"revocation, access token, " + reason, about(path, dead()[reason]), 200, action, reason})
 	}
 	for _, reason := range []string{"malformed_token", "forged_token", "unknown_session", "ended_session"} {

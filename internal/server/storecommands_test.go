@@ -73,6 +73,7 @@ func TestCommandsOfAnOperation(t *testing.T) {
 	w := newWorldOn(t, st, j)
 	w.journal = j
 	var held tokens
+	extra := w.login()
 	spent := ""
 	present := func(token string) *httptest.ResponseRecorder {
 		return w.post("/oauth/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
@@ -92,6 +93,8 @@ func TestCommandsOfAnOperation(t *testing.T) {
 		{"refresh, repeated", func() { read[tokens](t, present(spent), 200) }},
 		{"access token for a client", func() { read[tokens](t, w.post("/oauth/token", url.Values{"grant_type": {"client_credentials"}}), 200) }},
 		{"introspection", func() { read[any](t, w.post("/oauth/introspect", url.Values{"token": {held.Access}}), 200) }},
+		{"revocation of an access token", func() { read[any](t, w.post("/oauth/revoke", url.Values{"token": {extra.Access}}), 200) }},
+		{"revocation of a refresh token", func() { read[any](t, w.post("/oauth/revoke", url.Values{"token": {extra.Refresh}}), 200) }},
 		{"userinfo", func() { read[any](t, w.sendJSON("GET", "/oauth/userinfo", held.Access, nil), 200) }},
 		{"poll of the keys", func() { must(t, w.keeper.Poll(t.Context())) }},
 		{"logout of everything, 1 session", func() {

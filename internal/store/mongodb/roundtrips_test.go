@@ -47,7 +47,8 @@ func TestARefreshIsTwoRoundTrips(t *testing.T) {
 	}
 }
 
-// TestSizesOfDocuments holds docs/scaling.md to the size that a session has.
+// TestSizesOfDocuments holds docs/scaling.md to the sizes of a session and of a
+// denied token.
 func TestSizesOfDocuments(t *testing.T) {
 	const agent = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
 	id := "0192f0c1-2b3c-7d4e-8f90-a1b2c3d4e5f6"
@@ -63,5 +64,8 @@ func TestSizesOfDocuments(t *testing.T) {
 	t.Logf("a session has %d bytes", len(doc))
 	if len(doc) > 1000 {
 		t.Errorf("a session has %d bytes; docs/scaling.md counts with 1,000", len(doc))
+	}
+	if doc, err = bson.Marshal(deniedRecord(oauth.DeniedToken{JTI: id, ExpireAt: at})); err != nil || len(doc) > 75 {
+		t.Errorf("a denied token has %d bytes (%v); docs/scaling.md says 70", len(doc), err)
 	}
 }
