@@ -19,16 +19,16 @@ const (
 	bcryptSaltEnd     = 29 // $2b$10$ and 22 characters of salt
 )
 
-// bcryptHash is one of $2a$, $2b$ and $2y$, which differ in bugs of old
-// implementations only.
+// bcryptHash is a $2a$, $2b$ or $2y$ hash. They differ only in bugs of old
+// implementations.
 type bcryptHash struct {
 	cost    int
 	encoded string
 	before  prehash
 }
 
-// prehash is what a program makes of a password before bcrypt sees it, so that
-// passwords over 72 bytes count whole.
+// prehash is the transformation that a program applies to a password before
+// bcrypt, so that passwords over 72 bytes count in full.
 type prehash int
 
 const (
@@ -54,18 +54,18 @@ func parseBcrypt(encoded string) (scheme, error) {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// parseDjangoBcryptSHA256 reads bcrypt_sha256$$2b$12$….
+// parseDjangoBcryptSHA256 parses bcrypt_sha256$$2b$12$….
 func parseDjangoBcryptSHA256(encoded string) (scheme, error) {
 	inner := strings.TrimPrefix(encoded, "bcrypt_sha256$")
 	return parsePrehashed(inner, djangoSHA256)
 }
 
-// parseWordPress reads $wp$2y$10$…, which WordPress makes since its version 6.8.
+// parseWordPress parses $wp$2y$10$…, which WordPress makes since version 6.8.
 func parseWordPress(encoded string) (scheme, error) {
 	return parsePrehashed(strings.TrimPrefix(encoded, "$wp"), wordPress)
 }
 
-// parsePasslibBcryptSHA256 reads $bcrypt-sha256$v=2,t=2b,r=12$salt$hash and the
+// parsePasslibBcryptSHA256 parses $bcrypt-sha256$v=2,t=2b,r=12$salt$hash and the
 // older $bcrypt-sha256$2b,12$salt$hash.
 func parsePasslibBcryptSHA256(encoded string) (scheme, error) {
 	const want = "as in $bcrypt-sha256$v=2,t=2b,r=12$salt$hash"
@@ -108,14 +108,15 @@ func isBcrypt(encoded string) bool {
 
 func (h bcryptHash) matches(password string) bool {
 	seen := h.before.of(password, h.encoded)
-	// bcrypt looks at 72 bytes only. What is longer is refused rather than
-	// let in by its beginning, after the same work as any other mismatch.
+	// bcrypt uses only the first 72 bytes. A longer password is refused, after
+	// the same work as any other mismatch, because its beginning alone must not
+	// be accepted.
 	looked := min(len(seen), maxBcryptPassword)
 	err := bcrypt.CompareHashAndPassword([]byte(h.encoded), []byte(seen[:looked]))
 	return err == nil && looked == len(seen)
 }
 
-// of returns what bcrypt is given in place of password, under a hash encoded.
+// of returns the input of bcrypt for password and the hash encoded.
 func (p prehash) of(password, encoded string) string {
 	switch p {
 	case djangoSHA256:
@@ -143,7 +144,7 @@ func (h bcryptHash) check() error {
 	return nil
 }
 
-// kind counts the rounds: 2^cost.
+// kind counts rounds: 2^cost.
 func (h bcryptHash) kind() kind { return kind{"bcrypt", 1 << h.cost} }
 
 func (bcryptHash) memoryKiB() uint32 { return 0 }
@@ -152,13 +153,13 @@ func (h bcryptHash) blank() string {
 	return fmt.Sprintf("$2b$%02d$%s", h.cost, strings.Repeat(".", bcryptLength-len("$2b$10$")))
 }
 
-// spend computes one hash for each power of two in rounds. The difference of
-// two costs has no power below the lesser.
+// spend computes one hash for each power of two in rounds. The difference of two
+// costs contains no power below the lesser cost.
 func (bcryptHash) spend(rounds uint64, password string) {
 	seen := password[:min(len(password), maxBcryptPassword)]
 	for cost := bcrypt.MinCost; cost <= maxBcryptCost; cost++ {
 		if rounds&(1<<cost) != 0 {
-			// The answer does not matter.
+			// Only the time matters, not the result.
 			_ = bcrypt.CompareHashAndPassword([]byte(bcryptHash{cost: cost}.blank()), []byte(seen))
 		}
 	}

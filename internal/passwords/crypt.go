@@ -17,26 +17,26 @@ const (
 	maxShaCryptSalt       = 16
 	md5CryptRounds        = 1000
 	maxMD5CryptSalt       = 8
-	// maxCryptPassword bounds what the schemes of Unix's crypt and phpass work
-	// at: each of their rounds hashes the whole password again. What is longer
-	// matches nothing, after the same work.
+	// maxCryptPassword bounds the password bytes that Unix's crypt and phpass
+	// hash, because each round hashes the whole password again. A longer password
+	// never matches, after the same work.
 	maxCryptPassword = 256
 )
 
-// cryptAlphabet is the base64 of Unix's crypt, the least significant bits first.
+// cryptAlphabet is the base64 alphabet of Unix's crypt, which encodes the least
+// significant bits first.
 const cryptAlphabet = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// cryptHash is sha256crypt, sha512crypt, or md5crypt in the form of BSD or of
-// Apache.
+// cryptHash is a sha256crypt, sha512crypt, or BSD or Apache md5crypt hash.
 type cryptHash struct {
 	ident  string // "5", "6", "1" or "apr1"
-	rounds uint32 // of the SHA schemes; given says whether they stand in the text
+	rounds uint32 // of the SHA schemes; given says whether the text states them
 	given  bool
 	salt   string
 	digest string // encoded
 }
 
-// parseCrypt reads $5$rounds=5000$salt$hash, the same without the rounds, and
+// parseCrypt parses $5$rounds=5000$salt$hash, the same without rounds, and
 // $1$salt$hash.
 func parseCrypt(encoded string) (scheme, error) {
 	f := strings.Split(encoded, "$")
@@ -91,7 +91,7 @@ func (h cryptHash) digestLength() int {
 	return 22
 }
 
-// setting is the text up to the digest.
+// setting returns the encoded hash without the digest.
 func (h cryptHash) setting() string {
 	if h.given {
 		return fmt.Sprintf("$%s$rounds=%d$%s$", h.ident, h.rounds, h.salt)
@@ -107,8 +107,8 @@ func (h cryptHash) digestOf(password string) string {
 	return orNone(h.md5Crypt([]byte(looked)), looked == password)
 }
 
-// orNone returns a digest, or, where it is not that of a whole password, one that
-// no hash has.
+// orNone returns the digest of a whole password. Otherwise it returns a text that
+// no digest equals.
 func orNone(digest string, whole bool) string {
 	if !whole {
 		digest += "!"
@@ -127,7 +127,7 @@ func (h cryptHash) check() error {
 	return nil
 }
 
-// kind counts the rounds. The SHA schemes add up; md5crypt has one cost.
+// kind counts rounds for the SHA schemes. md5crypt has a fixed cost.
 func (h cryptHash) kind() kind {
 	if h.isSHA() {
 		return kind{h.name(), uint64(h.rounds)}
@@ -162,8 +162,8 @@ func (h cryptHash) weak() bool { return !h.isSHA() }
 
 func (h cryptHash) bare() string { return h.setting() + strings.Repeat(".", h.digestLength()) }
 
-// shaCrypt is Ulrich Drepper's "Unix crypt using SHA-256 and SHA-512", version
-// 0.6; the numbers are those of its steps.
+// shaCrypt implements Ulrich Drepper's "Unix crypt using SHA-256 and SHA-512",
+// version 0.6. The numbers are those of its steps.
 func (h cryptHash) shaCrypt(password []byte) string {
 	new, order := sha256.New, sha256Order
 	if h.ident == "6" {
@@ -189,7 +189,7 @@ func (h cryptHash) shaCrypt(password []byte) string {
 	return cryptEncode(digest, order, h.digestLength())
 }
 
-// md5Crypt is the scheme of FreeBSD's crypt_md5, and of Apache's htpasswd.
+// md5Crypt implements FreeBSD's crypt_md5, which Apache's htpasswd also uses.
 func (h cryptHash) md5Crypt(password []byte) string {
 	salt := []byte(h.salt)
 	b := sum(md5.New, password, salt, password)
@@ -209,8 +209,8 @@ func (h cryptHash) md5Crypt(password []byte) string {
 	return cryptEncode(digest, md5Order, h.digestLength())
 }
 
-// alternated has a digest hashed again and again with p and s, which stand for the
-// password and the salt, in an order that changes with each round.
+// alternated hashes digest in rounds with p and s, the transformed password and
+// salt, in an order that changes with each round.
 func alternated(c hash.Hash, digest, p, s []byte, rounds uint32) []byte {
 	for round := range rounds {
 		c.Reset()
@@ -247,7 +247,7 @@ func repeated(b []byte, times int) [][]byte {
 	return parts
 }
 
-// stretched returns b over and over, n bytes of it.
+// stretched repeats b to a length of n bytes.
 func stretched(b []byte, n int) []byte {
 	out := make([]byte, 0, n)
 	for len(out) < n {
@@ -256,16 +256,17 @@ func stretched(b []byte, n int) []byte {
 	return out
 }
 
-// The orders in which the schemes take the bytes of a digest: three at a time for
-// four characters, none for -1, and at the end for as many as there are left.
+// The orders in which the schemes encode the bytes of a digest. Three bytes give
+// four characters; -1 stands for no byte. The last triple gives as many characters
+// as are left.
 var (
 	md5Order    = [][3]int{{0, 6, 12}, {1, 7, 13}, {2, 8, 14}, {3, 9, 15}, {4, 10, 5}, {-1, -1, 11}}
 	sha256Order = append(turned(10, 10, func(t [3]int) [3]int { return [3]int{t[2], t[0], t[1]} }), [3]int{-1, 31, 30})
 	sha512Order = append(turned(21, 21, func(t [3]int) [3]int { return [3]int{t[1], t[2], t[0]} }), [3]int{-1, -1, 63})
 )
 
-// turned returns n triples, the first of which lie apart from each other, and each
-// of which is the one before, turned and plus one.
+// turned returns n triples. The elements of the first are apart from each other by
+// apart; each further triple is the one before, turned and incremented by one.
 func turned(n, apart int, turn func([3]int) [3]int) [][3]int {
 	triples := [][3]int{{0, apart, 2 * apart}}
 	for len(triples) < n {
@@ -275,7 +276,7 @@ func turned(n, apart int, turn func([3]int) [3]int) [][3]int {
 	return triples
 }
 
-// cryptEncode returns n characters of a digest.
+// cryptEncode encodes a digest in n characters.
 func cryptEncode(digest []byte, order [][3]int, n int) string {
 	out := make([]byte, 0, n)
 	for _, triple := range order {

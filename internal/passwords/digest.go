@@ -13,28 +13,28 @@ import (
 	"strings"
 )
 
-// digestHash is one digest of a password and perhaps a salt: the userPassword of
-// directories, Django's md5$ and sha1$, and MD5 in hexadecimal alone.
+// digestHash is one digest of a password with or without a salt: a directory's
+// userPassword, Django's md5$ and sha1$, and plain MD5 in hexadecimal.
 type digestHash struct {
 	name         string // "md5", "sha1", "sha256" or "sha512"
 	saltFirst    bool
 	salt, digest []byte
 }
 
-// digestFunctions are those that a digestHash may be made with.
+// digestFunctions are the hash functions of a digestHash by name.
 var digestFunctions = map[string]func() hash.Hash{
 	"md5": md5.New, "sha1": sha1.New, "sha256": sha256.New, "sha512": sha512.New,
 }
 
-// directoryDigests are the names of RFC 2307 and of OpenLDAP and Dovecot, whose
-// salt, if there is one, stands behind the digest.
+// directoryDigests are the labels of RFC 2307, OpenLDAP and Dovecot. The salt,
+// if any, follows the digest.
 var directoryDigests = map[string]string{
 	"{MD5}": "md5", "{SMD5}": "md5", "{PLAIN-MD5}": "md5", "{LDAP-MD5}": "md5", "{SHA}": "sha1", "{SHA1}": "sha1", "{SSHA}": "sha1",
 	"{SHA256}": "sha256", "{SSHA256}": "sha256", "{SHA512}": "sha512", "{SSHA512}": "sha512",
 }
 
-// parseDirectoryDigest reads {SSHA} and the base64 of a digest and its salt, and
-// the same in hexadecimal, as Dovecot may have it.
+// parseDirectoryDigest parses {SSHA} followed by the digest and its salt in
+// base64, or in hexadecimal as Dovecot may write it.
 func parseDirectoryDigest(encoded string) (scheme, error) {
 	end := strings.IndexByte(encoded, '}') + 1
 	name, known := directoryDigests[strings.ToUpper(encoded[:end])]
@@ -55,7 +55,7 @@ func parseDirectoryDigest(encoded string) (scheme, error) {
 	return h, nil
 }
 
-// parseDjangoDigest reads md5$salt$hash and sha1$salt$hash, in hexadecimal; the
+// parseDjangoDigest parses md5$salt$hash and sha1$salt$hash, in hexadecimal. The
 // salt may be empty.
 func parseDjangoDigest(encoded string) (scheme, error) {
 	f := strings.Split(encoded, "$")
@@ -73,8 +73,8 @@ func hexDigest(name, salt, digest string) (scheme, error) {
 	return digestHash{name: name, saltFirst: true, salt: []byte(salt), digest: d}, nil
 }
 
-// isHexMD5 reports whether encoded is 32 hexadecimal digits and nothing else, as
-// WordPress and Django once kept passwords.
+// isHexMD5 reports whether encoded is 32 hexadecimal digits, the former format
+// of WordPress and Django.
 func isHexMD5(encoded string) bool {
 	_, err := hex.DecodeString(encoded)
 	return err == nil && len(encoded) == 2*md5.Size

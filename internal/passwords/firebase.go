@@ -12,19 +12,18 @@ import (
 
 const firebaseKeyBytes = 32
 
-// FirebaseProject is what Firebase shows as the hash parameters of a project.
+// FirebaseProject holds the hash parameters that Firebase shows for a project.
 type FirebaseProject struct {
 	SignerKey, SaltSeparator []byte
-	// Rounds is scrypt's r, MemCost the logarithm of its N.
+	// Rounds is scrypt's r; MemCost is log2 of its N.
 	Rounds, MemCost uint32
 }
 
-// Encode returns what Parse reads of a Firebase hash and its salt.
+// Encode returns a Firebase hash and its salt in the form that Parse reads.
 //
-// Firebase encrypts the project's signer key with AES-256-CTR under what scrypt
-// makes of the password. Here the keystream alone is kept, which that key is the
-// key of: the signer key itself, which is the project's secret, is not needed
-// again.
+// Firebase encrypts the project's signer key with AES-256-CTR under a key that
+// scrypt derives from the password. Encode keeps the keystream alone, so that
+// the signer key, which is the project's secret, is not needed for verification.
 func (p FirebaseProject) Encode(salt, hash []byte) (string, error) {
 	if len(hash) != len(p.SignerKey) {
 		return "", fmt.Errorf("hash of %d bytes: the project's signer key has %d", len(hash), len(p.SignerKey))
@@ -36,8 +35,8 @@ func (p FirebaseProject) Encode(salt, hash []byte) (string, error) {
 		b64.EncodeToString(append(append([]byte(nil), salt...), p.SaltSeparator...)), b64.EncodeToString(keystream)), nil
 }
 
-// firebaseHash is scrypt whose digest is the keystream of AES-256-CTR under its
-// output. All that costs is scrypt.
+// firebaseHash is scrypt whose digest is the AES-256-CTR keystream under
+// scrypt's output. Nearly all of its cost is scrypt's.
 type firebaseHash struct{ scryptHash }
 
 func parseFirebase(encoded string) (scheme, error) {
@@ -58,7 +57,7 @@ func (h firebaseHash) matches(password string) bool {
 	derived.digest = make([]byte, firebaseKeyBytes)
 	block, err := aes.NewCipher(derived.compute(password))
 	if err != nil {
-		return false // a key of 32 bytes is never refused
+		return false // NewCipher accepts every key of 32 bytes
 	}
 	keystream := make([]byte, len(h.digest))
 	cipher.NewCTR(block, make([]byte, aes.BlockSize)).XORKeyStream(keystream, keystream)

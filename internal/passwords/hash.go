@@ -1,8 +1,8 @@
-// Package passwords knows every password hash that an account may have, which is
-// one idea because each scheme is judged and its work levelled in one way: argon2id,
-// which Keyturn makes, and the schemes of other systems, which it only verifies.
-// How many are computed at once, and that no refusal costs another time than the
-// next, is decided here too.
+// Package passwords implements every password hash that an account may have, which
+// is one idea because all schemes are bounded and their work levelled in one way:
+// argon2id, which Keyturn makes, and the schemes of other systems, which it only
+// verifies. The package also bounds how many hashes are computed at once, and makes
+// all refusals take the same time.
 package passwords
 
 import (
@@ -18,15 +18,14 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// The bounds of a hash's cost; see also those of bcrypt, scrypt and PBKDF2.
-// Above the upper ones one login could hold a core for seconds or take the
-// server's memory; they hold for Keyturn's own parameters and for imported
-// hashes alike. The lower ones are far below what anyone should use (a weak
-// hash becomes argon2id at the next login), but a cost under them is a mistake
-// of the export.
+// The bounds of a hash's cost; bcrypt, scrypt and PBKDF2 have their own. Above the
+// upper bounds one login could hold a core for seconds or exhaust the server's
+// memory. They hold for Keyturn's own parameters and for imported hashes. The lower
+// bounds are far below any recommendation, and a weak hash becomes argon2id at the
+// next login, but a cost below them is a mistake of the export.
 const (
 	MaxMemoryKiB  = 256 << 10 // argon2 and scrypt: 256 MiB at once
-	maxWorkKiB    = 1 << 20   // argon2 and scrypt: 1 GiB written in all
+	maxWorkKiB    = 1 << 20   // argon2 and scrypt: 1 GiB written in total
 	MaxTime       = 256
 	MaxThreads    = 16
 	maxEncoded    = 512
@@ -39,8 +38,8 @@ const (
 	minKiBPerLane = 8 // RFC 9106 §3.1
 )
 
-// Params is the cost of an argon2id hash (RFC 9106 §3.1). The zero Params is
-// not usable; start from DefaultParams.
+// Params is the cost of an argon2id hash (RFC 9106 §3.1). The zero Params is not
+// usable; start from DefaultParams.
 type Params struct {
 	// MemoryKiB is the memory that one computation fills, in KiB.
 	MemoryKiB uint32
@@ -50,11 +49,11 @@ type Params struct {
 	Threads uint8
 }
 
-// DefaultParams returns OWASP's: 19 MiB, two passes, one lane.
+// DefaultParams returns OWASP's parameters: 19 MiB, two passes, one lane.
 func DefaultParams() Params { return Params{MemoryKiB: 19456, Time: 2, Threads: 1} }
 
-// Check reports why p cannot be used, or nil: at least 8 KiB for each lane,
-// at most 256 MiB at once and 1 GiB over all passes, 16 lanes, 256 passes.
+// Check returns an error if p is out of bounds: at least 8 KiB for each lane, at
+// most 256 MiB at once and 1 GiB over all passes, 16 lanes, 256 passes.
 func (p Params) Check() error {
 	switch {
 	case p.Threads < 1 || p.Threads > MaxThreads:
@@ -76,38 +75,37 @@ type Hash struct{ scheme }
 
 // scheme is one way of hashing passwords, with its cost, salt and digest.
 type scheme interface {
-	// matches reports in constant time whether password, normalised, has
-	// this hash.
+	// matches reports in constant time whether password, normalised, has this hash.
 	matches(password string) bool
-	// check reports why the cost is out of bounds, or nil.
+	// check returns an error if the cost is out of bounds.
 	check() error
-	// kind says what verifying the hash costs.
+	// kind returns the cost of verifying the hash.
 	kind() kind
-	// memoryKiB is how much memory that takes, if it is worth counting.
+	// memoryKiB returns the memory that verifying takes, or 0 if it is negligible.
 	memoryKiB() uint32
-	// spend works at password as long as a hash of the same family and of
-	// this cost would.
+	// spend does the work of verifying password against a hash of this family and of
+	// this cost.
 	spend(cost uint64, password string)
-	// blank returns an encoded hash of the same kind, of nothing.
+	// blank returns an encoded hash of the same kind with an empty salt and digest.
 	blank() string
 }
 
-// kind is what verifying a hash costs. Within one family costs add up: to
-// verify a hash of cost a and to spend b more is the same work as to verify one
-// of cost a+b.
+// kind is the cost of verifying a hash. Costs within a family add up: verifying a
+// hash of cost a and spending b more is the same work as verifying a hash of cost
+// a+b.
 type kind struct {
 	family string
 	cost   uint64
 }
 
-// Parse reads an encoded hash in any of the forms below, with a label before it or
-// without. It refuses a cost that no login should pay, so what it returns can be
-// verified safely; it may be Weak. An error never repeats the hash.
+// Parse parses an encoded hash in any of the forms below, with or without a label.
+// It refuses a cost out of bounds, so that its result can be verified safely. The
+// result may be Weak. Errors never contain the hash.
 func Parse(encoded string) (Hash, error) {
 	if len(encoded) > maxEncoded {
 		return Hash{}, fmt.Errorf("password hash is longer than %d bytes", maxEncoded)
 	}
-	// encoding/base64 passes over line breaks, even where it is strict.
+	// encoding/base64 skips line breaks, even in strict mode.
 	if strings.ContainsAny(encoded, "\r\n") {
 		return Hash{}, errors.New("password hash has a line break in it")
 	}
@@ -129,8 +127,8 @@ func Parse(encoded string) (Hash, error) {
 	return Hash{}, errors.New("password hash is of an unknown scheme: docs/accounts.md lists those that are accepted")
 }
 
-// CheckImport reports whether a hash from elsewhere can be taken over: nil,
-// or why not and what would be accepted. The text never repeats the hash.
+// CheckImport returns an error if a hash of another system cannot be imported; it
+// says why and what would be accepted. The error never contains the hash.
 func CheckImport(encoded string) error {
 	_, err := Parse(encoded)
 	return err
@@ -146,7 +144,7 @@ func parsed(s scheme, err error) (Hash, error) {
 	return Hash{s}, nil
 }
 
-// forms are the texts by which hashes are known.
+// forms are the parsers by the prefix of the encoded hash.
 var forms = []struct {
 	prefix string
 	parse  func(string) (scheme, error)
@@ -163,9 +161,9 @@ var forms = []struct {
 	{"{PBKDF2}$1$", parseDovecotPBKDF2}, {"{", parseDirectoryDigest},
 }
 
-// Verify reports whether password has the hash. A password that Normalize refuses
-// matches nothing, and neither does one over 72 bytes under bcrypt, which would
-// cut it. It bounds nothing and levels nothing: logins go through a Hasher.
+// Verify reports whether password has the hash. It returns false for a password that
+// Normalize refuses, and under bcrypt for one over 72 bytes, which bcrypt would cut.
+// It neither bounds nor levels the work: logins must use a Hasher.
 func (h Hash) Verify(password string) bool {
 	forms, err := formsOf(password)
 	return err == nil && h.scheme != nil && slices.ContainsFunc(forms, h.matches)
@@ -199,7 +197,7 @@ func (h argon2Hash) matches(password string) bool {
 
 func (h argon2Hash) check() error { return h.params.Check() }
 
-// kind has each cost for itself: memory and passes do not add up.
+// kind makes each cost a family of its own, because memory and passes do not add up.
 func (h argon2Hash) kind() kind { return kind{h.cost(), 1} }
 
 func (h argon2Hash) memoryKiB() uint32 { return h.params.MemoryKiB }
@@ -215,7 +213,7 @@ func (h argon2Hash) blank() string {
 	return h.encode()
 }
 
-// cost returns the PHC string up to the salt.
+// cost returns the PHC string before the salt.
 func (h argon2Hash) cost() string {
 	name := "argon2id"
 	if h.independent {
@@ -254,7 +252,7 @@ func parseArgon2(encoded string) (scheme, error) {
 	return h, nil
 }
 
-// parseCost reads "a=1,b=2" with exactly these names, in any order.
+// parseCost parses "a=1,b=2" with exactly these names, in any order.
 func parseCost(s string, names ...string) ([]uint32, error) {
 	parts := strings.Split(s, ",")
 	if len(parts) != len(names) {
@@ -276,7 +274,7 @@ func parseCost(s string, names ...string) ([]uint32, error) {
 	return cost, nil
 }
 
-// parseNumber reads a decimal without sign or leading zero.
+// parseNumber parses a decimal number without sign or leading zeros.
 func parseNumber(s string) (uint32, error) {
 	n, err := strconv.ParseUint(s, 10, 32)
 	if err != nil || strconv.FormatUint(n, 10) != s {

@@ -17,34 +17,32 @@ import (
 )
 
 const (
-	// waitersPerSlot and patience bound the queue before the slots: past
-	// either, the server says at once that it is busy instead of answering
-	// everybody late (U2).
+	// waitersPerSlot and patience bound the queue for the slots. Beyond either bound
+	// the server refuses at once as busy, instead of answering everybody late (U2).
 	waitersPerSlot = 64
 	patience       = 2 * time.Second
-	// MaxConcurrency keeps the memory of all slots within reason.
+	// MaxConcurrency bounds the memory of all slots together.
 	MaxConcurrency = 1024
 )
 
-// Hasher hashes and verifies passwords, so many at a time and no more: each
-// computation takes Params.MemoryKiB and a core. Safe for concurrent use. The
-// zero Hasher computes nothing and is always busy.
+// Hasher hashes and verifies passwords, a bounded number at a time: each computation
+// takes Params.MemoryKiB and a core. It is safe for concurrent use. The zero Hasher
+// refuses everything as busy.
 //
-// It also makes the refusals of an account look alike (U1). Every refusal runs
-// the same computations in the same order, whatever hash the account has or if
-// there is none: see levels. None is left out and none is waited for instead,
-// so that refusals also take the same place in the queue, and the same of the
-// processor.
+// A Hasher makes all refusals alike (U1). Every refusal runs the same computations in
+// the same order, whatever hash the account has, or if it has none (see levels). It
+// skips none and replaces none by a wait, so that all refusals take the same place in
+// the queue and the same processor time.
 //
-// An imported hash may need more memory than Params say. Whatever computes has
-// its memory counted: all together never take more than Params.MemoryKiB for
-// each slot, or one such hash alone what it needs (U2).
+// An imported hash may need more memory than Params say. The Hasher counts the memory
+// of every computation: all together never take more than Params.MemoryKiB for each
+// slot, or a single larger hash what it needs alone (U2).
 type Hasher struct {
 	params Params
-	own    Hash          // of nothing, at params
+	own    Hash          // a blank hash at params
 	pepper string        // "" for none
 	slots  chan computer // the free ones
-	budget int64         // KiB, which memory gives out
+	budget int64         // KiB that memory hands out
 	memory *semaphore.Weighted
 
 	mu   sync.Mutex
@@ -55,21 +53,22 @@ type Hasher struct {
 	refused  atomic.Int64
 }
 
-// Stats is what a Hasher is doing and has done.
+// Stats are the present and past computations of a Hasher.
 type Stats struct {
-	// InFlight computations hold a slot, Waiting callers wait for one.
+	// InFlight counts the computations that hold a slot, Waiting the callers that wait
+	// for one.
 	InFlight, Waiting int64
-	// Computed counts hash computations, decoys included; Refused the
-	// callers that were refused (Busy).
+	// Computed counts hash computations, decoys included. Refused counts the callers
+	// refused as Busy.
 	Computed, Refused int64
-	// Work is what was spent in each family of hashes, in rounds or, where
-	// each cost is a family for itself, in computations.
+	// Work is the work done by family of hashes, in rounds, or in computations if each
+	// cost is a family of its own.
 	Work map[string]uint64
 }
 
-// NewHasher returns a Hasher that makes hashes at p and runs at most
-// concurrency computations at once; zero means one for each core in use. It
-// computes in this process: a server has it start workers.
+// NewHasher returns a Hasher that makes hashes at p and runs at most concurrency
+// computations at once; zero means runtime.GOMAXPROCS. It computes in this process;
+// servers call StartWorkers.
 func NewHasher(p Params, concurrency int) (*Hasher, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
@@ -95,10 +94,10 @@ func NewHasher(p Params, concurrency int) (*Hasher, error) {
 	}, nil
 }
 
-// StartWorkers has the Hasher compute in processes of their own, one for each slot
-// (see Work). onEnd is told of each that ends or cannot be started again; until
-// then the slot's computations are refused (Busy). To be called before any other
-// method. The error says why not all could be started.
+// StartWorkers makes the Hasher compute in separate processes, one for each slot (see
+// Work). It calls onEnd for each worker that ends or cannot be restarted; computations
+// in its slot are refused as Busy while it cannot be. StartWorkers must be called
+// before any other method. It returns an error if not all workers could be started.
 func (h *Hasher) StartWorkers(onEnd func(error)) error {
 	for range cap(h.slots) {
 		w := &worker{lanes: h.params.Threads, onEnd: onEnd}
@@ -111,8 +110,8 @@ func (h *Hasher) StartWorkers(onEnd func(error)) error {
 	return nil
 }
 
-// Hash returns the PHC string of password, normalised, under a fresh salt.
-// The error is Normalize's, a refusal (Busy) or ctx's.
+// Hash returns the PHC string of password, normalised, with a new salt. The error is
+// from Normalize or ctx, or a refusal (Busy).
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	normal, err := Normalize(password)
 	if err != nil {
@@ -131,21 +130,20 @@ func (h *Hasher) make(ctx context.Context, text string) (string, error) {
 	return r.Made, err
 }
 
-// Verdict is what a verification found. The zero Verdict is no match.
+// Verdict is the result of a verification. The zero Verdict is no match.
 type Verdict struct {
 	Match bool
-	// Renew says that the hash should be replaced by one that Hash makes of the
-	// same password: it is not of the current parameters, or it is that of the
-	// password as it was typed and not as Normalize makes it.
+	// Renew says that the hash should be replaced by a new Hash of the same password:
+	// it has other parameters than the current ones, or it is of the password as typed
+	// and not as Normalize returns it.
 	Renew bool
 }
 
-// Verify finds out whether password has the hash encoded. live says whether a
-// match would be let in; a match that would not (a disabled account) takes as
-// long as a mismatch. kinds are those of all hashes that there are, as
-// KindStore.HashKinds returned them after the account was read. An encoded hash that
-// cannot be read matches nothing. The error is a refusal (Busy) or ctx's, and then nothing
-// was decided.
+// Verify checks whether password has the hash encoded. live says whether a match would
+// be accepted; otherwise (a disabled account) a match takes as long as a mismatch.
+// kinds are the kinds of all hashes, as KindStore.HashKinds returned them after the
+// account was read. An unreadable encoded hash matches nothing. The error is a refusal
+// (Busy) or from ctx; then nothing was decided.
 func (h *Hasher) Verify(ctx context.Context, encoded, password string, live bool, kinds []string) (Verdict, error) {
 	slot, err := h.acquire(ctx)
 	if err != nil {
@@ -155,20 +153,20 @@ func (h *Hasher) Verify(ctx context.Context, encoded, password string, live bool
 	return h.judge(slot, encoded, password, live, h.levels(kinds))
 }
 
-// Dummy spends what refusing a password costs, for an account that does not
-// exist (U1). The errors are Verify's.
+// Dummy does the work of refusing a password, for an account that does not exist (U1).
+// Its errors are those of Verify.
 func (h *Hasher) Dummy(ctx context.Context, password string, kinds []string) error {
 	_, err := h.Verify(ctx, "", password, false, kinds)
 	return err
 }
 
-// isOwn reports whether hash is one that Hash makes.
+// isOwn reports whether Hash makes such hashes now.
 func (h *Hasher) isOwn(hash Hash) bool {
 	_, plain := hash.scheme.(argon2Hash)
 	return plain && hash.kind() == h.own.kind()
 }
 
-// Stats returns what the Hasher is doing now and has done so far.
+// Stats returns the present and past computations of the Hasher.
 func (h *Hasher) Stats() Stats {
 	h.mu.Lock()
 	work := maps.Clone(h.work)
@@ -182,9 +180,9 @@ func (h *Hasher) Stats() Stats {
 	}
 }
 
-// compute has a job done that is like verifying a hash; main is what it costs in
-// the hash's own family. The error is a refusal (Busy): whatever computed in the
-// slot has failed, and failed again.
+// compute runs a job that costs as much as verifying the hash like; main is its cost in
+// that hash's own family. The error is a refusal (Busy): the computer of the slot
+// failed twice.
 func (h *Hasher) compute(slot computer, like Hash, main kind, j job) (r result, err error) {
 	h.computed.Add(1)
 	h.mu.Lock()
@@ -202,8 +200,7 @@ func (h *Hasher) compute(slot computer, like Hash, main kind, j job) (r result, 
 	return r, nil
 }
 
-// withMemory does something that needs as much memory as like, once there is as
-// much.
+// withMemory calls do once the memory that like needs is free.
 func (h *Hasher) withMemory(like Hash, do func()) {
 	needed := like.memoryKiB()
 	if needed == 0 {
@@ -211,7 +208,7 @@ func (h *Hasher) withMemory(like Hash, do func()) {
 		return
 	}
 	share := min(int64(needed), h.budget)
-	// It is given sooner or later, and nothing else ends the wait.
+	// Memory becomes free eventually, so the wait needs no other end.
 	_ = h.memory.Acquire(context.Background(), share)
 	defer h.memory.Release(share)
 	do()
@@ -241,12 +238,11 @@ func (h *Hasher) acquire(ctx context.Context) (computer, error) {
 	}
 }
 
-// queue is how many callers may wait.
+// queue returns how many callers may wait.
 func (h *Hasher) queue() int64 { return int64(waitersPerSlot * cap(h.slots)) }
 
-// Crowded returns the refusal (Busy) that a computation begun now would be refused with,
-// or nil if it might be let in. Who asks first spares a busy server what comes
-// before the computation.
+// Crowded returns the refusal (Busy) of a computation that began now, or nil if it
+// might be accepted. A busy server asks first to save the work before the computation.
 func (h *Hasher) Crowded() error {
 	if h.waiting.Load() < h.queue() {
 		return nil
@@ -256,8 +252,8 @@ func (h *Hasher) Crowded() error {
 
 var errImpatient = errors.New("waited long enough")
 
-// busy refuses a computation: as many are under way as may be, and as many wait
-// as may wait (U2). Nothing was decided.
+// busy returns a refusal because all slots are taken and the queue is full (U2).
+// Nothing was decided.
 func (h *Hasher) busy() error {
 	h.refused.Add(1)
 	return &refusal.Error{Code: refusal.Busy, Reason: audit.ReasonBusy, RetryAfter: patience}

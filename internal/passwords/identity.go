@@ -14,17 +14,18 @@ const (
 	identityV3Header = 13
 )
 
-// identityFunctions are the hash functions of ASP.NET Identity, by their number.
+// identityFunctions are the hash functions of ASP.NET Identity by number.
 var identityFunctions = []string{"sha1", "sha256", "sha512"}
 
-// isIdentity reports whether encoded is the base64 of a hash of ASP.NET Identity,
-// which has no name before it: 49 bytes that begin with 0, or 1 and a function.
+// isIdentity reports whether encoded is the base64 of an ASP.NET Identity hash.
+// It has no prefix: the bytes are a 0 and 48 more, or a 1 and the number of a
+// function.
 func isIdentity(encoded string) bool {
 	b, err := base64.StdEncoding.Strict().DecodeString(encoded)
 	return err == nil && (len(b) == identityV2Bytes && b[0] == 0 || len(b) > identityV3Header && b[0] == 1 && b[1] == 0)
 }
 
-// parseIdentity reads versions 2 and 3 of ASP.NET Identity's hashes.
+// parseIdentity parses versions 2 and 3 of ASP.NET Identity hashes.
 func parseIdentity(encoded string) (scheme, error) {
 	b, err := base64.StdEncoding.Strict().DecodeString(encoded)
 	if err != nil {

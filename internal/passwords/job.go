@@ -1,31 +1,32 @@
 package passwords
 
-// job is one computation that takes long.
+// job is one long computation.
 type job struct {
-	// Password is in one of the forms that a Hasher tries; it may be any bytes.
+	// Password is in one of the forms that a Hasher tries. It may be any bytes.
 	Password []byte
-	// Make, unless it is zero, asks for a new hash of Password.
+	// Make, unless zero, asks for a new hash of Password.
 	Make Params `json:",omitzero"`
-	// Hash is encoded, and may be any bytes too. The job asks whether Password has
-	// it or, unless Spend is 0, for so much of the work that finding out takes.
+	// Hash is an encoded hash of any bytes. The job checks whether Password has it
+	// or, if Spend is not 0, does that much of the checking work.
 	Hash  []byte `json:",omitempty"`
 	Spend uint64 `json:",omitempty"`
-	// Large says that this takes more memory than the hashes that are made here.
+	// Large says that the job takes more memory than a hash of the current
+	// parameters.
 	Large bool `json:",omitempty"`
 }
 
-// result is what a job came to.
+// result is the result of a job.
 type result struct {
 	Made    string `json:",omitempty"`
 	Matches bool   `json:",omitempty"`
 }
 
-// computer does jobs, one at a time.
+// computer runs jobs, one at a time.
 type computer interface {
 	do(job) (result, error)
 }
 
-// here does jobs in this process.
+// here runs jobs in this process.
 type here struct{}
 
 func (here) do(j job) (result, error) {

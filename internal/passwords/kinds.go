@@ -9,37 +9,36 @@ import (
 )
 
 const (
-	// announceEvery is how long a process counts on having announced a kind.
+	// announceEvery is how long an announcement of this process counts.
 	announceEvery = 10 * time.Minute
-	// kindGrace is how long after its last announcement a kind may be without
-	// an account before it is forgotten. Between an announcement and the
-	// account that it was made for lie announceEvery, one write, and what the
-	// clocks of two machines differ by.
+	// kindGrace is how long a kind without an account is kept after its last
+	// announcement. It covers announceEvery, the write of the account, and the
+	// clock difference of two machines.
 	kindGrace = time.Hour
 )
 
 // KindStore keeps the kinds of password hashes that accounts may have. Every
 // method is one atomic operation, durable when it returns nil.
 type KindStore interface {
-	// AnnounceHashKind adds a kind of password hashes to those that accounts
-	// may have (see Hasher.Verify), or notes that it was announced once more,
-	// at the later of the two times.
+	// AnnounceHashKind adds a kind of password hashes that accounts may have (see
+	// Hasher.Verify). If the kind is there, it records at, if later, as the time
+	// of its last announcement.
 	AnnounceHashKind(ctx context.Context, kind string, at time.Time) error
-	// HashKinds returns the kinds announced, in order. It sees every
-	// announcement that returned nil before it was called.
+	// HashKinds returns the announced kinds, sorted. It sees every announcement
+	// that returned nil before the call.
 	HashKinds(ctx context.Context) ([]string, error)
-	// ForgetHashKind removes a kind that was last announced before a time,
-	// and otherwise does nothing.
+	// ForgetHashKind removes the kind if it was last announced before a time, and
+	// otherwise does nothing.
 	ForgetHashKind(ctx context.Context, kind string, before time.Time) error
 }
 
-// Kinds has a store know which kinds of hashes there are. Safe for concurrent
+// Kinds keeps the store's list of the kinds of hashes. It is safe for concurrent
 // use.
 type Kinds struct {
 	store KindStore
 
 	mu sync.Mutex
-	// announced is what this process has announced, by the family of hashes.
+	// announced holds the announcements of this process by family of hashes.
 	announced map[string]announcement
 }
 
@@ -53,19 +52,18 @@ type announcement struct {
 	at   time.Time
 }
 
-// covers reports whether nothing has to be announced for a hash of a cost at now:
-// refusals are levelled to the costliest of its family. Some programs choose
-// each hash's number of rounds at random (passlib's vary_rounds), and every
-// login reads all kinds that were announced.
+// covers reports whether a hash of a cost needs no announcement at now, because
+// refusals are levelled to the costliest hash of its family. Some programs choose
+// each hash's number of rounds at random (passlib's vary_rounds), and every login
+// reads all announced kinds.
 func (a announcement) covers(cost uint64, now time.Time) bool {
 	return a.cost >= cost && now.Sub(a.at).Abs() < announceEvery
 }
 
-// Announce has the store know the kind of a hash before an account has it. A
-// server that reads the account reads the kinds after it, so that it knows what
-// to level its refusals to (U1), whoever brought the kind, and when. It is to be
-// called for every hash that is about to be stored; the error is Parse's or the
-// store's.
+// Announce adds the kind of a hash to the store before an account gets the hash.
+// A server reads the kinds after the account, so that it knows what to level its
+// refusals to (U1), whichever replica added the kind. Call Announce for every
+// hash before storing it. The error is from Parse or the store.
 func (k *Kinds) Announce(ctx context.Context, encoded string, now time.Time) error {
 	hash, err := Parse(encoded)
 	if err != nil {
@@ -101,11 +99,11 @@ func (k *Kinds) last(family string) announcement {
 	return k.announced[family]
 }
 
-// Survey makes the store's list of kinds what it should be, given the hashes of
-// all accounts: of each family the costliest that an account has is added, if an
-// earlier version made it, and all others go, so that refusals no longer cost
-// what they did. began is a time before the first account was read. The error is
-// the store's or one of hashes', and nothing was forgotten then.
+// Survey corrects the store's list of kinds, given the hashes of all accounts. It
+// adds the costliest kind of each family if it is missing, as an earlier version
+// may have left it, and removes all others, so that refusals do not cost more
+// than needed. began must be before the first account was read. The error is from
+// the store or from hashes; an error of hashes means that nothing was removed.
 func (k *Kinds) Survey(ctx context.Context, hashes iter.Seq2[string, error], began time.Time) error {
 	known, err := k.store.HashKinds(ctx)
 	if err != nil {

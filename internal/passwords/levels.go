@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// maxLevels bounds the families that refusals are levelled to. A deployment
-// imports from a handful of them.
+// maxLevels bounds the families that refusals are levelled to. A deployment imports
+// from a handful of them.
 const maxLevels = 24
 
-// levels returns what a refusal costs: of each family of hashes that there are,
-// the costliest. The family of the current parameters comes first, for that is
-// where nearly all logins end; the others follow by name. kinds are those that
-// the store knows, see KindStore.HashKinds; one that cannot be read is passed over.
+// levels returns the hashes that a refusal computes: the costliest of each family
+// in use. The family of the current parameters comes first, because nearly all
+// logins end there; the others follow by name. kinds are the kinds in the store
+// (see KindStore.HashKinds); unreadable ones are skipped.
 func (h *Hasher) levels(kinds []string) []Hash {
 	costliest := map[string]Hash{}
 	for _, encoded := range kinds {
@@ -30,8 +30,8 @@ func (h *Hasher) levels(kinds []string) []Hash {
 	return append([]Hash{h.own}, others[:min(len(others), maxLevels-1)]...)
 }
 
-// keepCostliest puts each part of h into costliest, by its family, unless one that
-// costs as much is there.
+// keepCostliest puts each part of h into costliest by its family, unless an equal
+// or costlier one is there.
 func (h Hash) keepCostliest(costliest map[string]Hash) {
 	for _, part := range h.parts() {
 		k := part.kind()
@@ -41,7 +41,7 @@ func (h Hash) keepCostliest(costliest map[string]Hash) {
 	}
 }
 
-// costIn returns what verifying h costs in a family of hashes.
+// costIn returns the cost of verifying h within a family of hashes.
 func (h Hash) costIn(family string) (cost uint64) {
 	for _, part := range h.parts() {
 		if k := part.kind(); k.family == family {
@@ -51,10 +51,10 @@ func (h Hash) costIn(family string) (cost uint64) {
 	return cost
 }
 
-// judge runs the computations of one verification, holding a slot: level by
-// level, in each the account's own hash if it is of that family, and then what
-// is missing to the level. All that is done once for each form of the password.
-// Only a match that is let in ends earlier. The error is compute's.
+// judge runs the computations of one verification, holding a slot. At each level it
+// checks the account's own hash if it is of that family, then spends the rest of
+// the level's cost. It does so for each form of the password. Only an accepted
+// match ends earlier. The error is from compute.
 func (h *Hasher) judge(slot computer, encoded, password string, live bool, levels []Hash) (v Verdict, err error) {
 	forms, notAPassword := formsOf(password)
 	own, unreadable := Parse(encoded)

@@ -12,16 +12,16 @@ import (
 const (
 	// MaxBytes bounds a normalised password. Longer ones are refused, never cut.
 	MaxBytes = 1024
-	// maxRawBytes bounds the work of normalising; a decomposed text shrinks by
-	// less than this factor.
+	// maxRawBytes bounds the work of normalising; normalising shrinks a decomposed
+	// text by less than this factor.
 	maxRawBytes = 4 * MaxBytes
 )
 
-// Normalize returns password in NFC, the form in which every password is
-// hashed and verified, so that one typed on another keyboard still matches.
-// Invalid UTF-8, NUL and more than MaxBytes are refused, with what would be
-// accepted; nothing is ever cut. So is U+FFFD, which encoding/json has put where
-// the text was not UTF-8: different passwords would have become one.
+// Normalize returns password in NFC, the form in which every password is hashed
+// and verified, so that the same password typed on another keyboard matches. It
+// refuses invalid UTF-8, NUL and more than MaxBytes; the error says what would be
+// accepted. It never cuts a password. It also refuses U+FFFD, which encoding/json
+// substitutes for invalid UTF-8, because different passwords would become one.
 func Normalize(password string) (string, error) {
 	if len(password) > maxRawBytes {
 		return "", fmt.Errorf("must be at most %d bytes long", MaxBytes)
@@ -36,9 +36,9 @@ func Normalize(password string) (string, error) {
 	return normal, nil
 }
 
-// formsOf returns the forms in which a password is verified: as Normalize makes it
-// and then, if that differs, as it was typed, which is what other systems hashed.
-// What Normalize refuses has one form, and its error.
+// formsOf returns the forms in which a password is verified: the normalised one
+// and then, if different, the password as typed, which other systems hashed. A
+// password that Normalize refuses has one form, with the error.
 func formsOf(password string) ([]string, error) {
 	normal, err := Normalize(password)
 	if err != nil || normal == password {

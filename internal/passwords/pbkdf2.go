@@ -26,14 +26,14 @@ type pbkdf2Hash struct {
 	salt, digest []byte
 }
 
-// pbkdf2Functions are the hash functions, by the names of passlib and PHC strings.
+// pbkdf2Functions are the hash functions by the names of passlib and PHC strings.
 var pbkdf2Functions = map[string]string{
 	"pbkdf2": "sha1", "pbkdf2-sha1": "sha1", "pbkdf2-sha256": "sha256", "pbkdf2-sha512": "sha512",
 }
 
-// parsePasslibPBKDF2 reads $pbkdf2-sha256$rounds$salt$hash, or the same with
-// sha512 or, for SHA-1, without a function; its base64 has a dot for the plus and
-// no padding.
+// parsePasslibPBKDF2 parses $pbkdf2-sha256$rounds$salt$hash, also with sha512, or
+// without a function for SHA-1. Its base64 uses a dot in place of the plus and no
+// padding.
 func parsePasslibPBKDF2(encoded string) (scheme, error) {
 	const want = "as in $pbkdf2-sha256$29000$salt$hash"
 	f := strings.Split(encoded, "$")
@@ -55,8 +55,8 @@ func parsePasslibPBKDF2(encoded string) (scheme, error) {
 	return h, nil
 }
 
-// parsePHCPBKDF2 reads the fields of $pbkdf2-sha256$i=10000,l=32$salt$hash, whose
-// base64 is the standard one without padding; the length may be left out.
+// parsePHCPBKDF2 parses the fields of $pbkdf2-sha256$i=10000,l=32$salt$hash, in
+// standard base64 without padding. The length is optional.
 func parsePHCPBKDF2(f []string) (scheme, error) {
 	rounds, length, hasLength := strings.Cut(strings.TrimPrefix(f[2], "i="), ",l=")
 	n, err := parseNumber(rounds)
@@ -76,8 +76,8 @@ func parsePHCPBKDF2(f []string) (scheme, error) {
 
 var passlibBase64 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789./").WithPadding(base64.NoPadding)
 
-// parseDjangoPBKDF2 reads pbkdf2_sha256$rounds$salt$hash and pbkdf2_sha1$…, whose salt is taken
-// as the text it is.
+// parseDjangoPBKDF2 parses pbkdf2_sha256$rounds$salt$hash and pbkdf2_sha1$…, whose salt
+// is plain text.
 func parseDjangoPBKDF2(encoded string) (scheme, error) {
 	const want = "as in pbkdf2_sha256$1000000$salt$hash"
 	f := strings.Split(encoded, "$")
@@ -95,8 +95,8 @@ func parseDjangoPBKDF2(encoded string) (scheme, error) {
 	return h, nil
 }
 
-// parseWerkzeugPBKDF2 reads pbkdf2:sha256:rounds$salt$hash, or the same with
-// sha1 or sha512, whose hash is in hexadecimal.
+// parseWerkzeugPBKDF2 parses pbkdf2:sha256:rounds$salt$hash, also with sha1 or sha512.
+// The hash is hexadecimal.
 func parseWerkzeugPBKDF2(encoded string) (scheme, error) {
 	const want = "as in pbkdf2:sha256:600000$salt$hash"
 	f := strings.Split(encoded, "$")
@@ -115,7 +115,7 @@ func parseWerkzeugPBKDF2(encoded string) (scheme, error) {
 	return h, nil
 }
 
-// parseDovecotPBKDF2 reads {PBKDF2}$1$salt$rounds$hash, which is of SHA-1 and in
+// parseDovecotPBKDF2 parses {PBKDF2}$1$salt$rounds$hash, which uses SHA-1 and
 // hexadecimal.
 func parseDovecotPBKDF2(encoded string) (scheme, error) {
 	f := strings.Split(encoded, "$")
@@ -183,6 +183,6 @@ func (h pbkdf2Hash) blank() string {
 }
 
 func (h pbkdf2Hash) spend(rounds uint64, password string) {
-	// Only a salt or a key of an impossible length would fail.
+	// Key only fails for an impossible length of salt or key.
 	_, _ = pbkdf2.Key(h.hash(), password, make([]byte, minSaltBytes), int(rounds), minHashBytes)
 }

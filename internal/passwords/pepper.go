@@ -6,25 +6,25 @@ import (
 	"strings"
 )
 
-// pepperedHash is bcrypt of a password with a secret of the application behind it,
-// as Devise makes it. The secret, the pepper, is not in the hash: the Hasher that has
-// it hands bcrypt the two as one text, so that no worker and no store learns it
-// apart.
+// pepperedHash is bcrypt of a password followed by an application's secret, as Devise
+// makes it. The hash does not contain that secret, the pepper. The Hasher passes both
+// to bcrypt as one text, so that no worker and no store gets the pepper separately.
 type pepperedHash struct{ bcryptHash }
 
 const pepperedPrefix = "$peppered$"
 
-// maxPepper bounds a pepper. Devise makes one of 128 characters.
+// maxPepper bounds a pepper, in bytes. Devise makes one of 128 characters.
 const maxPepper = 1024
 
-// SetPepper has the Hasher verify hashes that Pepper made, with a pepper that
-// CheckPepper accepts, or none. To be called before any other method.
+// SetPepper sets the pepper for hashes that Pepper returned; CheckPepper must accept
+// it, or it is empty. SetPepper must be called before any other method.
 func (h *Hasher) SetPepper(pepper string) { h.pepper = pepper }
 
-// HasPepper reports whether hashes that Pepper made can be verified.
+// HasPepper reports whether the Hasher can verify hashes that Pepper returned.
 func (h *Hasher) HasPepper() bool { return h.pepper != "" }
 
-// CheckPepper reports why a pepper cannot be used, or nil. The text never repeats it.
+// CheckPepper returns an error if a pepper cannot be used. The error never contains
+// the pepper.
 func CheckPepper(pepper string) error {
 	if pepper == "" || len(pepper) > maxPepper || strings.ContainsAny(pepper, "\x00\r\n") {
 		return fmt.Errorf("a pepper must be one line of 1 to %d bytes, without NUL", maxPepper)
@@ -32,7 +32,7 @@ func CheckPepper(pepper string) error {
 	return nil
 }
 
-// Pepper returns a bcrypt hash as it is kept when a pepper is part of it.
+// Pepper returns the stored form of a bcrypt hash that needs the pepper.
 func Pepper(encoded string) (string, error) {
 	hash, err := Parse(encoded)
 	if err != nil {
@@ -44,7 +44,7 @@ func Pepper(encoded string) (string, error) {
 	return pepperedPrefix + hash.scheme.(bcryptHash).encoded, nil
 }
 
-// Peppered reports whether a hash can be verified with a pepper alone.
+// Peppered reports whether verifying a hash needs the pepper.
 func Peppered(encoded string) bool { return strings.HasPrefix(encoded, pepperedPrefix) }
 
 func parsePeppered(encoded string) (scheme, error) {
@@ -55,27 +55,27 @@ func parsePeppered(encoded string) (scheme, error) {
 	return pepperedHash{s.(bcryptHash)}, nil
 }
 
-// matches is false without a pepper, after the same work.
+// matches returns false, after the same work, because there is no pepper.
 func (h pepperedHash) matches(password string) bool {
 	h.spend(h.kind().cost, password)
 	return false
 }
 
-// kind is a family of its own, so that the store's list of kinds tells whether a
+// kind is a family of its own, so that the store's list of kinds shows whether a
 // pepper is needed.
 func (h pepperedHash) kind() kind { return kind{"peppered bcrypt", h.bcryptHash.kind().cost} }
 
 func (h pepperedHash) blank() string { return pepperedPrefix + h.bcryptHash.blank() }
 
-// question returns the job that finds out whether a password in one form has the
-// hash encoded.
+// question returns the job that checks whether a form of the password has the hash
+// encoded.
 func (h *Hasher) question(own Hash, encoded, form string) job {
 	peppered, ok := own.scheme.(pepperedHash)
 	if !ok || h.pepper == "" {
 		return job{Password: []byte(form), Hash: []byte(encoded)}
 	}
-	// What bcrypt would cut matches nothing, as without a pepper; of the pepper
-	// counts what fits.
+	// A form that bcrypt would cut is not peppered and so never matches. The pepper
+	// is cut to what fits.
 	if len(form) <= maxBcryptPassword {
 		form = (form + h.pepper)[:min(len(form)+len(h.pepper), maxBcryptPassword)]
 	}

@@ -16,17 +16,17 @@ const (
 	phpassSettingEnd = 12 // $P$, the cost and 8 characters of salt
 )
 
-// phpassHash is the portable hash of phpass, which WordPress ($P$) and phpBB ($H$)
-// make with MD5, and Drupal 7 ($S$) with SHA-512; U$S$ and U$P$ are what Drupal
-// made of the MD5s of its version 6.
+// phpassHash is the portable hash of phpass: with MD5 of WordPress ($P$) and phpBB
+// ($H$), with SHA-512 of Drupal 7 ($S$). U$S$ and U$P$ are Drupal's hashes over the
+// MD5s of its version 6.
 type phpassHash struct {
 	overMD5 bool   // U
 	setting string // with its cost and salt
 	digest  string // encoded
 }
 
-// parsePhpass reads $P$B, 8 characters of salt and 22 of the hash, and $S$D with
-// 43 of it.
+// parsePhpass parses $P$B, 8 characters of salt and 22 of hash, and $S$D with 43 of
+// hash.
 func parsePhpass(encoded string) (scheme, error) {
 	rest, overMD5 := strings.CutPrefix(encoded, "U")
 	h := phpassHash{overMD5: overMD5}
@@ -84,7 +84,8 @@ func (h phpassHash) rounds(n uint64, password string) string {
 	return cryptEncode(digest, inOrder(len(digest)), h.digestLength())
 }
 
-// inOrder is the order of phpass: the first byte of three is the least significant.
+// inOrder returns the byte order of phpass: the first byte of three is the least
+// significant.
 func inOrder(n int) [][3]int {
 	var order [][3]int
 	for i := 0; i < n; i += 3 {

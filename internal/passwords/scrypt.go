@@ -16,13 +16,13 @@ const (
 	maxScryptLogN = 20
 )
 
-// scryptHash is scrypt of N = 2^logN (RFC 7914).
+// scryptHash is scrypt with N = 2^logN (RFC 7914).
 type scryptHash struct {
 	logN, r, p   uint32
 	salt, digest []byte
 }
 
-// parseScrypt reads passlib's $scrypt$ln=16,r=8,p=1$salt$hash.
+// parseScrypt parses passlib's $scrypt$ln=16,r=8,p=1$salt$hash.
 func parseScrypt(encoded string) (scheme, error) {
 	const want = "as in $scrypt$ln=16,r=8,p=1$salt$hash"
 	f := strings.Split(encoded, "$")
@@ -41,8 +41,8 @@ func parseScrypt(encoded string) (scheme, error) {
 	return h, nil
 }
 
-// parseDjangoScrypt reads scrypt$16384$salt$8$1$hash, whose salt is taken as
-// the text it is.
+// parseDjangoScrypt parses scrypt$16384$salt$8$1$hash, whose salt is plain
+// text.
 func parseDjangoScrypt(encoded string) (scheme, error) {
 	const want = "as in scrypt$16384$salt$8$1$hash"
 	f := strings.Split(encoded, "$")
@@ -59,7 +59,7 @@ func parseDjangoScrypt(encoded string) (scheme, error) {
 	return h, nil
 }
 
-// parseWerkzeugScrypt reads scrypt:32768:8:1$salt$hash, whose hash is in
+// parseWerkzeugScrypt parses scrypt:32768:8:1$salt$hash, whose hash is
 // hexadecimal.
 func parseWerkzeugScrypt(encoded string) (scheme, error) {
 	const want = "as in scrypt:32768:8:1$salt$hash"
@@ -78,7 +78,7 @@ func parseWerkzeugScrypt(encoded string) (scheme, error) {
 	return h, nil
 }
 
-// scryptOf reads a cost given by N itself, and a salt that is text.
+// scryptOf parses a cost with N itself, and a plain text salt.
 func scryptOf(n, r, p, salt string) (scryptHash, error) {
 	cost := make([]uint32, 3)
 	for i, number := range []string{n, r, p} {
@@ -96,7 +96,7 @@ func scryptOf(n, r, p, salt string) (scryptHash, error) {
 	return scryptHash{logN: uint32(bits.TrailingZeros32(cost[0])), r: cost[1], p: cost[2], salt: []byte(salt)}, nil
 }
 
-// checkTextSalt bounds a salt that is used as the text it is.
+// checkTextSalt bounds the length of a plain text salt.
 func checkTextSalt(salt string) error {
 	if len(salt) < minSaltBytes || len(salt) > maxSaltBytes {
 		return fmt.Errorf("a salt of %d bytes: %d to %d are accepted", len(salt), minSaltBytes, maxSaltBytes)
@@ -113,7 +113,7 @@ func parseHexDigest(digest string) ([]byte, error) {
 }
 
 func (h scryptHash) compute(password string) []byte {
-	// The cost was checked, and nothing else can fail.
+	// The cost was checked, so Key cannot fail.
 	got, _ := scrypt.Key([]byte(password), h.salt, 1<<h.logN, int(h.r), int(h.p), len(h.digest))
 	return got
 }
@@ -122,11 +122,11 @@ func (h scryptHash) matches(password string) bool {
 	return subtle.ConstantTimeCompare(h.compute(password), h.digest) == 1
 }
 
-// cost is that part of passlib's form.
+// cost returns the cost as in passlib's form.
 func (h scryptHash) cost() string { return fmt.Sprintf("ln=%d,r=%d,p=%d", h.logN, h.r, h.p) }
 
-// memoryKiB is 128·N·r bytes, which are held at once, p times one after the
-// other.
+// memoryKiB returns 128·N·r bytes in KiB. scrypt fills that memory p times, one
+// after the other.
 func (h scryptHash) memoryKiB() uint32 { return uint32(min(uint64(h.r)<<h.logN/8, 1<<32-1)) }
 
 func (h scryptHash) check() error {
@@ -144,7 +144,8 @@ func (h scryptHash) check() error {
 	return nil
 }
 
-// kind has each cost for itself: memory and passes do not add up.
+// kind makes each cost a family of its own, because memory and passes do not
+// add up.
 func (h scryptHash) kind() kind { return kind{"scrypt " + h.cost(), 1} }
 
 func (h scryptHash) blank() string {

@@ -14,34 +14,34 @@ import (
 	"time"
 )
 
-// A server hashes in processes of its own program, one for each slot. A hash
-// computes for tens of milliseconds and fills tens of megabytes: in the server it
+// A server hashes in separate processes of its own program, one for each slot. A hash
+// computes for tens of milliseconds and fills tens of megabytes. In the server it
 // would keep Go's scheduler from requests that take microseconds, and its memory
-// would set the pace of the server's collector. Between processes the operating
-// system decides whose turn it is, and these give way.
+// would drive the server's garbage collector. Between processes the operating system
+// schedules, and workers have a lower priority.
 //
-// A worker is told one job a line on its standard input and answers in a line on
-// its standard output; where it complains is where the server does. It has nothing
-// else of the server: no argument but its name, no environment but how many
-// processors to use, no other file. It ends when its input does, and so with the
-// server, however that ends.
+// A worker reads one job a line from its standard input and writes one result a line
+// to its standard output. It shares standard error with the server. It has nothing
+// else of the server: no argument but its name, no environment but GOMAXPROCS, no
+// other file. It ends at the end of its input, and so with the server, however the
+// server ends.
 
-// WorkerArgument is the only argument of a worker: a program that serves calls
-// Work when it is started with it.
+// WorkerArgument is the only argument of a worker. A program that is started with it
+// calls Work.
 const WorkerArgument = "hash-worker"
 
-// jobLimit bounds how long a worker may take for one job. The costliest hash that
-// is accepted takes seconds, and more where the server needs the processor.
+// jobLimit bounds the time of one job. The costliest accepted hash takes seconds, and
+// longer while the server needs the processor.
 const jobLimit = time.Minute
 
-// Work is all that a worker does: the jobs that come from in, until it ends.
+// Work runs the jobs that it reads from in, until in ends.
 func Work(in io.Reader, out io.Writer) error {
-	// What ends the server is often sent to all of its processes, and the server
-	// may need this one until its last request is answered.
+	// The signal that stops the server is often sent to all of its processes, and the
+	// server may need this one until its last request is answered.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	giveWay()
-	// A job's memory is collected after it, while nobody waits, and the next takes
-	// the same. In the midst of a job there is nothing to collect.
+	// Work collects a job's memory after the job, while nobody waits. During a job
+	// there is nothing to collect.
 	debug.SetGCPercent(-1)
 	jobs, results := json.NewDecoder(in), json.NewEncoder(out)
 	for {
@@ -66,20 +66,20 @@ func Work(in io.Reader, out io.Writer) error {
 	}
 }
 
-// worker is a computer in a process of its own, which is replaced when it ends.
+// worker is a computer in a separate process, which is replaced when it ends.
 type worker struct {
 	process *exec.Cmd // nil if there is none
 	jobs    *json.Encoder
 	results *json.Decoder
-	// lanes is how many processors a hash of the current parameters uses. With more
-	// than that, those left over would take part in every collection, at a twelfth of
-	// a hash's processor time.
+	// lanes is the number of processors that a hash of the current parameters uses.
+	// More processors would take part in every collection, which costs a twelfth of a
+	// hash's processor time.
 	lanes uint8
-	// onEnd is told why a process ended or could not be started.
+	// onEnd is called with the reason why a process ended or could not be started.
 	onEnd func(error)
 }
 
-// do has a second process do what one died of, and no third.
+// do retries a job once, in a new process, if its process ended.
 func (w *worker) do(j job) (result, error) {
 	r, err := w.try(j)
 	if err != nil {
@@ -132,8 +132,8 @@ func (w *worker) start() error {
 	return nil
 }
 
-// ownProgram is the file of the program that runs, even where a new version has
-// taken its place.
+// ownProgram returns the path of the running program, even after a new version
+// replaced the file.
 func ownProgram() (string, error) {
 	if runtime.GOOS == "linux" {
 		return "/proc/self/exe", nil

@@ -4,14 +4,15 @@ package passwords
 
 import "syscall"
 
-// niceness is by how much a worker is "nicer" (nice(2)) than the server.
+// niceness is a worker's nice(2) value relative to the server.
 const niceness = 10
 
-// apart is a process group of its own: what the terminal sends is for the server.
+// apart starts the worker in its own process group, so that signals of the
+// terminal go to the server alone.
 func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// giveWay lowers the priority of this process. Where that is forbidden it computes
-// all the same.
+// giveWay lowers the priority of this process. Failures are ignored: the worker
+// computes all the same.
 func giveWay() {
 	if now, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0); err == nil {
 		_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, now+niceness)

@@ -7,23 +7,24 @@ import (
 	"strings"
 )
 
-// weakScheme is a scheme that is never at rest as it is: whoever steals the store
-// would find its passwords too soon. It is wrapped instead.
+// weakScheme is a scheme whose hashes are never stored as they are, because a
+// thief of the store would find the passwords too soon. Its hashes are wrapped
+// instead.
 type weakScheme interface {
 	scheme
-	// weak reports whether this hash is one; some forms of a scheme are not.
+	// weak reports whether this hash is weak; some forms of a scheme are not.
 	weak() bool
-	// ownDigest is the digest that the hash has, as text, and digestOf what the
-	// scheme makes of a password.
+	// ownDigest returns the digest of the hash as text. digestOf returns the
+	// digest of a password.
 	ownDigest() string
 	digestOf(password string) string
-	// bare returns the encoded hash with another digest in place of its own,
-	// which Parse reads.
+	// bare returns the encoded hash with another digest in place of its own, for
+	// Parse.
 	bare() string
 }
 
-// wrappedHash is argon2id over what a weak scheme made of the password. The weak
-// hash itself is gone; its salt and cost are kept.
+// wrappedHash is argon2id over a weak digest of the password. It keeps the salt
+// and cost of the weak hash, but not its digest.
 type wrappedHash struct {
 	argon2Hash
 	inner weakScheme
@@ -37,8 +38,8 @@ func (h Hash) Weak() bool {
 	return ok && w.weak()
 }
 
-// Wrap returns argon2id at the current parameters over a weak hash, which is what
-// may be stored of it. The errors are Parse's and Hash's.
+// Wrap returns argon2id at the current parameters over a weak hash, which may be
+// stored. The errors are those of Parse and Hash.
 func (h *Hasher) Wrap(ctx context.Context, encoded string) (string, error) {
 	hash, err := Parse(encoded)
 	if err != nil {
@@ -59,7 +60,7 @@ func wrapped(weak weakScheme, outer string) string {
 	return wrappedPrefix + base64.RawURLEncoding.EncodeToString([]byte(weak.bare())) + outer
 }
 
-// parseWrapped reads $wrapped$, the base64 of the inner hash without its digest,
+// parseWrapped parses $wrapped$, the base64 of the inner hash without its digest,
 // and the PHC string of argon2id.
 func parseWrapped(encoded string) (scheme, error) {
 	const want = "wrapped hash must have an inner hash and one of argon2id"
@@ -88,8 +89,8 @@ func (h wrappedHash) matches(password string) bool {
 
 func (h wrappedHash) encode() string { return wrapped(h.inner, h.argon2Hash.encode()) }
 
-// parts returns what verifying the hash computes: one hash, or the two of a
-// wrapped one.
+// parts returns the hashes that verifying computes: one, or the two of a wrapped
+// hash.
 func (h Hash) parts() []Hash {
 	if h.scheme == nil {
 		return nil
