@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// dimension is one way of counting failures; see Throttle for its numbers.
+// dimension is one way of counting failures; see Throttle for its values.
 type dimension struct {
 	name   string
 	window time.Duration
@@ -28,14 +28,15 @@ var (
 	perNetwork = dimension{"network", time.Hour, 100, time.Second, time.Minute}
 )
 
-// knownPeriod is how long a network stays known to an account at least.
+// knownPeriod is the least time for which a network stays known to an account.
 const knownPeriod = 30 * 24 * time.Hour
 
-// intervals is how many intervals of its grid a turn blocks. A delay is made
-// of that many, so it lasts between two thirds of its length and all of it.
+// intervals is how many intervals of its grid a turn blocks. A delay is divided
+// into that many, so the block lasts between two thirds of the delay and all of
+// it.
 const intervals = 3
 
-// delay returns how long after failure number n the next attempt is judged.
+// delay returns the time between failure number n and the next judged attempt.
 func (d dimension) delay(n int64) time.Duration {
 	if n < d.free {
 		return 0
@@ -47,7 +48,7 @@ func (d dimension) delay(n int64) time.Duration {
 	return min(delay, d.limit)
 }
 
-// delays returns every delay that the dimension knows, the shortest first.
+// delays returns every delay of the dimension, the shortest first.
 func (d dimension) delays() []time.Duration {
 	delays := []time.Duration{d.first}
 	for n := d.free + 1; delays[len(delays)-1] < d.limit; n++ {
@@ -58,16 +59,16 @@ func (d dimension) delays() []time.Duration {
 
 // gate is a dimension for one subject: a pair, an account or a network.
 //
-// Its failures are counted in two counters, one for the window that is
-// running and one for the window before, which weighs as much as it still
-// reaches into the last window's length: a sliding window.
+// It counts failures in a sliding window with two counters: one for the running
+// window, and one for the window before, which is weighed by how much of it the
+// sliding window still covers.
 //
-// Time since the last attempt is kept by counters too. Attempt number n puts a
-// mark into the interval of time in which it happens, on a grid of a third of
-// the delay that follows n. While one of the last three intervals of any grid
-// bears a mark, the gate is closed. Before its own mark an attempt puts one on
-// the finest grid: adding to a counter tells who was first, so of all attempts
-// in one interval of that grid one is let in, whatever number it thinks it has.
+// It keeps the time since the last attempt in counters too. Attempt number n
+// marks the interval in which it happens, on a grid of a third of the delay
+// after n. The gate is closed while one of the last three intervals of any grid
+// is marked. Before that an attempt marks the finest grid. The value of the
+// counter tells who was first, so that only one attempt in each interval of the
+// finest grid is let in, whatever number it computed.
 type gate struct {
 	dimension
 	id            string
@@ -96,7 +97,7 @@ func newGate(d dimension, at time.Time, subject ...string) *gate {
 	return g
 }
 
-// read takes over the values of the counters count and before.
+// read sets the values of the counters count and before.
 func (g *gate) read(count, before int64) {
 	elapsed := g.at.UnixMilli() % g.window.Milliseconds()
 	left := g.window.Milliseconds() - elapsed
@@ -104,9 +105,9 @@ func (g *gate) read(count, before int64) {
 	g.seen = max(count, 0) + g.earlier
 }
 
-// turns returns the marks that may close the gate now. All grids are looked
-// at: the number of failures may have shrunk since the last attempt, as the
-// window slid on, and the delay that was due then still is.
+// turns returns the marks that may close the gate now. It returns those of all
+// grids, because the number of failures may have shrunk since the last attempt
+// as the window moved, while the delay due then still holds.
 func (g *gate) turns() []turn {
 	if g.seen < g.free {
 		return nil
@@ -130,8 +131,8 @@ func (g *gate) turnAt(delay time.Duration, ago int64) turn {
 	}
 }
 
-// takeTurn marks the attempt numbered n and reports whether it was the first
-// to do so.
+// takeTurn marks attempt number n and reports whether it was the first in its
+// interval.
 func (g *gate) takeTurn(ctx context.Context, c Counters, n int64) (bool, error) {
 	delays := []time.Duration{g.first, g.delay(n)}
 	for _, delay := range slices.Compact(delays) {
@@ -145,8 +146,8 @@ func (g *gate) takeTurn(ctx context.Context, c Counters, n int64) (bool, error) 
 	return true, nil
 }
 
-// add counts a failure. Of free attempts that came at once it lets in as many
-// as are free, and returns how long the others have to wait.
+// add counts a failure. If free attempts come at once it lets in as many as are
+// free, and returns the wait of the others.
 func (g *gate) add(ctx context.Context, c Counters) (time.Duration, error) {
 	count, err := c.AddCount(ctx, g.count, 1, g.expire)
 	if err != nil {
@@ -176,23 +177,22 @@ func (g *gate) withdraw(ctx context.Context, c Counters) error {
 	return errors.Join(errs...)
 }
 
-// knownKeys returns the counters that tell whether account has logged in from
-// network: this period's and the last one's.
+// knownKeys returns the counters that record logins of account from network:
+// those of this period and of the one before.
 func knownKeys(at time.Time, account, network string) (now, before string) {
 	id := digest("known", account, network)
 	period := at.UnixMilli() / knownPeriod.Milliseconds()
 	return fmt.Sprintf("known:%s:%d", id, period), fmt.Sprintf("known:%s:%d", id, period-1)
 }
 
-// digest names a counter without naming whom it counts.
+// digest returns a counter name that does not reveal its subject.
 func digest(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:16])
 }
 
-// networkOf returns what is counted as one network: an IPv4 /24, or an IPv6
-// /48, which is what one site can have for the asking. It is empty for a client
-// whose address is not known.
+// networkOf returns the network of an address: an IPv4 /24, or an IPv6 /48,
+// which one site can easily obtain. It returns "" for an unknown address.
 func networkOf(ip string) string {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -210,7 +210,7 @@ func networkOf(ip string) string {
 	return prefix.String()
 }
 
-// inParallel calls f(0) to f(n-1) at once, so that a store can commit them
+// inParallel calls f(0) to f(n-1) concurrently, so that a store can commit them
 // together, and returns their errors joined.
 func inParallel(n int, f func(i int) error) error {
 	if n == 1 {

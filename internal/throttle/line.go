@@ -14,14 +14,14 @@ const (
 	// at once: one less than the pair's free failures, so that right passwords
 	// that come together are not taken for guesses.
 	abreast = 4
-	// maxInLine bounds the attempts that wait behind them.
+	// maxInLine bounds the attempts that wait or are judged.
 	maxInLine = 128
 )
 
-// lines has attempts that come together, on one account from one network, wait
-// for each other in this process. The throttle charges an attempt before it is
-// judged; without the line, a few devices that log in at the same moment would
-// look like guessing. The zero lines are ready for use.
+// lines makes concurrent attempts on one account from one network wait for each
+// other in this process. The throttle charges an attempt before it is judged,
+// so without the line a few devices that log in at the same moment would look
+// like guessing. The zero lines is ready for use.
 type lines struct {
 	mu sync.Mutex
 	by map[string]*line
@@ -32,9 +32,9 @@ type line struct {
 	inside int // in the line or being judged
 }
 
-// Enter waits until an attempt on account by the requester in ctx may be judged
-// and returns the function to call when it was. The error is a refusal (Busy)
-// if too many wait already, or ctx's.
+// Enter waits until an attempt on account by the requester in ctx may be
+// judged. It returns a function to call afterwards. The error is a refusal
+// (Busy) if too many wait already, or from ctx.
 func (t *Throttle) Enter(ctx context.Context, account string) (leave func(), err error) {
 	if t == nil {
 		return func() {}, nil
@@ -42,7 +42,7 @@ func (t *Throttle) Enter(ctx context.Context, account string) (leave func(), err
 	return t.lines.enter(ctx, account)
 }
 
-// enter waits for a place and returns the function that gives it back.
+// enter waits for a place and returns the function that frees it.
 func (l *lines) enter(ctx context.Context, account string) (leave func(), err error) {
 	key := networkOf(audit.RequestFrom(ctx).IP) + " " + account
 	ln, err := l.join(key)

@@ -1,5 +1,5 @@
 // Package throttle slows the guessing of passwords, per account and per network,
-// on all replicas together.
+// across all replicas.
 package throttle
 
 import (
@@ -11,73 +11,72 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// Throttle slows the guessing of passwords, on all replicas together (U4).
+// Throttle slows the guessing of passwords across all replicas (U4).
 //
-// Failures are counted in three dimensions: the pair of account and network, the
-// account from wherever, and the network for whatever account. Each dimension has
-// some failures free; after that, one attempt is judged per delay, and the
-// delay doubles with every further failure up to the dimension's cap:
+// It counts failures in three dimensions: the pair of account and network, the
+// account from any network, and the network for any account. Each dimension has
+// some free failures. After them it lets one attempt be judged per delay, and the
+// delay doubles with each failure up to the dimension's cap:
 //
 //	dimension free failures      first delay   cap
 //	pair        5 in 24 hours    1 s           15 min
 //	account    50 in 24 hours    1 s           30 s
 //	network   100 in an hour     1 s           60 s
 //
-// A network from which the account has logged in within the last 30 days (up
-// to 60) is known to it, and only the pair counts there. So an attacker
-// elsewhere can slow nobody down who logs in from where they usually do, and
-// somebody on a new network only for as long as the attack lasts, with a turn
-// every 30 seconds at the latest.
+// A network is known to an account that has logged in from it within the last 30
+// days (up to 60); for it only the pair counts. So an attacker elsewhere cannot
+// slow a login from a usual place. They can slow a login from a new network only
+// while the attack lasts, and that login gets a turn every 30 seconds at the
+// latest.
 //
-// An attempt is charged before its password is looked at, so that guesses sent
-// at once are counted like guesses sent one by one; a success takes the charge
-// back and clears the pair. Addresses without an account are counted alike. An
-// attempt that is refused is not charged: knocking on a closed door does not
-// keep it closed. Where the network cannot be told (see gatesFor) the account
-// counts alone.
+// An attempt is charged before its password is checked, so that parallel guesses
+// count like sequential ones. A success takes the charge back and clears the
+// pair. Addresses without an account count alike. A refused attempt is not
+// charged, so that repeated attempts do not extend a delay. If the network is
+// unknown (see gatesFor), the account alone counts.
 //
-// The counters hold no address: their names are SHA-256 digests. A nil
-// *Throttle lets everything pass.
+// The counters hold no address: their names are SHA-256 digests. A nil *Throttle
+// lets everything pass.
 type Throttle struct {
 	counters Counters
 	now      func() time.Time
 	lines    lines
 }
 
-// Counters counts failed attempts, shared by all replicas. Every method is one
-// atomic operation, durable when it returns nil, safe for concurrent use by many
+// Counters counts failed attempts for all replicas. Every method is one atomic
+// operation, durable when it returns nil, and safe for concurrent use by many
 // processes.
 type Counters interface {
-	// AddCount adds n to the counter named key, creating it at zero, and
-	// returns the new value. The counter may be forgotten after expireAt.
-	// Atomic: no concurrent addition is lost.
+	// AddCount adds n to the counter named key, creating it at zero, and returns
+	// the new value. The counter may be removed after expireAt. It is atomic: no
+	// concurrent addition is lost.
 	AddCount(ctx context.Context, key string, n int64, expireAt time.Time) (int64, error)
-	// Counts returns the values of the counters, in the order of keys; one
-	// that does not exist is zero.
+	// Counts returns the values of the counters in the order of keys. A missing
+	// counter is zero.
 	Counts(ctx context.Context, keys []string) ([]int64, error)
 	// ResetCounts removes the counters.
 	ResetCounts(ctx context.Context, keys []string) error
 }
 
-// New returns a Throttle over counters, by the clock now.
+// New returns a Throttle over counters with the clock now.
 func New(counters Counters, now func() time.Time) *Throttle {
 	return &Throttle{counters: counters, now: now}
 }
 
-// Attempt is one attempt that was charged and may be judged. After a failure
-// there is nothing to do: the charge stays. A nil *Attempt does nothing.
+// Attempt is a charged attempt that may be judged. After a failure nothing has to
+// be done: the charge stays. A nil *Attempt does nothing.
 type Attempt struct {
 	throttle *Throttle
 	at       time.Time
 	gates    []*gate
-	// known is the counter that makes the network known to the account, if
-	// it still has to be set.
+	// known is the counter that makes the network known to the account, if it
+	// still has to be incremented.
 	known string
 }
 
-// Begin charges an attempt on account (its key, or what was sent for one)
-// by the requester in ctx. Without an account only the network counts. The
-// error is a refusal (Throttled), or the store's.
+// Begin charges an attempt on account (its key, or the name sent for it) by the
+// requester in ctx. Without an account only the network counts. The error is a
+// refusal (Throttled), or from the store.
 func (t *Throttle) Begin(ctx context.Context, account string) (*Attempt, error) {
 	if t == nil {
 		return nil, nil
@@ -105,14 +104,14 @@ func (t *Throttle) Begin(ctx context.Context, account string) (*Attempt, error) 
 	return a, nil
 }
 
-// throttled refuses an attempt after too many failed ones; the password was not
-// looked at.
+// throttled returns the refusal of an attempt after too many failures. The
+// password was not checked.
 func throttled(wait time.Duration) error {
 	return &refusal.Error{Code: refusal.Throttled, Reason: audit.ReasonThrottled, RetryAfter: wait}
 }
 
-// look finds out how many failures each gate has seen, and whether the network
-// is known to the account.
+// look reads the failures of each gate, and whether the network is known to the
+// account.
 func (a *Attempt) look(ctx context.Context, account, network string) error {
 	gates, keys := a.gatesFor(account, network)
 	known := len(keys) > 0
@@ -143,9 +142,8 @@ func (a *Attempt) look(ctx context.Context, account, network string) error {
 }
 
 // gatesFor returns the gates of an attempt, the pair's last, and the counters
-// that tell whether the network is known to the account. A network that is not
-// known itself has no gate: behind a proxy that names none, all the people would
-// share it.
+// that make the network known to the account. An empty network has no gate:
+// behind a proxy that names no client, all users would share it.
 func (a *Attempt) gatesFor(account, network string) (gates []*gate, known []string) {
 	if network != "" {
 		gates = append(gates, newGate(perNetwork, a.at, network))
@@ -160,7 +158,7 @@ func (a *Attempt) gatesFor(account, network string) (gates []*gate, known []stri
 	return gates, known
 }
 
-// wait returns how long the strictest gate stays closed; zero if all are open.
+// wait returns how long the strictest gate stays closed, or zero if all are open.
 func (a *Attempt) wait(ctx context.Context) (time.Duration, error) {
 	var turns []turn
 	for _, g := range a.gates {
@@ -186,9 +184,9 @@ func (a *Attempt) wait(ctx context.Context) (time.Duration, error) {
 	return longest, nil
 }
 
-// charge takes a turn at every gate that grants them one by one, then adds a
-// failure to every gate. It returns how long to wait if another attempt was
-// faster.
+// charge takes a turn at every gate that lets in one attempt at a time, then adds
+// a failure to every gate. It returns how long to wait if another attempt was
+// first.
 func (a *Attempt) charge(ctx context.Context) (time.Duration, error) {
 	c := a.throttle.counters
 	for _, g := range a.gates {
@@ -211,9 +209,9 @@ func (a *Attempt) charge(ctx context.Context) (time.Duration, error) {
 	return longest, err
 }
 
-// Succeed takes the charge back, forgets the pair's failures and makes the
-// network known to the account. It does what it can: a store that fails here
-// leaves one failure too many on record, and nothing else.
+// Succeed takes the charge back, clears the pair's failures and makes the network
+// known to the account. It ignores errors: if the store fails, one failure too
+// many stays recorded, and nothing else.
 func (a *Attempt) Succeed(ctx context.Context) {
 	if a == nil {
 		return
@@ -239,8 +237,8 @@ func (a *Attempt) Succeed(ctx context.Context) {
 	_ = inParallel(len(steps), func(i int) error { return steps[i]() })
 }
 
-// Withdraw takes the charge back for an attempt that was not judged. Like
-// Succeed it does what it can.
+// Withdraw takes the charge back for an attempt that was not judged. It ignores
+// errors, as Succeed does.
 func (a *Attempt) Withdraw(ctx context.Context) {
 	if a == nil {
 		return
