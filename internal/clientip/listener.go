@@ -11,12 +11,12 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-// headerPatience is how long a proxy may take to say for whom it speaks.
+// headerPatience is how long a proxy may take to send its header.
 const headerPatience = 5 * time.Second
 
-// Listener makes the connections of trusted proxies begin with a header of the
-// PROXY protocol, version 1 or 2, and bear the address that it names. One that
-// begins otherwise is closed. From anybody else the header is not looked for.
+// Listener requires the connections of trusted proxies to begin with a header of the
+// PROXY protocol, version 1 or 2, and sets their remote address from it. It closes
+// those that begin otherwise. It does not look for a header on other connections.
 func (f *Finder) Listener(l net.Listener) net.Listener {
 	if f.Source != ProxyProtocol {
 		return l
@@ -32,8 +32,9 @@ func (f *Finder) Listener(l net.Listener) net.Listener {
 	}
 }
 
-// Dial connects to a server on this machine that listens as Listen does, and says, if
-// that takes this end for a proxy, that it speaks for itself.
+// Dial connects to a server on this machine that listens through Listener. If the
+// server would take this end for a proxy, Dial sends a LOCAL header, which says that
+// it speaks for itself.
 func (f *Finder) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, network, address)
@@ -51,8 +52,8 @@ func (f *Finder) Dial(ctx context.Context, network, address string) (net.Conn, e
 
 type connKey struct{}
 
-// ConnContext is http.Server's: requests remember the connection that they came
-// over.
+// ConnContext is for http.Server: it puts the connection into the context of its
+// requests.
 func (f *Finder) ConnContext(ctx context.Context, c net.Conn) context.Context {
 	if f.Source != ProxyProtocol {
 		return ctx
@@ -63,9 +64,9 @@ func (f *Finder) ConnContext(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// relayed reports whether the peer's address is a client's: it came from no
-// proxy, or the proxy said for whom, or that it speaks for itself (LOCAL: its health
-// checks). The header of a proxy that knows no address (UNKNOWN) leaves its own on
+// relayed reports whether the peer's address is a client's. It is if the peer is not
+// a proxy, or if the proxy named its client or speaks for itself (LOCAL, for health
+// checks). A header without an address (UNKNOWN) leaves the proxy's own address on
 // the connection.
 func relayed(ctx context.Context) bool {
 	c, ok := ctx.Value(connKey{}).(*proxyproto.Conn)

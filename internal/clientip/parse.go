@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// lastElement cuts the last element off a list. A comma between quotes divides
-// nothing. It is read from its end, where the proxies' own words are: a quote that a
-// client left open swallows none of what they append.
+// lastElement cuts the last element off a list. Commas between quotes do not
+// separate. It scans from the end, where the proxies append, so that a quote that a
+// client left open swallows none of the proxies' elements.
 func lastElement(list string) (before, last string) {
 	quoted := false
 	for i := len(list) - 1; i >= 0; i-- {
@@ -25,11 +25,10 @@ func lastElement(list string) (before, last string) {
 	return "", list
 }
 
-// parseNode reads one address as proxies write it: 192.0.2.7, 192.0.2.7:4711,
-// 2001:db8::7, [2001:db8::7], [2001:db8::7]:4711, with a zone or without, and
-// any of them between quotes (RFC 7239 §6 has IPv6 only so). The names that RFC
-// 7239 §6.2 and §6.3 have for nodes that will not be told are no addresses, and
-// neither is that of no address (0.0.0.0, ::).
+// parseNode parses an address as proxies write it: 192.0.2.7, 192.0.2.7:4711,
+// 2001:db8::7, [2001:db8::7], [2001:db8::7]:4711, with or without a zone, and any of
+// them in quotes (RFC 7239 §6 requires quotes for IPv6). It refuses the names of
+// hidden nodes (RFC 7239 §6.2 and §6.3) and the unspecified addresses (0.0.0.0, ::).
 func parseNode(text string) (netip.Addr, bool) {
 	text = strings.Trim(text, " \t")
 	if quoted, ok := strings.CutPrefix(text, `"`); ok {
@@ -67,8 +66,8 @@ func isPort(s string) bool {
 	return err == nil || len(s) > 1 && s[0] == '_' && isToken(s)
 }
 
-// parseElement reads one element of a Forwarded header (RFC 7239 §4) and returns
-// whom it is for. It may have empty pairs.
+// parseElement parses one element of a Forwarded header (RFC 7239 §4) and returns
+// the address in its "for" parameter. It allows empty pairs.
 func parseElement(s string) (netip.Addr, bool) {
 	node, found := "", false
 	for s = strings.TrimLeft(s, "; \t"); s != ""; {
@@ -97,8 +96,8 @@ func parseElement(s string) (netip.Addr, bool) {
 	return parseNode(node)
 }
 
-// forwardedValue reads a token or a quoted string from the beginning of s. An
-// address with a colon is taken without quotes too, as some proxies write it.
+// forwardedValue parses a token or a quoted string at the beginning of s. It accepts
+// an address with a colon without quotes too, because some proxies write it so.
 func forwardedValue(s string) (value, rest string, ok bool) {
 	if quoted, is := strings.CutPrefix(s, `"`); is {
 		var text []byte
