@@ -32,7 +32,7 @@ func checkAuditLog(s string) error {
 	return noControl(s)
 }
 
-// rotatesNoFile refuses to rotate an audit log that is in no file.
+// rotatesNoFile refuses to rotate an audit log that is not a file.
 func rotatesNoFile(c *Config, set bool) (reason, accepted string) {
 	if set && (c.AuditLog == "stdout" || c.AuditLog == "stderr" || strings.Contains(c.AuditLog, "://")) {
 		return "audit_log is " + c.AuditLog + ", and only a file is rotated", "0"
@@ -40,8 +40,8 @@ func rotatesNoFile(c *Config, set bool) (reason, accepted string) {
 	return "", ""
 }
 
-// keepsNothing refuses to delete what is never made: files that something else
-// rotates have other names.
+// keepsNothing refuses to delete rotated files if Keyturn rotates none. Files
+// that another program rotates have other names.
 func keepsNothing(c *Config, set bool) (reason, accepted string) {
 	if set && c.AuditRotateSize == 0 && c.AuditRotateAge == 0 {
 		return "nothing is rotated", "0, or audit_rotate_size or audit_rotate_age with it"
@@ -49,7 +49,7 @@ func keepsNothing(c *Config, set bool) (reason, accepted string) {
 	return "", ""
 }
 
-// certifiesNobody refuses authorities for a receiver that shows no certificate.
+// certifiesNobody refuses certificate authorities for a receiver without TLS.
 func certifiesNobody(c *Config) (reason, accepted string) {
 	if c.AuditCAFile != "" && !strings.HasPrefix(c.AuditLog, syslogTLS) {
 		return "audit_log is no " + syslogTLS + " receiver", "nothing, or such a receiver with it"

@@ -8,18 +8,17 @@ import (
 	"time"
 )
 
-// contradiction is a way in which settings that are fine one by one cannot
-// stand together.
+// contradiction is a conflict between settings that are valid by themselves.
 type contradiction struct {
-	// settings are the names that it is about; it is looked for only if all
-	// of them have usable values. The first is the one refused.
+	// settings are the settings in conflict. They are only checked if all of
+	// them have usable values. The first is the one refused.
 	settings []string
-	// find returns why the first is refused and what would be accepted, or no
-	// reason if all is well.
+	// find returns why the first setting is refused and what would be accepted,
+	// or an empty reason.
 	find func(c *Config) (reason, accepted string)
 }
 
-// contradictions are looked for in this order.
+// contradictions are checked in this order.
 var contradictions = []contradiction{
 	{[]string{"tls_key_file", "tls_cert_file"}, func(c *Config) (string, string) {
 		if c.TLSCertFile != "" && c.TLSKeyFile == "" {
@@ -70,7 +69,7 @@ var contradictions = []contradiction{
 	{[]string{"argon2_memory", "argon2_time", "argon2_threads"}, argon2Heavy},
 }
 
-// unkept refuses a setting for which the life of keys has no room.
+// unkept refuses a setting that is a fault of the key policy.
 func unkept(setting string) func(c *Config) (reason, accepted string) {
 	return func(c *Config) (reason, accepted string) {
 		for _, fault := range c.KeyPolicy().Faults() {
@@ -90,7 +89,8 @@ func argon2Heavy(c *Config) (reason, accepted string) {
 	return "", ""
 }
 
-// issuerUnfit refuses an issuer that is missing or that the listener belies.
+// issuerUnfit refuses an issuer that is missing or that contradicts the
+// listener.
 func issuerUnfit(c *Config) (reason, accepted string) {
 	const fit = "the https URL that clients reach this server at, without a trailing slash"
 	host, _, err := net.SplitHostPort(c.Listen)
@@ -117,7 +117,7 @@ func argon2Weak(c *Config) (reason, accepted string) {
 		"at least 47104 KiB with argon2_time 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5"
 }
 
-// contradict looks for contradictions.
+// contradict reports contradictions between the settings.
 func (l *loader) contradict() {
 	for _, x := range contradictions {
 		if slices.ContainsFunc(x.settings, func(name string) bool { return l.failed[name] }) {
@@ -131,8 +131,8 @@ func (l *loader) contradict() {
 	}
 }
 
-// CheckMaster reports whether keys can be sealed and opened: on MongoDB every
-// replica must be given the same master key. On SQLite one is made beside the
+// CheckMaster returns an error if no master key is given for MongoDB, where
+// every replica must have the same one. For SQLite one is made beside the
 // database if none is given.
 func (c *Config) CheckMaster() error {
 	if !c.MongoDB() || c.MasterKeyFile != "" || !c.MasterKey.IsZero() {

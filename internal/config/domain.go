@@ -10,7 +10,8 @@ import (
 	"github.com/keyturn/keyturn/oauth"
 )
 
-// ParseRetryWindow reads what RetryWindow.String writes: until-used, 0 or a duration.
+// ParseRetryWindow parses the form of RetryWindow.String: until-used, 0 or a
+// duration.
 func ParseRetryWindow(s string) (oauth.RetryWindow, error) {
 	if s == oauth.RetryUntilUsed.String() {
 		return oauth.RetryUntilUsed, nil
@@ -25,7 +26,7 @@ func ParseRetryWindow(s string) (oauth.RetryWindow, error) {
 	return cmp.Or(oauth.RetryWindow(d), oauth.RetryNever), nil
 }
 
-// AcceptedRetryWindow says what ParseRetryWindow takes.
+// AcceptedRetryWindow describes what ParseRetryWindow accepts.
 const AcceptedRetryWindow = "until-used, or a duration from 0s to 3650d, such as 30s, 24h or 30d"
 
 func retryWindow() kind {
@@ -40,7 +41,7 @@ func retryWindow() kind {
 	}
 }
 
-// algorithms are those to sign with, the default first.
+// algorithms returns the signing algorithms, the default first.
 func (c *Config) algorithms() []string {
 	if len(c.SigningAlgs) > 0 {
 		return c.SigningAlgs
@@ -55,7 +56,7 @@ func parseAlgorithm(s string) (string, error) {
 	return s, nil
 }
 
-// KeyPolicy is how signing keys live.
+// KeyPolicy returns the policy for signing keys.
 func (c *Config) KeyPolicy() keys.Policy {
 	return keys.Policy{
 		Algs: c.algorithms(), Interval: c.KeyRotationInterval, Lead: c.KeyPublishLead, Poll: c.KeyPollInterval,
@@ -63,7 +64,7 @@ func (c *Config) KeyPolicy() keys.Policy {
 	}
 }
 
-// PasswordParams is the cost of hashing a password.
+// PasswordParams returns the cost of hashing a password.
 func (c *Config) PasswordParams() passwords.Params {
 	return passwords.Params{MemoryKiB: c.Argon2Memory, Time: c.Argon2Time, Threads: c.Argon2Threads}
 }

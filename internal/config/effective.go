@@ -11,20 +11,20 @@ const (
 	FromFlag        Source = "flag"
 )
 
-// Value is a setting as it is in force.
+// Value is the effective value of a setting.
 type Value struct {
 	Name string `json:"name"`
-	// Value is printed as Load would read it again, secrets masked.
+	// Value is in the form that Load parses, with secrets masked.
 	Value  string `json:"value"`
 	Source Source `json:"source"`
 }
 
-// SourceOf says where the value of a setting came from.
+// SourceOf returns the source of a setting's value.
 func (c *Config) SourceOf(setting string) Source { return c.sources[setting] }
 
-// Effective returns every setting as it is in force, in the order of Settings.
-// A value that Load worked out from a default (an issuer from listen, the
-// number of CPUs) is shown worked out, with the source of the setting itself.
+// Effective returns the effective values of all settings, in the order of
+// Settings. A value that Load derived from a default (the issuer from listen,
+// the number of CPUs) is shown derived, with the source of the setting itself.
 func (c *Config) Effective() []Value {
 	values := make([]Value, 0, len(table))
 	for _, s := range table {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// isLoopback reports whether host, a name or an address without brackets, can
-// only be reached from the machine itself.
+// isLoopback reports whether host, a name or an address without brackets, is
+// loopback.
 func isLoopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true
@@ -20,7 +20,7 @@ func isLoopback(host string) bool {
 	return err == nil && ip.Zone() == "" && ip.Unmap().IsLoopback()
 }
 
-// checkListen judges HOST:PORT.
+// checkListen returns an error unless s is HOST:PORT.
 func checkListen(s string) error {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -39,12 +39,12 @@ func checkListen(s string) error {
 	return nil
 }
 
-// notInHost reports whether r cannot stand in a host name.
+// notInHost reports whether a host name cannot contain r.
 func notInHost(r rune) bool {
 	return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_", r)
 }
 
-// adminListen is a kind of HOST:PORT that can be switched off.
+// adminListen is a kind of HOST:PORT that can be off.
 func adminListen() kind {
 	return kind{
 		typ:     "address",
@@ -69,9 +69,9 @@ func adminListen() kind {
 	}
 }
 
-// checkIssuer judges an issuer identifier (RFC 8414 §2). Clients compare it
-// byte by byte, so it must be the one way to write its URL. The empty text is
-// accepted here; deriveIssuer decides on it.
+// checkIssuer checks an issuer identifier (RFC 8414 §2). Clients compare it
+// byte by byte, so its URL must be in normal form. It accepts the empty text,
+// which deriveIssuer handles.
 func checkIssuer(s string) error {
 	if s == "" {
 		return nil
@@ -100,7 +100,8 @@ func checkIssuer(s string) error {
 	return nil
 }
 
-// validPort reports whether the host of a URL has no port or one to connect to.
+// validPort reports whether the host of a URL has no port or a port from 1 to
+// 65535.
 func validPort(host string) bool {
 	colon := strings.LastIndexByte(host, ':')
 	if colon < 0 || strings.HasSuffix(host, "]") {
@@ -110,7 +111,7 @@ func validPort(host string) bool {
 	return err == nil && port > 0
 }
 
-// parseProxy reads an address or a network whose word is believed.
+// parseProxy parses the address or network of a trusted proxy.
 func parseProxy(s string) (netip.Prefix, error) {
 	prefix, err := parseNetwork(s)
 	if err == nil && prefix.Bits() == 0 {
@@ -119,7 +120,7 @@ func parseProxy(s string) (netip.Prefix, error) {
 	return prefix, err
 }
 
-// parseNetwork reads an address or a network.
+// parseNetwork parses an address or a network.
 func parseNetwork(s string) (netip.Prefix, error) {
 	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
 		ip = ip.Unmap()
@@ -137,7 +138,7 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	return prefix, nil
 }
 
-// showNetwork prints a network, an address alone where it is all of it.
+// showNetwork formats a network, or its address if it has only one.
 func showNetwork(p netip.Prefix) string {
 	if p.IsSingleIP() {
 		return p.Addr().String()
@@ -145,9 +146,9 @@ func showNetwork(p netip.Prefix) string {
 	return p.String()
 }
 
-// parseOrigin reads an origin as browsers write it (RFC 6454 §6.2): a scheme
-// and a host in lower case and a port unless it is the scheme's own. Any other
-// form would never match.
+// parseOrigin parses an origin as browsers write it (RFC 6454 §6.2): a scheme
+// and a host in lower case, and a port unless it is the scheme's default. No
+// other form would ever match.
 func parseOrigin(s string) (string, error) {
 	switch s {
 	case "*":

@@ -7,22 +7,23 @@ import (
 
 const (
 	envPrefix = "KEYTURN_"
-	// ConfigEnv names the YAML file where the flag --config does not.
+	// ConfigEnv names the YAML file if the flag --config does not.
 	ConfigEnv = envPrefix + "CONFIG"
-	// testPrefix is left to tests of the program.
+	// testPrefix is reserved for tests of the program.
 	testPrefix = envPrefix + "TEST_"
 )
 
-// serviceLink matches the variables that Kubernetes adds to every pod beside a
-// service named keyturn or keyturn-…; they are nobody's typing error.
+// serviceLink matches the variables that Kubernetes adds to every pod for a
+// service named keyturn or keyturn-…; they are not misspelt settings.
 var serviceLink = regexp.MustCompile(`^KEYTURN_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
-// serviceAddress matches the value of the one such variable, KEYTURN_PORT,
-// whose name does not tell it from a setting's.
+// serviceAddress matches the value of KEYTURN_PORT, the only such variable
+// whose name could be a setting's.
 var serviceAddress = regexp.MustCompile(`^(tcp|udp|sctp)://`)
 
-// fromEnviron returns the settings among the variables of environ ("K=V", the
-// last of a name counts) and passes the other KEYTURN_* names to stray.
+// fromEnviron returns the settings among the variables of environ ("K=V"; the
+// last one of a name counts). It passes errors about other KEYTURN_* names to
+// stray.
 func fromEnviron(environ []string, stray func(error)) map[string]string {
 	names, known := make(map[string]string), []string(nil)
 	for _, s := range table {
@@ -48,8 +49,7 @@ func foreign(variable, value string) bool {
 		strings.HasSuffix(variable, "_PORT") && serviceAddress.MatchString(value)
 }
 
-// lookupEnv returns the value of a variable in environ, the last if it is there
-// twice.
+// lookupEnv returns the last value of a variable in environ.
 func lookupEnv(environ []string, variable string) string {
 	found := ""
 	for _, pair := range environ {

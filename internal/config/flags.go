@@ -9,9 +9,9 @@ import (
 // ConfigFlag is the flag that names the YAML file.
 const ConfigFlag = "config"
 
-// AddFlags adds --config and a flag for every setting to fs. Names are written
-// with dashes; NormalizeFlag, which fs is given, lets underscores pass too.
-// Values are judged by Load, so that all errors are found together.
+// AddFlags adds --config and a flag for every setting to fs. Names have dashes;
+// NormalizeFlag, which AddFlags installs in fs, accepts underscores too. Load
+// checks the values, so that all errors are found together.
 func AddFlags(fs *pflag.FlagSet) {
 	fs.SetNormalizeFunc(NormalizeFlag)
 	fs.String(ConfigFlag, "", "YAML `file` with settings, which variables and flags override ["+ConfigEnv+"]")
@@ -29,13 +29,13 @@ func IsSetting(f *pflag.Flag) bool {
 }
 
 // NormalizeFlag makes --signing_alg mean --signing-alg. A flag set that is
-// merged from several, as a command's is from its parent's, needs it as well.
+// merged from several, as a command's is with its parent's, needs it as well.
 func NormalizeFlag(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
 }
 
-// flagValue keeps the text of a flag as it was given. Lists grow when the flag
-// is repeated; of other flags the last one counts.
+// flagValue keeps the text of a flag as given. A repeated list flag appends; of
+// any other flag the last value counts.
 type flagValue struct {
 	setting Setting
 	given   []string
@@ -61,7 +61,7 @@ func (v *flagValue) Set(text string) error {
 // Type implements pflag.Value; help shows it as the name of the argument.
 func (v *flagValue) Type() string { return v.setting.Type }
 
-// fromFlags returns the settings that were given as flags.
+// fromFlags returns the settings given as flags.
 func fromFlags(fs *pflag.FlagSet) map[string]string {
 	texts := make(map[string]string)
 	fs.Visit(func(f *pflag.Flag) {
@@ -72,8 +72,8 @@ func fromFlags(fs *pflag.FlagSet) map[string]string {
 	return texts
 }
 
-// configPath returns the path of the YAML file, empty if there is none: the
-// flag's, or else the variable's.
+// configPath returns the path of the YAML file from the flag or else the
+// variable, or "" if there is none.
 func configPath(fs *pflag.FlagSet, environ []string) string {
 	if fs != nil {
 		if f := fs.Lookup(ConfigFlag); f != nil && f.Changed {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// systemPort reports whether listen leaves the choice of the port to the system.
+// systemPort reports whether the system chooses the port of listen.
 func systemPort(listen string) bool {
 	_, port, err := net.SplitHostPort(listen)
 	if err != nil {
@@ -17,8 +17,8 @@ func systemPort(listen string) bool {
 	return err == nil && n == 0
 }
 
-// issuerAt returns the issuer of a server that is reached at host and port
-// directly.
+// issuerAt returns the issuer of a server that clients reach directly at host
+// and port.
 func (c *Config) issuerAt(host, port string) string {
 	scheme := "http"
 	if c.TLSCertFile != "" {
@@ -27,8 +27,8 @@ func (c *Config) issuerAt(host, port string) string {
 	return scheme + "://" + net.JoinHostPort(host, strings.TrimLeft(port, "0"))
 }
 
-// deriveIssuer gives a server on loopback that names no issuer its own address,
-// unless the port is still to be found.
+// deriveIssuer sets a missing issuer to the server's own address, unless the
+// port is not known yet.
 func (c *Config) deriveIssuer() {
 	if host, port, err := net.SplitHostPort(c.Listen); err == nil && c.Issuer == "" && !systemPort(c.Listen) {
 		c.Issuer = c.issuerAt(host, port)
@@ -36,8 +36,8 @@ func (c *Config) deriveIssuer() {
 }
 
 // IssuerFor returns the issuer of a server whose public listener is bound to
-// addr: Issuer if it is set, or else the URL of addr under the host that Listen
-// names, provided that addr is loopback.
+// addr. It is Issuer if that is set. Otherwise it is the URL of addr with the
+// host in Listen, and addr must be loopback.
 func (c *Config) IssuerFor(addr net.Addr) (string, error) {
 	if c.Issuer != "" {
 		return c.Issuer, nil

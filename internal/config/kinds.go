@@ -10,9 +10,9 @@ import (
 	"unicode"
 )
 
-// kind is how the text of a setting becomes the value of a field and back. An
-// error of set says what is wrong with the text and never repeats it; it may be
-// errNotAccepted where accepts says it all.
+// kind converts between the text of a setting and the value of a field. An
+// error of set says what is wrong with the text and never contains it. It is
+// errNotAccepted if accepts says enough.
 type kind struct {
 	typ     string
 	accepts string
@@ -21,11 +21,12 @@ type kind struct {
 	show    func(c *Config) string
 }
 
-// errNotAccepted is the error of a text that needs no explanation but what
-// would be accepted.
+// errNotAccepted is the error of a text if what would be accepted explains
+// enough.
 var errNotAccepted = errors.New("")
 
-// text is a kind of plain text that valid judges; nil lets everything pass.
+// text is a kind of plain text that valid checks; a nil valid accepts
+// everything.
 func text(field func(*Config) *string, typ, accepts string, valid func(string) error) kind {
 	return kind{
 		typ:     typ,
@@ -48,7 +49,7 @@ func filePath(field func(*Config) *string, accepts string) kind {
 	return text(field, "file", accepts, noControl)
 }
 
-// noControl refuses what no file name means to hold.
+// noControl refuses control characters, which no file name contains on purpose.
 func noControl(s string) error {
 	if strings.ContainsFunc(s, unicode.IsControl) {
 		return errors.New("it holds a control character")
@@ -56,7 +57,7 @@ func noControl(s string) error {
 	return nil
 }
 
-// oneOf is a kind of text with few values.
+// oneOf is a kind of text with a few values.
 func oneOf(field func(*Config) *string, values ...string) kind {
 	return text(field, "name", strings.Join(values, ", "), func(s string) error {
 		if !slices.Contains(values, s) {
@@ -66,7 +67,7 @@ func oneOf(field func(*Config) *string, values ...string) kind {
 	})
 }
 
-// switched is a kind of switches; yes and no are how it prints.
+// switched is a kind of switch that is printed as yes or no.
 func switched(field func(*Config) *bool, yes, no string) kind {
 	return kind{
 		typ:     yes + "|" + no,
@@ -91,7 +92,7 @@ func switched(field func(*Config) *bool, yes, no string) kind {
 	}
 }
 
-// number is a kind of whole numbers from least to most.
+// number is a kind of whole number from least to most.
 func number[T int | uint8 | uint32](field func(*Config) *T, least, most T, unit string) kind {
 	if unit != "" {
 		unit = " " + unit
@@ -111,10 +112,10 @@ func number[T int | uint8 | uint32](field func(*Config) *T, least, most T, unit 
 	}
 }
 
-// longest bounds every duration, so that sums of some never overflow.
+// longest bounds every duration, so that sums of a few never overflow.
 const longest = 3650 * 24 * time.Hour
 
-// duration is a kind of durations from least to longest.
+// duration is a kind of duration from least to longest.
 func duration(field func(*Config) *time.Duration, least time.Duration) kind {
 	return kind{
 		typ:     "duration",
@@ -134,10 +135,9 @@ func duration(field func(*Config) *time.Duration, least time.Duration) kind {
 	}
 }
 
-// ParseDuration reads a duration in Go's syntax that may begin with a whole
-// number of days of 24 hours: 500ms, 1h30m, 2d, 1d12h. It is finer than Go's in
-// nothing and coarser in one thing: below a millisecond no time is kept, so a
-// fraction of one is an error.
+// ParseDuration parses a duration in Go's syntax that may begin with a whole
+// number of days of 24 hours: 500ms, 1h30m, 2d, 1d12h. A fraction of a
+// millisecond is an error, because stores keep milliseconds.
 func ParseDuration(s string) (time.Duration, error) {
 	var days uint64
 	rest := s
@@ -168,10 +168,11 @@ func ParseDuration(s string) (time.Duration, error) {
 	return time.Duration(days)*24*time.Hour + d, nil
 }
 
-// mostItems bounds every list; each request may be held against all of one.
+// mostItems bounds every list, because a request may be compared with all
+// items.
 const mostItems = 256
 
-// listOf is a kind of lists, of which parse reads and show prints one item.
+// listOf is a kind of list; parse parses and show prints one item.
 func listOf[T any](field func(*Config) *[]T, accepts string, parse func(string) (T, error), show func(T) string) kind {
 	return kind{
 		typ:     "list",
@@ -203,7 +204,7 @@ func listOf[T any](field func(*Config) *[]T, accepts string, parse func(string) 
 	}
 }
 
-// because introduces the reason that an item is refused for.
+// because formats the reason why an item is refused.
 func because(err error) error {
 	if errors.Is(err, errNotAccepted) {
 		return errors.New(" is not one")

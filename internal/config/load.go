@@ -10,11 +10,11 @@ import (
 	"github.com/keyturn/keyturn/internal/passwords"
 )
 
-// Load returns the settings that fs (parsed, with the flags of AddFlags; nil
-// for none), environ (as of os.Environ) and the file that either names give.
-// An empty variable or a null in the file is an empty value, not an absent one.
-// All that is wrong is in the error, one line for each thing; no line holds a
-// secret.
+// Load returns the settings from fs (parsed, with the flags of AddFlags; nil
+// for none), from environ (as of os.Environ) and from the file that either
+// names. An empty variable or a null in the file is an empty value, not a
+// missing one. The error lists everything wrong, one line for each fault, and
+// contains no secret.
 func Load(fs *pflag.FlagSet, environ []string) (*Config, error) {
 	l := &loader{given: make(map[string]string), config: &Config{sources: make(map[string]Source)}}
 	l.readLayers(fs, environ)
@@ -27,17 +27,17 @@ func Load(fs *pflag.FlagSet, environ []string) (*Config, error) {
 	return l.config, nil
 }
 
-// loader collects the values of one Config and all that is wrong with them.
+// loader collects the values of one Config and their faults.
 type loader struct {
-	// given holds the text of each setting, as its last source has it.
+	// given holds the text of each setting from its last source.
 	given    map[string]string
 	config   *Config
 	problems []error
-	// failed names the settings that have no usable value.
+	// failed names the settings without a usable value.
 	failed map[string]bool
 }
 
-// readLayers reads the sources, each over the ones before.
+// readLayers reads the sources; each overrides the ones before.
 func (l *loader) readLayers(fs *pflag.FlagSet, environ []string) {
 	l.put(FromDefault, defaults())
 	if path := configPath(fs, environ); path != "" {
@@ -49,18 +49,18 @@ func (l *loader) readLayers(fs *pflag.FlagSet, environ []string) {
 	}
 }
 
-// put lays the texts of one source over those that are there.
+// put overrides the texts of settings with those of one source.
 func (l *loader) put(source Source, texts map[string]string) {
 	for name, text := range texts {
 		l.given[name], l.config.sources[name] = text, source
 	}
 }
 
-// mostProblems bounds how many errors are shown; a file of nothing but unknown
-// names would hide the first of them otherwise.
+// mostProblems bounds the number of errors shown, so that a file full of
+// unknown names does not hide the first ones.
 const mostProblems = 50
 
-// verdict joins what was reported, nil if nothing was.
+// verdict joins the reported errors; it returns nil if there are none.
 func (l *loader) verdict() error {
 	if more := len(l.problems) - mostProblems; more > 0 {
 		l.problems = append(l.problems[:mostProblems], fmt.Errorf("and %d more", more))
@@ -70,7 +70,7 @@ func (l *loader) verdict() error {
 
 func (l *loader) report(err error) { l.problems = append(l.problems, err) }
 
-// parse gives every field its value.
+// parse sets every field of the Config.
 func (l *loader) parse() {
 	l.failed = make(map[string]bool)
 	for _, s := range table {

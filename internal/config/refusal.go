@@ -2,8 +2,9 @@ package config
 
 import "strings"
 
-// refusal says of one setting that its value cannot be used: its name, the
-// value (quoted, secrets masked), where it came from, why, and what would do.
+// refusal says that the value of a setting cannot be used: the setting's name,
+// the value (quoted, secrets masked), its source, the reason, and what would be
+// accepted.
 type refusal struct {
 	name     string
 	value    string
@@ -12,7 +13,7 @@ type refusal struct {
 	accepted string
 }
 
-// Error is one line.
+// Error returns one line.
 func (r *refusal) Error() string {
 	var b strings.Builder
 	b.WriteString(r.name + ": " + r.value)

@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// masked stands wherever a secret would.
+// masked replaces a secret in every output.
 const masked = "****"
 
-// Secret is a text that may hold a secret: fmt, encoding/json and loggers show
-// it masked, only Reveal tells it. The zero value is the empty text.
+// Secret is a text that may contain a secret. fmt, encoding/json and loggers
+// show it masked; only Reveal returns it. The zero value is the empty text.
 type Secret struct {
 	value string
 	shown string
 }
 
-// NewSecret keeps value, all of which is secret.
+// NewSecret returns a Secret that is masked as a whole.
 func NewSecret(value string) Secret {
 	if value == "" {
 		return Secret{}
@@ -24,7 +24,7 @@ func NewSecret(value string) Secret {
 	return Secret{value: value, shown: masked}
 }
 
-// Reveal returns the text itself, for its one use and never for printing.
+// Reveal returns the text itself. It must not be printed.
 func (s Secret) Reveal() string { return s.value }
 
 // IsZero reports whether the text is empty.
@@ -33,26 +33,27 @@ func (s Secret) IsZero() bool { return s.value == "" }
 // String returns the text with its secrets masked.
 func (s Secret) String() string { return s.shown }
 
-// GoString is String, so that the verb %#v shows no more.
+// GoString is like String, so that the verb %#v shows no more.
 func (s Secret) GoString() string { return strconv.Quote(s.shown) }
 
-// MarshalText is String, for JSON and logs.
+// MarshalText is like String, for JSON and logs.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.shown), nil }
 
-// secretParameter matches the query parameters of a connection string that
-// carry secrets: tlsCertificateKeyFilePassword, proxyPassword,
-// authMechanismProperties (AWS_SESSION_TOKEN) and their like.
+// secretParameter matches query parameters of a connection string that contain
+// secrets, for example tlsCertificateKeyFilePassword, proxyPassword and
+// authMechanismProperties (AWS_SESSION_TOKEN).
 var secretParameter = regexp.MustCompile(`(?i)([^?&;=]*(?:password|secret|token|properties)[^?&;=]*=)[^&;]*`)
 
-// maskURI returns text with what may be secret in a URI masked: the password
-// before a host and secret query parameters. Where a text is not well-formed it
-// masks too much rather than too little.
+// maskURI masks the possible secrets of a URI: the password before a host, and
+// secret query parameters. If text is not well-formed it masks too much rather
+// than too little.
 func maskURI(text string) string {
 	return secretParameter.ReplaceAllString(maskUserinfo(text), "${1}"+masked)
 }
 
-// maskUserinfo masks the password of scheme://user:password@host. The last @
-// counts, since a password may hold one that should have been escaped.
+// maskUserinfo masks the password of scheme://user:password@host. It takes the
+// last @ as the separator, because a password may contain one that was not
+// escaped.
 func maskUserinfo(text string) string {
 	at := strings.LastIndexByte(text, '@')
 	if at < 0 {
@@ -72,8 +73,8 @@ func maskUserinfo(text string) string {
 	return scheme + "://" + user + masked + text[at:]
 }
 
-// quoted returns a value as errors show it: masked, bounded, and with quotes
-// and escapes, so that it can neither flood nor forge a line.
+// quoted returns a value as errors show it: masked, truncated and quoted, so
+// that it can neither flood nor forge a log line.
 func quoted(value string) string {
 	const most = 120
 	value = maskURI(value)

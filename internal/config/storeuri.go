@@ -15,9 +15,9 @@ const (
 	acceptedStores = "sqlite:PATH, mongodb://HOST[,HOST…]/DATABASE or mongodb+srv://HOST/DATABASE"
 )
 
-// ParseStore checks the form of a store's URI, as the setting store has it and
-// commands that copy between stores take it; whether anything answers there is
-// for the store to find out. The error shows the URI masked.
+// ParseStore checks the form of a store's URI, for the setting store and for
+// commands that copy between stores. It does not connect. The error shows the
+// URI masked.
 func ParseStore(uri string) (Secret, error) {
 	if err := checkStore(uri); err != nil {
 		return Secret{}, &refusal{name: "store", value: quoted(uri), reason: err.Error(), accepted: acceptedStores}
@@ -25,7 +25,7 @@ func ParseStore(uri string) (Secret, error) {
 	return maskedStore(uri), nil
 }
 
-// maskedStore keeps the URI of a store whose form is right.
+// maskedStore returns a well-formed store URI as a Secret.
 func maskedStore(uri string) Secret {
 	if strings.HasPrefix(uri, sqliteScheme) {
 		return Secret{value: uri, shown: uri}
@@ -76,7 +76,7 @@ func storeURI() kind {
 	}
 }
 
-// SQLitePath returns the path of the SQLite file, empty if the store is not
+// SQLitePath returns the path of the SQLite file, or "" if the store is not
 // SQLite.
 func (c *Config) SQLitePath() string {
 	path, found := strings.CutPrefix(c.Store.Reveal(), sqliteScheme)

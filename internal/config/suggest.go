@@ -2,8 +2,8 @@ package config
 
 import "strings"
 
-// unknownName says that a name with prefix is no setting's: the nearest name of
-// among that is near at all, or else all of them.
+// unknownName says that a name with prefix is not a setting. It suggests the
+// nearest name of among, or lists all of them if none is near.
 type unknownName struct {
 	name   string
 	prefix string
@@ -11,7 +11,7 @@ type unknownName struct {
 	among  []string
 }
 
-// Error is one line.
+// Error returns one line.
 func (u *unknownName) Error() string {
 	line := quoted(u.name) + " from the " + string(u.source) + " is not the name of a setting; "
 	bare := strings.TrimPrefix(u.name, u.prefix)
@@ -25,7 +25,7 @@ func (u *unknownName) Error() string {
 	return line + "accepted: " + strings.Join(names, ", ")
 }
 
-// spelled returns the name of a setting as its source spells it.
+// spelled returns the name of a setting as it is spelled in the source.
 func (u *unknownName) spelled(setting string) string {
 	if u.source == FromEnvironment {
 		return envPrefix + strings.ToUpper(setting)
@@ -33,8 +33,8 @@ func (u *unknownName) spelled(setting string) string {
 	return setting
 }
 
-// nearestName returns the name that the fewest edits lead to, the first in case
-// of a tie. More than a third of the letters wrong is another word.
+// nearestName returns the name with the smallest edit distance, the first in
+// case of a tie. It returns false if more than a third of the letters differ.
 func nearestName(name string, among []string) (string, bool) {
 	const longestName = 64
 	if len(name) > longestName {
@@ -50,13 +50,12 @@ func nearestName(name string, among []string) (string, bool) {
 	return best, best != ""
 }
 
-// foldName forgives capitals and dashes.
+// foldName ignores case and treats dashes as underscores.
 func foldName(name string) string {
 	return strings.ReplaceAll(strings.ToLower(name), "-", "_")
 }
 
-// editDistance counts the insertions, deletions and replacements of bytes that
-// turn a into b (Levenshtein).
+// editDistance returns the Levenshtein distance of a and b in bytes.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -15,11 +15,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// mostFileBytes bounds the file.
+// mostFileBytes bounds the size of the file.
 const mostFileBytes = 1 << 20
 
-// fromFile returns the settings that a YAML file gives, each as the text that a
-// variable would have. What else is in it goes to stray.
+// fromFile returns the settings in a YAML file as texts, in the form of
+// variables. It passes an error for everything else in the file to stray.
 func fromFile(path string, stray func(error)) map[string]string {
 	content, reason := readFile(path)
 	entries := make(map[string]any)
@@ -41,8 +41,8 @@ func fromFile(path string, stray func(error)) map[string]string {
 	return texts
 }
 
-// readFile returns the content of a file that is worth reading, a regular one
-// of bounded size, or the reason why it is not.
+// readFile returns the content of a regular file of bounded size, or the reason
+// why it cannot be read.
 func readFile(path string) (content []byte, reason string) {
 	info, err := os.Stat(path)
 	switch {
@@ -66,8 +66,8 @@ func readFile(path string) (content []byte, reason string) {
 	return content, ""
 }
 
-// readYAML returns the entries of the one mapping that the content is, or the
-// reason why it is not one.
+// readYAML returns the entries of content, which must be one mapping, or the
+// reason why it is not.
 func readYAML(content []byte) (entries map[string]any, reason string) {
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	var document, next yaml.Node
@@ -87,7 +87,8 @@ func readYAML(content []byte) (entries map[string]any, reason string) {
 	return entries, ""
 }
 
-// entryText returns the text of one setting, or why the entry cannot be one.
+// entryText returns the text of one setting, or an error if the entry is not a
+// setting.
 func entryText(key string, value any) (string, error) {
 	s, found := lookup(key)
 	switch {
@@ -107,7 +108,7 @@ func entryText(key string, value any) (string, error) {
 	return text, nil
 }
 
-// fileNames are the names that the file may set.
+// fileNames returns the names of the settings that the file may contain.
 func fileNames() []string {
 	var names []string
 	for _, s := range table {
@@ -148,7 +149,7 @@ func joinScalars(list []any) (string, bool) {
 	return strings.Join(items, ","), true
 }
 
-// shape names what stands where a scalar should.
+// shape names a value that is not a scalar, for errors.
 func shape(value any) string {
 	switch value.(type) {
 	case []any:
@@ -160,8 +161,8 @@ func shape(value any) string {
 	}
 }
 
-// mostEntries bounds each mapping of the file: looking for repeated keys takes
-// time that grows with the square of their number.
+// mostEntries bounds each mapping of the file, because the check for repeated
+// keys takes quadratic time.
 const mostEntries = 1000
 
 func crowded(node *yaml.Node) bool {
@@ -173,8 +174,8 @@ func crowded(node *yaml.Node) bool {
 
 var yamlLine = regexp.MustCompile(`line \d+`)
 
-// yamlReason says what is wrong with a file. The library's words are passed on
-// only where they quote nothing of the file, in which a secret may stand.
+// yamlReason says what is wrong with a file. It passes on the library's message
+// only if that quotes nothing of the file, which may contain a secret.
 func yamlReason(err error) string {
 	if mistyped, ok := errors.AsType[*yaml.TypeError](err); ok {
 		twice := func(s string) bool { return strings.Contains(s, "already defined") }
