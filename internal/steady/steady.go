@@ -1,5 +1,5 @@
-// Package steady tells a time that a wrong wall clock does not move, for what
-// cannot be undone (T1): deleting, erasing and ending for good.
+// Package steady provides a clock that a wrong wall clock does not move, for actions
+// that cannot be undone (T1): deleting, erasing and ending for good.
 package steady
 
 import (
@@ -9,50 +9,47 @@ import (
 )
 
 const (
-	// Tolerance is how far the wall clock may be off from what elapsed time
-	// tells before that counts as a jump.
+	// Tolerance is the difference between the wall clock and elapsed time above which
+	// the wall clock is taken to have jumped.
 	Tolerance = time.Minute
-	// Confirmation is how long the wall clock has to run evenly after a jump
-	// before its time is taken for the right one.
+	// Confirmation is how long the wall clock has to run evenly after a jump before
+	// its time is accepted.
 	Confirmation = 15 * time.Minute
 )
 
-// Store keeps the latest time that was confirmed, for the next start and for
-// other replicas.
+// Store keeps the latest confirmed time, for the next start and for other replicas.
 type Store interface {
-	// SteadyTime returns what SetSteadyTime stored last, the zero Time if
-	// nothing.
+	// SteadyTime returns the time stored last, or the zero Time if there is none.
 	SteadyTime(ctx context.Context) (time.Time, error)
-	// SetSteadyTime stores t, to the millisecond, in the place of that.
+	// SetSteadyTime replaces the stored time by t, to the millisecond.
 	SetSteadyTime(ctx context.Context, t time.Time) error
 }
 
-// Clock follows the wall clock as long as that runs with elapsed time. When it
-// jumps, forward or back, the Clock goes on by elapsed time alone, until the wall
-// clock has come back or has run evenly for Confirmation. A restart is no
-// exception: the time that a process was away is nothing that it can tell from a
-// jump. Safe for concurrent use.
+// Clock follows the wall clock while that runs evenly with elapsed time. If the wall
+// clock jumps forward or back, the Clock goes on by elapsed time alone, until the wall
+// clock has come back or has run evenly for Confirmation. This includes a restart,
+// because a process cannot tell the time that it was away from a jump. A Clock is safe
+// for concurrent use.
 type Clock struct {
 	wall    func() time.Time
 	elapsed func() time.Duration
 	onJump  func(by time.Duration)
 
 	mu sync.Mutex
-	// confirmed was the time when elapsed told at.
+	// confirmed was the time when elapsed returned at.
 	confirmed time.Time
 	at        time.Duration
-	// jumped is set while the wall clock is off by offset, which it has been
-	// since.
+	// jumped is set while the wall clock is off by offset, since since.
 	jumped bool
 	offset time.Duration
 	since  time.Duration
 	jumps  uint64
 }
 
-// New returns a Clock that begins at last, the latest time known to have been
-// right, or at the wall clock's where nothing is known. elapsed tells how much time
-// has passed since some moment by a clock that never jumps; nil means that the
-// monotonic part of wall's readings tells. onJump is told of each jump; it may be nil.
+// New returns a Clock that begins at last, the latest time known to be right, or at
+// the wall clock's time if last is zero. elapsed returns the time since some fixed
+// moment by a clock that never jumps; if nil, the monotonic part of wall's readings is
+// used. onJump, if not nil, is called at each jump.
 func New(wall func() time.Time, elapsed func() time.Duration, last time.Time, onJump func(by time.Duration)) *Clock {
 	began := wall()
 	if elapsed == nil {
@@ -70,7 +67,7 @@ func New(wall func() time.Time, elapsed func() time.Duration, last time.Time, on
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// Without its monotonic part: that cannot see the wall clock jump.
+	// Round(0) removes the monotonic part, which hides jumps of the wall clock.
 	wall, elapsed := c.wall().Round(0).UTC(), c.elapsed()
 	now := c.confirmed.Add(elapsed - c.at)
 	off := wall.Sub(now)
@@ -90,8 +87,8 @@ func (c *Clock) Now() time.Time {
 	return wall
 }
 
-// Earliest returns the earlier of the Clock's time and the wall clock's: what is past
-// by it is past by both.
+// Earliest returns the earlier of the Clock's time and the wall clock's, so that what
+// is past by it is past by both.
 func (c *Clock) Earliest() time.Time {
 	now, wall := c.Now(), c.wall().Round(0).UTC()
 	if wall.Before(now) {
@@ -100,8 +97,8 @@ func (c *Clock) Earliest() time.Time {
 	return now
 }
 
-// Offset returns how far the wall clock is ahead of the Clock after a jump that
-// is not confirmed; zero if there is none.
+// Offset returns how far the wall clock is ahead of the Clock after an unconfirmed
+// jump, or zero if there is none.
 func (c *Clock) Offset() time.Duration {
 	c.Now()
 	c.mu.Lock()
@@ -109,7 +106,7 @@ func (c *Clock) Offset() time.Duration {
 	return c.offset
 }
 
-// Jumps returns how often the wall clock has jumped.
+// Jumps returns how many times the wall clock has jumped.
 func (c *Clock) Jumps() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
