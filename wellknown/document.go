@@ -1,5 +1,5 @@
-// Package wellknown serves what strangers need to use Keyturn: the public keys
-// and the metadata documents.
+// Package wellknown serves the public keys and the metadata documents, which
+// clients and resource servers need to use Keyturn.
 package wellknown
 
 import (
@@ -13,23 +13,23 @@ import (
 	"github.com/keyturn/keyturn/internal/problem"
 )
 
-// document is a rendered JSON document. The header values are slices made once,
-// so that serving one allocates next to nothing; they are never changed.
+// document is a rendered JSON document. The header values are slices made once, so
+// that serving a document hardly allocates; they are never changed.
 type document struct {
 	body []byte
 	etag string
-	// length is nil where net/http is left to count.
+	// length is nil if net/http sets Content-Length.
 	header struct{ etag, length, kind []string }
 }
 
 var jsonType = []string{"application/json"}
 
-// counted is how long an answer may be, in bytes, for net/http to count it: it
-// then writes the Content-Length itself, at a fraction of what a header of ours
-// costs. It sends a longer one in chunks where no length is given.
+// counted is the longest body, in bytes, for which net/http sets Content-Length
+// itself, at a fraction of the cost of a header set here. net/http sends a longer
+// body in chunks if no length is set.
 const counted = 2048
 
-// hashBytes is how much of a SHA-256 makes an ETag.
+// hashBytes is the number of bytes of a SHA-256 in an ETag.
 const hashBytes = 16
 
 func newDocument(body []byte) *document {
@@ -63,12 +63,12 @@ func (d *document) serve(w http.ResponseWriter, r *http.Request, cache []string)
 	if d.header.length != nil {
 		h["Content-Length"] = d.header.length
 	}
-	// An error here means that the caller has gone.
+	// A write fails only if the client has gone.
 	_, _ = w.Write(d.body)
 }
 
-// matches compares as If-None-Match does: weakly (RFC 9110 §8.8.3.2). Our tags
-// hold no comma, so a tag that does cannot be ours and may be cut in two.
+// matches compares weakly, as If-None-Match does (RFC 9110 §8.8.3.2). Keyturn's
+// tags contain no comma, so cutting a foreign tag at a comma does no harm.
 func matches(fields []string, etag string) bool {
 	for _, field := range fields {
 		for tag := range strings.SplitSeq(field, ",") {
@@ -81,19 +81,19 @@ func matches(fields []string, etag string) bool {
 	return false
 }
 
-// staleIfError is for how long a cache may go on serving a document when
-// Keyturn cannot answer (RFC 5861 §4). An old key set then is never worse than
-// none; but it still holds a key revoked meanwhile, so the time is short.
+// staleIfError is how long a cache may serve a stale document if Keyturn cannot
+// answer (RFC 5861 §4). An old key set is then never worse than none, but it may
+// contain a key that was revoked meanwhile, so the time is short.
 const staleIfError = time.Hour
 
-// cacheControl is the Cache-Control header for a document that holds for age;
-// whole seconds, rounded down.
+// cacheControl returns the Cache-Control header of a document that is valid for
+// age, rounded down to seconds.
 func cacheControl(age time.Duration) string {
 	return "public, max-age=" + seconds(age) + ", stale-if-error=" + seconds(staleIfError)
 }
 
-// lifetime is the Cache-Control header of documents that hold for full, or for less
-// when the store is lost. The header for full is made once.
+// lifetime caches the Cache-Control header of documents that are valid for full, or
+// for less if the store is lost.
 type lifetime struct {
 	full   time.Duration
 	header []string
@@ -103,7 +103,7 @@ func newLifetime(full time.Duration) lifetime {
 	return lifetime{full, []string{cacheControl(full)}}
 }
 
-// cache returns the header for age.
+// cache returns the Cache-Control header for age.
 func (l *lifetime) cache(age time.Duration) []string {
 	if age == l.full {
 		return l.header
@@ -113,7 +113,8 @@ func (l *lifetime) cache(age time.Duration) []string {
 
 func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
 
-// unavailable answers 503 as a problem document (RFC 9457), which no cache keeps.
+// unavailable answers 503 with a problem document (RFC 9457) that must not be
+// cached.
 func unavailable(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 	problem.Unavailable(w)

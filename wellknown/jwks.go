@@ -7,20 +7,21 @@ import (
 	"github.com/keyturn/keyturn/keys"
 )
 
-// JWKS serves the published keys as a JWK Set (RFC 7517 §5). While there are
-// none it answers 503: an empty set would tell resource servers to refuse every
-// token. Safe for concurrent use.
+// JWKS serves the published keys as a JWK Set (RFC 7517 §5). It answers 503
+// while there are none, because an empty set would tell resource servers to
+// refuse every token. It is safe for concurrent use.
 //
 // The type is application/json and not application/jwk-set+json (RFC 7517
-// §8.5.2): some clients take nothing else, and none is known to mind.
+// §8.5.2), because some clients accept nothing else, and no client is known to
+// refuse it.
 //
-// How long the set may be cached is what keys.PublishedSet.MaxAge says.
+// keys.PublishedSet.MaxAge says how long the set may be cached.
 type JWKS struct {
 	ring *keys.Ring
 	last atomic.Pointer[keySet]
 }
 
-// keySet is one version of the set, rendered.
+// keySet is a rendered version of the set.
 type keySet struct {
 	version  uint64
 	document *document
