@@ -37,8 +37,9 @@ type Finder struct {
 // and is not looked at.
 //
 // A trusted proxy that sends no header at all speaks for itself. One that sends
-// what cannot be read makes the client unknown, for which Find returns the zero
-// Addr: taken for the proxy, all the people behind it would be one client.
+// what cannot be read, or names a client in another header than Source, makes the
+// client unknown, for which Find returns the zero Addr: taken for the proxy, all the
+// people behind it would be one client.
 func (f *Finder) Find(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -59,9 +60,12 @@ func (f *Finder) Find(r *http.Request) netip.Addr {
 		read = parseElement
 	}
 	if len(r.Header.Values(name)) == 0 {
+		if elsewhere(r) != "" {
+			return netip.Addr{}
+		}
 		return ip
 	}
-	rest, last, known := f.Written(r), "", false
+	rest, last, known := strings.Join(r.Header.Values(name), ","), "", false
 	for rest != "" && f.trusts(ip) {
 		// Empty elements are passed over (RFC 9110 §5.6.1).
 		if rest, last = lastElement(rest); strings.Trim(last, " \t") == "" {
@@ -77,10 +81,33 @@ func (f *Finder) Find(r *http.Request) netip.Addr {
 	return ip
 }
 
-// Written is what the header says that Find reads, for a person to look at; "" for
-// the PROXY protocol.
-func (f *Finder) Written(r *http.Request) string {
-	return strings.Join(r.Header.Values(f.header()), ",")
+// naming are the headers in which proxies name their clients.
+var naming = []string{
+	"X-Forwarded-For", "Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip",
+	"Fastly-Client-Ip", "X-Azure-Clientip", "X-Cluster-Client-Ip", "X-Envoy-External-Address",
+}
+
+// elsewhere returns the first of these headers that a request has, "" if none.
+func elsewhere(r *http.Request) string {
+	for _, name := range naming {
+		if len(r.Header[name]) > 0 {
+			return name
+		}
+	}
+	return ""
+}
+
+// Shown is what of the header that Find reads, or of the one that there is in its
+// place, the log shows a person; "" for the PROXY protocol.
+func (f *Finder) Shown(r *http.Request) string {
+	name := f.header()
+	if name != "" && len(r.Header.Values(name)) == 0 {
+		name = elsewhere(r)
+	}
+	if name == "" {
+		return ""
+	}
+	return name + ": " + strings.Join(r.Header.Values(name), ",")
 }
 
 func (f *Finder) header() string {

@@ -83,9 +83,9 @@ func TestU4_TheClientBehindProxies(t *testing.T) {
 		h := http.Header{}
 		name := map[Source]string{XForwardedFor: "X-Forwarded-For", Forwarded: "Forwarded"}[c.source]
 		h[name] = c.lines
-		// The other source's header is not looked at.
-		for _, other := range []string{"X-Forwarded-For", "Forwarded"} {
-			if other != name {
+		// Beside its own header no other is looked at.
+		for _, other := range naming {
+			if other != name && c.lines != nil {
 				h.Set(other, "for=203.0.113.99")
 			}
 		}
@@ -93,6 +93,41 @@ func TestU4_TheClientBehindProxies(t *testing.T) {
 		got := f.Find(&http.Request{RemoteAddr: c.peer, Header: h})
 		if want, _ := netip.ParseAddr(c.want); got != want {
 			t.Errorf("%s from %s, %q: %v, want %v", c.source, c.peer, c.lines, got, want)
+		}
+	}
+}
+
+// TestU4_TheProxyWritesAnotherHeader: what a trusted proxy writes where nobody looks
+// for it is not silence, and a request without any is the proxy's own.
+func TestU4_TheProxyWritesAnotherHeader(t *testing.T) {
+	for _, source := range []Source{XForwardedFor, Forwarded} {
+		f := &Finder{Trusted: trusted, Source: source}
+		for _, name := range []string{"x-forwarded-for", "forwarded", "X-Real-IP", "CF-Connecting-IP", "True-Client-IP", "X-Azure-ClientIP"} {
+			if http.CanonicalHeaderKey(name) == f.header() {
+				continue
+			}
+			h := http.Header{}
+			h.Set(name, "198.51.100.7")
+			r := &http.Request{RemoteAddr: "10.0.0.1:1", Header: h}
+			if ip := f.Find(r); ip.IsValid() {
+				t.Errorf("%s is wanted and %s sent: taken for %v", source, name, ip)
+			}
+			if got, want := f.Shown(r), http.CanonicalHeaderKey(name)+": 198.51.100.7"; got != want {
+				t.Errorf("%s: %q is shown, want %q", name, got, want)
+			}
+			if ip := f.Find(&http.Request{RemoteAddr: "192.0.2.1:1", Header: h}); ip.String() != "192.0.2.1" {
+				t.Errorf("a stranger's %s: taken for %v", name, ip)
+			}
+		}
+		// Orchestrators' probes set these.
+		probe := http.Header{"X-Forwarded-Proto": {"https"}, "User-Agent": {"kube-probe/1.33"}, "Via": {"1.1 a"}}
+		if ip := f.Find(&http.Request{RemoteAddr: "10.0.0.1:1", Header: probe}); ip.String() != "10.0.0.1" {
+			t.Errorf("%s: a probe was taken for %v", source, ip)
+		}
+	}
+	for _, name := range naming {
+		if name != http.CanonicalHeaderKey(name) {
+			t.Errorf("%s is in no form in which a request has it", name)
 		}
 	}
 }

@@ -48,8 +48,12 @@ func TestU4_AddressesAsProxiesWriteThem(t *testing.T) {
 	if !warnsOf(t, s.url, "client_address_unreadable") {
 		t.Error("/readyz does not warn")
 	}
+	// A proxy that writes another header than the setting names tells no more.
+	if got := guess(http.Header{"Forwarded": {"for=198.51.100.7"}}); got != "unknown" {
+		t.Errorf("an address in another header was taken for %q", got)
+	}
 	metrics := mustSend(t, "GET", s.server.admin+"/metrics", nil, "").body
-	if !strings.Contains(metrics, "\nkeyturn_client_address_unreadable_total 2\n") {
+	if !strings.Contains(metrics, "\nkeyturn_client_address_unreadable_total 3\n") {
 		t.Error("the metric does not count them")
 	}
 }

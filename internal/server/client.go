@@ -37,9 +37,9 @@ func (s *Server) clientIP(r *http.Request) string {
 	s.health.unreadable.last.Store(now)
 	told := s.health.unreadable.told.Load()
 	if (told == 0 || now-told >= int64(unreadableQuiet)) && s.health.unreadable.told.CompareAndSwap(told, now) {
-		header := s.settings.Clients.Written(r)
+		header := s.settings.Clients.Shown(r)
 		s.log.Warn().Str("proxy", r.RemoteAddr).Str("header", header[:min(len(header), maxShown)]).
-			Msg("a trusted proxy sends addresses that cannot be read; its clients are throttled by their accounts alone: see client_address")
+			Msg("a trusted proxy sends addresses that cannot be read, or in another header than client_address names; its clients are throttled by their accounts alone")
 	}
 	return unknownClient
 }
