@@ -16,13 +16,17 @@ func (p *program) configCommand() *cobra.Command {
 		Short: "Print the settings in force and where each came from",
 		Long: `Prints every setting as it is in force, secrets masked, and where it came from:
 default, file, environment or flag. A setting that is unknown or unusable is named,
-with what would be accepted, and so is one whose file cannot be read or used: run
-this where the server runs, as its user. Nothing is changed.`,
+with what would be accepted, and so is one whose file or directory serve could not
+use: run this where the server runs, as its user. Nothing is made or changed.`,
 		Args: cobra.NoArgs,
 	}
 	p.withSettings(cmd, func(_ context.Context, cfg *config.Config, _ []string) error {
 		d := &deployment{ctx: cmd.Context(), cfg: cfg, log: p.logger(cfg)}
-		if err := d.checkFiles(); err != nil {
+		err := d.checkToServe()
+		if err == nil {
+			err = d.checkFileOfStore()
+		}
+		if err != nil {
 			return usageError{err}
 		}
 		values := cfg.Effective()

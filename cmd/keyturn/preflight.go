@@ -4,32 +4,50 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 
 	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/store/sqlite"
 )
 
-// checkToServe reads what the settings of a server name before anything is
-// opened or made: a start that fails for its settings leaves nothing behind.
+// checkToServe looks at every file that the settings of a server name before
+// anything is opened or made: a start that fails for its settings leaves nothing
+// behind.
 func (d *deployment) checkToServe() error {
-	err := d.checkFiles()
-	if d.cfg.AuditCAFile == "" {
-		err = errors.Join(err, d.checkAudit())
-	}
-	return errors.Join(err, d.checkNotLost())
-}
-
-// checkFiles reads every file that the settings name.
-func (d *deployment) checkFiles() error {
 	_, err := d.givenMasters()
 	if errors.Is(err, errNoMasters) {
 		err = d.cfg.CheckMaster()
 	}
-	if d.cfg.AuditCAFile != "" {
-		err = errors.Join(err, d.checkAudit())
-	}
 	_, pepperErr := d.pepper()
-	return errors.Join(err, pepperErr, checkTLS(d.cfg))
+	return errors.Join(err, pepperErr, checkTLS(d.cfg), d.checkPlaceOfStore(), d.checkAudit(), d.checkNotLost())
+}
+
+// checkPlaceOfStore looks whether a SQLite store can be made, or written to, where the
+// settings have it.
+func (d *deployment) checkPlaceOfStore() error {
+	path := d.cfg.SQLitePath()
+	if path == "" {
+		return nil
+	}
+	if err := auditlog.TakesFiles(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("store %s: %w; the directory must be there, and writable for this user", d.cfg.Store, err)
+	}
+	return nil
+}
+
+// checkFileOfStore looks into the file of a SQLite store, if there is one. Whoever
+// opens it does the same.
+func (d *deployment) checkFileOfStore() error {
+	path := d.cfg.SQLitePath()
+	if path == "" {
+		return nil
+	}
+	if err := sqlite.Examine(d.ctx, path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func checkTLS(cfg *config.Config) error {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,12 +60,17 @@ func manifests(t *testing.T, path string) []manifest {
 // accepted asks keyturn config about an environment and returns what is in force.
 func accepted(t *testing.T, environ []string, args ...string) string {
 	t.Helper()
+	// The files are there where the server runs.
+	environ = slices.Clone(environ)
 	for i, variable := range environ {
-		if name, path, _ := strings.Cut(variable, "="); name == "KEYTURN_MASTER_KEY_FILE" {
-			// The file is there where the server runs.
-			masters := filepath.Join(t.TempDir(), filepath.Base(path))
+		name, value, _ := strings.Cut(variable, "=")
+		switch {
+		case name == "KEYTURN_MASTER_KEY_FILE":
+			masters := filepath.Join(t.TempDir(), filepath.Base(value))
 			newMasterKeys(t, masters)
 			environ[i] = name + "=" + masters
+		case strings.HasPrefix(value, "sqlite:"):
+			environ[i] = name + "=sqlite:" + filepath.Join(t.TempDir(), filepath.Base(value))
 		}
 	}
 	o := execute(t, environ, "", append([]string{"config"}, args...)...)
@@ -162,16 +168,14 @@ func TestSystemdUnit(t *testing.T) {
 	if len(command) != 4 || command[0] != "/usr/local/bin/keyturn" || command[1] != "serve" || command[2] != "--config" {
 		t.Fatalf("the unit runs %q", command)
 	}
-	settings, err := filepath.Abs("../../deploy/systemd/keyturn.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	state := t.TempDir() + "/"
+	settings := filepath.Join(t.TempDir(), "keyturn.yml")
+	writeFile(t, settings, strings.ReplaceAll(readFile(t, "../../deploy/systemd/keyturn.yml"), "/var/lib/"+line("StateDirectory")+"/", state))
 	grace, err := time.ParseDuration(line("TimeoutStopSec") + "s")
 	if err != nil {
 		t.Fatal(err)
 	}
 	drains(t, "the unit", grace, nil, "--config", settings)
-	state := "/var/lib/" + line("StateDirectory") + "/"
 	effective := accepted(t, nil, "--config", settings)
 	for _, name := range []string{"sqlite:" + state, `"` + state} {
 		if !strings.Contains(effective, name) {

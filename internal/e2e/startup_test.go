@@ -188,7 +188,6 @@ func TestAStartThatFailsForItsSettingsHasMadeNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags   []string
 		setting string
-		atStart bool // config does not look whether the audit log can be written
 	}{
 		"memory":            {flags: []string{"--argon2-memory", "524288"}, setting: "argon2_memory"},
 		"threads":           {flags: []string{"--argon2-threads", "32"}, setting: "argon2_threads"},
@@ -203,26 +202,32 @@ func TestAStartThatFailsForItsSettingsHasMadeNothing(t *testing.T) {
 		"a folder of it":    {flags: []string{"--pepper-file", "."}, setting: "pepper_file"},
 		"an empty pepper":   {flags: []string{"--pepper-file", os.DevNull}, setting: "pepper_file"},
 		"no certificate":    {flags: []string{"--tls-cert-file", "missing", "--tls-key-file", "missing"}, setting: "tls_cert_file"},
-		"no audit folder":   {flags: []string{"--audit-log", "missing/audit.log"}, setting: "audit_log", atStart: true},
+		"no audit folder":   {flags: []string{"--audit-log", "missing/audit.log"}, setting: "audit_log"},
 		"no authorities":    {flags: []string{"--audit-log", "syslog+tls://127.0.0.1:1", "--audit-ca-file", "missing"}, setting: "audit_ca_file"},
 		"not authorities":   {flags: []string{"--audit-log", "syslog+tls://127.0.0.1:1", "--audit-ca-file", os.DevNull}, setting: "audit_ca_file"},
-		"audit is a folder": {flags: []string{"--audit-log", "."}, setting: "audit_log", atStart: true},
+		"no store's folder": {flags: []string{"--store", "sqlite:missing/keyturn.db"}, setting: "store"},
+		"store is a folder": {flags: []string{"--store", "sqlite:."}, setting: "store"},
+		"a log's log":       {flags: []string{"--audit-log", os.Args[0] + "/audit.log"}, setting: "audit_log"},
+		"audit is a folder": {flags: []string{"--audit-log", "."}, setting: "audit_log"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			flags := slices.Clone(c.flags)
 			for i, flag := range flags {
-				if flag == "missing" || flag == "." || strings.HasPrefix(flag, "missing/") {
-					flags[i] = filepath.Join(dir, flag)
+				path, isStore := strings.CutPrefix(flag, "sqlite:")
+				if path == "missing" || path == "." || strings.HasPrefix(path, "missing/") {
+					path = filepath.Join(dir, path)
+				}
+				if flags[i] = path; isStore {
+					flags[i] = "sqlite:" + path
 				}
 			}
-			if !c.atStart {
-				refusesToStart(t, execute(t, nil, "", append([]string{"config"}, flags...)...), c.setting)
-			}
-			args := append([]string{"serve", "--listen", freePort(t), "--admin-listen", "off",
+			args := append([]string{"--listen", freePort(t), "--admin-listen", "off",
 				"--store", "sqlite:" + filepath.Join(dir, "keyturn.db"), "--audit-log", filepath.Join(dir, "audit.log")}, flags...)
-			refusesToStart(t, execute(t, nil, "", args...), c.setting)
+			for _, command := range []string{"config", "serve"} {
+				refusesToStart(t, execute(t, nil, "", append([]string{command}, args...)...), c.setting)
+			}
 			left, err := os.ReadDir(dir)
 			if err != nil || len(left) > 0 {
 				t.Errorf("it left %v (%v)", left, err)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
@@ -183,14 +184,23 @@ func Check(o Options) error {
 	}
 	f, err := os.OpenFile(o.Sink, os.O_RDWR|os.O_APPEND, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		if f, err = os.CreateTemp(filepath.Dir(o.Sink), ".keyturn-audit-*"); err == nil {
-			defer os.Remove(f.Name())
-		}
+		return TakesFiles(filepath.Dir(o.Sink))
 	}
 	if err != nil {
 		return err
 	}
 	return f.Close()
+}
+
+// TakesFiles reports why this process can make no file in a directory, or nil. It
+// makes none.
+func TakesFiles(dir string) error {
+	const enter, write = 1, 2 // X_OK, W_OK
+	// The dot is found in a directory only.
+	if err := syscall.Access(dir+"/.", enter|write); err != nil {
+		return &fs.PathError{Op: "make a file in", Path: dir, Err: err}
+	}
+	return nil
 }
 
 // Node returns the name that stands in the lines and anchors of this log: the

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	engine "modernc.org/sqlite"
@@ -35,10 +37,12 @@ func Backup(ctx context.Context, from, to string, progress func(stage string, do
 	if err != nil {
 		return store.Sizes{}, err
 	}
-	for _, name := range []string{to, to + "-wal", to + "-shm"} {
-		if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
-			return store.Sizes{}, fmt.Errorf("%s is there already, and nothing is written over: move it away, with what uses it stopped", name)
-		}
+	inTheWay := slices.DeleteFunc([]string{to, to + "-wal", to + "-shm"}, func(name string) bool {
+		_, err := os.Lstat(name)
+		return errors.Is(err, fs.ErrNotExist)
+	})
+	if len(inTheWay) > 0 {
+		return store.Sizes{}, fmt.Errorf("there already, and nothing is written over: move %s away, with what uses it stopped", strings.Join(inTheWay, ", "))
 	}
 	tuneEngine()
 	if _, err := os.Stat(source); err != nil {

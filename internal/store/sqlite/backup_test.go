@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -92,7 +93,7 @@ func TestBackupsRefuse(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ from, to, why string }{
-		{path, at("there.db"), "is there already"}, {path, at("logged.db"), "is there already"}, {path, at("none/x.db"), "no such file"},
+		{path, at("there.db"), "there already"}, {path, at("logged.db"), "there already"}, {path, at("none/x.db"), "no such file"},
 		{at("missing.db"), at("x.db"), "no such file"}, {at("text.db"), at("x.db"), "not a database"}, {at("empty.db"), at("x.db"), "holds nothing"},
 	} {
 		_, err := Backup(t.Context(), c.from, c.to, func(string, int64, int64) {}, undecided)
@@ -102,6 +103,46 @@ func TestBackupsRefuse(t *testing.T) {
 		if _, err := os.Stat(at("x.db")); err == nil {
 			t.Fatalf("%s to %s left a file", c.from, c.to)
 		}
+	}
+}
+
+// TestABackupBesideAnotherFilesLogIsRefused: the log that a crashed server left is
+// played into no other file, however large, and the error says which files to move.
+func TestABackupBesideAnotherFilesLogIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	path, backup := filepath.Join(dir, "keyturn.db"), filepath.Join(dir, "backup.db")
+	s := open(t, path)
+	if _, err := Backup(t.Context(), path, backup, func(string, int64, int64) {}, undecided); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CreateClient(t.Context(), client("app")); err != nil {
+		t.Fatal(err)
+	}
+	placed := filepath.Join(t.TempDir(), "keyturn.db")
+	left := contents(t, path+"-wal")
+	for name, data := range map[string][]byte{placed: contents(t, backup), placed + "-wal": left} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(left) == 0 {
+		t.Fatal("there is no log")
+	}
+	_, err := Open(t.Context(), placed)
+	if err == nil || !strings.Contains(err.Error(), "move "+placed+"-wal and "+placed+"-shm away") {
+		t.Errorf("opened: %v", err)
+	}
+	if !bytes.Equal(contents(t, placed), contents(t, backup)) {
+		t.Error("the backup was changed")
+	}
+	if err := os.Remove(placed + "-wal"); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(t.Context(), placed); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -118,6 +118,9 @@ func (f file) connect(ctx context.Context, p purpose) (*conn, error) {
 	return &conn{driverConn: driverConn}, nil
 }
 
+// putBackup is the advice about a file that is damaged.
+const putBackup = "move it, its -wal and its -shm away and put the last backup in its place"
+
 // explain adds the file to an engine's error, and advice where there is any.
 // What is not an engine's error it returns as it is.
 func (f file) explain(err error) error {
@@ -127,7 +130,7 @@ func (f file) explain(err error) error {
 	}
 	switch primary(fault) {
 	case codes.SQLITE_NOTADB, codes.SQLITE_CORRUPT:
-		return fmt.Errorf("sqlite store %s is damaged or not a database: put the last backup in its place: %w", f, err)
+		return fmt.Errorf("sqlite store %s is damaged or not a database: %s: %w", f, putBackup, err)
 	case codes.SQLITE_FULL:
 		return fmt.Errorf("sqlite store %s cannot grow: make room on its disk: %w", f, err)
 	case codes.SQLITE_READONLY, codes.SQLITE_PERM, codes.SQLITE_CANTOPEN:

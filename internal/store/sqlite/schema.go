@@ -3,9 +3,12 @@ package sqlite
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -52,6 +55,17 @@ var (
 	useWAL            = sql(`PRAGMA journal_mode = WAL`)
 )
 
+// Examine reports why the file name would not be opened, which an fs.ErrNotExist is
+// not, and changes nothing.
+func Examine(ctx context.Context, name string) error {
+	absolute, err := filepath.Abs(name)
+	if err != nil {
+		return err
+	}
+	tuneEngine()
+	return file(absolute).examine(ctx)
+}
+
 // examine refuses a file that is not a Keyturn store that this version can
 // work on. It changes nothing.
 func (f file) examine(ctx context.Context) error {
@@ -71,6 +85,9 @@ func (f file) examine(ctx context.Context) error {
 	if info.Size() < leastSize {
 		return fmt.Errorf("sqlite store %s is damaged or not a database: it has only %d bytes (nothing was changed)", f, info.Size())
 	}
+	if err := f.ownLog(); err != nil {
+		return err
+	}
 	c, err := f.connect(ctx, forExamining)
 	if err != nil {
 		return err
@@ -81,6 +98,30 @@ func (f file) examine(ctx context.Context) error {
 	}
 	if err != nil {
 		return fmt.Errorf("%w (nothing was changed)", f.explain(err))
+	}
+	return nil
+}
+
+// ownLog refuses a file beside the log of another one, which the engine would play
+// into it: a backup that was put in the place of a file that had not been closed.
+// Only a file whose header says that it has such a log (bytes 18 and 19 are 2) ever
+// wrote one, and a backup never had.
+func (f file) ownLog() error {
+	log, err := os.Stat(string(f) + "-wal")
+	if err != nil || log.Size() == 0 {
+		return nil
+	}
+	var header [20]byte
+	b, err := os.Open(string(f))
+	if err != nil {
+		return fmt.Errorf("cannot open the sqlite store: %w", err)
+	}
+	_, err = io.ReadFull(b, header[:])
+	if err = errors.Join(err, b.Close()); err != nil {
+		return fmt.Errorf("cannot read the sqlite store: %w", err)
+	}
+	if header[18] == 1 {
+		return fmt.Errorf("sqlite store %[1]s is a backup beside the log of the file that it replaced: move %[1]s-wal and %[1]s-shm away (nothing was changed)", f)
 	}
 	return nil
 }
@@ -112,8 +153,7 @@ func (f file) judge(c *conn, whole bool) error {
 		return err
 	}
 	if verdict != "ok" {
-		return fmt.Errorf("sqlite store %s is damaged: put the last backup in its place: %s",
-			f, strings.ReplaceAll(verdict, "\n", ": "))
+		return fmt.Errorf("sqlite store %s is damaged: %s: %s", f, putBackup, strings.ReplaceAll(verdict, "\n", ": "))
 	}
 	return nil
 }
