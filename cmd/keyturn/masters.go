@@ -78,6 +78,34 @@ func (d *deployment) readMasters(path string) (*keys.Masters, error) {
 	return m, nil
 }
 
+// masterElsewhere says where the master key is that the settings name, unless that is
+// the file beside a SQLite database.
+func (d *deployment) masterElsewhere() string {
+	given := d.cfg.MasterKeyFile
+	switch {
+	case !d.cfg.MasterKey.IsZero():
+		return "KEYTURN_MASTER_KEY"
+	case d.cfg.SQLitePath() != "" && (given == "" || filepath.Clean(given) == filepath.Clean(masterPathBeside(d.cfg))):
+		return ""
+	}
+	return given
+}
+
+// warnOfNewStore says so where a server begins on a store that holds no keys, with a
+// master key that was given. Whether that was in use before nothing here can tell.
+func (d *deployment) warnOfNewStore() error {
+	master := d.masterElsewhere()
+	if master == "" {
+		return nil // checkNotLost knows
+	}
+	records, err := d.store.Keys(d.ctx)
+	if err == nil && len(records) == 0 {
+		d.log.Warn().Stringer("store", d.cfg.Store).Str("master_key", master).
+			Msg("THE STORE HOLDS NO KEYS: a new deployment begins in it. If this master key was in use before, the store was lost, or it is another: stop, put it back or restore a backup, and start again")
+	}
+	return err
+}
+
 // inUse begins the line of a master key file that says that keys of the store
 // beside it were sealed with it. A store that is empty though is not the one.
 const inUse = "# in use since "
@@ -85,13 +113,10 @@ const inUse = "# in use since "
 // markMaster notes in the master key file beside the database that it is in use.
 // A file that cannot be written to stays as it is.
 func (d *deployment) markMaster() {
-	if d.cfg.SQLitePath() == "" {
+	if d.masterElsewhere() != "" {
 		return
 	}
 	path := masterPathBeside(d.cfg)
-	if given := d.cfg.MasterKeyFile; !d.cfg.MasterKey.IsZero() || given != "" && filepath.Clean(given) != filepath.Clean(path) {
-		return // the one beside is not what is used
-	}
 	if text, err := os.ReadFile(path); err != nil || strings.Contains(string(text), inUse) {
 		return
 	}

@@ -137,6 +137,9 @@ func (d *deployment) openToServe() error {
 	}
 	seen, err := d.store.Anchors(d.ctx)
 	if err == nil {
+		err = d.warnOfNewStore()
+	}
+	if err == nil {
 		err = d.steadily(d.ctx, d.clockJumped)
 	}
 	if err == nil {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -59,6 +60,41 @@ func TestAStoreThatWasLost(t *testing.T) {
 		t.Errorf("after the restore the accounts are %v", list)
 	}
 	d.serve(t).stop(t)
+}
+
+// TestAStoreThatWasLostWhereItsMasterKeyIsElsewhere is said loudly, with where both
+// are, and no start with keys in the store says it.
+func TestAStoreThatWasLostWhereItsMasterKeyIsElsewhere(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+		const warning = "THE STORE HOLDS NO KEYS"
+		warned := func(want bool) {
+			t.Helper()
+			s := d.serve(t)
+			s.stop(t)
+			said := ""
+			for line := range strings.SplitSeq(s.stderr.String(), "\n") {
+				if strings.Contains(line, warning) {
+					said += line
+				}
+			}
+			if (said != "") != want || want && (!strings.Contains(said, `"level":"warn"`) || !strings.Contains(said, d.masterKeys)) {
+				t.Errorf("it said %q", said)
+			}
+			file, isFile := strings.CutPrefix(d.store, "sqlite:")
+			if want && isFile && !strings.Contains(said, file) {
+				t.Errorf("it did not name the store: %q", said)
+			}
+		}
+		warned(true)
+		warned(false)
+		if file, isFile := strings.CutPrefix(d.store, "sqlite:"); isFile {
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+			warned(true)
+		}
+	})
 }
 
 // TestAFileThatIsReplacedUnderAServer stops all decisions until it is back.
