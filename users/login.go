@@ -99,6 +99,8 @@ func (s *Service) judge(ctx context.Context, account, password string, find func
 		return User{}, err
 	case unknown:
 		return User{}, wrong(audit.ReasonUnknownUser, "")
+	case !found.Match && passwords.Peppered(u.PasswordHash) && !s.Hasher.HasPepper():
+		return User{}, wrong(audit.ReasonPepperMissing, u.UID)
 	case !found.Match:
 		return User{}, wrong(audit.ReasonWrongPassword, u.UID)
 	case u.Disabled:

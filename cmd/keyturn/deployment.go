@@ -37,6 +37,8 @@ type deployment struct {
 	unrecorded zerolog.Logger
 	// noFirstParty is set while the client of first_party_client is not there.
 	noFirstParty atomic.Bool
+	// noPepper is set while accounts need a pepper that the settings do not name.
+	noPepper atomic.Bool
 	// exposed has the files of secrets of which it has been said that others get
 	// at them.
 	exposed sync.Map

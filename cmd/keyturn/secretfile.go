@@ -86,10 +86,22 @@ func (d *deployment) needsPepper(ctx context.Context) (bool, error) {
 	return slices.ContainsFunc(kinds, passwords.Peppered), err
 }
 
-// lookForPepper says which accounts nobody can log in to while the settings name no
-// pepper.
+// lookForPepper notes whether there are accounts that nobody can log in to because the
+// settings name no pepper, and logs it when that has changed.
 func (d *deployment) lookForPepper(ctx context.Context) {
-	if needed, err := d.needsPepper(ctx); needed && err == nil && d.cfg.PepperFile == "" {
+	needed, err := d.needsPepper(ctx)
+	if err != nil || d.cfg.PepperFile != "" {
+		return // that the store does not answer is said elsewhere
+	}
+	if d.noPepper.Swap(needed) != needed && needed {
 		d.log.Error().Msg("accounts have password hashes that were imported with --peppered, and nobody can log in to them without pepper_file")
 	}
+}
+
+// pepperWarning is what /readyz warns of meanwhile.
+func (d *deployment) pepperWarning() []string {
+	if d.noPepper.Load() {
+		return []string{"pepper_missing"}
+	}
+	return nil
 }

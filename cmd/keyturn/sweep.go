@@ -16,6 +16,7 @@ func (d *deployment) sweep(ctx context.Context, s *services) {
 		}
 	}
 	d.lookForFirstParty(ctx)
+	d.lookForPepper(ctx)
 	_, err := s.users.Settle(ctx)
 	warn(err, "sessions that were to end could not be; trying again in a minute")
 	_, err = d.clients().Settle(ctx)

@@ -22,6 +22,44 @@ import (
 	"github.com/keyturn/keyturn/oauth"
 )
 
+// TestAPepperThatIsMissingIsNoticedLater: accounts are imported beside a server.
+func TestAPepperThatIsMissingIsNoticedLater(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var said strings.Builder
+	p := &program{stderr: &said}
+	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
+	config.AddFlags(fs)
+	cfg, err := config.Load(fs, []string{"KEYTURN_ISSUER=https://login.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := p.open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	d.lookForPepper(t.Context())
+	if w := d.pepperWarning(); len(w) > 0 {
+		t.Errorf("it warns of %v", w)
+	}
+	const kind = "$peppered$$2a$05$....................................................."
+	if err := d.store.AnnounceHashKind(t.Context(), kind, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		d.lookForPepper(t.Context())
+	}
+	if w := d.pepperWarning(); len(w) != 1 || strings.Count(said.String(), "pepper_file") != 1 {
+		t.Errorf("it warns of %v and said %s", w, said.String())
+	}
+	if err := d.store.ForgetHashKind(t.Context(), kind, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if d.lookForPepper(t.Context()); len(d.pepperWarning()) > 0 {
+		t.Error("it warns still")
+	}
+}
+
 // TestT1_AWrongMinutePurgesNothing has a server sweep while its clock is 45 days
 // ahead, and one that was started so: sessions, denied tokens, spent assertions (which
 // are denied too) and counters of failures are there when it is right again. One that is

@@ -69,6 +69,7 @@ var (
 	ReasonUnknownUser    = Reason{"unknown_user", "there is no such account"}
 	ReasonWrongPassword  = Reason{"wrong_password", "the password is wrong"}
 	ReasonDisabledUser   = Reason{"disabled_user", "the password is right, and the account is disabled"}
+	ReasonPepperMissing  = Reason{"pepper_missing", "the account's hash needs the pepper that the server is not given (pepper_file), so that no password opens it"}
 	ReasonAccountChanged = Reason{"account_changed", "the account changed while the login was under way, or sessions are ended because it did"}
 	ReasonThrottled      = Reason{"throttled", "there were too many failed attempts; the password was not looked at"}
 	ReasonBusy           = Reason{"busy", "too many passwords are being hashed at once; nothing was decided"}

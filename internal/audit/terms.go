@@ -26,7 +26,7 @@ var (
 		ReasonMalformedScope, ReasonScopeNotAllowed, ReasonResourceNotAllowed, ReasonSigning, ReasonMalformedBody,
 	}
 	notLoggedIn = []Reason{
-		ReasonNoUsername, ReasonNoPassword, ReasonUnknownUser, ReasonWrongPassword, ReasonDisabledUser, ReasonAccountChanged,
+		ReasonNoUsername, ReasonNoPassword, ReasonUnknownUser, ReasonWrongPassword, ReasonPepperMissing, ReasonDisabledUser, ReasonAccountChanged,
 		ReasonThrottled, ReasonBusy,
 	}
 	notRefreshed = []Reason{
@@ -141,7 +141,7 @@ var vocabulary = []Term{
 		Action: PasswordChanged, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
 		When:    "a user changed the own password, and the other sessions were ended",
 		Success: silent,
-		Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonUnknownUser, ReasonWrongPassword, ReasonDisabledUser,
+		Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonUnknownUser, ReasonWrongPassword, ReasonPepperMissing, ReasonDisabledUser,
 			ReasonThrottled, ReasonHungUp}, notReplaced),
 		Fields: words("user.id user.email keyturn.session_id keyturn.count keyturn.detail"),
 	}, {

@@ -41,6 +41,12 @@ func TestU3_DeviseUsersMoveIn(t *testing.T) {
 		if said := s.stderr.String(); !strings.Contains(said, "pepper_file") {
 			t.Errorf("the server did not say what it lacks:\n%s", said)
 		}
+		if log := readFile(t, d.auditLog); !strings.Contains(log, `"reason":"pepper_missing"`) || strings.Contains(log, `"reason":"wrong_password"`) {
+			t.Errorf("the audit log gives another reason:\n%s", log)
+		}
+		if !warnsOf(t, s.url, "pepper_missing") {
+			t.Error("/readyz does not warn")
+		}
 		if o := d.run(t, "doctor", "--issuer", s.url, "--inside"); o.code != 1 || !strings.Contains(o.stdout, "set pepper_file") {
 			t.Errorf("doctor: exit code %d, %s", o.code, o.stdout)
 		}
@@ -49,6 +55,9 @@ func TestU3_DeviseUsersMoveIn(t *testing.T) {
 		s = d.serve(t, "--pepper-file", pepper)
 		s.refusesLogin(t, by, "ada@example.org", devisePassword+"!")
 		s.login(t, by, "ada@example.org", devisePassword)
+		if warnsOf(t, s.url, "pepper_missing") {
+			t.Error("/readyz warns of a pepper that is there")
+		}
 		if o := d.run(t, "doctor", "--issuer", s.url, "--inside", "--pepper-file", pepper); strings.Contains(o.stdout, "set pepper_file") {
 			t.Errorf("doctor with the pepper: %s", o.stdout)
 		}
