@@ -1,25 +1,25 @@
-// Package decision makes changes of records stand only together with their
-// audit events (A3), whoever hangs up and whatever dies meanwhile (F9).
+// Package decision makes changes of records take effect only together with their
+// audit events (A3), even if the caller hangs up or a process dies meanwhile (F9).
 //
-// A change is proposed, told, made. The record itself holds the proposal, in one
-// slot, so that each step is one write of one record and no transaction is
-// needed:
+// A change is proposed, told and made. The record itself holds the proposal in one
+// slot, so that each step is one write of one record and no transaction is needed:
 //
-//  1. Propose: the slot takes the event and the record as it is to be. A record
-//     that is to be born is there as unborn: it holds its names, and every
-//     reader takes it for absent. Nothing that anybody decides by has changed.
+//  1. Propose: the slot takes the event and the new version of the record. A
+//     record that is to be created is stored as unborn: it reserves its names,
+//     and every reader treats it as absent. Nothing that decisions depend on has
+//     changed.
 //  2. Tell: the event is written to the audit log.
-//  3. Make: the record becomes what was proposed, and its slot is empty.
+//  3. Make: the record is replaced by the proposed version, with an empty slot.
 //
-// Where the event cannot be written, the proposal is withdrawn and the record is
-// what it was. Where a process dies after the first step, whoever comes upon the
-// proposal later carries it forward: the event is told again under the same id
-// (so it counts once), and the change is made. As long as it cannot be told it
-// stays a proposal.
+// If the event cannot be written, the proposal is withdrawn and the record is as
+// before. If a process dies after the first step, another that finds the proposal
+// carries it forward: it writes the event again under the same id (so that it
+// counts once), and makes the change. The proposal stays one until its event can
+// be written.
 //
-// What takes rights away (audit.AtOnce) does not wait for the log: the first
-// step makes the change, and the slot holds the event that is owed. It is
-// written at once, or as soon as the log is back.
+// A change that takes rights away (audit.AtOnce) does not wait for the log: the
+// first step makes the change, and the slot holds the event that is owed. The
+// event is written at once, or as soon as the log is back.
 package decision
 
 import (
@@ -31,15 +31,15 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// Held is what a record holds for the decisions on it. Stores keep it with the
-// record; only this package looks into a slot.
+// Held is the state of decisions in a record. Stores keep it with the record; only
+// this package reads the slot.
 type Held struct {
 	// Version grows by one with each write of the record.
 	Version int64 `json:"-" bson:"version,omitempty"`
-	// Unborn records hold their names, and are absent to every reader.
+	// Unborn records reserve their names and are absent to every reader.
 	Unborn bool `json:"-" bson:"unborn,omitempty"`
-	// SlotID names the proposal in the slot and how often it was taken up;
-	// empty where no decision is under way.
+	// SlotID is the id of the proposal in the slot and how often it was taken up.
+	// It is empty if no decision is under way.
 	SlotID string `json:"-" bson:"slot_id,omitempty"`
 	// Slot is the proposal.
 	Slot []byte `json:"-" bson:"slot,omitempty"`
@@ -48,23 +48,24 @@ type Held struct {
 // Free reports whether no decision is under way.
 func (h Held) Free() bool { return h.SlotID == "" }
 
-// slot is a proposal: a decision under way on one record.
+// slot is a proposal: a decision on one record that is under way.
 type slot struct {
-	// ID is the event's id, Rev how often the proposal was taken up by
-	// somebody else than who made it, At when it was made or taken up.
+	// ID is the event's id. Rev is how often another process took the proposal up.
+	// At is when it was made or taken up.
 	ID  string
 	Rev int
 	At  time.Time
-	// Event is what the log is to be told, Request from where it was asked for.
+	// Event is the event to write. Request is the request that asked for the
+	// change.
 	Event   audit.Event
 	Request audit.Request
-	// After is the record as it is to be, nil once it is so. Ends says that the
-	// record is to be removed in the end.
+	// After is the new version of the record, or nil once it was made. Ends says
+	// that the record is to be removed in the end.
 	After json.RawMessage `json:",omitempty"`
 	Ends  bool
-	// Told says that the log has the event.
+	// Told says that the event is in the log.
 	Told bool
-	// Earlier are the events of decisions before this one that are owed too.
+	// Earlier are the events owed for decisions before this one.
 	Earlier []note `json:",omitempty"`
 }
 
@@ -74,10 +75,10 @@ type note struct {
 	Request audit.Request
 }
 
-// owes reports whether the decision stands, and only its event is missing.
+// owes reports whether the change was made and only its event is missing.
 func (s slot) owes() bool { return s.After == nil && !s.Told && !s.Ends }
 
-// fill puts s into the slot of a record.
+// fill puts s into h.
 func (s slot) fill(h *Held) error {
 	encoded, err := json.Marshal(s)
 	if err != nil {
@@ -87,7 +88,7 @@ func (s slot) fill(h *Held) error {
 	return nil
 }
 
-// read returns the proposal that a record holds.
+// read returns the proposal in the slot.
 func (h Held) read() (slot, error) {
 	var s slot
 	if err := json.Unmarshal(h.Slot, &s); err != nil {
@@ -98,31 +99,30 @@ func (h Held) read() (slot, error) {
 
 func (h *Held) empty() { h.SlotID, h.Slot = "", nil }
 
-// What Decide answers beside the refusals of the records' own. Test with
-// errors.Is.
+// Errors of Decide besides those of the records, for errors.Is.
 var (
 	// ErrUnderWay means that another decision on the record is under way.
 	ErrUnderWay = errors.New("it is being changed by another at this moment: try again")
 	// ErrNotRecorded means that the event could not be written. Nothing was
 	// changed.
 	ErrNotRecorded = errors.New("the audit event could not be written")
-	// ErrOwed means that the change stands, and its event is still to be
+	// ErrOwed means that the change was made, and its event is still to be
 	// written.
 	ErrOwed = errors.New("it is done; its audit event could not be written, is owed, and will be written when the log is back")
-	// ErrUnfinished means that what was decided could not be carried out to its
-	// end, and will be when store and log answer.
+	// ErrUnfinished means that a change was decided but not completed. It will be
+	// completed when the store and the log answer.
 	ErrUnfinished = errors.New("it is decided, and not carried out to the end yet; it will be when the store and the audit log answer")
-	// ErrToFollow is the ErrUnfinished of a change that stands, while what follows
-	// from it elsewhere is still to be done.
+	// ErrToFollow is the ErrUnfinished of a change that was made, but whose
+	// consequences elsewhere are still missing.
 	ErrToFollow = fmt.Errorf("%w: it stands, and what follows from it could not be done yet", ErrUnfinished)
 )
 
-// concluded marks an error of which the audit log needs to be told no more.
+// concluded marks an error that needs no further audit event.
 type concluded struct{ error }
 
 func (c concluded) Unwrap() error { return c.error }
 
-// Concluded reports whether all that can be told of err is in the log already.
+// Concluded reports whether the log already has every event about err.
 func Concluded(err error) bool {
 	var c concluded
 	return errors.As(err, &c)
@@ -138,9 +138,9 @@ type inDoubt struct {
 
 func (d inDoubt) Unwrap() error { return d.error }
 
-// IDOf returns the id of a decision that may be carried forward though it failed
-// with err, or "". The event that says so bears it: should the decision come about
-// after all, that is told under the same id.
+// IDOf returns the id of a decision that failed with err but may still be carried
+// forward, or "". The event about the failure must have that id, so that a later
+// success is told under the same id.
 func IDOf(err error) string {
 	var d inDoubt
 	errors.As(err, &d)

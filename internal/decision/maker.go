@@ -15,34 +15,36 @@ import (
 const (
 	// attempts bounds how often a step that must be done is tried at once.
 	attempts = 4
-	// between two of them it waits.
+	// between is the wait between two attempts.
 	between = 20 * time.Millisecond
-	// maxOwed bounds how many events a record owes at once.
+	// maxOwed bounds the events that a record owes at once.
 	maxOwed = 16
 )
 
-// Maker carries out decisions on records of one kind. Safe for concurrent use.
+// Maker carries out decisions on records of one kind. It is safe for concurrent
+// use.
 type Maker[T any] struct {
 	Records Records[T]
 	Audit   audit.Recorder
 	Now     func() time.Time
 }
 
-// proposal is a slot on its way, with the record that holds it.
+// proposal is a slot under way and the record that holds it.
 type proposal[T any] struct {
 	slot
 	held  T // as the store has it
 	after T
-	// former is what the record held before: events that were owed, or nothing.
+	// former is what the record held before: owed events, or nothing.
 	former Held
 }
 
-// Decide carries c out, to its end even if ctx is over. The error is nil: the
-// change stands, and its event is written. Or it is a refusal of the records, or
-// that of a store which could not answer: then nothing is written to the log
-// yet. Or it is ErrNotRecorded, ErrOwed, ErrUnfinished, ErrToFollow or a refusal
-// that came late: Concluded then. The event returned says what was done elsewhere
-// too.
+// Decide carries c out, to its end even if ctx is done. It returns the event,
+// completed with what was done elsewhere.
+//
+// A nil error means that the change was made and its event is written. A refusal of
+// the records, or an error of a store that could not answer, means that nothing is
+// in the log yet. All other errors are Concluded: ErrNotRecorded, ErrOwed,
+// ErrUnfinished, ErrToFollow, or a late refusal.
 func (m *Maker[T]) Decide(ctx context.Context, c Change[T]) (audit.Event, error) {
 	ctx, cancel := audit.Outlast(ctx)
 	defer cancel()
@@ -66,7 +68,7 @@ func (m *Maker[T]) Decide(ctx context.Context, c Change[T]) (audit.Event, error)
 	return p.Event, err
 }
 
-// refused withdraws a proposal that did not pass its check.
+// refused withdraws a proposal whose check failed.
 func (m *Maker[T]) refused(ctx context.Context, p *proposal[T], cause error) error {
 	ctx, cancel := audit.Outlast(ctx)
 	defer cancel()
@@ -76,8 +78,8 @@ func (m *Maker[T]) refused(ctx context.Context, p *proposal[T], cause error) err
 	return cause
 }
 
-// propose does the first step: nothing that anybody decides by is changed by it,
-// unless the decision stands at once.
+// propose does the first step. It changes nothing that decisions depend on, unless
+// the change takes effect at once.
 func (m *Maker[T]) propose(ctx context.Context, c Change[T]) (*proposal[T], error) {
 	p := &proposal[T]{
 		slot:  slot{ID: uuid.NewString(), At: m.Now().UTC(), Event: c.Event, Request: audit.RequestFrom(ctx), Ends: c.Ends},
@@ -97,8 +99,8 @@ func (m *Maker[T]) propose(ctx context.Context, c Change[T]) (*proposal[T], erro
 	if p.held = next; err == nil {
 		return p, nil
 	}
-	// Only the answer may have been lost; or the write was done, and then repeated
-	// and refused for what it had done itself.
+	// Perhaps only the answer was lost; or the write was done, then retried, and
+	// the retry was refused because of the first.
 	switch found := m.find(ctx, p); {
 	case found == nil:
 		return p, nil
@@ -108,7 +110,7 @@ func (m *Maker[T]) propose(ctx context.Context, c Change[T]) (*proposal[T], erro
 	return nil, inDoubt{p.ID, err}
 }
 
-// proposed returns the record that holds the proposal.
+// proposed returns the record with the proposal in its slot.
 func (m *Maker[T]) proposed(p *proposal[T], c Change[T]) (next T, err error) {
 	atOnce := c.Event.Action.StandsAtOnce()
 	if !atOnce {
@@ -125,7 +127,7 @@ func (m *Maker[T]) proposed(p *proposal[T], c Change[T]) (next T, err error) {
 	}
 	had := *m.Records.Held(c.Before)
 	if !had.Free() {
-		// Nobody waits until the event of another is written.
+		// A decision need not wait for the owed event of an earlier one.
 		earlier, err := had.read()
 		if err != nil {
 			return next, err
@@ -175,9 +177,9 @@ func (m *Maker[T]) find(ctx context.Context, p *proposal[T]) error {
 	return nil
 }
 
-// unrecorded withdraws a proposal whose event could not be written. What may be
-// in the log, or was taken up by others meanwhile, is left to be carried
-// forward.
+// unrecorded withdraws a proposal whose event could not be written. It leaves a
+// proposal whose event may be in the log, or that another process took up, to be
+// carried forward.
 func (m *Maker[T]) unrecorded(ctx context.Context, p *proposal[T], cause error) error {
 	if errors.Is(cause, audit.ErrInDoubt) {
 		return conclude(ErrUnfinished, cause)
@@ -190,7 +192,7 @@ func (m *Maker[T]) unrecorded(ctx context.Context, p *proposal[T], cause error) 
 	return conclude(ErrNotRecorded, cause)
 }
 
-// withdraw takes a proposal out of its record, which is then what it was.
+// withdraw removes a proposal and restores the record.
 func (m *Maker[T]) withdraw(ctx context.Context, p *proposal[T]) error {
 	if m.Records.Held(&p.held).Unborn {
 		return m.Records.Remove(ctx, p.held)
@@ -201,7 +203,7 @@ func (m *Maker[T]) withdraw(ctx context.Context, p *proposal[T]) error {
 	return m.Records.Replace(ctx, p.held, former)
 }
 
-// tell writes what is to be in the log: what the record owed before, and the event.
+// tell writes the events that the record owed before, and then the event.
 func (m *Maker[T]) tell(ctx context.Context, p *proposal[T]) error {
 	for _, n := range append(p.Earlier, note{p.Event, p.Request}) {
 		if err := m.Audit.Record(audit.WithRequest(ctx, n.Request), n.Event); err != nil {
@@ -211,8 +213,8 @@ func (m *Maker[T]) tell(ctx context.Context, p *proposal[T]) error {
 	return nil
 }
 
-// finish makes a change whose event is in the log, and does what follows. What
-// cannot be done elsewhere yet is done when the decision is settled.
+// finish makes a change whose event is in the log, and then its consequences.
+// Consequences that fail are left to Settle.
 func (m *Maker[T]) finish(ctx context.Context, p *proposal[T]) error {
 	if p.After != nil {
 		if err := m.insist(ctx, p, m.make); err != nil {
@@ -228,9 +230,9 @@ func (m *Maker[T]) finish(ctx context.Context, p *proposal[T]) error {
 	return settled(m.insist(ctx, p, m.clear))
 }
 
-// follow does what follows from a change that is made. One write of many that
-// failed is no reason to leave it to the next who comes; where it does not help to
-// try again, that one need not wait.
+// follow makes the consequences of a change. It retries after a failed write,
+// because one of many that failed is no reason to leave the rest to Settle. If the
+// retries fail too, it lets Settle carry the decision on without waiting for Grace.
 func (m *Maker[T]) follow(ctx context.Context, p *proposal[T]) error {
 	var err error
 	for try := range attempts {
@@ -258,8 +260,8 @@ func settled(err error) error {
 	return err
 }
 
-// make puts the record as it is to be in place. The slot stays while something
-// is still to be done elsewhere.
+// make replaces the record by its new version. The slot stays while consequences
+// elsewhere are missing.
 func (m *Maker[T]) make(ctx context.Context, p *proposal[T]) error {
 	next := p.after
 	h := m.Records.Held(&next)
@@ -279,7 +281,7 @@ func (m *Maker[T]) make(ctx context.Context, p *proposal[T]) error {
 	return nil
 }
 
-// clear empties the slot of a decision that is told, made and followed.
+// clear empties the slot of a completed decision.
 func (m *Maker[T]) clear(ctx context.Context, p *proposal[T]) error {
 	if p.Ends {
 		return m.Records.Remove(ctx, p.held)
@@ -294,13 +296,13 @@ func (m *Maker[T]) clear(ctx context.Context, p *proposal[T]) error {
 	return nil
 }
 
-// errElsewhere means that another took the decision up, and has carried it
-// further than this.
+// errElsewhere means that another process took the decision up and carried it
+// further.
 var errElsewhere = errors.New("carried on by another")
 
-// insist does a step that must be done now that the log has the event. Where the
+// insist repeats a step that must be done because the event is in the log. If the
 // records refuse it (a name was taken meanwhile, or an engine lost the proposal),
-// the log is told that the decision came to nothing.
+// it tells the log that the decision came to nothing.
 func (m *Maker[T]) insist(ctx context.Context, p *proposal[T], step func(context.Context, *proposal[T]) error) error {
 	var err error
 	for try := range attempts {
@@ -322,8 +324,8 @@ func (m *Maker[T]) insist(ctx context.Context, p *proposal[T], step func(context
 		case found == nil && before.After != nil && p.After == nil:
 			return errElsewhere
 		case found == nil && !m.Records.Same(p.held, was):
-			// A server of an older version, which knows of no proposals, has
-			// changed the record.
+			// A server of an older version, which does not know proposals, changed
+			// the record.
 			return m.refute(ctx, p, err)
 		}
 		if reason, refused := m.Records.Refused(err); refused && reason != audit.ReasonConflict {
@@ -336,8 +338,7 @@ func (m *Maker[T]) insist(ctx context.Context, p *proposal[T], step func(context
 	return conclude(ErrUnfinished, err)
 }
 
-// within does a step for which there is time, also where all that came before has
-// taken it up.
+// within does a step, with new time if earlier steps used up that of ctx.
 func (m *Maker[T]) within(ctx context.Context, p *proposal[T], step func(context.Context, *proposal[T]) error) error {
 	if ctx.Err() == nil {
 		return step(ctx, p)
@@ -347,8 +348,8 @@ func (m *Maker[T]) within(ctx context.Context, p *proposal[T], step func(context
 	return step(ctx, p)
 }
 
-// refute tells the log that a decision which it has been told of came to nothing,
-// and withdraws what is left of it.
+// refute tells the log that a decision whose event it has came to nothing, and
+// withdraws the proposal.
 func (m *Maker[T]) refute(ctx context.Context, p *proposal[T], cause error) error {
 	ctx, cancel := audit.Outlast(ctx)
 	defer cancel()
@@ -368,7 +369,8 @@ func (m *Maker[T]) refute(ctx context.Context, p *proposal[T], cause error) erro
 	return concluded{cause}
 }
 
-// owed does what follows from a change that stands already, and pays its event.
+// owed makes the consequences of a change that was made at once, and writes its
+// event.
 func (m *Maker[T]) owed(ctx context.Context, p *proposal[T]) error {
 	if err := m.follow(ctx, p); err != nil {
 		return err
@@ -377,19 +379,21 @@ func (m *Maker[T]) owed(ctx context.Context, p *proposal[T]) error {
 		m.note(ctx, p)
 		return conclude(ErrOwed, err)
 	}
-	// A slot that cannot be emptied now will be, and its event told again.
+	// If the slot cannot be emptied now, Settle empties it later and writes the
+	// event again.
 	_ = m.insist(ctx, p, m.clear)
 	return nil
 }
 
-// note keeps what Follow said of itself for the time when the event is paid, and
-// that who began the decision is done with it: the next who comes may carry it on.
+// note stores in the slot what Follow added to the event, for when the event is
+// written. It also releases the decision, so that another process may carry it on
+// at once.
 func (m *Maker[T]) note(ctx context.Context, p *proposal[T]) {
 	if p.Rev == 0 {
 		p.At = time.Time{}
 	}
 	next := p.held
 	if p.fill(m.Records.Held(&next)) == nil {
-		_ = m.Records.Replace(ctx, p.held, next) // else the count is missing
+		_ = m.Records.Replace(ctx, p.held, next) // else the event lacks the count
 	}
 }

@@ -10,19 +10,19 @@ import (
 
 // Recorder concludes decisions about requests.
 type Recorder struct {
-	// Audit takes the events.
+	// Audit receives the events.
 	Audit audit.Recorder
-	// OnError takes what went wrong inside and is not for the caller's eyes.
+	// OnError receives internal failures, which callers must not see.
 	OnError func(context.Context, error)
 }
 
-// Conclude writes the one event of a decision (A1), a success where e is nil,
-// also for a caller that hung up or whose time is over, and returns what the
-// caller is to be told: e, or, if the event cannot be written, that nothing was
-// decided. What the decision wrote has to be taken back then (A3).
+// Conclude writes the one event of a decision (A1), a success if e is nil, even
+// if the caller hung up or its time is over. It returns the answer for the
+// caller: e, or an Unavailable refusal if the event cannot be written. In the
+// latter case the caller of Conclude must undo what the decision wrote (A3).
 //
-// An event with an ID was written when a Maker carried the decision out, and so
-// was that of a refusal whose cause is Concluded.
+// Conclude writes nothing for an event with an ID, which a Maker has written
+// already, nor for a refusal whose cause is Concluded.
 func (r Recorder) Conclude(ctx context.Context, event audit.Event, e *refusal.Error) *refusal.Error {
 	event.Outcome = audit.Success
 	if e != nil {
@@ -52,7 +52,7 @@ func (r Recorder) Conclude(ctx context.Context, event audit.Event, e *refusal.Er
 	return e
 }
 
-// report hands what callers may not see to the operational log.
+// report passes the cause of a refusal to OnError.
 func (r Recorder) report(ctx context.Context, e *refusal.Error) {
 	if e.Cause != nil {
 		r.OnError(ctx, e)
@@ -60,14 +60,15 @@ func (r Recorder) report(ctx context.Context, e *refusal.Error) {
 }
 
 // HungUp reports whether cause is that the caller of a request hung up before it
-// was decided: nothing went wrong inside.
+// was decided, which is no internal failure.
 func HungUp(ctx context.Context, cause error) bool {
 	return errors.Is(cause, context.Canceled) && errors.Is(ctx.Err(), context.Canceled)
 }
 
-// Refusal returns the refusal that err is. Any other error means that something
-// could not answer, or, if it is ErrOwed, that all is done but its event, or, if
-// it is ErrToFollow, that all is done but what follows from it.
+// Refusal converts err to a refusal. ErrOwed becomes one that says that
+// everything but the event is done, and ErrToFollow one that says that
+// everything but the consequences is. Any other error that is not a refusal
+// means that something could not answer.
 func Refusal(err error) *refusal.Error {
 	e := refusal.Of(err)
 	switch {

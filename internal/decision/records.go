@@ -9,14 +9,15 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// Records are the records of one kind, as a domain package keeps them.
+// Records are the operations on records of one kind, which a domain package
+// provides.
 type Records[T any] struct {
-	// Held returns where a record holds its decision.
+	// Held returns the record's state of decisions.
 	Held func(*T) *Held
-	// Create adds a record, Held as it is; nil where no decision makes one. Read
-	// returns the one with r's id, an unborn one included. Replace puts next in the
-	// place of seen if the store still has that, and Remove takes seen away on the
-	// same condition (nil where no decision does); the store gives what it writes
+	// Create adds a record, including its Held; it is nil if no decision creates
+	// one. Read returns the record with r's id, even if unborn. Replace replaces
+	// seen by next if the store still has seen, and Remove removes seen on the same
+	// condition (nil if no decision removes one). The store gives a written record
 	// the Version after seen's.
 	Create  func(ctx context.Context, r T) error
 	Read    func(ctx context.Context, r T) (T, error)
@@ -25,22 +26,22 @@ type Records[T any] struct {
 	// Pending returns at most limit records whose slot is not empty.
 	Pending func(ctx context.Context, limit int) ([]T, error)
 
-	// Refused reports whether err says that a write was not done, and with
-	// what reason; any other error leaves that open.
+	// Refused reports whether err means that a write was not done, and the reason.
+	// Any other error leaves that open.
 	Refused func(err error) (audit.Reason, bool)
-	// Conflict is the error of a write that did not find the record as it was seen.
+	// Conflict is the error of a write whose record changed since it was read.
 	Conflict error
-	// Same reports whether the store's record shows that a change to after was
-	// made.
+	// Same reports whether the store's record now shows that the change to after
+	// was made.
 	Same func(now, after T) bool
-	// Shell returns what an unborn record is to those that know of no unborn
-	// ones, servers of an older version: of no use to anybody. Nil leaves it as it
-	// is.
+	// Shell returns an unborn record in a form that grants nothing to servers of an
+	// older version, which do not know unborn records. A nil Shell leaves the
+	// record as it is.
 	Shell func(r T) T
-	// Follow does what a decision asks for elsewhere once the record is as it
-	// is to be, and adds to the event what it did. It may be called again.
-	// Follows says whether there is anything for it to do. Both are nil where there
-	// never is.
+	// Follow makes the consequences of a decision elsewhere once the record has its
+	// new version, and adds to the event what it did. It may be called again.
+	// Follows reports whether an action has consequences. Both are nil if no action
+	// has.
 	Follow  func(ctx context.Context, r T, e *audit.Event) error
 	Follows func(a audit.Action) bool
 }
@@ -61,29 +62,28 @@ func (r Records[T]) follow(ctx context.Context, record T, e *audit.Event) error 
 
 func (r Records[T]) follows(a audit.Action) bool { return r.Follows != nil && r.Follows(a) }
 
-// Change is a decision to be carried out.
+// Change is a decision to carry out.
 type Change[T any] struct {
-	// Event is what the log is to be told.
+	// Event is the event to write.
 	Event audit.Event
-	// Before is the record as the store has it, nil for one to be born. After
-	// is what it is to be.
+	// Before is the record in the store, or nil to create one. After is its new
+	// version.
 	Before *T
 	After  T
-	// Ends says that the record is to be removed once it is as After says.
+	// Ends says that the record is removed once the change to After was made.
 	Ends bool
-	// Check, if not nil, has the last word before the event is written: it sees
-	// what was changed by others before the proposal stood, while those who come
-	// later see the proposal. Its error takes the proposal back.
+	// Check, if not nil, is called before the event is written. It sees what others
+	// changed before the proposal was stored, while later changes see the proposal.
+	// If it fails the proposal is withdrawn.
 	Check func(context.Context) error
 }
 
-// Revision is a change of a record that is there, whatever others make of it
-// meanwhile.
+// Revision is a change of an existing record, whatever its version.
 type Revision[T any] struct {
 	Event audit.Event
 	Read  func(context.Context) (T, error)
-	// Alter makes of the record what it is to be and fills in the event. It may be
-	// called again, and refuses with an error.
+	// Alter changes the record and fills in the event. It may be called again. An
+	// error refuses the change.
 	Alter func(*T, *audit.Event) error
 	Ends  bool
 }
@@ -92,8 +92,9 @@ type Revision[T any] struct {
 // changing.
 const maxTries = 5
 
-// Revise carries c out as Decide does, on the record as it then is, and returns
-// what became of the record. An error that is not Concluded is still to be told.
+// Revise carries c out as Decide does, on the current record, and returns the new
+// version of the record. For an error that is not Concluded the caller has to
+// record an event.
 func (m *Maker[T]) Revise(ctx context.Context, c Revision[T]) (T, audit.Event, error) {
 	for tries := 1; ; tries++ {
 		e := c.Event
@@ -120,9 +121,9 @@ func (m *Maker[T]) Revise(ctx context.Context, c Revision[T]) (T, audit.Event, e
 	}
 }
 
-// Add carries out c, by which a record is born. unborn says of a refusal whether it
-// is that of a name which another record has that is still to be born: that one may
-// come to nothing.
+// Add carries out c, which creates a record. unborn reports whether a refusal is
+// due to a name that another unborn record reserves; that record may yet come to
+// nothing.
 func (m *Maker[T]) Add(ctx context.Context, c Change[T], unborn func(error) bool) error {
 	for tries := 1; ; tries++ {
 		_, err := m.Decide(ctx, c)
@@ -136,16 +137,16 @@ func (m *Maker[T]) Add(ctx context.Context, c Change[T], unborn func(error) bool
 }
 
 const (
-	// patience is how often an operator's command looks whether what is under way
-	// can be carried on, and lookEvery how far these are apart: who began it and
-	// died has Grace.
+	// patience is how often an operator's command checks whether a pending decision
+	// can be carried on, and lookEvery the time between checks. Together they
+	// outlast Grace, the time of a process that began the decision and died.
 	patience  = int((Grace + time.Second) / lookEvery)
 	lookEvery = 200 * time.Millisecond
 )
 
-// unlessSettled carries on what is under way: nil if there was something that
-// could be, else what one is told whom another decision keeps waiting. A command
-// waits for it.
+// unlessSettled carries on pending decisions. It returns nil if it finished one or
+// none is pending, and otherwise the error for a caller that another decision
+// blocks. An operator's command waits first.
 func (m *Maker[T]) unlessSettled(ctx context.Context) error {
 	looks := 1
 	if audit.RequestFrom(ctx).Operator != (audit.Operator{}) {

@@ -11,22 +11,22 @@ import (
 )
 
 const (
-	// Grace is how long a decision is left to who began it.
+	// Grace is how long a decision is left to the process that began it.
 	Grace = 5 * time.Second
-	// settleBatch is how many decisions one Settle finishes at most.
+	// settleBatch bounds the decisions that one Settle finishes.
 	settleBatch = 256
 )
 
-// Settle carries forward the decisions that somebody who died, or could not
-// reach the store or the log, left on their way, and returns how many it
-// finished. It goes on past one that fails and returns the errors joined. Run it
-// every second or so, on every server, and when a command begins.
+// Settle carries forward decisions that were left unfinished by a process that
+// died, or that could not reach the store or the log. It returns how many it
+// finished. It continues after a failed one and returns the errors joined. Call
+// it about every second on every server, and at the start of a command.
 func (m *Maker[T]) Settle(ctx context.Context) (int, error) {
 	_, settled, err := m.carryOn(ctx)
 	return settled, err
 }
 
-// carryOn is Settle, and says how many decisions there were.
+// carryOn is like Settle, and also returns how many decisions it found.
 func (m *Maker[T]) carryOn(ctx context.Context) (found, settled int, err error) {
 	pending, err := m.Records.Pending(ctx, settleBatch)
 	if err != nil {
@@ -44,13 +44,14 @@ func (m *Maker[T]) carryOn(ctx context.Context) (found, settled int, err error) 
 	return len(pending), settled, errors.Join(errs...)
 }
 
-// settle carries one decision forward, unless it is another's to do.
+// settle carries one decision forward, unless it still belongs to another
+// process.
 func (m *Maker[T]) settle(ctx context.Context, r T) (bool, error) {
 	s, err := m.Records.Held(&r).read()
 	if err != nil {
 		return false, err
 	}
-	// A clock that runs ahead must not keep a decision open for ever.
+	// A record dated by a clock that runs ahead must not stay open for ever.
 	if age := m.Now().Sub(s.At); age < Grace && age > -Grace {
 		return false, nil
 	}
@@ -59,7 +60,7 @@ func (m *Maker[T]) settle(ctx context.Context, r T) (bool, error) {
 	p, err := m.takeUp(ctx, s, r)
 	if err != nil {
 		if _, refused := m.Records.Refused(err); refused {
-			return false, nil // another was faster
+			return false, nil // another process was faster
 		}
 		return false, err
 	}
@@ -74,8 +75,8 @@ func (m *Maker[T]) settle(ctx context.Context, r T) (bool, error) {
 	return true, nil
 }
 
-// takeUp makes sure that of many who come upon a decision one carries it on,
-// and that who began it no longer withdraws it.
+// takeUp ensures that only one process carries a decision on, and that the one
+// that began it no longer withdraws it.
 func (m *Maker[T]) takeUp(ctx context.Context, s slot, r T) (*proposal[T], error) {
 	p := &proposal[T]{slot: s, held: r, after: r}
 	if s.After != nil {
@@ -97,7 +98,8 @@ func (m *Maker[T]) takeUp(ctx context.Context, s slot, r T) (*proposal[T], error
 	return p, nil
 }
 
-// forward tells what has not been told for sure, and makes what is not made.
+// forward writes the event unless it is certainly in the log, and makes the
+// change unless it was made.
 func (m *Maker[T]) forward(ctx context.Context, p *proposal[T]) error {
 	if !p.Told {
 		if err := m.tell(ctx, p); err != nil {
