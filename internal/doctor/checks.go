@@ -18,7 +18,7 @@ const (
 	oidcMetadata  = "/.well-known/openid-configuration"
 )
 
-// reachable looks at the connection: the address, TLS and the clock.
+// reachable checks the connection: the address, TLS and the clock.
 func (d *Doctor) reachable(ctx context.Context) bool {
 	a, err := d.get(ctx, oauthMetadata)
 	if err != nil {
@@ -52,7 +52,8 @@ func (d *Doctor) transport(a answer) {
 	d.say("tls", OK, seen, "")
 }
 
-// clock compares the Date header, which counts in seconds, with this machine's.
+// clock compares the Date header, which has a resolution of a second, with this
+// machine's clock.
 func (d *Doctor) clock(a answer) {
 	there, err := http.ParseTime(a.header.Get("Date"))
 	if err != nil {
@@ -68,7 +69,7 @@ func (d *Doctor) clock(a answer) {
 	d.say("clock", OK, seen, "")
 }
 
-// described are the members of the metadata that are looked at.
+// described holds the members of the metadata that are checked.
 type described struct {
 	Issuer  string   `json:"issuer"`
 	Token   string   `json:"token_endpoint"`
@@ -76,7 +77,7 @@ type described struct {
 	Algs    []string `json:"id_token_signing_alg_values_supported"`
 }
 
-// metadata looks at both metadata documents and returns what they say.
+// metadata checks both metadata documents and returns their content.
 func (d *Doctor) metadata(ctx context.Context) described {
 	var m described
 	first, err := d.get(ctx, oauthMetadata)
@@ -102,8 +103,9 @@ func (d *Doctor) metadata(ctx context.Context) described {
 	return m
 }
 
-// insertedPath looks for the metadata where RFC 8414 §3.1 puts those of an issuer
-// with a path: that behind the well-known one. It says so if they are not there.
+// insertedPath checks whether the metadata of an issuer with a path are also
+// where RFC 8414 §3.1 puts them, with the issuer's path behind the well-known
+// one. It warns if they are not.
 func (d *Doctor) insertedPath(ctx context.Context, metadata answer) bool {
 	u, err := url.Parse(d.issuer)
 	if err != nil || u.Path == "" {
@@ -122,7 +124,7 @@ type keySet struct {
 	Keys []map[string]any `json:"keys"`
 }
 
-// keySet looks at the published keys and at how they can be cached.
+// keySet checks the published keys and how they can be cached.
 func (d *Doctor) keySet(ctx context.Context, m described) {
 	const path = "/.well-known/jwks.json"
 	a, err := d.get(ctx, path)
@@ -157,7 +159,7 @@ func (d *Doctor) keys(set keySet, m described) {
 	d.say("keys", OK, seen+", a standby among them", "")
 }
 
-// caching looks at the headers that resource servers go by.
+// caching checks the headers that control the caches of resource servers.
 func (d *Doctor) caching(ctx context.Context, path string, a answer) {
 	keep := "have the proxy pass Cache-Control and ETag on as they are"
 	age := -1
@@ -184,7 +186,8 @@ func (d *Doctor) caching(ctx context.Context, path string, a answer) {
 	}
 }
 
-// tokenEndpoint asks in a way that decides nothing, and so leaves no event.
+// tokenEndpoint checks the token endpoint with a GET, which decides nothing and
+// so writes no event.
 func (d *Doctor) tokenEndpoint(ctx context.Context) {
 	a, err := d.get(ctx, "/oauth/token")
 	switch {
@@ -199,8 +202,8 @@ func (d *Doctor) tokenEndpoint(ctx context.Context) {
 	}
 }
 
-// readiness asks several times, since a write to the store is part of the
-// answer.
+// readiness asks several times to measure the time, which includes a write to the
+// store.
 func (d *Doctor) readiness(ctx context.Context) {
 	const times, slow = 5, 250 * time.Millisecond
 	var took []time.Duration
@@ -243,7 +246,7 @@ func (d *Doctor) latency(took []time.Duration, slow time.Duration) {
 	d.say("store", OK, seen, "")
 }
 
-// privateParts looks for what no stranger should reach.
+// privateParts checks that what must not be public cannot be reached.
 func (d *Doctor) privateParts(ctx context.Context) {
 	a, err := d.get(ctx, "/metrics")
 	if err == nil && a.status == http.StatusOK && bytes.Contains(a.body, []byte("keyturn_")) {

@@ -1,4 +1,4 @@
-// Package doctor looks at a Keyturn deployment from outside, as its clients and
+// Package doctor examines a Keyturn deployment from outside, as its clients and
 // resource servers see it, and says what to fix.
 package doctor
 
@@ -12,10 +12,11 @@ import (
 	"time"
 )
 
-// Verdict is how a check came out.
+// Verdict is the result of a check.
 type Verdict string
 
-// The verdicts. A deployment with a failure is broken, or will be, for somebody.
+// The verdicts. A failure means that the deployment is broken for some callers,
+// or will be.
 const (
 	OK      Verdict = "ok"
 	Warning Verdict = "warning"
@@ -26,8 +27,8 @@ const (
 type Finding struct {
 	Check   string  `json:"check"`
 	Verdict Verdict `json:"verdict"`
-	// Seen says what was found, Fix what to do about it; Fix is empty where
-	// all is well.
+	// Seen says what was found, Fix what to do about it. Fix is empty if the
+	// check passed.
 	Seen string `json:"seen"`
 	Fix  string `json:"fix,omitempty"`
 }
@@ -39,18 +40,18 @@ type Doctor struct {
 	client   *http.Client
 	now      func() time.Time
 	findings []Finding
-	// published are the kids of the key set.
+	// published holds the kids of the key set.
 	published []string
 }
 
-// patience is how long one request may take.
+// patience bounds the time of one request.
 const patience = 10 * time.Second
 
-// maxAnswer bounds an answer, in bytes.
+// maxAnswer bounds the body of an answer, in bytes.
 const maxAnswer = 1 << 20
 
-// New returns a Doctor for an issuer whose clocks may differ by skew. A nil
-// roots in trust means the system's.
+// New returns a Doctor for an issuer. skew is the clock difference allowed. The
+// system's certificate authorities are used if trust has none.
 func New(issuer string, skew time.Duration, trust *tls.Config, now func() time.Time) *Doctor {
 	return &Doctor{
 		issuer: strings.TrimSuffix(issuer, "/"), skew: skew, now: now,
@@ -62,8 +63,8 @@ func New(issuer string, skew time.Duration, trust *tls.Config, now func() time.T
 	}
 }
 
-// Examine makes every check and returns what was found, in order. It asks for
-// public documents only and changes nothing.
+// Examine runs every check and returns the findings in order. It only requests
+// public documents and changes nothing.
 func (d *Doctor) Examine(ctx context.Context) []Finding {
 	d.findings = nil
 	if !d.reachable(ctx) {
@@ -84,7 +85,7 @@ func (d *Doctor) say(check string, verdict Verdict, seen, fix string) {
 	d.findings = append(d.findings, Finding{check, verdict, seen, fix})
 }
 
-// answer is one HTTP answer, read to its end.
+// answer is a complete HTTP answer.
 type answer struct {
 	status int
 	header http.Header

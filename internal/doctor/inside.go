@@ -8,13 +8,13 @@ import (
 	"github.com/keyturn/keyturn/keys"
 )
 
-// Schedule judges the key schedule as the store has it: interval is
+// Schedule checks the key schedule in the store. interval is
 // key_rotation_interval.
 func Schedule(list []keys.Info, interval time.Duration, now time.Time) Finding {
 	var active, standby *keys.Info
 	for i := range list {
 		if list[i].Ring != "" {
-			continue // the other algorithms' keys turn as these do
+			continue // the keys of other algorithms turn as these do
 		}
 		switch list[i].State {
 		case keys.Active:
@@ -38,7 +38,8 @@ func Schedule(list []keys.Info, interval time.Duration, now time.Time) Finding {
 	return find(OK, fmt.Sprintf("key %s signs; %s takes over in %s", active.KID, standby.KID, standby.ActivateAt.Sub(now).Round(time.Minute)), "")
 }
 
-// SameKeys judges whether the issuer publishes the key that signs by the store.
+// SameKeys checks whether the issuer publishes the key that signs according to
+// the store.
 func (d *Doctor) SameKeys(list []keys.Info) Finding {
 	for _, k := range list {
 		if k.State == keys.Active && !slices.Contains(d.published, k.KID) {
@@ -49,7 +50,7 @@ func (d *Doctor) SameKeys(list []keys.Info) Finding {
 	return Finding{"published keys", OK, "those of the store", ""}
 }
 
-// Engine judges the database engine: seen describes it, breaks says whether it is
+// Engine checks the database engine. seen describes it; breaks says whether it is
 // known to break promises.
 func Engine(seen string, breaks bool) Finding {
 	if breaks {
@@ -58,8 +59,8 @@ func Engine(seen string, breaks bool) Finding {
 	return Finding{"store engine", OK, seen, ""}
 }
 
-// Pepper judges pepper_file: needed says that accounts have hashes with a pepper,
-// given that the setting is there.
+// Pepper checks pepper_file. needed says that accounts have hashes with a pepper,
+// and given that the setting is set.
 func Pepper(needed, given bool) Finding {
 	switch {
 	case needed && !given:
