@@ -1,4 +1,4 @@
-// Package listing reads what a store lists page by page.
+// Package listing reads all records of a store page by page.
 package listing
 
 import (
@@ -6,11 +6,11 @@ import (
 	"iter"
 )
 
-// Page is how many records are asked for at once.
+// Page is the number of records on a page.
 const Page = 500
 
-// All yields every record that list returns, from the first page to the last; id
-// is what the listing is sorted by. An error of list is the last that it yields.
+// All yields every record that list returns, page by page; id returns the sort
+// key of a record. After an error of list it yields that error and stops.
 func All[T any](
 	ctx context.Context, list func(ctx context.Context, after string, limit int) ([]T, error), id func(T) string,
 ) iter.Seq2[T, error] {
