@@ -17,8 +17,8 @@ import (
 	"github.com/keyturn/keyturn/internal/strictjson"
 )
 
-// Details is a problem document. Type is the address of the page that explains
-// the problem, Title that page's heading.
+// Details is a problem document. Type is the URL of the page that explains the
+// problem, and Title is that page's heading.
 type Details struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
@@ -28,12 +28,13 @@ type Details struct {
 	Field string `json:"field,omitempty"`
 }
 
-// Write answers with a problem document of a kind that says detail.
+// Write answers with a problem document of kind k with the text detail.
 func Write(w http.ResponseWriter, k Kind, detail string) {
 	WriteField(w, k, "", detail)
 }
 
-// WriteField is Write with the name of the offending member of the request.
+// WriteField is like Write, with the name of the offending member of the
+// request.
 func WriteField(w http.ResponseWriter, k Kind, field, detail string) {
 	body, err := json.Marshal(Details{Type: k.URI(), Title: k.Title, Status: k.Status, Detail: detail, Field: field})
 	if err != nil {
@@ -43,7 +44,7 @@ func WriteField(w http.ResponseWriter, k Kind, field, detail string) {
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(k.Status)
-	// An error here means that the caller has gone.
+	// A write fails only if the client has gone.
 	_, _ = w.Write(body)
 }
 
@@ -54,13 +55,13 @@ func RetryAfter(w http.ResponseWriter, d time.Duration) {
 	w.Header().Set("Retry-After", strconv.FormatInt(max(s, 1), 10))
 }
 
-// Unavailable answers 503 with Retry-After: the store or the audit log cannot
-// be reached just now.
+// Unavailable answers 503 with Retry-After: the store or the audit log cannot be
+// reached now.
 func Unavailable(w http.ResponseWriter) { Refuse(w, &refusal.Error{}) }
 
-// ReadJSON decodes the body into v, strictly: the content type must be JSON, the
-// body one object and nothing behind it, and each member one that v has, named
-// exactly so, and there once.
+// ReadJSON decodes the body into v strictly: the content type must be JSON and
+// the body exactly one object. Each member must be one of v's, spelled exactly
+// so, and occur once.
 func ReadJSON(r *http.Request, v any) *refusal.Error {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
@@ -83,8 +84,8 @@ func ReadJSON(r *http.Request, v any) *refusal.Error {
 	return nil
 }
 
-// Encoded reports whether the body of a request is compressed, or otherwise
-// encoded: nothing here reads that, and what it grows to is not bounded.
+// Encoded reports whether the body of a request has a content coding, such as
+// compression. Keyturn decodes none, because the decoded size is not bounded.
 func Encoded(r *http.Request) bool {
 	for _, coding := range r.Header.Values("Content-Encoding") {
 		if coding != "" && !strings.EqualFold(coding, "identity") {
@@ -98,7 +99,7 @@ func unreadable(code refusal.Code, text string) *refusal.Error {
 	return refusal.New(code, audit.ReasonMalformedBody, text)
 }
 
-// describe names the member at fault and never repeats a value: it could be a
+// describe names the member at fault. It never repeats a value, which could be a
 // password.
 func describe(err error) string {
 	var typ *json.UnmarshalTypeError
