@@ -10,7 +10,8 @@ import (
 	"github.com/keyturn/keyturn/wellknown"
 )
 
-// basePath is the path of an issuer, without a slash at its end; most have none.
+// basePath returns the path of an issuer without a trailing slash. Most issuers
+// have none.
 func basePath(issuer string) string {
 	u, err := url.Parse(issuer)
 	if err != nil {
@@ -19,8 +20,8 @@ func basePath(issuer string) string {
 	return strings.TrimRight(u.EscapedPath(), "/")
 }
 
-// underIssuer has the routes stand below the issuer's path as well as at the root:
-// a proxy may strip the path or leave it.
+// underIssuer serves the routes below the issuer's path as well as at the root,
+// because a proxy may strip the path or not.
 func (s *Server) underIssuer(next http.Handler) http.Handler {
 	base := basePath(s.settings.Issuer)
 	if base == "" {
@@ -40,7 +41,7 @@ func (s *Server) underIssuer(next http.Handler) http.Handler {
 	})
 }
 
-// leads reports whether the path of a request leads somewhere as it is.
+// leads reports whether the unchanged path of a request has a route.
 func (s *Server) leads(r *http.Request) bool {
 	if _, ok := s.byPath[r.URL.Path]; ok {
 		return true

@@ -17,8 +17,8 @@ type Metrics struct {
 	duration *prometheus.HistogramVec
 }
 
-// NewMetrics makes the registry with the metrics of the process, of the Go
-// runtime and of HTTP requests.
+// NewMetrics returns a registry with the metrics of the process, of the Go runtime
+// and of HTTP requests.
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -32,12 +32,12 @@ func NewMetrics() *Metrics {
 	return m
 }
 
-// Gauge adds a gauge whose value is asked for at each scrape; labels may be nil.
+// Gauge adds a gauge whose value is read at each scrape. labels may be nil.
 func (m *Metrics) Gauge(name, help string, labels map[string]string, value func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
 }
 
-// Counter is like Gauge for what only grows.
+// Counter is like Gauge, for values that only grow.
 func (m *Metrics) Counter(name, help string, labels map[string]string, value func() float64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, value))
 }
@@ -49,15 +49,15 @@ func (m *Metrics) Handler() http.Handler {
 
 var began = time.Now()
 
-// uptime is how long the process has been running. To read one clock takes half as
-// long as time.Now, which reads two.
+// uptime returns how long the process has been running. It reads one clock and so
+// takes half as long as time.Now, which reads two.
 func uptime() time.Duration { return time.Since(began) }
 
 // maxStatus bounds the table of observers; HTTP statuses have three digits.
 const maxStatus = 600
 
-// route returns the function that observes requests of one route. The
-// observers are looked up once per status and then kept.
+// route returns a function that observes requests of one route. It looks the
+// observer of each status up once.
 func (m *Metrics) route(route string) func(status int, took time.Duration) {
 	var byStatus [maxStatus]atomic.Pointer[prometheus.Observer]
 	return func(status int, took time.Duration) {

@@ -8,7 +8,7 @@ import (
 	"github.com/keyturn/keyturn/internal/problem"
 )
 
-// Shared values of headers: net/http only reads them.
+// Shared header values. net/http only reads them.
 var (
 	anyOrigin  = []string{"*"}
 	noSniff    = []string{"nosniff"}
@@ -17,8 +17,8 @@ var (
 	httpsOnly  = []string{"max-age=63072000"}
 )
 
-// public is the class of the documents that anyone may read from anywhere: no
-// decision, no store, no body, and so no request id and no deadline of its own.
+// public wraps a document that anyone may read from anywhere. It involves no
+// decision, store or body, and so needs no request id or deadline of its own.
 func (s *Server) public(route string, document http.Handler) http.Handler {
 	observe := s.metrics.route(route)
 	preflight := cors.New(cors.Options{
@@ -42,7 +42,7 @@ func (s *Server) public(route string, document http.Handler) http.Handler {
 		case http.MethodOptions:
 			h.Set("Allow", "GET, HEAD, OPTIONS")
 			preflight.HandlerFunc(rec, r)
-			if rec.status == 0 { // an OPTIONS that is no preflight
+			if rec.status == 0 { // an OPTIONS request that is not a preflight
 				rec.WriteHeader(http.StatusNoContent)
 			}
 		default:

@@ -9,13 +9,13 @@ import (
 	"github.com/keyturn/keyturn/internal/problem"
 )
 
-// statusHungUp is what the metrics and the log say of a request whose client hung
-// up: nobody has read the answer, and what it says is no sign of an outage. The
-// number is nginx's.
+// statusHungUp is the status in metrics and logs of a request whose client hung
+// up: nobody read the answer, so its status is no sign of an outage. The number
+// is nginx's.
 const statusHungUp = 499
 
 // panicked turns a panic into an event, a log line with the stack, and a 500
-// without it.
+// answer without it.
 func (s *Server) panicked(w *recorder, r *http.Request, p any) {
 	if p == http.ErrAbortHandler {
 		panic(p)
@@ -33,7 +33,7 @@ func (s *Server) panicked(w *recorder, r *http.Request, p any) {
 	}
 }
 
-// recorder remembers the status that was answered.
+// recorder records the status of the answer.
 type recorder struct {
 	http.ResponseWriter
 	status int

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// maxUserAgent bounds what is kept of a User-Agent header, in bytes.
+// maxUserAgent bounds the stored part of a User-Agent header, in bytes.
 const maxUserAgent = 512
 
-// userAgent is the header as text that every store and log can keep.
+// userAgent returns the header as text that every store and log can keep.
 func userAgent(r *http.Request) string {
 	s := r.UserAgent()
 	if len(s) > maxUserAgent {
@@ -17,8 +17,8 @@ func userAgent(r *http.Request) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 }
 
-// traceID is the trace-id of a well-formed traceparent header (W3C Trace Context
-// §3.2): version, trace-id, parent-id and flags in lower-case hex.
+// traceID returns the trace-id of a well-formed traceparent header (W3C Trace
+// Context §3.2): version, trace-id, parent-id and flags in lower-case hex.
 func traceID(r *http.Request) string {
 	h := r.Header.Get("Traceparent")
 	const length = len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")

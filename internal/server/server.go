@@ -17,24 +17,24 @@ import (
 	"github.com/keyturn/keyturn/internal/clientip"
 )
 
-// Settings are the limits and the surroundings of the listeners.
+// Settings are the limits and the environment of the listeners.
 type Settings struct {
 	TLSCertFile, TLSKeyFile string
-	// Issuer is the URL that clients reach the routes below.
+	// Issuer is the URL below which clients reach the routes.
 	Issuer string
-	// HSTS is set where the issuer is https.
+	// HSTS is set if the issuer is https.
 	HSTS bool
-	// Clients finds whom a request comes from.
+	// Clients finds the address of a request's client.
 	Clients     clientip.Finder
 	CORSOrigins []string
 	// Profiling adds the profiles of Go's runtime to the admin listener.
 	Profiling bool
 	// RequestTimeout bounds one request, its store calls included.
 	RequestTimeout time.Duration
-	// ShutdownDelay is how long requests are still served once readiness says
-	// 503.
+	// ShutdownDelay is how long requests are still served after readiness turned
+	// to 503.
 	ShutdownDelay time.Duration
-	// ShutdownTimeout bounds how long requests under way are waited for.
+	// ShutdownTimeout bounds the wait for requests under way.
 	ShutdownTimeout time.Duration
 }
 
@@ -45,7 +45,8 @@ type Server struct {
 	audit    audit.Recorder
 	metrics  *Metrics
 	health   *Health
-	// routes lead to decisions, byPath to the public documents before them.
+	// routes lead to decisions. byPath has the public documents and is consulted
+	// first.
 	routes *mux.Router
 	byPath map[string]http.Handler
 	http   *http.Server
@@ -77,8 +78,8 @@ func New(settings Settings, h Handlers, m *Metrics, rec audit.Recorder, log zero
 	return s
 }
 
-// profiles adds what go tool pprof asks for. Package pprof would show the command
-// line too: it is left out.
+// profiles adds the routes that go tool pprof needs. It omits the one of package
+// pprof that shows the command line.
 func profiles(mux *http.ServeMux) {
 	mux.HandleFunc("GET /debug/pprof/{name...}", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -93,19 +94,18 @@ func (s *Server) listenerFor(h http.Handler) *http.Server {
 		WriteTimeout:      s.settings.RequestTimeout + readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		// OPTIONS * is answered like every other path that is none.
+		// OPTIONS * is answered like every other path without a route.
 		DisableGeneralOptionsHandler: true,
 		TLSConfig:                    &tls.Config{MinVersion: tls.VersionTLS12},
 	}
 }
 
-// Handler is the public routes, for tests without a listener.
+// Handler returns the public routes, for tests without a listener.
 func (s *Server) Handler() http.Handler { return s.http.Handler }
 
-// Serve answers on public and, unless it is nil, on admin until ctx ends; then
-// it drains: readiness turns to 503, after the delay no connection is accepted
-// any more, and requests under way are waited for. It returns nil after a clean
-// drain.
+// Serve serves public and, unless nil, admin until ctx ends. Then it drains:
+// readiness turns to 503, after the delay it accepts no more connections, and it
+// waits for requests under way. It returns nil after a clean drain.
 func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 	failed := make(chan error, 2)
 	run := func(serve func() error) {
