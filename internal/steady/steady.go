@@ -39,7 +39,7 @@ type Clock struct {
 	// confirmed was the time when elapsed returned at.
 	confirmed time.Time
 	at        time.Duration
-	// jumped is set while the wall clock is off by offset, since since.
+	// jumped is set while the wall clock is off by offset; since is when that began.
 	jumped bool
 	offset time.Duration
 	since  time.Duration
