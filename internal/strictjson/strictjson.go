@@ -1,7 +1,7 @@
-// Package strictjson decodes JSON that security depends on. encoding/json takes
-// a member's name in any case and lets the last of several count, so that two
-// readers of one text can see two different things (RFC 8725 §2.4, RFC 8259 §4).
-// Here a name is met exactly, and there once, on every level.
+// Package strictjson decodes JSON that security depends on. encoding/json
+// matches a member's name in any case and uses the last of repeated members, so
+// that two readers of one text can see two different things (RFC 8725 §2.4, RFC
+// 8259 §4). This package requires exact names, each once, on every level.
 package strictjson
 
 import (
@@ -15,26 +15,26 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds how deep a text may be nested.
+// maxDepth bounds the nesting of a text.
 const maxDepth = 32
 
-// maxShown bounds how much of a name an error shows, in bytes.
+// maxShown bounds the bytes of a name in an error.
 const maxShown = 64
 
 // MemberError says what is wrong with a member's name.
 type MemberError struct {
-	// Name is the name, cut short; What says what is wrong with it.
+	// Name is the name, truncated. What says what is wrong with it.
 	Name, What string
 }
 
-// Error names the member.
+// Error returns a text that names the member.
 func (e *MemberError) Error() string { return fmt.Sprintf("the member %q %s", e.Name, e.What) }
 
 func member(name, what string) error {
 	return &MemberError{strings.ToValidUTF8(name[:min(len(name), maxShown)], ""), what}
 }
 
-// ErrDeep means that a text is nested deeper than may be.
+// ErrDeep means that a text is nested too deep.
 var ErrDeep = errors.New("it is nested too deep")
 
 var (
@@ -42,12 +42,13 @@ var (
 	errEncoding = errors.New("it is not valid UTF-8")
 )
 
-// Unmarshal is json.Unmarshal that refuses a text in which a name is there twice
-// within one object, or differs from one that v, a pointer to a struct, has at
-// its first level by no more than case.
+// Unmarshal is like json.Unmarshal, but refuses a text with a repeated name in
+// any object, or with a name on its first level that differs only in case from
+// one of v, a pointer to a struct.
 func Unmarshal(text []byte, v any) error { return unmarshal(text, v, false) }
 
-// UnmarshalKnown is Unmarshal that refuses a name that v does not have, too.
+// UnmarshalKnown is like Unmarshal, but also refuses names on the first level
+// that v does not have.
 func UnmarshalKnown(text []byte, v any) error { return unmarshal(text, v, true) }
 
 func unmarshal(text []byte, v any, known bool) error {
@@ -67,14 +68,15 @@ func unmarshal(text []byte, v any, known bool) error {
 	return json.Unmarshal(text, v)
 }
 
-// Check refuses a text that is no JSON, is nested deeper than depth, or in which
-// a name is there twice within one object.
+// Check returns an error if a text is not JSON, is nested deeper than depth, or
+// has a repeated name in any object.
 func Check(text []byte, depth int) error {
 	_, err := check(text, depth)
 	return err
 }
 
-// names are those that a struct has, nil for what is no struct: that has any.
+// names are the member names of a struct. It is nil for other types, which
+// accept any name.
 type names map[string]bool
 
 func namesOf(t reflect.Type) names {
@@ -94,7 +96,7 @@ func namesOf(t reflect.Type) names {
 	return n
 }
 
-// meet checks a name of a text.
+// meet checks one name of a text.
 func (n names) meet(name string, known bool) error {
 	if n == nil || n[name] {
 		return nil
@@ -110,10 +112,10 @@ func (n names) meet(name string, known bool) error {
 	return nil
 }
 
-// level is an object or a list that is open.
+// level is an open object or array.
 type level struct {
-	seen   map[string]bool // nil for a list
-	isName bool            // what comes next is a name
+	seen   map[string]bool // nil for an array
+	isName bool            // the next token is a name
 }
 
 // check walks the text and returns the names on its first level.
