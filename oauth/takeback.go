@@ -13,7 +13,7 @@ func (f *Families) takeBack(ctx context.Context, r *refresh) error {
 	if r.retried() {
 		return nil
 	}
-	err := f.restore(ctx, r.before, r.before.RotatedAt, func(now Family) bool { return stateOf(now) == stateOf(r.family) })
+	err := f.restore(ctx, r.before, r.token.generation, r.before.RotatedAt, func(now Family) bool { return stateOf(now) == stateOf(r.family) })
 	if err != nil {
 		f.unanswered.add(r.before, r.family)
 	}

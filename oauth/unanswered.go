@@ -119,7 +119,7 @@ func (f *Families) Settle(ctx context.Context) (int, error) {
 			return n, nil
 		}
 		step, cancel := context.WithTimeout(ctx, settleFor)
-		err := f.restore(step, before, before.RotatedAt.Add(time.Millisecond), func(now Family) bool {
+		err := f.restore(step, before, after.generation-1, before.RotatedAt.Add(time.Millisecond), func(now Family) bool {
 			return stateOf(now) == after || stateOf(now) == stateOf(before)
 		})
 		cancel()
@@ -131,14 +131,16 @@ func (f *Families) Settle(ctx context.Context) (int, error) {
 }
 
 // restore puts a family back to what it was before, as if it had been rotated at
-// the time given, if it lives and stands says that it may be.
-func (f *Families) restore(ctx context.Context, before Family, at time.Time, stands func(now Family) bool) error {
+// the time given, if it lives and stands says that it may be. Its live generation is
+// that of the token presented: one newer than the family was has its owner, and older
+// ones must not come to life again.
+func (f *Families) restore(ctx context.Context, before Family, presented int64, at time.Time, stands func(now Family) bool) error {
 	_, err := f.store.RotateFamily(ctx, before.ID, before.ClientID, func(now Family, _ Client) (*Rotation, error) {
 		if !now.RevokedAt.IsZero() || !stands(now) {
 			return nil, nil
 		}
 		return &Rotation{
-			Presented: before.Generation - 1, MasterID: before.MasterID, At: at,
+			Presented: presented - 1, MasterID: before.MasterID, At: at,
 			IdleExpiresAt: before.IdleExpiresAt, PurgeAt: before.PurgeAt, IP: before.LastIP, UserAgent: before.LastUserAgent,
 		}, nil
 	})

@@ -90,6 +90,30 @@ func TestA3_WhoGotTheSuccessorKeepsIt(t *testing.T) {
 	}
 }
 
+// TestF3_TakingBackRevivesNoOldToken does so again and again: the family stays near
+// the token that the second tab has, and what is older than that is reuse.
+func TestF3_TakingBackRevivesNoOldToken(t *testing.T) {
+	w := newWorld(t)
+	first := w.login()
+	held := first
+	for range 3 {
+		var tab tokens
+		w.journal.meanwhile = func() {
+			w.journal.meanwhile = nil
+			_, tab = refreshWith(w, held.Refresh)
+			w.journal.breakDown(true)
+		}
+		if code, _ := refreshWith(w, held.Refresh); code != http.StatusServiceUnavailable {
+			t.Fatalf("status %d; want 503", code)
+		}
+		w.journal.breakDown(false)
+		held = tab
+	}
+	if code, _ := refreshWith(w, first.Refresh); code != http.StatusBadRequest {
+		t.Errorf("the token of three refreshes ago: status %d; want 400", code)
+	}
+}
+
 // TestF3_AReuseThatCannotBeEndedIsReported lets the store fail just when a spent
 // token has come back. Nobody gets tokens, whoever watches the log hears of it,
 // and the next presentation ends the session.
