@@ -34,6 +34,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/layout":           {},
 	"internal/steady":           {},
 	"internal/listing":          {},
+	"internal/model":            {},
 	"docs":                      {},
 	"internal/decision":         {own: []string{"internal/audit", "internal/refusal"}, foreign: []string{"github.com/google/uuid"}},
 	"internal/doctor":           {own: []string{"keys"}},
@@ -135,6 +136,17 @@ func TestDomainBringsNoMachinery(t *testing.T) {
 		if seen < 100 {
 			t.Errorf("%s: only %d packages seen", platform, seen)
 		}
+	}
+}
+
+// TestBinaryLinksNoModel holds the program to what internal/model says of itself.
+func TestBinaryLinksNoModel(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", module+"cmd/keyturn").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list := strings.Fields(string(out)); len(list) < 100 || slices.Contains(list, module+"internal/model") {
+		t.Errorf("the model is among the %d packages of the program, or they are too few", len(list))
 	}
 }
 

@@ -1,0 +1,51 @@
+package model
+
+import (
+	"strings"
+	"testing"
+)
+
+// smaller is the walk for the race detector, which makes the whole one too slow; there
+// is nothing in it to race.
+func smaller(whole, small int) int {
+	if raceDetector {
+		return small
+	}
+	return whole
+}
+
+// TestF1_F8_NoStepBreaksASession walks everything that can happen to sessions, of any
+// number of generations.
+func TestF1_F8_NoStepBreaksASession(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		bound         bool
+		states, small int
+	}{
+		{"bearer", false, 1565681, 76240},
+		{"bound to a key", true, 454787, 33810},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := explore(sessions{replicas: smaller(3, 2), bound: c.bound})
+			t.Log(f)
+			if want := smaller(c.states, c.small); f.violation != "" || f.states != want {
+				t.Errorf("%d states; want %d and no violation", f.states, want)
+			}
+		})
+	}
+}
+
+// Each mutant is found, by the invariant that it breaks.
+func TestF1_F8_MutantsAreFound(t *testing.T) {
+	for m, want := range map[mutant]string{
+		checkThenAct: "F3", revocationLoses: "F6", differentSuccessor: "F2", anyPredecessor: "F3", takebackRevives: "F6",
+		reuseToldFirst: "F3", noSecondLook: "F7", oneClock: "F2",
+	} {
+		t.Run(string(m), func(t *testing.T) {
+			f := explore(sessions{replicas: 3, generations: 4, mutant: m})
+			if t.Log(f); !strings.HasPrefix(f.violation, want) {
+				t.Errorf("found %q; want %s", f.violation, want)
+			}
+		})
+	}
+}
