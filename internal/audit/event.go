@@ -1,9 +1,9 @@
-// Package audit is the vocabulary of the audit log: what can be decided, why,
-// and how a decision is recorded. It is all that a package that decides sees of
-// the log, and says nothing of how or where events are written.
+// Package audit is the vocabulary of the audit log: which decisions there are,
+// their reasons, and how a decision is recorded. It is all that a deciding
+// package sees of the log; it does not say how or where events are written.
 //
-// Writing the event is part of making the decision: a caller that cannot write
-// the event must not let the decision stand (invariant A3).
+// Writing the event is part of making the decision: a decision must not take
+// effect if its event cannot be written (invariant A3).
 package audit
 
 import (
@@ -15,31 +15,32 @@ import (
 // Outcome says how a decision ended, in the words of ECS event.outcome.
 type Outcome string
 
-// The outcomes. The zero Outcome is written as a failure: what forgot to say
-// that it succeeded did not.
+// The outcomes. The zero Outcome is written as a failure, so that a missing
+// outcome does not pass for success.
 const (
 	Failure Outcome = "failure"
 	Success Outcome = "success"
 )
 
 // Event is one decision: who asked for what, from where, how it ended and why.
-// It never carries a secret, a password or a token; tokens are named by their
-// jti or by the session (refresh-token family) that they belong to.
+// It never contains a secret, a password or a token. Tokens are named by their
+// jti or by their session (refresh-token family).
 type Event struct {
-	// ID names a decision that changes a record, a UUID, so that what is told
-	// of it twice is known to be one decision; empty for all others.
+	// ID is the UUID of a decision that changes a record, so that two events
+	// about it are known to be one decision. It is empty for all other
+	// decisions.
 	ID string
-	// Retold is set where the log may hold the event already, under the same
-	// ID: who wrote it first died, or was not told that it was written.
+	// Retold says that the log may hold the event already, under the same ID,
+	// because its first writer died or did not learn that it was written.
 	Retold bool
 	// Action names the decision; see the Action constants.
 	Action Action
 	// Outcome is how it ended.
 	Outcome Outcome
-	// Reason says why; it is zero where a success needs no explanation.
+	// Reason says why; it is zero for a success that needs no explanation.
 	Reason Reason
 
-	// UserID is the uid of the user concerned, UserEmail the address that
+	// UserID is the uid of the user concerned. UserEmail is the address that
 	// was presented or is on record.
 	UserID    string
 	UserEmail string
@@ -55,22 +56,22 @@ type Event struct {
 	Grant string
 	// Scope is the scope granted.
 	Scope string
-	// Generation is the family's live generation and Presented the one that
-	// was presented. Both are written only where HasGeneration is set.
+	// Generation is the family's live generation, Presented the presented one.
+	// Both are only written if HasGeneration is set.
 	HasGeneration bool
 	Generation    int64
 	Presented     int64
-	// Previous is the last use of the session that was granted, where the
-	// decision is about a token that two parties may hold: the other side.
+	// Previous is the last granted use of the session, by the other party, if
+	// the decision is about a token that two parties may hold.
 	Previous Use
-	// Count is how many things the decision touched (sessions ended, users
-	// imported). Zero is not written.
+	// Count is the number of things that the decision touched (sessions ended,
+	// users imported). Zero is not written.
 	Count int
 	// Detail is free text for people: an operator's reason, an error's text.
 	Detail string
 }
 
-// Use is one use of a session: when it was, and from where. The zero Use is not
+// Use is one use of a session: when and from where. The zero Use is not
 // written.
 type Use struct {
 	At        time.Time
@@ -79,7 +80,7 @@ type Use struct {
 }
 
 // Request says from where a decision was asked for. The server's middleware
-// puts it into the context; events written under that context carry it.
+// puts it into the context, and events recorded under that context contain it.
 type Request struct {
 	// ID is the request id, also answered in X-Request-Id.
 	ID string
@@ -90,23 +91,24 @@ type Request struct {
 	// TraceID is the trace-id of a traceparent header (W3C Trace Context
 	// §3.2.2.3), 32 hex digits, empty if there is none.
 	TraceID string
-	// Operator is who ran the command that asked, in the place of a request.
+	// Operator says who ran the command, for a decision that no HTTP request
+	// asked for.
 	Operator Operator
 }
 
-// Operator is who ran a command, as the operating system has it.
+// Operator says who ran a command, according to the operating system.
 type Operator struct {
-	// User is the name of the account that the process ran as, Real that of
-	// who became it (sudo); empty where nobody did.
+	// User is the name of the account of the process. Real is the account that
+	// became it through sudo, or empty.
 	User, Real string
-	// Command is the command line, without what is secret in it.
+	// Command is the command line without secrets.
 	Command string
 	PID     int
 }
 
 type requestKey struct{}
 
-// WithRequest returns a context whose events carry r.
+// WithRequest returns a context under which events contain r.
 func WithRequest(ctx context.Context, r Request) context.Context {
 	return context.WithValue(ctx, requestKey{}, r)
 }
@@ -117,41 +119,40 @@ func RequestFrom(ctx context.Context) Request {
 	return r
 }
 
-// Recorder writes events. The Log of package log is the real one.
+// Recorder writes events. Log in package log implements it.
 type Recorder interface {
-	// Record writes e durably enough that a crash of this process cannot
-	// lose it, and only then returns nil. When it returns an error the
-	// decision that e records must not stand (A3). Safe for concurrent use.
+	// Record returns nil only after e is so durable that a crash of this
+	// process cannot lose it. If it returns an error the decision that e
+	// records must not take effect (A3). It is safe for concurrent use.
 	Record(ctx context.Context, e Event) error
 }
 
-// ErrNotRecorded is what every error of Record is: the decision must not
-// stand.
+// ErrNotRecorded is wrapped by every error of Record: the decision must not
+// take effect.
 var ErrNotRecorded = errors.New("the audit event is not recorded")
 
-// Anchor is the head of one chain as last written down in the store, where a
-// thief of the log file cannot reach it.
+// Anchor is the head of one chain as last stored in the store, out of reach of
+// a thief of the log file.
 type Anchor struct {
 	// Chain is the chain's id, Seq the number of its last line and Hash the
-	// SHA-256 of that line, hex. Seq -1, with a Hash of zeros, announces a
+	// SHA-256 of that line in hex. Seq -1 with a Hash of zeros announces a
 	// chain that has no line yet.
 	Chain string `json:"chain"`
 	Seq   int64  `json:"seq"`
 	Hash  string `json:"hash"`
-	// Node is the machine and the file that the chain is written to; see
-	// (*log.Log).Node.
+	// Node names the machine and the file of the chain; see (*log.Log).Node.
 	Node string `json:"node"`
-	// At is when the line was written, or the chain announced.
+	// At is when the line was written or the chain announced.
 	At time.Time `json:"at"`
 }
 
 // AnchorStore keeps the heads of the chains.
 type AnchorStore interface {
-	// SetAnchor stores a as the head of its chain. It never moves a head
-	// back: an anchor with a Seq not above the stored one changes nothing
-	// and is no error.
+	// SetAnchor stores a as the head of its chain. It never moves a head back:
+	// if the Seq of a is not above the stored one, it changes nothing and
+	// returns nil.
 	SetAnchor(ctx context.Context, a Anchor) error
 	// Anchors returns the head of every chain, oldest first. Heads are never
-	// swept: without its head, an old chain looks like one put there.
+	// deleted, because an old chain without its head would look forged.
 	Anchors(ctx context.Context) ([]Anchor, error)
 }

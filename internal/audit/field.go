@@ -2,24 +2,23 @@ package audit
 
 // Field describes one field of an audit line.
 type Field struct {
-	// Name is its path in the line's JSON, with dots.
+	// Name is the path of the field in the line's JSON, with dots.
 	Name string
-	// Of says which events have it.
+	// Of says which events have the field.
 	Of Of
-	// Meaning says, for people, what it holds.
+	// Meaning describes the content for people.
 	Meaning string
 }
 
 // Of says which events have a field.
 type Of string
 
-// Every event has the fields of the first kind, every event of an HTTP request
-// those of the second as far as the request had them. Those of the third are in
-// events of decisions that change a record of the store (see Standing). Those of
-// the fourth are in the events of commands, those of the fifth in every event
-// that has what they hold, and those of the sixth where several processes write to
-// one file.
-// Those of the last are named by each Term.
+// The kinds of fields. OfEvery fields are in every event. OfRequest fields are in
+// every event of an HTTP request that has them. OfChange fields are in events of
+// decisions that change a record of the store (see Standing). OfCommand fields are
+// in the events of commands. OfNamed fields are in every event that names what
+// they hold. OfShared fields are written if several processes write to one file.
+// OfSome fields are listed by each Term.
 const (
 	OfEvery   Of = "every event"
 	OfRequest Of = "every request"
@@ -30,7 +29,7 @@ const (
 	OfSome    Of = "some events"
 )
 
-// Fields returns every field that a line can have, in the order of the line.
+// Fields returns every field of a line, in the order of the line.
 func Fields() []Field {
 	return []Field{
 		{"keyturn.chain.id", OfEvery, "the chain: one process's lines in the log, a UUID of version 7"},

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// afterwards is how long one thing may take that is done for a request whose
-// time is over. The server's write timeout leaves room for several of them.
+// afterwards bounds one action for a request whose deadline has passed. The
+// server's write timeout leaves room for several of them.
 const afterwards = time.Second
 
-// Outlast returns a context for what has to be done though the caller hung up
-// or its deadline passed: writing the event of a decision, and taking a
-// decision back. It carries the values of ctx and, where ctx has a deadline,
-// ends a second after that or, if it is past, after now, so that a disk or a
-// store that hangs keeps nobody waiting. The cancel function must be called.
+// Outlast returns a context for work that must be done even if the caller hung
+// up or its deadline passed: writing the event of a decision, or undoing a
+// decision. It has the values of ctx. If ctx has a deadline, the new one is a
+// second after that or after now, whichever is earlier, so that a hanging disk
+// or store delays nobody. The cancel function must be called.
 func Outlast(ctx context.Context) (context.Context, context.CancelFunc) {
 	free := context.WithoutCancel(ctx)
 	deadline, bounded := ctx.Deadline()

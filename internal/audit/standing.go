@@ -2,26 +2,25 @@ package audit
 
 import "errors"
 
-// Standing says from when on a decision stands, which is what A3 asks of its
-// event.
+// Standing says when a decision takes effect relative to its event (A3).
 type Standing string
 
-// The standings. The zero Standing is of events that change nothing that the
-// store keeps.
+// The standings. The zero Standing is for events that change nothing in the
+// store.
 const (
 	Anyway Standing = ""
-	// WithEvent: the change is proposed, its event written, and only then is
-	// the change made. Without the event nothing changes.
+	// WithEvent: the change is proposed, its event written, and only then is the
+	// change made. Without the event nothing changes.
 	WithEvent Standing = "with its event"
-	// AtOnce: it takes rights away, and a protection that waits for a log that
-	// is away is none. The change is made with the event owed, in one write;
-	// the event is written when the log takes it. Keys, too, follow their
-	// schedule whether or not the log can be written.
+	// AtOnce: the change takes rights away, and a protection must not wait for a
+	// log that cannot be written. One write makes the change and records that
+	// the event is owed; the event is written when the log takes it. Keys too
+	// follow their schedule whether or not the log can be written.
 	AtOnce Standing = "at once, its event owed"
 )
 
-// StandsAtOnce reports whether what the action decides stands before its event
-// is written. An action outside the vocabulary waits for its event.
+// StandsAtOnce reports whether a decision of the action takes effect before its
+// event is written. It is false for an action outside the vocabulary.
 func (a Action) StandsAtOnce() bool { return atOnce[a] }
 
 var atOnce = func() map[Action]bool {
@@ -32,14 +31,14 @@ var atOnce = func() map[Action]bool {
 	return set
 }()
 
-// ErrInDoubt is what a Recorder's error is where the event may have been written
-// all the same: its decision must not be taken back then, but be told again.
+// ErrInDoubt is wrapped by a Recorder's error if the event may have been written
+// nevertheless. Its decision must then not be undone, but be told again.
 var ErrInDoubt = errors.New("audit event may not have been written")
 
-// MarshalText returns the word that stands for the reason.
+// MarshalText returns the word of the reason.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.word), nil }
 
-// UnmarshalText finds the reason that a word stands for.
+// UnmarshalText sets the reason that a word stands for.
 func (r *Reason) UnmarshalText(word []byte) error {
 	known, ok := reasons[string(word)]
 	if !ok {
@@ -49,7 +48,7 @@ func (r *Reason) UnmarshalText(word []byte) error {
 	return nil
 }
 
-// reasons are all reasons of the vocabulary by their words.
+// reasons holds all reasons of the vocabulary by their words.
 var reasons = func() map[string]Reason {
 	all := map[string]Reason{"": {}}
 	for _, t := range vocabulary {
