@@ -1,19 +1,20 @@
-// The rules of a chain, all of them:
+// The rules of a chain:
 //
 //  1. A chain is one process's lines in a log. Its id is a UUID of version 7,
-//     made when the process opened the log.
-//  2. Its lines are numbered from 0 on, without a gap.
-//  3. Each line names the SHA-256 of the line before it, newline excluded, in
-//     hex; the first names NoHash.
-//  4. A line that comes right behind another chain's in the file names the SHA-256
-//     of that one too, so that no chain can be taken out or moved unseen. Where
-//     several logs are shipped into one file, others may stand between the two.
-//  5. A checkpoint is a line like any other. It carries a signature over the
-//     chain's id and the number and hash of the line right before it, and so
-//     over all lines up to there; the first also over the heads of other chains
-//     that the signer knows.
+//      made when the process opened the log.
+//    2. Its lines are numbered from 0 on, without a gap.
+//    3. Each line contains the SHA-256 of the line before it, newline excluded, in
+//      hex; the first line contains NoHash.
+//    4. A line that directly follows a line of another chain in the file also
+//      contains the SHA-256 of that one, so that no chain can be removed or moved
+//      unnoticed. If several logs are shipped into one file, others may stand
+//      between the two.
+//    5. A checkpoint is a line like any other. It contains a signature over the
+//      chain's id and the number and hash of the line before it, and so over all
+//      lines up to there. The first one also signs the heads of other chains that
+//      the signer knows.
 //
-// Whoever changes a line changes the hash that the next line names, and so on
+// A change of a line changes the hash that the next line must contain, and so on
 // up to the head, which is signed and kept in the store.
 
 package line
@@ -34,20 +35,20 @@ const NoHash = "0000000000000000000000000000000000000000000000000000000000000000
 // Head is the last line of a chain.
 type Head struct {
 	Chain string
-	// Seq is its number, -1 where the chain has no line yet, and Sum its hash;
-	// At is when it was written.
+	// Seq is the line's number, or -1 if the chain has no line yet. Sum is its
+	// hash. At is when it was written.
 	Seq int64
 	Sum [sha256.Size]byte
 	At  time.Time
-	// After is the hash of the line that the next one comes right behind in the
-	// file, where another chain has written since.
+	// After is the hash of the last line in the file, if another chain wrote it
+	// after this head.
 	After string
 }
 
-// Beginning is the head of a chain without a line.
+// Beginning returns the head of a chain without lines.
 func Beginning(chain string, at time.Time) Head { return Head{Chain: chain, Seq: -1, At: at} }
 
-// Hash returns the line's hash as the next line names it.
+// Hash returns the hash of the line as the next line contains it.
 func (h Head) Hash() string { return hex.EncodeToString(h.Sum[:]) }
 
 // Append appends the line that follows h, newline included, and returns the new
@@ -61,7 +62,7 @@ func (h Head) Append(b, body []byte, at time.Time) ([]byte, Head) {
 	return append(b, '\n'), next
 }
 
-// InHex returns a hash as lines name it.
+// InHex returns a hash as lines contain it.
 func InHex(sum [sha256.Size]byte) (h [HashLen]byte) {
 	hex.Encode(h[:], sum[:])
 	return h
@@ -81,20 +82,21 @@ func appendChain(b []byte, id string, seq int64, prev, after string) []byte {
 	return append(b, chainEnd...)
 }
 
-// Step says how a line stands to the last line of its chain.
+// Step is the relation of a line to the last line of its chain.
 type Step int
 
-// How a line can stand to the one before it.
+// The steps.
 const (
-	Next     Step = iota // right behind it
-	Ahead                // lines are missing between the two
-	Again                // it is another first line
-	Behind               // the chain has come to its number before
-	Forked               // it has the same number and is another line
-	Unlinked             // it has the next number and names another hash
+	Next     Step = iota // the next line
+	Ahead                // lines are missing in between
+	Again                // a second first line
+	Behind               // the chain has passed this number already
+	Forked               // the same number in a different line
+	Unlinked             // the next number, but another prev
 )
 
-// After says how the line, of that hash, stands to the last line of its chain.
+// After returns the relation of the line, whose hash is own, to the last line of
+// its chain, which has number seq and hash last.
 func (k Link) After(seq int64, last, own [HashLen]byte) Step {
 	switch {
 	case k.Seq > seq+1:
@@ -111,17 +113,17 @@ func (k Link) After(seq int64, last, own [HashLen]byte) Step {
 	return Next
 }
 
-// Misbegun reports whether the line is a first one that names a line before it.
+// Misbegun reports whether the line is a first one whose prev is not NoHash.
 func (k Link) Misbegun() bool { return k.Seq == 0 && string(k.Prev) != NoHash }
 
-// Renamed returns the line as it would be if it named prev.
+// Renamed returns the line with prev as its previous hash.
 func (k Link) Renamed(text []byte, prev [HashLen]byte) []byte {
 	text = slices.Clone(text)
 	copy(text[k.prevAt():], prev[:])
 	return text
 }
 
-// prevAt returns where in the line prev begins.
+// prevAt returns the offset of prev in the line.
 func (k Link) prevAt() int {
 	digits := 1
 	for n := k.Seq; n >= 10; n /= 10 {
@@ -130,15 +132,15 @@ func (k Link) prevAt() int {
 	return len(idKey) + IDLen + len(seqKey) + digits + len(prevKey)
 }
 
-// CheckpointType is the typ of a checkpoint's JWS, so that no other token that
-// the same keys sign can pass for one (RFC 8725 §3.11).
+// CheckpointType is the typ of a checkpoint's JWS, so that no other token signed
+// by the same keys can pass for one (RFC 8725 §3.11).
 const CheckpointType = "keyturn-checkpoint+jwt"
 
-// MaxJWS bounds the signature in a checkpoint.
+// MaxJWS bounds the signature in a checkpoint, in bytes.
 const MaxJWS = 8 << 10
 
-// Seal is the payload of a checkpoint: the line right before it and, in the
-// first of a chain, the heads of other chains that the signer has seen.
+// Seal is the payload of a checkpoint: the line before it and, in the first of a
+// chain, the heads of other chains that the signer knows.
 type Seal struct {
 	Chain    string `json:"chain"`
 	Seq      int64  `json:"seq"`
@@ -147,8 +149,8 @@ type Seal struct {
 	Seen     []Seen `json:"seen,omitempty"`
 }
 
-// Seen is the head of another chain. Signed by a later one, it stands even
-// where both the file and the store were set back.
+// Seen is the head of another chain. A later chain's signature proves it even if
+// both the file and the store are set back.
 type Seen struct {
 	Chain string `json:"chain"`
 	Seq   int64  `json:"seq"`
@@ -156,13 +158,13 @@ type Seen struct {
 	Node  string `json:"node"`
 }
 
-// Covers reports whether the seal is over the line before k, and k its line.
+// Covers reports whether the seal in line k is over the line before k.
 func (s *Seal) Covers(k Link) bool {
 	return s.Chain == string(k.ID) && s.Seq == k.Seq-1 && s.Hash == string(k.Prev)
 }
 
-// NewChainID returns a UUID of version 7 (RFC 9562 §5.7). The verifier reads
-// from it when the chain began.
+// NewChainID returns a UUID of version 7 (RFC 9562 §5.7), from which the verifier
+// reads when the chain began.
 func NewChainID(now time.Time) string {
 	id := uuid.New()
 	ms := now.UnixMilli()
@@ -173,8 +175,8 @@ func NewChainID(now time.Time) string {
 	return id.String()
 }
 
-// Begun returns when a chain was begun, to the millisecond, from its id (a
-// UUID of version 7, RFC 9562 §5.7); false for an id of another version.
+// Begun returns when a chain began, to the millisecond, from its id. It returns
+// false if the id is not a UUID of version 7 (RFC 9562 §5.7).
 func Begun(id []byte) (time.Time, bool) {
 	if id[14] != '7' {
 		return time.Time{}, false

@@ -11,9 +11,9 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// The most bytes of a string that a line takes in. A longer one is cut at a
-// character's boundary and ends in "…". Escaping can make six bytes of one;
-// even so no line comes near Max.
+// Limits of strings in a line, in bytes. A longer string is cut at a character
+// boundary and ends in "…". Escaping can turn one byte into six; even so no line
+// comes near Max.
 const (
 	maxWord      = 128  // action, reason, grant type, request id, version
 	maxID        = 256  // client, user, session, token and key ids
@@ -28,9 +28,9 @@ const (
 	TimeLayout = "2006-01-02T15:04:05.000000000Z"
 )
 
-// AppendBody appends what follows the chain's members in a line: the rest of
-// the keyturn object and all ECS fields. suffix closes the line (see
-// Suffix). checkpoint is a compact JWS or empty.
+// AppendBody appends the rest of a line after the chain's members: the rest of the
+// keyturn object and all ECS fields. suffix ends the line (see Suffix). checkpoint
+// is a compact JWS or empty.
 func AppendBody(b []byte, e *audit.Event, r *audit.Request, checkpoint string, at time.Time, suffix string) []byte {
 	b = appendKeyturn(b, e, checkpoint)
 	b = append(b, `},"@timestamp":"`...)
@@ -58,7 +58,7 @@ func AppendBody(b []byte, e *audit.Event, r *audit.Request, checkpoint string, a
 			if e.UserID != "" {
 				b = append(b, ',')
 			}
-			// It is what the user logs in with.
+			// Users log in with their address.
 			b = appendMember(b, `"name":`, e.UserEmail, maxEmail)
 			b = appendMember(b, `,"email":`, e.UserEmail, maxEmail)
 		}
@@ -69,11 +69,11 @@ func AppendBody(b []byte, e *audit.Event, r *audit.Request, checkpoint string, a
 	return append(b, suffix...)
 }
 
-// appendTime appends t as TimeLayout has it. RFC 3339 is what package time formats
-// without reading a layout.
+// appendTime appends t in TimeLayout. Package time formats RFC 3339 without parsing
+// a layout.
 func appendTime(b []byte, t time.Time) []byte {
 	b = t.UTC().AppendFormat(b, time.RFC3339)
-	b[len(b)-1] = '.' // for the Z
+	b[len(b)-1] = '.' // replaces the Z
 	for digit, rest := 100_000_000, t.Nanosecond(); digit > 0; digit /= 10 {
 		b = append(b, '0'+byte(rest/digit%10))
 	}
@@ -93,8 +93,9 @@ func appendUse(b []byte, u *audit.Use) []byte {
 	return append(b, '}')
 }
 
-// appendRelated begins ECS related, which the suffix ends: every address and every
-// user of the event, so that one search finds them wherever they stand.
+// appendRelated begins ECS related, which the suffix ends. It contains every
+// address and every user of the event, so that one search finds them in whatever
+// field they are.
 func appendRelated(b []byte, e *audit.Event, r *audit.Request) []byte {
 	b = append(b, `,"related":{`...)
 	ips := [...]string{e.Previous.IP, r.IP}
@@ -107,8 +108,8 @@ func appendRelated(b []byte, e *audit.Event, r *audit.Request) []byte {
 	return appendSet(b, `"user":[`, maxEmail, e.UserID, e.UserEmail, r.Operator.User, r.Operator.Real)
 }
 
-// appendSet appends key, the start of a list, with each value once, and a comma; or
-// nothing where all are empty.
+// appendSet appends key, the start of an array, the distinct non-empty values, and
+// a comma. It appends nothing if all values are empty.
 func appendSet(b []byte, key string, limit int, values ...string) []byte {
 	n := 0
 	for i, v := range values {
@@ -130,14 +131,14 @@ func appendSet(b []byte, key string, limit int, values ...string) []byte {
 
 func isIP(s string) bool {
 	if s == "" {
-		return false // as most events have it; an error would be made
+		return false // most events; ParseAddr would allocate an error
 	}
 	ip, err := netip.ParseAddr(s)
 	return err == nil && ip.Zone() == ""
 }
 
-// appendKeyturn appends the members of the keyturn object that follow chain.
-// The checkpoint comes first, where the verifier looks for it.
+// appendKeyturn appends the members of the keyturn object after chain. The
+// checkpoint comes first, where the verifier expects it.
 func appendKeyturn(b []byte, e *audit.Event, checkpoint string) []byte {
 	if checkpoint != "" {
 		b = append(b, checkpointKey...)
@@ -169,8 +170,8 @@ func appendKeyturn(b []byte, e *audit.Event, checkpoint string) []byte {
 
 func appendRequest(b []byte, r *audit.Request) []byte {
 	if r.IP != "" {
-		// ECS types source.ip as an address, and an index refuses a line
-		// where it is none; source.address takes any text.
+		// In ECS source.ip is an address, and an index refuses a line with another
+		// text; source.address takes any text.
 		key := `,"source":{"address":`
 		if isIP(r.IP) {
 			key = `,"source":{"ip":`
@@ -194,7 +195,7 @@ func appendRequest(b []byte, r *audit.Request) []byte {
 	return b
 }
 
-// appendOperator appends ECS process.*: who ran the command.
+// appendOperator appends ECS process.*, which says who ran the command.
 func appendOperator(b []byte, o *audit.Operator) []byte {
 	if o.PID == 0 {
 		return b
@@ -210,8 +211,8 @@ func appendOperator(b []byte, o *audit.Operator) []byte {
 	return append(b, '}')
 }
 
-// Suffix renders the end of every line of one process. The node begins with the
-// machine and a colon.
+// Suffix returns the end of every line of one process. node begins with the machine
+// and a colon.
 func Suffix(version, node string) string {
 	host, _, _ := strings.Cut(node, ":")
 	b := appendString([]byte(`"hosts":[`), host, maxID)
@@ -223,7 +224,7 @@ func Suffix(version, node string) string {
 	return string(append(b, "}}}"...))
 }
 
-// appendMember appends key (a raw piece of JSON) and s, or nothing if s is empty.
+// appendMember appends key (raw JSON) and s, or nothing if s is empty.
 func appendMember(b []byte, key, s string, limit int) []byte {
 	if s == "" {
 		return b
@@ -231,11 +232,10 @@ func appendMember(b []byte, key, s string, limit int) []byte {
 	return appendString(append(b, key...), s, limit)
 }
 
-// appendString appends s as a JSON string of at most limit bytes of s. Whatever
-// s holds, the result is one valid string without a control character, a line
-// or paragraph separator or a character that turns the direction of writing, so
-// that no input can forge or split a line or mislead who reads it. Invalid
-// UTF-8 becomes U+FFFD.
+// appendString appends at most limit bytes of s as a JSON string. The result is
+// always one valid string without control characters, line or paragraph separators,
+// or direction marks, so that no input can forge or split a line or mislead its
+// reader. Invalid UTF-8 becomes U+FFFD.
 func appendString(b []byte, s string, limit int) []byte {
 	whole := len(s) <= limit
 	if !whole {
@@ -274,7 +274,7 @@ func appendString(b []byte, s string, limit int) []byte {
 	return append(b, '"')
 }
 
-// plain holds the bytes that stand for themselves in a JSON string.
+// plain marks the bytes that need no escape in a JSON string.
 var plain = func() (t [256]bool) {
 	for c := ' '; c < 0x7f; c++ {
 		t[c] = c != '"' && c != '\\'
@@ -282,8 +282,8 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
-// misleading reports whether r, though valid, is escaped: C1 controls, line and
-// paragraph separators, direction marks and the byte order mark.
+// misleading reports whether the valid character r must be escaped: C1 controls,
+// line and paragraph separators, direction marks and the byte order mark.
 func misleading(r rune) bool {
 	switch {
 	case r <= 0x9f, r == 0x061c, r == 0xfeff:
@@ -294,7 +294,7 @@ func misleading(r rune) bool {
 	return false
 }
 
-// appendEscaped appends the escape of a character of the basic plane.
+// appendEscaped appends the escape of a character of the basic multilingual plane.
 func appendEscaped(b []byte, r rune) []byte {
 	switch r {
 	case '"', '\\':
@@ -310,8 +310,8 @@ func appendEscaped(b []byte, r rune) []byte {
 	return append(b, '\\', 'u', digits[r>>12&15], digits[r>>8&15], digits[r>>4&15], digits[r&15])
 }
 
-// runeBoundary returns the last boundary of a character in s at or before
-// limit, which must be below len(s).
+// runeBoundary returns the last character boundary in s at or before limit, which
+// must be below len(s).
 func runeBoundary(s string, limit int) int {
 	for i := limit; i > limit-utf8.UTFMax && i > 0; i-- {
 		if utf8.RuneStart(s[i]) {

@@ -8,8 +8,8 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// Entry is what people and reports look at in a line. Its strings are what
-// strangers sent: whoever shows them escapes them for the place.
+// Entry holds the fields of a line that people and reports read. Its strings
+// come from strangers: escape them before showing them.
 type Entry struct {
 	Keyturn struct {
 		Chain struct {
@@ -23,7 +23,7 @@ type Entry struct {
 		Scope      string `json:"scope"`
 		Generation *int64 `json:"generation"`
 		Presented  *int64 `json:"presented_generation"`
-		// Previous is the other side, as in Event.Previous.
+		// Previous is as in Event.Previous.
 		Previous struct {
 			At        time.Time `json:"at"`
 			IP        string    `json:"ip"`
@@ -63,9 +63,9 @@ type Entry struct {
 
 var errNoEvent = errors.New("not an audit event")
 
-// ParseEntry reads a line of the log. It does not check the chain: a line that
-// somebody else wrote in the same form is read too. It fails on what is not
-// JSON, or has no action or no time.
+// ParseEntry parses a line of the log. It does not check the chain, so it
+// accepts a forged line of the same form. It fails if text is not JSON, or has
+// no action or no time.
 func ParseEntry(text []byte) (Entry, error) {
 	var e Entry
 	if err := json.Unmarshal(text, &e); err != nil {
@@ -77,8 +77,8 @@ func ParseEntry(text []byte) (Entry, error) {
 	return e, nil
 }
 
-// From is where the request came from: its address, or what stood in its
-// place, or nothing for what nobody asked for.
+// From returns the address of the request, or the text in its place. It is
+// empty if there was no request.
 func (e *Entry) From() string {
 	if e.Source.IP != "" {
 		return e.Source.IP

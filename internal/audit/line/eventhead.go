@@ -14,8 +14,9 @@ var eventHeads = func() map[audit.Action]string {
 	return heads
 }()
 
-// eventHead renders what eventHeads holds. An action outside the vocabulary is
-// still written, without a category: better classed badly than not recorded.
+// eventHead renders an entry of eventHeads. An action outside the vocabulary is
+// written without a category, because an event with a poor class is better than
+// none.
 func eventHead(t audit.Term) string {
 	b := append([]byte(nil), `,"event":{"kind":"event","action":`...)
 	b = appendString(b, string(t.Action), maxWord)

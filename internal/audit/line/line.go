@@ -1,7 +1,6 @@
-// Package line is the form of an audit log on the disk: a line in all its bytes,
-// the rules by which lines are chained (chain.go), and the names of the files
-// that a log is rotated into. It writes and reads nothing but memory, except for
-// the names in a directory.
+// Package line defines the form of an audit log on disk: the bytes of a line, the
+// rules by which lines are chained (chain.go), and the names of rotated files. It
+// does no input or output except for listing the names in a directory.
 package line
 
 import (
@@ -13,12 +12,12 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// Max is the longest line, in bytes without its newline, that a log holds.
+// Max is the length of the longest line in bytes, without its newline.
 const Max = 64 << 10
 
-// Every line begins with the members of its chain in one fixed layout, so that
-// the verifier reads them without decoding JSON. A quotation mark inside a JSON
-// string is always escaped; none of these keys can be found inside a value.
+// Every line begins with the members of its chain in one fixed layout, so that the
+// verifier reads them without decoding JSON. Quotation marks inside a JSON string
+// are always escaped, so none of these keys can occur inside a value.
 const (
 	idKey         = `{"keyturn":{"chain":{"id":"`
 	seqKey        = `","seq":`
@@ -37,16 +36,17 @@ const (
 	HashLen = 64
 )
 
-// MaxStart bounds the members of the chain, the start of a line.
+// MaxStart bounds the members of the chain at the start of a line, in bytes.
 const MaxStart = 320
 
-// Link is what the verifier reads of a line. Its slices point into the line.
+// Link holds the parts of a line that the verifier reads. Its slices point into
+// the line.
 type Link struct {
 	ID   []byte
 	Seq  int64
 	Prev []byte
-	// Foreign is the hash of another chain's line right before it in the file, nil
-	// where it names none.
+	// Foreign is the hash of another chain's line directly before it in the file,
+	// or nil.
 	Foreign []byte
 	// Checkpoint is the JWS of a checkpoint line, otherwise nil.
 	Checkpoint []byte
@@ -61,8 +61,8 @@ var (
 	errTooLong  = errors.New("the line is longer than 64 KiB")
 )
 
-// Parse reads the fixed start of a line. It is as strict as appendChain is
-// fixed: whatever it accepts, appendChain would write in the same bytes.
+// Parse parses the fixed start of a line. It accepts exactly what appendChain
+// writes, byte for byte.
 func Parse(text []byte) (Link, error) {
 	var k Link
 	if len(text) > Max {
@@ -132,7 +132,7 @@ func Time(text []byte) time.Time {
 	return t
 }
 
-// Node returns the line's service.node.name as it stands in JSON.
+// Node returns the line's service.node.name, still escaped as in JSON.
 func Node(text []byte) string {
 	_, rest, ok := bytes.Cut(text, []byte(nodeKey))
 	if !ok {
@@ -143,13 +143,13 @@ func Node(text []byte) string {
 		case '"':
 			return string(rest[:i])
 		case '\\':
-			i++ // what follows a backslash does not end the string
+			i++ // an escaped character does not end the string
 		}
 	}
 	return ""
 }
 
-// Action returns the line's event.action. An action has nothing to escape.
+// Action returns the line's event.action. An action contains nothing to unescape.
 func Action(text []byte) audit.Action {
 	_, rest, ok := bytes.Cut(text, []byte(actionKey))
 	if !ok {
@@ -159,13 +159,13 @@ func Action(text []byte) audit.Action {
 	return audit.Action(action)
 }
 
-// NodeInJSON returns node as Node finds it in a line.
+// NodeInJSON returns node in the form that Node returns.
 func NodeInJSON(node string) string {
 	quoted := appendString(nil, node, maxNode)
 	return string(quoted[1 : len(quoted)-1])
 }
 
-// IsPiece reports whether b is the beginning of a line, but not a whole one.
+// IsPiece reports whether b is an incomplete beginning of a line.
 func IsPiece(b []byte) bool {
 	if len(b) < len(idKey) {
 		return bytes.HasPrefix([]byte(idKey), b)
@@ -173,7 +173,7 @@ func IsPiece(b []byte) bool {
 	return bytes.HasPrefix(b, []byte(idKey)) && !IsWhole(b)
 }
 
-// IsWhole reports whether b is a line that lacks nothing but its newline.
+// IsWhole reports whether b is a complete line without its newline.
 func IsWhole(b []byte) bool {
 	_, err := Parse(b)
 	return err == nil && json.Valid(b)

@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// RotatedLayout is what follows the name of the file and a dot.
+// RotatedLayout is the time layout in the name of a rotated file, after the
+// log's name and a dot.
 const RotatedLayout = "20060102T150405.000000000Z"
 
-// RotatedFile is a file that a log went on from, and when that was.
+// RotatedFile is a rotated file and when it was rotated.
 type RotatedFile struct {
 	Path string
 	At   time.Time
@@ -36,9 +37,9 @@ func RotatedFiles(path string) ([]RotatedFile, error) {
 	return all, err
 }
 
-// Unrotated returns the name of the log that a file was rotated from and when,
-// or the file's own name and a time to come. A file that was compressed since
-// has the ending of that.
+// Unrotated returns the name of the log that a file was rotated from, and when.
+// For a file that was not rotated it returns the name itself and a time in the
+// far future. It ignores the extension of a compressed file.
 func Unrotated(path string) (base string, at time.Time) {
 	path = strings.TrimSuffix(strings.TrimSuffix(path, ".gz"), ".zst")
 	cut := len(path) - len(RotatedLayout)
@@ -50,8 +51,8 @@ func Unrotated(path string) (base string, at time.Time) {
 	return path, time.Unix(1<<40, 0)
 }
 
-// LogFiles returns all files of the log at path: the rotated ones, compressed or
-// not, and its own, if they are there.
+// LogFiles returns all existing files of the log at path: the rotated ones,
+// compressed or not, and the log itself.
 func LogFiles(path string) ([]string, error) {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	var all []string
