@@ -8,12 +8,12 @@ import (
 )
 
 // probeTime is how often a log that cannot be written to is tried while no
-// decision comes to try it: whoever sends requests has been told to go elsewhere.
+// decision tries it. None may come, because clients were told to go elsewhere.
 const probeTime = time.Second
 
-// Away returns why the log cannot be written to, nil if it can as far as is known,
-// and whether decisions stand all the same, because their events may be kept or
-// lost meanwhile.
+// Away returns why the log cannot be written to, or nil if the last write
+// succeeded. It also reports whether decisions take effect all the same, because
+// their events may be kept or lost meanwhile.
 func (l *Log) Away() (why error, stands bool) {
 	if !l.backlog.on() {
 		if cause := l.cause.Load(); cause != nil {
@@ -30,22 +30,22 @@ func (l *Log) Away() (why error, stands bool) {
 	return b.cause, b.held < b.keep && b.untold() == 0 || b.untold() < b.lose
 }
 
-// wrote notes how a write of n events ended.
+// wrote records the result of a write of n events.
 func (l *Log) wrote(err error, n int) {
 	if err == nil {
 		l.cause.Store(nil)
 		l.w.refused = 0
 		return
 	}
-	l.cause.CompareAndSwap(nil, &err) // what came first says most
+	l.cause.CompareAndSwap(nil, &err) // the first cause says most
 	l.w.refused += n
 }
 
-// failing reports whether there is a log to be tried: a chain that has begun, and
-// whose last write failed.
+// failing reports whether the log should be probed: a chain has begun and its last
+// write failed.
 func (l *Log) failing() bool { return !l.backlog.on() && l.cause.Load() != nil && l.w.head.Seq >= 0 }
 
-// probe tries the log with a line about what happened to it.
+// probe tries the log with a line about its own outage.
 func (l *Log) probe() {
 	l.leaveUnsure()
 	cause := l.cause.Load()

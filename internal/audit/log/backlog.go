@@ -13,37 +13,37 @@ import (
 
 const (
 	// stallTime is how long an event waits for a sink that does not answer
-	// before a log that may keep events counts it as away, retryTime how long
-	// such a log waits between two attempts.
+	// before a log that may keep events takes the sink to be away. retryTime is
+	// how long such a log waits between two attempts.
 	stallTime = time.Second
 	retryTime = 250 * time.Millisecond
 )
 
-// errBacklog is why an event is refused that could be neither written nor kept.
+// errBacklog is the error of an event that could be neither written nor kept.
 var errBacklog = errors.New("the log cannot be written to, and what may be kept or lost meanwhile is used up")
 
-// backlog counts the events whose decisions stand though they are not written:
-// those that are kept in memory, and those that are lost. Both are bounded.
+// backlog counts the events that are not written although their decisions took
+// effect: those kept in memory and those lost. Both are bounded.
 type backlog struct {
 	keep, lose int // the bounds
 
 	mu    sync.Mutex
-	away  bool  // the sink failed, or hangs
-	cause error // why it was away last
+	away  bool  // the sink failed or hangs
+	cause error // why it was last away
 	held  int
-	// lost is what no line of the chain was made for yet, telling what one
-	// is being written for, or could not be.
+	// lost are the events without a line about their loss. telling are those
+	// whose line is being written or failed.
 	lost, telling loss
 	total         uint64
 }
 
-// loss is what is missing from a chain.
+// loss describes the events missing from a chain.
 type loss struct {
 	count    int
 	from, to time.Time
 }
 
-// add takes other in.
+// add adds other to l.
 func (l *loss) add(other loss) {
 	switch {
 	case other.count == 0:
@@ -61,21 +61,21 @@ func (l *loss) add(other loss) {
 	}
 }
 
-// verdict is what becomes of an event that cannot be written.
+// verdict says what happens to an event that cannot be written.
 type verdict int
 
 const (
-	refuse  verdict = iota // the decision must not stand
-	kept                   // it is held in memory
-	dropped                // it is lost, and counted
+	refuse  verdict = iota // the decision must not take effect
+	kept                   // the event is held in memory
+	dropped                // the event is lost, and counted
 )
 
-// on reports whether any event may be kept or lost.
+// on reports whether events may be kept or lost.
 func (b *backlog) on() bool { return b.keep+b.lose > 0 }
 
-// admit decides about an event of that time, and counts it if claim, called
-// with what would become of it, agrees. While a loss is still to be told,
-// nothing later is kept, so that a loss is one stretch of time.
+// admit decides about an event at the time at, and counts it if claim agrees
+// with the verdict. While a loss is not in the chain yet, no later event is
+// kept, so that a loss is one stretch of time.
 func (b *backlog) admit(at time.Time, claim func(verdict) bool) verdict {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -95,20 +95,20 @@ func (b *backlog) admit(at time.Time, claim func(verdict) bool) verdict {
 	return refuse
 }
 
-// anyway is a claim on an event that nobody else can claim.
+// anyway claims an event that nobody else can claim.
 func anyway(verdict) bool { return true }
 
-// untold counts what was lost and is not in the chain.
+// untold counts the lost events that no line in the chain tells of.
 func (b *backlog) untold() int { return b.lost.count + b.telling.count }
 
-// release counts out an event that was kept.
+// release uncounts a kept event.
 func (b *backlog) release() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.held--
 }
 
-// fell notes that the sink is away, and reports whether that is news.
+// fell records that the sink is away, and reports whether that is new.
 func (b *backlog) fell(cause error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -117,7 +117,7 @@ func (b *backlog) fell(cause error) bool {
 	return news
 }
 
-// means says what becomes of events while the sink is away.
+// means describes what happens to events while the sink is away.
 func (b *backlog) means() string {
 	switch {
 	case b.lose == 0:
@@ -138,8 +138,8 @@ func (b *backlog) gone() bool {
 	return b.away
 }
 
-// owes returns the loss that is still to be told, and its cause. Until told is
-// called it comes again, with what was lost since.
+// owes returns the loss that has to be told, and its cause. Until told is
+// called, it returns that loss again, together with later losses.
 func (b *backlog) owes() (loss, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -148,24 +148,24 @@ func (b *backlog) owes() (loss, error) {
 	return b.telling, b.cause
 }
 
-// told notes that what owes returned last is in the chain.
+// told records that the last result of owes is in the chain.
 func (b *backlog) told() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.telling = loss{}
 }
 
-// back notes that the sink takes events again.
+// back records that the sink takes events again.
 func (b *backlog) back() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.away = false
 }
 
-// Backlog is what a Log has not written though the decisions stand.
+// Backlog counts the events that a Log has not written although their decisions
+// took effect.
 type Backlog struct {
-	// Held are the events that are kept in memory now, Lost all that were
-	// ever dropped.
+	// Held counts the events in memory now, Lost all that were ever dropped.
 	Held int
 	Lost uint64
 }
@@ -178,18 +178,19 @@ func (l *Log) Backlog() Backlog {
 }
 
 // Failures returns how many events could not be recorded, so that their
-// decisions did not stand.
+// decisions did not take effect.
 func (l *Log) Failures() uint64 { return l.failures.Load() }
 
-// fell reports once that the sink has failed.
+// fell reports once that the sink failed.
 func (l *Log) fell(cause error) {
 	if l.backlog.fell(cause) {
 		l.onError(fmt.Errorf("audit log %s cannot be written to; %s: %w", l.name, l.backlog.means(), cause))
 	}
 }
 
-// setAside lets a decision stand whose event is waiting for a sink that is away
-// or hangs. It returns false if that may not be, or the event is being written.
+// setAside lets a decision take effect whose event waits for a sink that is
+// away or hangs. It returns false if that is not allowed, or if the event is
+// being written.
 func (l *Log) setAside(en *entry) bool {
 	return l.backlog.admit(en.at, func(v verdict) bool {
 		if v == kept {
@@ -199,8 +200,8 @@ func (l *Log) setAside(en *entry) bool {
 	}) != refuse
 }
 
-// recordAway records an event while the sink is known to be away, without
-// waiting for it.
+// recordAway records an event without waiting while the sink is known to be
+// away.
 func (l *Log) recordAway(ctx context.Context, en *entry) error {
 	switch l.backlog.admit(en.at, anyway) {
 	case dropped:
@@ -213,8 +214,8 @@ func (l *Log) recordAway(ctx context.Context, en *entry) error {
 	case l.queue <- en:
 		return nil
 	case <-ctx.Done():
-		// It is full of events that came before it was known that the sink is
-		// away; they wait for their callers' time to end.
+		// The queue is full of events from before the sink was known to be
+		// away. They wait until their callers' deadlines pass.
 		l.backlog.release()
 		return fmt.Errorf("audit event was not written: %w", ctx.Err())
 	case <-l.closing:
@@ -223,12 +224,12 @@ func (l *Log) recordAway(ctx context.Context, en *entry) error {
 	}
 }
 
-// retain keeps an event of a batch that failed. It returns false if the caller
-// is to be told of the failure. The writer keeps a copy where the caller is
-// still there, who uses the entry again.
+// retain keeps an event of a failed batch. It returns false if the caller has
+// to be told of the failure. It copies the event if the caller is still there,
+// because the caller uses the entry again.
 func (l *Log) retain(en *entry) (*entry, bool) {
 	if !en.state.CompareAndSwap(taken, settled) {
-		return en, true // adopted: its caller has left
+		return en, true // adopted: the caller has left
 	}
 	switch l.backlog.admit(en.at, anyway) {
 	case kept:
@@ -243,7 +244,8 @@ func (l *Log) retain(en *entry) (*entry, bool) {
 	return nil, false
 }
 
-// recover tells the chain what was lost, now that the sink takes lines again.
+// recover writes a line about what was lost, now that the sink takes lines
+// again.
 func (l *Log) recover() {
 	if !l.backlog.gone() {
 		return

@@ -14,35 +14,34 @@ import (
 )
 
 const (
-	// anchorTime bounds how long one anchor may take.
+	// anchorTime bounds the time of one anchor.
 	anchorTime = 10 * time.Second
 	// announceTime bounds how long the first event waits for the store.
 	announceTime = 3 * time.Second
-	// announcePause is how long after an attempt that failed the store is left
-	// alone.
+	// announcePause is the pause after a failed attempt to announce.
 	announcePause = time.Second
 )
 
-// Signer signs checkpoints; the server's key ring does.
+// Signer signs checkpoints. The server's key ring implements it.
 type Signer interface {
-	// Sign returns the compact JWS of payload with typ in its header, and the
-	// kid of the key that signed. It is called between two batches of events,
-	// and before the first is written: nobody's event is, while it waits. Safe
+	// Sign returns the compact JWS of payload with typ in its header, and the kid
+	// of the signing key. It is called between two batches of events, and before
+	// the first one is written, so no event is written while it runs. It is safe
 	// for concurrent use.
 	Sign(typ string, payload []byte) (compact, kid string, err error)
 }
 
-// ErrNoKey is what a Signer returns where there is no key to sign with, and
-// need not be: the chain then bears no signature, which the verifier notes.
+// ErrNoKey is the error of a Signer that has no key and needs none. The chain
+// then has no signature, which the verifier notes.
 var ErrNoKey = errors.New("no key to sign checkpoints with")
 
-// maxSeen bounds the heads in one checkpoint, in bytes of their nodes' names
-// and of what comes with each.
+// maxSeen bounds the heads in one checkpoint, in bytes of their nodes' names and
+// overhead.
 const maxSeen = 4 << 10
 
-// checkpoint signs the head, if there are events that no checkpoint covers, and
-// asks for the new head to be anchored. What fails is reported and tried again
-// at the next checkpoint; decisions do not depend on it.
+// checkpoint signs the head if there are events that no checkpoint covers, and
+// requests an anchor for the new head. Failures are reported and tried again at
+// the next checkpoint; decisions do not depend on it.
 func (l *Log) checkpoint() {
 	w := &l.w
 	l.leaveUnsure()
@@ -58,7 +57,7 @@ func (l *Log) checkpoint() {
 	l.wantAnchor()
 }
 
-// wantAnchor asks for the head to be anchored, if it was not.
+// wantAnchor requests an anchor for the head unless it has one.
 func (l *Log) wantAnchor() {
 	l.mu.Lock()
 	anchors := l.anchors
@@ -92,14 +91,14 @@ func (l *Log) sign(s Signer) error {
 	return err
 }
 
-// sealed makes next the head, the line of a checkpoint that was written.
+// sealed makes next, the line of a written checkpoint, the head.
 func (l *Log) sealed(next line.Head) {
 	w := &l.w
 	w.head, w.seen, w.unsealed, w.untried, w.signed, w.sealedOnce = next, nil, 0, 0, true, true
 }
 
 // unsigned reports why there is no checkpoint of the line at. The next attempt
-// waits for its time.
+// waits for the next checkpoint time.
 func (l *Log) unsigned(at line.Head, err error) {
 	l.w.signed = true // or tried
 	if errors.Is(err, ErrNoKey) {
@@ -111,7 +110,7 @@ func (l *Log) unsigned(at line.Head, err error) {
 	l.onError(fmt.Errorf("audit checkpoint after line %d of chain %s: %w", at.Seq, at.Chain, err))
 }
 
-// seal signs at, and returns the body of the line that says so.
+// seal signs the head at and returns the body of its checkpoint line.
 func (l *Log) seal(at line.Head, now time.Time, s Signer) ([]byte, error) {
 	payload, err := json.Marshal(line.Seal{Chain: at.Chain, Seq: at.Seq, Hash: at.Hash(), IssuedAt: now.Unix(), Seen: l.w.seen})
 	if err != nil {
@@ -128,10 +127,10 @@ func (l *Log) seal(at line.Head, now time.Time, s Signer) ([]byte, error) {
 	return line.AppendBody(nil, &e, &audit.Request{}, jws, now, l.suffix), nil
 }
 
-// appendFirst appends the first checkpoint of a chain, which is due with the
-// first events that there is a key for, and reports whether it has. It
-// goes into one write with them: of a process that is killed between two, a chain
-// would be left that no key vouches for.
+// appendFirst appends the first checkpoint of a chain, which belongs to the first
+// events for which there is a key. It reports whether it did. Events and
+// checkpoint are one write, because a process killed between two writes would
+// leave a chain that no key signed.
 func (l *Log) appendFirst(b []byte, at line.Head) (_ []byte, next line.Head, ok bool) {
 	signer := l.currentSigner()
 	if l.w.signed || signer == nil {
@@ -147,7 +146,8 @@ func (l *Log) appendFirst(b []byte, at line.Head) (_ []byte, next line.Head, ok 
 	return b, next, true
 }
 
-// newestSeen picks from heads, oldest first, the latest that fit a checkpoint.
+// newestSeen returns the latest of heads, which are oldest first, that fit into a
+// checkpoint.
 func newestSeen(heads []audit.Anchor) []line.Seen {
 	var picked []line.Seen
 	room := maxSeen
@@ -163,8 +163,8 @@ func newestSeen(heads []audit.Anchor) []line.Seen {
 	return picked
 }
 
-// isCompact reports whether s consists of what a compact JWS consists of
-// (RFC 7515 §7.1), so that it can stand in a line as it is.
+// isCompact reports whether s only has the characters of a compact JWS (RFC 7515
+// §7.1), so that a line can contain it unescaped.
 func isCompact(s string) bool {
 	for i := range len(s) {
 		c := s[i]
@@ -177,10 +177,10 @@ func isCompact(s string) bool {
 	return s != ""
 }
 
-// announce tells the store that the chain exists, before its first line does:
-// a chain in the log that the store has never heard of was put there by somebody
-// else. So there is no line while the store does not answer. Who writes the first
-// event of a chain is about to change the store, and could not.
+// announce tells the store that the chain exists before its first line is
+// written, because the verifier takes a chain unknown to the store for forged. So
+// no line is written while the store does not answer. That costs nothing: the
+// decision of the first event needs the store too.
 func (l *Log) announce() error {
 	w := &l.w
 	l.mu.Lock()
@@ -206,8 +206,8 @@ func (l *Log) anchor(h line.Head) audit.Anchor {
 	return audit.Anchor{Chain: h.Chain, Seq: h.Seq, Hash: h.Hash(), Node: l.node, At: h.At.UTC().Truncate(time.Millisecond)}
 }
 
-// requestAnchor hands h to the goroutine that anchors, in the place of an older
-// head that it has not come to yet.
+// requestAnchor passes h to the anchoring goroutine. It replaces an older head
+// that is still waiting.
 func (l *Log) requestAnchor(h line.Head) {
 	l.w.requested = h.Seq
 	for {
@@ -223,8 +223,8 @@ func (l *Log) requestAnchor(h line.Head) {
 	}
 }
 
-// anchorHeads runs beside the writer, because neither a disk's sync nor the
-// store may hold decisions up.
+// anchorHeads runs beside the writer, because neither a disk's sync nor the store
+// may delay decisions.
 func (l *Log) anchorHeads() {
 	defer close(l.w.anchorDone)
 	for h := range l.w.toAnchor {
@@ -236,7 +236,7 @@ func (l *Log) anchorHeads() {
 }
 
 // anchorHead syncs the sink and then anchors h. The order matters: a power loss
-// must not take a line that the store says is there.
+// must not remove a line that the store knows.
 func (l *Log) anchorHead(h line.Head) error {
 	err := l.sink.sync()
 	if errors.Is(err, os.ErrClosed) {

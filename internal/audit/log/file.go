@@ -15,27 +15,27 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// file is a sink that several processes append to. Each batch is written under
-// an exclusive flock(2), and one that cannot be written whole is taken back.
+// file is a sink that several processes append to. Each batch is written under an
+// exclusive flock(2), and a batch that cannot be written completely is taken back.
 type file struct {
 	path     string
 	onError  func(error)
 	now      func() time.Time
 	rotation Rotation
-	// rotateFrom is when a rotation may be tried again after one that failed,
-	// since the time of f's first line as far as it is known.
+	// rotateFrom is when rotation may be tried again after a failure. since is the time
+	// of f's first line, or zero if not read yet.
 	rotateFrom, since time.Time
 
 	mu sync.Mutex // guards f against sync; only the writer changes it
 	f  *os.File
-	as syscall.Stat_t // f as it was opened: which file it is
-	// size is the file's size as we left it. Another size means that somebody
-	// else has written since, and may have died in the midst of a line.
+	as syscall.Stat_t // f's identity when it was opened
+	// size is the file's size after our last write. Another size means that another
+	// process has written since, and may have died within a line.
 	size int64
-	// after is the hash of the file's last line where another chain wrote it.
+	// after is the hash of the file's last line if another chain wrote it.
 	after string
 
-	// write, truncate and readAt are the file's own; tests have them fail.
+	// write, truncate and readAt are those of os.File; tests replace them to fail.
 	write    func(f *os.File, b []byte) (int, error)
 	truncate func(f *os.File, size int64) error
 	readAt   func(f *os.File, b []byte, at int64) (int, error)
@@ -59,9 +59,9 @@ func openFile(path string, o Options) (*file, error) {
 	return s, nil
 }
 
-// open opens the file that the path names. One that it has to make in the place of
-// another gets that one's owner and mode: a command of root's must not take the log
-// away from the server.
+// open opens the file at the path. If it creates the file in place of another, the new
+// one gets the other's owner and mode, so that a command run by root does not take the
+// log away from the server.
 func (s *file) open() (*os.File, syscall.Stat_t, error) {
 	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_APPEND, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -80,8 +80,8 @@ func (s *file) open() (*os.File, syscall.Stat_t, error) {
 	return f, as, nil
 }
 
-// handOver gives a new file the owner and mode of ours. Who may not give files away
-// keeps it.
+// handOver gives a new file the owner and mode of the current one. A process that may
+// not change the owner remains the owner.
 func (s *file) handOver(f *os.File) error {
 	as, err := stat(s.f)
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *file) handOver(f *os.File) error {
 	return nil
 }
 
-// stat asks what f is now.
+// stat returns the current state of f.
 func stat(f *os.File) (now syscall.Stat_t, err error) {
 	for {
 		err = syscall.Fstat(int(f.Fd()), &now)
@@ -104,25 +104,23 @@ func stat(f *os.File) (now syscall.Stat_t, err error) {
 	}
 }
 
-// lock keeps every other process (and every other Log) from writing to the
-// file, and returns how large the file is then. Where the path has come to name
-// another file, or the file was deleted, it opens the path anew first: not every
-// writer hears of a rotation, and what is written to a file without a name is
+// lock locks the file against writes of other processes and other Logs, and returns its
+// size. If the path now names another file, or the file was deleted, it opens the path
+// anew first: not every writer is told of a rotation, and writes to a deleted file are
 // lost.
 func (s *file) lock() (size int64, err error) {
 	for {
 		if err := flock(s.f, syscall.LOCK_EX); err != nil {
 			return 0, err
 		}
-		// Asked before every write, so that package os's way shows in what a
-		// decision costs.
+		// This is asked before every write, and package os's way would show in the cost
+		// of a decision.
 		var named syscall.Stat_t
 		nerr := syscall.Stat(s.path, &named)
 		if nerr == nil && same(named, s.as) {
 			return named.Size, nil
 		}
-		// One that was renamed is still the right one until the path names a
-		// new file.
+		// A renamed file is still the right one until the path names a new file.
 		now, err := stat(s.f)
 		if err == nil && nerr != nil && now.Nlink > 0 {
 			return now.Size, nil
@@ -139,7 +137,7 @@ func (s *file) lock() (size int64, err error) {
 
 func same(a, b syscall.Stat_t) bool { return a.Dev == b.Dev && a.Ino == b.Ino }
 
-// unlock cannot fail on a file that is open.
+// unlock cannot fail on an open file.
 func (s *file) unlock() { _ = flock(s.f, syscall.LOCK_UN) }
 
 func flock(f *os.File, how int) error {
@@ -178,11 +176,11 @@ func (s *file) append(b []byte) (int, error) {
 	return s.takeBack(b, err)
 }
 
-// takeBack takes b off the end of the file after a write that failed because of
-// cause, however little the system says was written: over a network, or from a
-// file system in user space, an error can come after the bytes have landed. Where
-// the file cannot be cut (chattr +a) it is read, to know what of b stays in it;
-// the next write ends a line that is broken.
+// takeBack removes b from the end of the file after a write that failed because of
+// cause, whatever number of bytes the system reported: on a network or user-space file
+// system the bytes may have arrived despite an error. If the file cannot be truncated
+// (chattr +a), takeBack reads how much of b stays in it; the next write ends a broken
+// line.
 func (s *file) takeBack(b []byte, cause error) (kept int, err error) {
 	terr := s.truncate(s.f, s.size)
 	if terr == nil {
@@ -199,8 +197,8 @@ func (s *file) takeBack(b []byte, cause error) (kept int, err error) {
 	return kept, errors.Join(cause, terr)
 }
 
-// measure notes the size of the file and its last line, and sees to it that the
-// file ends in a whole one.
+// measure updates the size of the file and its last line, and makes the file end in a
+// complete line.
 func (s *file) measure(size int64) (err error) {
 	switch {
 	case size == s.size:
@@ -216,11 +214,10 @@ func (s *file) measure(size int64) (err error) {
 	return nil
 }
 
-// mend ends the last line of a file of that size if a process died while it
-// wrote it, and returns the new size and the last line's hash. A piece of one of our lines is cut off,
-// since its writer never told anybody that it was written; left standing it
-// would look like a forgery for ever. Anything else gets the newline that it
-// lacks.
+// mend completes the last line of a file of that size if a process died while writing
+// it. It returns the new size and the last line's hash. It cuts off a piece of a
+// Keyturn line, because its writer never reported it written, and left there it would
+// look like a forgery for ever. Any other text gets the missing newline.
 func (s *file) mend(size int64) (newSize int64, last string, err error) {
 	if size == 0 {
 		return 0, "", nil
@@ -247,15 +244,15 @@ func (s *file) mend(size int64) (newSize int64, last string, err error) {
 	return size, string(sum[:]), nil
 }
 
-// reopen is called with the old file locked or not; closing it unlocks it.
+// reopen may be called with the old file locked or not; closing it unlocks it.
 func (s *file) reopen() error {
 	f, as, err := s.open()
 	if err != nil {
 		return err
 	}
 	old := s.f
-	// The order matters to the goroutine that anchors: once it sees the new
-	// file, every line in the old one must be on the disk.
+	// The order matters to the anchoring goroutine: once it sees the new file, every
+	// line in the old one must be on disk.
 	err = old.Sync()
 	s.mu.Lock()
 	s.f, s.as, s.size, s.after, s.since = f, as, 0, "", time.Time{}

@@ -13,35 +13,35 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// Rotation says when a log in a file goes on in a new one, and which of the old
-// ones are deleted. The zero value does neither.
+// Rotation says when a log in a file continues in a new one, and which of the
+// old ones are deleted. The zero value does neither.
 //
-// A rotated file is named after the file and the time when it was rotated, as in
-// audit.log.20060102T150405.000000000Z, so that names sort by age. Nothing else
+// A rotated file is named after the file and the time of rotation, as in
+// audit.log.20060102T150405.000000000Z, so that names sort by age. No other file
 // is ever deleted.
 type Rotation struct {
-	// Size, in bytes, is what no file outgrows by more than one batch of
-	// lines; Age is how long after its first line a file takes no more. 0 is
-	// no bound.
+	// Size is the size of a file, in bytes, which is exceeded by at most one
+	// batch of lines. Age is how long after its first line a file is written to.
+	// 0 is no limit.
 	Size int64
 	Age  time.Duration
-	// Keep is how many rotated files are kept, KeepAge for how long; 0 is no
-	// bound. What is beyond either is deleted at a rotation and when the log
-	// is opened.
+	// Keep is how many rotated files are kept, and KeepAge how long; 0 is no
+	// limit. Files beyond either limit are deleted at a rotation and when the
+	// log is opened.
 	Keep    int
 	KeepAge time.Duration
-	// Confirmed is the time that KeepAge goes by, which no wrong clock moves
-	// (T1); nil means that the clock of the log is right.
+	// Confirmed returns the time for KeepAge, which a wrong clock does not move
+	// (T1). If nil, the clock of the log is trusted.
 	Confirmed func() time.Time
 }
 
 func (r Rotation) on() bool { return r.Size > 0 || r.Age > 0 }
 
-// rotationPause is how long a rotation that failed is not tried again.
+// rotationPause is the pause after a failed rotation.
 const rotationPause = time.Minute
 
-// due says whether the file of that size, locked, is to be rotated before more
-// bytes are written to it. An empty file never is.
+// due reports whether the locked file of that size has to be rotated before more
+// bytes are written to it. An empty file never has to.
 func (s *file) due(size, more int64) bool {
 	if size == 0 || !s.rotation.on() {
 		return false
@@ -53,7 +53,7 @@ func (s *file) due(size, more int64) bool {
 	return s.rotation.Size > 0 && size+more > s.rotation.Size || s.rotation.Age > 0 && now.Sub(s.begun()) >= s.rotation.Age
 }
 
-// begun returns the time of the file's first line, or of now where it has none.
+// begun returns the time of the file's first line, or now if it has none.
 func (s *file) begun() time.Time {
 	if s.since.IsZero() {
 		first := make([]byte, line.Max)
@@ -69,8 +69,8 @@ func (s *file) begun() time.Time {
 	return s.since
 }
 
-// rotate renames the locked file and opens a new one in its place, which is not
-// locked. Where that fails the log goes on in the file that it has.
+// rotate renames the locked file and opens a new one in its place, unlocked. If
+// that fails the log continues in the old file.
 func (s *file) rotate() {
 	if err := s.renew(); err != nil {
 		s.rotateFrom = s.now().Add(rotationPause)
@@ -81,7 +81,7 @@ func (s *file) rotate() {
 }
 
 func (s *file) renew() error {
-	// A link stays where it is; what it leads to is renamed.
+	// A link stays in place; its target is renamed.
 	path, err := filepath.EvalSymlinks(s.path)
 	var name string
 	if err == nil {
@@ -90,23 +90,24 @@ func (s *file) renew() error {
 	if err == nil {
 		err = os.Rename(path, name)
 	}
-	// It is not there where an earlier attempt came as far as the renaming.
+	// The file is missing if an earlier attempt failed after the renaming.
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := s.reopen(); err != nil {
 		return err
 	}
-	// A power loss must take neither name, and both are where the link leads.
+	// Both names must survive a power loss, and both are in the directory of the
+	// link's target.
 	if path, err = filepath.EvalSymlinks(s.path); err != nil {
 		return err
 	}
 	return syncDirectory(filepath.Dir(path))
 }
 
-// rotatedName returns a name that no file has and that sorts behind all earlier
-// ones, though the clock was set back. Nobody else rotates meanwhile: the file
-// is locked.
+// rotatedName returns an unused name that sorts behind all earlier ones, even if
+// the clock was set back. The locked file keeps other processes from rotating
+// meanwhile.
 func (s *file) rotatedName(path string) (string, error) {
 	at := s.now().UTC()
 	old, err := line.RotatedFiles(path)
@@ -124,7 +125,7 @@ func syncDirectory(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// prune deletes the rotated files that are beyond what is kept.
+// prune deletes the rotated files beyond the limits.
 func (s *file) prune() {
 	if s.rotation.Keep == 0 && s.rotation.KeepAge == 0 {
 		return

@@ -7,9 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// endSilence has the kernel end conn once what was sent on it has not been
-// acknowledged for so long (RFC 5482), where it would go on trying for a quarter
-// of an hour.
+// endSilence makes the kernel end conn if sent data was not acknowledged for a
+// time (RFC 5482), instead of trying for a quarter of an hour.
 func endSilence(conn *net.TCPConn, after time.Duration) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {

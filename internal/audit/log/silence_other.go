@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// endSilence leaves it to the system how long it goes on trying.
+// endSilence does nothing: the system decides how long it tries.
 func endSilence(*net.TCPConn, time.Duration) error { return nil }

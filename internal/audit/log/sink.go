@@ -9,21 +9,22 @@ import (
 	"syscall"
 )
 
-// errUnsure is what an error of append is where nobody knows what of the lines
-// stays written. The chain is then left as it is, and a new one begun: a number
+// errUnsure is wrapped by an error of append if it is unknown which of the lines
+// stay written. The chain is then abandoned and a new one begun, because a number
 // must not be used twice.
 var errUnsure = errors.New("what became of a write is not known")
 
-// sink is where the lines go. Only sync may be called beside another method.
+// sink is the destination of the lines. Only sync may be called concurrently with
+// another method.
 type sink interface {
-	// begin makes ready for an append of about that many bytes, which must follow:
-	// nobody else writes meanwhile. It returns the hash of the line that what
-	// comes will stand behind, where another chain wrote that, as far as known.
+	// begin prepares an append of about that many bytes, which must follow; no other
+	// process writes until then. It returns the hash of the last line before the
+	// append if another chain wrote it, as far as known.
 	begin(size int) (after string, err error)
-	// append writes b, which ends in a newline, and returns how many of its
-	// bytes stay written: len(b) exactly if err is nil.
+	// append writes b, which ends in a newline, and returns how many of its bytes
+	// stay written: len(b) exactly if err is nil.
 	append(b []byte) (kept int, err error)
-	// sync makes what was written survive a power loss, where that can be.
+	// sync makes the written lines survive a power loss, if the sink can.
 	sync() error
 	// reopen opens the sink anew by its name.
 	reopen() error
@@ -31,20 +32,19 @@ type sink interface {
 	close() error
 }
 
-// stream is a sink that cannot be taken back: standard output, a pipe, any
-// writer. Of a failed write the whole lines that got through count as written.
+// stream is a sink whose writes cannot be undone: standard output, a pipe, any
+// writer. Of a failed write the complete lines count as written.
 type stream struct {
 	w      io.Writer
-	closer io.Closer // nil where the stream is not ours to close
+	closer io.Closer // nil if the stream is not ours to close
 	torn   bool      // the last write ended inside a line
 }
 
-// begin has nothing to say: who else writes to the stream is not known.
+// begin returns nothing: other writers of the stream are unknown.
 func (s *stream) begin(int) (string, error) { return "", nil }
 
-// openStream opens a device or a named pipe, which have no end to go back to. A pipe
-// is not waited for: neither for a reader, who may never come, nor, but as the log
-// waits for any sink, for room in it.
+// openStream opens a device or a named pipe. It does not wait for a reader of a
+// pipe, who may never come. Writes to the pipe wait as for any sink.
 func openStream(path string, mode os.FileMode) (*os.File, error) {
 	if mode.Type() != os.ModeNamedPipe {
 		return os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
@@ -56,13 +56,14 @@ func openStream(path string, mode os.FileMode) (*os.File, error) {
 	return f, err
 }
 
-// pipeBuf is how much is written to a pipe in one piece, whoever else writes to it:
-// POSIX's PIPE_BUF, as Linux has it.
+// pipeBuf is how many bytes are written to a pipe atomically among several writers:
+// POSIX's PIPE_BUF, as on Linux.
 const pipeBuf = 4096
 
-// write writes b in pieces of whole lines that nobody's lines can get into, since a
-// command may share the pipe that a server's standard output is. A longer line, as
-// the checkpoint that names many other chains, is exposed while the pipe is full.
+// write writes b in pieces of complete lines that other writers cannot interrupt,
+// because a command may share the pipe of a server's standard output. A longer line,
+// such as a checkpoint with many other chains, is not protected while the pipe is
+// full.
 func (s *stream) write(b []byte) (n int, err error) {
 	for n < len(b) && err == nil {
 		piece := b[n:]
@@ -85,7 +86,7 @@ func (s *stream) write(b []byte) (n int, err error) {
 
 func (s *stream) append(b []byte) (int, error) {
 	if s.torn {
-		// The next line must not become the end of a broken one.
+		// End the broken line, so that the next line does not continue it.
 		if _, err := s.w.Write([]byte{'\n'}); err != nil {
 			return 0, err
 		}

@@ -34,29 +34,30 @@ const (
 	syslogTime = "2006-01-02T15:04:05.000000Z07:00"
 
 	dialTime  = 3 * time.Second  // for a connection, its handshake included
-	writeTime = 30 * time.Second // for a write to a receiver that reads nothing
-	// redialPause is how long after an attempt to connect failed the next may
-	// be made; patience bounds what it grows to where nobody waits.
+	writeTime = 30 * time.Second // for a write to a receiver that does not read
+	// redialPause is the pause after a failed attempt to connect. patience bounds
+	// the growing pause while no event waits.
 	redialPause = 250 * time.Millisecond
 	patience    = 30 * time.Second
 	// readTime is how long after the last write a receiver that ends the
-	// connection in order has read all: what it has not read resets it.
+	// connection in order has read everything. Otherwise it would reset the
+	// connection.
 	readTime = 30 * time.Second
-	// silence is how long a receiver, or the network before it, may leave
-	// what was sent or asked without a sign.
+	// silence is how long the receiver or the network may leave sent data or
+	// keep-alive probes without an answer.
 	silence = 15 * time.Second
-	// farewell is how long the end of the log waits for the receiver's.
+	// farewell is how long closing waits for the receiver to close.
 	farewell = 2 * time.Second
-	// maxUnread is how many bytes are sent again on a new connection. It
-	// covers the buffers of both ends, of which ours is kept small.
+	// maxUnread is how many bytes are sent again on a new connection. It covers
+	// the buffers of both ends, of which ours is kept small.
 	maxUnread  = 4 << 20
 	sendBuffer = 128 << 10
 )
 
 // syslog is a sink that sends each line as a message of RFC 5424, framed by its
-// length (RFC 5425 §4.3, RFC 6587 §3.4.1). Nothing in the protocol acknowledges
-// a message. So the last ones are kept, and a connection that follows one that
-// broke begins with them: the receiver may get lines twice, but loses none while
+// length (RFC 5425 §4.3, RFC 6587 §3.4.1). The protocol does not acknowledge
+// messages. So syslog keeps the last ones, and after a broken connection sends
+// them again on the next: the receiver may get lines twice, but loses none while
 // this process lives.
 type syslog struct {
 	address string
@@ -66,16 +67,16 @@ type syslog struct {
 
 	mu      sync.Mutex
 	conn    net.Conn
-	ended   chan error // gets why conn ended, once
+	ended   chan error // receives why conn ended, once
 	unread  unconfirmed
 	closing bool
-	failed  error     // why the last attempt to connect failed,
-	retryAt time.Time // and when the next may be made
+	failed  error     // why the last attempt to connect failed
+	retryAt time.Time // when the next may be made
 	wait    time.Duration
 	written time.Time // when conn was last written to
 }
 
-// unconfirmed are the frames that the receiver may not have read, oldest first.
+// unconfirmed holds the frames that the receiver may not have read, oldest first.
 type unconfirmed struct {
 	frames [][]byte
 	size   int
@@ -94,8 +95,8 @@ func isSyslog(sink string) bool {
 	return strings.HasPrefix(sink, syslogTCP+"://") || strings.HasPrefix(sink, syslogTLS+"://")
 }
 
-// openSyslog makes a sink and connects it. Where events may be kept or lost while
-// the receiver is away, it may be so now.
+// openSyslog returns a connected sink. If events may be kept or lost while the
+// receiver is away, the connection may fail.
 func openSyslog(o Options) (*syslog, error) {
 	s, err := newSyslog(o)
 	if err != nil {
@@ -107,7 +108,7 @@ func openSyslog(o Options) (*syslog, error) {
 	return s, nil
 }
 
-// newSyslog makes a sink without connecting it.
+// newSyslog returns a sink that is not connected.
 func newSyslog(o Options) (*syslog, error) {
 	u, err := url.Parse(o.Sink)
 	if err != nil || u.Hostname() == "" || u.Port() == "" {
@@ -131,8 +132,8 @@ func newSyslog(o Options) (*syslog, error) {
 	return s, nil
 }
 
-// frame returns a line as it goes over the wire. A line sent again is the same
-// in every byte.
+// frame returns a line in its wire form. Sending a line again gives the same
+// bytes.
 func (s *syslog) frame(raw []byte) ([]byte, error) {
 	m := &rfc5424.SyslogMessage{}
 	m.SetPriority(syslogPriority).SetVersion(1).SetTimestamp(line.Time(raw).Format(syslogTime)).SetHostname(s.host).
@@ -145,11 +146,11 @@ func (s *syslog) frame(raw []byte) ([]byte, error) {
 	return append(append(b, ' '), text...), nil
 }
 
-// begin has nothing to say: each process has a connection of its own.
+// begin returns nothing: each process has its own connection.
 func (s *syslog) begin(int) (string, error) { return "", nil }
 
-// append sends the lines of b. Of a write that fails those that went out whole
-// count as written, since the receiver may have them; they are sent again.
+// append sends the lines of b. After a failed write, the lines sent completely
+// count as written, because the receiver may have them; they are sent again.
 func (s *syslog) append(b []byte) (kept int, err error) {
 	var frames [][]byte
 	var all []byte
@@ -178,7 +179,7 @@ func (s *syslog) append(b []byte) (kept int, err error) {
 	return kept, err
 }
 
-// write writes to the connection, and ends it if that fails.
+// write writes to the connection, and closes it if that fails.
 func (s *syslog) write(b []byte) (int, error) {
 	s.written = time.Now()
 	err := s.conn.SetWriteDeadline(s.written.Add(writeTime))
@@ -187,14 +188,14 @@ func (s *syslog) write(b []byte) (int, error) {
 		n, err = s.conn.Write(b)
 	}
 	if err != nil {
-		_ = s.conn.Close() // its reader finds the end and begins anew
+		_ = s.conn.Close() // watch finds the end and reconnects
 		s.conn = nil
 	}
 	return n, err
 }
 
-// connect sees to it that there is a connection, on which everything was sent
-// that may not have been read from the last one.
+// connect ensures a connection on which everything was sent again that may not
+// have been read from the last one.
 func (s *syslog) connect() error {
 	if s.conn != nil {
 		return nil
@@ -239,9 +240,9 @@ func (s *syslog) dial() error {
 	return nil
 }
 
-// watch reads what a receiver never sends, to learn when it ends the connection,
-// and then sends what it may not have read on a new one, though there may be no
-// event for a long time.
+// watch reads conn, on which a receiver never sends, to learn when the receiver
+// ends it. Then it sends what may not have been read on a new connection, because
+// the next event may take long.
 func (s *syslog) watch(conn net.Conn, ended chan<- error) {
 	began := time.Now()
 	_, err := io.Copy(io.Discard, conn)
@@ -276,13 +277,14 @@ func (s *syslog) watch(conn net.Conn, ended chan<- error) {
 	}
 }
 
-// sync cannot do anything: no receiver says what it has stored.
+// sync does nothing: receivers do not say what they have stored.
 func (s *syslog) sync() error { return nil }
 
 func (s *syslog) reopen() error { return nil }
 
-// close ends the connection and waits until the receiver has done so as well:
-// it has then read everything. If it resets the connection all is sent again.
+// close ends the connection and waits until the receiver ends it too, and so has
+// read everything. If the receiver resets the connection, close sends everything
+// again.
 func (s *syslog) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

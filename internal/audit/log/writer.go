@@ -10,7 +10,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// writer is what belongs to the goroutine that writes the chain.
+// writer is the state of the goroutine that writes the chain.
 type writer struct {
 	head  line.Head
 	batch []*entry
@@ -20,21 +20,20 @@ type writer struct {
 
 	every time.Duration
 	lines int
-	// unsealed counts the events since the last signed checkpoint, untried
-	// those since the last attempt at one.
+	// unsealed counts the events since the last signed checkpoint, untried those
+	// since the last attempt at one.
 	unsealed, untried int
 	// sealedOnce is set once a checkpoint of the chain was written.
 	sealedOnce bool
-	// signed is set once a first checkpoint was written, or could not be
-	// signed; seen is what it attests.
+	// signed is set once a first checkpoint was written, or could not be signed.
+	// seen are the heads that it signs.
 	signed    bool
 	seen      []line.Seen
 	announced bool
-	// unannounced is why the chain could not be announced when the store was
-	// asked last.
+	// unannounced is the error of the last attempt to announce the chain.
 	unannounced error
 	asked       time.Time
-	// unsure is set once nobody knows how the chain ends.
+	// unsure is set if it is unknown how the chain ends.
 	unsure bool
 	// refused counts the events that were not written since the log failed.
 	refused    int
@@ -56,7 +55,7 @@ func (l *Log) write() {
 			probe = time.After(probeTime)
 		}
 		if l.backlog.gone() {
-			// Nobody waits for these events; each attempt may cost much.
+			// Nobody waits for these events, and each attempt may cost much.
 			queue, retry = nil, time.After(retryTime)
 		}
 		select {
@@ -78,7 +77,7 @@ func (l *Log) write() {
 	}
 }
 
-// again tries a sink that was away.
+// again retries a sink that was away.
 func (l *Log) again() {
 	select {
 	case en := <-l.queue:
@@ -92,10 +91,9 @@ func (l *Log) again() {
 	l.writeBatch()
 }
 
-// gather adds first and all entries that wait behind it to what the batch
-// retains.
+// gather adds first and all entries waiting behind it to the batch.
 func (l *Log) gather(first *entry) {
-	// Let those run who are about to enqueue: the larger the batch, the fewer
+	// Let callers that are about to enqueue run: the larger the batch, the fewer
 	// the system calls.
 	runtime.Gosched()
 	size := 0
@@ -119,7 +117,7 @@ func (l *Log) gather(first *entry) {
 }
 
 // writeBatch chains the batch, writes it and answers its callers. The chain
-// moves on only over lines that stay in the sink.
+// advances only over lines that stay in the sink.
 func (l *Log) writeBatch() {
 	w := &l.w
 	if len(w.batch) == 0 {
@@ -128,7 +126,7 @@ func (l *Log) writeBatch() {
 	l.leaveUnsure()
 	first, tried := w.head.Seq < 0, len(w.batch)
 	w.buf, w.ends, w.sizes = w.buf[:0], w.ends[:0], w.sizes[:0]
-	size := 2 << 10 // of a first checkpoint, mostly
+	size := 2 << 10 // for a first checkpoint, usually
 	for _, en := range w.batch {
 		size += line.MaxStart + len(en.body)
 	}
@@ -176,8 +174,8 @@ func (l *Log) writeBatch() {
 	}
 }
 
-// put writes the lines, of about that size, that render appends to the chain, of
-// which the store has then heard.
+// put writes the lines, of about that size, that render appends to the chain. It
+// announces the chain to the store first.
 func (l *Log) put(size int, render func(at line.Head) []byte) (kept int, err error) {
 	if err := l.announce(); err != nil {
 		return 0, err
@@ -216,7 +214,7 @@ func (l *Log) tell(e audit.Event) (written bool, err error) {
 	return written, err
 }
 
-// leaveUnsure begins a new chain where it is not known how the last one ends.
+// leaveUnsure begins a new chain if it is unknown how the last one ends.
 func (l *Log) leaveUnsure() {
 	w := &l.w
 	if !w.unsure {
@@ -228,7 +226,7 @@ func (l *Log) leaveUnsure() {
 	w.unsealed, w.untried, w.requested = 0, 0, -1
 }
 
-// acknowledge answers for an entry that was written.
+// acknowledge reports success to the caller of a written entry.
 func (l *Log) acknowledge(en *entry) {
 	if en.state.CompareAndSwap(taken, settled) {
 		en.done <- nil
@@ -238,8 +236,8 @@ func (l *Log) acknowledge(en *entry) {
 	l.entries.Put(en)
 }
 
-// failed answers for an entry that was not written, and adds it to retained if
-// it is to be tried again.
+// failed reports an error to the caller of an entry, or adds the entry to
+// retained if it is to be tried again.
 func (l *Log) failed(en *entry, err error, retained []*entry) []*entry {
 	if l.backlog.on() {
 		l.fell(err)
@@ -256,8 +254,8 @@ func (l *Log) failed(en *entry, err error, retained []*entry) []*entry {
 	return retained
 }
 
-// signLast tries again to have a chain signed that bears no signature yet: of a
-// command this is the last chance, and the key may be there in a moment.
+// signLast retries to sign a chain that has no signature yet. For a command this
+// is the last chance, and the key may be there in a moment.
 func (l *Log) signLast() {
 	for range lastTries {
 		if l.w.unsealed == 0 || l.w.sealedOnce || l.currentSigner() == nil {
@@ -268,7 +266,7 @@ func (l *Log) signLast() {
 	}
 }
 
-// finish writes what still waits, seals the chain and closes the sink.
+// finish writes the waiting events, signs the chain and closes the sink.
 func (l *Log) finish() {
 	for {
 		select {
