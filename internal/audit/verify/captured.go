@@ -8,15 +8,15 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// A log that goes to a stream in a container is captured by what runs it, which
-// puts each line into a line of its own: Docker's json-file driver into JSON
-// ({"log":"…\n","stream":"stdout","time":"…"}), the container runtimes of
-// Kubernetes behind a prefix ("TIME stdout F …"). Both cut long lines into pieces.
+// A container runtime captures a log that goes to a stream and wraps each line:
+// Docker's json-file driver in JSON ({"log":"…\n","stream":"stdout","time":"…"}),
+// the runtimes of Kubernetes in a prefix ("TIME stdout F …"). Both split long
+// lines.
 
 // captured is a line of a captured stream.
 type captured struct {
 	text []byte
-	// more says that the line goes on in the next of the same stream.
+	// more says that the line continues in the next one of the same stream.
 	more   bool
 	stream string
 }
@@ -26,7 +26,8 @@ const (
 	maxCRIStart = 64
 )
 
-// uncapture reads a line as a container's runtime wrote it; false if it is none.
+// uncapture parses a line as a container runtime wrote it. It returns false for
+// any other line.
 func uncapture(raw []byte) (c captured, ok bool) {
 	if bytes.HasPrefix(raw, []byte(dockerStart)) {
 		var d struct {
@@ -39,7 +40,7 @@ func uncapture(raw []byte) (c captured, ok bool) {
 		text, whole := bytes.CutSuffix([]byte(*d.Log), []byte{'\n'})
 		return captured{text, !whole, d.Stream}, true
 	}
-	// A line of ours begins with a brace, no time does.
+	// A Keyturn line begins with a brace, a time does not.
 	at, rest, ok := bytes.Cut(raw[:min(len(raw), maxCRIStart)], []byte{' '})
 	if !ok || len(at) < len("2006-01-02T15:04:05Z") || at[0] == '{' {
 		return c, false
@@ -55,7 +56,7 @@ func uncapture(raw []byte) (c captured, ok bool) {
 	if !ok {
 		return c, false
 	}
-	// Tags are separated by colons; the first says whether the line is full.
+	// Tags are separated by colons; the first says whether the line is complete.
 	tag, _, _ := bytes.Cut(tags, []byte{':'})
 	if string(tag) != "F" && string(tag) != "P" {
 		return c, false
@@ -64,8 +65,8 @@ func uncapture(raw []byte) (c captured, ok bool) {
 	return captured{raw[start:], string(tag) == "P", string(stream)}, true
 }
 
-// foreign reports whether a captured line is the program's operational log, which
-// goes to standard error and shares the capture with the audit log.
+// foreign reports whether a captured line is from the program's operational log,
+// which goes to standard error and shares the capture with the audit log.
 func (c captured) foreign(whole []byte) bool {
 	return c.stream == "stderr" && !line.IsPiece(whole) && !line.IsWhole(whole)
 }

@@ -22,7 +22,7 @@ func (v *verifier) unfinished(text []byte) error {
 	return v.take(text)
 }
 
-// end checks what only the end of the last file shows.
+// end makes the checks that need the end of the last file.
 func (v *verifier) end() error {
 	if err := v.checkEnd(); err != nil || v.misplaced == nil {
 		return err

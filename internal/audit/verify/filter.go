@@ -11,33 +11,34 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// Filter picks lines; a zero field lets everything through, and a line passes
-// if every other field does.
+// Filter selects lines. A line passes if it matches every field that is not zero.
 type Filter struct {
-	// User is a uid or an e-mail address, in any case of letters. An address
-	// stands for the accounts, too, that a line matched against before showed
-	// with it: a refresh or a reuse names its user by the uid alone.
+	// User is a uid or an e-mail address, case-insensitive. An address also stands
+	// for the accounts that lines matched before showed with it, because a refresh
+	// or a reuse names its user by the uid alone.
 	User string
-	// Client is a client_id, Session the id of a session (refresh-token family).
+	// Client is a client_id. Session is the id of a session (refresh-token
+	// family).
 	Client  string
 	Session string
-	// Actions are values of event.action, of which one must fit; a * at the
-	// end of one stands for any ending.
+	// Actions are values of event.action, any of which may match; a * at the end
+	// of one stands for any ending.
 	Actions []string
 	// Outcome is success or failure.
 	Outcome audit.Outcome
-	// Reasons are values of event.reason, of which one must fit.
+	// Reasons are values of event.reason, any of which may match.
 	Reasons []string
-	// IP is an address, or a network such as 192.0.2.0/24; what a line names
-	// as the other side (keyturn.previous) is looked at too.
+	// IP is an address, or a network such as 192.0.2.0/24. It is also compared
+	// with the other party's address (keyturn.previous).
 	IP string
-	// Since is the earliest time, Until the first that is too late.
+	// Since is the earliest time, Until the end, exclusive.
 	Since, Until time.Time
 
-	accounts []string // uids that were seen with the address in User
+	accounts []string // uids seen with the address in User
 }
 
-// Check says which field could not match any line, and why.
+// Check returns an error if a field cannot match any line; it names the field and
+// the reason.
 func (f *Filter) Check() error {
 	for _, want := range f.Actions {
 		if !slices.ContainsFunc(audit.Vocabulary(), func(t audit.Term) bool { return fits(want, string(t.Action)) }) {
@@ -68,9 +69,8 @@ func (f *Filter) empty() bool {
 		len(f.Reasons) == 0 && f.IP == "" && f.Since.IsZero() && f.Until.IsZero()
 }
 
-// Match reports whether the line passes. What is no audit event passes only a
-// Filter that asks for nothing, so that damage to the log does not go unseen
-// for who reads all of it.
+// Match reports whether the line passes. A line that is not an audit event passes
+// only an empty Filter, so that damage is visible when the whole log is read.
 func (f *Filter) Match(text []byte) bool {
 	if f.empty() {
 		return true
@@ -79,7 +79,7 @@ func (f *Filter) Match(text []byte) bool {
 	if err != nil {
 		return false
 	}
-	// Whose the address is counts for later lines, even if this one is not picked.
+	// matchUser records accounts for later lines, even if this line does not pass.
 	user := f.matchUser(&e)
 	switch {
 	case !user,
@@ -94,8 +94,8 @@ func (f *Filter) Match(text []byte) bool {
 	return Within(e.Time, f.Since, f.Until)
 }
 
-// matchUser reports whether the line is about the user, and keeps in mind whose
-// the address is.
+// matchUser reports whether the line is about the user, and remembers the accounts
+// seen with the address.
 func (f *Filter) matchUser(e *line.Entry) bool {
 	if f.User == "" || f.User == e.User.ID {
 		return true
@@ -110,13 +110,13 @@ func (f *Filter) matchUser(e *line.Entry) bool {
 	return true
 }
 
-// Within reports whether t is neither before since nor at or after until; a
-// zero bound is none.
+// Within reports whether t is at or after since and before until. A zero bound is
+// no bound.
 func Within(t, since, until time.Time) bool {
 	return !t.Before(since) && (until.IsZero() || t.Before(until))
 }
 
-// fits reports whether an action is the one wanted, or begins as it does.
+// fits reports whether an action equals the wanted one, or has its prefix.
 func fits(want, action string) bool {
 	if start, open := strings.CutSuffix(want, "*"); open {
 		return strings.HasPrefix(action, start)

@@ -16,10 +16,10 @@ import (
 // pollEvery is how often Follow looks for new lines.
 const pollEvery = 200 * time.Millisecond
 
-// Follow calls fn with each line of the file at path, from its beginning, and
-// then with each line as it is written, until ctx ends (it then returns nil) or
-// fn returns an error. It stays with the path when the file is rotated, and
-// waits where there is no file yet. The line is only valid during the call.
+// Follow calls fn with each line of the file at path from its beginning, and
+// then with each line as it is written. It returns nil when ctx ends, or the
+// error of fn. It follows the path across rotations, and waits for a file that
+// does not exist yet. The line is only valid during the call.
 func Follow(ctx context.Context, path string, fn func(text []byte) error) error {
 	t := follower{path: path, fn: fn}
 	defer t.leave()
@@ -45,15 +45,15 @@ type follower struct {
 	fn   func(text []byte) error
 	f    *os.File
 	read int64  // how far f was read
-	rest []byte // the beginning of a line whose end is not there yet
+	rest []byte // the beginning of an incomplete line
 }
 
-// poll reads what is new, of files that have been rotated away first.
+// poll reads what is new, first from files that were rotated.
 func (t *follower) poll(ctx context.Context) error {
 	for {
 		info, err := os.Stat(t.path)
 		if errors.Is(err, os.ErrNotExist) {
-			// Rotated, and not made again yet.
+			// The file was rotated and the new one not created yet.
 			return t.drain(ctx)
 		}
 		if err != nil {
@@ -72,7 +72,7 @@ func (t *follower) poll(ctx context.Context) error {
 			return err
 		case os.SameFile(old, info) && info.Size() >= t.read:
 			return t.drain(ctx)
-		case os.SameFile(old, info): // cut, and begun again
+		case os.SameFile(old, info): // truncated and begun again
 			t.leave()
 			continue
 		}
@@ -88,8 +88,8 @@ func (t *follower) poll(ctx context.Context) error {
 	}
 }
 
-// after opens the file that the log went on in after old, which has been rotated
-// away: there may be several by now.
+// after opens the file in which the log continued after old, which was rotated.
+// There may have been several rotations.
 func (t *follower) after(old os.FileInfo) (*os.File, error) {
 	for {
 		newer, err := t.newer(old)
@@ -103,7 +103,7 @@ func (t *follower) after(old os.FileInfo) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		// It is the next unless there was another rotation meanwhile.
+		// next is right unless there was another rotation meanwhile.
 		if newer, err = t.newer(old); err == nil && len(newer) == 0 {
 			return next, nil
 		}
@@ -113,8 +113,8 @@ func (t *follower) after(old os.FileInfo) (*os.File, error) {
 	}
 }
 
-// newer returns the files that were rotated away after old, oldest first; none
-// if old does not have the name of a rotated file any more.
+// newer returns the files rotated after old, oldest first. It returns none if
+// old no longer has the name of a rotated file.
 func (t *follower) newer(old os.FileInfo) ([]line.RotatedFile, error) {
 	path, err := filepath.EvalSymlinks(t.path)
 	if err != nil {
@@ -131,7 +131,7 @@ func (t *follower) newer(old os.FileInfo) ([]line.RotatedFile, error) {
 	return nil, err
 }
 
-// notThere is nil where a file is only not there yet, or any more.
+// notThere returns nil if a file does not exist yet or any more.
 func notThere(err error) error {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -139,7 +139,7 @@ func notThere(err error) error {
 	return err
 }
 
-// drain passes on the whole lines up to the end of the file.
+// drain passes on the complete lines up to the end of the file.
 func (t *follower) drain(ctx context.Context) error {
 	if t.f == nil {
 		return nil
@@ -166,7 +166,7 @@ func (t *follower) drain(ctx context.Context) error {
 func (t *follower) pass(b []byte) error {
 	for {
 		text, after, found := bytes.Cut(b, []byte{'\n'})
-		// No more of a line is kept than a line can be long.
+		// Keep no more of a line than the longest line.
 		t.rest = append(t.rest, text[:min(len(text), line.Max-len(t.rest))]...)
 		if !found {
 			return nil

@@ -9,16 +9,16 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// maxApart is how many chains sourcesOf tells apart.
+// maxApart is how many chains sourcesOf distinguishes.
 const maxApart = 1 << 18
 
-// source is what has to be read in one order: the files of one log.
+// source is the files of one log, which are read in order.
 type source struct {
-	files []string // yet to be opened
-	index int      // its place among sources that are at the same time
+	files []string // not opened yet
+	index int      // the order among sources at the same time
 
-	// at is the time of the line at hand, or of the next where r is nil; a
-	// line without a time has that of the line before it.
+	// at is the time of the current line, or of the next one if r is nil. A line
+	// without a time has that of the line before it.
 	at    time.Time
 	r     *lineReader
 	place place
@@ -26,11 +26,11 @@ type source struct {
 	whole bool
 }
 
-// sourcesOf finds the logs that the files belong to: files that were rotated
-// from the same name, or that hold lines of the same chain, are of one log and
-// stay in the order of sorted. Where they cannot be sorted, or hold more chains
-// than can be told apart, they are taken for one log. The sources are in the
-// order of their first files.
+// sourcesOf groups files by the log that they belong to. Files rotated from the
+// same name, or with lines of the same chain, belong to one log and keep the
+// order of sorted. If the files cannot be sorted, or have more chains than it
+// distinguishes, it takes all for one log. The sources are in the order of their
+// first files.
 func sourcesOf(files []string) []*source {
 	all, ok := sorted(files)
 	if !ok {
@@ -54,9 +54,9 @@ func sourcesOf(files []string) []*source {
 	return sources
 }
 
-// logsOf returns, for each of the files, the first that is of the same log. It
-// reads them where their names leave it open, and fails if one cannot be read
-// or there are more chains than room.
+// logsOf returns, for each of the files, the index of the first file of the same
+// log. It reads the files if their names do not decide, and fails if one cannot
+// be read or there are more chains than room.
 func logsOf(all []dated, room int) (logs []int, ok bool) {
 	logs = make([]int, len(all))
 	bases := map[string]int{}
@@ -106,12 +106,12 @@ func logsOf(all []dated, room int) (logs []int, ok bool) {
 
 var errRoom = errors.New("more chains than can be told apart")
 
-// merge calls fn with each line of the sources, and whether a newline ended it,
-// by time and, of lines at the same time, in the order of the sources. It holds
-// one line of each source that has begun. Within a source nothing is moved: what
-// follows a line whose clock was ahead waits with it until the other sources
-// have come to that time, and where the clock was set back the lines come at
-// once. An error of fn ends the reading and is returned.
+// merge calls fn with each line of the sources, and whether it ended in a
+// newline, in the order of time and, for equal times, of the sources. It holds
+// one line of each open source. Within a source the order is kept: after a line
+// whose clock was ahead, the lines wait until the other sources reach that time;
+// after the clock was set back, the lines come at once. An error of fn ends the
+// reading and is returned.
 func merge(sources []*source, fn func(at place, text []byte, whole bool) error) error {
 	h := make(byTime, len(sources))
 	copy(h, sources)
@@ -146,7 +146,7 @@ func merge(sources []*source, fn func(at place, text []byte, whole bool) error) 
 	return nil
 }
 
-// next goes on to the next line, and reports whether there is one.
+// next reads the next line, and reports whether there is one.
 func (s *source) next() (more bool, err error) {
 	for {
 		if s.r == nil {

@@ -6,12 +6,12 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// misfit is a pair of lines of one chain that do not fit together. Which of the
-// two is the bad one, only the next line of the chain (or the anchor) tells.
+// misfit is a pair of lines of one chain that do not fit together. Only the
+// next line of the chain, or the anchor, shows which of the two is bad.
 type misfit struct {
 	clash clash
 	chain *chainState
-	// The earlier line is good as far as the lines before it go.
+	// The earlier line fits the lines before it.
 	earlier     place
 	earlierHash string
 	later       place
@@ -22,11 +22,11 @@ type misfit struct {
 	mendedHash string
 }
 
-// clash says what does not fit.
+// clash is the kind of a misfit.
 type clash int
 
 const (
-	// wrongHash: the later line names another hash than the earlier one has.
+	// wrongHash: prev of the later line is not the hash of the earlier one.
 	wrongHash clash = iota
 	// claimedTwice: both lines have the same number.
 	claimedTwice
@@ -42,10 +42,10 @@ func newMisfit(of clash, c *chainState, at place, k line.Link, text []byte, hash
 	}
 }
 
-// resolve names the bad line. next is the line of the chain that follows the
-// two, or nil where there is none.
+// resolve returns an error for the bad line. next is the line of the chain that
+// follows the two, or nil.
 func (d *misfit) resolve(next *line.Link) error {
-	// What the line numbered laterSeq is known to hash to.
+	// known is the known hash of the line numbered laterSeq.
 	known := ""
 	if a := d.chain.anchor; a != nil && a.Seq == d.laterSeq {
 		known = a.Hash
@@ -67,8 +67,9 @@ func (d *misfit) resolve(next *line.Link) error {
 		d.chain.id, d.later.file, d.later.line)
 }
 
-// displaced returns the line of another chain that fits the gap after c's last
-// line, if there is one: its chain's id was changed. Otherwise it returns bad.
+// displaced returns an error for a line of another chain that fits the gap
+// after c's last line, because its chain's id was changed. Without such a line
+// it returns bad.
 func (v *verifier) displaced(c *chainState, bad *BadLine) *BadLine {
 	for _, o := range v.order {
 		if o != c && o.firstSeq == c.seq+1 && o.firstPrev == string(c.hash[:]) {
@@ -78,8 +79,8 @@ func (v *verifier) displaced(c *chainState, bad *BadLine) *BadLine {
 	return bad
 }
 
-// orphan explains why the first line of o has nothing before it: because its
-// chain's id was changed, or otherwise as bad says.
+// orphan returns an error for the first line of o if it follows a line of
+// another chain, because its chain's id was changed. Otherwise it returns bad.
 func (v *verifier) orphan(o *chainState, bad *BadLine) *BadLine {
 	for _, c := range v.order {
 		if c.seq+1 == o.firstSeq && o.firstPrev == string(c.hash[:]) {

@@ -10,14 +10,14 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// Missing is a chain that somebody knows and that none of the files holds.
+// Missing is a known chain that is in none of the files.
 type Missing struct {
 	Chain string `json:"chain"`
-	// Node is the machine and the file, or stream, that it was written to.
+	// Node names the machine and the file, or stream, of the chain.
 	Node string `json:"node"`
-	// Events is how many lines it is known to have, at least.
+	// Events is the least number of lines that the chain had.
 	Events int64 `json:"events"`
-	// At is when the last of these was written, zero where that is not known.
+	// At is when the last of these was written, or zero if unknown.
 	At time.Time `json:"at,omitzero"`
 	// By says who knows the chain.
 	By string `json:"known_by"`
@@ -31,10 +31,10 @@ func (m Missing) String() string {
 	return fmt.Sprintf("chain %s, written by %s%s, of %d lines at least (%s knows it)", m.Chain, m.Node, when, m.Events, m.By)
 }
 
-// maxNamed is how many missing chains an error names in words.
+// maxNamed is how many missing chains an error lists.
 const maxNamed = 20
 
-// unseen names the chains that should be in the files and are not.
+// unseen returns an error with the chains that are missing from the files.
 func (v *verifier) unseen() error {
 	missing := v.missing()
 	if len(missing) == 0 {
@@ -58,8 +58,8 @@ func (v *verifier) unseen() error {
 	}
 }
 
-// missing collects what the store, the heads that were kept and the signatures in
-// the log itself know, oldest first.
+// missing returns the chains, sorted by id and so by age, that the store, the
+// kept heads or the signatures in the log know but the files do not have.
 func (v *verifier) missing() []Missing {
 	known := map[string]Missing{}
 	note := func(m Missing) {
@@ -78,7 +78,7 @@ func (v *verifier) missing() []Missing {
 		}
 	}
 	for id, a := range v.attested {
-		// Of other logs only who was given their heads expects the chains.
+		// Chains of other logs are only expected if their heads were given.
 		begun, ok := line.Begun([]byte(id))
 		if _, wrote := v.nodes[line.NodeInJSON(a.Node)]; a.signed && wrote && ok && !v.isElsewhere(a.Node) && !begun.Before(v.o.Since) {
 			note(Missing{Chain: id, Node: a.Node, Events: a.Seq + 1, By: a.by})
@@ -92,8 +92,8 @@ func (v *verifier) missing() []Missing {
 	return all
 }
 
-// isElsewhere reports whether the node's chains are said to be in other logs. A *
-// at the end of what was said stands for any ending.
+// isElsewhere reports whether Elsewhere names the node. A * at the end of a name
+// stands for any ending.
 func (v *verifier) isElsewhere(node string) bool {
 	return slices.ContainsFunc(v.o.Elsewhere, func(said string) bool {
 		start, open := strings.CutSuffix(said, "*")
@@ -102,7 +102,7 @@ func (v *verifier) isElsewhere(node string) bool {
 }
 
 // checkBeginnings finds chains whose first lines are in none of the files, unless
-// they are older than the log is said to go back.
+// they are older than Since.
 func (v *verifier) checkBeginnings() error {
 	for _, c := range v.order {
 		if c.firstSeq == 0 && !c.behind {

@@ -13,12 +13,12 @@ import (
 // errFirst ends the reading of a file at its first good line.
 var errFirst = errors.New("the first good line")
 
-// sorted sorts files of one log, so that they may be named in any order: those
-// that the log rotated itself as their names say, and otherwise, also between
-// these, by the times of their first good lines and, where a syslog receiver got
-// the same lines again, by when they were written last. It says what it found out
-// about each, and false where they cannot be sorted: standard input or a pipe can
-// be read only once, and a file may be no log.
+// sorted sorts the files of one log, so that they may be given in any order. It
+// sorts files that the log rotated by their names. It sorts others, also among
+// these, by the times of their first good lines and, for a syslog receiver that
+// got the same lines twice, by their modification times. It returns false if it
+// cannot sort them: standard input or a pipe can be read only once, and a file
+// may not be a log.
 func sorted(files []string) ([]dated, bool) {
 	all := make([]dated, 0, len(files))
 	ended := map[string]time.Time{} // by base
@@ -41,7 +41,7 @@ func sorted(files []string) ([]dated, bool) {
 	slices.SortStableFunc(all, func(a, b dated) int {
 		return cmp.Or(cmp.Compare(a.base, b.base), a.rotated.Compare(b.rotated))
 	})
-	var names [][]dated // the files of one name each
+	var names [][]dated // the files of each name
 	for len(all) > 0 {
 		n := 1
 		for n < len(all) && all[n].base == all[0].base {
@@ -54,7 +54,7 @@ func sorted(files []string) ([]dated, bool) {
 		next := 0
 		for i := range names {
 			a, b := names[i][0], names[next][0]
-			// An empty file comes first: it has nothing to say.
+			// An empty file comes first, because its time is zero.
 			if cmp.Or(a.began.Compare(b.began), ended[a.base].Compare(ended[b.base])) < 0 {
 				next = i
 			}
@@ -67,15 +67,15 @@ func sorted(files []string) ([]dated, bool) {
 	return order, true
 }
 
-// dated is a file of a log with what tells its place among others.
+// dated is a file of a log with what determines its order.
 type dated struct {
 	path    string
 	began   time.Time // when its first good line was written; zero if it has none
 	base    string    // the log's name
-	rotated time.Time // when it was rotated; the log itself has yet to be
+	rotated time.Time // when it was rotated; in the future for the log itself
 }
 
-// firstTime returns the time of a file's first good line, zero if it has none.
+// firstTime returns the time of a file's first good line, or zero if it has none.
 func firstTime(path string) (at time.Time, err error) {
 	first := func(_ int64, text []byte) error {
 		if _, err := line.Parse(text); err != nil {

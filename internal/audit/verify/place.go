@@ -6,7 +6,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// place is where a line stands.
+// place is the position of a line.
 type place struct {
 	file string
 	line int64
@@ -16,10 +16,10 @@ func (p place) bad(format string, args ...any) *BadLine {
 	return &BadLine{File: p.file, Line: p.line, Reason: fmt.Sprintf(format, args...)}
 }
 
-// watchOrder notes a line of another chain that is not where the line says that it
-// stood: it was taken out, or one of the two was moved. A line that was changed or
-// is missing within its chain is named better by what finds that, so this counts
-// last.
+// watchOrder records a line of another chain that is missing where this line says
+// that it was: it was removed, or one of the two was moved. The error counts last,
+// because other checks name a line that was changed or is missing within its chain
+// more precisely.
 func (v *verifier) watchOrder(c *chainState, k line.Link, begins bool) {
 	if k.Foreign == nil {
 		return

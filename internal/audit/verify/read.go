@@ -16,19 +16,18 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// Lines calls fn with each line of the files, without its newline; "-" is
-// standard input, and a file compressed with gzip or zstd is read as what it
-// holds. The files of one log are read one after another, in the order in which
-// Files reads them; several logs are merged by time. The line is only valid
-// during the call. An error of fn ends the reading and is returned; a line
-// longer than line.Max is cut.
+// Lines calls fn with each line of the files, without its newline. "-" is standard
+// input. Files compressed with gzip or zstd are decompressed. The files of one log are
+// read one after another, in the order of Files; several logs are merged by time. The
+// line is only valid during the call, and cut at line.Max bytes. An error of fn ends
+// the reading and is returned.
 func Lines(files []string, fn func(text []byte) error) error {
 	return merge(sourcesOf(files), func(_ place, text []byte, _ bool) error { return fn(text[:min(len(text), line.Max)]) })
 }
 
-// readLines calls fn with each line, and its number in the file, that ends in a newline and last with what
-// follows the last newline, if anything does. Of a line longer than line.Max it
-// passes a piece that is longer too, and not the rest.
+// readLines calls fn with each line that ends in a newline and its number in the file,
+// and then last with the text after the last newline, if any. Of a line longer than
+// line.Max it passes a beginning that is also longer, and not the rest.
 func readLines(path string, fn, last func(number int64, text []byte) error) error {
 	r, err := openLines(path)
 	if err != nil {
@@ -55,12 +54,12 @@ func readLines(path string, fn, last func(number int64, text []byte) error) erro
 
 const (
 	readSize = 256 << 10
-	// maxWindow bounds the memory that a zstd file can ask for.
+	// maxWindow bounds the memory that a zstd file can demand.
 	maxWindow = 128 << 20
 )
 
-// expand returns what r holds, decompressed where it is gzip (RFC 1952) or
-// zstd (RFC 8878). The caller calls done when it has read enough.
+// expand returns the content of r, decompressed if it is gzip (RFC 1952) or zstd (RFC
+// 8878). The caller calls done after reading.
 func expand(r *bufio.Reader) (expanded *bufio.Reader, done func(), err error) {
 	magic, _ := r.Peek(4) // a shorter file is not compressed
 	switch {
@@ -83,22 +82,21 @@ func expand(r *bufio.Reader) (expanded *bufio.Reader, done func(), err error) {
 // lineReader reads the lines of one file.
 type lineReader struct {
 	path string
-	f    *os.File // nil where it is standard input
+	f    *os.File // nil for standard input
 	r    *bufio.Reader
 	done func()
-	long bool // the line passed last was a piece, and its rest is to come
-	// shared is set where others may write to what is read.
+	long bool // the last line was a beginning, and its rest follows
+	// shared is set if other processes may write to the file.
 	shared bool
-	over   bool // what was passed last is what the file ends in
-	// number is that of the line passed last, counted from 1 as they stand in
-	// the file.
+	over   bool // the last line ends the file
+	// number is the number of the last line in the file, counted from 1.
 	number int64
-	// parts holds, for each stream of a captured log, the pieces of a line that
-	// is not whole yet.
+	// parts holds the beginning of an incomplete line for each stream of a captured
+	// log.
 	parts map[string][]byte
 }
 
-// openLines begins to read a file, decompressed. The caller closes it.
+// openLines opens a file, decompressed. The caller closes it.
 func openLines(path string) (*lineReader, error) {
 	l := &lineReader{path: path, done: func() {}}
 	in := os.Stdin
@@ -117,7 +115,7 @@ func openLines(path string) (*lineReader, error) {
 		l.close()
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
-	l.shared = l.shared && r == raw // nobody goes on with a compressed file
+	l.shared = l.shared && r == raw // nobody appends to a compressed file
 	l.r, l.done = r, done
 	return l, nil
 }
@@ -129,8 +127,8 @@ func (l *lineReader) close() {
 	}
 }
 
-// next returns the next line of the log, as rawNext does, freed from what a
-// container's runtime put around it.
+// next returns the next line of the log, as rawNext does, without the wrapping of a
+// container runtime.
 func (l *lineReader) next() (text []byte, whole bool, err error) {
 	for {
 		text, whole, err = l.rawNext()
@@ -152,7 +150,7 @@ func (l *lineReader) next() (text []byte, whole bool, err error) {
 			if l.parts == nil {
 				l.parts = map[string][]byte{}
 			}
-			// Of a line that is too long no more is kept than shows that.
+			// Keep of an overlong line only what shows that it is too long.
 			held = append(held, c.text[:min(len(c.text), max(line.Max+1-len(held), 0))]...)
 			if l.parts[c.stream] = held; c.more {
 				continue
@@ -166,9 +164,9 @@ func (l *lineReader) next() (text []byte, whole bool, err error) {
 	}
 }
 
-// rawNext returns the next line without its newline, and whether it had one or is
-// what follows the last. After that comes io.EOF. Of a line longer than line.Max
-// it returns a piece that is longer too. The line is valid until the next call.
+// rawNext returns the next line without its newline, and whether it had one. The text
+// after the last newline comes last, and then io.EOF. Of a line longer than line.Max it
+// returns a beginning that is also longer. The line is valid until the next call.
 func (l *lineReader) rawNext() (text []byte, whole bool, err error) {
 	for l.long {
 		_, err := l.r.ReadSlice('\n')
@@ -199,15 +197,15 @@ func (l *lineReader) rawNext() (text []byte, whole bool, err error) {
 	return l.finish(bytes.Clone(text))
 }
 
-// A writer holds the lock of its file for one write, so that who has waited for it
-// so long waits for one that hangs.
+// A writer holds the lock of its file for one write, so a lock held longer than these
+// tries means that the writer hangs.
 const (
 	lockTries = 100
 	lockPause = 10 * time.Millisecond
 )
 
-// finish reads what follows the beginning of a line that the file ended in: its
-// writer may have been in the midst of it.
+// finish reads the rest of an incomplete last line, whose writer may be within its
+// write.
 func (l *lineReader) finish(text []byte) ([]byte, bool, error) {
 	err := syscall.EINTR
 	for try := 0; (err == syscall.EINTR || err == syscall.EWOULDBLOCK) && try < lockTries; try++ {
@@ -219,9 +217,9 @@ func (l *lineReader) finish(text []byte) ([]byte, bool, error) {
 	if err == syscall.EWOULDBLOCK {
 		return nil, false, fmt.Errorf("reading %s: its last line is not finished, and its writer hangs", l.path)
 	}
-	// Where files cannot be locked, they are read as they are.
+	// Files that cannot be locked are read as they are.
 	rest, rerr := l.r.ReadSlice('\n')
-	_ = syscall.Flock(int(l.f.Fd()), syscall.LOCK_UN) // what is open can be unlocked
+	_ = syscall.Flock(int(l.f.Fd()), syscall.LOCK_UN) // an open file can be unlocked
 	if rerr != nil && !errors.Is(rerr, io.EOF) {
 		return nil, false, fmt.Errorf("reading %s: %w", l.path, rerr)
 	}

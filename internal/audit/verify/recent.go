@@ -3,12 +3,12 @@ package verify
 import "crypto/sha256"
 
 // recentLines is how many lines of a chain are remembered: more than a syslog
-// sink sends again (maxUnread bytes, of lines that are never below 400).
+// sink sends again (maxUnread bytes, in lines of at least 400).
 const recentLines = 1 << 14
 
-// recent remembers the hashes of a chain's last lines by their numbers.
+// recent remembers the hashes of a chain's last lines by number.
 type recent struct {
-	sums  [][sha256.Size]byte // of the line numbered n at n % recentLines
+	sums  [][sha256.Size]byte // of line n at (n-first) % recentLines
 	first int64               // the first number seen
 	next  int64               // the number after the last
 }

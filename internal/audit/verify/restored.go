@@ -9,17 +9,15 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// A store that was put back from a backup has lost the heads of the chains since
-// then, and the keys. So who restores it takes the heads over from the log as it
-// then is (Ahead), and says so in an event that begins a chain of its own. From then
-// on the store vouches for those heads, and the event for signatures before it
-// whose keys went with the old store. It is believed only where the store, a list
-// of heads or a signature vouches for the line: who can write to the log alone
-// cannot make one.
+// A store restored from a backup lacks the chains' heads since then, and the keys. So
+// the restore takes the heads over from the log (Ahead), and records that in an event
+// that begins a chain of its own. From then on the store vouches for those heads, and
+// the event for signatures before it whose keys were lost with the old store. Such an
+// event counts only if the store, a list of heads or a signature vouches for its
+// line, so that write access to the log alone cannot forge one.
 
-// Ahead reads the files of the log of a store that was restored, and returns the
-// heads that the store does not know, or has forgotten how far they had come,
-// oldest first. The log has to be in order otherwise, and to hold what o has.
+// Ahead reads the log of a restored store, and returns the heads that the store lacks
+// or has in an older state, oldest first. The log must pass all other checks with o.
 func Ahead(files []string, o Options) ([]audit.Anchor, error) {
 	o.Partial, o.restored = false, true
 	v := newVerifier(o)
@@ -40,14 +38,14 @@ func Ahead(files []string, o Options) ([]audit.Anchor, error) {
 	return ahead, nil
 }
 
-// restoration is the event that a store was restored.
+// restoration is the event of a restored store.
 type restoration struct {
 	chain  *chainState
 	at     time.Time
 	detail string
 }
 
-// noteRestoration looks whether the first line of a chain is such an event.
+// noteRestoration records the first line of a chain if it is such an event.
 func (v *verifier) noteRestoration(c *chainState, text []byte) {
 	if c.firstSeq > 0 || line.Action(text) != audit.StoreRestored {
 		return
@@ -62,7 +60,7 @@ func (v *verifier) noteRestoration(c *chainState, text []byte) {
 }
 
 // vouchedFor reports whether the store or a list of heads vouches for the chain up to
-// that line, as far as the files were read.
+// line seq, according to the lines read so far.
 func (v *verifier) vouchedFor(c *chainState, seq int64) bool {
 	if c.anchor != nil && c.anchor.Seq >= seq && c.seq >= c.anchor.Seq {
 		return true
@@ -71,13 +69,13 @@ func (v *verifier) vouchedFor(c *chainState, seq int64) bool {
 	return ok && a.Seq >= seq && c.seq >= a.Seq
 }
 
-// known reports whether there will be something to hold that line against.
+// known reports whether the store or a list of heads knows line seq or a later one.
 func (v *verifier) known(c *chainState, seq int64) bool {
 	a, ok := v.attested[c.id]
 	return c.anchor != nil && c.anchor.Seq >= seq || ok && a.Seq >= seq
 }
 
-// lostKey is a checkpoint that was signed with a key that nobody knows.
+// lostKey is a checkpoint signed with an unknown key.
 type lostKey struct {
 	chain *chainState
 	seq   int64
@@ -85,7 +83,8 @@ type lostKey struct {
 	bad   *BadLine
 }
 
-// checkLostKeys finds signatures by unknown keys that no restored store explains.
+// checkLostKeys returns an error for a signature by an unknown key that no restored
+// store explains.
 func (v *verifier) checkLostKeys() error {
 	believed := slices.DeleteFunc(slices.Clone(v.restorations), func(r restoration) bool { return r.chain.sealedSeq < 0 && !v.vouchedFor(r.chain, 0) })
 	lost := 0

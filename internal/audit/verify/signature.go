@@ -10,11 +10,11 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// checkpointAlgs are the algorithms that Keyturn signs with.
+// checkpointAlgs are the algorithms accepted for checkpoints.
 var checkpointAlgs = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA}
 
-// checkpoint checks that the line seals the one before it and, given keys, that
-// it was signed.
+// checkpoint checks that the line seals the one before it and, with keys, its
+// signature.
 func (v *verifier) checkpoint(c *chainState, k line.Link, text []byte) error {
 	at := v.place
 	payload, verified, err := v.open(string(k.Checkpoint))
@@ -46,13 +46,13 @@ func (v *verifier) checkpoint(c *chainState, k line.Link, text []byte) error {
 	return nil
 }
 
-// unknownKey says that nobody knows the key of that kid.
+// unknownKey is the error of a kid without a known key.
 type unknownKey string
 
 func (kid unknownKey) Error() string { return fmt.Sprintf("its key %q is unknown", string(kid)) }
 
-// open returns the payload of a checkpoint's JWS and whether its signature was
-// verified, which takes keys.
+// open returns the payload of a checkpoint's JWS. It reports whether the
+// signature was verified, which requires keys.
 func (v *verifier) open(compact string) ([]byte, bool, error) {
 	jws, err := jose.ParseSignedCompact(compact, checkpointAlgs)
 	if err != nil {

@@ -17,13 +17,13 @@ const (
 	plainColour = "\x1b[0m"
 )
 
-// shownTime is a time as people read it.
+// shownTime is the time layout for people.
 const shownTime = "2006-01-02T15:04:05.000Z"
 
-// Format renders a line of the log for people, on one line without a newline:
-// the time in UTC, the action, the outcome with its reason, and what else the
-// event carries. What a stranger put into the event cannot steer the terminal:
-// anything but plain characters comes out quoted. With colour, refusals are red.
+// Format renders a line of the log for people, without a newline: the time in
+// UTC, the action, the outcome with its reason, and the event's other content.
+// All but plain characters are quoted, so that strangers' input cannot control
+// the terminal. With colour, refusals are red.
 func Format(text []byte, colour bool) string {
 	f, err := line.ParseEntry(text)
 	if err != nil {
@@ -103,7 +103,7 @@ func (p *printer) fields(f *line.Entry) {
 	p.field("agent", f.UserAgent.Original)
 }
 
-// bare returns s as it is if it is one plain word, otherwise quoted.
+// bare returns s unchanged if it is one plain word, otherwise quoted.
 func bare(s string) string {
 	for _, r := range s {
 		if r == '"' || r == '\\' || r == '=' || r == unicode.ReplacementChar || !unicode.IsGraphic(r) || unicode.IsSpace(r) {

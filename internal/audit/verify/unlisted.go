@@ -8,19 +8,20 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// A list of heads names every chain that there was when it was made: the store
-// hears of a chain before its first line is written. Which chains are older than
-// the list tell the times, and in a file the order of the lines too.
+// A list of heads names every chain that existed when it was made, because a
+// chain is announced to the store before its first line is written. Whether a
+// chain is older than the list follows from the times and, within a file, from
+// the order of the lines.
 
-// headsSlack is how far the clocks of replicas may be apart before a chain counts
-// as older than a list of heads that does not name it.
+// headsSlack is the clock difference between replicas that is allowed before a
+// chain counts as older than a list of heads that does not name it.
 const headsSlack = 5 * time.Minute
 
-// heardOf is what a list of heads knows.
+// heardOf is the content of a list of heads.
 type heardOf struct {
-	made   time.Time        // the list is not older than this
-	chains map[string]int64 // the last line of each
-	nodes  map[string]bool  // as they stand in lines
+	made   time.Time        // the list was made at this time or later
+	chains map[string]int64 // the number of each chain's last line
+	nodes  map[string]bool  // escaped as in lines
 }
 
 func heard(heads []audit.Anchor) heardOf {
@@ -35,8 +36,8 @@ func heard(heads []audit.Anchor) heardOf {
 	return h
 }
 
-// What chainState.listed is of a chain that a list does not name, or where there
-// is no list.
+// Values of chainState.listed for a chain that the list does not name, and for no
+// list.
 const (
 	unlisted = -2
 	noList   = -3
@@ -53,10 +54,9 @@ func (h *heardOf) of(chain string) int64 {
 	return unlisted
 }
 
-// watchUnlisted marks the unlisted chains that were begun before a line that the
-// list knows, and so before the list was made. Where several nodes' lines were
-// shipped into one file they may have come in another order; a node that the list
-// does not know either has no such excuse.
+// watchUnlisted marks the unlisted chains that began before a line that the list
+// knows, and so before the list was made. Lines of several nodes shipped into one
+// file may be in another order, unless the list does not know the node either.
 func (v *verifier) watchUnlisted(c *chainState, seq int64) {
 	if seq > c.listed {
 		return
@@ -71,7 +71,7 @@ func (v *verifier) watchUnlisted(c *chainState, seq int64) {
 	}
 }
 
-// checkUnheard finds chains that are older than the list of heads and not in it.
+// checkUnheard finds chains that are older than the list of heads but not in it.
 func (v *verifier) checkUnheard() error {
 	for _, c := range v.order {
 		if c.listed != unlisted {
@@ -80,7 +80,7 @@ func (v *verifier) checkUnheard() error {
 		if c.early {
 			return c.firstAt.bad("the list of heads has never heard of chain %s, which begins here, before lines that it knows", c.id)
 		}
-		// The clock may have been set back since; the order of lines was not.
+		// The clock may have been set back since, but the order of lines cannot.
 		if begun, ok := line.Begun([]byte(c.id)); ok && !c.late && begun.Before(v.listed.made.Add(-headsSlack)) {
 			return c.firstAt.bad("the list of heads, made at %s or later, has never heard of chain %s, which was begun at %s",
 				v.listed.made.UTC().Format(time.RFC3339Nano), c.id, begun.Format(time.RFC3339Nano))

@@ -1,6 +1,6 @@
-// Package verify reads audit logs: it checks them against their chains and what
-// is known of these from elsewhere, merges the logs of several replicas by time,
-// follows a log that is being written, and picks and shows lines for people.
+// Package verify reads audit logs. It checks them against their chains and against what
+// is known of the chains from elsewhere, merges the logs of several replicas by time,
+// follows a log that is being written, and selects and formats lines for people.
 package verify
 
 import (
@@ -12,17 +12,17 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// Files reads the files of one log, in the order of their first lines' times
-// ("-" is standard input; with it, or a pipe, the order is as given, oldest
-// first) and checks every line. Files compressed with gzip or zstd are read as what they hold.
-// The first sign of tampering is returned as a *BadLine, a file that cannot be
-// read as another error; the Report covers what was read until then.
+// Files reads the files of one log in the order of their first lines' times and checks
+// every line. "-" is standard input; with it, or with a pipe, the files must be given
+// oldest first. Files compressed with gzip or zstd are decompressed. The first sign of
+// tampering is returned as a *BadLine, and a file that cannot be read as another error;
+// the Report then covers what was read so far.
 //
-// Nobody without the signing keys and the store can hide a change to a line
-// that has been anchored. What came after the last anchor (a minute at most,
-// while the store answers) is protected only by the chain, which a thief who
-// knows the format can compute anew. The order of two chains is protected where a
-// line names another chain's line before it, as it does in a file.
+// Without the signing keys and the store nobody can hide a change to an anchored line.
+// Lines after the last anchor (at most a minute's, while the store answers) are
+// protected only by the chain, which a thief who knows the format can recompute. The
+// order of two chains is protected if a line contains the hash of another chain's line
+// before it, as in a file.
 func Files(files []string, o Options) (Report, error) {
 	return newVerifier(o).files(files)
 }
@@ -48,17 +48,16 @@ func (v *verifier) files(files []string) (Report, error) {
 	return v.report(), err
 }
 
-// Each is Files that passes each line on to fn, in the same one reading,
-// whether it is good or not: those after the first sign of tampering too. Where
-// the files are those of several logs it reads them merged by time, as Lines
-// does. The line is only valid during the call; one longer than line.Max is cut.
-// An error of fn ends the reading and is returned.
+// Each is like Files, but also passes each line to fn in the same reading, whether the
+// line is good or not, and also after the first sign of tampering. It merges several
+// logs by time, as Lines does. The line is only valid during the call, and cut at
+// line.Max bytes. An error of fn ends the reading and is returned.
 func Each(files []string, o Options, fn func(text []byte) error) (Report, error) {
 	v := newVerifier(o)
 	sources := sourcesOf(files)
 	v.expect(sources)
 	for _, s := range sources {
-		v.place.file = s.files[len(s.files)-1] // should there be no line at all
+		v.place.file = s.files[len(s.files)-1] // for logs without any line
 	}
 	var bad *BadLine
 	err := merge(sources, func(at place, text []byte, whole bool) error {
@@ -87,7 +86,7 @@ func Each(files []string, o Options, fn func(text []byte) error) (Report, error)
 	return v.report(), err
 }
 
-// chainState is what is known of a chain so far.
+// chainState is the state of a chain so far.
 type chainState struct {
 	id string
 	// seq, hash (hex) and at describe the last line seen.
@@ -98,25 +97,24 @@ type chainState struct {
 	firstSeq  int64
 	firstPrev string
 	firstAt   place
-	node      string // as it stands in the first line
-	// behind is set where the first line seen is the first of its log and names
-	// another chain's line before it.
+	node      string // escaped as in the first line
+	// behind is set if the first line seen is the first of its log and contains the
+	// hash of another chain's line before it.
 	behind bool
-	// listed is the number of the line that the list of heads names of the chain,
-	// unlisted where it names none. It is then early if it begins before a line
-	// that the list knows, and late if it begins behind one.
+	// listed is the number of the chain's line in the list of heads, or unlisted. An
+	// unlisted chain is early if it begins before a line that the list knows, and late
+	// if it begins after one.
 	listed      int64
 	early, late bool
 	anchor      *audit.Anchor
-	// The last good checkpoint, and the line up to which a signature vouches
-	// for the chain; -1 if none does.
+	// The last good checkpoint, and the last line that it covers, or -1.
 	sealedAt  place
 	sealedSeq int64
-	// vouched is the last line that a signature is about: sealedSeq, or the
-	// checkpoint right behind it.
+	// vouched is the last line that a signature is about: sealedSeq, or the checkpoint
+	// directly after it.
 	vouched   int64
 	suspectAt place     // see watchUnsigned
-	written   time.Time // only kept for Ahead
+	written   time.Time // only set for Ahead
 	recent    recent
 }
 
@@ -126,35 +124,35 @@ type verifier struct {
 	chains  map[string]*chainState
 	order   []*chainState
 	last    *chainState
-	// heads holds the hashes of all other chains' last lines.
+	// heads holds the hashes of the last lines of all other chains.
 	heads  map[[line.HashLen]byte]struct{}
 	listed heardOf
 	logs   map[string]*began    // by file
-	nodes  map[string]time.Time // when the log began that the node wrote
+	nodes  map[string]time.Time // when the node's log began
 	place  place
 	misfit *misfit
-	// misplaced is the first line that does not stand where it was written.
+	// misplaced is the first line that is not where it was written.
 	misplaced *BadLine
 	rep       Report
 	// repeated is set where the line taken last was passed over.
 	repeated bool
-	// attested holds the latest head attested of each chain.
+	// attested holds the latest attested head of each chain.
 	attested map[string]attested
 	// See restored.go.
 	restorations []restoration
 	lostKeys     []lostKey
 }
 
-// began is when the first line of a log was written, to the millisecond; zero
-// until it was read. Of each log for itself: where old files were deleted, another
-// replica's log may go further back.
+// began is when the first line of a log was written, to the millisecond, or zero if not
+// read yet. It is per log, because another replica's log may go further back if old
+// files were deleted.
 type began struct {
 	time.Time
-	unlisted []*chainState // which the list of heads does not know
-	listed   bool          // a line that the list knows has come
+	unlisted []*chainState // chains that the list of heads does not know
+	listed   bool          // a line that the list knows was read
 }
 
-// expect takes note of which files are of one log.
+// expect records which files belong to one log.
 func (v *verifier) expect(logs []*source) {
 	for _, log := range logs {
 		b := new(began)
@@ -177,8 +175,8 @@ func newVerifier(o Options) *verifier {
 	return v
 }
 
-// take checks one line. A nil error does not yet mean that the line is good:
-// only the next line of its chain says so.
+// take checks one line. A nil error does not mean that the line is good: only the next
+// line of its chain shows that.
 func (v *verifier) take(text []byte) error {
 	v.place.line++
 	k, err := line.Parse(text)
@@ -226,7 +224,7 @@ func (v *verifier) take(text []byte) error {
 	return nil
 }
 
-// pass passes over an exact repeat.
+// pass skips an exact repeat.
 func (v *verifier) pass(text []byte) {
 	v.repeated = true
 	v.rep.Repeated++
@@ -234,7 +232,7 @@ func (v *verifier) pass(text []byte) {
 	v.rep.Bytes -= int64(len(text)) + 1
 }
 
-// fail returns what is wrong, or rather what did not fit before it.
+// fail returns err, or the error of an earlier misfit.
 func (v *verifier) fail(err error) error {
 	if v.misfit != nil {
 		return v.misfit.resolve(nil)
@@ -254,8 +252,8 @@ func (v *verifier) chain(id []byte) *chainState {
 	return v.last
 }
 
-// first begins a chain. One that does not begin with its first line is let
-// through only if the lines before it can have been in an earlier file.
+// first begins a chain. It accepts a chain that does not begin with its first line only
+// if the lines before it may be in an earlier file.
 func (v *verifier) first(k line.Link, text []byte) (*chainState, error) {
 	at := line.Time(text)
 	if at.IsZero() {
@@ -297,8 +295,8 @@ func (v *verifier) first(k line.Link, text []byte) (*chainState, error) {
 	return c, nil
 }
 
-// follows checks that the line comes right after the last one of its chain. If
-// it returns false the line must not become the chain's last.
+// follows checks that the line directly follows the last one of its chain. If it
+// returns false the line must not become the chain's last.
 func (v *verifier) follows(c *chainState, k line.Link, text []byte, hash [line.HashLen]byte) (bool, error) {
 	switch step := k.After(c.seq, c.hash, hash); {
 	case step == line.Ahead:
@@ -321,7 +319,7 @@ func (v *verifier) follows(c *chainState, k line.Link, text []byte, hash [line.H
 	return true, nil
 }
 
-// suspect notes a misfit; the next line of the chain resolves it.
+// suspect records a misfit; the next line of the chain resolves it.
 func (v *verifier) suspect(d *misfit) error {
 	if v.misfit != nil {
 		return v.misfit.resolve(nil)
@@ -330,7 +328,7 @@ func (v *verifier) suspect(d *misfit) error {
 	return nil
 }
 
-// anchored holds the chain's last line against the anchor.
+// anchored compares the chain's last line with the anchor.
 func (v *verifier) anchored(c *chainState) error {
 	if c.anchor == nil || c.anchor.Seq != c.seq {
 		return nil
