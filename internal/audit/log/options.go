@@ -53,7 +53,7 @@ type Options struct {
 
 func withDefaults(o Options) Options {
 	if o.Node == "" {
-		o.Node, _ = os.Hostname() // an empty name where the system has none
+		o.Node, _ = os.Hostname() // empty if the system has none
 	}
 	if o.Now == nil {
 		o.Now = time.Now

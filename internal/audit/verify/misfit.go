@@ -17,8 +17,8 @@ type misfit struct {
 	later       place
 	laterHash   string
 	laterSeq    int64
-	// mendedHash is the hash that the later line would have if it named the
-	// earlier one as its previous line.
+	// mendedHash is the hash that the later line would have with the earlier one as
+	// its previous line.
 	mendedHash string
 }
 

@@ -70,7 +70,7 @@ func sorted(files []string) ([]dated, bool) {
 // dated is a file of a log with what determines its order.
 type dated struct {
 	path    string
-	began   time.Time // when its first good line was written; zero if it has none
+	began   time.Time // the time of its first good line, or zero
 	base    string    // the log's name
 	rotated time.Time // when it was rotated; in the future for the log itself
 }

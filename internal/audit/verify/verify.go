@@ -134,7 +134,7 @@ type verifier struct {
 	// misplaced is the first line that is not where it was written.
 	misplaced *BadLine
 	rep       Report
-	// repeated is set where the line taken last was passed over.
+	// repeated is set if the last line was skipped.
 	repeated bool
 	// attested holds the latest attested head of each chain.
 	attested map[string]attested
