@@ -10,7 +10,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
-// The most rows of each table, and the most keys counted apart.
+// Limits: the rows of each table, and the keys that are counted separately.
 const (
 	maxReuses  = 200
 	maxTop     = 50
@@ -25,7 +25,7 @@ const (
 	maxLosses  = 100
 )
 
-// Builder reads a log, line by line. It is not for concurrent use.
+// Builder reads a log line by line. It is not safe for concurrent use.
 type Builder struct {
 	since, until time.Time
 
@@ -46,8 +46,8 @@ type Builder struct {
 	lost     int64
 }
 
-// NewBuilder begins a report about the time from since to before until; a zero
-// bound is none.
+// NewBuilder begins a report about the time from since to before until. A zero
+// bound is no bound.
 func NewBuilder(since, until time.Time) *Builder {
 	return &Builder{
 		since: since, until: until, clock: newClock(),
@@ -64,7 +64,7 @@ func NewBuilder(since, until time.Time) *Builder {
 	}
 }
 
-// Add takes in one line of the log. What is no event is counted.
+// Add reads one line of the log. It counts lines that are not events.
 func (b *Builder) Add(text []byte) {
 	e, err := line.ParseEntry(text)
 	switch {
@@ -110,8 +110,8 @@ func (b *Builder) Add(text []byte) {
 	}
 }
 
-// Report returns what was read. The caller fills in what the lines do not say:
-// Made, Files and Integrity, and then calls Conclude.
+// Report returns the report about the lines read. The caller sets Made, Files
+// and Integrity, and then calls Conclude.
 func (b *Builder) Report() *Report {
 	r := &Report{
 		Since: b.since, Until: b.until, First: b.first, Last: b.last,
@@ -126,7 +126,7 @@ func (b *Builder) Report() *Report {
 		Keys:     b.keys.list(),
 		Admin:    List[Change]{Rows: []Change{}},
 	}
-	// What was let in after many failures comes first.
+	// Sources and accounts with a login after many failures come first.
 	slices.SortStableFunc(r.Sources.Rows, func(x, y Source) int { return first(x.broke(), y.broke()) })
 	slices.SortStableFunc(r.Accounts.Rows, func(x, y Account) int { return first(x.broke(), y.broke()) })
 	for _, l := range b.admin {
@@ -143,7 +143,7 @@ func (b *Builder) Report() *Report {
 	return r
 }
 
-// kind counts an event where it belongs.
+// kind returns the count that the event belongs to.
 func kind(e *line.Entry) (c Counts) {
 	switch {
 	case e.Event.Action == audit.TokenReuse:

@@ -9,13 +9,13 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// chains follows who wrote the log, and when nobody did.
+// chains records who wrote the log, and when nobody did.
 type chains struct {
 	known    map[string]*Server
-	serving  map[string]bool // chains with what only a server writes
-	beyond   int64           // lines of chains that there was no room for
+	serving  map[string]bool // chains with events that only a server writes
+	beyond   int64           // lines of chains beyond maxChains
 	last     time.Time
-	silences []Silence // the longest, longest first
+	silences []Silence // the longest silences, longest first
 }
 
 func (c *chains) add(e *line.Entry) {
@@ -53,7 +53,8 @@ func (c *chains) silence(at time.Time) {
 
 func (s Silence) length() time.Duration { return s.To.Sub(s.From) }
 
-// servers returns the latest chains that servers wrote, and how many commands did.
+// servers returns the latest chains of servers, and the number of commands'
+// chains.
 func (c *chains) servers() (Servers, int64) {
 	list := Servers{List: List[Server]{Rows: []Server{}}, Beyond: c.beyond}
 	for id := range c.serving {

@@ -9,8 +9,8 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// ofKeys are the actions that a signing key goes through; ofOperators those
-// that only an operator can do.
+// ofKeys are the actions about signing keys, ofOperators those that only an
+// operator can do.
 var ofKeys, ofOperators = func() (keys, operators map[audit.Action]bool) {
 	keys, operators = map[audit.Action]bool{}, map[audit.Action]bool{}
 	for _, t := range audit.Vocabulary() {
@@ -24,8 +24,8 @@ var ofKeys, ofOperators = func() (keys, operators map[audit.Action]bool) {
 	return keys, operators
 }()
 
-// changes takes in what became of keys, and what operators did. A session or a
-// family of them that an operator ended has no address: no request asked for it.
+// changes records events about keys and of operators. An event about sessions
+// that an operator ended has no address, because no request asked for it.
 func (b *Builder) changes(e *line.Entry) {
 	ended := (e.Event.Action == audit.SessionEnded || e.Event.Action == audit.SessionsEnded) && e.From() == ""
 	if ofKeys[e.Event.Action] {

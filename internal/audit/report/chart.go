@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// chart is a bar chart over the steps of a timeline. Its coordinates are those
-// of a drawing that the page stretches to its width, so there is no text in it;
-// the page sets the labels beside it.
+// chart is a bar chart over the steps of a timeline. The page stretches the
+// drawing to its width, so the drawing contains no text; the page puts the
+// labels beside it.
 type chart struct {
 	ID, Title, Summary string
 	Width, Height      int
 	Bars               []bar
 	Marks              []bar // a strip above the bars
 	Legend             []series
-	Top, Middle        string // the labels of the upper line and the one halfway
+	Top, Middle        string // the labels of the upper and the middle line
 	Labels             []string
 	Table              table
 }
 
-// bar is a rectangle; Hint says what it stands for.
+// bar is a rectangle; Hint describes its value.
 type bar struct {
 	Class, Hint         string
 	X, Y, Width, Height string
@@ -33,13 +33,13 @@ type series struct {
 }
 
 const (
-	stepWidth   = 10 // of one step in the drawing, 2 of it space
+	stepWidth   = 10 // of one step in the drawing, including a gap of 2
 	chartHeight = 200
 	stripHeight = 12
 )
 
-// draw stacks the series of a timeline; the marks are drawn above every step
-// that has any.
+// draw stacks the series of a timeline. It draws a mark above every step in
+// which marks is not zero.
 func draw(c chart, t Timeline, marks *series) chart {
 	c.Width, c.Height = max(1, len(t.Steps))*stepWidth, chartHeight+stripHeight
 	var highest int64
@@ -56,7 +56,7 @@ func draw(c chart, t Timeline, marks *series) chart {
 			if n == 0 {
 				continue
 			}
-			// What is there must be seen, however little it is.
+			// Even a small value must be visible.
 			high := max(2, float64(n)/float64(scale)*chartHeight)
 			below -= high
 			c.Bars = append(c.Bars, bar{of.Class, hint(s, t.Step, of.Name, n), fmt.Sprint(x), fmt.Sprintf("%.1f", below), "8", fmt.Sprintf("%.1f", high)})
@@ -84,8 +84,8 @@ func hint(s Slot, step Step, name string, n int64) string {
 	return fmt.Sprintf("%s, %s from %s: %s", name, step, s.From.Format("2006-01-02 15:04"), number(n))
 }
 
-// roundUp returns the next number that people like and that has a half: 2, 4, 6,
-// 8, 10, 12, 16, 20, 40 ...
+// roundUp returns the least round number with a round half that is not below n:
+// 2, 4, 6, 8, 10, 12, 16, 20, 40 ...
 func roundUp(n int64) int64 {
 	for unit := int64(1); ; unit *= 10 {
 		for _, m := range []int64{2, 4, 6, 8, 10, 12, 16} {
@@ -96,7 +96,7 @@ func roundUp(n int64) int64 {
 	}
 }
 
-// labels are the times under a chart: its beginning, middle and end.
+// labels returns the times under a chart: its beginning, middle and end.
 func labels(t Timeline) []string {
 	layout := "2006-01-02 15:04"
 	if t.Step >= 24*3600 {
@@ -112,7 +112,7 @@ func labels(t Timeline) []string {
 	return []string{t.Steps[0].From.Format(layout), t.Steps[n/2].From.Format(layout), t.Steps[n-1].From.Format(layout)}
 }
 
-// inNumbers says in numbers what a chart shows, without the empty steps.
+// inNumbers returns a chart's values as a table, without the empty steps.
 func inNumbers(t Timeline, drawn []series, marks *series) table {
 	all := drawn
 	if marks != nil {
@@ -135,7 +135,7 @@ func inNumbers(t Timeline, drawn []series, marks *series) table {
 	return out
 }
 
-// summary is what a chart shows, for who cannot see it.
+// summary describes a chart for readers who cannot see it.
 func summary(t Timeline, all ...series) string {
 	var parts []string
 	for _, s := range all {

@@ -7,11 +7,11 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 )
 
-// maxHabits is how many user agents, and how many networks, are remembered of
-// one user.
+// maxHabits bounds the user agents, and the networks, that are remembered of one
+// user.
 const maxHabits = 32
 
-// devices finds logins with what a user has not logged in with before.
+// devices finds logins with a user agent that the user has not used before.
 type devices struct {
 	found     latest[Device]
 	users     map[string]*habits
@@ -47,7 +47,8 @@ func (d *devices) login(e *line.Entry) {
 	})
 }
 
-// networkOf is the /24 or /48 of an address: what changes within it says little.
+// networkOf returns the /24 or /48 of an address, because changes within it mean
+// little.
 func networkOf(from string) string {
 	ip, err := netip.ParseAddr(from)
 	if err != nil {

@@ -8,17 +8,17 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// From so many failures or accounts on, a source is one that tries out
-// passwords, and not somebody who forgot one.
+// From this many failures or accounts on, a source is taken to try out
+// passwords.
 const (
 	manyFailures = 20
 	manyAccounts = 10
 )
 
-// maxNamed is how many reuses the findings name, the latest.
+// maxNamed is how many of the latest reuses the findings list.
 const maxNamed = 5
 
-// network is where a side was, as the throttle groups addresses.
+// network returns the network of a side, as the throttle groups addresses.
 func (s *Side) network() string {
 	if s.IP == "" {
 		return "an address not known"
@@ -26,8 +26,8 @@ func (s *Side) network() string {
 	return shown(networkOf(s.IP))
 }
 
-// Conclude says what should be looked at first. It is called once all else of
-// the report is there.
+// Conclude adds the findings that need attention first. It is called when the
+// rest of the report is complete.
 func (r *Report) Conclude() {
 	r.Findings = []Finding{}
 	find := func(alarm bool, section, format string, args ...any) {
@@ -62,7 +62,7 @@ func (r *Report) Conclude() {
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int { return first(a.Alarm, b.Alarm) })
 }
 
-// failedClients counts in the rows shown, which have the most.
+// failedClients counts the failures in the rows shown, which have the most.
 func (r *Report) failedClients() (n int64) {
 	for _, c := range r.Clients.Rows {
 		n += c.Failed
@@ -116,8 +116,8 @@ func (r *Report) findChanges(find func(bool, string, string, ...any)) {
 	}
 }
 
-// letIn names the account and the session that a source came to at last, and the
-// network that it is in.
+// letIn names the account and the session of a source's last login, and the
+// source's network.
 func (s *Source) letIn() string {
 	return fmt.Sprintf(", last as %s (session %s, network %s)", shown(s.Account), shown(s.Session), shown(networkOf(s.IP)))
 }
@@ -129,7 +129,7 @@ func (s *Source) name() string {
 	return shown(s.IP)
 }
 
-// are is a number with its noun.
+// are formats a number with its noun.
 func are(n int64, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -137,7 +137,7 @@ func are(n int64, one, many string) string {
 	return number(n) + " " + many
 }
 
-// times is how often something happened.
+// times formats how often something happened.
 func times(n int64) string {
 	if n == 1 {
 		return "once"
@@ -145,7 +145,7 @@ func times(n int64) string {
 	return number(n) + " times"
 }
 
-// upTo is a number of different things, counted up to maxDistinct.
+// upTo formats a number of distinct things, counted up to maxDistinct.
 func upTo(n int, many string) string {
 	if n >= maxDistinct {
 		return fmt.Sprintf("%d or more %s", n, many)

@@ -20,15 +20,15 @@ func login(e *line.Entry) bool {
 	return e.Event.Action == audit.TokenIssued && e.Event.Outcome == audit.Success && e.Keyturn.Grant == grantPassword
 }
 
-// wrongPassword are the reasons of a password that is not the account's. The
-// value says whether there is such an account.
+// wrongPassword are the reasons of a wrong password. The value says whether the
+// account exists.
 var wrongPassword = map[string]bool{
 	audit.ReasonWrongPassword.String(): true,
 	audit.ReasonDisabledUser.String():  true,
 	audit.ReasonUnknownUser.String():   false,
 }
 
-// guess reports whether somebody tried a password that did not count.
+// guess reports whether the event is a failed try of a password.
 func guess(e *line.Entry) bool {
 	atLogin := e.Event.Action == audit.TokenRefused && e.Keyturn.Grant == grantPassword
 	if e.Event.Outcome == audit.Success || !atLogin && e.Event.Action != audit.PasswordChanged {
@@ -38,7 +38,7 @@ func guess(e *line.Entry) bool {
 	return wrong || e.Event.Reason == throttled
 }
 
-// wrongClient are the reasons of a client that could not prove itself.
+// wrongClient are the reasons of a client that failed to authenticate.
 var wrongClient = map[string]bool{
 	audit.ReasonWrongClientSecret.String(): true,
 	audit.ReasonWrongAssertionKey.String(): true,
@@ -49,8 +49,8 @@ func account(e *line.Entry) string {
 	return strings.ToLower(cmp.Or(e.User.Email, e.User.ID))
 }
 
-// guesses counts failures by source, account and client, and the logins that
-// came after them.
+// guesses counts failures by source, account and client, and the logins after
+// them.
 func (b *Builder) guesses(e *line.Entry) {
 	switch {
 	case login(e):
@@ -91,8 +91,9 @@ func (b *Builder) guess(e *line.Entry) {
 	a.from.add(e.From(), maxDistinct)
 }
 
-// widen takes a time into what lies between two. A clock may have been
-// set back, and logs that cannot be merged by time are read one after the other.
+// widen extends the range from first to last to include at. Times may go back if
+// a clock was set back, or if logs that cannot be merged by time are read one
+// after the other.
 func widen(first, last *time.Time, at time.Time) {
 	if first.IsZero() || at.Before(*first) {
 		*first = at
@@ -117,11 +118,11 @@ func (c *Client) row(key string, _ int64) Client {
 	return *c
 }
 
-// broke reports whether many failures led to a login.
+// broke reports whether many failures ended in a login.
 func (s *Source) broke() bool  { return s.Logins > 0 && s.Failed+s.Throttled >= manyFailures }
 func (a *Account) broke() bool { return a.Logins > 0 && a.Failed+a.Throttled >= manyFailures }
 
-// first orders what is so before what is not.
+// first orders true before false.
 func first(a, b bool) int {
 	switch {
 	case a == b:

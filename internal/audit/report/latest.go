@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// latest keeps the last rows of many.
+// latest keeps the last of many rows.
 type latest[T any] struct {
 	room  int
 	rows  []T // once full, a ring that begins at total % room
@@ -29,15 +29,15 @@ func (l *latest[T]) list() List[T] {
 	return List[T]{Rows: slices.Concat([]T{}, l.rows[begin:], l.rows[:begin]), Total: l.total}
 }
 
-// maxDistinct is up to where different values are counted apart.
+// maxDistinct is up to how many distinct values are counted.
 const maxDistinct = 100
 
-// distinct counts different values, by hashes that nobody outside can foresee.
+// distinct counts distinct values by hashes that outsiders cannot predict.
 type distinct map[uint64]struct{}
 
 var seed = maphash.MakeSeed()
 
-// add returns whether the value is new. It is not new once there is no room.
+// add reports whether the value is new. No value is new once there is no room.
 func (d *distinct) add(value string, room int) bool {
 	h := maphash.String(seed, value)
 	if _, known := (*d)[h]; known || len(*d) >= room {

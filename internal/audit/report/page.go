@@ -20,11 +20,11 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"shown": shown, "number": number, "time": clockTime,
 }).Parse(html))
 
-// view is what the template is given beside the report.
+// view is the input of the template besides the report.
 type view struct {
 	*Report
-	// Style is the whole style sheet, and StyleHash what the page's policy
-	// allows it by: nothing else on the page can style it, or run.
+	// Style is the style sheet, and StyleHash its hash for the page's policy,
+	// which allows no other style or script.
 	Style     template.CSS
 	StyleHash string
 	Charts    []chart
@@ -35,7 +35,7 @@ type view struct {
 // section is a heading with a table.
 type section struct {
 	ID, Title string
-	// About says how to read it, Nothing what an empty one means.
+	// About says how to read the section. Nothing says what an empty one means.
 	About, Nothing string
 	Table          table
 }
@@ -45,8 +45,8 @@ type figure struct {
 	Number, Name, Class, Section string
 }
 
-// WriteHTML writes the report as one page that needs nothing else: no script,
-// no request. Whatever strangers put into the log stands in it as text.
+// WriteHTML writes the report as one self-contained page, without scripts or
+// requests. Strangers' input is always shown as text.
 func (r *Report) WriteHTML(w io.Writer) error {
 	sum := sha256.Sum256([]byte(css))
 	return page.Execute(w, view{
@@ -134,7 +134,7 @@ func adminNote(l List[Change]) string {
 	return ""
 }
 
-// Title is the page's.
+// Title returns the title of the page.
 func (v view) Title() string {
 	if v.First.IsZero() {
 		return "Audit report"
@@ -142,15 +142,16 @@ func (v view) Title() string {
 	return "Audit report, " + clockTime(v.First)[:10] + " to " + clockTime(v.Last)[:10]
 }
 
-// Cut are the notes of the check that the page shows; More counts the others.
+// Cut returns the notes of the check that the page shows; More counts the
+// others.
 func (v view) Cut() []string { return v.Integrity.Notes[:min(len(v.Integrity.Notes), maxNotes)] }
 
-// More counts the notes that the page does not show.
+// More returns the number of notes that the page does not show.
 func (v view) More() int { return len(v.Integrity.Notes) - len(v.Cut()) }
 
 const maxNotes = 20
 
-// Named are the files, as far as the page names them.
+// Named returns the names of the files that the page shows.
 func (v view) Named() string {
 	names := slices.Clone(v.Files)
 	more := ""

@@ -1,6 +1,6 @@
-// Package report makes of an audit log what somebody looks for who
-// investigates an incident: one page for people, or the same as data. It reads
-// the log as a stream and holds no more of it than it shows.
+// Package report summarizes an audit log for the investigation of an incident,
+// as one page for people or as data. It reads the log as a stream and holds no
+// more of it than it shows.
 package report
 
 import (
@@ -10,13 +10,13 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
-// Report is what a log says about one period. Times are in UTC. Its strings
-// stand as strangers sent them; WriteHTML makes them harmless.
+// Report summarizes one period of a log. Times are in UTC. Its strings are
+// strangers' input; WriteHTML makes them harmless.
 type Report struct {
-	// Made is when the report was made, Files of what.
+	// Made is when the report was made, Files what it was made of.
 	Made  time.Time `json:"made"`
 	Files []string  `json:"files"`
-	// Since and Until are the bounds asked for; zero if none was.
+	// Since and Until are the requested bounds, or zero.
 	Since time.Time `json:"since,omitzero"`
 	Until time.Time `json:"until,omitzero"`
 
@@ -25,8 +25,8 @@ type Report struct {
 	// First and Last are the times of the first and last event in the period.
 	First time.Time `json:"first,omitzero"`
 	Last  time.Time `json:"last,omitzero"`
-	// Events counts what the report is about, Outside the events before and
-	// after the period, Unread the lines that are no events.
+	// Events counts the events in the report, Outside those before and after
+	// the period, and Unread the lines that are not events.
 	Events  int64 `json:"events"`
 	Outside int64 `json:"outside"`
 	Unread  int64 `json:"unread"`
@@ -49,11 +49,11 @@ type Report struct {
 	Commands int64        `json:"commands"` // chains that no server wrote
 }
 
-// Integrity says whether the log is as it was written.
+// Integrity says whether the log is unchanged.
 type Integrity struct {
-	// Checked is false where nobody asked for the check.
+	// Checked says whether the check was requested.
 	Checked bool `json:"checked"`
-	// Bad is the first sign of tampering, nil if there is none.
+	// Bad is the first sign of tampering, or nil.
 	Bad *verify.BadLine `json:"bad,omitempty"`
 	// Report counts what was checked, and notes what could not be.
 	verify.Report
@@ -62,20 +62,20 @@ type Integrity struct {
 // Intact reports whether the chains were checked and found whole.
 func (i *Integrity) Intact() bool { return i.Checked && i.Bad == nil }
 
-// Vouched reports whether anything from outside the log, a signature or a head
-// in the store, vouches for any of it. Without that the chains only fit
-// together, as those of a log made up from end to end would.
+// Vouched reports whether anything outside the log, a signature or a head in
+// the store, vouches for a part of it. Otherwise the chains are consistent, but
+// so would be those of a log forged as a whole.
 func (i *Integrity) Vouched() bool { return i.Checkpoints > 0 || i.Anchored > 0 }
 
-// Counts are what happened in some time.
+// Counts are the events of some time.
 type Counts struct {
 	Logins    int64 `json:"logins"`    // by users, with a password
-	Failed    int64 `json:"failed"`    // passwords that were wrong or for nobody
-	Throttled int64 `json:"throttled"` // attempts that were not even judged
+	Failed    int64 `json:"failed"`    // wrong passwords, or passwords for unknown accounts
+	Throttled int64 `json:"throttled"` // attempts that were not judged
 	Refreshes int64 `json:"refreshes"`
 	Reuses    int64 `json:"reuses"`
 	Refused   int64 `json:"refused"` // every other failure
-	Other     int64 `json:"other"`   // all else
+	Other     int64 `json:"other"`   // everything else
 }
 
 func (c *Counts) add(d Counts) {
@@ -88,23 +88,24 @@ func (c *Counts) add(d Counts) {
 	c.Other += d.Other
 }
 
-// List is the latest of many rows, oldest first; Total is how many there were.
+// List is the latest of many rows, oldest first. Total is the number of all
+// rows.
 type List[T any] struct {
 	Rows  []T   `json:"rows"`
 	Total int64 `json:"total"`
 }
 
-// Top is the largest of many rows. More is set where there are others, and
-// Inexact is by how much a row's count may be too high because there were more
-// than can be counted apart (each row's other figures are then too low).
+// Top is the largest of many rows. More is set if there are others. Inexact is
+// by how much a row's count may be too high because there were more keys than
+// can be counted (the row's other figures are then too low).
 type Top[T any] struct {
 	Rows    []T   `json:"rows"`
 	More    bool  `json:"more"`
 	Inexact int64 `json:"inexact,omitempty"`
 }
 
-// Reuse is a refresh token that came back after it was spent. Which of the two
-// sides is the thief, the log cannot tell.
+// Reuse is a refresh token that came back after it was spent. The log cannot
+// tell which of the two sides is the thief.
 type Reuse struct {
 	At         time.Time `json:"at"`
 	User       string    `json:"user"`
@@ -112,12 +113,13 @@ type Reuse struct {
 	Session    string    `json:"session"`
 	Generation int64     `json:"generation"`
 	Presented  int64     `json:"presented"`
-	// By presented the spent token, Before used the session last before.
+	// By presented the spent token. Before is the last use of the session
+	// before that.
 	By     Side `json:"by"`
 	Before Side `json:"before"`
 }
 
-// Side is one of the two who held a session's tokens.
+// Side is one of the two holders of a session's tokens.
 type Side struct {
 	At    time.Time `json:"at,omitzero"`
 	IP    string    `json:"ip"`
@@ -129,11 +131,11 @@ type Source struct {
 	IP        string `json:"ip"`
 	Failed    int64  `json:"failed"`
 	Throttled int64  `json:"throttled"`
-	// Accounts counts the different accounts tried, up to maxDistinct.
+	// Accounts counts the distinct accounts tried, up to maxDistinct.
 	Accounts int `json:"accounts"`
 	// Logins counts the logins from the address after its first failure.
 	Logins int64 `json:"logins"`
-	// Account and Session are of the latest of these.
+	// Account and Session are those of the latest login.
 	Account string    `json:"account,omitempty"`
 	Session string    `json:"session,omitempty"`
 	First   time.Time `json:"first"`
@@ -143,14 +145,14 @@ type Source struct {
 	tried distinct
 }
 
-// Account is one at which passwords failed.
+// Account is an account for which passwords failed.
 type Account struct {
 	Name      string `json:"name"` // as it was sent, in lower case
 	Failed    int64  `json:"failed"`
 	Throttled int64  `json:"throttled"`
-	// Exists is set once a refusal showed that there is such an account.
+	// Exists is set once a refusal showed that the account exists.
 	Exists bool `json:"exists"`
-	// Sources counts the different addresses, up to maxDistinct.
+	// Sources counts the distinct addresses, up to maxDistinct.
 	Sources int       `json:"sources"`
 	Logins  int64     `json:"logins"` // after the first failure
 	First   time.Time `json:"first"`
@@ -159,7 +161,7 @@ type Account struct {
 	from distinct
 }
 
-// Client is one that could not show that it is who it says.
+// Client is a client that failed to authenticate.
 type Client struct {
 	ID      string    `json:"id"`
 	Failed  int64     `json:"failed"`
@@ -171,11 +173,11 @@ type Client struct {
 	from distinct
 }
 
-// Devices are logins with a user agent that the log had not shown for the user,
-// who had logged in with another one before.
+// Devices are logins with a user agent that is new in the log for a user who
+// logged in with another one before.
 type Devices struct {
 	List[Device]
-	// Unwatched counts the logins of users whom there was no room to watch.
+	// Unwatched counts the logins of users beyond maxUsers.
 	Unwatched int64 `json:"unwatched,omitempty"`
 }
 
@@ -190,7 +192,7 @@ type Device struct {
 	Elsewhere bool `json:"elsewhere"`
 }
 
-// Change is what became of a key, or what an operator did.
+// Change is an event about a key, or an operator's action.
 type Change struct {
 	At      time.Time    `json:"at"`
 	Action  audit.Action `json:"action"`
@@ -210,26 +212,26 @@ type Refusal struct {
 	Last   time.Time    `json:"last"`
 }
 
-// Servers are the processes that served.
+// Servers are the processes that served requests.
 type Servers struct {
 	List[Server]
-	// Beyond counts the lines of chains that there was no room to follow;
-	// they are part of all else.
+	// Beyond counts the lines of chains beyond maxChains. They are included in
+	// the rest of the report.
 	Beyond int64 `json:"lines_beyond,omitempty"`
 }
 
-// Server is a process that served, which wrote one chain.
+// Server is a process that served requests. It wrote one chain.
 type Server struct {
 	Chain string    `json:"chain"`
 	Node  string    `json:"node"`
 	First time.Time `json:"first"`
 	Last  time.Time `json:"last"`
 	Lines int64     `json:"lines"`
-	// Stopped is set if the log has its end. Without it the server runs
-	// still, was killed, or stopped after the period.
+	// Stopped is set if the log contains the server's end. Otherwise the server
+	// still runs, was killed, or stopped after the period.
 	Stopped bool `json:"stopped"`
-	// Back counts the lines whose time is more than a second before that of
-	// the line before: the clock was set back.
+	// Back counts the lines whose time is more than a second before that of the
+	// line before: the clock was set back.
 	Back int64 `json:"clock_back,omitempty"`
 }
 
@@ -239,12 +241,12 @@ type Silence struct {
 	To   time.Time `json:"to"`
 }
 
-// Losses are what the log itself says is missing from it: events that were
-// neither written nor kept while it could not be written to. Their decisions
-// stand.
+// Losses are the events that the log itself says are missing: they were neither
+// written nor kept while it could not be written to. Their decisions took
+// effect.
 type Losses struct {
 	List[Loss]
-	// Events is how many there were in all.
+	// Events is the number of lost events.
 	Events int64 `json:"events"`
 }
 
@@ -256,9 +258,9 @@ type Loss struct {
 	Node   string    `json:"node"`
 }
 
-// Finding is what should be looked at first.
+// Finding is something that needs attention first.
 type Finding struct {
-	// Alarm is set for what has happened, not for what was only tried.
+	// Alarm is set for what happened, as opposed to what was only tried.
 	Alarm bool   `json:"alarm"`
 	Text  string `json:"text"`
 	// Section is the id of the section of the page that has the details.

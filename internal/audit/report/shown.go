@@ -11,9 +11,9 @@ import (
 // maxShown is how many characters of a value the page shows.
 const maxShown = 240
 
-// shown makes visible what would mislead a reader: characters that cannot be
-// seen or that turn the direction of writing come out as their escapes, and a
-// long value is cut. It does not make a value safe for HTML; the template does.
+// shown escapes characters that would mislead a reader, because they are
+// invisible or turn the direction of writing, and cuts a long value. It does
+// not make a value safe for HTML; the template does.
 func shown(s string) string {
 	var b strings.Builder
 	n := 0
@@ -33,7 +33,7 @@ func shown(s string) string {
 	return b.String()
 }
 
-// number writes a count with its thousands apart.
+// number formats a count with thousands separators.
 func number(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
@@ -42,7 +42,8 @@ func number(n int64) string {
 	return s
 }
 
-// clockTime is a time to the second, in UTC, which the page says once.
+// clockTime formats a time to the second in UTC; the page states the time zone
+// once.
 func clockTime(t time.Time) string {
 	if t.IsZero() {
 		return "–"
@@ -50,7 +51,7 @@ func clockTime(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05")
 }
 
-// long is a duration in its two largest units.
+// long formats a duration in its two largest units.
 func long(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
@@ -64,7 +65,7 @@ func long(d time.Duration) string {
 	return fmt.Sprintf("%d s", d/time.Second)
 }
 
-// String is how the page names a step.
+// String returns the page's name of a step.
 func (s Step) String() string {
 	for _, u := range []struct {
 		of   Step

@@ -11,18 +11,18 @@ import (
 type table struct {
 	Columns []column
 	Rows    [][]cell
-	// Note says what is not in it, or how to read it.
+	// Note says what the table omits, or how to read it.
 	Note string
 }
 
-// A table with more rows than maxOpen shows the first few, and has the others
-// unfolded on demand.
+// A table with more than maxOpen rows shows the first few, and the others on
+// demand.
 const (
 	maxOpen = 15
 	few     = 10
 )
 
-// Upper is what the page shows of the table at once.
+// Upper returns the part of the table that the page shows at once.
 func (t table) Upper() table {
 	if len(t.Rows) > maxOpen {
 		t.Rows = t.Rows[:few]
@@ -30,7 +30,7 @@ func (t table) Upper() table {
 	return t
 }
 
-// Lower is the rest of it, nil if there is none.
+// Lower returns the rest of the table, or nil if there is none.
 func (t table) Lower() *table {
 	if len(t.Rows) <= maxOpen {
 		return nil
@@ -44,10 +44,11 @@ type column struct {
 	Number bool
 }
 
-// cell is a value; Class marks it.
+// cell is a value; Class is its style.
 type cell struct{ Text, Class string }
 
-// columns are the names of a table's columns; one that begins with # has numbers.
+// columns returns the columns of a table by name. A name that begins with # is a
+// column of numbers.
 func columns(names ...string) []column {
 	var out []column
 	for _, n := range names {
@@ -60,7 +61,7 @@ func columns(names ...string) []column {
 	return out
 }
 
-// row makes cells of values.
+// row returns the cells of values.
 func row(values ...any) []cell {
 	cells := make([]cell, len(values))
 	for i, v := range values {
@@ -82,7 +83,8 @@ func row(values ...any) []cell {
 	return cells
 }
 
-// text is a stranger's. Up to the length of an address it is not broken.
+// text returns the cell of a stranger's text. A text no longer than an address is
+// not broken.
 func text(s string) cell {
 	c := cell{Text: shown(s)}
 	if len(c.Text) > len("2001:0db8:0000:0000:0000:0000:0000:0000") {
@@ -91,7 +93,7 @@ func text(s string) cell {
 	return c
 }
 
-// counted is a number up to maxDistinct.
+// counted returns the cell of a number counted up to maxDistinct.
 func counted(n int) cell {
 	if n >= maxDistinct {
 		return cell{Text: fmt.Sprintf("%d+", maxDistinct)}
@@ -99,7 +101,7 @@ func counted(n int) cell {
 	return cell{Text: fmt.Sprint(n)}
 }
 
-// alarming marks a number that should be zero.
+// alarming marks a number unless it is zero.
 func alarming(n int64) cell {
 	if n == 0 {
 		return cell{Text: "0"}
@@ -133,8 +135,8 @@ func (r *Report) sourcesTable() table {
 	return t
 }
 
-// logins are those after the first failure: nothing to wonder at where somebody
-// had mistyped, but where many passwords were tried.
+// logins returns the cell of the logins after the first failure. They are only
+// alarming after many failures; after a few somebody had just mistyped.
 func (s *Source) logins() cell {
 	if s.Failed+s.Throttled < manyFailures {
 		return cell{Text: number(s.Logins)}

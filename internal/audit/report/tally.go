@@ -6,11 +6,11 @@ import (
 	"slices"
 )
 
-// tally counts how often each key comes, for as many keys as there is room;
-// then a new key takes the place and the count of the rarest one ("space
-// saving", Metwally, Agrawal and El Abbadi, ICDT 2005). So no key that comes
-// often is missed, however many come once; a count can be too high by what the
-// key took over, and never too low.
+// tally counts the occurrences of each key while there is room. Then a new key
+// takes over the place and the count of the rarest one ("space saving",
+// Metwally, Agrawal and El Abbadi, ICDT 2005). So it never misses a frequent
+// key, however many rare ones there are. A count can be too high by what the
+// key took over, but never too low.
 type tally[D any] struct {
 	room int
 	slot map[string]*slot[D]
@@ -20,7 +20,7 @@ type tally[D any] struct {
 type slot[D any] struct {
 	key    string
 	count  int64
-	over   int64 // what it took over
+	over   int64 // the count taken over
 	index  int   // in the heap
 	detail D
 }
@@ -29,7 +29,7 @@ func newTally[D any](room int) *tally[D] {
 	return &tally[D]{room: room, slot: make(map[string]*slot[D])}
 }
 
-// add counts key once more and returns what else is known of it.
+// add counts key once more and returns its detail.
 func (t *tally[D]) add(key string) *D {
 	s := t.slot[key]
 	switch {
@@ -50,7 +50,7 @@ func (t *tally[D]) add(key string) *D {
 	return &s.detail
 }
 
-// find returns what is known of key, nil if that is nothing.
+// find returns the detail of key, or nil if key is not counted.
 func (t *tally[D]) find(key string) *D {
 	if s := t.slot[key]; s != nil {
 		return &s.detail
@@ -58,7 +58,7 @@ func (t *tally[D]) find(key string) *D {
 	return nil
 }
 
-// top makes rows of the n keys that came most often.
+// top returns rows of the n most frequent keys.
 func top[D, R any](t *tally[D], n int, row func(d *D, key string, count int64) R) Top[R] {
 	all := slices.Clone(t.heap)
 	slices.SortFunc(all, func(a, b *slot[D]) int {
@@ -87,7 +87,7 @@ func (h *slots[D]) Push(x any) {
 	*h = append(*h, s)
 }
 
-// Pop is there for heap.Interface; a tally takes nothing out.
+// Pop implements heap.Interface; a tally never calls it.
 func (h *slots[D]) Pop() any {
 	last := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]

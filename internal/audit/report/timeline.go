@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// Timeline is what happened in equal steps of time, from the first event to the
+// Timeline holds counts in equal steps of time, from the first event to the
 // last without a gap.
 type Timeline struct {
 	Step  Step   `json:"step_seconds"`
@@ -21,13 +21,13 @@ type Slot struct {
 type Step int64
 
 const (
-	// maxSteps is how many a timeline has at most, maxKept how many are held
-	// while the log is read.
+	// maxSteps bounds the steps of a timeline, maxKept those held while the log
+	// is read.
 	maxSteps = 72
 	maxKept  = 2000
 )
 
-// steps are the lengths that people can read, in seconds. Longer ones double.
+// steps are the preferred lengths, in seconds. Longer ones double.
 var steps = []Step{60, 5 * 60, 15 * 60, 3600, 3 * 3600, 12 * 3600, 24 * 3600, 7 * 24 * 3600, 28 * 24 * 3600}
 
 func (s Step) next() Step {
@@ -39,7 +39,7 @@ func (s Step) next() Step {
 	return 2 * s
 }
 
-// of returns the number of the step that has t.
+// of returns the number of the step that contains t.
 func (s Step) of(t time.Time) int64 {
 	unix := t.Unix()
 	n := unix / int64(s)
@@ -52,7 +52,7 @@ func (s Step) of(t time.Time) int64 {
 // begin returns when step n begins.
 func (s Step) begin(n int64) time.Time { return time.Unix(n*int64(s), 0).UTC() }
 
-// clock counts by time. It makes its steps longer as it must.
+// clock counts events by time. It lengthens its steps as needed.
 type clock struct {
 	step  Step
 	kept  map[int64]*Counts
@@ -86,7 +86,7 @@ func (c *clock) lengthen(to Step) {
 	c.step, c.kept = to, longer
 }
 
-// timeline is what was counted between two times.
+// timeline returns the counts between two times.
 func (c *clock) timeline(first, last time.Time) Timeline {
 	if len(c.kept) == 0 {
 		return Timeline{Step: c.step, Steps: []Slot{}}
