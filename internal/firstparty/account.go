@@ -12,11 +12,11 @@ import (
 	"github.com/keyturn/keyturn/users"
 )
 
-// account is what a user is shown of their account.
+// account is the part of an account that its user sees.
 type account struct {
 	UID   string `json:"uid"`
 	Email string `json:"email"`
-	// EmailVerified is false: no address was verified yet.
+	// EmailVerified is false: no address is verified yet.
 	EmailVerified bool      `json:"email_verified"`
 	Username      string    `json:"username,omitempty"`
 	FirstName     string    `json:"first_name,omitempty"`
@@ -54,15 +54,15 @@ func (h *Handlers) Me(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
 	var e *refusal.Error
 	u, err := h.Users.ByID(r.Context(), by.UserID)
 	if err != nil {
-		// The token is live, so an account that is not there is no answer.
+		// The token is live, so a missing account is a failure of the store.
 		e = refusal.Undecided(audit.ReasonStore, err)
 	}
 	event := audit.Event{Action: audit.UserRead, UserID: by.UserID, SessionID: by.SessionID, ClientID: by.ClientID}
 	answer(w, h.Conclude(r.Context(), event, e), http.StatusOK, accountOf(u))
 }
 
-// ChangePassword answers POST /auth/password: the session that asks goes on,
-// every other one ends.
+// ChangePassword answers POST /auth/password. The caller's session goes on;
+// every other session ends.
 func (h *Handlers) ChangePassword(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
 	var body struct {
 		Current string `json:"current_password"`
@@ -75,8 +75,8 @@ func (h *Handlers) ChangePassword(w http.ResponseWriter, r *http.Request, by oau
 	h.answerCall(w, r, ofNewPassword(err, "your other sessions are still being ended"), http.StatusOK, said{"Password changed; your other sessions have ended"})
 }
 
-// ResetPassword answers POST /auth/reset: whoever has the one-time token that
-// an operator made sets a new password; every session of the account ends.
+// ResetPassword answers POST /auth/reset: the holder of an operator's one-time
+// token sets a new password. Every session of the account ends.
 func (h *Handlers) ResetPassword(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Token string `json:"token"`
@@ -89,8 +89,8 @@ func (h *Handlers) ResetPassword(w http.ResponseWriter, r *http.Request) {
 	h.answerCall(w, r, ofNewPassword(err, "the sessions begun before are still being ended"), http.StatusOK, said{"Password changed; log in with the new one"})
 }
 
-// ofNewPassword names the member that these bodies have for what an account has
-// as its password. Of a change that stands it says so, and what is left to do.
+// ofNewPassword renames the field of a refusal to the name in these bodies. For
+// ErrToFollow it says that the password is changed, and what is left to do.
 func ofNewPassword(err error, left string) error {
 	var e *refusal.Error
 	if errors.Is(err, decision.ErrToFollow) {

@@ -1,6 +1,7 @@
-// Package firstparty answers the /auth routes: what the OAuth endpoints and the
-// accounts do, as plain JSON for the deployment's own apps. It decides nothing:
-// each handler reads the request, makes one call and writes the answer.
+// Package firstparty answers the /auth routes, which offer the OAuth endpoints
+// and the accounts as plain JSON to the deployment's own apps. It decides
+// nothing: each handler reads the request, makes one call and writes the
+// answer.
 package firstparty
 
 import (
@@ -17,14 +18,14 @@ import (
 
 // Handlers answer the /auth routes.
 type Handlers struct {
-	// Recorder takes what no call into OAuth or Users has recorded.
+	// Recorder records the events that calls into OAuth or Users do not.
 	decision.Recorder
 	OAuth *oauth.Service
 	Users *users.Service
 }
 
-// read decodes the body; a body that cannot be used is a refusal like any other
-// and leaves its event.
+// read decodes the body into v. It refuses a body that cannot be used, records
+// the event and returns false.
 func (h *Handlers) read(w http.ResponseWriter, r *http.Request, event audit.Event, v any) bool {
 	e := problem.ReadJSON(r, v)
 	if e == nil {
@@ -46,12 +47,12 @@ func (h *Handlers) ForCaller(next func(http.ResponseWriter, *http.Request, oauth
 	}
 }
 
-// said is an answer that is a sentence.
+// said is an answer of one sentence.
 type said struct {
 	Message string `json:"message"`
 }
 
-// answer writes v, or an empty answer where it is nil, unless e refuses.
+// answer writes v, or an empty answer if v is nil, unless e refuses.
 func answer(w http.ResponseWriter, e *refusal.Error, status int, v any) {
 	switch {
 	case e != nil:
@@ -63,7 +64,7 @@ func answer(w http.ResponseWriter, e *refusal.Error, status int, v any) {
 	}
 }
 
-// answerCall is answer for a call that has recorded its error.
+// answerCall is answer for a call that has recorded its own event.
 func (h *Handlers) answerCall(w http.ResponseWriter, r *http.Request, err error, status int, v any) {
 	e := decision.Refusal(err)
 	if e != nil && (e.Code == refusal.Unavailable || e.Code == refusal.Unfinished) && !decision.HungUp(r.Context(), err) {
@@ -80,6 +81,6 @@ func write(w http.ResponseWriter, status int, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	// An error here means that the caller has gone.
+	// A write fails only if the client has gone.
 	_, _ = w.Write(body)
 }
