@@ -16,7 +16,7 @@ import (
 //go:embed blocklist/passwords.txt.gz
 var blocklistGzip []byte
 
-// blocklist returns the sorted entries, slices of one string. It unpacks them
+// blocklist returns the sorted entries as slices of one string. It unpacks them
 // at the first call.
 var blocklist = sync.OnceValue(func() []string {
 	r, err := gzip.NewReader(bytes.NewReader(blocklistGzip))

@@ -14,8 +14,8 @@ import (
 	"github.com/keyturn/keyturn/internal/strictjson"
 )
 
-// The bounds of what tokens say of a user. A token travels in a header, and
-// servers commonly take 8 KiB of headers in all.
+// The bounds of a user's claims in tokens. A token travels in a header, and
+// servers commonly accept 8 KiB of headers in all.
 const (
 	maxRoles       = 64
 	maxRoleRunes   = 100
@@ -24,14 +24,14 @@ const (
 	maxTokenClaims = 2048
 )
 
-// RolesClaim is the name under which tokens bear Roles (RFC 9068 §2.2.3.1).
+// RolesClaim is the claim for Roles in tokens (RFC 9068 §2.2.3.1).
 const RolesClaim = "roles"
 
-// reserved are claims that mean something to the parties of the protocol (RFC
-// 7519 §4.1, RFC 7662 §2.2, RFC 7800, RFC 8693, RFC 9068 §2.2, OpenID Connect
-// Core §2 and §5), or that Keyturn fills in itself. Who could set them for a
-// user could forge what a resource server relies on, and many read a name in any
-// case: so none of them is accepted in another case either.
+// reserved are claims with a meaning in the protocols (RFC 7519 §4.1, RFC 7662
+// §2.2, RFC 7800, RFC 8693, RFC 9068 §2.2, OpenID Connect Core §2 and §5), or that
+// Keyturn sets itself. Setting them for a user would forge what a resource server
+// relies on. Many servers ignore the case of names, so reserved names are refused
+// in any case.
 var reserved = map[string]bool{
 	"iss": true, "sub": true, "aud": true, "exp": true, "nbf": true, "iat": true, "jti": true,
 	"client_id": true, "scope": true, "auth_time": true, "acr": true, "amr": true, "azp": true, "sid": true,
@@ -41,7 +41,7 @@ var reserved = map[string]bool{
 	RolesClaim: true,
 }
 
-// CheckClaimName reports why a custom claim cannot have the name, or nil.
+// CheckClaimName returns an error if a custom claim cannot have the name.
 func CheckClaimName(name string) error {
 	if name == "" || len(name) > maxClaimName {
 		return refuse("claims", "a name must have 1 to %d characters", maxClaimName)
@@ -57,7 +57,7 @@ func CheckClaimName(name string) error {
 	return nil
 }
 
-// checkRoles returns roles in NFC, each once, in the order given.
+// checkRoles returns roles in NFC without duplicates, in the order given.
 func checkRoles(roles []string) ([]string, error) {
 	if len(roles) > maxRoles {
 		return nil, refuse("roles", "at most %d are accepted", maxRoles)
@@ -78,8 +78,8 @@ func checkRoles(roles []string) ([]string, error) {
 	return checked, nil
 }
 
-// checkClaims returns a JSON object of custom claims in the one form in which
-// it is kept (names sorted, nothing between), and an empty one as "".
+// checkClaims returns a JSON object of custom claims in the form in which it is
+// stored (names sorted, no white space). An empty object gives "".
 func checkClaims(object string) (string, error) {
 	if strings.TrimSpace(object) == "" {
 		return "", nil
@@ -114,7 +114,7 @@ func decodeClaims(object string) (map[string]any, error) {
 		return nil, err
 	}
 	d := json.NewDecoder(strings.NewReader(object))
-	d.UseNumber() // so that no number changes on its way
+	d.UseNumber() // numbers are kept exactly
 	var claims map[string]any
 	if err := d.Decode(&claims); err != nil || claims == nil {
 		return nil, refuse("claims", "must be a JSON object")
@@ -125,8 +125,8 @@ func decodeClaims(object string) (map[string]any, error) {
 	return claims, nil
 }
 
-// checkNesting refuses an object that is too deep, or that names a member twice:
-// which of the two counts would depend on who reads it.
+// checkNesting refuses an object that is too deep, or that has a member twice,
+// because readers differ in which one they use.
 func checkNesting(object string) error {
 	err := strictjson.Check([]byte(object), maxClaimDepth)
 	var member *strictjson.MemberError
@@ -149,7 +149,7 @@ func encodeClaims(claims map[string]any) (string, error) {
 	return strings.TrimSuffix(b.String(), "\n"), err
 }
 
-// setClaims checks roles and claims and puts them into u.
+// setClaims checks roles and claims and stores them in u.
 func (u *User) setClaims(roles []string, claims string) error {
 	var err error
 	if u.Roles, err = checkRoles(roles); err != nil {
@@ -164,9 +164,9 @@ func (u *User) setClaims(roles []string, claims string) error {
 	return nil
 }
 
-// TokenClaims returns all that tokens may say of the user beside the e-mail
-// address: one JSON object of Claims and, under RolesClaim, Roles; "" if there
-// is nothing to say.
+// TokenClaims returns everything that tokens may say about the user besides the
+// e-mail address: one JSON object of Claims and, under RolesClaim, Roles. It
+// returns "" if both are empty.
 func (u User) TokenClaims() string {
 	if len(u.Roles) == 0 {
 		return u.Claims
@@ -178,16 +178,16 @@ func (u User) TokenClaims() string {
 	claims[RolesClaim] = u.Roles
 	all, err := encodeClaims(claims)
 	if err != nil {
-		return "" // strings and what was decoded can always be encoded
+		return "" // strings and decoded values can always be encoded
 	}
 	return all
 }
 
-// SetClaims replaces what tokens say of the account uid and returns the account
-// as it now stands. Its live sessions bear the change from their next refresh
-// on, and the event's Count says how many there are; access tokens that are out
-// keep what they say until they expire. The error is ErrNotFound, a refused field,
-// ErrConflict, decision.ErrNotRecorded or the store's.
+// SetClaims replaces the roles and claims of the account uid and returns the
+// changed account. Its live sessions have the new ones from their next refresh on,
+// and the event's Count is their number. Access tokens already issued keep the old
+// ones until they expire. The error is ErrNotFound, a refused field, ErrConflict,
+// decision.ErrNotRecorded or from the store.
 func (s *Service) SetClaims(ctx context.Context, uid string, roles []string, claims string) (User, error) {
 	u, _, err := s.change(ctx, audit.Event{Action: audit.UserChanged}, uid, false, func(u *User, e *audit.Event) (err error) {
 		if err := u.setClaims(roles, claims); err != nil {
@@ -200,8 +200,8 @@ func (s *Service) SetClaims(ctx context.Context, uid string, roles []string, cla
 	return u, err
 }
 
-// describeClaims says what the audit log is told: the roles, since they decide
-// what a user may do, and of the claims only the names.
+// describeClaims returns the text for the audit log: the roles, because they
+// decide what a user may do, and only the names of the claims.
 func (u User) describeClaims() string {
 	claims, err := decodeClaims(u.Claims)
 	if err != nil {

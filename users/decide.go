@@ -9,8 +9,8 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// maker carries out decisions on accounts. Nobody can log in to a disabled one, as
-// which servers of an older version see those that are unborn.
+// maker returns the Maker for decisions on accounts. Servers of an older version see
+// an unborn account as a disabled one, in which nobody can log in.
 func (s *Service) maker() *decision.Maker[User] {
 	return &decision.Maker[User]{Audit: s.Audit, Now: s.Now, Records: decision.Records[User]{
 		Held:     func(u *User) *decision.Held { return &u.Held },
@@ -28,14 +28,14 @@ func (s *Service) maker() *decision.Maker[User] {
 	}}
 }
 
-// SettleDecisions carries forward what a process that died, or could not reach
-// the store or the audit log, left on its way. Run it every second or so, on
+// SettleDecisions completes decisions that a process left unfinished because it
+// died, or could not reach the store or the audit log. Call it about every second on
 // every replica.
 func (s *Service) SettleDecisions(ctx context.Context) (int, error) { return s.maker().Settle(ctx) }
 
-// change reads the account uid, has alter make of it what it shall be, and
-// carries that out. alter is given the event to fill in, may be called again, and
-// refuses with an error. It returns the account as it stands then, and the event.
+// change reads the account uid, lets alter change it, and carries that out. alter
+// also fills in the event, may be called again, and can refuse with an error. change
+// returns the changed account and the event.
 func (s *Service) change(ctx context.Context, event audit.Event, uid string, ends bool, alter func(u *User, e *audit.Event) error) (User, audit.Event, error) {
 	event.UserID, event.Outcome = uid, audit.Success
 	u, e, err := s.maker().Revise(ctx, decision.Revision[User]{
@@ -56,8 +56,9 @@ func (s *Service) change(ctx context.Context, event audit.Event, uid string, end
 	return User{}, e, s.conclude(ctx, e, err)
 }
 
-// later is now, or later than a record that a clock ahead of this one made: the
-// time of the last change tells two states of an account apart.
+// later returns the current time, or a later time than than, which a clock ahead of
+// this one may have written. The time of the last change distinguishes two states of
+// an account.
 func (s *Service) later(than time.Time) time.Time {
 	now := s.now()
 	if !now.After(than) {
@@ -66,7 +67,7 @@ func (s *Service) later(than time.Time) time.Time {
 	return now
 }
 
-// endings say why the sessions of an account end that a decision is about.
+// endings are the reasons for which a decision ends the sessions of its account.
 var endings = map[audit.Action]string{
 	audit.UserDisabled:    endUserDisabled,
 	audit.UserDeleted:     endUserDeleted,
@@ -76,8 +77,8 @@ var endings = map[audit.Action]string{
 	audit.SessionsEnded:   endLoggedOut,
 }
 
-// follow does what a decision asks for elsewhere: sessions end, or learn what tokens
-// are to say from now on.
+// follow makes the consequences of a decision: it ends sessions, or tells them what
+// tokens have to say from now on.
 func (s *Service) follow(ctx context.Context, u User, e *audit.Event) (err error) {
 	if e.Action == audit.UserChanged {
 		if _, err = s.Sessions.SetClaimsOf(ctx, u.UID, u.TokenClaims()); err == nil {

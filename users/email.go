@@ -17,14 +17,14 @@ const (
 	maxNameRunes  = 100
 )
 
-// EmailKey checks an e-mail address and returns it in NFC, as it is shown, and
-// the key by which addresses are compared: case-folded and in NFKC on both
-// sides of the @, so that Ada@Example.org and ada@example.org are one account.
+// EmailKey checks an e-mail address. It returns the address in NFC for display, and the
+// key for comparing addresses: case-folded and in NFKC on both sides of the @, so that
+// Ada@Example.org and ada@example.org are one account.
 //
-// White space at the ends is no part of it: keyboards add it. It takes less than
-// RFC 5322 does: no display name, comment, quoted local
-// part or address literal, and nothing invisible. Domains are not converted
-// between their Unicode and their xn-- form; each is its own address.
+// It ignores white space at the ends, which keyboards add. It accepts less than RFC
+// 5322: no display name, comment, quoted local part or address literal, and no
+// invisible characters. It does not convert between the Unicode and the xn-- form of a
+// domain; each is its own address.
 func EmailKey(addr string) (display, key string, err error) {
 	addr = strings.TrimSpace(addr)
 	if len(addr) > maxEmailBytes {
@@ -37,8 +37,8 @@ func EmailKey(addr string) (display, key string, err error) {
 	if err := checkEmail(display); err != nil {
 		return "", "", err
 	}
-	// Compatibility characters may fold into an @, a space or a longer text,
-	// so the key has to be an address too.
+	// Folding may turn compatibility characters into an @, a space or a longer text, so
+	// the key must be an address too.
 	key = fold(display)
 	if err := checkEmail(key); err != nil {
 		return "", "", err
@@ -85,9 +85,9 @@ func isDomainLabel(label string) bool {
 	return true
 }
 
-// UsernameKey checks a username and returns it in NFC and the key by which
-// usernames are compared. White space at the ends is no part of it. A username has 1 to 100 visible characters and no @,
-// so that it is never mistaken for an address.
+// UsernameKey checks a username. It returns the name in NFC, and the key for comparing
+// usernames. It ignores white space at the ends. A username has 1 to 100 visible
+// characters and no @, so that it cannot be mistaken for an address.
 func UsernameKey(name string) (display, key string, err error) {
 	display, err = checkName("username", strings.TrimSpace(name))
 	if err != nil {
@@ -111,9 +111,8 @@ func checkName(field, name string) (string, error) {
 	return norm.NFC.String(name), nil
 }
 
-// checkPersonalName is checkName for a name that is shown and never compared.
-// Within words it may have U+200C and U+200D, which the spelling of Persian and of
-// Indic languages needs.
+// checkPersonalName is checkName for a name that is only shown, never compared. It
+// allows U+200C and U+200D within words, which Persian and Indic spelling needs.
 func checkPersonalName(field, name string) (string, error) {
 	if _, err := checkName(field, withoutJoiners(name)); err != nil {
 		return "", err
@@ -124,8 +123,8 @@ func checkPersonalName(field, name string) (string, error) {
 	return norm.NFC.String(name), nil
 }
 
-// withoutJoiners takes out each U+200C and U+200D that stands behind a letter or
-// its mark and before a letter.
+// withoutJoiners removes each U+200C and U+200D between a letter or its mark and
+// another letter.
 func withoutJoiners(name string) string {
 	runes := []rune(name)
 	var kept []rune
@@ -148,16 +147,15 @@ func allVisible(s string) bool {
 	return true
 }
 
-// visible reports whether a reader would see r, or a gap: not a control
-// character, nor one of those that render as nothing and make two different
-// names look the same.
+// visible reports whether a reader sees r, or a gap. It is false for control characters
+// and for those that render as nothing and make two different names look the same.
 func visible(r rune) bool {
 	return unicode.IsGraphic(r) && r != utf8.RuneError &&
 		!unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }
 
-// fold returns the form by which s is compared without regard to case or
-// presentation: Unicode's compatibility caseless match (D146), composed.
+// fold returns the form of s for comparisons that ignore case and presentation:
+// Unicode's compatibility caseless match (D146), composed.
 func fold(s string) string {
 	c := cases.Fold()
 	return norm.NFKC.String(c.String(norm.NFKC.String(c.String(norm.NFD.String(s)))))

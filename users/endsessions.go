@@ -7,11 +7,11 @@ import (
 	"github.com/keyturn/keyturn/internal/decision"
 )
 
-// EndSessions ends every session of the account uid but the one named except
-// (may be empty), on an operator's behalf, and returns how many there were. The
-// error is ErrNotFound, ErrNoSession (except does not live, so nothing was
-// ended), ErrConflict, decision.ErrOwed (they have ended, and only the event is
-// missing), decision.ErrUnfinished or the store's.
+// EndSessions ends every session of the account uid but except (may be empty),
+// for an operator. It returns the number of ended sessions. The error is
+// ErrNotFound, ErrNoSession (except is not live; nothing was ended), ErrConflict,
+// decision.ErrOwed (the sessions have ended; only the event is missing),
+// decision.ErrUnfinished or from the store.
 func (s *Service) EndSessions(ctx context.Context, uid, except string) (int, error) {
 	event := audit.Event{Action: audit.SessionsEnded, Reason: audit.ReasonLoggedOutByOperator, SessionID: except}
 	if except != "" {
@@ -20,8 +20,8 @@ func (s *Service) EndSessions(ctx context.Context, uid, except string) (int, err
 	return s.endSessions(ctx, event, uid)
 }
 
-// EndOtherSessions is EndSessions on behalf of the user, who asks in the session
-// named and by the client named.
+// EndOtherSessions is EndSessions for the user, whose request came in the given
+// session and from the given client.
 func (s *Service) EndOtherSessions(ctx context.Context, uid, session, clientID string) (int, error) {
 	return s.endSessions(ctx, audit.Event{
 		Action: audit.SessionsEnded, Reason: audit.ReasonEndedByUser, SessionID: session, ClientID: clientID,
@@ -42,10 +42,10 @@ func (s *Service) endSessions(ctx context.Context, event audit.Event, uid string
 	return e.Count, err
 }
 
-// EndSession ends one session of the account uid, on an operator's behalf, and
-// reports whether it lived; repeating it is harmless. The error is ErrNotFound,
-// ErrNoSession, decision.ErrOwed (it has ended, and only the event is missing) or
-// the store's.
+// EndSession ends one session of the account uid, for an operator, and reports
+// whether it was live; repeating it is harmless. The error is ErrNotFound,
+// ErrNoSession, decision.ErrOwed (the session has ended; only the event is
+// missing) or from the store.
 func (s *Service) EndSession(ctx context.Context, uid, id string) (bool, error) {
 	event := audit.Event{Action: audit.SessionEnded, UserID: uid, SessionID: id, Reason: audit.ReasonLoggedOutByOperator, Outcome: audit.Success}
 	u, err := s.Store.UserByID(ctx, uid)

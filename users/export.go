@@ -9,10 +9,11 @@ import (
 	"github.com/keyturn/keyturn/internal/listing"
 )
 
-// Export yields every account, with its password hash, as Import takes it. Roles
-// and claims are among it, one-time tokens and sessions are not. The event, which
-// names the format, is written first: without it nothing is yielded (A3). An
-// error is the last that is yielded: decision.ErrNotRecorded, or the store's.
+// Export yields every account with its password hash, in the form that Import
+// takes. This includes roles and claims, but not one-time tokens and sessions.
+// The event, which names the format, is written first; without it Export yields
+// no account (A3). After an error it stops: decision.ErrNotRecorded, or from the
+// store.
 func (s *Service) Export(ctx context.Context, format string) iter.Seq2[ImportUser, error] {
 	return func(yield func(ImportUser, error) bool) {
 		if err := s.conclude(ctx, audit.Event{Action: audit.UsersExported, Detail: "format: " + format}, nil); err != nil {
@@ -27,7 +28,7 @@ func (s *Service) Export(ctx context.Context, format string) iter.Seq2[ImportUse
 	}
 }
 
-// all yields every account. An error of the store is the last that it yields.
+// all yields every account. After an error of the store it stops.
 func (s *Service) all(ctx context.Context) iter.Seq2[User, error] {
 	return listing.All(ctx, s.Store.ListUsers, func(u User) string { return u.UID })
 }

@@ -10,38 +10,37 @@ import (
 	"github.com/keyturn/keyturn/internal/passwords"
 )
 
-// maxUIDBytes bounds an account id from elsewhere.
+// maxUIDBytes bounds the length of an imported account id.
 const maxUIDBytes = 64
 
-// ImportUser is an account from elsewhere.
+// ImportUser is an account of another system.
 type ImportUser struct {
-	// UID keeps the account's former id: up to 64 letters, digits and
-	// ._:@|- characters. Empty makes a new one.
+	// UID is the account's former id, which it keeps: up to 64 letters, digits and
+	// ._:@|- characters. If empty, the account gets a new id.
 	UID string `json:"uid,omitempty"`
 	// The address and the names, as for NewUser.
 	Email     string `json:"email"`
 	Username  string `json:"username,omitempty"`
 	FirstName string `json:"first_name,omitempty"`
 	LastName  string `json:"last_name,omitempty"`
-	// PasswordHash is a hash that passwords.Parse takes, kept until the next
-	// login; a weak one is wrapped.
-	// Password is a password instead, which must please the Policy. One of
-	// the two is needed.
+	// PasswordHash is a hash that passwords.Parse accepts. It is kept until the
+	// next login; a weak hash is wrapped. Password is a password instead, which
+	// must meet the Policy. Exactly one of the two is required.
 	PasswordHash string `json:"password_hash,omitempty"`
 	Password     string `json:"password,omitempty"`
 	// Disabled accounts are imported so that their address stays taken.
 	Disabled bool `json:"disabled,omitempty"`
-	// Roles and Claims are what tokens may say of the user.
+	// Roles and Claims are what tokens may say about the user.
 	Roles  []string        `json:"roles,omitempty"`
 	Claims json.RawMessage `json:"claims,omitempty"`
-	// When the account was made and its password set; now if zero.
+	// When the account was created and its password set; now if zero.
 	CreatedAt         time.Time `json:"created_at,omitzero"`
 	PasswordChangedAt time.Time `json:"password_changed_at,omitzero"`
 }
 
-// Import makes one account out of n, on an operator's behalf. It returns the
-// account, or a refused field, ErrEmailTaken, ErrUsernameTaken, Busy,
-// decision.ErrNotRecorded or the store's error.
+// Import creates an account from n, for an operator. The error is a refused field,
+// ErrEmailTaken, ErrUsernameTaken, Busy, decision.ErrNotRecorded or from the
+// store.
 func (s *Service) Import(ctx context.Context, n ImportUser) (User, error) {
 	u, err := s.importOne(ctx, n)
 	return s.created(ctx, audit.UserImported, n.Email, u, err)
@@ -63,8 +62,7 @@ func (s *Service) importOne(ctx context.Context, n ImportUser) (User, error) {
 	return s.create(ctx, audit.UserImported, u)
 }
 
-// CouldImport returns the error that Import would, as things stand, and makes
-// nothing.
+// CouldImport returns the error that Import would return now. It creates nothing.
 func (s *Service) CouldImport(ctx context.Context, n ImportUser) error {
 	u, err := s.checkNew(ctx, n)
 	if err != nil {
@@ -73,7 +71,7 @@ func (s *Service) CouldImport(ctx context.Context, n ImportUser) error {
 	return s.namesFree(ctx, User{}, u)
 }
 
-// checkNew is CheckImport with a look whether the id is free.
+// checkNew is CheckImport, and also checks whether the id is free.
 func (s *Service) checkNew(ctx context.Context, n ImportUser) (User, error) {
 	u, err := s.CheckImport(n)
 	if err == nil && n.UID != "" {
@@ -82,8 +80,8 @@ func (s *Service) checkNew(ctx context.Context, n ImportUser) (User, error) {
 	return u, err
 }
 
-// CheckImport returns the account that Import would make of n, or a *PolicyError.
-// It looks at n alone, not at the store, and sets no hash of a password in clear.
+// CheckImport returns the account that Import would create from n, or the refusal
+// of a field. It checks n alone, without the store, and does not hash a Password.
 func (s *Service) CheckImport(n ImportUser) (User, error) {
 	claims := string(n.Claims)
 	if claims == "null" {
@@ -124,7 +122,8 @@ func (s *Service) CheckImport(n ImportUser) (User, error) {
 	return u, nil
 }
 
-// formerTime returns a time from elsewhere, which must have been, or now.
+// formerTime returns a time of another system, which must be in the past, or now
+// if it is zero.
 func formerTime(field string, t, now time.Time) (time.Time, error) {
 	switch {
 	case t.IsZero():
@@ -135,10 +134,10 @@ func formerTime(field string, t, now time.Time) (time.Time, error) {
 	return t.UTC().Truncate(time.Millisecond), nil
 }
 
-// freeUID checks that no other account has the uid of one to be imported; an
-// account with the same address, or with none and the same username, has been
-// imported before. Two imports of one
-// id at the same moment are told apart by the store, as its own error.
+// freeUID checks that no other account has the uid of an account to import. An
+// account with the same address, or with none and the same username, was imported
+// before. If two imports of one id run at once, the store returns an error of its
+// own to one.
 func (s *Service) freeUID(ctx context.Context, u User) error {
 	other, err := s.Store.UserByID(ctx, u.UID)
 	switch {
@@ -154,8 +153,8 @@ func (s *Service) freeUID(ctx context.Context, u User) error {
 	return refuse("uid", "belongs to another account")
 }
 
-// noClient refuses an id that is a client's: both are subjects of tokens (RFC 9700
-// §4.15).
+// noClient refuses the id of a client, because clients and users are both subjects
+// of tokens (RFC 9700 §4.15).
 func (s *Service) noClient(ctx context.Context, uid string) error {
 	if s.IsClient == nil {
 		return nil

@@ -10,17 +10,16 @@ import (
 	"github.com/keyturn/keyturn/internal/passwords"
 )
 
-// Authenticate returns the account that login, an e-mail address or a username,
-// and password open. The error is a refusal (BadCredentials, Throttled, Busy), or
-// that of a store that could not answer.
+// Authenticate returns the account of login, an e-mail address or a username, if
+// password is right. The error is a refusal (BadCredentials, Throttled, Busy), or from
+// a store that could not answer.
 //
-// Whether there is no such account, the password is wrong or the account is
-// disabled shows neither in the error's text nor in the time that it takes
-// (U1); only the refusal's Reason tells, for the audit log. The caller
-// writes that event. A login under an outdated or imported hash leaves a new
-// one behind (U3), if that succeeds at the first try.
+// Neither the text of the error nor the time reveals whether the account is missing,
+// the password is wrong or the account is disabled (U1); only the refusal's Reason
+// does, for the audit log. The caller writes the event. After a login with an outdated
+// or imported hash, Authenticate tries once to store a new one (U3).
 //
-// A session made for the account returned must be checked with Still.
+// The caller must check a session for the account with Still.
 func (s *Service) Authenticate(ctx context.Context, login, password string) (User, error) {
 	keyOf, find := UsernameKey, s.Store.UserByUsernameKey
 	if strings.Contains(login, "@") {
@@ -28,23 +27,22 @@ func (s *Service) Authenticate(ctx context.Context, login, password string) (Use
 	}
 	_, key, err := keyOf(login)
 	if err != nil {
-		// No account has such a name. It is throttled under the text that was
-		// sent, and costs what every unknown name costs.
+		// No account has such a name. The attempt is throttled under the text that was
+		// sent, and costs as much as any unknown name.
 		return s.judge(ctx, presented(login), password, func() (User, error) { return User{}, ErrNotFound })
 	}
 	return s.judge(ctx, key, password, func() (User, error) { return find(ctx, key) })
 }
 
-// Still reports whether a login that returned u may stand: nil, or a
-// refusal (BadCredentials) if the account was disabled, or its password, its address or
-// what tokens say of it changed, since u was read. Or the store's error.
+// Still reports whether a login that returned u is still valid. It returns a refusal
+// (BadCredentials) if, since u was read, the account was disabled, or its password, its
+// address or its claims changed; or an error of the store.
 //
-// A password change first moves the account's epoch and then ends the sessions
-// that it finds. A session made in between, or after, on the strength of the
-// old password would be missed. So whoever makes a session calls Still after
-// the session is stored, and ends it unless the answer is nil: either the
-// change came before this look and is seen here, or it came after, and then
-// the session was there to be found.
+// A password change first advances the account's epoch and then ends the sessions that
+// it finds. It would miss a session that was created with the old password in between,
+// or later. So after storing a session, call Still, and end the session unless Still
+// returns nil: either the change came before Still's read, and Still sees it, or it
+// came later, and then it finds the session.
 func (s *Service) Still(ctx context.Context, u User) error {
 	now, err := s.Store.UserByID(ctx, u.UID)
 	switch {
@@ -60,9 +58,9 @@ func (s *Service) Still(ctx context.Context, u User) error {
 	return nil
 }
 
-// judge charges an attempt on account, finds the account, and verifies its
-// password at a cost that is the same whatever it finds. Where too many wait for
-// that already, nothing is read or written either.
+// judge charges an attempt on account, finds the account, and verifies its password at
+// the same cost whatever it finds. If too many callers wait to hash already, it neither
+// reads nor writes anything.
 func (s *Service) judge(ctx context.Context, account, password string, find func() (User, error)) (User, error) {
 	if err := s.Hasher.Crowded(); err != nil {
 		return User{}, err
@@ -113,8 +111,8 @@ func (s *Service) judge(ctx context.Context, account, password string, find func
 	return u, nil
 }
 
-// renew replaces an outdated hash. Should the hasher be busy or the store
-// fail, the next login tries again.
+// renew replaces an outdated hash. If the hasher is busy or the store fails, the next
+// login tries again.
 func (s *Service) renew(ctx context.Context, u User, password string) User {
 	hash, err := s.Hasher.Hash(ctx, password)
 	if err != nil {

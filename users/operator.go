@@ -10,18 +10,17 @@ import (
 )
 
 const (
-	// settleBatch is how many accounts one Settle finishes at most.
+	// settleBatch bounds the accounts that one Settle finishes.
 	settleBatch = 256
-	// settleGrace leaves an account alone whose change may still be under way
-	// in another process, which ends the right sessions itself.
+	// settleGrace is how long an account is left alone because its change may still be
+	// under way in another process, which ends the right sessions itself.
 	settleGrace = 30 * time.Second
 )
 
-// Disable takes the account uid out of use and ends its sessions; the event's
-// Count says how many. Disabling a disabled account ends what sessions it may
-// still have. The error is ErrNotFound, ErrConflict, decision.ErrOwed (the account
-// is disabled, and only the event is missing), decision.ErrUnfinished or the
-// store's.
+// Disable disables the account uid and ends its sessions; the event's Count is their
+// number. Disabling a disabled account ends the sessions that it may still have. The
+// error is ErrNotFound, ErrConflict, decision.ErrOwed (the account is disabled; only
+// the event is missing), decision.ErrUnfinished or from the store.
 func (s *Service) Disable(ctx context.Context, uid string) error {
 	_, _, err := s.change(ctx, audit.Event{Action: audit.UserDisabled}, uid, false, func(u *User, _ *audit.Event) error {
 		u.disable()
@@ -37,8 +36,8 @@ func (u *User) disable() {
 	u.Disabled = true
 }
 
-// Enable puts the account uid back into use. The error is ErrNotFound,
-// ErrConflict, decision.ErrNotRecorded or the store's.
+// Enable enables the account uid again. The error is ErrNotFound, ErrConflict,
+// decision.ErrNotRecorded or from the store.
 func (s *Service) Enable(ctx context.Context, uid string) error {
 	_, _, err := s.change(ctx, audit.Event{Action: audit.UserEnabled}, uid, false, func(u *User, _ *audit.Event) error {
 		u.Disabled = false
@@ -47,11 +46,11 @@ func (s *Service) Enable(ctx context.Context, uid string) error {
 	return err
 }
 
-// Delete removes the account uid for good and ends its sessions; the event's
-// Count says how many lived. Its address and username are free again; the audit
-// log keeps its uid. The error is ErrNotFound, ErrConflict, decision.ErrNotRecorded, or
-// the store's. Once the event is written the account is disabled first, and
-// removed when its sessions have ended.
+// Delete deletes the account uid for good and ends its sessions; the event's Count is
+// the number of live ones. Its address and username become free; the audit log keeps
+// its uid. Once the event is written the account is disabled, and it is removed when
+// its sessions have ended. The error is ErrNotFound, ErrConflict,
+// decision.ErrNotRecorded or from the store.
 func (s *Service) Delete(ctx context.Context, uid string) error {
 	_, _, err := s.change(ctx, audit.Event{Action: audit.UserDeleted}, uid, true, func(u *User, e *audit.Event) (err error) {
 		u.disable()
@@ -61,12 +60,12 @@ func (s *Service) Delete(ctx context.Context, uid string) error {
 	return err
 }
 
-// Settle finishes what a process of a former version that died, or could not
-// reach the store, left undone: it ends the sessions of unsettled accounts, all of
-// them, and returns how many accounts it settled. Each leaves a SessionsEnded event; an account
-// whose event cannot be written stays unsettled. It goes on past an account
-// that fails and returns the errors joined. Run it every minute or so, on
-// every replica.
+// Settle completes changes that a process of a former version left unfinished because
+// it died or could not reach the store. It ends all sessions of unsettled accounts,
+// with a SessionsEnded event for each account, and returns the number of settled
+// accounts. An account whose event cannot be written stays unsettled. Settle continues
+// after an account that fails and returns the errors joined. Call it about every minute
+// on every replica.
 func (s *Service) Settle(ctx context.Context) (int, error) {
 	unsettled, err := s.Store.Unsettled(ctx, settleBatch)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// Why sessions were ended, as Sessions is told.
+// Reasons of ended sessions, for Sessions.
 const (
 	endPasswordChanged = "password_changed"
 	endPasswordReset   = "password_reset"
@@ -19,23 +19,22 @@ const (
 	endLoggedOut       = "logged_out_by_operator"
 )
 
-// ChangePassword replaces the password of the account uid, on its user's
-// behalf, and ends its sessions but the one named by keepSession (may be
-// empty). The current password is checked and throttled just as at a login.
-// The error is a refusal (BadCredentials, Unacceptable, Throttled, Busy),
-// ErrConflict (the account changed meanwhile: ask again), decision.ErrNotRecorded,
-// decision.ErrUnfinished, or the store's. With decision.ErrToFollow the password
-// is changed, and sessions that could not be ended at once are left to
-// SettleDecisions.
+// ChangePassword replaces the password of the account uid, for its user, and ends
+// its sessions but keepSession (may be empty). The current password is checked and
+// throttled as at a login. The error is a refusal (BadCredentials, Unacceptable,
+// Throttled, Busy), ErrConflict (the account changed meanwhile: ask again),
+// decision.ErrNotRecorded, decision.ErrUnfinished, or from the store. With
+// decision.ErrToFollow the password is changed, and SettleDecisions ends the
+// sessions that could not be ended at once.
 func (s *Service) ChangePassword(ctx context.Context, uid, current, next, keepSession string) error {
 	u, err := s.checkCurrent(ctx, uid, current)
 	return s.replacePassword(ctx, passwordChange{uid: uid, user: u, next: next, keep: keepSession, action: audit.PasswordChanged}, err)
 }
 
-// ResetPassword replaces the password of the account uid on an operator's
-// behalf and ends all its sessions. The error is ErrNotFound, a refusal
-// (Unacceptable, Busy), ErrConflict, decision.ErrNotRecorded, ErrUnfinished and
-// ErrToFollow as for ChangePassword, or the store's.
+// ResetPassword replaces the password of the account uid, for an operator, and
+// ends all its sessions. The error is ErrNotFound, a refusal (Unacceptable, Busy),
+// ErrConflict, decision.ErrNotRecorded, ErrUnfinished and ErrToFollow as for
+// ChangePassword, or from the store.
 func (s *Service) ResetPassword(ctx context.Context, uid, next string) error {
 	u, err := s.Store.UserByID(ctx, uid)
 	return s.replacePassword(ctx, passwordChange{uid: uid, user: u, next: next, action: audit.PasswordReset}, err)
@@ -62,12 +61,12 @@ func (s *Service) checkCurrent(ctx context.Context, uid, current string) (User, 
 	return judged, nil
 }
 
-// errEpoch means that the password changed, or the account was disabled, since
-// the change was judged: it must be judged anew.
+// errEpoch means that the password changed, or the account was disabled, since the
+// change was judged; it must be judged anew.
 var errEpoch = fmt.Errorf("%w", ErrConflict)
 
-// replacePassword carries out a change that err has not refused already, and
-// records it either way.
+// replacePassword carries out a change unless err has refused it already, and
+// records it in either case.
 func (s *Service) replacePassword(ctx context.Context, c passwordChange, err error) error {
 	event := audit.Event{Action: c.action, UserID: c.uid, UserEmail: c.user.Email, SessionID: c.keep}
 	var hash string

@@ -8,30 +8,30 @@ import (
 	"github.com/keyturn/keyturn/internal/passwords"
 )
 
-// The bounds of a password. NIST SP 800-63B-4 §3.1.1.2: 15 characters where
-// the password is the only factor, never fewer than 8, at least 64 accepted.
+// The bounds of a password. NIST SP 800-63B-4 §3.1.1.2 requires 15 characters
+// if the password is the only factor, never fewer than 8, and the acceptance of
+// at least 64.
 const (
 	defaultMinLength = 15
 	LeastMinLength   = 8
-	// shortestWord is the length under which a word says nothing about the
-	// password that contains it.
+	// shortestWord is the length below which a word in a password says nothing
+	// about the password.
 	shortestWord = 3
 )
 
-// Policy says which new passwords are accepted (U5). It asks for length and
-// for not being a known password, and for no mix of characters.
+// Policy says which new passwords are accepted (U5). It requires a length and
+// that the password is not a known one, but no mix of characters.
 type Policy struct {
-	// MinLength is counted in characters (Unicode code points after
-	// normalisation). Zero means defaultMinLength; below LeastMinLength it
-	// counts as LeastMinLength.
+	// MinLength is in characters (Unicode code points after normalisation).
+	// Zero means defaultMinLength; a value below LeastMinLength means
+	// LeastMinLength.
 	MinLength int
 }
 
-// Check reports whether u may take password: nil, or the refusal of the
-// field "password". Only u's address and names are looked at. The password is
-// compared with the blocklist and with those words case-insensitively, whole,
-// and also when it is only one of them repeated or padded with digits and
-// punctuation.
+// Check returns the refusal of the field "password" if u may not take password.
+// It uses only u's address and names. It compares the password with the
+// blocklist and with these words, ignoring case: as a whole, and as one of them
+// repeated or padded with digits and punctuation.
 func (p Policy) Check(password string, u User) error {
 	normal, err := passwords.Normalize(password)
 	if err != nil {
@@ -63,7 +63,7 @@ func (p Policy) minLength() int {
 	return max(p.MinLength, LeastMinLength)
 }
 
-// ownWords returns the words that guessing this user's password begins with.
+// ownWords returns the words that a guesser tries first for this user.
 func ownWords(u User) map[string]bool {
 	local, domain, _ := strings.Cut(u.Email, "@")
 	site, _, _ := strings.Cut(domain, ".")
@@ -82,9 +82,9 @@ func ownWords(u User) map[string]bool {
 	return words
 }
 
-// cores returns what a folded password comes down to: itself, what is left
-// without separators, without the digits and punctuation at its ends, and the
-// unit that each of these repeats.
+// cores returns the forms of a folded password to compare: itself, without
+// separators, without digits and punctuation at its ends, and the unit that
+// each of these repeats.
 func cores(folded string) []string {
 	var forms []string
 	add := func(s string) {
@@ -113,8 +113,8 @@ func squeeze(s string) string {
 	}, s)
 }
 
-// repeatedUnit returns the shortest text that, written over and over, begins
-// with s and is found in it twice at least; s itself if there is none.
+// repeatedUnit returns the shortest text whose repetition begins with s and
+// that occurs in s at least twice, or s if there is none.
 func repeatedUnit(s string) string {
 	runes := []rune(s)
 	// The failure function of Knuth, Morris and Pratt: border[i] is the length
@@ -140,8 +140,8 @@ func repeatedUnit(s string) string {
 	return string(runes[:period])
 }
 
-// isMonotonous reports whether s, of eight characters or more, is a run such
-// as abcdefgh or 87654321, or repeats a unit of at most four characters.
+// isMonotonous reports whether s, of eight characters or more, is a sequence
+// such as abcdefgh or 87654321, or repeats a unit of at most four characters.
 func isMonotonous(s string) bool {
 	runes := []rune(s)
 	if len(runes) < LeastMinLength {

@@ -9,8 +9,8 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// Profile is what of an account is to be changed; nil leaves it. An empty
-// Username, FirstName or LastName takes it away.
+// Profile lists changes of an account; nil leaves a field unchanged. An empty Username,
+// FirstName or LastName removes it.
 type Profile struct {
 	Email     *string
 	Username  *string
@@ -18,13 +18,12 @@ type Profile struct {
 	LastName  *string
 }
 
-// UpdateProfile changes the e-mail address, username and names of the account
-// uid, on an operator's behalf, all that p names or nothing, and returns the
-// account as it now stands. Its live sessions bear the new address from their
-// next refresh on; a login under way with the former one fails (see Still). The
-// event's Count says how many sessions live. The error is ErrNotFound,
-// a refused field, ErrEmailTaken, ErrUsernameTaken, ErrConflict, decision.ErrNotRecorded or
-// the store's.
+// UpdateProfile changes the e-mail address, username and names of the account uid, for
+// an operator, either everything in p or nothing. It returns the changed account. Its
+// live sessions have the new address from their next refresh on, and the event's Count
+// is their number. A login under way with the former address fails (see Still). The
+// error is ErrNotFound, a refused field, ErrEmailTaken, ErrUsernameTaken, ErrConflict,
+// decision.ErrNotRecorded or from the store.
 func (s *Service) UpdateProfile(ctx context.Context, uid string, p Profile) (User, error) {
 	u, _, err := s.change(ctx, audit.Event{Action: audit.UserChanged}, uid, false, func(u *User, e *audit.Event) error {
 		before := *u
@@ -45,8 +44,8 @@ func (s *Service) UpdateProfile(ctx context.Context, uid string, p Profile) (Use
 	return u, err
 }
 
-// namesFree looks whether another account has a name that an account is to get.
-// Should one take it before the change is made, the change comes to nothing.
+// namesFree checks whether another account has a name that an account is to get. If one
+// takes the name before the change is made, the change comes to nothing.
 func (s *Service) namesFree(ctx context.Context, before, after User) error {
 	if after.EmailKey != before.EmailKey {
 		if _, err := s.Store.UserByEmailKey(ctx, after.EmailKey); !errors.Is(err, ErrNotFound) {
@@ -62,7 +61,7 @@ func (s *Service) namesFree(ctx context.Context, before, after User) error {
 	return nil
 }
 
-// apply makes of u what p names, or returns the refusal of a field.
+// apply applies p to u, or returns the refusal of a field.
 func (p Profile) apply(u *User) (err error) {
 	if p.Email != nil {
 		if u.Email, u.EmailKey, err = EmailKey(*p.Email); err != nil {
@@ -92,8 +91,8 @@ func (p Profile) apply(u *User) (err error) {
 	return nil
 }
 
-// describeChange says what the audit log is told: the new address, since the
-// event itself bears the former one, and of the rest only what changed.
+// describeChange returns the text for the audit log: the new address, because the event
+// has the former one, and only the names of other changed fields.
 func describeChange(before, after User) string {
 	var changed []string
 	if after.Email != before.Email {

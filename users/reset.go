@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// resetPrefix lets secret scanners recognise a one-time token that leaked.
+	// resetPrefix lets secret scanners recognise a leaked one-time token.
 	resetPrefix      = "kt_pr_"
 	resetSecretBytes = 32
 	maxResetToken    = 256
@@ -23,13 +23,13 @@ const (
 	LongestReset = 7 * 24 * time.Hour
 )
 
-// IssueReset makes a one-time token by which whoever has it sets a new password
-// for the account uid, within life. It replaces one that is out. The password,
-// and the account's sessions, stay as they are until the token is used: an
-// operator who cannot leave them so disables the account or ends its sessions.
+// IssueReset creates a one-time token whose holder can set a new password for the
+// account uid, within life. It replaces an earlier token. The password and the
+// account's sessions stay valid until the token is used; if they must not, the
+// operator disables the account or ends its sessions.
 //
-// The store keeps the token's SHA-256 only. The error is ErrNotFound,
-// ErrConflict, decision.ErrNotRecorded or the store's.
+// The store keeps only the SHA-256 of the token's secret. The error is ErrNotFound,
+// ErrConflict, decision.ErrNotRecorded or from the store.
 func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration) (token string, expires time.Time, err error) {
 	if life <= 0 || life > LongestReset {
 		return "", time.Time{}, fmt.Errorf("a one-time token of %s: more than 0 and up to %s are accepted", life, LongestReset)
@@ -49,18 +49,18 @@ func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration
 	return resetPrefix + base64.RawURLEncoding.EncodeToString(append(secret, uid...)), expires, nil
 }
 
-// RedeemReset replaces the password of the account that a one-time token was
-// made for and ends all its sessions. The token is spent by that and by nothing
-// else: a password that the policy refuses leaves it valid. The error is
-// errResetToken, a refusal (Unacceptable, Busy), ErrConflict, decision.ErrNotRecorded,
-// ErrUnfinished and ErrToFollow as for ChangePassword, or the store's.
+// RedeemReset replaces the password of the account of a one-time token and ends all
+// its sessions. Only success spends the token: after a password that the policy
+// refuses it stays valid. The error is errResetToken, a refusal (Unacceptable, Busy),
+// ErrConflict, decision.ErrNotRecorded, ErrUnfinished and ErrToFollow as for
+// ChangePassword, or from the store.
 func (s *Service) RedeemReset(ctx context.Context, token, next string) error {
 	u, err := s.ownerOf(ctx, token)
 	return s.replacePassword(ctx, passwordChange{uid: u.UID, user: u, next: next, action: audit.ResetRedeemed}, err)
 }
 
-// ownerOf returns the account whose password a one-time token opens, or, beside
-// an errResetToken, the account that it would have opened.
+// ownerOf returns the account of a one-time token. With an errResetToken it returns
+// the account that the token names, if there is one.
 func (s *Service) ownerOf(ctx context.Context, token string) (User, error) {
 	secret, uid, ok := parseReset(token)
 	if !ok {

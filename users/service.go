@@ -15,19 +15,19 @@ import (
 	"github.com/keyturn/keyturn/internal/throttle"
 )
 
-// Service decides everything about accounts. Its methods are safe for
-// concurrent use, on any number of replicas over one store.
+// Service decides everything about accounts. Its methods are safe for concurrent use,
+// on any number of replicas over one store.
 //
-// Each of them writes exactly one audit event per call, whether it succeeds or
-// refuses (A1), except Authenticate, Still and ByID: their callers decide more
-// than these do, and write the event. Where an event cannot be written the
-// error is decision.ErrNotRecorded, and nothing has changed; or, of what takes rights
-// away, decision.ErrOwed, and the event is written later (A3). A change that has
-// begun is carried to its end, whoever hangs up (F9).
+// Each method writes exactly one audit event per call, for a success or a refusal
+// (A1), except Authenticate, Still and ByID, whose callers decide more and write the
+// event. If an event cannot be written, the error is decision.ErrNotRecorded and
+// nothing has changed. A change that takes rights away instead returns
+// decision.ErrOwed, and its event is written later (A3). A change that has begun is
+// completed even if the caller hangs up (F9).
 type Service struct {
 	// Store keeps the accounts.
 	Store Store
-	// Throttle slows guessing; nil lets it pass.
+	// Throttle slows guessing; if nil, nothing is throttled.
 	Throttle *throttle.Throttle
 	// Hasher hashes and verifies the passwords.
 	Hasher *passwords.Hasher
@@ -35,9 +35,10 @@ type Service struct {
 	Policy Policy
 	// Sessions ends the sessions of an account.
 	Sessions Sessions
-	// IsClient reports whether a client has the id; nil asks nobody.
+	// IsClient reports whether a client has the id; if nil, no id is taken for a
+	// client's.
 	IsClient func(ctx context.Context, id string) (bool, error)
-	// Audit takes the events.
+	// Audit receives the events.
 	Audit audit.Recorder
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
@@ -45,7 +46,7 @@ type Service struct {
 	kinds *passwords.Kinds
 }
 
-// NewService checks that s has what it needs and returns it.
+// NewService returns s as a Service, or an error if a dependency is missing.
 func NewService(s Service) (*Service, error) {
 	if s.Store == nil || s.Hasher == nil || s.Sessions == nil || s.Audit == nil {
 		return nil, errors.New("users service needs a store, a hasher, sessions and an audit log")
@@ -61,32 +62,32 @@ func NewService(s Service) (*Service, error) {
 	return &s, nil
 }
 
-// NewUser is an account to be made.
+// NewUser is an account to be created.
 type NewUser struct {
-	// Email may be empty where an operator makes the account and it has a
-	// username; see EmailKey.
+	// Email may be empty if an operator creates the account and it has a username;
+	// see EmailKey.
 	Email string
-	// Username is optional beside an address, see UsernameKey.
+	// Username is optional beside an address; see UsernameKey.
 	Username string
 	// FirstName and LastName are optional, of at most 100 characters.
 	FirstName string
 	LastName  string
-	// Password must please the Policy.
+	// Password must meet the Policy.
 	Password string
-	// Roles and Claims are an operator's to give: SignUp ignores them.
+	// Roles and Claims can only be given by an operator: SignUp ignores them.
 	Roles  []string
 	Claims string
 }
 
-// SignUp makes an account for whoever asks. It returns the account, or
-// a refusal (Unacceptable, Throttled, Busy), ErrEmailTaken, ErrUsernameTaken,
-// decision.ErrNotRecorded or the store's error.
+// SignUp creates an account for anyone. The error is a refusal (Unacceptable,
+// Throttled, Busy), ErrEmailTaken, ErrUsernameTaken, decision.ErrNotRecorded or from
+// the store.
 //
-// A taken address is told: whoever signs up has to learn it, and no e-mail is
-// sent that could say it in private. It is told only after the password was
-// hashed, as late as a success, and counts as a failed attempt of the network,
-// as a taken username does: so addresses cannot be found by the thousand, nor
-// tried without leaving an account behind for each that was free.
+// SignUp tells that an address is taken, because the caller has to learn it, and no
+// e-mail is sent that could say so in private. It tells so only after the password
+// was hashed, as late as a success, and counts that as a failed attempt of the
+// network, and likewise for a taken username. So addresses cannot be enumerated by
+// the thousand, and each try of a free address leaves an account behind.
 func (s *Service) SignUp(ctx context.Context, n NewUser) (User, error) {
 	n.Roles, n.Claims = nil, ""
 	u, err := s.signUp(ctx, n)
@@ -118,7 +119,7 @@ func (s *Service) signUp(ctx context.Context, n NewUser) (User, error) {
 	return u, err
 }
 
-// Add makes an account on an operator's behalf: SignUp without the throttle.
+// Add creates an account for an operator. It is SignUp without the throttle.
 func (s *Service) Add(ctx context.Context, n NewUser) (User, error) {
 	u, err := s.prepare(n)
 	if err == nil {
@@ -135,7 +136,7 @@ func (s *Service) ByID(ctx context.Context, uid string) (User, error) {
 	return s.Store.UserByID(ctx, uid)
 }
 
-// prepare checks everything but the password.
+// prepare returns a new account after checking everything but the password.
 func (s *Service) prepare(n NewUser) (User, error) {
 	now := s.now()
 	u := User{UID: uuid.NewString(), CreatedAt: now, UpdatedAt: now, PasswordChangedAt: now}
@@ -161,8 +162,7 @@ func (s *Service) insert(ctx context.Context, action audit.Action, u User, passw
 	return s.create(ctx, action, u)
 }
 
-// create makes an account that has all it needs. A refusal is still to be
-// written to the log.
+// create stores a complete account. The caller has to record a refusal.
 func (s *Service) create(ctx context.Context, action audit.Action, u User) (User, error) {
 	if err := s.kinds.Announce(ctx, u.PasswordHash, s.now()); err != nil {
 		return User{}, err
@@ -175,7 +175,7 @@ func (s *Service) create(ctx context.Context, action audit.Action, u User) (User
 	return u, nil
 }
 
-// isUnborn reports whether err is that an account still to be born has a name of u's.
+// isUnborn reports whether err is due to a name of u that only an unborn account has.
 func (s *Service) isUnborn(ctx context.Context, u User, err error) bool {
 	if !errors.Is(err, ErrEmailTaken) && !errors.Is(err, ErrUsernameTaken) {
 		return false
@@ -187,8 +187,8 @@ func (s *Service) isUnborn(ctx context.Context, u User, err error) bool {
 	return errors.Is(err, ErrNotFound)
 }
 
-// created returns how the making of an account ended, having written what the
-// log has not been told yet.
+// created returns the result of creating an account, and records an error that has no
+// event yet.
 func (s *Service) created(ctx context.Context, action audit.Action, email string, u User, err error) (User, error) {
 	if err != nil && !decision.Concluded(err) {
 		err = s.conclude(ctx, audit.Event{Action: action, UserEmail: presented(email)}, err)
@@ -196,8 +196,8 @@ func (s *Service) created(ctx context.Context, action audit.Action, email string
 	return u, err
 }
 
-// conclude writes the event of a decision that ended with err, and returns
-// err, or decision.ErrNotRecorded with the cause if the event could not be written.
+// conclude writes the event of a decision that ended with err. It returns err, or
+// decision.ErrNotRecorded with the cause if the event could not be written.
 func (s *Service) conclude(ctx context.Context, event audit.Event, err error) error {
 	event.Outcome = audit.Success
 	if err != nil {
@@ -220,5 +220,5 @@ func (s *Service) conclude(ctx context.Context, event audit.Event, err error) er
 
 func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Millisecond) }
 
-// presented bounds an address as it was sent, for the audit log.
+// presented truncates an address as it was sent, for the audit log.
 func presented(email string) string { return email[:min(len(email), maxEmailBytes)] }

@@ -2,9 +2,9 @@ package users
 
 import "context"
 
-// SurveyHashes reads all accounts and makes the store's list of the kinds of
-// hashes what it should be; see passwords.Kinds. It is made to run beside
-// requests, after a start and every day. The error is the store's or ctx's.
+// SurveyHashes reads all accounts and corrects the store's list of the kinds of
+// hashes; see passwords.Kinds. Call it after a start and every day, beside
+// requests. The error is from the store or ctx.
 func (s *Service) SurveyHashes(ctx context.Context) error {
 	return s.kinds.Survey(ctx, func(yield func(string, error) bool) {
 		for u, err := range s.all(ctx) {

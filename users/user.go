@@ -15,9 +15,9 @@ import (
 type User struct {
 	// UID identifies the account for ever; it is the sub of its tokens.
 	UID string
-	// Email is the address as the user wrote it, EmailKey the form by which
-	// addresses are compared (see EmailKey). An account has an address or a
-	// username, or both; EmailKey is unique among those that have one.
+	// Email is the address as the user wrote it, EmailKey the form for
+	// comparisons (see func EmailKey). An account has an address or a username,
+	// or both; EmailKey is unique among accounts that have one.
 	Email    string
 	EmailKey string
 	// Username is optional; UsernameKey is unique among accounts that have one.
@@ -25,31 +25,32 @@ type User struct {
 	UsernameKey string
 	FirstName   string
 	LastName    string
-	// Roles and Claims are what resource servers may be told of the user, as
-	// far as the client's registration says (see checkRoles and checkClaims).
+	// Roles and Claims are what resource servers may be told about the user, as
+	// far as the client's registration allows (see checkRoles and checkClaims).
 	// Claims is a JSON object; both may be empty.
 	Roles  []string
 	Claims string
 	// PasswordHash is a PHC string (or an imported one, see passwords.Parse).
 	PasswordHash string
-	// ResetHash is the SHA-256 of a one-time token by which the user may set a
-	// new password until ResetExpiresAt; nil if none is out.
+	// ResetHash is the SHA-256 of the secret of a one-time token with which the
+	// user may set a new password until ResetExpiresAt, or nil.
 	ResetHash      []byte
 	ResetExpiresAt time.Time
 	// Disabled accounts cannot log in and have no sessions.
 	Disabled bool
-	// Epoch grows whenever the account's sessions must end: a password
-	// change, a disabling. A login that began under an older epoch fails.
+	// Epoch grows whenever the account's sessions must end: at a password
+	// change or when it is disabled. A login that began under an older epoch
+	// fails.
 	Epoch int64
-	// Unsettled was set by former versions, in the write that grew Epoch, until
-	// the sessions of earlier epochs had been ended. Store.Unsettled finds what
-	// they left.
+	// Unsettled was set by former versions, in the write that advanced Epoch,
+	// until the sessions of earlier epochs had ended. Store.Unsettled finds
+	// those accounts.
 	Unsettled bool
 	// Times are UTC with milliseconds.
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
 	PasswordChangedAt time.Time
-	// Held is what the account holds for the decisions on it.
+	// Held is the account's state of decisions.
 	decision.Held
 }
 
@@ -61,31 +62,31 @@ type Store interface {
 	// CreateUser adds u, or returns ErrEmailTaken or ErrUsernameTaken and
 	// adds nothing.
 	CreateUser(ctx context.Context, u User) error
-	// UserByID, UserByEmailKey and UserByUsernameKey return one account or
-	// ErrNotFound, as they do for an empty key.
+	// UserByID, UserByEmailKey and UserByUsernameKey return one account, or
+	// ErrNotFound, also for an empty key.
 	UserByID(ctx context.Context, uid string) (User, error)
 	UserByEmailKey(ctx context.Context, key string) (User, error)
 	UserByUsernameKey(ctx context.Context, key string) (User, error)
 	// ListUsers returns at most limit accounts with a UID above after, by UID.
 	ListUsers(ctx context.Context, after string, limit int) ([]User, error)
-	// HeldUser returns one account, an unborn one too, or ErrNotFound. It sees
+	// HeldUser returns one account, even an unborn one, or ErrNotFound. It sees
 	// every write acknowledged before it began.
 	HeldUser(ctx context.Context, uid string) (User, error)
-	// ReplaceUser puts next in the place of the account seen, which has the
-	// same UID, if its Version and its UpdatedAt are still seen's; it stores
-	// the Version after seen's. ErrConflict if they are not, ErrNotFound if
-	// there is no such account, ErrEmailTaken or ErrUsernameTaken if another
-	// has a name of next's; then nothing is changed.
+	// ReplaceUser replaces the account seen by next, with the same UID, if its
+	// Version and UpdatedAt are still seen's. It stores the Version after
+	// seen's. Otherwise it changes nothing and returns ErrConflict, ErrNotFound
+	// if there is no such account, or ErrEmailTaken or ErrUsernameTaken if
+	// another account has a name of next's.
 	ReplaceUser(ctx context.Context, seen, next User) error
 	// RemoveUser removes the account seen on the same condition.
 	RemoveUser(ctx context.Context, seen User) error
-	// PendingUsers returns at most limit accounts, unborn ones too, whose slot
-	// is not empty.
+	// PendingUsers returns at most limit accounts, including unborn ones, whose
+	// slot is not empty.
 	PendingUsers(ctx context.Context, limit int) ([]User, error)
-	// RehashPassword replaces the hash from by to, with nothing else changed
-	// but the Version: the same password under better parameters. It does
-	// nothing, without an error, if the hash is no longer from or a decision on
-	// the account is under way.
+	// RehashPassword replaces the hash from by to and changes nothing else but
+	// the Version: the password is the same, under better parameters. It does
+	// nothing and returns nil if the hash is no longer from, or if a decision
+	// on the account is under way.
 	RehashPassword(ctx context.Context, uid, from, to string) error
 	// Settle clears Unsettled if the account's Epoch is still epoch.
 	Settle(ctx context.Context, uid string, epoch int64) error
@@ -93,27 +94,27 @@ type Store interface {
 	Unsettled(ctx context.Context, limit int) ([]User, error)
 }
 
-// Sessions ends the sessions (refresh-token families) of an account, and tells
-// them what tokens say of its user.
+// Sessions ends the sessions (refresh-token families) of an account, and
+// changes what their tokens say about its user.
 type Sessions interface {
-	// EndSessionsOf ends every live session of the user but the one named
-	// by except (may be empty) and returns how many it ended.
+	// EndSessionsOf ends every live session of the user but except (may be
+	// empty) and returns how many it ended.
 	EndSessionsOf(ctx context.Context, uid, except, reason string) (int, error)
-	// SessionOf reports whether the session id lives; ErrNoSession if the
-	// user has none of that id.
+	// SessionOf reports whether the session id is live. It returns ErrNoSession
+	// if the user has no session of that id.
 	SessionOf(ctx context.Context, uid, id string) (live bool, err error)
-	// EndSession ends the session that the event names and writes the event:
-	// ErrNoSession if the user has none of that id, or an error that is
-	// decision.Concluded. It reports whether this call ended it; one that does
-	// not live is no error, and has its event too.
+	// EndSession ends the session that the event names and writes the event. It
+	// reports whether this call ended the session; a session that is not live
+	// is no error, and the event is written too. The error is ErrNoSession if
+	// the user has no session of that id, or it is decision.Concluded.
 	EndSession(ctx context.Context, e audit.Event) (bool, error)
-	// CountSessionsOf returns how many live sessions the user has but the one
-	// named by except.
+	// CountSessionsOf returns the number of the user's live sessions but
+	// except.
 	CountSessionsOf(ctx context.Context, uid, except string) (int, error)
-	// SetClaimsOf has every live session of the user bear claims, a JSON
-	// object or empty, and returns how many it changed.
+	// SetClaimsOf sets the claims, a JSON object or empty, of every live
+	// session of the user, and returns how many it changed.
 	SetClaimsOf(ctx context.Context, uid, claims string) (int, error)
-	// SetEmailOf has every live session of the user that bears the e-mail
-	// address bear this one, and returns how many it changed.
+	// SetEmailOf sets the e-mail address of every live session of the user that
+	// has one, and returns how many it changed.
 	SetEmailOf(ctx context.Context, uid, email string) (int, error)
 }
