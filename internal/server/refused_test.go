@@ -48,12 +48,20 @@ func notGranted() []decided {
 		{"no username", grant("grant_type", "password", "password", "x"), 400, action, "no_username"},
 		{"no password", grant("grant_type", "password", "username", email), 400, action, "no_password"},
 		{"disabled user", after(disableUser, form("/oauth/token", password)), 400, action, "disabled_user"},
+		{"no pepper", after(pepperHash, form("/oauth/token", password)), 400, action, "pepper_missing"},
 		{"throttled", after(guessed("/oauth/token"), form("/oauth/token", password)), 429, action, "throttled"},
 	}
 }
 
 func disableUser(w *world, _ tokens) {
 	w.alter(func(u *users.User) { u.Disabled = true })
+}
+
+// pepperHash gives the account a hash with a pepper, which this server is not given.
+func pepperHash(w *world, _ tokens) {
+	w.alter(func(u *users.User) {
+		u.PasswordHash = "$peppered$$2a$05$ac6QtcSfe/CNiFRNZ2wttuwMOlHgzQf790gnJep2HC3dlvvO4gZc2"
+	})
 }
 
 // refreshing presents the refresh token that which tells.
@@ -250,6 +258,7 @@ func notChanged() []decided {
 			must(w.t, err)
 			must(w.t, w.store.RemoveUser(w.t.Context(), u))
 		}, change(password, next)), 403, audit.PasswordChanged, "unknown_user"},
+		{"password, no pepper", after(pepperHash, change(password, next)), 403, audit.PasswordChanged, "pepper_missing"},
 		{"password, disabled user", after(disableUser, change(password, next)), 403, audit.PasswordChanged, "disabled_user"},
 		{"password, throttled", after(guessed("/oauth/token"), change(password, next)), 429, audit.PasswordChanged, "throttled"},
 		{"password, weak", change(password, "short"), 422, audit.PasswordChanged, "password_refused"},
