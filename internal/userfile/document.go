@@ -16,7 +16,10 @@ func readDocument(r io.Reader, system string, parse func(text []byte, line *Line
 	place := Place{}
 	fail := func(err error) {
 		place.Line = lines.at(d.InputOffset())
-		yield(Line{}, &LineError{place, fmt.Errorf("not a file of users as %s exports it, at byte %d: %w", system, d.InputOffset(), err)})
+		if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+			err = errors.New("what stands there does not belong there")
+		}
+		yield(Line{}, &LineError{place, fmt.Errorf("not a file of users as %s exports it, at byte %d: %w", system, d.InputOffset(), inWords(err))})
 	}
 	if err := findUsers(d); err != nil {
 		fail(err)

@@ -31,7 +31,7 @@ type firebaseUser struct {
 func (o Options) firebaseUser(text []byte, line *Line) error {
 	var f firebaseUser
 	if err := strictjson.Unmarshal(text, &f); err != nil {
-		return fmt.Errorf("not a Firebase user: %w", withoutValues(err))
+		return fmt.Errorf("not a Firebase user: %w", inWords(err))
 	}
 	switch {
 	case o.Firebase == nil:

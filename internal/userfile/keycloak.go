@@ -53,7 +53,7 @@ type keycloakCredential struct {
 func (o Options) keycloakUser(text []byte, line *Line) error {
 	var k keycloakUser
 	if err := strictjson.Unmarshal(text, &k); err != nil {
-		return fmt.Errorf("not a Keycloak user: %w", withoutValues(err))
+		return fmt.Errorf("not a Keycloak user: %w", inWords(err))
 	}
 	switch {
 	case k.ServiceAccount != "":

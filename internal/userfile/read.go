@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -23,7 +24,7 @@ import (
 	"github.com/keyturn/keyturn/users"
 )
 
-// maxLine bounds one line of an import.
+// maxLine bounds one account of an import.
 const maxLine = 64 << 10
 
 // Format is a format that Read reads.
@@ -35,9 +36,9 @@ const (
 	// users.ImportUser.
 	JSONLines Format = "jsonl"
 	// CSV has a first line that names its columns, which are those of
-	// users.ImportUser in any order, and one account a line (RFC 4180, but no line
-	// breaks within a field). disabled is true, t or 1, false, f or 0, or
-	// empty; roles are separated by spaces; claims are a JSON object; times
+	// users.ImportUser in any order, and one account a line, or on several where
+	// fields between quotes have line breaks (RFC 4180). disabled is true, t or 1,
+	// false, f or 0, or empty; roles are separated by spaces; claims are a JSON object; times
 	// are of RFC 3339, as a database prints them, or seconds since 1970.
 	CSV Format = "csv"
 	// Keycloak is a realm export of Keycloak with its users, or a list of
@@ -154,24 +155,33 @@ func readLines(r io.Reader, format Format, yield func(Line, error) bool) {
 			continue
 		}
 		var u users.ImportUser
+		at, breaks := Place{Line: number}, 0
 		switch {
 		case format == JSONLines:
-			u, err = parseJSONLine(line)
+			if u, err = parseJSONLine(line); errors.Is(err, errList) {
+				yield(Line{}, &LineError{at, err})
+				return // so are all that follow parts of it
+			}
 		case columns != nil:
-			u, err = parseCSVLine(columns, line)
+			var fields []string
+			fields, breaks, err = readRecord(lines, line)
+			if err == nil {
+				u, err = parseRecord(columns, fields)
+			}
 		default:
 			if columns, err = parseHeading(line); err != nil {
-				yield(Line{}, &LineError{Place{Line: number}, err})
+				yield(Line{}, &LineError{at, err})
 				return
 			}
 			continue
 		}
 		if err != nil {
-			err = &LineError{Place{Line: number}, err}
+			err = &LineError{at, err}
 		}
-		if !yield(Line{Place: Place{Line: number}, Account: u}, err) {
+		if !yield(Line{Place: at, Account: u}, err) {
 			return
 		}
+		number += breaks
 	}
 }
 
@@ -200,16 +210,20 @@ func parseJSONLine(line []byte) (users.ImportUser, error) {
 	// Ids, switches and times are read in more forms than one.
 	var u struct {
 		users.ImportUser
-		UID               value `json:"uid"`
+		UID               id    `json:"uid"`
 		Disabled          value `json:"disabled"`
 		CreatedAt         value `json:"created_at"`
 		PasswordChangedAt value `json:"password_changed_at"`
 	}
-	if err := strictjson.UnmarshalKnown(line, &u); err != nil {
-		return users.ImportUser{}, fmt.Errorf("not a JSON object with the fields %s: %w", strings.Join(importFields, ", "), withoutValues(err))
+	if bytes.TrimSpace(line)[0] == '[' {
+		return users.ImportUser{}, errList
 	}
+	if err := strictjson.UnmarshalKnown(line, &u); err != nil {
+		return users.ImportUser{}, fmt.Errorf("not a JSON object with the fields %s: %w", strings.Join(importFields, ", "), inWords(err))
+	}
+	u.ImportUser.UID = string(u.UID)
 	for column, text := range map[string]value{
-		"uid": u.UID, "disabled": u.Disabled, "created_at": u.CreatedAt, "password_changed_at": u.PasswordChangedAt,
+		"disabled": u.Disabled, "created_at": u.CreatedAt, "password_changed_at": u.PasswordChangedAt,
 	} {
 		if _, err := set(&u.ImportUser, column, string(text)); err != nil {
 			return users.ImportUser{}, err
@@ -218,13 +232,26 @@ func parseJSONLine(line []byte) (users.ImportUser, error) {
 	return u.ImportUser, nil
 }
 
-// withoutValues names the field that encoding/json could not read, without what
-// stands there: in the wrong place it may be a password.
-func withoutValues(err error) error {
-	var typ *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &typ) && typ.Field != "":
-		return fmt.Errorf("%s is of the wrong type", typ.Field)
+// errList refuses a file that is one list.
+var errList = errors.New(`a list, where each line is an object of its own: "jq -c '.[]'" makes such lines of it`)
+
+// inWords returns the error of a parser without the text of the file, which in the
+// wrong place may be a password, and without what only its programmers know.
+func inWords(err error) error {
+	if typ, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if typ.Field == "" {
+			return errors.New("it is no object")
+		}
+		return fmt.Errorf("%s is of the wrong type", typ.Field[strings.LastIndexByte(typ.Field, '.')+1:])
+	}
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Errorf("what stands at byte %d of it does not belong there", syntax.Offset)
+	}
+	if syntax, ok := errors.AsType[*csv.ParseError](err); ok {
+		return fmt.Errorf("column %d: a quote stands within a field, or none at its end; a field with quotes stands between quotes, and each of its own is doubled", syntax.Column)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("it breaks off")
 	}
 	return err
 }
@@ -278,9 +305,9 @@ func setTime(t *time.Time, column, value string) error {
 }
 
 func parseHeading(line []byte) ([]string, error) {
-	columns, err := parseRecord(line)
+	columns, err := csv.NewReader(bytes.NewReader(line)).Read()
 	if err != nil {
-		return nil, err
+		return nil, inWords(err)
 	}
 	seen := map[string]bool{}
 	for i, column := range columns {
@@ -299,11 +326,7 @@ func parseHeading(line []byte) ([]string, error) {
 	return columns, nil
 }
 
-func parseCSVLine(columns []string, line []byte) (users.ImportUser, error) {
-	fields, err := parseRecord(line)
-	if err != nil {
-		return users.ImportUser{}, err
-	}
+func parseRecord(columns, fields []string) (users.ImportUser, error) {
 	if len(fields) != len(columns) {
 		return users.ImportUser{}, fmt.Errorf("%d fields: the first line names %d", len(fields), len(columns))
 	}
@@ -316,10 +339,26 @@ func parseCSVLine(columns []string, line []byte) (users.ImportUser, error) {
 	return u, nil
 }
 
-func parseRecord(line []byte) ([]string, error) {
-	fields, err := csv.NewReader(bytes.NewReader(line)).Read()
-	if syntax, ok := errors.AsType[*csv.ParseError](err); ok {
-		return nil, fmt.Errorf("column %d: %w", syntax.Column, syntax.Err)
+// readRecord reads the record that begins with line, and how many line breaks it has.
+// Where a quote is left open, and no longer record can be read for it, the error is
+// that of line alone: the lines behind it are records of their own.
+func readRecord(r *bufio.Reader, line []byte) (fields []string, breaks int, err error) {
+	line = bytes.Clone(line)
+	fields, err = csv.NewReader(bytes.NewReader(line)).Read()
+	if !errors.Is(err, csv.ErrQuote) {
+		return fields, 0, inWords(err)
 	}
-	return fields, err
+	ahead, _ := r.Peek(maxLine - len(line))
+	end, open := 0, true
+	for end < len(ahead) && (open || ahead[end] != '\n') {
+		open = open != (ahead[end] == '"')
+		end++
+	}
+	whole := slices.Concat(line, []byte{'\n'}, ahead[:end])
+	longer, wrong := csv.NewReader(bytes.NewReader(whole)).Read()
+	if open || wrong != nil || !utf8.Valid(whole) {
+		return nil, 0, inWords(err)
+	}
+	_, _ = r.Discard(min(end+1, len(ahead)))
+	return longer, bytes.Count(whole, []byte{'\n'}), nil
 }

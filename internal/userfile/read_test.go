@@ -133,6 +133,7 @@ func TestReadImportStops(t *testing.T) {
 func FuzzReadImport(f *testing.F) {
 	f.Add("{\"email\":\"a@x.org\"}\n{}", true)
 	f.Add("email,disabled\na@x.org,true\n", false)
+	f.Add("email,first_name\na@x.org,\"a\r\n\nb\"\n\"", false)
 	f.Fuzz(func(t *testing.T, in string, json bool) {
 		format := CSV
 		if json {

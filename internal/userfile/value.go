@@ -12,18 +12,28 @@ import (
 // value is a JSON string, number or boolean, as text; null is empty.
 type value string
 
-// UnmarshalJSON implements json.Unmarshaler. Its error repeats no value.
+// UnmarshalJSON implements json.Unmarshaler. What else stands there is no boolean and
+// no time, as its reader says.
 func (v *value) UnmarshalJSON(text []byte) error {
 	switch {
 	case string(text) == "null":
 		return nil
 	case text[0] == '"':
 		return json.Unmarshal(text, (*string)(v))
-	case text[0] == '{', text[0] == '[':
-		return errors.New("an object or a list stands where a text, a number, true or false is wanted")
 	}
 	*v = value(text)
 	return nil
+}
+
+// id is a JSON string or a whole number, as text; null is empty.
+type id string
+
+// UnmarshalJSON implements json.Unmarshaler. Its error repeats no value.
+func (i *id) UnmarshalJSON(text []byte) error {
+	if text[0] != '"' && string(text) != "null" && strings.Trim(string(text), "-0123456789") != "" {
+		return errors.New("uid must be a text or a whole number, as in 17")
+	}
+	return (*value)(i).UnmarshalJSON(text)
 }
 
 // parseBool reads a boolean in the forms of JSON, PostgreSQL and MySQL.
