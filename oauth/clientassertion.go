@@ -13,6 +13,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/jws"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/internal/strictjson"
 )
@@ -28,9 +29,15 @@ const maxAssertion = 8 << 10
 // library in wide use (Authlib) asks for unless told otherwise.
 const maxAssertionLife = time.Hour
 
+// AssertionAlgs lists the algorithms that a client assertion may be signed with,
+// all asymmetric.
+func AssertionAlgs() []string {
+	return []string{"ES256", "ES384", "ES512", "EdDSA", jws.Ed25519, "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"}
+}
+
 // assertion is a client assertion as it was read.
 type assertion struct {
-	compactJWS
+	jws.Compact
 	claims jwt.Claims
 	// client is the issuer claimed.
 	client string
@@ -54,23 +61,23 @@ func readAssertion(f form) (*assertion, *refusal.Error) {
 	if len(text) > maxAssertion {
 		return nil, malformed
 	}
-	jws, err := parseCompactJWS(text)
+	signed, err := jws.Parse(text)
 	if err != nil {
 		return nil, malformed
 	}
-	a := &assertion{compactJWS: jws}
-	if strictjson.Unmarshal(a.payload, &a.claims) != nil {
+	a := &assertion{Compact: signed}
+	if strictjson.Unmarshal(a.Payload, &a.claims) != nil {
 		return nil, malformed
 	}
 	a.client = a.claims.Issuer
 	// The typ of an access token must not pass for one of an assertion (RFC
 	// 8725 §3.11). Most libraries write JWT or nothing.
-	switch strings.ToLower(a.header.Typ) {
+	switch strings.ToLower(a.Header.Typ) {
 	case "", "jwt", "client-authentication+jwt", "application/client-authentication+jwt":
 	default:
 		return a, malformed
 	}
-	if a.claims.Issuer != a.claims.Subject || !slices.Contains(AssertionAlgs(), a.header.Alg) {
+	if a.claims.Issuer != a.claims.Subject || !slices.Contains(AssertionAlgs(), a.Header.Alg) {
 		return a, malformed
 	}
 	return a, checkClientID(a.client)
@@ -107,7 +114,7 @@ func (s *Service) verifyAssertion(ctx context.Context, a *assertion, client Clie
 		return e
 	}
 	for _, key := range keys {
-		if a.fits(key) && a.signedBy(key.Key) {
+		if a.fits(key) && a.SignedBy(key.Key) {
 			return nil
 		}
 	}
@@ -117,9 +124,9 @@ func (s *Service) verifyAssertion(ctx context.Context, a *assertion, client Clie
 // fits reports whether a key may have made the signature: by its id, and by an
 // algorithm that it has. EdDSA and Ed25519 are two names of one (RFC 9864 §2.2).
 func (a *assertion) fits(key jose.JSONWebKey) bool {
-	alg := a.header.Alg
-	return (key.KeyID == a.header.Kid || a.header.Kid == "" || key.KeyID == "") &&
-		(key.Algorithm == "" || key.Algorithm == alg || slices.Contains(algsOf(key.Key), algEd25519)) && slices.Contains(algsOf(key.Key), alg)
+	alg := a.Header.Alg
+	return (key.KeyID == a.Header.Kid || a.Header.Kid == "" || key.KeyID == "") &&
+		(key.Algorithm == "" || key.Algorithm == alg || slices.Contains(jws.AlgsOf(key.Key), jws.Ed25519)) && slices.Contains(jws.AlgsOf(key.Key), alg)
 }
 
 // judgeAssertion checks the claims of an assertion whose signature holds.
