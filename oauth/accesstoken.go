@@ -32,6 +32,8 @@ type claims struct {
 	Email    string   `json:"email,omitempty"`
 	// EmailVerified stands beside Email: no address was verified yet.
 	EmailVerified *bool `json:"email_verified,omitempty"`
+	// Confirmation names the key that the token is bound to.
+	Confirmation *confirmation `json:"cnf,omitempty"`
 
 	// user are the claims about the user that the client's registration names,
 	// of a token to be minted; payload is that of a token that was checked.
@@ -74,6 +76,7 @@ func (c claims) hasScope(token string) bool {
 // minted is a signed access token and what the answer and the event say of it.
 type minted struct {
 	token     string
+	kind      string
 	id, kid   string
 	expiresIn time.Duration
 }
@@ -109,7 +112,7 @@ func (s *Service) mint(c claims, client Client, now time.Time) (minted, error) {
 	if err != nil {
 		return minted{}, err
 	}
-	return minted{token: token, id: c.ID, kid: kid, expiresIn: time.Duration(c.Expiry-c.IssuedAt) * time.Second}, nil
+	return minted{token: token, kind: c.Confirmation.tokenType(), id: c.ID, kid: kid, expiresIn: time.Duration(c.Expiry-c.IssuedAt) * time.Second}, nil
 }
 
 // errNotLive means that a token is not, or no longer, good for anything. Its

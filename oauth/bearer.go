@@ -7,45 +7,50 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// bearerToken finds the access token in the Authorization header, the one
-// place where Keyturn takes it (RFC 6750 §2.1; RFC 9700 §4.3.2 on URLs). What is
-// sent in another form, or in two ways at once, is invalid_request (§3.1).
-func bearerToken(r *http.Request) (string, *refusal.Error) {
-	malformed := refusal.New(refusal.BadBearer, audit.ReasonMalformedBearer, "")
+// accessToken finds the access token in the Authorization header, the one
+// place where Keyturn takes it (RFC 6750 §2.1, RFC 9449 §7.1; RFC 9700 §4.3.2 on
+// URLs). byProof says that it came in the scheme DPoP. What is sent in another form,
+// or in two ways at once, is invalid_request (RFC 6750 §3.1).
+func accessToken(r *http.Request) (token string, byProof bool, e *refusal.Error) {
 	headers := r.Header.Values("Authorization")
-	switch len(headers) {
-	case 0:
-		return "", refusal.New(refusal.NoToken, audit.ReasonNoToken, "")
-	case 1:
-	default:
-		return "", malformed
+	if len(headers) == 0 {
+		return "", false, refusal.New(refusal.NoToken, audit.ReasonNoToken, "")
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", refusal.New(refusal.NoToken, audit.ReasonNoToken, "")
-	}
+	byProof = strings.EqualFold(scheme, "DPoP")
 	token = strings.TrimLeft(token, " ")
-	if token == "" || strings.ContainsAny(token, " \t,") || r.URL.Query().Has("access_token") {
-		return "", malformed
+	switch {
+	case len(headers) > 1:
+	case !byProof && !strings.EqualFold(scheme, "Bearer"):
+		return "", false, refusal.New(refusal.NoToken, audit.ReasonNoToken, "")
+	case token != "" && !strings.ContainsAny(token, " \t,") && !r.URL.Query().Has("access_token"):
+		return token, byProof, nil
 	}
-	return token, nil
+	return "", byProof, refusal.New(refusal.BadBearer, audit.ReasonMalformedBearer, "")
 }
 
 // bearer says whose live access token a request bears. Where there is none that
 // accept takes, it writes the event of the refusal.
 func (s *Service) bearer(r *http.Request, accept func(claims) *refusal.Error) (claims, *refusal.Error) {
 	event := audit.Event{Action: audit.RequestRefused}
-	c, e := s.bearerClaims(r)
+	token, byProof, e := accessToken(r)
+	var c claims
 	if e == nil {
+		c, e = s.bearerClaims(r, token, byProof)
 		event.UserID, event.ClientID, event.SessionID, event.TokenID = c.Subject, c.ClientID, c.Session, c.ID
+	}
+	if e == nil {
 		if e = accept(c); e == nil {
 			return c, nil
 		}
 	}
-	return claims{}, s.Conclude(r.Context(), event, e)
+	told := *e
+	told.ByProof = byProof
+	return claims{}, s.Conclude(r.Context(), event, &told)
 }
 
 // forIssuer refuses a token that is not for Keyturn's own resource endpoints, whose
@@ -58,14 +63,43 @@ func (s *Service) forIssuer(c claims) *refusal.Error {
 	return refusal.New(refusal.BadToken, audit.ReasonForeignAudience, "")
 }
 
-func (s *Service) bearerClaims(r *http.Request) (claims, *refusal.Error) {
-	token, e := bearerToken(r)
-	if e != nil {
-		return claims{}, e
+// bearerClaims returns what a live token says, and proves it to be in the hands that
+// it was issued to. Of one that is not live it returns nothing.
+func (s *Service) bearerClaims(r *http.Request, token string, byProof bool) (claims, *refusal.Error) {
+	var proof *dpop.Proof
+	if byProof {
+		var e *refusal.Error
+		if proof, e = s.readProof(r, token); e != nil {
+			return claims{}, e
+		}
 	}
 	c, err := s.check(r.Context(), token)
 	if dead, ok := errors.AsType[errNotLive](err); ok {
 		return claims{}, refusal.New(refusal.BadToken, dead.reason, "")
 	}
-	return c, refusalOf(err)
+	if err != nil {
+		return claims{}, refusalOf(err)
+	}
+	if e := c.provenBy(proof, byProof); e != nil {
+		return c, e
+	}
+	return c, s.spendProof(r.Context(), proof)
+}
+
+// provenBy refuses a token that is bound to a key and came without a proof of it, and
+// one that is not bound and came as if it were (RFC 9449 §7.1, §7.2).
+func (c claims) provenBy(proof *dpop.Proof, byProof bool) *refusal.Error {
+	switch {
+	case byProof && proof == nil:
+		return refusal.New(refusal.BadProof, audit.ReasonNoProof, "Send a DPoP proof with the access token.")
+	case c.Confirmation == nil && byProof:
+		return refusal.New(refusal.BadToken, audit.ReasonUnboundToken, "")
+	case c.Confirmation == nil:
+		return nil
+	case !byProof:
+		return refusal.New(refusal.BadToken, audit.ReasonNoProof, "")
+	case c.Confirmation.JKT != proof.Thumbprint:
+		return refusal.New(refusal.BadToken, audit.ReasonForeignProofKey, "")
+	}
+	return nil
 }

@@ -34,6 +34,9 @@ type Client struct {
 	// TokenEndpointAudience lets the client's assertions be made for the URL of
 	// the token endpoint, and not for the issuer alone.
 	TokenEndpointAudience bool
+	// DPoPBound has every token of the client bound to a key of its own, of which it
+	// has to send a proof (dpop_bound_access_tokens, RFC 9449 §5.2).
+	DPoPBound bool
 	// Claims names what the client's tokens say of their user, of what the
 	// user's account holds: users.RolesClaim and custom claims.
 	Claims []string

@@ -12,12 +12,16 @@ import (
 // its id is the subject (RFC 9068 §2.2).
 var clientCredentialsGrant = grant{name: GrantClientCredentials, confidential: true, decide: (*Service).issueToClient}
 
-func (s *Service) issueToClient(_ context.Context, q *tokenRequest) (issued, *refusal.Error) {
+func (s *Service) issueToClient(ctx context.Context, q *tokenRequest) (issued, *refusal.Error) {
 	scope, aud, e := q.reach(func([]string) []string { return q.client.Audience })
 	if e != nil {
 		return issued{}, e
 	}
-	token, err := s.mint(claims{Subject: q.client.ID, Audience: aud, Scope: strings.Join(scope, " ")}, q.client, s.now())
+	if e := s.spendProof(ctx, q.proof); e != nil {
+		return issued{}, e
+	}
+	c := claims{Subject: q.client.ID, Audience: aud, Scope: strings.Join(scope, " "), Confirmation: boundTo(thumbprint(q.proof))}
+	token, err := s.mint(c, q.client, s.now())
 	if err != nil {
 		return issued{}, refusal.Undecided(audit.ReasonSigning, err)
 	}

@@ -9,12 +9,13 @@ import (
 	"github.com/keyturn/keyturn/docs"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/problem"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // answers is the one table from refusals to the errors of RFC 6749 §5.2, RFC
-// 6750 §3.1, RFC 8707 §2 and, for overload, RFC 6749 §4.1.2.1.
+// 6750 §3.1, RFC 8707 §2, RFC 9449 §5 and §8 and, for overload, RFC 6749 §4.1.2.1.
 var answers = [...]struct {
 	status int
 	code   string
@@ -45,6 +46,8 @@ var answers = [...]struct {
 	refusal.NoToken:          {http.StatusUnauthorized, ""},
 	refusal.BadToken:         {http.StatusUnauthorized, "invalid_token"},
 	refusal.BeyondToken:      {http.StatusForbidden, "insufficient_scope"},
+	refusal.BadProof:         {http.StatusBadRequest, "invalid_dpop_proof"},
+	refusal.NeedsNonce:       {http.StatusBadRequest, "use_dpop_nonce"},
 }
 
 // clientRefused is the refusal of a client that did not prove itself. Only the
@@ -76,6 +79,9 @@ func writeError(w http.ResponseWriter, e *refusal.Error) {
 	answer := answers[e.Code]
 	if e.Temporary() {
 		problem.RetryAfter(w, e.RetryAfter)
+	}
+	if e.Nonce != "" {
+		w.Header().Set(dpop.NonceHeader, e.Nonce)
 	}
 	if e.Code == refusal.WrongEncoding {
 		w.Header().Set("Accept-Encoding", "identity") // RFC 9110 §15.5.16

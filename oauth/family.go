@@ -23,6 +23,9 @@ type Family struct {
 	// client's registration says: a JSON object, or empty. They follow the
 	// account while the family lives.
 	Claims string
+	// JKT is the thumbprint (RFC 7638) of the key that each refresh has to prove
+	// (F8), bound for life; empty if there is none.
+	JKT string
 	// Salt enters the derivation of the family's tokens; MasterID names the
 	// master secret that the token of the live generation is derived under.
 	Salt     []byte
@@ -70,6 +73,9 @@ type Rotation struct {
 	PurgeAt       time.Time
 	// IP and UserAgent become LastIP and LastUserAgent.
 	IP, UserAgent string
+	// Spends goes on the denylist beside the rotation, as by DenyToken; without a
+	// JTI nothing does.
+	Spends DeniedToken
 }
 
 // Apply returns what the rotation makes of f.

@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/keyturn/keyturn/internal/audit"
@@ -25,17 +24,18 @@ type Tokens struct {
 func (s *Service) FirstPartyClient() string { return s.settings.FirstPartyClient }
 
 // LogIn starts a session of the user whose address and password these are.
-func (s *Service) LogIn(ctx context.Context, email, password string) (Tokens, *refusal.Error) {
+// The session is bound to the key of the request's DPoP proof, if it has one.
+func (s *Service) LogIn(r *http.Request, email, password string) (Tokens, *refusal.Error) {
 	q := s.firstPartyRequest(GrantPassword)
 	q.username, q.password = email, password
-	return s.firstPartyGrant(ctx, q)
+	return s.firstPartyGrant(r, q)
 }
 
 // Refresh goes on with the session of a refresh token.
-func (s *Service) Refresh(ctx context.Context, token string) (Tokens, *refusal.Error) {
+func (s *Service) Refresh(r *http.Request, token string) (Tokens, *refusal.Error) {
 	q := s.firstPartyRequest(GrantRefreshToken)
 	q.refreshToken = token
-	return s.firstPartyGrant(ctx, q)
+	return s.firstPartyGrant(r, q)
 }
 
 func (s *Service) firstPartyRequest(grant string) *tokenRequest {
@@ -46,8 +46,10 @@ func (s *Service) firstPartyRequest(grant string) *tokenRequest {
 	}
 }
 
-func (s *Service) firstPartyGrant(ctx context.Context, q *tokenRequest) (Tokens, *refusal.Error) {
-	out, e := s.grant(ctx, q, nil)
+func (s *Service) firstPartyGrant(r *http.Request, q *tokenRequest) (Tokens, *refusal.Error) {
+	var e *refusal.Error
+	q.proof, e = s.readProof(r, "")
+	out, e := s.grant(r.Context(), q, e)
 	if e != nil {
 		return Tokens{}, e
 	}

@@ -29,6 +29,8 @@ type introspection struct {
 	Email     string   `json:"email,omitempty"`
 	// EmailVerified stands beside Email, as in the token.
 	EmailVerified *bool `json:"email_verified,omitempty"`
+	// Confirmation names the key that the token is bound to (RFC 9449 §6.2).
+	Confirmation *confirmation `json:"cnf,omitempty"`
 	// Of a refresh token, how long it may be held and the authorization lasts, in
 	// seconds (draft-ietf-oauth-refresh-token-expiration-03 §7).
 	RefreshTimeout         int64 `json:"refresh_token_timeout,omitempty"`
@@ -112,7 +114,7 @@ func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.
 		return introspection{}, nil
 	}
 	return introspection{
-		Active: true, TokenType: "Bearer", Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience,
+		Active: true, TokenType: c.Confirmation.tokenType(), Confirmation: c.Confirmation, Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience,
 		Expiry: c.Expiry, IssuedAt: c.IssuedAt, ID: c.ID, ClientID: c.ClientID, Scope: c.Scope,
 		AuthTime: c.AuthTime, Session: c.Session, Email: c.Email, EmailVerified: c.EmailVerified, user: user,
 	}, nil
@@ -142,7 +144,7 @@ func (s *Service) introspectRefreshToken(ctx context.Context, client Client, tok
 	default:
 		return introspection{
 			Active: true, TokenType: GrantRefreshToken, Issuer: s.settings.Issuer, Subject: family.UserID,
-			Expiry: family.IdleExpiresAt.Unix(), IssuedAt: family.RotatedAt.Unix(), ClientID: family.ClientID,
+			Expiry: family.IdleExpiresAt.Unix(), IssuedAt: family.RotatedAt.Unix(), ClientID: family.ClientID, Confirmation: boundTo(family.JKT),
 			Scope: strings.Join(family.Scope, " "), AuthTime: family.AuthTime.Unix(), Session: family.ID,
 			RefreshTimeout: int64(family.IdleExpiresAt.Sub(now).Seconds()), AuthorizationExpiresIn: int64(family.ExpiresAt.Sub(now).Seconds()),
 		}, nil

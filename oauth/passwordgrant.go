@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/users"
 )
@@ -52,7 +53,11 @@ func (s *Service) login(ctx context.Context, q *tokenRequest, user users.User, s
 	if err != nil {
 		return issued{}, refusal.Undecided(audit.ReasonStore, err)
 	}
-	out, e := s.issue(family, q.client, scope, aud)
+	family.JKT = q.sessionKey()
+	if e := s.spendProof(ctx, q.proof); e != nil {
+		return issued{}, e
+	}
+	out, e := s.issue(family, q.client, q.proof, scope, aud)
 	if e != nil {
 		return issued{}, e
 	}
@@ -102,11 +107,12 @@ func (s *Service) stillServed(ctx context.Context, clientID string) *refusal.Err
 	return nil
 }
 
-// issue mints an access token of the family.
-func (s *Service) issue(f Family, client Client, scope, aud []string) (issued, *refusal.Error) {
+// issue mints an access token of the family, bound to the key of the proof if
+// there is one.
+func (s *Service) issue(f Family, client Client, proof *dpop.Proof, scope, aud []string) (issued, *refusal.Error) {
 	c := claims{
 		Subject: f.UserID, Audience: aud, Scope: strings.Join(scope, " "),
-		AuthTime: f.AuthTime.Unix(), Session: f.ID,
+		AuthTime: f.AuthTime.Unix(), Session: f.ID, Confirmation: boundTo(thumbprint(proof)),
 	}
 	if slices.Contains(scope, "email") {
 		c.setEmail(f.Email)

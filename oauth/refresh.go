@@ -43,6 +43,13 @@ type refresh struct {
 func (r *refresh) run(ctx context.Context) (successor string, err error) {
 	f := r.families
 	r.family, err = f.store.RotateFamily(ctx, r.token.familyID, r.ask.by.id, r.decide)
+	if p := r.ask.proof; err == nil && p != nil && r.retried() {
+		// The store spent nothing, since it had nothing to write.
+		err = f.store.DenyToken(ctx, spending(p))
+	}
+	if errors.Is(err, ErrTokenDenied) {
+		return "", proofSpent(err)
+	}
 	if err != nil {
 		f.unanswered.abandon(&r.attempt)
 		var dead *deadToken
@@ -81,6 +88,9 @@ func (r *refresh) check(fam Family) error {
 	if err := r.families.prove(fam, r.token); err != nil {
 		return err
 	}
+	if err := r.checkKey(fam); err != nil {
+		return err
+	}
 	if r.token.generation == fam.Generation-1 {
 		r.known, r.unanswered = r.families.unanswered.before(fam)
 	}
@@ -99,6 +109,26 @@ func (r *refresh) checkClient() error {
 		return e
 	}
 	return nil
+}
+
+// checkKey lets on who proves the key that the family is bound to. Whoever has its
+// token without that learns nothing of the family, and ends nothing (F8).
+func (r *refresh) checkKey(fam Family) error {
+	unproven := &deadToken{family: fam, presented: r.token.generation, unproven: true}
+	switch {
+	case fam.JKT == "":
+		if e := r.ask.provesKey(r.client); e != nil {
+			return e
+		}
+		return nil
+	case r.ask.proof == nil:
+		unproven.reason = audit.ReasonNoProof
+	case r.ask.proof.Thumbprint != fam.JKT:
+		unproven.reason = audit.ReasonForeignProofKey
+	default:
+		return nil
+	}
+	return unproven
 }
 
 // checkFamily lets on a token, proved to be the family's, that may be spent.
@@ -172,6 +202,9 @@ func (r *refresh) rotation(fam Family) *Rotation {
 		Presented: r.token.generation, MasterID: r.families.tokens.primary, At: now, IP: r.from.IP, UserAgent: r.from.UserAgent,
 	}
 	rotation.IdleExpiresAt, rotation.PurgeAt = r.families.lifetimes(r.client, fam.ExpiresAt, r.families.latest())
+	if p := r.ask.proof; p != nil {
+		rotation.Spends = spending(p)
+	}
 	return rotation
 }
 
@@ -181,6 +214,8 @@ type deadToken struct {
 	reason    audit.Reason
 	family    Family
 	presented int64
+	// unproven is set where the token came without the key that it is bound to.
+	unproven bool
 	// reuse is set where the token ends the family (F3); unended is why the
 	// store could not end it.
 	reuse   bool
@@ -200,8 +235,10 @@ func (d *deadToken) tell(event *audit.Event) *refusal.Error {
 		event.UserID, event.SessionID = d.family.UserID, d.family.ID
 		event.HasGeneration, event.Generation, event.Presented = true, d.family.Generation, d.presented
 	}
-	if d.reuse {
-		event.Action = audit.TokenReuse
+	if d.reuse || d.unproven {
+		if event.Action = audit.TokenReuse; d.unproven {
+			event.Action = audit.TokenUnproven
+		}
 		event.Previous = audit.Use{At: d.family.RotatedAt, IP: d.family.LastIP, UserAgent: d.family.LastUserAgent}
 	}
 	if d.unended != nil {
@@ -209,6 +246,9 @@ func (d *deadToken) tell(event *audit.Event) *refusal.Error {
 			event.Detail = d.reason.String() + ": the session is still to be ended"
 		}
 		return refusal.Undecided(audit.ReasonStore, d.unended)
+	}
+	if d.reason == audit.ReasonNoProof {
+		return refusal.New(refusal.BadProof, d.reason, "The refresh token is bound to a key: send a DPoP proof made with it.")
 	}
 	return refusal.New(refusal.BadGrant, d.reason, "")
 }

@@ -31,7 +31,7 @@ func (s *Service) refreshToken(ctx context.Context, q *tokenRequest) (issued, *r
 			s.OnError(ctx, err)
 		}
 	}
-	out, e := s.issue(r.family, r.client, r.scope, r.audience)
+	out, e := s.issue(r.family, r.client, q.proof, r.scope, r.audience)
 	if e != nil {
 		undo(ctx)
 		return issued{}, e

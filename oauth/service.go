@@ -9,6 +9,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/users"
 )
@@ -51,6 +52,7 @@ type Service struct {
 	now      func() time.Time
 
 	clientKeys *ClientKeys
+	proofs     *dpop.Checker
 }
 
 // Options are the parts of a Service; every one is needed.
@@ -59,10 +61,12 @@ type Options struct {
 	Families *Families
 	// ClientKeys finds the keys of clients that have some.
 	ClientKeys *ClientKeys
-	Users      *users.Service
-	Ring       *keys.Ring
-	Audit      audit.Recorder
-	Settings   Settings
+	// Proofs judges DPoP proofs.
+	Proofs   *dpop.Checker
+	Users    *users.Service
+	Ring     *keys.Ring
+	Audit    audit.Recorder
+	Settings Settings
 	// OnError takes what went wrong inside and is not for the caller's eyes.
 	OnError func(context.Context, error)
 	Now     func() time.Time
@@ -73,6 +77,6 @@ func NewService(o Options) *Service {
 	return &Service{
 		Recorder: decision.Recorder{Audit: o.Audit, OnError: o.OnError},
 		store:    o.Store, families: o.Families, users: o.Users, ring: o.Ring,
-		settings: o.Settings, now: o.Now, clientKeys: o.ClientKeys,
+		settings: o.Settings, now: o.Now, clientKeys: o.ClientKeys, proofs: o.Proofs,
 	}
 }

@@ -80,7 +80,9 @@ type Store interface {
 	// and what is written, be it another refresh or a revocation (F6). Without
 	// a rotation it writes nothing. It returns the family as it then stands,
 	// or decide's error as it is; ErrNoFamily if there is none to rotate. What
-	// it shows includes every write acknowledged before it began.
+	// it shows includes every write acknowledged before it began. A rotation
+	// that spends a token is made only if that is not on the denylist: else
+	// ErrTokenDenied. It may be spent though the rotation fails.
 	RotateFamily(ctx context.Context, familyID, clientID string, decide Decide) (Family, error)
 	// RevokeFamily ends the family: from its return on, no RotateFamily
 	// succeeds (F6). It reports whether this call ended it; an ended family

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
@@ -15,6 +16,9 @@ import (
 func (s *Service) Token(w http.ResponseWriter, r *http.Request) {
 	// 1. Parse: what cannot be read costs no visit to the store.
 	q, e := readTokenRequest(r)
+	if e == nil {
+		q.proof, e = s.readProof(r, "")
+	}
 	// 2. Authenticate the client, 3. decide, 4. record.
 	out, e := s.grant(r.Context(), q, e)
 	// 5. Answer.
@@ -65,6 +69,9 @@ func (s *Service) decide(ctx context.Context, q *tokenRequest) (issued, *refusal
 		if e := g.servedTo(q.client, s.settings); e != nil {
 			return issued{}, e
 		}
+		if e := q.provesKey(q.client); e != nil {
+			return issued{}, e
+		}
 	}
 	return g.decide(s, ctx, q)
 }
@@ -74,6 +81,9 @@ func (s *Service) decide(ctx context.Context, q *tokenRequest) (issued, *refusal
 type tokenRequest struct {
 	grantType string
 	by        credentials
+	// proof is of the key that the tokens are to be bound to, nil for none. It was
+	// found good, and is spent by the grant that takes it.
+	proof     *dpop.Proof
 	scope     string
 	resources []string
 	// The parameters of single grants.
@@ -154,7 +164,7 @@ type TokenAnswer struct {
 
 func (i issued) answer() TokenAnswer {
 	return TokenAnswer{
-		AccessToken: i.access.token, TokenType: "Bearer", ExpiresIn: int64(i.access.expiresIn.Seconds()),
+		AccessToken: i.access.token, TokenType: i.access.kind, ExpiresIn: int64(i.access.expiresIn.Seconds()),
 		RefreshToken: i.refresh, RefreshTimeout: int64(i.refreshTimeout.Seconds()), AuthorizationExpiresIn: int64(i.sessionExpiresIn.Seconds()),
 		Scope: strings.Join(i.scope, " "),
 	}

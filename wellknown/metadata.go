@@ -41,6 +41,8 @@ type Config struct {
 	// ClientAuthAlgs are the algorithms of client assertions; needed with
 	// private_key_jwt among the methods (RFC 8414 §2).
 	ClientAuthAlgs []string
+	// ProofAlgs are the algorithms of DPoP proofs (RFC 9449 §5.1).
+	ProofAlgs []string
 	// Published returns the published keys, as keys.Ring.Published does. The
 	// metadata name their algorithms, and those of keys to come that Published
 	// adds to them; they may be cached for as long as the keys.
@@ -100,6 +102,7 @@ type metadata struct {
 	RevocationAuthAlgs    []string `json:"revocation_endpoint_auth_signing_alg_values_supported,omitempty"`
 	IntrospectionAuth     []string `json:"introspection_endpoint_auth_methods_supported"`
 	IntrospectionAuthAlgs []string `json:"introspection_endpoint_auth_signing_alg_values_supported,omitempty"`
+	ProofAlgs             []string `json:"dpop_signing_alg_values_supported,omitempty"`
 }
 
 // NewMetadata returns a handler, or an error that says what c lacks.
@@ -161,6 +164,7 @@ func (m *Metadata) describe(algs []string) metadata {
 		RevocationAuthAlgs:    c.ClientAuthAlgs,
 		IntrospectionAuth:     c.ClientAuth,
 		IntrospectionAuthAlgs: c.ClientAuthAlgs,
+		ProofAlgs:             c.ProofAlgs,
 	}
 	if slices.Contains(c.Grants, "refresh_token") {
 		// draft-ietf-oauth-refresh-token-expiration-03 §8

@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/firstparty"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/throttle"
@@ -43,7 +44,7 @@ func (d *deployment) services(issuer string) (*services, error) {
 		return nil, err
 	}
 	s.oauth = oauth.NewService(oauth.Options{
-		Store: d.store, Families: s.families, ClientKeys: oauth.NewClientKeys(d.cfg.ClientJWKSNetworks, wallClock), Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
+		Store: d.store, Families: s.families, ClientKeys: oauth.NewClientKeys(d.cfg.ClientJWKSNetworks, wallClock), Proofs: dpop.NewChecker(masters, d.cfg.DPoPNonce, d.cfg.ClockSkew, wallClock), Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
 		OnError: d.requestLog, Now: wallClock,
 	})
 	s.jwks = wellknown.NewJWKS(s.ring)
@@ -56,7 +57,7 @@ func (d *deployment) services(issuer string) (*services, error) {
 func (d *deployment) metadataConfig(issuer string, ring *keys.Ring) wellknown.Config {
 	return wellknown.Config{
 		Issuer: issuer, Grants: d.oauthSettings(issuer).Grants(), Scopes: []string{"openid", "email", "profile"}, Claims: oauth.UserInfoClaims(),
-		ClientAuth: []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}, ClientAuthAlgs: oauth.AssertionAlgs(), Published: d.published(ring),
+		ClientAuth: []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}, ClientAuthAlgs: oauth.AssertionAlgs(), ProofAlgs: dpop.Algs(), Published: d.published(ring),
 	}
 }
 

@@ -8,6 +8,7 @@ const (
 	TokenIssued        Action = "token-issued"         // password or client_credentials grant
 	TokenRefreshed     Action = "token-refreshed"      // refresh_token grant
 	TokenReuse         Action = "token-reuse"          // an old refresh token came back; its session was ended
+	TokenUnproven      Action = "token-unproven"       // a bound refresh token came without its key; its session lives
 	TokenRefused       Action = "token-refused"        // a token request was turned away
 	TokenRevoked       Action = "token-revoked"        // RFC 7009
 	TokenIntrospected  Action = "token-introspected"   // RFC 7662

@@ -111,6 +111,23 @@ var (
 	ReasonScopeNotGranted = Reason{"scope_not_granted", "the access token lacks the scope that the endpoint asks for"}
 )
 
+// Why a DPoP proof does not count, or what it was sent with.
+var (
+	ReasonNoProof         = Reason{"no_proof", "the client, or the token, is bound to a key, and no proof of the key was sent"}
+	ReasonRepeatedProof   = Reason{"repeated_proof", "there is more than one DPoP header"}
+	ReasonMalformedProof  = Reason{"malformed_proof", "the DPoP proof is no JWT of the form that is due, or too large"}
+	ReasonProofKey        = Reason{"proof_key", "the DPoP proof has no public key of a kind that is taken, or another algorithm"}
+	ReasonProofSignature  = Reason{"proof_signature", "the DPoP proof was not signed with the key in it"}
+	ReasonProofTarget     = Reason{"proof_target", "the DPoP proof was made for another method or URL"}
+	ReasonProofToken      = Reason{"proof_token", "the DPoP proof was made for another access token, or for none"}
+	ReasonProofTime       = Reason{"proof_time", "the DPoP proof was made too long ago, or in the future"}
+	ReasonNoProofNonce    = Reason{"no_proof_nonce", "the DPoP proof has no nonce, which the settings ask for; the caller was given one"}
+	ReasonProofNonce      = Reason{"proof_nonce", "the nonce of the DPoP proof was not made here, or is too old; the caller was given another"}
+	ReasonProofReplayed   = Reason{"proof_replayed", "the DPoP proof was used before"}
+	ReasonForeignProofKey = Reason{"foreign_proof_key", "the DPoP proof was made with another key than the token is bound to"}
+	ReasonUnboundToken    = Reason{"unbound_token", "an access token that is bound to no key was sent with the scheme DPoP"}
+)
+
 // Why a decision that stands was made.
 var (
 	ReasonRetry               = Reason{"retry", "the token just spent came again, within the retry window, and got the same successor"}

@@ -34,6 +34,10 @@ var (
 		ReasonNoRefreshToken, ReasonMalformedToken, ReasonForgedToken, ReasonUnknownSession, ReasonEndedSession,
 		ReasonExpiredSession, ReasonAudienceWithdrawn,
 	}
+	badProof = []Reason{
+		ReasonRepeatedProof, ReasonMalformedProof, ReasonProofKey, ReasonProofSignature, ReasonProofTarget, ReasonProofTime,
+		ReasonNoProofNonce, ReasonProofNonce, ReasonProofReplayed, ReasonNoProof,
+	}
 	unverified = []Reason{ReasonBadToken, ReasonForeignIssuer, ReasonExpiredToken}
 	notLive    = []Reason{ReasonRevokedToken, ReasonUnknownSession, ReasonEndedSession, ReasonUnknownClient, ReasonDisabledClient}
 
@@ -69,9 +73,15 @@ var vocabulary = []Term{
 		Fields: words("user.id keyturn.client_id keyturn.session_id keyturn.grant_type keyturn.generation keyturn.presented_generation " +
 			"keyturn.previous.at keyturn.previous.ip keyturn.previous.user_agent keyturn.detail"),
 	}, {
+		Action: TokenUnproven, Category: words("authentication session intrusion_detection"), Type: words("info denied"),
+		When:    "a refresh token that is bound to a key came without a proof of that key: it may be stolen, and its session lives on",
+		Failure: []Reason{ReasonNoProof, ReasonForeignProofKey},
+		Fields: words("user.id keyturn.client_id keyturn.session_id keyturn.grant_type keyturn.generation keyturn.presented_generation " +
+			"keyturn.previous.at keyturn.previous.ip keyturn.previous.user_agent keyturn.detail"),
+	}, {
 		Action: TokenRefused, Category: words("authentication api"), Type: words("info denied"),
 		When:    "a token request was turned away",
-		Failure: slices.Concat(unread, unproven, ungranted, notLoggedIn, notRefreshed),
+		Failure: slices.Concat(unread, unproven, ungranted, badProof, notLoggedIn, notRefreshed),
 		Fields: words("user.id user.email keyturn.client_id keyturn.session_id keyturn.grant_type keyturn.generation " +
 			"keyturn.presented_generation keyturn.detail"),
 	}, {
@@ -241,8 +251,8 @@ var vocabulary = []Term{
 		Fields: words("keyturn.count keyturn.detail"),
 	}, {
 		Action: RequestRefused, Category: words("api"), Type: words("denied"),
-		When:    "a request came without a bearer token that counts, or failed inside the server",
-		Failure: slices.Concat([]Reason{ReasonMalformedBearer, ReasonNoToken}, unverified, notLive, []Reason{ReasonForeignAudience, ReasonForeignClient, ReasonScopeNotGranted, ReasonStore, ReasonHungUp, ReasonPanic}),
+		When:    "a request came without an access token that counts, or without the proof that it is bound to, or failed inside the server",
+		Failure: slices.Concat([]Reason{ReasonMalformedBearer, ReasonNoToken}, unverified, notLive, badProof, []Reason{ReasonProofToken, ReasonForeignProofKey, ReasonUnboundToken, ReasonForeignAudience, ReasonForeignClient, ReasonScopeNotGranted, ReasonStore, ReasonHungUp, ReasonPanic}),
 		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti"),
 	}, {
 		Action: ServerStarted, Category: words("process"), Type: words("start"),

@@ -74,6 +74,8 @@ type Config struct {
 
 	PasswordGrant bool
 	Signup        bool
+	// DPoPNonce asks for a nonce in every DPoP proof.
+	DPoPNonce bool
 	// LoginThrottle is U4.
 	LoginThrottle bool
 	// CORSOrigins are as a browser writes them in the header Origin.

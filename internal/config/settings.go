@@ -211,6 +211,8 @@ func access() []Setting {
 			Help: "allow the password grant to clients that are registered with it; false switches it off for all"},
 		{Name: "signup", Default: "true", kind: switched(func(c *Config) *bool { return &c.Signup }, "true", "false"),
 			Help: "let people make themselves an account at /auth/signup"},
+		{Name: "dpop_nonce", Default: "false", kind: switched(func(c *Config) *bool { return &c.DPoPNonce }, "true", "false"),
+			Help: "ask for a nonce of the server's in every DPoP proof, so that none can be made ahead of its time; costs a client one more request when its nonce is older than five minutes"},
 		{Name: "login_throttle", Default: "on", kind: switched(func(c *Config) *bool { return &c.LoginThrottle }, "on", "off"),
 			Help: "slow down guessing of passwords, per account and per network; off only where something before Keyturn does it"},
 		{Name: "cors_origins", kind: listOf(func(c *Config) *[]string { return &c.CORSOrigins },

@@ -34,7 +34,7 @@ func (h *Handlers) LogIn(w http.ResponseWriter, r *http.Request) {
 	if !h.read(w, r, h.unread(oauth.GrantPassword), &body) {
 		return
 	}
-	tokens, e := h.OAuth.LogIn(r.Context(), body.Email, body.Password)
+	tokens, e := h.OAuth.LogIn(r, body.Email, body.Password)
 	answer(w, e, http.StatusOK, tokensAnswer{
 		Message: "Login successful", TokenAnswer: tokens.TokenAnswer, User: &userName{Email: tokens.Email, UID: tokens.UserID},
 	})
@@ -48,7 +48,7 @@ func (h *Handlers) Refresh(w http.ResponseWriter, r *http.Request) {
 	if !h.read(w, r, h.unread(oauth.GrantRefreshToken), &body) {
 		return
 	}
-	tokens, e := h.OAuth.Refresh(r.Context(), body.RefreshToken)
+	tokens, e := h.OAuth.Refresh(r, body.RefreshToken)
 	answer(w, e, http.StatusOK, tokens.TokenAnswer)
 }
 

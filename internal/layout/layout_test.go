@@ -33,6 +33,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/dpop":             {own: []string{"internal/audit", "internal/jws", "internal/refusal", "internal/strictjson", "keys"}, foreign: []string{"github.com/go-jose/"}},
 	"internal/config":           {own: []string{"internal/clientip", "internal/passwords", "internal/store/mongodb", "keys", "oauth", "users"}, foreign: []string{"github.com/spf13/pflag", "go.yaml.in/yaml"}},
 	"internal/clientip":         {foreign: []string{"github.com/pires/go-proxyproto"}},
+	"internal/dpop/dpoptest":    {foreign: []string{"github.com/go-jose/"}},
 	"internal/layout":           {},
 	"internal/steady":           {},
 	"internal/listing":          {},

@@ -21,6 +21,8 @@ func (k Kind) URI() string { return docs.URL("problems.md#" + k.Anchor) }
 var (
 	MalformedBody     = Kind{"malformed-body", "Malformed body", http.StatusBadRequest}
 	MalformedBearer   = Kind{"malformed-authorization", "Malformed authorization", http.StatusBadRequest}
+	BadProof          = Kind{"proof-refused", "Proof refused", http.StatusUnauthorized}
+	NeedsNonce        = Kind{"nonce-needed", "Nonce needed", http.StatusUnauthorized}
 	NoToken           = Kind{"no-valid-access-token", "No valid access token", http.StatusUnauthorized}
 	WrongCredentials  = Kind{"wrong-credentials", "Wrong credentials", http.StatusForbidden}
 	SessionOver       = Kind{"session-is-over", "Session is over", http.StatusForbidden}

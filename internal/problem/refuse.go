@@ -2,7 +2,9 @@ package problem
 
 import (
 	"net/http"
+	"strings"
 
+	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
@@ -18,24 +20,41 @@ var kinds = [...]Kind{
 	refusal.BadClient: ClientNotReady, refusal.GrantNotAllowed: ClientNotReady, refusal.UnsupportedGrant: ClientNotReady,
 	refusal.BadScope: MalformedBody, refusal.BadTarget: MalformedBody,
 	refusal.NoToken: NoToken, refusal.BadBearer: MalformedBearer, refusal.BadToken: NoToken, refusal.BeyondToken: BeyondToken,
+	refusal.BadProof: BadProof, refusal.NeedsNonce: NeedsNonce,
 }
 
-// challenges say how to ask with an access token (RFC 6750 §3), as every refusal
-// that is about one must.
-var challenges = map[refusal.Code]string{
-	refusal.NoToken:     `Bearer realm="keyturn"`,
-	refusal.BadBearer:   `Bearer realm="keyturn", error="invalid_request"`,
-	refusal.BadToken:    `Bearer realm="keyturn", error="invalid_token"`,
-	refusal.BeyondToken: `Bearer realm="keyturn", error="insufficient_scope"`,
+// challenged are the errors of refusals that are about an access token or its proof
+// (RFC 6750 §3.1, RFC 9449 §7.1), all of which have to say how to ask with one.
+var challenged = map[refusal.Code]string{
+	refusal.NoToken: "", refusal.BadBearer: "invalid_request", refusal.BadToken: "invalid_token", refusal.BeyondToken: "insufficient_scope",
+	refusal.BadProof: "invalid_dpop_proof", refusal.NeedsNonce: "use_dpop_nonce",
+}
+
+// challenge says how to ask: in the scheme that was used, with what was wrong, and
+// where that was another, with a proof as well (RFC 9449 §7.2).
+func challenge(h http.Header, e *refusal.Error) {
+	code, due := challenged[e.Code]
+	if !due {
+		return
+	}
+	wrong := ""
+	if code != "" {
+		wrong = `, error="` + code + `", error_description="` + e.Public() + `"`
+	}
+	byProof := `DPoP realm="keyturn", algs="` + strings.Join(dpop.Algs(), " ") + `"`
+	if e.ByProof || e.Code == refusal.BadProof || e.Code == refusal.NeedsNonce {
+		h.Set("WWW-Authenticate", byProof+wrong)
+		return
+	}
+	h.Set("WWW-Authenticate", `Bearer realm="keyturn"`+wrong)
+	h.Add("WWW-Authenticate", byProof)
 }
 
 // Refuse answers e as a problem.
 func Refuse(w http.ResponseWriter, e *refusal.Error) {
-	if challenge := challenges[e.Code]; challenge != "" {
-		if e.Code != refusal.NoToken {
-			challenge += `, error_description="` + e.Public() + `"`
-		}
-		w.Header().Set("WWW-Authenticate", challenge)
+	challenge(w.Header(), e)
+	if e.Nonce != "" {
+		w.Header().Set(dpop.NonceHeader, e.Nonce)
 	}
 	if e.Temporary() {
 		RetryAfter(w, e.RetryAfter)

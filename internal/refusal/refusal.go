@@ -72,6 +72,10 @@ const (
 	BadToken
 	// BeyondToken means that the access token does not reach that far.
 	BeyondToken
+	// BadProof means that the request's DPoP proof does not count, or is missing.
+	BadProof
+	// NeedsNonce means that the proof has to say the Nonce.
+	NeedsNonce
 
 	codes // how many there are
 )
@@ -93,6 +97,11 @@ type Error struct {
 	Text string
 	// Field names the member of the request that the refusal is about.
 	Field string
+	// Nonce is what the client's next DPoP proof may say, or has to.
+	Nonce string
+	// ByProof says that the access token, or its refusal, is one of DPoP and not
+	// of a bearer.
+	ByProof bool
 	// RetryAfter is when it is worth trying again, where that is known.
 	RetryAfter time.Duration
 	// Reason and UserID, the account concerned, are for the audit log alone.
@@ -179,6 +188,8 @@ var texts = map[Code]string{
 	BadBearer:        "Send the access token once, in one Authorization header: Bearer and the token.",
 	BadToken:         "The access token is not valid, has expired or was revoked.",
 	BeyondToken:      "The access token does not reach this far.",
+	BadProof:         "The DPoP proof is not valid.",
+	NeedsNonce:       "Make a DPoP proof that says the nonce of the DPoP-Nonce header.",
 }
 
 // Temporary reports whether the same request may do better later.

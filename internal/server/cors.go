@@ -20,7 +20,7 @@ func (s *Server) corsOf(c class) func(http.Handler) http.Handler {
 		AllowedOrigins: s.settings.CORSOrigins,
 		AllowedMethods: []string{"GET", "HEAD", "POST", "DELETE"},
 		AllowedHeaders: readHeaders,
-		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", "X-Request-Id"},
+		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", "X-Request-Id", "DPoP-Nonce"},
 		MaxAge:         600,
 	})
 	return func(h http.Handler) http.Handler {

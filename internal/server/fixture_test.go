@@ -23,6 +23,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/clientip"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/firstparty"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/server"
@@ -94,6 +95,10 @@ type world struct {
 	steadyOff time.Duration
 	// last is what was asked last, by method and path.
 	last string
+	// needsNonce has proofs need a nonce, from the next build on, and proofClock is how
+	// far the clock is off that they are judged by.
+	needsNonce bool
+	proofClock time.Duration
 	// passwordGrantOff switches the password grant off at the next build.
 	passwordGrantOff bool
 	store            store.Store
@@ -201,9 +206,11 @@ func (w *world) build() http.Handler {
 	})
 	must(w.t, err)
 	fail := func(_ context.Context, err error) { w.t.Log("inside:", err) }
+	proofClock := w.proofClock
 	o := oauth.NewService(oauth.Options{
 		Store: w.store, Families: oauth.NewFamilies(w.store, w.masters, settings, time.Now, func() time.Time { return time.Now().Add(w.steadyOff) }), ClientKeys: oauth.NewClientKeys(nil, time.Now),
-		Users: w.users, Ring: w.keeper.Ring(),
+		Proofs: dpop.NewChecker(w.masters, w.needsNonce, 30*time.Second, func() time.Time { return time.Now().Add(proofClock) }),
+		Users:  w.users, Ring: w.keeper.Ring(),
 		Audit: w.audit, Settings: settings, OnError: fail, Now: time.Now,
 	})
 	metadata, err := wellknown.NewMetadata(wellknown.Config{

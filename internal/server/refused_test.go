@@ -16,7 +16,7 @@ import (
 func refusals() []decided {
 	return slices.Concat(
 		reading("/oauth/token", audit.TokenRefused), reading("/oauth/revoke", audit.TokenRevoked), reading("/oauth/introspect", audit.TokenIntrospected),
-		notGranted(), notRefreshed(), notAlive(), notRevoked(), notBorne(), notLogged(), notChanged(),
+		notGranted(), notRefreshed(), notProven(), notAlive(), notRevoked(), notBorne(), notLogged(), notChanged(),
 	)
 }
 

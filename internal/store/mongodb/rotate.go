@@ -29,7 +29,7 @@ func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, dec
 	var clientErr error
 	var client sync.WaitGroup
 	client.Go(func() { by, clientErr = s.ClientByID(ctx, clientID) })
-	families, latest := s.families, false
+	families, latest, spent := s.families, false, false
 	for range maxRaces {
 		f, err := familyIn(ctx, families, familyID)
 		client.Wait()
@@ -49,6 +49,13 @@ func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, dec
 			return f, err
 		case idle:
 			return f, oauth.ErrNoFamily
+		}
+		// Once is enough: whoever decides again decides on the same request.
+		if r.Spends.JTI != "" && !spent {
+			if err := s.DenyToken(ctx, r.Spends); err != nil {
+				return oauth.Family{}, err
+			}
+			spent = true
 		}
 		rotated, err := s.rotate(ctx, f, *r)
 		if err != nil {

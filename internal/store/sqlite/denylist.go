@@ -24,7 +24,11 @@ func scanDenied(r *row) oauth.DeniedToken {
 
 // DenyToken implements oauth.Store.
 func (s *Store) DenyToken(ctx context.Context, d oauth.DeniedToken) error {
-	n, err := s.exec(ctx, denyToken, d.JTI, millis(d.ExpireAt), d.SlotID, d.Slot)
+	return s.transact(ctx, func(c *conn) (int, error) { return 0, deny(c, d) })
+}
+
+func deny(c *conn, d oauth.DeniedToken) error {
+	n, err := c.exec(denyToken, d.JTI, millis(d.ExpireAt), d.SlotID, d.Slot)
 	if err == nil && n == 0 {
 		err = oauth.ErrTokenDenied
 	}

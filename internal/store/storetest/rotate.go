@@ -15,6 +15,7 @@ func (s *suite) rotations() []test {
 		{"F1_RotateFamily moves the family on by one", s.rotate},
 		{"F1_RotateFamily shows what there is and writes nothing undecided", s.rotateUndecided},
 		{"F1_no step is lost", s.rotateCounting},
+		{"a rotation spends its token once", s.rotateSpending},
 		{"F1_a family behind the token is brought up", s.rotateBehind},
 		{"F1_of 100 refreshes of one token one succeeds", s.rotateRace},
 		{"F1_refreshes of other families do not disturb each other", s.rotateMany},
@@ -95,6 +96,40 @@ func (s *suite) rotateCounting(t *testing.T) {
 	moved := familyByID(t, stores[0], f.ID).Generation - f.Generation
 	if moved != steps.Load() && !s.factory.LosesUpdates || moved == 0 {
 		t.Errorf("the family moved on by %d; %d were told that it did", moved, steps.Load())
+	}
+}
+
+// rotateSpending has two families rotated with one token that counts once, and one
+// of them again with another.
+func (s *suite) rotateSpending(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	a, b := create(t, st, sampleFamily(1)), create(t, st, sampleFamily(2))
+	first, second := refreshOf(a), refreshOf(b)
+	first.Spends = oauth.DeniedToken{JTI: "proof 1", ExpireAt: epoch.Add(2 * time.Hour)}
+	second.Spends = oauth.DeniedToken{JTI: "proof 1", ExpireAt: epoch.Add(3 * time.Hour)}
+	_, err := rotate(ctx, st, first)
+	ok(t, err)
+	same(t, "rotated", familyByID(t, st, a.ID), rotated(a, first))
+	is(t, st.DenyToken(ctx, first.Spends), oauth.ErrTokenDenied)
+	_, err = rotate(ctx, st, second)
+	is(t, err, oauth.ErrTokenDenied)
+	same(t, "not rotated", familyByID(t, st, b.ID), b)
+	second.Spends.JTI = "proof 2"
+	_, err = rotate(ctx, st, second)
+	ok(t, err)
+	same(t, "rotated with another", familyByID(t, st, b.ID), rotated(b, second))
+	first.Presented, first.Spends.JTI = a.Generation+1, "proof 3"
+	_, err = st.RotateFamily(ctx, a.ID, a.ClientID, func(oauth.Family, oauth.Client) (*oauth.Rotation, error) {
+		return &first.Rotation, errRefused
+	})
+	is(t, err, errRefused)
+	if denied(t, st, "proof 3") {
+		t.Error("a refresh that was refused has spent its proof")
+	}
+	_, err = st.Sweep(ctx, epoch.Add(2*time.Hour), 100)
+	ok(t, err)
+	if denied(t, st, "proof 1") {
+		t.Error("a spent proof is kept for longer than it has to be")
 	}
 }
 

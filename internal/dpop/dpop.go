@@ -1,0 +1,193 @@
+// Package dpop judges DPoP proofs (RFC 9449): what a client sends beside a request
+// to show that it holds a key. It asks no store: who takes a proof that was found
+// good sees to it that it counts once.
+package dpop
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/jws"
+	"github.com/keyturn/keyturn/internal/refusal"
+	"github.com/keyturn/keyturn/internal/strictjson"
+)
+
+// Header is the header that has the proof, NonceHeader the one that tells a client
+// what its next proofs are to say.
+const (
+	Header      = "DPoP"
+	NonceHeader = "DPoP-Nonce"
+)
+
+const (
+	// maxProof bounds a proof, and maxJTI its jti, in bytes; maxRSABits bounds what
+	// checking one costs.
+	maxProof   = 8 << 10
+	maxJTI     = 512
+	maxRSABits = 4096
+	// maxAge is how old a proof may be: it was made for one request.
+	maxAge = time.Minute
+)
+
+// Algs lists the algorithms that a proof may be signed with.
+func Algs() []string { return []string{"ES256", "EdDSA", jws.Ed25519, "RS256", "PS256"} }
+
+// Proof is a proof that was found good.
+type Proof struct {
+	// Thumbprint is that of the key (RFC 7638), the jkt.
+	Thumbprint string
+	// ID names the proof, so that it counts once, and Until is when no replica takes
+	// it any more.
+	ID    string
+	Until time.Time
+}
+
+// Request is what a proof has to be made for.
+type Request struct {
+	Method string
+	// URL is how clients name what they ask.
+	URL string
+	// Token is the access token that the request bears, if it bears one.
+	Token string
+}
+
+// Checker checks proofs. Safe for concurrent use.
+type Checker struct {
+	nonces nonces
+	// NeedsNonce has every proof say a nonce of the server's.
+	NeedsNonce bool
+	// Skew is how far a client's clock, or another replica's, may be off.
+	Skew time.Duration
+	Now  func() time.Time
+}
+
+// claims are what a proof says (RFC 9449 §4.2).
+type claims struct {
+	ID     *string  `json:"jti"`
+	Method *string  `json:"htm"`
+	URL    *string  `json:"htu"`
+	Issued *float64 `json:"iat"`
+	Token  *string  `json:"ath"`
+	Nonce  *string  `json:"nonce"`
+}
+
+// Check judges the proof in a request's DPoP headers (RFC 9449 §4.3), of which nil
+// means that there is none. It says to whoever made a bad one what is wrong with
+// it: that helps nobody who lacks the key.
+func (c *Checker) Check(headers []string, r Request) (*Proof, *refusal.Error) {
+	switch {
+	case len(headers) == 0:
+		return nil, nil
+	case len(headers) > 1:
+		return nil, refuse(audit.ReasonRepeatedProof, "There is more than one DPoP header.")
+	case len(headers[0]) > maxProof:
+		return nil, refuse(audit.ReasonMalformedProof, "The DPoP proof is too large.")
+	}
+	signed, err := jws.Parse(headers[0])
+	var said claims
+	if err != nil || signed.Header.Typ != "dpop+jwt" || strictjson.Unmarshal(signed.Payload, &said) != nil {
+		return nil, refuse(audit.ReasonMalformedProof, "The DPoP proof is no JWT of the typ dpop+jwt in compact form.")
+	}
+	if !slices.Contains(Algs(), signed.Header.Alg) {
+		return nil, refuse(audit.ReasonProofKey, "The DPoP proof is to be signed with one of "+strings.Join(Algs(), ", ")+".")
+	}
+	key, ok := publicKey(signed.Header.JWK)
+	if !ok || !slices.Contains(jws.AlgsOf(key.Key), signed.Header.Alg) {
+		return nil, refuse(audit.ReasonProofKey, "The jwk in the header of the DPoP proof is to be a public key, and one for its alg: EC on P-256, Ed25519, or RSA of 2048 to 4096 bits.")
+	}
+	if !signed.SignedBy(key.Key) {
+		return nil, refuse(audit.ReasonProofSignature, "The DPoP proof is not signed with the key in its header.")
+	}
+	p := &Proof{Thumbprint: thumbprint(key)}
+	return p, c.judge(p, said, r)
+}
+
+// judge checks the claims of a proof whose signature holds.
+func (c *Checker) judge(p *Proof, said claims, r Request) *refusal.Error {
+	now := c.Now()
+	switch {
+	case said.ID == nil || *said.ID == "" || len(*said.ID) > maxJTI:
+		return refuse(audit.ReasonMalformedProof, "The DPoP proof needs a jti of at most 512 bytes.")
+	case said.Method == nil || said.URL == nil || said.Issued == nil:
+		return refuse(audit.ReasonMalformedProof, "The DPoP proof needs htm, htu and iat.")
+	case *said.Method != r.Method || !sameURL(*said.URL, r.URL):
+		return refuse(audit.ReasonProofTarget, "The DPoP proof is for another request: its htm is to be "+r.Method+", its htu "+r.URL+".")
+	case r.Token != "" && (said.Token == nil || *said.Token != Hash(r.Token)):
+		return refuse(audit.ReasonProofToken, "The ath of the DPoP proof is not the hash of the access token.")
+	}
+	p.ID = "dpop " + Hash(p.Thumbprint+"\x00"+*said.ID)
+	if said.Nonce == nil {
+		return c.judgeTime(p, *said.Issued, now)
+	}
+	// A good nonce says when the proof was made, whatever the client's clock does.
+	made, ok := c.nonces.read(*said.Nonce)
+	if !ok || now.Sub(made) > nonceLife || made.Sub(now) > c.Skew {
+		return c.ask(audit.ReasonProofNonce, now)
+	}
+	p.Until = made.Add(nonceLife + 2*c.Skew)
+	return nil
+}
+
+// judgeTime checks a proof that has no nonce.
+func (c *Checker) judgeTime(p *Proof, issued float64, now time.Time) *refusal.Error {
+	if c.NeedsNonce {
+		return c.ask(audit.ReasonNoProofNonce, now)
+	}
+	age := float64(now.UnixMilli())/1000 - issued
+	if age > (maxAge+c.Skew).Seconds() || age < -c.Skew.Seconds() {
+		e := refuse(audit.ReasonProofTime, "The iat of the DPoP proof is not the time of the server: make one for each request, or say the nonce of the DPoP-Nonce header.")
+		e.Nonce = c.nonces.make(now)
+		return e
+	}
+	p.Until = time.Unix(int64(issued), 0).Add(maxAge + time.Second + 2*c.Skew)
+	return nil
+}
+
+// ask has the client make another proof, with a nonce (RFC 9449 §8, §9).
+func (c *Checker) ask(reason audit.Reason, now time.Time) *refusal.Error {
+	e := refusal.New(refusal.NeedsNonce, reason, "")
+	e.Nonce = c.nonces.make(now)
+	return e
+}
+
+func refuse(reason audit.Reason, text string) *refusal.Error {
+	return refusal.New(refusal.BadProof, reason, text)
+}
+
+// publicKey reads the jwk of a proof's header.
+func publicKey(text json.RawMessage) (jose.JSONWebKey, bool) {
+	key, err := jws.ParseKey(text)
+	if wide, ok := key.Key.(*rsa.PublicKey); ok && wide.N.BitLen() > maxRSABits {
+		return key, false
+	}
+	return key, err == nil
+}
+
+func thumbprint(key jose.JSONWebKey) string {
+	sum, err := key.Thumbprint(crypto.SHA256)
+	if err != nil {
+		panic(err) // every type of key that ParseKey takes has one
+	}
+	return base64.RawURLEncoding.EncodeToString(sum)
+}
+
+// Hash is SHA-256 in base64url: of an access token, the ath of its proofs.
+func Hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// IsThumbprint reports whether text has the form of a key's thumbprint.
+func IsThumbprint(text string) bool {
+	sum, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	return err == nil && len(sum) == sha256.Size && len(text) == 43
+}

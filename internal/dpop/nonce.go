@@ -1,0 +1,62 @@
+package dpop
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"time"
+
+	"github.com/keyturn/keyturn/keys"
+)
+
+// nonceLife is how long a nonce is good for.
+const nonceLife = 5 * time.Minute
+
+const (
+	nonceTime = 8  // bytes
+	nonceTag  = 16 // bytes
+)
+
+// nonces are the server's, and need no state: a nonce is the time at which it was
+// made, and a MAC over it under a key that every replica derives from the master
+// secret.
+type nonces struct{ keys [][]byte }
+
+// NewChecker returns a Checker with nonces under masters.
+func NewChecker(masters *keys.Masters, needsNonce bool, skew time.Duration, now func() time.Time) *Checker {
+	c := &Checker{NeedsNonce: needsNonce, Skew: skew, Now: now}
+	for _, id := range masters.IDs() {
+		key, _ := masters.Derive(id, "keyturn/dpop-nonce/v1")
+		c.nonces.keys = append(c.nonces.keys, key)
+	}
+	return c
+}
+
+func (n nonces) make(now time.Time) string {
+	b := binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))
+	return base64.RawURLEncoding.EncodeToString(append(b, tag(n.keys[0], b)...))
+}
+
+// read returns when a nonce was made, or false if that was not done here.
+func (n nonces) read(nonce string) (time.Time, bool) {
+	if len(nonce) != base64.RawURLEncoding.EncodedLen(nonceTime+nonceTag) {
+		return time.Time{}, false
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(nonce)
+	if err != nil || len(b) != nonceTime+nonceTag {
+		return time.Time{}, false
+	}
+	for _, key := range n.keys {
+		if hmac.Equal(tag(key, b[:nonceTime]), b[nonceTime:]) {
+			return time.Unix(int64(binary.BigEndian.Uint64(b)), 0), true
+		}
+	}
+	return time.Time{}, false
+}
+
+func tag(key, b []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write(b)
+	return h.Sum(nil)[:nonceTag]
+}
