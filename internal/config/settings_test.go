@@ -19,7 +19,7 @@ var samples = map[string]string{
 	"key_poll_interval": "1s", "clock_skew": "1ms", "jwks_max_age": "1m", "access_token_ttl": "5m",
 	"refresh_idle_ttl": "1h", "refresh_ttl": "2h", "retry_window": "1s", "password_min_length": "8",
 	"argon2_memory": "47104", "argon2_time": "3", "argon2_threads": "2", "pepper_file": "pepper", "hash_concurrency": "3",
-	"password_grant": "on", "signup": "true", "login_throttle": "on", "mongodb_engine_risk": "accept", "cors_origins": "https://app.example.com",
+	"password_grant": "on", "signup": "true", "dpop_nonce": "true", "login_throttle": "on", "mongodb_engine_risk": "accept", "cors_origins": "https://app.example.com",
 	"first_party_client": "app", "client_jwks_networks": "10.0.0.0/8",
 }
 

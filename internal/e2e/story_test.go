@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/keyturn/keyturn/internal/dpop/dpoptest"
 )
 
 // storyteller sends requests that look the same in the log each time.
@@ -18,6 +20,8 @@ type storyteller struct {
 	t *testing.T
 	// ip and agent are whose requests these are.
 	ip, agent string
+	// proof is the DPoP proof of the next request.
+	proof string
 }
 
 func (s storyteller) as(ip, agent string) storyteller {
@@ -30,6 +34,9 @@ func (s storyteller) send(method, path, authorization, contentType, body string,
 	header := http.Header{"X-Forwarded-For": {s.ip}, "User-Agent": {s.agent}}
 	if authorization != "" {
 		header.Set("Authorization", authorization)
+	}
+	if s.proof != "" {
+		header.Set("DPoP", s.proof)
 	}
 	if contentType != "" {
 		header.Set("Content-Type", contentType)
@@ -80,8 +87,9 @@ const (
 func tellStory(t *testing.T) []string {
 	t.Helper()
 	d := newDeployment(t, "", "--first-party-client", "app", "--trusted-proxies", "127.0.0.1", "--retry-window", "0s")
-	s := storyteller{openShop(t, d), t, adasIP, adasPhone}
+	s := storyteller{openShop(t, d), t, adasIP, adasPhone, ""}
 	s.tellTokens()
+	s.tellBound()
 	s.tellFirstParty()
 	s.tellUsers()
 	s.tellClientsAndKeys()
@@ -112,6 +120,14 @@ func (s storyteller) tellTokens() {
 	shop.json("GET", "/oauth/userinfo", held.AccessToken, nil, 200)
 	shop.json("GET", "/oauth/userinfo", "", nil, 401)
 	s.form("/oauth/revoke", values("token", held.AccessToken), 200)
+}
+
+// tellBound has a thief present a refresh token that is bound to a key.
+func (s storyteller) tellBound() {
+	owner := s
+	owner.proof = dpoptest.New(s.t, "ES256").Prove(s.t, dpoptest.For("POST", s.url+"/auth/login"))
+	held := owner.json("POST", "/auth/login", "", map[string]string{"email": email, "password": password}, 200)
+	s.as(thiefIP, "python-requests/2.32").json("POST", "/auth/refresh", "", map[string]string{"refresh_token": held.RefreshToken}, 401)
 }
 
 func (s storyteller) tellFirstParty() {

@@ -35,6 +35,10 @@ func decisions() []decided {
 		{"refresh", func(w *world, t tokens) *httptest.ResponseRecorder {
 			return w.post("/oauth/token", values{"grant_type": {"refresh_token"}, "refresh_token": {t.Refresh}})
 		}, 200, audit.TokenRefreshed, ""},
+		{"password and a proof", proven("POST", "/oauth/token", login()), 200, audit.TokenIssued, ""},
+		{"refresh and a proof", func(w *world, t tokens) *httptest.ResponseRecorder {
+			return w.holder().ask("shop", refresh(t.Refresh))
+		}, 200, audit.TokenRefreshed, ""},
 		{"wrong password", grant(values{"grant_type": {"password"}, "username": {email}, "password": {"wrong"}}), 400, audit.TokenRefused, "wrong_password"},
 		{"unknown user", grant(values{"grant_type": {"password"}, "username": {"bob@example.com"}, "password": {"wrong"}}), 400, audit.TokenRefused, "unknown_user"},
 		{"no grant", grant(values{}), 400, audit.TokenRefused, "no_grant_type"},

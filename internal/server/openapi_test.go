@@ -20,6 +20,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/keyturn/keyturn/internal/dpop/dpoptest"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/throttle"
 	"github.com/keyturn/keyturn/keys"
@@ -306,6 +307,21 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			type list struct{ Sessions []struct{ ID string } }
 			mine := read[list](t, w.sendJSON("GET", "/auth/sessions", held.Access, nil), 200)
 			w.sendJSON("DELETE", "/auth/sessions/"+mine.Sessions[0].ID, held.Access, nil)
+		},
+		"proofs": func(t *testing.T, w *world) {
+			h := w.holder()
+			who := map[string]string{"email": email, "password": password}
+			held := read[bound](t, h.send(w.jsonRequest("POST", "/auth/login", "", "", who)), 200)
+			h.send(w.jsonRequest("POST", "/auth/refresh", "", "", map[string]string{"refresh_token": held.Refresh}))
+			w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": held.Refresh})
+			h.send(w.jsonRequest("GET", "/auth/me", "DPoP", held.Access, nil))
+			w.post("/oauth/introspect", values{"token": {held.Access}})
+			h.login()
+			for _, nonce := range []string{"", "x"} {
+				r := w.jsonRequest("POST", "/auth/login", "", "", who)
+				r.Header.Set("DPoP", h.Prove(t, dpoptest.With(dpoptest.With(h.claims(r), "iat", 1), "nonce", nonce)))
+				w.serve(r)
+			}
 		},
 		"refreshing": func(t *testing.T, w *world) {
 			held := w.login()

@@ -35,7 +35,7 @@ func notProven() []decided {
 		{"a bound session's token with another key", func(w *world, _ tokens) *httptest.ResponseRecorder {
 			return w.holder().ask("page", refresh(w.boundSession().Refresh))
 		}, 400, audit.TokenUnproven, "foreign_proof_key"},
-		{"a log-in with a proof", proven("POST", "/auth/login", map[string]string{"email": email, "password": "wrong"}), 403, audit.TokenRefused, "wrong_password"},
+		{"a wrong password with a proof", proven("POST", "/auth/login", map[string]string{"email": email, "password": "wrong"}), 403, audit.TokenRefused, "wrong_password"},
 		{"me, a bound token alone", func(w *world, _ tokens) *httptest.ResponseRecorder {
 			return w.sendJSON("GET", "/auth/me", w.boundSession().Access, nil)
 		}, 401, audit.RequestRefused, "no_proof"},
@@ -55,7 +55,7 @@ func notProven() []decided {
 		if e != nil {
 			h.w.t.Fatal(e)
 		}
-		must(h.w.t, h.w.store.SpendToken(h.w.t.Context(), p.ID, p.Until))
+		must(h.w.t, h.w.store.DenyToken(h.w.t.Context(), oauth.DeniedToken{JTI: p.ID, ExpireAt: p.Until}))
 		return []string{proof}
 	}
 	nonceless := func(h holder, c dpoptest.Claims) []string {
