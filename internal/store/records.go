@@ -15,7 +15,7 @@ type Records struct {
 	Denied   []oauth.DeniedToken
 }
 
-// Sizes says how many records of the kinds that can be many there are.
+// Sizes are the numbers of records of the kinds that can be many.
 type Sizes struct {
 	Users, Clients, Families, Denied int64
 }

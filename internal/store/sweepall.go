@@ -6,10 +6,11 @@ import (
 )
 
 const (
-	// sweepStep is how many records of each kind one step of SweepAll removes:
-	// few, for a refresh that comes meanwhile waits for the step to end.
+	// sweepStep is how many records of each kind one step of SweepAll removes.
+	// It is small because a refresh has to wait for the end of a step.
 	sweepStep = 500
-	// sweepFor bounds one SweepAll, so that what else is done on time is.
+	// sweepFor bounds one SweepAll, so that other periodic work is done on
+	// time.
 	sweepFor = 30 * time.Second
 )
 
@@ -18,19 +19,19 @@ type Sweeper interface {
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
-// Shrinker is a store whose disk space does not come back by itself.
+// Shrinker is a store that does not free disk space by itself.
 type Shrinker interface {
-	// Shrink gives a little of what is free back to the disk, and reports
-	// whether there may be more.
+	// Shrink returns a little free space to the disk, and reports whether there
+	// may be more.
 	Shrink(ctx context.Context) (more bool, err error)
 }
 
-// SweepAll removes what had expired at now, in small steps, until nothing is
-// left or half a minute is over. Between steps it rests as long as one took, so
-// that whatever there is to remove, requests have half of the store at least.
-// When nothing is left, a Shrinker gives back the space in the same way.
-// It returns how many records it removed. The error is the store's, or the
-// context's if that ended first.
+// SweepAll removes everything that had expired at now in small steps, until
+// nothing is left or half a minute is over. After each step it pauses as long
+// as the step took, so that requests have at least half of the store. When
+// nothing is left, it lets a Shrinker free space in the same way. It returns
+// how many records it removed. The error is from the store, or from ctx if that
+// ended first.
 func SweepAll(ctx context.Context, s Sweeper, now time.Time) (int, error) {
 	total := 0
 	for until := time.Now().Add(sweepFor); time.Now().Before(until); {
