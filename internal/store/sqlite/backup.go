@@ -23,12 +23,12 @@ var (
 	readSize   = sql(`PRAGMA page_size`)
 )
 
-// Backup writes what the store in the file named from holds at one moment to a
-// new file named to (mode 0600), while others work on it, and verifies the copy
-// from end to end; the other way round it is a restore. It returns what the copy
-// holds. It never writes over anything, and to is there whole or not at all: decide
-// is told where the copy is meanwhile, and may work on it as on any store; its error
-// takes the copy away.
+// Backup copies the content of the store in the file from at one moment to a new file
+// to (mode 0600), while others may use the store, and verifies the copy from end to
+// end. In the other direction it is a restore. It returns the sizes of the copy. It
+// never overwrites anything, and to exists completely or not at all. Until then decide
+// is called with the path of the copy, and may use it like any store; if decide fails,
+// the copy is removed.
 func Backup(ctx context.Context, from, to string, progress func(stage string, done, total int64), decide func(partial string) error) (store.Sizes, error) {
 	source, err := filepath.Abs(from)
 	if err == nil {
@@ -64,9 +64,9 @@ func Backup(ctx context.Context, from, to string, progress func(stage string, do
 	return sizes, err
 }
 
-// whole has fill make what a new file named to holds, which is there whole or not at
-// all; fs.ErrExist if it is there already. Meanwhile it is in a directory of its own, named
-// after pattern, with what the engine puts beside it.
+// whole lets fill write the content of a new file to, which then exists completely or
+// not at all. The error is fs.ErrExist if to exists already. Meanwhile the file is in a
+// directory of its own, named after pattern, with the engine's files beside it.
 func whole(to, pattern string, fill func(partial file) error) error {
 	dir, err := os.MkdirTemp(filepath.Dir(to), pattern)
 	if err != nil {
@@ -116,7 +116,7 @@ func bytesInUse(c *conn) (int64, error) {
 	return (all - free) * size, errors.Join(err, freeErr, sizeErr)
 }
 
-// watch tells how large the target has become until it is stopped.
+// watch reports the size of the target until it is stopped.
 func watch(target file, total int64, progress func(stage string, done, total int64)) (stop func()) {
 	done, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -136,7 +136,7 @@ func watch(target file, total int64, progress func(stage string, done, total int
 	return func() { close(done); <-stopped }
 }
 
-// verify reads every page and counts what is there.
+// verify reads every page and counts the records.
 func (f file) verify(ctx context.Context) (store.Sizes, error) {
 	c, err := f.connect(ctx, forExamining)
 	if err != nil {

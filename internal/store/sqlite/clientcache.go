@@ -2,15 +2,15 @@ package sqlite
 
 import "github.com/keyturn/keyturn/oauth"
 
-// maxCachedClients bounds a client cache.
+// maxCachedClients bounds the clients in a cache.
 const maxCachedClients = 256
 
-// clientCache keeps clients as the connection that writes last read them. There
-// are few clients, and every refresh wants one. It holds for as long as nobody
-// writes to their table: neither this connection, which forgets when it runs a
-// clientWrite, nor another process, whose commits show in the file's data version
-// at the beginning of the next transaction. It is dropped with its connection,
-// and so with a transaction that is undone after a fault.
+// clientCache keeps clients as the writing connection last read them, because
+// there are few clients and every refresh needs one. It is valid until their
+// table is written: by this connection, which clears the cache when it runs a
+// clientWrite, or by another process, whose commits change the file's data
+// version at the beginning of the next transaction. It is dropped with its
+// connection, and so with a transaction that is undone after a fault.
 type clientCache struct {
 	version int64
 	byID    map[string]oauth.Client
@@ -18,7 +18,7 @@ type clientCache struct {
 
 var dataVersion = sql(`PRAGMA data_version`)
 
-// refreshClients begins a transaction for the cache.
+// refreshClients prepares the cache for a transaction.
 func (c *conn) refreshClients() error {
 	version, err := oneOrZero(c, dataVersion, func(r *row) int64 { return r.integer() })
 	if err == nil && version != c.clients.version {
@@ -27,8 +27,8 @@ func (c *conn) refreshClients() error {
 	return err
 }
 
-// client returns a client, or the zero Client. It is for the connection that
-// writes, inside a transaction.
+// client returns a client, or the zero Client. It is for the writing connection,
+// inside a transaction.
 func (c *conn) client(id string) (oauth.Client, error) {
 	if cl, ok := c.clients.byID[id]; ok {
 		return cl, nil

@@ -8,11 +8,11 @@ import (
 	"io"
 )
 
-// The store speaks to the driver and not through database/sql: it has its own
-// pool of long-lived connections, and the layer between would cost about as
+// The store uses the driver directly and not through database/sql: it has its
+// own pool of long-lived connections, and the layer between would cost about as
 // much as the lookups themselves.
 
-// driverConn and driverStmt are what the driver's types offer.
+// driverConn and driverStmt are the interfaces of the driver's types.
 type driverConn interface {
 	driver.Conn
 	driver.ExecerContext
@@ -29,31 +29,31 @@ type driverStmt interface {
 type statement struct {
 	index int
 	text  string
-	// writesClients is set where the statement changes the table of clients.
+	// writesClients says that the statement changes the table of clients.
 	writesClients bool
 }
 
-// statements are all statements there are, by index.
+// statements are all statements, by index.
 var statements []*statement
 
-// sql registers a statement; it is called only where package variables are set.
+// sql registers a statement. It is only called to set package variables.
 func sql(text string) *statement {
 	s := &statement{index: len(statements), text: text}
 	statements = append(statements, s)
 	return s
 }
 
-// clientWrite registers a statement that changes the table of clients: a
-// connection that runs it forgets the clients that it has read.
+// clientWrite registers a statement that changes the table of clients. A
+// connection that runs it drops its cached clients.
 func clientWrite(text string) *statement {
 	s := sql(text)
 	s.writesClients = true
 	return s
 }
 
-// conn is one connection to the file; not for concurrent use. Statements run
-// to their end once begun: each is a matter of microseconds to milliseconds,
-// less than what it costs to make it interruptible.
+// conn is one connection to the file. It is not safe for concurrent use. A
+// statement cannot be interrupted: each takes microseconds to milliseconds,
+// less than making it interruptible costs.
 type conn struct {
 	driverConn
 	compiled []driverStmt
@@ -71,7 +71,7 @@ func (c *conn) Close() error {
 	return errors.Join(append(errs, c.driverConn.Close())...)
 }
 
-// ready returns a statement that is about to be run.
+// ready returns a statement to be run next.
 func (c *conn) ready(s *statement) (driverStmt, error) {
 	if s.writesClients {
 		c.clients.byID = nil
@@ -94,13 +94,15 @@ func (c *conn) ready(s *statement) (driverStmt, error) {
 	return stmt, nil
 }
 
-// script runs SQL that is neither registered nor kept, and changes no client.
+// script runs SQL that is neither registered nor cached, and that changes no
+// client.
 func (c *conn) script(text string) error {
 	_, err := c.ExecContext(context.Background(), text, nil)
 	return err
 }
 
-// exec runs a statement that returns no rows and tells how many it changed.
+// exec runs a statement that returns no rows, and returns how many rows it
+// changed.
 func (c *conn) exec(s *statement, args ...driver.Value) (int, error) {
 	stmt, err := c.ready(s)
 	if err != nil {
@@ -125,8 +127,8 @@ func list[T any](c *conn, s *statement, scan func(r *row) T, args ...driver.Valu
 		return nil, err
 	}
 	defer func() {
-		// After a panic of scan too: rows left open keep the connection from
-		// seeing what is committed since.
+		// Close the rows even after a panic in scan: open rows keep the
+		// connection from seeing later commits.
 		if err = errors.Join(err, rows.Close()); err != nil {
 			found = nil
 		}
@@ -147,8 +149,8 @@ func list[T any](c *conn, s *statement, scan func(r *row) T, args ...driver.Valu
 	return found, err
 }
 
-// one runs a statement that returns at most one row; missing is its error if
-// there is none.
+// one runs a statement that returns at most one row. Without a row its error is
+// missing.
 func one[T any](c *conn, s *statement, scan func(r *row) T, missing error, args ...driver.Value) (T, error) {
 	found, err := list(c, s, scan, args...)
 	if err == nil && len(found) == 0 {
@@ -161,7 +163,7 @@ func one[T any](c *conn, s *statement, scan func(r *row) T, missing error, args 
 	return found[0], nil
 }
 
-// oneOrZero is one, with the zero value for a row that is not there.
+// oneOrZero is like one, but returns the zero value for a missing row.
 func oneOrZero[T any](c *conn, s *statement, scan func(r *row) T, args ...driver.Value) (found T, err error) {
 	all, err := list(c, s, scan, args...)
 	if len(all) > 0 {

@@ -23,25 +23,25 @@ type purpose int
 const (
 	forReading purpose = iota
 	forWriting
-	forExamining // leaves the file as it is
-	forCopying   // what is written is another file
+	forExamining // leaves the file unchanged
+	forCopying   // writes another file
 )
 
-// tuneEngine sets what the engine keeps for the whole process. Both settings
-// are absent on some platforms, which then do without: fdatasync saves a
-// commit the flush of the file's timestamps, and locks that belong to the open
-// file (not to the process) are not dropped when something else in the process
-// closes the same file.
+// tuneEngine makes process-wide settings of the engine, which some platforms
+// lack. fdatasync saves a commit the flush of the file's timestamps. Locks of the
+// open file description (not of the process) survive when other code in the
+// process closes the same file.
 var tuneEngine = sync.OnceFunc(func() {
 	_, _ = engine.Fdatasync(true)
 	_, _ = engine.OFDLocking(true)
 })
 
-// create makes the file, for its owner's eyes only, unless it is there. It gets
-// its name with its schema in it: a file that holds none is nobody's first start.
+// create creates the file, readable only by its owner, unless it exists. The file
+// gets its name with its schema in it, so that an empty file is never one that
+// Keyturn just created.
 func (f file) create() error {
 	if _, err := os.Lstat(string(f)); !errors.Is(err, fs.ErrNotExist) {
-		return nil // what else is wrong with it is found by looking into it
+		return nil // examining the file finds what else is wrong with it
 	}
 	if err := whole(string(f), ".keyturn-new-*", file.fill); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("cannot make the sqlite store %s: %w", f, err)
@@ -49,7 +49,7 @@ func (f file) create() error {
 	return nil
 }
 
-// fill gives an empty file its schema, which is in the file itself afterwards.
+// fill writes the schema to an empty file, and leaves no log beside it.
 func (f file) fill() error {
 	c, err := f.connect(context.Background(), forWriting)
 	if err != nil {
@@ -58,7 +58,7 @@ func (f file) fill() error {
 	return f.explain(errors.Join(f.migrateOn(c), c.Close()))
 }
 
-// dsn tells the engine's driver how to open the file for p.
+// dsn returns the engine driver's parameters for opening the file for p.
 func (f file) dsn(p purpose) string {
 	query := url.Values{"_dqs": {"0"}}
 	pragma := func(text string) { query.Add("_pragma", text) }
@@ -66,7 +66,7 @@ func (f file) dsn(p purpose) string {
 	case forWriting:
 		// No busy_timeout: begin waits for other processes' writes.
 		pragma("synchronous(FULL)")
-		pragma("secure_delete(ON)") // K4: what is erased is overwritten
+		pragma("secure_delete(ON)") // K4: erased content is overwritten
 		pragma("wal_autocheckpoint(4000)")
 		pragma("journal_size_limit(67108864)")
 		pragma("cache_size(-16384)")
@@ -78,8 +78,8 @@ func (f file) dsn(p purpose) string {
 		pragma("busy_timeout(5000)")
 		query.Set("_query_only", "1")
 		if f.hasLog() {
-			// Closing would move the log into the file; a connection that
-			// cannot write does not. (Without a log it would leave one.)
+			// Closing would move the log into the file; a connection that cannot
+			// write does not. (Without a log it would leave one.)
 			query.Set("mode", "ro")
 		}
 	}
@@ -87,7 +87,7 @@ func (f file) dsn(p purpose) string {
 		pragma("busy_timeout(5000)")
 	}
 	if p == forWriting || p == forCopying {
-		pragma("auto_vacuum(INCREMENTAL)") // heeded where the file is made
+		pragma("auto_vacuum(INCREMENTAL)") // only effective when the file is created
 	}
 	pragma("temp_store(MEMORY)")
 	pragma("trusted_schema(OFF)")
@@ -95,7 +95,7 @@ func (f file) dsn(p purpose) string {
 	return u.String()
 }
 
-// hasLog reports whether a write-ahead log stands beside the file.
+// hasLog reports whether there is a write-ahead log beside the file.
 func (f file) hasLog() bool {
 	_, err := os.Stat(string(f) + "-wal")
 	return err == nil
@@ -118,11 +118,11 @@ func (f file) connect(ctx context.Context, p purpose) (*conn, error) {
 	return &conn{driverConn: driverConn}, nil
 }
 
-// putBackup is the advice about a file that is damaged.
+// putBackup is the advice about a damaged file.
 const putBackup = "move it, its -wal and its -shm away and put the last backup in its place"
 
-// explain adds the file to an engine's error, and advice where there is any.
-// What is not an engine's error it returns as it is.
+// explain adds the file, and advice if there is any, to an error of the engine.
+// It returns any other error unchanged.
 func (f file) explain(err error) error {
 	var fault *engine.Error
 	if !errors.As(err, &fault) {
@@ -142,25 +142,26 @@ func (f file) explain(err error) error {
 	}
 }
 
-// primary returns the primary result code of an engine's error.
+// primary returns the primary result code of an error of the engine.
 func primary(fault *engine.Error) int { return fault.Code() & 0xff }
 
-// taken reports whether err says that a unique column's value is in use, and not
-// that a value was refused on other grounds.
+// taken reports whether err means that the value of a unique column is in use,
+// and not that a value was refused for another reason.
 func taken(err error) bool {
 	var fault *engine.Error
 	return errors.As(err, &fault) &&
 		(fault.Code() == codes.SQLITE_CONSTRAINT_UNIQUE || fault.Code() == codes.SQLITE_CONSTRAINT_PRIMARYKEY)
 }
 
-// busy reports whether err says that another connection holds a lock.
+// busy reports whether err means that another connection holds a lock.
 func busy(err error) bool {
 	var fault *engine.Error
 	return errors.As(err, &fault) && primary(fault) == codes.SQLITE_BUSY
 }
 
-// broken reports whether err leaves the transaction that it happened in, or
-// the connection, in doubt: any engine's error but a refused value, and a panic.
+// broken reports whether after err the state of the transaction or the connection
+// is unknown: after any error of the engine but a refused value, and after a
+// panic.
 func broken(err error) bool {
 	var fault *engine.Error
 	return errors.As(err, &fault) && primary(fault) != codes.SQLITE_CONSTRAINT ||

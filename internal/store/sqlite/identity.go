@@ -8,15 +8,14 @@ import (
 	"sync/atomic"
 )
 
-// identity is which file (device and inode) a store was opened on. A file that
-// is renamed, deleted or replaced under a running process stays open, and what
-// is written to it then is found by nobody: the store stops answering until its
-// path names its file again.
+// identity is the file (device and inode) on which a store was opened. A file that is
+// renamed, deleted or replaced while the process runs stays open, and later writes to
+// it would be lost. So the store stops answering until its path names its file again.
 type identity struct {
 	file   file
 	opened os.FileInfo
-	// log is the file's write-ahead log, once there was one: what was committed
-	// may stand there alone.
+	// log is the file's write-ahead log, once there was one: commits may be in it
+	// alone.
 	log  atomic.Pointer[os.FileInfo]
 	gone atomic.Bool
 }
@@ -29,9 +28,9 @@ func (f file) identify() (*identity, error) {
 	return &identity{file: f, opened: info}, nil
 }
 
-// check looks whether the path names the file that was opened, with its log. It costs
-// two microseconds: it is asked before every transaction, and at every poll of the
-// keys and of readiness.
+// check checks that the path names the opened file with its log. It takes two
+// microseconds and is called before every transaction and at every poll of the keys and
+// of readiness.
 func (i *identity) check() error {
 	now, err := os.Stat(string(i.file))
 	switch {
@@ -43,8 +42,8 @@ func (i *identity) check() error {
 	return i.err()
 }
 
-// lostLog reports whether the log is not the one that it was. SQLite keeps it as long as
-// a connection is open.
+// lostLog reports whether the log is another file than before. SQLite keeps the log as
+// long as a connection is open.
 func (i *identity) lostLog() bool {
 	now, err := os.Stat(string(i.file) + "-wal")
 	was := i.log.Load()
@@ -55,7 +54,7 @@ func (i *identity) lostLog() bool {
 	return was != nil && (errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(now, *was))
 }
 
-// err is what check found last.
+// err returns the last result of check.
 func (i *identity) err() error {
 	if !i.gone.Load() {
 		return nil

@@ -53,8 +53,8 @@ func writeKey(c *conn, s *statement, k keys.Record) (int, error) {
 	return n, err
 }
 
-// Keys implements keys.Store. Every replica asks for them at every poll: so it is
-// noticed too when another file has come to stand at the path.
+// Keys implements keys.Store. Every replica calls it at every poll, so it also
+// checks whether the path names another file now.
 func (s *Store) Keys(ctx context.Context) ([]keys.Record, error) {
 	if err := s.path.check(); err != nil {
 		return nil, err

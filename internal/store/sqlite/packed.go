@@ -7,20 +7,19 @@ import (
 	"time"
 )
 
-// separator stands between columns that come as one text. No text of a record
-// holds it: it is refused, or left out, wherever text enters.
+// separator separates columns that are read as one text. No text of a record
+// contains it, because it is refused or removed wherever text enters.
 const separator = "\x00"
 
-// packed names, for a SELECT, columns that come as one text, in this order; none
-// may be NULL. What the driver does for each column of a row costs several times
-// what SQLite does, and a refresh reads a row of twenty.
+// packed returns a SELECT expression for several columns as one text, in this
+// order. None may be NULL. The driver's work for each column of a row costs
+// several times SQLite's, and a refresh reads a row of twenty columns.
 func packed(columns []string) string {
 	return "concat_ws(char(0), " + strings.Join(columns, ", ") + ")"
 }
 
-// fields are columns that came packed. They are taken one after the other, as
-// those of a row are; the first that is not what it should be is remembered as the
-// row's err.
+// fields are the columns of a packed text. They are read one after the other, like
+// those of a row. The first wrong column sets the row's err.
 type fields struct {
 	row   *row
 	names []string
@@ -29,8 +28,8 @@ type fields struct {
 	next  int
 }
 
-// unpack takes the next column of the row, into which the columns of these names
-// are packed.
+// unpack reads the next column of the row, which contains the packed columns of
+// these names.
 func (r *row) unpack(names []string) *fields {
 	all := r.text()
 	f := &fields{row: r, names: names, all: all, rest: all}
@@ -40,7 +39,7 @@ func (r *row) unpack(names []string) *fields {
 	return f
 }
 
-// wrong remembers what is wrong with a column.
+// wrong records what is wrong with a column.
 func (f *fields) wrong(column int, err error) {
 	id, _, _ := strings.Cut(f.all, separator)
 	f.row.refuse(f.names[column], f.names[0], id, err)

@@ -6,8 +6,8 @@ import (
 	"github.com/keyturn/keyturn/internal/store"
 )
 
-// A record takes the place of every other that it cannot stand beside, so that
-// two accounts may have swapped their addresses.
+// A record replaces every other record that it conflicts with, so that two
+// accounts may have swapped their addresses.
 var (
 	putUser   = sql(`INSERT OR REPLACE` + afterInsert(insertUser))
 	putClient = clientWrite(`INSERT OR REPLACE` + afterInsert(insertClient))
@@ -75,8 +75,8 @@ func sizesOf(c *conn) (sizes store.Sizes, err error) {
 	return sizes, nil
 }
 
-// Check implements store.Store: it reads every page of the file and holds every
-// index to its table.
+// Check implements store.Store. It reads every page of the file and compares
+// every index with its table.
 func (s *Store) Check(ctx context.Context) ([]string, error) {
 	return read(ctx, s, damages)
 }

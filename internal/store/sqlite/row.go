@@ -11,9 +11,8 @@ import (
 	"github.com/keyturn/keyturn/internal/decision"
 )
 
-// row is one row of a result; its columns are taken one after the other, in
-// the order in which the statement names them. The first column that is not
-// what it should be is remembered as err.
+// row is one row of a result. Its columns are read one after the other, in the
+// order of the statement. The first wrong column sets err.
 type row struct {
 	columns []string
 	values  []driver.Value
@@ -21,13 +20,13 @@ type row struct {
 	err     error
 }
 
-// wrong remembers what is wrong with a column.
+// wrong records what is wrong with a column.
 func (r *row) wrong(column int, err error) {
 	r.refuse(r.columns[column], r.columns[0], r.values[0], err)
 }
 
-// refuse remembers, of the first column that is not what it should be, what it is
-// and of which record: the column that every listing begins with names that.
+// refuse sets err for the first wrong column: what it is, and which record it
+// belongs to. The first column of every listing names the record.
 func (r *row) refuse(column, first string, id any, err error) {
 	if r.err != nil {
 		return
@@ -56,7 +55,7 @@ func (r *row) integer() int64          { return column[int64](r) }
 func (r *row) flag() bool              { return r.integer() != 0 }
 func (r *row) duration() time.Duration { return time.Duration(r.integer()) }
 
-// blob returns a column of bytes, nil if it is NULL.
+// blob returns a column of bytes, or nil if it is NULL.
 func (r *row) blob() []byte {
 	if r.values[r.next] == nil {
 		r.next++
@@ -71,7 +70,7 @@ func (r *row) list() []string {
 	return asList(r.text(), func(err error) { r.wrong(r.next-1, err) })
 }
 
-// asList decodes a list, or says what is wrong with it.
+// asList decodes a list, or calls wrong.
 func asList(text string, wrong func(error)) []string {
 	found, err := decodeList(text)
 	if err != nil {
@@ -80,7 +79,8 @@ func asList(text string, wrong func(error)) []string {
 	return found
 }
 
-// millis is how times are stored: milliseconds since 1970, 0 for no time.
+// millis returns the stored form of a time: milliseconds since 1970, 0 for the
+// zero time.
 func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -88,7 +88,7 @@ func millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// instant is the time that millis made ms of.
+// instant is the inverse of millis.
 func instant(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
@@ -103,7 +103,7 @@ func integer(flag bool) int64 {
 	return 0
 }
 
-// encodeList is how lists are stored: as a JSON array of strings.
+// encodeList returns the stored form of a list: a JSON array of strings.
 func encodeList(list []string) string {
 	if len(list) == 0 {
 		return "[]"
@@ -119,7 +119,7 @@ func decodeList(text string) ([]string, error) {
 	if text == "[]" {
 		return nil, nil
 	}
-	// Without a backslash no element holds a quote, so quotes only delimit.
+	// Without a backslash no element contains a quote, so quotes only delimit.
 	if inner, ok := strings.CutPrefix(text, `["`); ok && !strings.Contains(text, `\`) {
 		if inner, ok := strings.CutSuffix(inner, `"]`); ok && strings.Count(inner, `"`) == 2*strings.Count(inner, `","`) {
 			return strings.Split(inner, `","`), nil
@@ -130,11 +130,11 @@ func decodeList(text string) ([]string, error) {
 	return list, err
 }
 
-// limit turns what a caller asks for into what the engine takes, to which a
-// negative number would mean no limit.
+// limit returns the engine's limit for n; for the engine a negative number means
+// no limit.
 func limit(n int) int64 { return int64(max(n, 0)) }
 
-// scanHeld takes the columns version, unborn, slot_id and slot.
+// scanHeld reads the columns version, unborn, slot_id and slot.
 func scanHeld(r *row) decision.Held {
 	return decision.Held{Version: r.integer(), Unborn: r.flag(), SlotID: r.text(), Slot: r.blob()}
 }

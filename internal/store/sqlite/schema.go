@@ -16,28 +16,28 @@ import (
 // applicationID marks a SQLite file as Keyturn's ("KTRN").
 const applicationID = 0x4b54524e
 
-// checkedWhole is the size in bytes up to which a file's structure is checked
-// from end to end when it is opened. Damage in a larger one is met, and
-// reported, when the damaged page is read.
+// checkedWhole is the size in bytes up to which the whole structure of a file is
+// checked when it is opened. Damage in a larger file is reported when the damaged
+// page is read.
 const checkedWhole = 16 << 20
 
-// leastSize is that of the smallest database, in bytes; the engine would take
-// what is smaller for an empty one.
+// leastSize is the size of the smallest database in bytes. The engine would take a
+// smaller file for an empty one.
 const leastSize = 512
 
 // migrations[n] takes the schema from version n to n+1. Times are milliseconds
 // since 1970 (0: none), durations nanoseconds, lists JSON arrays of strings.
 //
-// The files are in the order of their names, 01.sql the first.
+// The files are in the order of their names, 01.sql first.
 var migrations = func() (texts []string) {
 	files, err := fs.Glob(migrationFiles, "migrations/*.sql")
 	if err != nil {
-		panic(err) // the pattern is a good one
+		panic(err) // the pattern is valid
 	}
 	for _, name := range files {
 		text, err := migrationFiles.ReadFile(name)
 		if err != nil {
-			panic(err) // it is in the program
+			panic(err) // the file is embedded
 		}
 		texts = append(texts, string(text))
 	}
@@ -55,8 +55,8 @@ var (
 	useWAL            = sql(`PRAGMA journal_mode = WAL`)
 )
 
-// Examine reports why the file name would not be opened, which an fs.ErrNotExist is
-// not, and changes nothing.
+// Examine returns an error if the file name could not be opened as a store; an
+// fs.ErrNotExist does not mean that. It changes nothing.
 func Examine(ctx context.Context, name string) error {
 	absolute, err := filepath.Abs(name)
 	if err != nil {
@@ -66,8 +66,8 @@ func Examine(ctx context.Context, name string) error {
 	return file(absolute).examine(ctx)
 }
 
-// examine refuses a file that is not a Keyturn store that this version can
-// work on. It changes nothing.
+// examine refuses a file that is not a Keyturn store of this version or an earlier
+// one. It changes nothing.
 func (f file) examine(ctx context.Context) error {
 	info, err := os.Stat(string(f))
 	if err != nil {
@@ -102,10 +102,10 @@ func (f file) examine(ctx context.Context) error {
 	return nil
 }
 
-// ownLog refuses a file beside the log of another one, which the engine would play
-// into it: a backup that was put in the place of a file that had not been closed.
-// Only a file whose header says that it has such a log (bytes 18 and 19 are 2) ever
-// wrote one, and a backup never had.
+// ownLog refuses a file beside the log of another one, which the engine would
+// replay into it: a backup that replaced a file that had not been closed. Only a
+// file whose header says that it uses such a log (bytes 18 and 19 are 2) ever wrote
+// one, and a backup never did.
 func (f file) ownLog() error {
 	log, err := os.Stat(string(f) + "-wal")
 	if err != nil || log.Size() == 0 {
@@ -126,7 +126,8 @@ func (f file) ownLog() error {
 	return nil
 }
 
-// judge returns why the file is refused; whole asks for a check of every page.
+// judge returns the reason to refuse the file. whole requests a check of every
+// page.
 func (f file) judge(c *conn, whole bool) error {
 	tables, err := scalar(c, countTables)
 	if err != nil {
@@ -158,14 +159,15 @@ func (f file) judge(c *conn, whole bool) error {
 	return nil
 }
 
-// hollow is the error of a file without a schema.
+// hollow returns the error of a file without a schema.
 func (f file) hollow() error {
 	return fmt.Errorf("sqlite store %s holds nothing, not even tables: most likely it is a copy of the file alone that was made while "+
 		"a server ran, whose data was in the log beside it (-wal); put back the original, or what keyturn store backup makes, "+
 		"or delete this file to begin anew", f)
 }
 
-// version returns the file's schema version unless it is one of the future.
+// version returns the file's schema version, or an error if it is a later one than
+// this program's.
 func (f file) version(c *conn) (int, error) {
 	v, err := scalar(c, readVersion)
 	if err != nil {
@@ -178,8 +180,8 @@ func (f file) version(c *conn) (int, error) {
 	return int(v), nil
 }
 
-// migrate brings the schema up to date, in one transaction, and returns the
-// connection that will write. Several processes may do so at once.
+// migrate updates the schema in one transaction and returns the writing connection.
+// Several processes may do so at once.
 func (f file) migrate(ctx context.Context) (*conn, error) {
 	var migrated *conn
 	err := patiently(ctx, func() error {
@@ -188,7 +190,7 @@ func (f file) migrate(ctx context.Context) (*conn, error) {
 			return err
 		}
 		if err := f.migrateOn(c); err != nil {
-			_ = c.Close() // which undoes what was begun
+			_ = c.Close() // closing undoes the transaction
 			return err
 		}
 		migrated = c
@@ -225,8 +227,7 @@ func (f file) migrateOn(c *conn) error {
 	return err
 }
 
-// patiently calls f until it does not find a lock held, ctx ends, or
-// lockPatience is over.
+// patiently calls f until no lock is in its way, ctx ends, or lockPatience is over.
 func patiently(ctx context.Context, f func() error) error {
 	deadline := time.Now().Add(lockPatience)
 	poll := time.NewTicker(lockPoll)

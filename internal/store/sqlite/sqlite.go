@@ -1,14 +1,14 @@
 // Package sqlite is the embedded store, one SQLite file without server or cgo,
-// which is one idea because all that the domain asks for is kept by the same
-// writer in the same transactions.
+// which is one idea because the same writer keeps all data of the domain in the
+// same transactions.
 //
 // Reads run on a small pool of read-only connections. Writes go through one
-// goroutine that commits all that wait in one transaction (group commit), so
-// that many clients share one fsync; a write is answered after its commit has
-// reached the disk (F5), and a read that begins later sees it.
+// goroutine that commits all waiting writes in one transaction (group commit), so
+// that many clients share one fsync. A write is answered after its commit is on
+// disk (F5), and a read that begins later sees it.
 //
-// Several processes may have the file open at once: the command line works on
-// it while the server runs. The file must be on a local disk.
+// Several processes may have the file open at once: the command line works on it
+// while the server runs. The file must be on a local disk.
 package sqlite
 
 import (
@@ -23,31 +23,31 @@ import (
 	"github.com/keyturn/keyturn/internal/store"
 )
 
-// ErrClosed is what a closed store answers.
+// ErrClosed is the error of a closed store.
 var ErrClosed = errors.New("store is closed")
 
-// Store keeps everything in one file. Safe for concurrent use.
+// Store keeps everything in one file. It is safe for concurrent use.
 type Store struct {
 	file    file
 	path    *identity
-	readers chan *conn // idle ones
-	writer  *writer    // commitLoop's own until stopped
+	readers chan *conn // the idle ones
+	writer  *writer    // used only by commitLoop until stopped
 	writes  chan *write
 
 	closing chan struct{} // closed when Close begins
-	stopped chan struct{} // closed when the last write was answered
+	stopped chan struct{} // closed after the last write was answered
 	close   func() error
 }
 
 var _ store.Store = (*Store)(nil)
 
-// minReaders is the least number of connections that read.
+// minReaders is the least number of reading connections.
 const minReaders = 4
 
-// Open opens the store in the file of that name, which it makes (mode 0600) if
-// there is none, and brings its schema up to date. A file that is not a
-// Keyturn store, is damaged, or was written by a later version is refused with
-// an error that says so, and left as it was. ctx bounds the opening only.
+// Open opens the store in the file of that name, creates it (mode 0600) if it does
+// not exist, and updates its schema. It refuses a file that is not a Keyturn
+// store, is damaged, or was written by a later version, with an error that says
+// so, and does not change it. ctx bounds only the opening.
 func Open(ctx context.Context, name string) (*Store, error) {
 	if name == "" {
 		return nil, errors.New("the sqlite store needs the path of its file, as in sqlite:keyturn.db")
@@ -93,19 +93,20 @@ func Open(ctx context.Context, name string) (*Store, error) {
 	return s, nil
 }
 
-// Close waits for reads and writes under way, moves the write-ahead log into
-// the file and closes it. Calling it again returns what the first call did.
+// Close waits for reads and writes in progress, moves the write-ahead log into the
+// file and closes it. Further calls return the result of the first.
 func (s *Store) Close() error { return s.close() }
 
 func (s *Store) closeAll() error {
 	close(s.closing)
 	<-s.stopped
-	// The last connection moves the log into the file, if it can be sure to
-	// be the last: so one after the other, and the writer at the end.
+	// The last connection moves the log into the file, if it is certain to be the
+	// last. So the connections are closed one after the other, the writer at the
+	// end.
 	return errors.Join(s.closeReaders(cap(s.readers)), s.writer.close())
 }
 
-// closeReaders closes n connections, waiting for those in use.
+// closeReaders closes n connections, and waits for those in use.
 func (s *Store) closeReaders(n int) error {
 	var errs []error
 	for range n {
@@ -124,7 +125,8 @@ func read[T any](ctx context.Context, s *Store, f func(c *conn) (T, error)) (T, 
 	if err != nil {
 		return none, err
 	}
-	// A panic must not take the connection out of the pool, nor Close wait for it.
+	// Even after a panic the connection returns to the pool, for which Close
+	// waits.
 	defer func() { s.readers <- c }()
 	v, err := f(c)
 	if err != nil {
@@ -133,8 +135,8 @@ func read[T any](ctx context.Context, s *Store, f func(c *conn) (T, error)) (T, 
 	return v, nil
 }
 
-// found reads the one row that a statement returns; missing is the error if there
-// is none.
+// found reads the one row that a statement returns. Without a row its error is
+// missing.
 func found[T any](ctx context.Context, s *Store, st *statement, scan func(r *row) T, missing error, args ...driver.Value) (T, error) {
 	return read(ctx, s, func(c *conn) (T, error) { return one(c, st, scan, missing, args...) })
 }

@@ -19,17 +19,18 @@ var (
 		(SELECT name FROM counters WHERE expire_at <= ? ORDER BY expire_at LIMIT ?)`)
 )
 
-// Ping implements store.Store. It commits a small write, so that a full or
-// read-only disk is found out.
+// Ping implements store.Store. It commits a small write, to detect a full or
+// read-only disk.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.run(ctx, ping)
 }
 
-// spare is how many free pages the file keeps for what comes next.
+// spare is how many free pages the file keeps for new records.
 const spare = 256
 
-// Shrink implements store.Shrinker: it gives half a mebibyte of what sweeps have
-// freed back to the disk. A file that was made otherwise can do so after Rewrite.
+// Shrink implements store.Shrinker: it returns half a mebibyte of free space to the
+// disk. A file created with another auto_vacuum mode has to be rewritten by Rewrite
+// first.
 func (s *Store) Shrink(ctx context.Context) (more bool, err error) {
 	return change(ctx, s, func(c *conn) (bool, error) {
 		mode, err := scalar(c, readAutoVacuum)
@@ -45,8 +46,9 @@ func (s *Store) Shrink(ctx context.Context) (more bool, err error) {
 	})
 }
 
-// Rewrite makes a file that cannot Shrink one that can, and gives back what is free.
-// Others can read meanwhile, and wait to write. A file that can is left as it is.
+// Rewrite makes a file able to Shrink and returns its free space to the disk. Others
+// can read meanwhile, but have to wait to write. It leaves a file that can Shrink
+// unchanged.
 func (s *Store) Rewrite(ctx context.Context) error {
 	c, err := s.file.connect(ctx, forCopying)
 	if err != nil {
@@ -54,13 +56,13 @@ func (s *Store) Rewrite(ctx context.Context) error {
 	}
 	mode, err := scalar(c, readAutoVacuum)
 	if err == nil && mode != incremental {
-		// The copy that this makes first may be too large for memory.
+		// The copy that VACUUM makes first may be too large for memory.
 		_, err = c.ExecContext(ctx, `PRAGMA temp_store=FILE; PRAGMA auto_vacuum=INCREMENTAL; VACUUM`, nil)
 	}
 	return errors.Join(s.file.explain(err), c.Close())
 }
 
-// incremental is what PRAGMA auto_vacuum says of a file that can shrink.
+// incremental is the value of PRAGMA auto_vacuum of a file that can shrink.
 const incremental = 2
 
 // Sweep implements store.Store.

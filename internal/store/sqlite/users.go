@@ -75,8 +75,9 @@ func writeUser(c *conn, s *statement, u users.User) (int, error) {
 		u.Version, integer(u.Unborn), u.SlotID, u.Slot)
 }
 
-// whichTaken tells which unique value of u an account has that is not the one
-// called but; refused is what the engine said.
+// whichTaken returns the error for the unique value of u that another account
+// has than the one with the uid but. If there is none it returns refused, the
+// engine's error.
 func whichTaken(c *conn, u users.User, but string, refused error) error {
 	found, err := exists(c, hasEmail, u.EmailKey, but)
 	if err != nil {
@@ -144,8 +145,8 @@ func (s *Store) RemoveUser(ctx context.Context, seen users.User) error {
 	})
 }
 
-// stillUser checks, inside a transaction that writes, that an account is as it
-// was seen.
+// stillUser checks, inside a writing transaction, that an account is unchanged
+// since seen was read.
 func stillUser(c *conn, seen users.User) error {
 	now, err := one(c, heldUser, scanUser, users.ErrNotFound, seen.UID)
 	if err == nil && (now.Version != seen.Version || !now.UpdatedAt.Equal(instant(millis(seen.UpdatedAt)))) {

@@ -12,18 +12,17 @@ import (
 )
 
 const (
-	// queueLength bounds the writes that wait, groupLength those that share
-	// one transaction.
+	// queueLength bounds the waiting writes, groupLength those in one
+	// transaction.
 	queueLength = 1024
 	groupLength = 256
-	// lockPatience is how long another process may hold the file's write
-	// lock, lockPoll how often it is tried: often, because a busy server
-	// leaves the lock free for moments only.
+	// lockPatience is how long another process may hold the file's write lock.
+	// lockPoll is how often the lock is tried: often, because a busy server frees
+	// it for moments only.
 	lockPatience = 10 * time.Second
 	lockPoll     = time.Millisecond
-	// overtime is how long a write that is on its way is waited for when its
-	// caller's time is over: the caller learns what became of it, unless the
-	// disk hangs.
+	// overtime is how long the caller of a write in progress waits for its result
+	// after its context ended. It ends without the result only if the disk hangs.
 	overtime = time.Second
 )
 
@@ -32,31 +31,31 @@ var (
 	commitWrite = sql(`COMMIT`)
 )
 
-// write is one write on its way through the queue.
+// write is a write in the queue or in progress.
 type write struct {
 	ctx context.Context
-	// run does the work inside a transaction and leaves its result where the
-	// caller of change finds it. When it returns an error it has changed
-	// nothing. It may be run again, in another transaction.
+	// run does the work inside a transaction and stores its result for the caller
+	// of change. If it returns an error it has changed nothing. It may be run
+	// again in another transaction.
 	run    func(c *conn) error
 	err    error // what run returned
 	answer chan error
-	// state is whose the write is: see waiting.
+	// state says who owns the write: see waiting.
 	state atomic.Int32
-	// panicked is what the caller's own code inside run panicked with.
+	// panicked is the value of a panic of the caller's code in run.
 	panicked any
 }
 
-// A write waits until a transaction takes it or its caller, whose context ended,
-// calls it off; never both.
+// A write waits until a transaction takes it, or until its caller, whose context
+// ended, calls it off; never both.
 const (
 	waiting int32 = iota
 	underWay
 	calledOff
 )
 
-// take reports whether the transaction has the write, or gets it now. It leaves
-// alone what nobody waits for any more.
+// take reports whether the transaction owns the write or can take it now. It
+// calls off a write whose context ended.
 func (w *write) take() bool {
 	if w.ctx.Err() != nil {
 		w.state.CompareAndSwap(waiting, calledOff)
@@ -64,13 +63,13 @@ func (w *write) take() bool {
 	return w.state.CompareAndSwap(waiting, underWay) || w.state.Load() == underWay
 }
 
-// errPanicked is what run returns when the caller's code panicked in it: the
-// transaction is undone, and the panic goes on where it belongs.
+// errPanicked is the error of run after a panic of the caller's code: the
+// transaction is undone, and the panic continues in the caller.
 var errPanicked = errors.New("sqlite store: panic in a write")
 
-// change runs f in a transaction and returns its result once the transaction
-// is committed. If ctx ends while the write waits, the error is the context's and
-// the write never happens; one that is on its way is waited for (F9).
+// change runs f in a transaction and returns its result once the transaction is
+// committed. If ctx ends while the write waits, change returns ctx's error and
+// the write never happens. Otherwise it waits for a write in progress (F9).
 func change[T any](ctx context.Context, s *Store, f func(c *conn) (T, error)) (T, error) {
 	var result, none T
 	w := &write{ctx: ctx, answer: make(chan error, 1)}
@@ -93,18 +92,18 @@ func change[T any](ctx context.Context, s *Store, f func(c *conn) (T, error)) (T
 	return result, nil
 }
 
-// transact is change where only the error is wanted.
+// transact is change for callers that need only the error.
 func (s *Store) transact(ctx context.Context, f func(c *conn) (int, error)) error {
 	_, err := change(ctx, s, f)
 	return err
 }
 
-// exec runs one statement in a transaction and tells how many rows it changed.
+// exec runs one statement in a transaction and returns how many rows it changed.
 func (s *Store) exec(ctx context.Context, st *statement, args ...driver.Value) (int, error) {
 	return change(ctx, s, func(c *conn) (int, error) { return c.exec(st, args...) })
 }
 
-// run is exec where nobody asks how many.
+// run is exec without the number of rows.
 func (s *Store) run(ctx context.Context, st *statement, args ...driver.Value) error {
 	_, err := s.exec(ctx, st, args...)
 	return err
@@ -142,7 +141,7 @@ func (s *Store) do(w *write) error {
 	}
 }
 
-// leave is what a caller does whose context has ended.
+// leave returns the result of a write whose context ended.
 func (w *write) leave() error {
 	if w.state.CompareAndSwap(waiting, calledOff) {
 		return w.ctx.Err()
@@ -157,7 +156,7 @@ func (w *write) leave() error {
 	}
 }
 
-// commitLoop commits the writes, group by group, until the store closes.
+// commitLoop commits the writes in groups until the store closes.
 func (s *Store) commitLoop() {
 	defer close(s.stopped)
 	group := make([]*write, 0, groupLength)
@@ -175,8 +174,8 @@ func (s *Store) commitLoop() {
 	}
 }
 
-// fill adds the writes that wait to the group, and those of callers that are
-// just about to write: the larger the group, the fewer the fsyncs.
+// fill adds the waiting writes to the group, and those of callers that are about
+// to write: the larger the group, the fewer the fsyncs.
 func (s *Store) fill(group []*write) []*write {
 	runtime.Gosched()
 	for len(group) < groupLength {
@@ -190,15 +189,15 @@ func (s *Store) fill(group []*write) []*write {
 	return group
 }
 
-// writer owns the connection that writes.
+// writer owns the writing connection.
 type writer struct {
 	path *identity
 	conn *conn // nil after a fault, until the next group
 }
 
-// commit runs the group in one transaction and answers every write in it after
-// the commit. A write that is refused is refused alone; a fault under one
-// (a damaged page, say) undoes the transaction, and each is then tried apart.
+// commit runs the group in one transaction and answers all its writes after the
+// commit. A refused write does not affect the others. A fault of one (for example
+// a damaged page) undoes the transaction, and each write is tried separately.
 func (wr *writer) commit(group []*write) {
 	err := wr.path.check()
 	if err == nil {
@@ -245,8 +244,8 @@ func answer(group []*write, err error) {
 	}
 }
 
-// begin begins a transaction, waiting for other processes, and returns what is
-// left of the group: the writes whose callers have not gone meanwhile.
+// begin begins a transaction and waits for other processes. It returns the group
+// without the writes that were called off meanwhile.
 func (wr *writer) begin(group []*write) ([]*write, error) {
 	for deadline := time.Now().Add(lockPatience); ; time.Sleep(lockPoll) {
 		group = slices.DeleteFunc(group, func(w *write) bool { return w.state.Load() == calledOff })
@@ -275,10 +274,11 @@ func (wr *writer) tryBegin() error {
 	return err
 }
 
-// drop closes the connection, which undoes its transaction. The next group
-// gets a new one: so the store recovers from any fault once its cause is gone.
+// drop closes the connection, which undoes its transaction. The next group gets a
+// new connection, so that the store recovers from any fault once its cause is
+// gone.
 func (wr *writer) drop() {
-	_ = wr.conn.Close() // it reports the fault once more
+	_ = wr.conn.Close() // Close reports the fault once more
 	wr.conn = nil
 }
 
