@@ -19,8 +19,8 @@ import (
 // pageSize is how many records are read and written at once.
 const pageSize = 500
 
-// item is one record: its id, by which records are in order, the record itself,
-// and its contents in a form that is the same whichever store it comes from.
+// item is one record: its id, which is the sort key, the record, and its
+// contents in a form that does not depend on the store.
 type item struct {
 	id       string
 	record   any
@@ -28,27 +28,28 @@ type item struct {
 	expires  time.Time // zero: never
 }
 
-// over reports whether the record, if there is one, has expired by now.
+// over reports whether the record, if any, has expired.
 func (i *item) over() bool { return i != nil && !i.expires.IsZero() && !i.expires.After(time.Now()) }
 
 // kind is one kind of record, and how stores keep it.
 type kind struct {
 	name string
-	// read returns the records of a store whose ids are above after, in the
-	// order of their ids, a page at a time; none at the end. What has expired
-	// at now is left out: a store may remove it at any moment.
+	// read returns a page of records whose ids are above after, by id, and the
+	// last id; nothing at the end. It omits records that have expired at now,
+	// because a store may remove them at any moment.
 	read func(ctx context.Context, s store.Store, after string, now time.Time) (page []item, last string, err error)
-	// put stores records in place of what is there.
+	// put stores records in place of existing ones.
 	put func(ctx context.Context, s store.Store, records []any) error
-	// remove removes a record; nil where nothing ever goes but by expiring.
+	// remove removes a record; nil if records are removed only by expiring.
 	remove func(ctx context.Context, s store.Store, id string) error
-	// size picks the number of records from a store's sizes; nil for few.
+	// size selects the number of records from a store's sizes; nil if there are
+	// few.
 	size func(store.Sizes) int64
 }
 
-// kinds are all that a store holds but the throttle's counters, which are of
-// minutes' worth. The audit anchors come first: they tell of which deployment a
-// copy is, finished or not.
+// kinds returns the kinds of all records of a store but the throttle's
+// counters, which matter for minutes only. The audit anchors come first,
+// because they show which deployment a copy is of, even an unfinished one.
 func kinds() []kind {
 	return []kind{
 		{
@@ -89,7 +90,7 @@ func kinds() []kind {
 	}
 }
 
-// pages reads a listing page by page.
+// pages returns a read function for a listing with pages.
 func pages[T any](
 	list func(s store.Store, ctx context.Context, after string, limit int) ([]T, error), id func(T) string, expires func(T) time.Time,
 ) func(context.Context, store.Store, string, time.Time) ([]item, string, error) {
@@ -116,7 +117,7 @@ func pages[T any](
 	}
 }
 
-// whole reads a listing that has no pages, for few records.
+// whole returns a read function for a listing of few records without pages.
 func whole[T any](list func(context.Context, store.Store) ([]T, error), id func(T) string) func(context.Context, store.Store, string, time.Time) ([]item, string, error) {
 	return func(ctx context.Context, s store.Store, after string, _ time.Time) ([]item, string, error) {
 		records, err := list(ctx, s)
@@ -147,7 +148,7 @@ func anchorsByChain(ctx context.Context, s store.Store) ([]audit.Anchor, error) 
 	return s.Anchors(ctx)
 }
 
-// put writes records of one kind together.
+// put returns a function that writes records of one kind together.
 func put[T any](of func(*store.Records) *[]T) func(context.Context, store.Store, []any) error {
 	return func(ctx context.Context, s store.Store, records []any) error {
 		var batch store.Records
@@ -159,7 +160,7 @@ func put[T any](of func(*store.Records) *[]T) func(context.Context, store.Store,
 	}
 }
 
-// each writes records one by one.
+// each returns a function that writes records one by one.
 func each[T any](write func(s store.Store, ctx context.Context, r T) error) func(context.Context, store.Store, []any) error {
 	return func(ctx context.Context, s store.Store, records []any) error {
 		for _, r := range records {
@@ -182,8 +183,8 @@ func removeUser(ctx context.Context, s store.Store, uid string) error {
 	return err
 }
 
-// newItem brings a record into the form in which empty and absent lists are
-// equal, and what counts the writes of one store is left out.
+// newItem returns a record as an item. In its contents empty and absent lists
+// are equal, and the count of writes in one store is omitted.
 func newItem(id string, r any) (item, error) {
 	same := r
 	switch v := r.(type) {

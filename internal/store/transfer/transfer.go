@@ -1,5 +1,5 @@
-// Package transfer moves a deployment's data from one store to another and
-// verifies that both hold the same.
+// Package transfer copies a deployment's data from one store to another and
+// verifies that both have the same content.
 package transfer
 
 import (
@@ -13,33 +13,34 @@ import (
 	"github.com/keyturn/keyturn/internal/store"
 )
 
-// Progress is told of a stage, such as "copying sessions", and how many of about
-// how many records of it are done. total is 0 where it is not known.
+// Progress is called with a stage, such as "copying sessions", the number of its
+// records done and their approximate total, or 0 if that is unknown.
 type Progress func(stage string, done, total int64)
 
-// KindCopy is what a copy did to the records of one kind.
+// KindCopy counts what a copy did with the records of one kind.
 type KindCopy struct {
 	Kind string `json:"kind"`
-	// Written had to be written; the target had Kept already, from an
-	// earlier copy.
+	// Written records were written. Kept records were in the target already, from
+	// an earlier copy.
 	Written int64 `json:"written"`
 	Kept    int64 `json:"kept"`
 }
 
-// ErrNotACopy means that a target holds what does not come from the source.
+// ErrNotACopy means that a target contains something that does not come from the
+// source.
 var ErrNotACopy = errors.New("the target store is in use: it is neither empty nor an earlier copy of this source")
 
-// Copy copies everything that has not expired from one store to another. The
-// source is only read. The target must be empty, or hold nothing but what an
-// earlier Copy from this source left, finished or not: then only what differs
-// is written. So a copy that was interrupted is resumed by repeating it, and
-// what changed in a source that went on working meanwhile is caught up with.
+// Copy copies everything that has not expired from one store to another. It only
+// reads the source. The target must be empty, or contain only what an earlier
+// Copy from this source left, finished or not: then Copy writes only what
+// differs. So repeating Copy resumes an interrupted copy, and catches up with
+// changes of a source that is in use.
 //
-// A target that a server or a command has worked on is refused with
-// ErrNotACopy: it has an audit chain of which the source does not know. So is
-// one with records that the source does not have.
+// It refuses a target that a server or a command has used with ErrNotACopy,
+// because that has an audit chain unknown to the source, and also a target with
+// records that the source does not have.
 //
-// The copy is to be verified with Compare.
+// Verify the copy with Compare.
 func Copy(ctx context.Context, from, to store.Store, now time.Time, progress Progress) ([]KindCopy, error) {
 	if err := CheckTarget(ctx, from, to, now); err != nil {
 		return nil, err
@@ -72,8 +73,8 @@ func Copy(ctx context.Context, from, to store.Store, now time.Time, progress Pro
 	return all, nil
 }
 
-// copyHashKinds has the target know what kinds of password hashes there are
-// before it has accounts with them. It may know of more, which do no harm.
+// copyHashKinds writes the kinds of password hashes to the target before it has
+// accounts with them. Further kinds in the target do no harm.
 func copyHashKinds(ctx context.Context, from, to store.Store, now time.Time) error {
 	known, err := from.HashKinds(ctx)
 	if err != nil {
@@ -94,7 +95,7 @@ func (k kind) total(sizes store.Sizes) int64 {
 	return k.size(sizes)
 }
 
-// CheckTarget refuses a target that is not empty and not a copy of the source, as
+// CheckTarget refuses a target that is neither empty nor a copy of the source, as
 // Copy does.
 func CheckTarget(ctx context.Context, from, to store.Store, now time.Time) error {
 	known, err := from.Anchors(ctx)
@@ -130,8 +131,8 @@ func CheckTarget(ctx context.Context, from, to store.Store, now time.Time) error
 	return nil
 }
 
-// removeGone removes from a copy what the source no longer has: first, so that a
-// new record can bear the name of one that is gone.
+// removeGone removes from a copy what the source no longer has. It comes first,
+// so that a new record can have the name of a removed one.
 func removeGone(ctx context.Context, k kind, from, to store.Store, now time.Time) error {
 	var gone []string
 	err := sideBySide(ctx, k, from, to, now, func(p pair) error {
@@ -186,15 +187,16 @@ func (c *copier) flush(ctx context.Context) error {
 	return nil
 }
 
-// KindDigest is how many records of a kind a store has, but those that have
-// expired, and the SHA-256 over their contents in the order of their ids.
+// KindDigest is the number of unexpired records of a kind in a store, and the
+// SHA-256 of their contents in the order of their ids.
 type KindDigest struct {
 	Kind   string `json:"kind"`
 	Count  int64  `json:"count"`
 	SHA256 string `json:"sha256"`
 }
 
-// Digest reads the whole store. Two stores with the same digests hold the same.
+// Digest reads the whole store. Two stores with the same digests have the same
+// content.
 func Digest(ctx context.Context, s store.Store, now time.Time, progress Progress) ([]KindDigest, error) {
 	sizes, err := s.Sizes(ctx)
 	if err != nil {
@@ -223,11 +225,11 @@ func Digest(ctx context.Context, s store.Store, now time.Time, progress Progress
 	return all, nil
 }
 
-// ErrDiffer means that two stores do not hold the same.
+// ErrDiffer means that two stores have different content.
 var ErrDiffer = errors.New("the stores differ")
 
-// Compare reads both stores, record by record, and returns the digests that
-// they share; or ErrDiffer, which names the first record that is not the same.
+// Compare reads both stores record by record and returns their common digests, or
+// ErrDiffer, which names the first difference.
 func Compare(ctx context.Context, a, b store.Store, now time.Time, progress Progress) ([]KindDigest, error) {
 	sizes, err := a.Sizes(ctx)
 	if err != nil {

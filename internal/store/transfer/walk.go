@@ -7,8 +7,7 @@ import (
 	"github.com/keyturn/keyturn/internal/store"
 )
 
-// walk goes through the records of one kind in one store, in the order of
-// their ids.
+// walk iterates over the records of one kind in one store, by id.
 type walk struct {
 	kind  kind
 	store store.Store
@@ -18,7 +17,7 @@ type walk struct {
 	ended bool
 }
 
-// peek returns the record at which the walk stands; nil at the end.
+// peek returns the current record, or nil at the end.
 func (w *walk) peek(ctx context.Context) (*item, error) {
 	for len(w.page) == 0 && !w.ended {
 		page, last, err := w.kind.read(ctx, w.store, w.after, w.now)
@@ -33,10 +32,10 @@ func (w *walk) peek(ctx context.Context) (*item, error) {
 	return &w.page[0], nil
 }
 
-// step moves on.
+// step advances to the next record.
 func (w *walk) step() { w.page = w.page[1:] }
 
-// pair is what two stores hold under one id; nil where they hold nothing.
+// pair holds the records of two stores under one id; nil for a missing one.
 type pair struct{ a, b *item }
 
 func (p pair) id() string {
@@ -46,17 +45,17 @@ func (p pair) id() string {
 	return p.b.id
 }
 
-// equal reports whether both hold the same.
+// equal reports whether both stores have the same record.
 func (p pair) equal() bool {
 	return p.a != nil && p.b != nil && string(p.a.contents) == string(p.b.contents)
 }
 
-// swept reports whether only one of the stores holds the record and that has
-// expired since the walk began: the other has removed it, as a store may.
+// swept reports whether only one of the stores has the record and it has expired
+// since the walk began: the other store may have removed it.
 func (p pair) swept() bool { return p.a == nil && p.b.over() || p.b == nil && p.a.over() }
 
 // sideBySide calls visit for every id of a kind that either store has, in order,
-// but for what one of them has swept meanwhile.
+// except for swept records.
 func sideBySide(ctx context.Context, k kind, a, b store.Store, now time.Time, visit func(pair) error) error {
 	wa, wb := walk{kind: k, store: a, now: now}, walk{kind: k, store: b, now: now}
 	for {
