@@ -15,9 +15,9 @@ import (
 )
 
 // Export writes every account of s to w, with its password hash, in a form that
-// Read reads back: the same accounts under the same ids. It returns how many it
-// wrote. One-time tokens and sessions are not among it. The error is w's or that
-// of users.Service.Export; without its event nothing is written (A3).
+// Read reads: the same accounts under the same ids. It returns how many it
+// wrote. One-time tokens and sessions are not included. The error is from w or
+// users.Service.Export; without its event nothing is written (A3).
 func Export(ctx context.Context, s *users.Service, w io.Writer, format Format) (int, error) {
 	out := bufio.NewWriter(w)
 	var write func(users.ImportUser) error
@@ -56,7 +56,7 @@ func Export(ctx context.Context, s *users.Service, w io.Writer, format Format) (
 	return written, finish()
 }
 
-// exportColumns are importFields without the password in clear.
+// exportColumns are importFields without the plain password.
 var exportColumns = []string{
 	"uid", "email", "username", "first_name", "last_name", "password_hash", "disabled", "roles", "claims",
 	"created_at", "password_changed_at",

@@ -15,27 +15,27 @@ import (
 	"github.com/keyturn/keyturn/users"
 )
 
-// importWorkers is how many accounts are written at once: a store commits what
-// comes together in one go.
+// importWorkers is how many accounts are written at once, because a store
+// commits concurrent writes together.
 const importWorkers = 32
 
-// Report says how an import went. Its zero value is an empty one.
+// Report is the result of an import.
 type Report struct {
-	// Imported accounts were made, or would have been in a dry run; Present
-	// ones have an account with their address already, or with their username
-	// where they have no address, which was left alone.
+	// Imported counts accounts that were created, or would have been in a dry
+	// run. Present counts those whose address has an account already, or whose
+	// username has if they have no address; that account was left alone.
 	Imported, Present int
-	// Refused are the lines that could not be taken, in their order.
+	// Refused are the lines that could not be imported, in their order.
 	Refused []*LineError
-	// Dropped says of how many of the Imported each thing was lost.
+	// Dropped counts the Imported accounts that lost each thing.
 	Dropped map[string]int
 }
 
-// importRun is one import under way.
+// importRun is an import in progress.
 type importRun struct {
 	service *users.Service
 	dry     bool
-	// first is where each address, username and uid was met first.
+	// first is where each address, username and uid occurred first.
 	first map[string]Place
 
 	mu     sync.Mutex
@@ -43,14 +43,14 @@ type importRun struct {
 	err    error
 }
 
-// Import makes in s every account that lines yields and returns how that went.
-// A line that cannot be taken is reported and passed over, and so is one whose
-// address, username or uid stands on an earlier line. An account whose address
-// is taken is left as it is: an import can be repeated.
+// Import creates in s every account that lines yields. It reports and skips a
+// line that cannot be imported, or whose address, username or uid is on an
+// earlier line. An account whose address is taken is left as it is, so that an
+// import can be repeated.
 //
-// A dry run reads and checks everything and writes nothing: no account, and no
-// event. The error is that of a store or an audit log that fails, or ctx's;
-// what was done until then is in the report.
+// A dry run reads and checks everything and writes no account and no event. The
+// error is from a failing store or audit log, or from ctx; the report has what
+// was done until then.
 func Import(ctx context.Context, s *users.Service, lines iter.Seq2[Line, error], dry bool) (Report, error) {
 	run := &importRun{service: s, dry: dry, first: map[string]Place{}, report: Report{Dropped: map[string]int{}}}
 	work := make(chan Line)
@@ -84,11 +84,11 @@ func Import(ctx context.Context, s *users.Service, lines iter.Seq2[Line, error],
 	return run.report, run.err
 }
 
-// usernamesDropped is what is reported of a username that was an address.
+// usernamesDropped is the reported name of usernames that were addresses.
 const usernamesDropped = "usernames that are addresses"
 
-// dropAddressAsUsername takes a username away that is an address: it might be
-// somebody else's.
+// dropAddressAsUsername removes a username that is an address, because it might
+// be another person's.
 func dropAddressAsUsername(line *Line) {
 	if strings.Contains(line.Account.Username, "@") {
 		line.Account.Username = ""
@@ -96,7 +96,7 @@ func dropAddressAsUsername(line *Line) {
 	}
 }
 
-// check judges a line by itself and against those before it.
+// check checks a line by itself and against those before it.
 func (run *importRun) check(line Line) error {
 	u, err := run.service.CheckImport(line.Account)
 	if err != nil {
@@ -114,8 +114,8 @@ func (run *importRun) check(line Line) error {
 	return nil
 }
 
-// take imports one account, or looks whether it could be. A hasher that is busy
-// with the import itself is waited for.
+// take imports one account, or checks whether it could. It waits for a hasher
+// that is busy with the import itself.
 func (run *importRun) take(ctx context.Context, n users.ImportUser) error {
 	if run.dry {
 		return run.service.CouldImport(ctx, n)
@@ -133,7 +133,7 @@ func (run *importRun) take(ctx context.Context, n users.ImportUser) error {
 	}
 }
 
-// note counts how the import of a line ended.
+// note counts the result of importing a line.
 func (run *importRun) note(line Line, err error) {
 	present := errors.Is(err, users.ErrEmailTaken) || line.Account.Email == "" && errors.Is(err, users.ErrUsernameTaken)
 	if refusal.Is(err, refusal.Unacceptable) || errors.Is(err, users.ErrUsernameTaken) && !present {
