@@ -1,0 +1,350 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// victim is an account whose client hangs up in the middle of a request.
+type victim struct {
+	email string
+	// held and other are two sessions of its; spent is a refresh token of held that
+	// was followed by two others.
+	held, other tokens
+	spent       string
+	// reset is a one-time token for a new password.
+	reset string
+	uid   string
+	// from is where the log ended before the request.
+	from int
+}
+
+// hungUp is a request that is cut off, and how often what it changed then has to
+// be in the log.
+type hungUp struct {
+	route   string
+	path    string // the route's, unless it is given
+	body    func(v *victim) any
+	form    func(v *victim) []string
+	bearer  bool
+	actions []audit.Action
+	stands  func(t *testing.T, s *shop, v *victim) int
+}
+
+// changes are the actions of everything that a request changes.
+var changes = []audit.Action{
+	audit.UserSignedUp, audit.TokenIssued, audit.TokenRefreshed, audit.TokenReuse, audit.TokenRevoked, audit.SessionEnded, audit.SessionsEnded,
+	audit.PasswordChanged, audit.ResetRedeemed,
+}
+
+func hungUps() []hungUp {
+	passwordIs := func(t *testing.T, s *shop, v *victim, password string) bool {
+		t.Helper()
+		a := postJSON(t, s.url+"/auth/login", nil, map[string]string{"email": v.email, "password": password})
+		if a.status != http.StatusOK && a.status != http.StatusForbidden {
+			t.Errorf("a log-in of %s: %d %s", v.email, a.status, a.body)
+		}
+		return a.status == http.StatusOK
+	}
+	over := func(t *testing.T, s *shop, held tokens) int {
+		t.Helper()
+		switch a := mustSend(t, "GET", s.url+"/auth/me", bearer(held.AccessToken), ""); a.status {
+		case http.StatusOK:
+			return 0
+		case http.StatusUnauthorized:
+			return 1
+		default:
+			t.Errorf("reading an account: %d %s", a.status, a.body)
+			return 0
+		}
+	}
+	heldOver := func(t *testing.T, s *shop, v *victim) int { return over(t, s, v.held) }
+	otherOver := func(t *testing.T, s *shop, v *victim) int { return over(t, s, v.other) }
+	// A new password ends the other sessions, and only a new one does.
+	renewed := func(t *testing.T, s *shop, v *victim) int {
+		t.Helper()
+		renewed := passwordIs(t, s, v, another)
+		if old := passwordIs(t, s, v, password); old == renewed || (over(t, s, v.other) == 1) != renewed {
+			t.Errorf("%s: the new password is good: %t, the old one: %t, the other session is over: %d", v.email, renewed, old, over(t, s, v.other))
+		}
+		if renewed {
+			return 1
+		}
+		return 0
+	}
+	begun := func(t *testing.T, s *shop, v *victim) int {
+		t.Helper()
+		var list struct{ Sessions []struct{ ID string } }
+		mustSend(t, "GET", s.url+"/auth/sessions", bearer(v.held.AccessToken), "").decode(t, &list)
+		return len(list.Sessions) - 2
+	}
+	// Whether it stood or not, the same again succeeds; the log tells of the first
+	// time once, and of no second.
+	refreshed := func(t *testing.T, s *shop, v *victim) int {
+		t.Helper()
+		s.grant(t, s.public, "grant_type", "refresh_token", "refresh_token", v.held.RefreshToken)
+		return 1
+	}
+	logIn := func(v *victim) any { return map[string]string{"email": v.email, "password": password} }
+	rows := []hungUp{
+		{route: "POST /auth/signup", actions: []audit.Action{audit.UserSignedUp},
+			body: func(v *victim) any {
+				return map[string]string{"email": "new-" + v.email, "username": "new-" + strings.Split(v.email, "@")[0], "password": password}
+			},
+			stands: func(t *testing.T, s *shop, v *victim) int {
+				v.email, v.uid = "new-"+v.email, ""
+				if passwordIs(t, s, v, password) {
+					return 1
+				}
+				return 0
+			}},
+		{route: "POST /auth/login", actions: []audit.Action{audit.TokenIssued}, body: logIn, stands: begun},
+		{route: "POST /oauth/token", actions: []audit.Action{audit.TokenIssued}, stands: begun,
+			form: func(v *victim) []string {
+				return []string{"grant_type", "password", "username", v.email, "password", password}
+			}},
+		{route: "POST /oauth/token", actions: []audit.Action{audit.TokenRefreshed}, stands: refreshed,
+			form: func(v *victim) []string {
+				return []string{"grant_type", "refresh_token", "refresh_token", v.held.RefreshToken}
+			}},
+		{route: "POST /oauth/token", actions: []audit.Action{audit.TokenReuse}, stands: heldOver,
+			form: func(v *victim) []string { return []string{"grant_type", "refresh_token", "refresh_token", v.spent} }},
+		{route: "POST /auth/refresh", actions: []audit.Action{audit.TokenRefreshed}, stands: refreshed,
+			body: func(v *victim) any { return map[string]string{"refresh_token": v.held.RefreshToken} }},
+		{route: "POST /auth/logout", bearer: true, actions: []audit.Action{audit.SessionEnded}, stands: heldOver},
+		{route: "DELETE /auth/sessions/{id}", path: "/auth/sessions/OTHER", bearer: true, actions: []audit.Action{audit.SessionEnded}, stands: otherOver},
+		{route: "DELETE /auth/sessions", bearer: true, actions: []audit.Action{audit.SessionsEnded}, stands: otherOver},
+		{route: "POST /auth/password", bearer: true, actions: []audit.Action{audit.PasswordChanged}, stands: renewed,
+			body: func(*victim) any { return map[string]string{"current_password": password, "new_password": another} }},
+		{route: "POST /auth/reset", actions: []audit.Action{audit.ResetRedeemed}, stands: renewed,
+			body: func(v *victim) any { return map[string]string{"token": v.reset, "new_password": another} }},
+		{route: "POST /oauth/revoke", actions: []audit.Action{audit.TokenRevoked}, stands: heldOver,
+			form: func(v *victim) []string { return []string{"token", v.held.RefreshToken} }},
+	}
+	for _, route := range []string{
+		"GET /auth/me", "GET /auth/sessions", "GET /oauth/userinfo", "POST /oauth/userinfo", "GET /.well-known/jwks.json",
+		"GET /.well-known/oauth-authorization-server", "GET /.well-known/openid-configuration", "GET /openapi.yaml", "GET /healthz", "GET /readyz",
+	} {
+		rows = append(rows, hungUp{route: route, bearer: strings.Contains(route, "auth/") && !strings.Contains(route, "known"), actions: changes, stands: heldOver})
+	}
+	return append(rows, hungUp{route: "POST /oauth/introspect", actions: changes, stands: heldOver,
+		form: func(v *victim) []string { return []string{"token", v.held.AccessToken} }})
+}
+
+// TestF9_WhoHangsUpChangesNothingThatIsLoggedOtherwise cuts connections at random
+// moments under every route, and then compares what stands with what the log says.
+// One request in each row is not cut: it shows that the row is about something.
+func TestF9_WhoHangsUpChangesNothingThatIsLoggedOtherwise(t *testing.T) {
+	t.Parallel()
+	covered := map[string]bool{}
+	for _, row := range hungUps() {
+		covered[row.route] = true
+	}
+	for _, route := range describedRoutes(t) {
+		if !covered[route] {
+			t.Errorf("nobody hangs up on %s", route)
+		}
+	}
+	settings := []string{"--first-party-client", "app", "--login-throttle", "off", "--retry-window", "24h", "--argon2-memory", "7168", "--argon2-time", "5"}
+	onBothStores(t, settings, func(t *testing.T, d *deployment) {
+		s := openShop(t, d)
+		type attempt struct {
+			row   hungUp
+			v     *victim
+			whole bool
+		}
+		var attempts []attempt
+		const cut = 4
+		for _, row := range hungUps() {
+			var took time.Duration
+			for n := range cut + 1 {
+				v := s.victim(t, len(attempts), row)
+				attempts = append(attempts, attempt{row, v, n == 0})
+				text := s.written(t, row, v)
+				if n == 0 {
+					took = s.whole(t, row, text)
+				} else {
+					s.hangUp(t, text, took)
+				}
+			}
+		}
+		s.stop(t)
+		s.server = s.again(t)
+		for _, a := range attempts {
+			want := a.row.stands(t, s, a.v)
+			if a.whole && want == 0 && len(a.row.actions) == 1 {
+				t.Errorf("%s %v: the request that was not cut changed nothing", a.row.route, a.row.actions)
+			}
+			told := 0
+			if !poll(nil, func() bool { told = d.toldOf(t, a.v, a.row.actions); return told == want }) {
+				t.Errorf("%s of %s: %d changes stand, the log tells of %d %v", a.row.route, a.v.email, want, told, a.row.actions)
+			}
+		}
+		s.stop(t)
+		d.checkAudit(t)
+	})
+}
+
+var (
+	describedPath   = regexp.MustCompile(`^  (/\S+):$`)
+	describedMethod = regexp.MustCompile(`^    (get|post|delete|put|patch):$`)
+)
+
+// describedRoutes are the routes of docs/openapi.yaml, which other tests hold to
+// those that are served.
+func describedRoutes(t *testing.T) (routes []string) {
+	t.Helper()
+	path := ""
+	for line := range strings.Lines(readFile(t, filepath.Join("..", "..", "docs", "openapi.yaml"))) {
+		line = strings.TrimRight(line, "\n")
+		if m := describedPath.FindStringSubmatch(line); m != nil {
+			path = m[1]
+		} else if m := describedMethod.FindStringSubmatch(line); m != nil {
+			routes = append(routes, strings.ToUpper(m[1])+" "+path)
+		}
+	}
+	if len(routes) < 20 {
+		t.Fatalf("docs/openapi.yaml describes %v", routes)
+	}
+	return routes
+}
+
+// victim makes an account with what the row needs of it.
+func (s *shop) victim(t *testing.T, n int, row hungUp) *victim {
+	t.Helper()
+	v := &victim{email: fmt.Sprintf("user%d@example.com", n)}
+	a := postJSON(t, s.url+"/auth/signup", nil, map[string]string{"email": v.email, "username": fmt.Sprintf("user%d", n), "password": password})
+	if a.status != http.StatusCreated {
+		t.Fatalf("sign-up: %d %s", a.status, a.body)
+	}
+	v.held, v.other = s.login(t, s.public, v.email, password), s.login(t, s.public, v.email, password)
+	v.uid = s.read(t, map[string]string{"held": v.held.AccessToken})["held"].Subject
+	switch row.actions[0] {
+	case audit.TokenReuse:
+		v.spent = v.held.RefreshToken
+		for range 2 {
+			v.held = s.grant(t, s.public, "grant_type", "refresh_token", "refresh_token", v.held.RefreshToken)
+		}
+	case audit.ResetRedeemed:
+		var made struct{ Token string }
+		s.must(t, &made, "users", "reset", v.email)
+		v.reset = made.Token
+	}
+	v.from = len(readFile(t, s.auditLog))
+	return v
+}
+
+// written is the request as it goes over the wire.
+func (s *shop) written(t *testing.T, row hungUp, v *victim) string {
+	t.Helper()
+	method, path, _ := strings.Cut(row.route, " ")
+	if row.path != "" {
+		path = strings.ReplaceAll(row.path, "OTHER", s.read(t, map[string]string{"other": v.other.AccessToken})["other"].Session)
+	}
+	head, body := "", ""
+	switch {
+	case row.body != nil:
+		text, err := json.Marshal(row.body(v))
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, body = "Content-Type: application/json\r\n", string(text)
+	case row.form != nil:
+		by, form := s.public, values(row.form(v)...)
+		if path == "/oauth/introspect" {
+			by = s.confidential
+			head = "Authorization: " + basic(by) + "\r\n"
+		} else {
+			form.Set("client_id", by.id)
+		}
+		head, body = head+"Content-Type: application/x-www-form-urlencoded\r\n", form.Encode()
+	}
+	if row.bearer {
+		head += "Authorization: Bearer " + v.held.AccessToken + "\r\n"
+	}
+	host := strings.TrimPrefix(s.url, "http://")
+	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\n%sContent-Length: %d\r\n\r\n%s", method, path, host, head, len(body), body)
+}
+
+func (s *shop) dial(t *testing.T) *net.TCPConn {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn.(*net.TCPConn)
+}
+
+// whole sends a request, waits for the answer, and returns how long that took.
+func (s *shop) whole(t *testing.T, row hungUp, text string) time.Duration {
+	t.Helper()
+	conn := s.dial(t)
+	defer conn.Close()
+	since := time.Now()
+	answer := make([]byte, 512)
+	if _, err := conn.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	n, err := conn.Read(answer)
+	if err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 2") && !slices.Contains(row.actions[:1], audit.TokenReuse) {
+		t.Fatalf("%s: %v, %s", row.route, err, answer[:n])
+	}
+	return time.Since(since)
+}
+
+// hangUp sends a request, sometimes not all of it, and closes or resets the
+// connection at a random moment of its time.
+func (s *shop) hangUp(t *testing.T, text string, took time.Duration) {
+	t.Helper()
+	conn := s.dial(t)
+	if rand.IntN(8) == 0 {
+		text = text[:rand.IntN(len(text))]
+	}
+	if _, err := conn.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(rand.N(took + took/4 + 1))
+	if rand.IntN(2) == 0 {
+		_ = conn.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+// toldOf counts what the log tells of such changes to a victim since its request; a
+// refresh that was told again changed nothing.
+func (d *deployment) toldOf(t *testing.T, v *victim, actions []audit.Action) int {
+	t.Helper()
+	told := map[string]bool{}
+	for line := range strings.Lines(readFile(t, d.auditLog)[v.from:]) {
+		var entry struct {
+			Event struct{ ID, Action, Outcome, Reason string }
+			User  struct{ ID, Email string }
+		}
+		if !strings.HasSuffix(line, "\n") || json.Unmarshal([]byte(line), &entry) != nil {
+			continue // it is being written
+		}
+		e := entry.Event
+		theirs := v.uid != "" && entry.User.ID == v.uid || v.uid == "" && entry.User.Email == v.email
+		// A token that came back is a failure of who presents it.
+		stood := e.Outcome == string(audit.Success) || e.Action == string(audit.TokenReuse)
+		if !theirs || !stood || e.Reason == "retry" || !slices.Contains(actions, audit.Action(e.Action)) {
+			continue
+		}
+		if e.ID == "" {
+			e.ID = fmt.Sprint("line ", len(told))
+		}
+		told[e.ID] = true
+	}
+	return len(told)
+}
