@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -49,7 +50,8 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	}
 	fail := func(check, word string, err error) {
 		status, body["status"], body[check] = http.StatusServiceUnavailable, "unavailable", word
-		if err != nil {
+		hungUp := errors.Is(err, context.Canceled) && errors.Is(r.Context().Err(), context.Canceled)
+		if err != nil && !hungUp {
 			h.OnError(check, err)
 		}
 	}
