@@ -33,8 +33,8 @@ func (s *Store) SetAnchor(ctx context.Context, a audit.Anchor) error {
 	}
 	_, err = s.anchors.InsertOne(ctx, anchorRecord(a))
 	if mongo.IsDuplicateKeyError(err) {
-		// The chain has a head, not below a as a rule. But where two set the
-		// first head at once, it can be: then it gives way now.
+		// The chain has a head, usually not below a. But if two replicas set
+		// the first head at once it may be below, and is replaced now.
 		_, err = forward()
 	}
 	return failed("anchoring an audit chain", err)

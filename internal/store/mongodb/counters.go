@@ -18,7 +18,7 @@ type counterRecord struct {
 func (r counterRecord) domain() counterRecord { return r }
 
 // AddCount implements throttle.Counters. A counter lives until the latest
-// expireAt that it was given.
+// expireAt given for it.
 func (s *Store) AddCount(ctx context.Context, key string, n int64, expireAt time.Time) (int64, error) {
 	first := counterRecord{Key: key, Count: n, ExpireAt: expireAt}
 	counter := first

@@ -36,7 +36,7 @@ func (s *Store) HeldDenied(ctx context.Context, jti string) (oauth.DeniedToken, 
 
 // HoldDenied implements oauth.Store.
 func (s *Store) HoldDenied(ctx context.Context, seen, next oauth.DeniedToken) error {
-	next.Version = 0 // as for families, the slot's id tells one state from another
+	next.Version = 0 // as for families, the slot's id identifies the state
 	held, err := replaced(ctx, s.denied, held(seen.JTI, seen.Held), deniedRecord(seen), deniedRecord(next))
 	if err == nil && !held {
 		return oauth.ErrDeniedChanged

@@ -11,16 +11,16 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// What changes many sessions changes each in a write of its own, found by _id.
-// One update of many would be shorter, but a sharded cluster does not hold up
-// the migration of chunks for it: a document that moves meanwhile may be missed,
-// and nobody is told. See docs/decisions/mongodb.md.
+// A change of many sessions changes each in a write of its own, found by _id. One
+// update of many would be shorter, but a sharded cluster does not block the
+// migration of chunks for it: it may silently miss a document that moves
+// meanwhile. See docs/decisions/mongodb.md.
 
 const (
 	// sessionPage is how many sessions are looked up at once: no more than a
-	// server returns in its first answer, so that the look is one step.
+	// server returns in its first batch, so that the lookup is one step.
 	sessionPage = 100
-	// writersAtOnce is how many sessions are changed at the same time.
+	// writersAtOnce is how many sessions are changed concurrently.
 	writersAtOnce = 16
 )
 
@@ -44,8 +44,8 @@ func (s *Store) RevokeFamiliesOfClient(
 	return s.revokeAll(ctx, bson.M{"client_id": clientID}, at, reason)
 }
 
-// revokeAll ends the families that match of, page after page, until a look that
-// no write acknowledged before can be missing from finds none alive.
+// revokeAll ends the families that match of, page by page, until a lookup that
+// sees every write acknowledged before finds no live one.
 func (s *Store) revokeAll(ctx context.Context, of bson.M, at time.Time, reason string) (int, error) {
 	of["revoked_at"] = notEnded
 	total, again, before := 0, 0, ""
@@ -84,8 +84,8 @@ func (s *Store) SetFamilyEmail(ctx context.Context, uid, email string) (int, err
 }
 
 // setAll sets fields in the families that match of, newest first. It goes through
-// them once, and not until none is left to change: two that set different values
-// at the same time would undo each other's work for ever.
+// them once, and does not repeat until none is left to change, because two
+// concurrent calls with different values would undo each other's work for ever.
 func (s *Store) setAll(ctx context.Context, of, fields bson.M) (int, error) {
 	total := 0
 	newestFirst := options.Find().SetSort(bson.D{{Key: "created_at", Value: -1}, {Key: "_id", Value: -1}})
@@ -106,15 +106,15 @@ func (s *Store) setAll(ctx context.Context, of, fields bson.M) (int, error) {
 	}
 }
 
-// place is where a family stands among those of its user.
+// place is the position of a family in the order of its user's families.
 type place struct {
 	ID        string    `bson:"_id"`
 	CreatedAt time.Time `bson:"created_at"`
 }
 
-// look returns at most sessionPage families that match filter. The fields that
-// it searches by never change while a family lives, so that none slips past it
-// while others are refreshed.
+// look returns at most sessionPage families that match filter. The fields in the
+// filter never change while a family is live, so that it misses none while others
+// are refreshed.
 func (s *Store) look(ctx context.Context, filter bson.M, o *options.FindOptionsBuilder) ([]place, error) {
 	cursor, err := s.latest.families.Find(ctx, filter, o.SetLimit(sessionPage).SetProjection(bson.M{"_id": 1, "created_at": 1}))
 	if err != nil {
@@ -126,9 +126,9 @@ func (s *Store) look(ctx context.Context, filter bson.M, o *options.FindOptionsB
 }
 
 // changeAlive applies update to one family unless it has ended, and reports
-// whether it did. That the write found nothing proves nothing, for a primary that
-// was deposed without noticing does not know of the latest families: who says so
-// in the end is a look that such a primary cannot answer.
+// whether it did. A write that matched nothing proves nothing, because a primary
+// that was deposed without noticing does not know the latest families. So a
+// linearizable read, which such a primary cannot answer, decides.
 func (s *Store) changeAlive(ctx context.Context, id string, update bson.M) (bool, error) {
 	for range maxRaces {
 		changed, err := found(s.families.UpdateOne(ctx, bson.M{"_id": id, "revoked_at": notEnded}, update))
@@ -144,7 +144,7 @@ func (s *Store) changeAlive(ctx context.Context, id string, update bson.M) (bool
 }
 
 // each calls do for every family, for several at a time, and returns how many
-// times it reported true. After an error no further call is begun.
+// calls returned true. After an error it begins no further call.
 func each(families []place, do func(place) (bool, error)) (int, error) {
 	var done atomic.Int64
 	var failure atomic.Pointer[error]

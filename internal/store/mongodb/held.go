@@ -13,11 +13,11 @@ import (
 	"github.com/keyturn/keyturn/oauth"
 )
 
-// absent matches a field that a document lacks: unborn and slot_id in most.
+// absent matches a missing field. Most documents have no unborn and slot_id.
 var absent = bson.M{"$exists": false}
 
-// as matches a record that is as it was seen. Documents that no server of this
-// version has written have no version.
+// as matches a record that is unchanged since it was seen. Documents that only older
+// versions have written have no version.
 func as(id string, version int64, updated time.Time) bson.M {
 	filter := bson.M{"_id": id, "version": version, "updated_at": updated}
 	if version == 0 {
@@ -26,9 +26,10 @@ func as(id string, version int64, updated time.Time) bson.M {
 	return filter
 }
 
-// replaced turns the document of one record, which as matches, into that of another.
-// Fields that no record of this version has stay as they are: a newer version, whose
-// replicas run beside this one during an upgrade, may have written them.
+// replaced changes the document of the record seen, which as matches, to that of
+// next, and reports whether it matched. It does not touch fields that no record of
+// this version has, because a newer version, whose replicas run beside this one
+// during an upgrade, may have written them.
 func replaced(ctx context.Context, c *mongo.Collection, as bson.M, seen, next any) (bool, error) {
 	was, errSeen := fieldsOf(seen)
 	set, errNext := fieldsOf(next)
@@ -47,7 +48,7 @@ func replaced(ctx context.Context, c *mongo.Collection, as bson.M, seen, next an
 	return found(c.UpdateOne(ctx, as, update))
 }
 
-// fieldsOf are the fields of a record's document, but for its _id.
+// fieldsOf returns the fields of a record's document except _id.
 func fieldsOf(record any) (fields bson.M, err error) {
 	document, err := bson.Marshal(record)
 	if err == nil {
@@ -74,7 +75,7 @@ func (s *Store) HeldFamily(ctx context.Context, id string) (oauth.Family, error)
 	return one[heldFamilyRecord](s.latest.families.FindOne(ctx, bson.M{"_id": id}), "reading a session", oauth.ErrNoFamily)
 }
 
-// heldFamilyRecord is a family with what it holds.
+// heldFamilyRecord is a family record with its state of decisions.
 type heldFamilyRecord familyRecord
 
 func (r heldFamilyRecord) domain() oauth.Family { return oauth.Family(r) }
@@ -115,7 +116,8 @@ func (s *Store) RemoveFamily(ctx context.Context, seen oauth.Family) error {
 	return s.familyHeld(ctx, seen.ID, found, err)
 }
 
-// held matches a family, or a denied token, that holds what it was seen to hold.
+// held matches a family, or a denied token, whose slot is unchanged since it was
+// seen.
 func held(id string, seen decision.Held) bson.M {
 	filter := bson.M{"_id": id, "slot_id": seen.SlotID}
 	if seen.SlotID == "" {
@@ -124,7 +126,7 @@ func held(id string, seen decision.Held) bson.M {
 	return filter
 }
 
-// familyHeld says how a change of a family ended.
+// familyHeld returns the result of changing a family.
 func (s *Store) familyHeld(ctx context.Context, id string, found bool, err error) error {
 	if err != nil || found {
 		return failed("changing a session", err)

@@ -10,34 +10,34 @@ import (
 )
 
 const (
-	// buildTime bounds the making of one index: as good as not at all, but
-	// without a bound of its own the driver's for all operations would hold.
+	// buildTime bounds the creation of one index. It is practically unlimited, but
+	// without it the driver's timeout for all operations would apply.
 	buildTime = 20 * 24 * time.Hour
-	// progressEvery is how often a build that goes on is reported.
+	// progressEvery is how often the progress of a build is reported.
 	progressEvery = 15 * time.Second
 )
 
-// Indexes says which of the indexes that are missing Open makes.
+// Indexes says which missing indexes Open creates.
 type Indexes int
 
-// Who opens a store waits for those that keep two records from having one name,
-// and for those of collections that are not there yet, which take no time.
+// Open always waits for the indexes that keep two records from having the same
+// name, and for those of new collections, which take no time.
 const (
-	// AllIndexes makes the others while the store is in use already, which is
-	// slower without them and no less right.
+	// AllIndexes creates the others while the store is in use. Without them the
+	// store is slower but correct.
 	AllIndexes Indexes = iota
-	// NeededIndexes leaves the others to whoever opens the store next: for a
-	// command that ends before they would stand.
+	// NeededIndexes leaves the others to the next Open. It is for a command that
+	// ends before they would be ready.
 	NeededIndexes
-	// NoIndexes leaves all as it is: for who only looks.
+	// NoIndexes creates none. It is for callers that only read.
 	NoIndexes
 )
 
-// makeIndexes makes the indexes that are missing.
+// makeIndexes creates the missing indexes.
 //
-// An index that stands is asked for too: a server lists one that it is making
-// like one that is made. It lets whoever asks for it wait, so that replicas, which
-// all go through the same list, make one index at a time.
+// It also requests indexes that exist, because a server lists an index that it is
+// still building like a finished one. The request waits for the build, so that
+// replicas, which all go through the same list, build one index at a time.
 func (s *Store) makeIndexes(ctx context.Context, which Indexes) error {
 	if which == NoIndexes {
 		return nil
@@ -78,7 +78,8 @@ func (s *Store) makeIndexes(ctx context.Context, which Indexes) error {
 	return nil
 }
 
-// dropOutlived is for when those stand that have taken their place.
+// dropOutlived drops the indexes of earlier versions, once those that replace them
+// are ready.
 func (s *Store) dropOutlived(ctx context.Context) error {
 	for _, i := range s.outlived() {
 		if err := i.drop(ctx); err != nil {
@@ -88,7 +89,8 @@ func (s *Store) dropOutlived(ctx context.Context) error {
 	return nil
 }
 
-// makeLater makes indexes one after the other, until Close. Migrate waits for it.
+// makeLater creates indexes one after the other, until Close. Migrate waits for
+// it.
 func (s *Store) makeLater(ctx context.Context, all []index) {
 	ctx, s.stopBuilding = context.WithCancel(context.WithoutCancel(ctx))
 	s.built = make(chan error, 1)
@@ -107,8 +109,8 @@ func (s *Store) makeLater(ctx context.Context, all []index) {
 	}()
 }
 
-// Migrate waits until every index stands, with those which Open left to be made
-// while the store is in use.
+// Migrate waits until every index is ready, including those that Open creates in
+// the background.
 func (s *Store) Migrate(ctx context.Context) error {
 	if s.built == nil {
 		return nil
@@ -122,7 +124,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 	}
 }
 
-// make makes one index, however long that takes.
+// make creates one index, however long that takes.
 func (s *Store) make(ctx context.Context, i index) error {
 	ctx, cancel := context.WithTimeout(ctx, buildTime)
 	defer cancel()
@@ -137,7 +139,7 @@ func (s *Store) make(ctx context.Context, i index) error {
 	return failed(fmt.Sprintf("creating the index %s on %s", i.name, i.on.Name()), err)
 }
 
-// report says how far the making of an index is, until stop is closed.
+// report reports the progress of building an index until stop is closed.
 func (s *Store) report(ctx context.Context, i index, begun time.Time, stop chan struct{}) {
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
@@ -152,7 +154,8 @@ func (s *Store) report(ctx context.Context, i index, begun time.Time, stop chan 
 	}
 }
 
-// progress asks the server how far it is; empty if it does not say.
+// progress returns the server's progress of the build, or "" if the server does
+// not report it.
 func (s *Store) progress(ctx context.Context, i index) string {
 	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()

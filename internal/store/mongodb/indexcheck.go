@@ -9,8 +9,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// Check implements store.Store: it looks for the indexes that Open makes, which
-// somebody may have dropped or changed since. The data files are the server's.
+// Check implements store.Store. It checks the indexes that Open creates, which
+// somebody may have dropped or changed. The data files are the server's concern.
 func (s *Store) Check(ctx context.Context) ([]string, error) {
 	var wrong []string
 	for _, i := range s.indexes() {
@@ -25,7 +25,7 @@ func (s *Store) Check(ctx context.Context) ([]string, error) {
 	return wrong, nil
 }
 
-// standing is an index as a server lists it.
+// standing is an index as listed by a server.
 type standing struct {
 	Name    string        `bson:"name"`
 	Keys    bson.Raw      `bson:"key"`
@@ -38,7 +38,7 @@ type standing struct {
 	Collation bson.Raw `bson:"collation"`
 }
 
-// stands says what is wrong with the index on the server, or "".
+// stands returns what is wrong with the index on the server, or "".
 func (i index) stands(ctx context.Context) (string, error) {
 	all, err := standingOn(ctx, i.on)
 	if err != nil {
@@ -47,7 +47,8 @@ func (i index) stands(ctx context.Context) (string, error) {
 	return i.problem(all), nil
 }
 
-// problem says what is wrong with the index among those of its collection, or "".
+// problem returns what is wrong with the index, given all indexes of its
+// collection, or "".
 func (i index) problem(all []standing) string {
 	for _, s := range all {
 		if s.Name == i.name {
@@ -57,8 +58,8 @@ func (i index) problem(all []standing) string {
 	return i.missing()
 }
 
-// standingOn lists the indexes of a collection: none where it is not there, for
-// each that is has the one of _id.
+// standingOn lists the indexes of a collection. It returns none if the collection
+// does not exist; an existing one has at least the index of _id.
 func standingOn(ctx context.Context, c *mongo.Collection) (all []standing, err error) {
 	cursor, err := c.Indexes().List(ctx)
 	if errorCode(err) == codeNamespaceNotFound {
@@ -74,7 +75,7 @@ func (i index) missing() string {
 	return fmt.Sprintf("the index %s of %s is missing: run keyturn store migrate, or start the server, which makes it", i.name, i.on.Name())
 }
 
-// compare says how an index differs from what it should be, or "".
+// compare returns how an existing index differs from the wanted one, or "".
 func (i index) compare(s standing) string {
 	var differs []string
 	keys, err := bson.Marshal(i.keys)
@@ -111,7 +112,8 @@ func (i index) compare(s standing) string {
 		i.name, i.on.Name(), strings.Join(differs, ", "))
 }
 
-// sameKeys compares index keys, whose directions servers store as any number.
+// sameKeys compares index keys, whose directions servers store as any type of
+// number.
 func sameKeys(a, b bson.Raw) bool {
 	x, errX := a.Elements()
 	y, errY := b.Elements()

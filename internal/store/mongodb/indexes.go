@@ -9,13 +9,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// The unique indexes, whose names duplicate-key errors bear.
+// The names of the unique indexes, which duplicate-key errors contain.
 const (
 	indexEmail    = "email_key_sparse"
 	indexUsername = "username_key"
 	indexKID      = "kid"
-	// formerIndexEmail was not sparse, so that one account alone could be
-	// without an address.
+	// formerIndexEmail was not sparse, so that only one account could be without
+	// an address.
 	formerIndexEmail = "email_key"
 )
 
@@ -25,8 +25,8 @@ type index struct {
 	name   string
 	keys   bson.D
 	unique bool
-	// sparse leaves out documents without the field: accounts without an
-	// address or a username do not collide, settled ones take no room.
+	// sparse omits documents without the field, so that accounts without an
+	// address or a username do not conflict, and settled ones take no space.
 	sparse bool
 }
 
@@ -41,8 +41,8 @@ func (s *Store) indexes() []index {
 		{on: s.clients, name: "slot_id", keys: ascending("slot_id"), sparse: true},
 		{on: s.families, name: "slot_id", keys: ascending("slot_id"), sparse: true},
 		{on: s.denied, name: "slot_id", keys: ascending("slot_id"), sparse: true},
-		// revoked_at in the second place keeps families that have ended, of
-		// which there can be many, out of the way of those that have not.
+		// revoked_at in second place separates the ended families, of which there
+		// can be many, from the live ones.
 		{on: s.families, name: "user_live", keys: bson.D{
 			{Key: "user_id", Value: 1}, {Key: "revoked_at", Value: 1}, {Key: "created_at", Value: -1}, {Key: "_id", Value: -1},
 		}},
@@ -55,20 +55,22 @@ func (s *Store) indexes() []index {
 	}
 	if s.engine.Product == ferretDB1 {
 		for n := range all {
-			// It has none; documents without a field never collide there.
+			// FerretDB 1 has no sparse indexes; there documents without a field
+			// never conflict.
 			all[n].sparse = false
 			if all[n].name == indexEmail {
-				all[n].name = formerIndexEmail // which there is the same index
+				all[n].name = formerIndexEmail // which is the same index there
 			}
 		}
 	}
 	return all
 }
 
-// outlived are indexes of earlier versions. By some the server removed documents
-// whose date was past by its own clock: one wrong minute there, and every session
-// was gone (T1); Sweep removes what has expired. By the other, one account alone
-// could be without an address.
+// outlived returns the indexes of earlier versions. With the TTL indexes the
+// server removed documents whose date was past by its own clock: one wrong minute
+// there, and every session was gone (T1). Sweep removes expired documents
+// instead. The former index of addresses allowed only one account without an
+// address.
 func (s *Store) outlived() []index {
 	all := []index{{on: s.families, name: "purge"}, {on: s.denied, name: "expire"}, {on: s.counters, name: "expire"}}
 	if s.engine.Product != ferretDB1 {
@@ -77,7 +79,7 @@ func (s *Store) outlived() []index {
 	return all
 }
 
-// drop removes the index, if it is there.
+// drop removes the index if it exists.
 func (i index) drop(ctx context.Context) error {
 	problem, err := i.stands(ctx)
 	if err != nil || problem == i.missing() {
@@ -101,12 +103,12 @@ func (i index) model() mongo.IndexModel {
 	return mongo.IndexModel{Keys: i.keys, Options: o}
 }
 
-// indexAttempts bounds how often one index is asked for. Replicas that start at
-// once can get into each other's way, on some servers.
+// indexAttempts bounds how often one index is requested, because on some servers
+// replicas that start at once get into each other's way.
 const indexAttempts = 5
 
-// create creates the index unless it exists. Another attempt is made only
-// where the server answered with an error that says nothing of the index itself.
+// create creates the index unless it exists. It retries only after an error of
+// the server that is not about the index itself.
 func (i index) create(ctx context.Context) (err error) {
 	for range indexAttempts {
 		_, err = i.on.Indexes().CreateOne(ctx, i.model())

@@ -6,23 +6,24 @@ import (
 	"time"
 )
 
-// jointReads lets all who ask for one record at the same time share a read that
-// begins after each of them asked, so that it shows them what a read of their
-// own would. A record that every request needs is then read as often as a read
-// takes, however many requests there are: which matters for linearizable reads,
-// each of which has the primary write to its log and wait for a majority.
+// jointReads lets concurrent callers that ask for one record share a read that
+// begins after all of them asked, so that it shows what their own reads would.
+// A record that every request needs is then read no more often than one read
+// after the other, however many requests there are. This matters for
+// linearizable reads, for each of which the primary writes to its log and waits
+// for a majority.
 type jointReads[V any] struct {
 	read func(ctx context.Context, id string) (V, error)
 
 	mu   sync.Mutex
-	next map[string]*jointRead[V] // not begun: whoever asks now may join
-	busy map[string]bool          // whether a read of the record is under way
+	next map[string]*jointRead[V] // not begun: new callers may join
+	busy map[string]bool          // whether a read of the record is in progress
 }
 
 // jointRead is one read for several callers.
 type jointRead[V any] struct {
-	until time.Time // the latest deadline of who joined
-	ever  bool      // whether somebody joined who has none
+	until time.Time // the latest deadline of its callers
+	ever  bool      // whether a caller has no deadline
 	done  chan struct{}
 	value V
 	err   error
@@ -32,7 +33,7 @@ func newJointReads[V any](read func(ctx context.Context, id string) (V, error)) 
 	return &jointReads[V]{read: read, next: map[string]*jointRead[V]{}, busy: map[string]bool{}}
 }
 
-// get returns the record as it stood at some time after the call.
+// get returns the record as it was at some time after the call.
 func (j *jointReads[V]) get(ctx context.Context, id string) (V, error) {
 	var none V
 	if err := ctx.Err(); err != nil {
@@ -63,13 +64,14 @@ func (j *jointReads[V]) join(ctx context.Context, id string) *jointRead[V] {
 	}
 	if !j.busy[id] {
 		j.busy[id] = true
-		// No caller's own context: the read goes on for those who still wait.
+		// The read does not use a caller's context, because it goes on for the
+		// others.
 		go j.serve(context.WithoutCancel(ctx), id)
 	}
 	return r
 }
 
-// serve reads the record until nobody waits for it.
+// serve reads the record until no caller waits for it.
 func (j *jointReads[V]) serve(ctx context.Context, id string) {
 	for {
 		j.mu.Lock()

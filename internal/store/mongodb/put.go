@@ -14,8 +14,9 @@ import (
 	"github.com/keyturn/keyturn/users"
 )
 
-// Put implements store.Store: an insert of many for each kind, which finds an
-// empty collection as a rule, then one replacement for each that was there.
+// Put implements store.Store. It makes one bulk insert for each kind, usually
+// into an empty collection, and then one replacement for each record that
+// existed.
 func (s *Store) Put(ctx context.Context, r store.Records) error {
 	return errors.Join(
 		s.putUsers(ctx, r.Users),
@@ -26,9 +27,9 @@ func (s *Store) Put(ctx context.Context, r store.Records) error {
 	)
 }
 
-// putUsers stores accounts. One takes the place of every other that it cannot
-// stand beside, since addresses and usernames may have gone from one account to
-// another; the other is among those still to be put, or is no more.
+// putUsers stores accounts. Each replaces every other account that it conflicts
+// with, because addresses and usernames may have passed from one account to
+// another. Such another account is stored later, or no longer exists.
 func (s *Store) putUsers(ctx context.Context, all []users.User) error {
 	there, err := insert(ctx, s.users, all, func(u users.User) any { return userRecord(u) })
 	if err != nil {
@@ -70,8 +71,8 @@ func put[T any](ctx context.Context, in *mongo.Collection, records []T, of func(
 	return nil
 }
 
-// insert adds records to a collection and returns those that something there is
-// in the way of.
+// insert adds records to a collection and returns those that conflict with
+// existing documents.
 func insert[T any](ctx context.Context, in *mongo.Collection, records []T, document func(T) any) (there []T, err error) {
 	if len(records) == 0 {
 		return nil, nil
@@ -101,7 +102,7 @@ func replace(ctx context.Context, in *mongo.Collection, id, document any) error 
 	return writeOrInsert(ctx, in, document, func() (bool, error) { return found(in.ReplaceOne(ctx, bson.M{"_id": id}, document)) })
 }
 
-// Sizes implements store.Store, from the collections' own counts.
+// Sizes implements store.Store, with the collections' estimated counts.
 func (s *Store) Sizes(ctx context.Context) (store.Sizes, error) {
 	var sizes store.Sizes
 	for of, n := range map[*mongo.Collection]*int64{

@@ -10,12 +10,12 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// A record is a document as it is stored; domain returns what it stands for.
-// Documents hold times as BSON dates (UTC, milliseconds) and durations as
+// A record is a document as it is stored; domain returns its domain value.
+// Documents have times as BSON dates (UTC, milliseconds) and durations in
 // nanoseconds.
 type record[D any] interface{ domain() D }
 
-// list returns what the records that match filter stand for.
+// list returns the domain values of the records that match filter.
 func list[R record[D], D any](
 	ctx context.Context, c *mongo.Collection, filter any, o *options.FindOptionsBuilder,
 ) ([]D, error) {
@@ -34,8 +34,8 @@ func list[R record[D], D any](
 	return found, nil
 }
 
-// page returns at most limit records whose _id is above after, by _id, leaving
-// out unborn ones.
+// page returns at most limit records whose _id is above after, by _id, without
+// unborn ones.
 func page[R record[D], D any](ctx context.Context, c *mongo.Collection, after string, limit int) ([]D, error) {
 	if limit <= 0 {
 		return nil, nil
@@ -45,8 +45,8 @@ func page[R record[D], D any](ctx context.Context, c *mongo.Collection, after st
 
 func byID() *options.FindOptionsBuilder { return options.Find().SetSort(bson.M{"_id": 1}) }
 
-// one decodes the only document of result; missing is the error if there is
-// none, doing says what was being done.
+// one decodes the only document of result. Without one the error is missing;
+// doing describes the operation for other errors.
 func one[R record[D], D any](result *mongo.SingleResult, doing string, missing error) (D, error) {
 	var r R
 	var none D
@@ -59,7 +59,8 @@ func one[R record[D], D any](result *mongo.SingleResult, doing string, missing e
 	return r.domain(), nil
 }
 
-// create adds a document; taken is the error if its id or a name of it is.
+// create adds a document. The error is taken if its id or one of its names
+// exists already.
 func create(ctx context.Context, c *mongo.Collection, document any, taken error) error {
 	_, err := c.InsertOne(ctx, document)
 	if mongo.IsDuplicateKeyError(err) {
@@ -77,25 +78,24 @@ func exists(ctx context.Context, c *mongo.Collection, filter any) (bool, error) 
 	return err == nil, err
 }
 
-// returnNew makes a findAndModify return the document as it then stands.
+// returnNew makes a findAndModify return the changed document.
 func returnNew() *options.FindOneAndUpdateOptionsBuilder {
 	return options.FindOneAndUpdate().SetReturnDocument(options.After)
 }
 
-// found reports whether an update, the result of which it is given, found its
-// document.
+// found reports whether an update with that result found its document.
 func found(result *mongo.UpdateResult, err error) (bool, error) {
 	return err == nil && result.MatchedCount > 0, err
 }
 
 // insertAttempts bounds changeOrInsert: an insert may find that another was
-// first, and the change after it that the document is gone again.
+// first, and the next change that the document is gone again.
 const insertAttempts = 5
 
-// changeOrInsert changes a document or, where change finds none, inserts it. It
-// takes the place of an upsert, which not every engine carries out as one step:
-// of many at once on one _id some may be lost. An insert is one step everywhere,
-// and one that comes second is told so.
+// changeOrInsert changes a document or, if change finds none, inserts it. It
+// replaces an upsert, which is not atomic on every engine: of many concurrent
+// ones for one _id some may be lost. An insert is atomic everywhere, and a
+// second one gets an error.
 func changeOrInsert(change func() (bool, error), insert func() error) (err error) {
 	for range insertAttempts {
 		done, err := change()
@@ -109,7 +109,7 @@ func changeOrInsert(change func() (bool, error), insert func() error) (err error
 	return errors.New("there and gone again each time")
 }
 
-// writeOrInsert is changeOrInsert of one document.
+// writeOrInsert is changeOrInsert for one document.
 func writeOrInsert(ctx context.Context, c *mongo.Collection, document any, change func() (bool, error)) error {
 	return failed("writing to "+c.Name(), changeOrInsert(change, func() error {
 		_, err := c.InsertOne(ctx, document)
@@ -117,13 +117,13 @@ func writeOrInsert(ctx context.Context, c *mongo.Collection, document any, chang
 	}))
 }
 
-// updateOrInsert is the same, by an update of the document with that _id.
+// updateOrInsert is writeOrInsert with an update of the document with that _id.
 func updateOrInsert(ctx context.Context, c *mongo.Collection, id string, update bson.M, document any) error {
 	return writeOrInsert(ctx, c, document, func() (bool, error) { return found(c.UpdateOne(ctx, bson.M{"_id": id}, update)) })
 }
 
-// violatedIndex returns the name of the unique index that a duplicate-key error
-// names, or "" if it names none, as FerretDB's do.
+// violatedIndex returns the name of the unique index in a duplicate-key error,
+// or "" if the error has none, as with FerretDB.
 func violatedIndex(err error) string {
 	_, rest, _ := strings.Cut(err.Error(), " index: ")
 	name, _, _ := strings.Cut(rest, " ")

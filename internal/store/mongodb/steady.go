@@ -7,7 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// steadyID is the one document of its collection.
+// steadyID is the id of the only document in its collection.
 const steadyID = "steady"
 
 type steadyRecord struct {

@@ -29,9 +29,9 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error
 	return removed, nil
 }
 
-// sweep removes at most limit documents whose field is past and that hold no
-// decision. What was given longer to live since it was found stays: the condition
-// is in the delete too.
+// sweep removes at most limit documents whose field is past and that have no
+// decision. The condition is repeated in the delete, so that a document whose
+// life was extended meanwhile stays.
 func sweep(ctx context.Context, c *mongo.Collection, field string, now time.Time, limit int) (int, error) {
 	if limit <= 0 {
 		return 0, nil

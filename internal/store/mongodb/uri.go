@@ -16,7 +16,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 )
 
-// What holds unless the URI says otherwise.
+// Defaults for what the URI does not say.
 const (
 	defaultDatabase               = "keyturn"
 	defaultAppName                = "keyturn"
@@ -25,15 +25,15 @@ const (
 	defaultTimeout                = 10 * time.Second
 )
 
-// target is where a URI points.
+// target is the destination of a URI.
 type target struct {
 	database string
 	options  *options.ClientOptions
-	secrets  []string // what no error may show
+	secrets  []string // never shown in errors
 }
 
-// CheckURI reports why Open would refuse a connection string. It looks up no
-// name, and its error shows none of the string's secrets.
+// CheckURI returns an error if Open would refuse a connection string. It looks up no
+// name, and its error contains none of the string's secrets.
 func CheckURI(uri string) error {
 	if !strings.HasPrefix(uri, srvScheme) {
 		_, err := parseURI(uri)
@@ -43,8 +43,8 @@ func CheckURI(uri string) error {
 	return err
 }
 
-// Identity names the database of a connection string, whatever its credentials and
-// options, and in whichever order its hosts stand.
+// Identity returns a name for the database of a connection string, independent of
+// credentials, options and the order of hosts.
 func Identity(uri string) (string, error) {
 	p, err := splitURI(uri)
 	if err != nil {
@@ -58,7 +58,7 @@ func Identity(uri string) (string, error) {
 	return "mongodb:" + strings.Join(hosts, ",") + "/" + p.database, nil
 }
 
-// parseURI reads a connection string. For mongodb+srv it asks the name server.
+// parseURI parses a connection string. For mongodb+srv it asks the name server.
 func parseURI(uri string) (target, error) {
 	t, given, err := readURI(uri)
 	if err != nil {
@@ -72,8 +72,8 @@ func parseURI(uri string) (target, error) {
 	return t, nil
 }
 
-// readURI checks everything that could be a part of the credentials, rather
-// than leave it to the driver, whose errors quote it.
+// readURI checks every part that could contain credentials, because the driver's
+// errors would quote it.
 func readURI(uri string) (target, givenOptions, error) {
 	parts, err := splitURI(uri)
 	if err != nil {
@@ -90,7 +90,7 @@ func readURI(uri string) (target, givenOptions, error) {
 	return t, given, nil
 }
 
-// fillIn adds what the store needs and what the URI left open.
+// fillIn sets the options that the store requires, and the defaults.
 func (t *target) fillIn(given givenOptions) {
 	journal := true
 	t.options.
@@ -111,7 +111,7 @@ func (t *target) fillIn(given givenOptions) {
 	}
 }
 
-// redact returns err without any secret of the URI in its text.
+// redact returns err without the secrets of the URI in its text.
 func (t target) redact(err error) error {
 	text := err.Error()
 	clean := text
@@ -133,7 +133,7 @@ type uriParts struct {
 	query    string
 }
 
-// secrets returns the password as it is written and as it is meant.
+// secrets returns the password as written and decoded.
 func (p uriParts) secrets() []string {
 	if p.password == "" {
 		return nil
@@ -161,8 +161,8 @@ func splitURI(uri string) (uriParts, error) {
 		}
 	}
 	var p uriParts
-	// The last @, not the first: what precedes it may be a password with an @
-	// in it that should have been encoded, and must not be taken for a host.
+	// Cut at the last @, not the first: the text before it may be a password with an @
+	// that should have been encoded, and must not be taken for a host.
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
 		var err error
 		if p.password, err = splitUserInfo(rest[:at]); err != nil {
@@ -191,7 +191,7 @@ func splitURI(uri string) (uriParts, error) {
 	return p, nil
 }
 
-// serversOwn are databases of which one is not replicated at all, and none can be
+// serversOwn are the server's own databases: one is not replicated, and none can be
 // sharded.
 var serversOwn = []string{"admin", "config", "local"}
 
@@ -211,8 +211,8 @@ func splitUserInfo(info string) (password string, err error) {
 	return password, nil
 }
 
-// checkHosts holds the hosts to their form. Its errors quote nothing: where a
-// host was forgotten, the credentials stand in its place.
+// checkHosts checks the form of the hosts. Its errors quote nothing, because if a host
+// was forgotten, the credentials are in its place.
 func checkHosts(hosts string) error {
 	for host := range strings.SplitSeq(hosts, ",") {
 		if host == "" {

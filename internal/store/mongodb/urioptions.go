@@ -9,17 +9,18 @@ import (
 	"strings"
 )
 
-// uriOption is an option that a URI may have.
+// uriOption is an accepted option of a URI.
 type uriOption struct {
 	name    string
-	accepts string // said to whoever gives another value
+	accepts string // shown to a user who gave another value
 	ok      func(value string) bool
 	secret  bool // its value is never shown
 }
 
-// uriOptions are all of them. What would let the store acknowledge a write that
-// can be lost, give up one whose answer is lost, or read what is not the latest, has
-// one accepted value: a direct connection too, for the driver reads over it from whatever the member has become.
+// uriOptions are all accepted options. An option has only one accepted value if others
+// would let the store acknowledge a write that can be lost, give up a write whose
+// answer is lost, or read outdated data. That includes a direct connection, over which
+// the driver reads whatever the member has become.
 var uriOptions = []uriOption{
 	text("appName"),
 	oneOf("authMechanism", "SCRAM-SHA-256", "SCRAM-SHA-1", "MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC", "PLAIN"),
@@ -76,8 +77,7 @@ func secret(name string) uriOption {
 
 func boolean(name string) uriOption { return oneOf(name, "true", "false") }
 
-// oneOf is an option with a few accepted values, in the case in which the
-// driver wants them.
+// oneOf is an option with a few accepted values, in the driver's spelling.
 func oneOf(name string, values ...string) uriOption {
 	return uriOption{
 		name:    name,
@@ -125,8 +125,8 @@ func (g givenOptions) secrets() []string {
 	return secrets
 }
 
-// parseOptions reads what follows the ? of a URI, and refuses what is unknown,
-// unusable or there twice.
+// parseOptions parses the query of a URI. It refuses options that are unknown, unusable
+// or repeated.
 func parseOptions(query string) (givenOptions, error) {
 	given := givenOptions{}
 	for pair := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {

@@ -17,7 +17,7 @@ import (
 type userRecord struct {
 	UID               string    `bson:"_id"`
 	Email             string    `bson:"email"`
-	EmailKey          string    `bson:"email_key,omitempty"` // left out, the sparse index does not see it
+	EmailKey          string    `bson:"email_key,omitempty"` // omitted from the sparse index if empty
 	Username          string    `bson:"username,omitempty"`
 	UsernameKey       string    `bson:"username_key,omitempty"` // likewise
 	FirstName         string    `bson:"first_name"`
@@ -47,9 +47,9 @@ func (s *Store) CreateUser(ctx context.Context, u users.User) error {
 	return failed("creating an account", err)
 }
 
-// taken returns which of a new account's names another has, refused being the
-// server's answer. A server that does not say, or that names the index of the uid
-// first, as MongoDB does of an account that is created twice, is asked once more.
+// taken returns the error for the name of a new account that another account has,
+// given the server's error. It asks again if that error names no index, or names
+// the index of the uid first, as MongoDB does for an account that is created twice.
 func (s *Store) taken(ctx context.Context, u users.User, refused error) error {
 	switch violatedIndex(refused) {
 	case indexEmail, formerIndexEmail:
@@ -63,8 +63,8 @@ func (s *Store) taken(ctx context.Context, u users.User, refused error) error {
 	return errors.New("mongodb: creating an account: the uid is taken")
 }
 
-// lookForNames returns which of u's names an account has that is not the one
-// called but; nil if none.
+// lookForNames returns the error for the name of u that another account has than
+// the one with the uid but, or nil.
 func (s *Store) lookForNames(ctx context.Context, u users.User, but string) error {
 	emailTaken, err := exists(ctx, s.users, bson.M{"email_key": u.EmailKey, "_id": bson.M{"$ne": but}})
 	if err != nil {
@@ -88,8 +88,8 @@ func (s *Store) UserByID(ctx context.Context, uid string) (users.User, error) {
 	return s.user(ctx, bson.M{"_id": uid, "unborn": absent})
 }
 
-// UserByEmailKey implements users.Store. No write follows where a log-in is refused
-// for what the account is.
+// UserByEmailKey implements users.Store. It reads linearizably, because no write
+// follows a refused login.
 func (s *Store) UserByEmailKey(ctx context.Context, key string) (users.User, error) {
 	return s.user(ctx, bson.M{"email_key": key, "unborn": absent})
 }
@@ -99,7 +99,7 @@ func (s *Store) UserByUsernameKey(ctx context.Context, key string) (users.User, 
 	return s.user(ctx, bson.M{"username_key": key, "unborn": absent})
 }
 
-// user reads an account by what it alone has.
+// user reads the only account that matches filter.
 func (s *Store) user(ctx context.Context, filter bson.M) (users.User, error) {
 	return one[userRecord](s.latest.users.FindOne(ctx, filter), "reading an account", users.ErrNotFound)
 }
@@ -121,7 +121,7 @@ func (s *Store) ReplaceUser(ctx context.Context, seen, next users.User) error {
 	var refused mongo.ServerError
 	switch {
 	case errors.As(err, &refused):
-		// Not every server says of a change that a key is a duplicate's.
+		// Not every server says for a change that a key is a duplicate.
 		if taken := s.lookForNames(ctx, next, next.UID); taken != nil {
 			return taken
 		}
@@ -143,7 +143,7 @@ func (s *Store) RemoveUser(ctx context.Context, seen users.User) error {
 	return s.userChanged(ctx, seen.UID)
 }
 
-// userChanged tells why an account is not what it was seen as.
+// userChanged returns why an account did not match.
 func (s *Store) userChanged(ctx context.Context, uid string) error {
 	_, err := s.HeldUser(ctx, uid)
 	return cmp.Or(err, users.ErrConflict)
