@@ -12,21 +12,21 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// credentials are what a client presented (RFC 6749 §2.3).
+// credentials are the credentials that a client presented (RFC 6749 §2.3).
 type credentials struct {
 	id, secret string
 	hasSecret  bool
-	// claimed is who an assertion that could not be read says that it is of.
+	// claimed is the client that an unreadable assertion claims to be from.
 	claimed string
-	// named says that the settings name the client, which proves it.
+	// named says that the settings name the client, which authenticates it.
 	named bool
 	// assertion is nil unless the client presented one.
 	assertion *assertion
 }
 
-// readCredentials finds the client's credentials: in the Authorization header
-// (basic), in the body (post, or an assertion), or only a client_id (a public
-// client). A client uses one method per request (RFC 6749 §2.3).
+// readCredentials returns the client's credentials: from the Authorization
+// header (basic), from the body (post, or an assertion), or only a client_id (a
+// public client). A client uses one method per request (RFC 6749 §2.3).
 func readCredentials(r *http.Request, f form) (credentials, *refusal.Error) {
 	headers := r.Header.Values("Authorization")
 	a, e := readAssertion(f)
@@ -62,7 +62,7 @@ func readCredentials(r *http.Request, f form) (credentials, *refusal.Error) {
 	return c, checkClientID(c.id)
 }
 
-// parseBasic reads an Authorization header of RFC 7617 whose two halves are
+// parseBasic parses an Authorization header of RFC 7617 whose two halves are
 // form-encoded (RFC 6749 §2.3.1).
 func parseBasic(header string) (credentials, bool) {
 	scheme, encoded, ok := strings.Cut(header, " ")
@@ -88,7 +88,7 @@ func parseBasic(header string) (credentials, bool) {
 	return credentials{id: id, secret: secret, hasSecret: secret != ""}, true
 }
 
-// ValidClientID reports whether id can name a client: 1 to 128 visible ASCII
+// ValidClientID reports whether id can be a client's id: 1 to 128 visible ASCII
 // characters or spaces (RFC 6749, appendix A.1).
 func ValidClientID(id string) bool {
 	for i := range len(id) {
@@ -106,8 +106,8 @@ func checkClientID(id string) *refusal.Error {
 	return nil
 }
 
-// claimedClient returns who a client assertion that was refused unread says that
-// it is of; a is nil where nothing of it could be read.
+// claimedClient returns the client that an unreadable assertion claims to be
+// from, or ""; a is nil if nothing of the assertion could be read.
 func claimedClient(f form, a *assertion) string {
 	id := f.get("client_id")
 	if a != nil {
@@ -119,16 +119,16 @@ func claimedClient(f form, a *assertion) string {
 	return id
 }
 
-// tellClaim notes for the audit log who an assertion that could not be read says
-// that it is of: a claim, and not the client of the event.
+// tellClaim notes in the event's detail which client an unreadable assertion
+// claims to be from. A claim is not the event's client.
 func (c credentials) tellClaim(event *audit.Event) {
 	if c.claimed != "" {
 		event.Detail = "claims to be the client " + c.claimed
 	}
 }
 
-// authenticateClient returns the client that made the request, and tells event
-// who that is, or says that it is.
+// authenticateClient returns the client that made the request. It sets the
+// event's client, or its claim.
 func (s *Service) authenticateClient(ctx context.Context, r *http.Request, f form, event *audit.Event) (Client, *refusal.Error) {
 	c, e := readCredentials(r, f)
 	if e != nil {
@@ -141,7 +141,7 @@ func (s *Service) authenticateClient(ctx context.Context, r *http.Request, f for
 }
 
 // authenticate returns the client that the credentials name, if they prove it.
-// An assertion is verified and spent here.
+// It verifies and spends an assertion.
 func (s *Service) authenticate(ctx context.Context, c credentials) (Client, *refusal.Error) {
 	client, err := s.store.ClientByID(ctx, c.id)
 	if err != nil && !errors.Is(err, ErrNoClient) {
@@ -160,8 +160,8 @@ func (s *Service) authenticate(ctx context.Context, c credentials) (Client, *ref
 }
 
 // prove checks the credentials against the record of the client that they name,
-// the zero Client if there is none. An assertion counts only once authenticate
-// has verified it; of a client that has keys nothing else does.
+// or the zero Client if there is none. An assertion counts only after
+// authenticate has verified it. A client with keys must present an assertion.
 func (c credentials) prove(client Client) *refusal.Error {
 	switch {
 	case client.ID == "":

@@ -16,12 +16,12 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// ClientKeys finds the keys that clients sign their assertions with. Sets at a
-// jwks_uri are fetched with care, since the URL leads wherever its owner's name
-// server says: over https alone, through no proxy, following no redirect, for
-// few seconds and few bytes, and never to an address that is not public, unless
-// the operator allows its network. The address is checked when it is dialled,
-// after the name was resolved. Safe for concurrent use.
+// ClientKeys finds the keys that clients sign their assertions with. It fetches
+// sets at a jwks_uri with care, because the name server of the URL's owner
+// decides where it leads: over https only, without a proxy, following no
+// redirect, with small limits of time and size, and only from public addresses,
+// unless the operator allows a network. The address is checked when it is
+// dialled, after the name was resolved. ClientKeys is safe for concurrent use.
 type ClientKeys struct {
 	client *http.Client
 	now    func() time.Time
@@ -30,10 +30,10 @@ type ClientKeys struct {
 	sets map[string]*remoteSet
 }
 
-// How fetched sets are kept.
+// Limits for fetched sets.
 const (
-	// remoteFresh is how long a set is used without a second look, remoteStale
-	// how long where its URL does not answer.
+	// remoteFresh is how long a set is used without another fetch, remoteStale
+	// how long it is used if its URL does not answer.
 	remoteFresh = 5 * time.Minute
 	remoteStale = time.Hour
 	// remotePause is the least time between two fetches of one URL, whatever
@@ -43,8 +43,8 @@ const (
 	remotePatience = 4 * time.Second
 )
 
-// remoteSet is what one jwks_uri last answered. The one token of turn belongs
-// to who fetches; nobody else waits for a publisher that is slow.
+// remoteSet is the last answer of one jwks_uri. The one token of turn belongs
+// to the caller that fetches, so that nobody else waits for a slow publisher.
 type remoteSet struct {
 	turn chan struct{}
 
@@ -85,7 +85,7 @@ func NewClientKeys(allowed []netip.Prefix, now func() time.Time) *ClientKeys {
 	}
 }
 
-// of returns the keys of a client. A fetched set that has no key that fits is
+// of returns the keys of a client. If no key of a fetched set fits, the set is
 // fetched again, in case the client has a new one.
 func (k *ClientKeys) of(ctx context.Context, client Client, fits func(jose.JSONWebKey) bool) ([]jose.JSONWebKey, error) {
 	if client.JWKS != "" {
@@ -106,21 +106,23 @@ func (k *ClientKeys) of(ctx context.Context, client Client, fits func(jose.JSONW
 		return keys, nil
 	}
 	if set.due(now) {
-		// Also for a caller who hangs up: else strangers could spend every try.
+		// The fetch goes on if the caller hangs up, because otherwise strangers
+		// could use up every try.
 		keys, err := k.fetch(context.WithoutCancel(ctx), client.JWKSURI)
 		set.answered(now, keys, err)
 	}
 	return set.last(now, client.JWKSURI)
 }
 
-// good returns the keys where they are fresh and one of them fits.
+// good returns the keys, and reports whether they are fresh and one of them
+// fits.
 func (s *remoteSet) good(now time.Time, fits func(jose.JSONWebKey) bool) ([]jose.JSONWebKey, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.keys, now.Sub(s.fetched) < remoteFresh && slices.ContainsFunc(s.keys, fits)
 }
 
-// due reports whether the set may be fetched now, and counts that as tried.
+// due reports whether the set may be fetched now, and counts that as a try.
 func (s *remoteSet) due(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,7 +141,7 @@ func (s *remoteSet) answered(now time.Time, keys []jose.JSONWebKey, err error) {
 	}
 }
 
-// last returns the keys of the last answer, if they are not too old.
+// last returns the keys of the last answer, unless they are too old.
 func (s *remoteSet) last(now time.Time, uri string) ([]jose.JSONWebKey, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,8 +151,8 @@ func (s *remoteSet) last(now time.Time, uri string) ([]jose.JSONWebKey, error) {
 	return s.keys, nil
 }
 
-// set returns the record of a jwks_uri. There are no more of them than
-// registered clients had.
+// set returns the remoteSet of a jwks_uri. Their number is bounded by that of
+// registered clients' URIs.
 func (k *ClientKeys) set(uri string) *remoteSet {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -163,7 +165,7 @@ func (k *ClientKeys) set(uri string) *remoteSet {
 }
 
 func (k *ClientKeys) fetch(ctx context.Context, uri string) ([]jose.JSONWebKey, error) {
-	// A store may hold what an earlier version took for fit.
+	// A store may contain a URI that an earlier version accepted.
 	if err := checkClientJWKSURI(uri); err != nil {
 		return nil, err
 	}

@@ -11,9 +11,9 @@ import (
 
 const clientSecretPrefix = "kt_cs_"
 
-// newClientSecret makes a client secret of 256 random bits, with a prefix and a
-// checksum by which secret scanners recognise a leaked one, and the hash to be
-// stored. The secret is shown once and kept nowhere.
+// newClientSecret returns a client secret of 256 random bits, with a prefix and
+// a checksum by which secret scanners recognise a leaked one, and the hash to
+// store. The secret is shown once and stored nowhere.
 func newClientSecret() (secret string, hash []byte) {
 	raw := make([]byte, 32, 36)
 	rand.Read(raw) // never fails: crypto/rand.Read crashes the program instead
@@ -23,8 +23,8 @@ func newClientSecret() (secret string, hash []byte) {
 	return secret, sum[:]
 }
 
-// hasSecret reports whether secret is the client's, in constant time. A client
-// without a secret has none.
+// hasSecret reports whether secret is the client's, in constant time. It is
+// false for a client without a secret.
 func (c Client) hasSecret(secret string) bool {
 	sum := sha256.Sum256([]byte(secret))
 	return len(c.SecretHash) == len(sum) && subtle.ConstantTimeCompare(sum[:], c.SecretHash) == 1

@@ -10,12 +10,13 @@ import (
 	"github.com/keyturn/keyturn/internal/listing"
 )
 
-// settleGrace is how long a disabling is left to who began it.
+// settleGrace is how long a disabling is left to the process that began it.
 const settleGrace = time.Minute
 
-// Disable disables the client and ends its sessions (F7); it returns how many
-// lived. ErrNoClient if there is no such client. Repeating it is harmless. With
-// decision.ErrOwed it is disabled, and only the event is missing.
+// Disable disables the client, ends its sessions (F7) and returns the number of
+// live ones. It returns ErrNoClient if there is no such client. Repeating it is
+// harmless. With decision.ErrOwed the client is disabled and only the event is
+// missing.
 func (c *Clients) Disable(ctx context.Context, id string) (int, error) {
 	_, e, err := c.change(ctx, audit.Event{Action: audit.ClientDisabled}, id, func(client *Client, _ *audit.Event) error {
 		client.Disabled = true
@@ -24,21 +25,21 @@ func (c *Clients) Disable(ctx context.Context, id string) (int, error) {
 	return e.Count, err
 }
 
-// EndSessions ends every session that was begun through the client, on an
-// operator's behalf, and returns how many there were; users can log in again.
-// ErrNoClient if there is no such client. Repeating it is harmless. With
-// decision.ErrOwed they have ended, and only the event is missing.
+// EndSessions ends every session of the client, for an operator, and returns
+// their number. Users can log in again. It returns ErrNoClient if there is no
+// such client. Repeating it is harmless. With decision.ErrOwed the sessions
+// have ended and only the event is missing.
 func (c *Clients) EndSessions(ctx context.Context, id string) (int, error) {
 	event := audit.Event{Action: audit.SessionsEnded, Reason: audit.ReasonLoggedOutByOperator}
 	_, e, err := c.change(ctx, event, id, func(*Client, *audit.Event) error { return nil })
 	return e.Count, err
 }
 
-// Settle ends the sessions that disabled clients have left: those that a
-// Disable did not come to before its process died, and those of logins that
-// were under way. It returns how many it ended; each client that had any leaves
-// a SessionsEnded event. It goes on past a client that fails and returns the
-// errors joined. Run it every minute or so, on every replica.
+// Settle ends the sessions that disabled clients still have, because a Disable
+// was interrupted when its process died, or because a login was in progress. It
+// returns the number of ended sessions and writes a SessionsEnded event for
+// each client that had any. It continues after a client that fails and returns
+// the errors joined. Call it about every minute on every replica.
 func (c *Clients) Settle(ctx context.Context) (int, error) {
 	total := 0
 	var errs []error
@@ -58,7 +59,7 @@ func (c *Clients) Settle(ctx context.Context) (int, error) {
 	return total, errors.Join(errs...)
 }
 
-// settle records only what it ended: most of the time there is nothing.
+// settle records an event only if it ended sessions; usually there are none.
 func (c *Clients) settle(ctx context.Context, id string) (int, error) {
 	ended, err := c.Store.RevokeFamiliesOfClient(ctx, id, c.Now(), audit.ReasonClientDisabled.String())
 	if ended == 0 {

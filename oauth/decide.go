@@ -11,8 +11,8 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// maker carries out decisions on clients. Nobody can use a disabled one, as which
-// servers of an older version see those that are unborn.
+// maker returns the Maker for decisions on clients. Servers of an older version see
+// an unborn client as a disabled one, which nobody can use.
 func (c *Clients) maker() *decision.Maker[Client] {
 	return &decision.Maker[Client]{Audit: c.Audit, Now: c.Now, Records: decision.Records[Client]{
 		Held:     func(c *Client) *decision.Held { return &c.Held },
@@ -30,28 +30,28 @@ func (c *Clients) maker() *decision.Maker[Client] {
 	}}
 }
 
-// endings say why the sessions of a client end that a decision is about.
+// endings are the reasons for which a decision ends the sessions of its client.
 var endings = map[audit.Action]audit.Reason{
 	audit.ClientDisabled: audit.ReasonClientDisabled,
 	audit.SessionsEnded:  audit.ReasonLoggedOutByOperator,
 }
 
-// follow ends the sessions of a client that a decision is about.
+// follow ends the sessions of a client after a decision.
 func (c *Clients) follow(ctx context.Context, client Client, e *audit.Event) error {
 	n, err := c.Store.RevokeFamiliesOfClient(ctx, client.ID, c.Now(), endings[e.Action].String())
 	e.Count += n
 	return err
 }
 
-// sessions are the records of families, which decisions are about. A decision changes
-// nothing of a family but whether it is born and whether it has ended: refreshes
-// move it on meanwhile.
+// sessions adapts the families to package decision. A decision changes only whether a
+// family is unborn and whether it has ended; refreshes advance the family meanwhile.
 type sessions struct {
 	store Store
 	now   func() time.Time
 }
 
-// maker carries out decisions on families. Of one that is unborn nobody has a token.
+// maker returns the Maker for decisions on families. Nobody has a token of an unborn
+// family.
 func (s sessions) maker(rec audit.Recorder) *decision.Maker[Family] {
 	return &decision.Maker[Family]{Audit: rec, Now: s.now, Records: decision.Records[Family]{
 		Held:     func(f *Family) *decision.Held { return &f.Held },
@@ -79,9 +79,9 @@ func refusedOfFamily(err error) (audit.Reason, bool) {
 // maxTries bounds how often the end of a family is tried that others keep changing.
 const maxTries = 5
 
-// end ends a family with its event, and reports whether it lived: if not, nothing
-// is written, neither to the store nor to the log. The event returned has an ID
-// if it is written. The error is ErrNoFamily, the store's, or decision.Concluded.
+// end ends a family with its event, and reports whether the family was live. If it
+// was not, end writes nothing to the store or the log. The returned event has an ID
+// if it was written. The error is ErrNoFamily, from the store, or decision.Concluded.
 func (s sessions) end(ctx context.Context, rec audit.Recorder, f Family, reason string, e audit.Event) (audit.Event, bool, error) {
 	for range maxTries {
 		if f.Unborn {

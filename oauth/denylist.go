@@ -9,18 +9,19 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// DeniedToken is one entry of the denylist: an access token that was revoked, or
-// a client assertion that was used.
+// DeniedToken is an entry of the denylist: a revoked access token, or a used
+// client assertion.
 type DeniedToken struct {
 	JTI string
-	// ExpireAt is when the entry may be removed, unless it holds a decision.
+	// ExpireAt is when the entry may be removed, unless it has a decision.
 	ExpireAt time.Time
-	// Held has the event of a revocation until it is written: the SlotID and the
-	// Slot, no more.
+	// Held contains the event of a revocation until it is written. Only SlotID and
+	// Slot are used.
 	decision.Held
 }
 
-// denials carries out the revocation of access tokens, each the birth of an entry.
+// denials returns the Maker for revocations of access tokens, each of which
+// creates an entry.
 func denials(store Store, rec audit.Recorder, now func() time.Time) *decision.Maker[DeniedToken] {
 	return &decision.Maker[DeniedToken]{Audit: rec, Now: now, Records: decision.Records[DeniedToken]{
 		Held:     func(d *DeniedToken) *decision.Held { return &d.Held },
@@ -30,6 +31,6 @@ func denials(store Store, rec audit.Recorder, now func() time.Time) *decision.Ma
 		Pending:  store.PendingDenied,
 		Refused:  refusal.Among(ErrTokenDenied, ErrDeniedChanged),
 		Conflict: ErrDeniedChanged,
-		Same:     func(_, _ DeniedToken) bool { return true }, // but for the slot it never changes
+		Same:     func(_, _ DeniedToken) bool { return true }, // only the slot ever changes
 	}}
 }

@@ -2,19 +2,21 @@ package oauth
 
 import "time"
 
-// RetryWindow says how long the token just spent yields its successor again (F2):
-// a duration, or one of the two constants. Zero is for who has none of his own.
+// RetryWindow says how long a token just spent still yields its successor (F2): a
+// duration, or one of the two constants. The zero value means that a client has no
+// window of its own.
 type RetryWindow time.Duration
 
 const (
-	// RetryUntilUsed takes a token for as long as its successor was not used
-	// and the family lives.
+	// RetryUntilUsed accepts a token as long as its successor was not used and the
+	// family is live.
 	RetryUntilUsed RetryWindow = -1
-	// RetryNever takes every second presentation for reuse.
+	// RetryNever treats every second presentation as reuse.
 	RetryNever RetryWindow = -2
 )
 
-// String returns until-used, 0s, or the duration; nothing for the zero value.
+// String returns until-used, 0s, or the duration; it returns "" for the zero
+// value.
 func (w RetryWindow) String() string {
 	switch w {
 	case 0:
@@ -27,8 +29,8 @@ func (w RetryWindow) String() string {
 	return time.Duration(w).String()
 }
 
-// open reports whether a token spent so long ago, whose successor was not used, is
-// still taken for a retry.
+// open reports whether a token spent that long ago, whose successor was not used,
+// still counts as a retry.
 func (w RetryWindow) open(age time.Duration) bool {
 	return w == RetryUntilUsed || w > 0 && age <= time.Duration(w)
 }

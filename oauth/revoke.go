@@ -13,9 +13,9 @@ import (
 )
 
 // Revoke is the revocation endpoint (RFC 7009). A refresh token of any
-// generation ends its session; an access token alone is put on the denylist.
-// A token that is not known, or no longer good, is answered like one that was
-// revoked (§2.2).
+// generation ends its session; an access token is only put on the denylist. The
+// answer for an unknown or invalid token is the same as for a revoked one
+// (§2.2).
 func (s *Service) Revoke(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	event := audit.Event{Action: audit.TokenRevoked}
@@ -24,7 +24,8 @@ func (s *Service) Revoke(w http.ResponseWriter, r *http.Request) {
 		writeError(w, e)
 		return
 	}
-	// RFC 7009 §2.2 leaves the body to us; some clients read JSON or fail.
+	// RFC 7009 §2.2 does not define the body; some clients fail unless it is
+	// JSON.
 	writeObject(w, http.StatusOK, []byte("{}"))
 }
 
@@ -80,7 +81,8 @@ func (s *Service) revokeAccessToken(ctx context.Context, client Client, token st
 		event.Reason = dead.reason
 		return nil
 	}
-	// One that the wall clock alone calls expired may come back to life (T1).
+	// A token that only the wall clock takes for expired may become valid again
+	// (T1).
 	event.UserID, event.SessionID, event.TokenID = c.Subject, c.Session, c.ID
 	if c.ClientID != client.ID {
 		return foreignToken

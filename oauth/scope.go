@@ -12,7 +12,7 @@ import (
 // maxScopes bounds how many scope tokens a request may name.
 const maxScopes = 100
 
-// ParseScope splits a scope string into its tokens, without repetition, in the
+// ParseScope splits a scope string into its tokens, without duplicates, in the
 // order given (RFC 6749 §3.3). It reports whether every token has only the
 // characters that the RFC allows.
 func ParseScope(s string) ([]string, bool) {
@@ -38,8 +38,8 @@ func validScopeToken(s string) bool {
 	return s != "" && len(s) <= 128
 }
 
-// narrow returns what is granted of the scope asked for: byDefault where
-// nothing is asked, and never anything that is not allowed.
+// narrow returns the granted part of the scope asked for: byDefault if none is
+// asked for. It refuses a scope that is not allowed.
 func narrow(asked string, allowed, byDefault []string) ([]string, *refusal.Error) {
 	scope, ok := ParseScope(asked)
 	if !ok {
@@ -57,8 +57,8 @@ func narrow(asked string, allowed, byDefault []string) ([]string, *refusal.Error
 	return scope, nil
 }
 
-// grantable returns what the client gets of the scope that it asks for in a
-// grant of its own or a login.
+// grantable returns the scope that the client gets for the scope asked for in a
+// login or in a grant of its own.
 func (c Client) grantable(asked string) ([]string, *refusal.Error) {
 	byDefault := c.DefaultScope
 	if len(byDefault) == 0 {
@@ -67,8 +67,8 @@ func (c Client) grantable(asked string) ([]string, *refusal.Error) {
 	return narrow(asked, c.Scope, byDefault)
 }
 
-// target returns the audience of the token asked for (RFC 8707 §2): all that
-// is allowed where no resource is named.
+// target returns the audience of the token asked for (RFC 8707 §2), or everything
+// allowed if no resource is named.
 func target(resources, allowed []string) ([]string, *refusal.Error) {
 	var audience []string
 	for _, resource := range resources {
@@ -88,10 +88,11 @@ func target(resources, allowed []string) ([]string, *refusal.Error) {
 	return audience, nil
 }
 
-// reach returns the audiences that the client's log-ins with that scope may be for.
-// Keyturn's own resource endpoints are an audience too, the issuer (RFC 9068 §4):
-// log-ins with the scope openid are for them, which UserInfo is for, and those of
-// first-party apps; others are not unless the client is registered so.
+// reach returns the possible audiences of the client's logins with that scope.
+// Keyturn's own resource endpoints are an audience too, the issuer (RFC 9068 §4).
+// Logins with the scope openid include it, because UserInfo requires that scope,
+// and so do those of first-party apps. Other logins include it only if the client
+// is registered so.
 func (s Settings) reach(c Client, scope []string) []string {
 	own := c.ID == s.FirstPartyClient && c.ID != "" || slices.Contains(scope, "openid")
 	if !own || len(c.Audience) == 0 || slices.Contains(c.Audience, s.Issuer) {
@@ -100,8 +101,8 @@ func (s Settings) reach(c Client, scope []string) []string {
 	return append(slices.Clone(c.Audience), s.Issuer)
 }
 
-// kept returns those of list that allowed still has: list itself where that is
-// all of them.
+// kept returns the elements of list that are still in allowed. It returns list
+// itself if that is all of them.
 func kept(list, allowed []string) []string {
 	withdrawn := func(s string) bool { return !slices.Contains(allowed, s) }
 	if !slices.ContainsFunc(list, withdrawn) {

@@ -17,24 +17,23 @@ type SessionEnder struct {
 	Now   func() time.Time
 }
 
-// SettleDecisions carries forward the log-ins, the ends of sessions and the
-// revocations of access tokens that a process which died, or could not reach the
-// store or the audit log, left on their way. Run it every second or so, on every
-// replica.
+// SettleDecisions completes logins, ends of sessions and revocations of access
+// tokens that a process left unfinished because it died, or could not reach the
+// store or the audit log. Call it about every second on every replica.
 func (e SessionEnder) SettleDecisions(ctx context.Context) (int, error) {
 	n, err := sessions{e.Store, e.Now}.maker(e.Audit).Settle(ctx)
 	more, errDenied := denials(e.Store, e.Audit, e.Now).Settle(ctx)
 	return n + more, errors.Join(err, errDenied)
 }
 
-// SetClaimsOf has every live session of the user bear claims from its next
+// SetClaimsOf sets the claims of every live session of the user from its next
 // refresh on, and returns how many it changed.
 func (e SessionEnder) SetClaimsOf(ctx context.Context, uid, claims string) (int, error) {
 	return e.Store.SetFamilyClaims(ctx, uid, claims)
 }
 
-// SetEmailOf has every live session of the user that was granted the scope email
-// bear the address from its next refresh on, and returns how many it changed.
+// SetEmailOf sets the address of every live session of the user with the scope
+// email from its next refresh on, and returns how many it changed.
 func (e SessionEnder) SetEmailOf(ctx context.Context, uid, email string) (int, error) {
 	return e.Store.SetFamilyEmail(ctx, uid, email)
 }
@@ -45,8 +44,8 @@ func (e SessionEnder) EndSessionsOf(ctx context.Context, uid, except, reason str
 	return e.Store.RevokeFamiliesOfUser(ctx, uid, except, e.Now(), reason)
 }
 
-// SessionOf reports whether the session id, which must be one of the user's,
-// lives: users.ErrNoSession if it is not.
+// SessionOf reports whether the session id is live. It returns users.ErrNoSession
+// if the session is not one of the user's.
 func (e SessionEnder) SessionOf(ctx context.Context, uid, id string) (bool, error) {
 	f, err := e.Store.FamilyByID(ctx, id)
 	if errors.Is(err, ErrNoFamily) || err == nil && f.UserID != uid {
@@ -56,8 +55,9 @@ func (e SessionEnder) SessionOf(ctx context.Context, uid, id string) (bool, erro
 	return err == nil && f.RevokedAt.IsZero() && now.Before(f.ExpiresAt) && now.Before(f.IdleExpiresAt), err
 }
 
-// EndSession ends the session that the event names, which must be one of its
-// user's, with that event, and reports whether it lived.
+// EndSession ends the session that the event names with that event, and reports
+// whether it was live. The session must be one of the event's user, or the error
+// is users.ErrNoSession.
 func (e SessionEnder) EndSession(ctx context.Context, event audit.Event) (bool, error) {
 	f, err := e.Store.HeldFamily(ctx, event.SessionID)
 	if errors.Is(err, ErrNoFamily) || err == nil && (f.UserID != event.UserID || f.Unborn) {
@@ -80,8 +80,8 @@ func (e SessionEnder) EndSession(ctx context.Context, event audit.Event) (bool, 
 // countLimit bounds how many sessions are counted.
 const countLimit = 1000
 
-// CountSessionsOf returns how many live sessions the user has but except, counting
-// up to a thousand.
+// CountSessionsOf returns the number of the user's live sessions but except, up to
+// a thousand.
 func (e SessionEnder) CountSessionsOf(ctx context.Context, uid, except string) (int, error) {
 	live, err := e.Store.FamiliesOfUser(ctx, uid, e.Now(), countLimit)
 	n := len(live)

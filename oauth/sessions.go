@@ -8,7 +8,7 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// A session is what people call a family: what they began by logging in.
+// Users know a family as a session, which they began by logging in.
 
 // maxSessions bounds how many sessions are listed at once.
 const maxSessions = 100
@@ -29,7 +29,7 @@ func (s *Service) LogOut(ctx context.Context, by Caller) *refusal.Error {
 	return s.endSession(ctx, by, by.SessionID, audit.ReasonLogout)
 }
 
-// EndSession ends one session of the caller's.
+// EndSession ends one of the caller's sessions.
 func (s *Service) EndSession(ctx context.Context, by Caller, id string) *refusal.Error {
 	return s.endSession(ctx, by, id, audit.ReasonEndedByUser)
 }
@@ -45,10 +45,10 @@ func (s *Service) endSession(ctx context.Context, by Caller, id string, reason a
 	if err == nil {
 		var told audit.Event
 		told, _, err = s.sessions().end(ctx, s.Audit, f, reason.String(), event)
-		event.ID = told.ID // none if the session had ended before
+		event.ID = told.ID // empty if the session had ended before
 	}
 	if errors.Is(err, ErrNoFamily) {
-		event.SessionID = "" // it is whatever the caller sent
+		event.SessionID = "" // it is any text that the caller sent
 		return s.Conclude(ctx, event, refusal.New(refusal.NotFound, audit.ReasonUnknownSession, "You have no such session."))
 	}
 	return s.Conclude(ctx, event, refusalOf(err))

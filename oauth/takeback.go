@@ -2,13 +2,14 @@ package oauth
 
 import "context"
 
-// takeBack undoes a refresh whose answer nobody got because its event could not
-// be written, or nothing could be signed (A3). Else an audit log that is away
+// takeBack undoes a refresh whose answer nobody got because its event could not be
+// written, or nothing could be signed (A3). Otherwise an audit log that is away
 // for longer than the retry window would log out everybody who refreshes
-// meanwhile: the token that they still hold would look like a spent one.
+// meanwhile: the token that they still have would look like a spent one.
 //
-// Whoever got the same successor by a retry of their own keeps it: a token newer
-// than the family is let on. A family that has moved on, or ended, stays as it is.
+// A client that got the same successor by a retry of its own keeps it, because a
+// token newer than the family is accepted. A family that has advanced or ended
+// stays as it is.
 func (f *Families) takeBack(ctx context.Context, r *refresh) error {
 	if r.retried() {
 		return nil

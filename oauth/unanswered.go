@@ -8,34 +8,33 @@ import (
 )
 
 const (
-	// maxUnanswered bounds how many unanswered rotations are remembered; for those
-	// beyond it there is the retry window.
+	// maxUnanswered bounds how many unanswered rotations are remembered; beyond it
+	// the retry window has to do.
 	maxUnanswered = 10_000
-	// settleFor is how long the store may take over one of them.
+	// settleFor bounds the time of the store for one of them.
 	settleFor = 2 * time.Second
 )
 
-// attempt is one refresh on its way through the store, which may go on with it
-// when its caller has given up.
+// attempt is one refresh in the store, which may go on with it after its caller has
+// given up.
 type attempt struct {
 	mu sync.Mutex
-	// What was decided last: on which family, and what it was to become; the
-	// zero Family if nothing was to be written.
+	// before and after are the last decision: the family and what it was to become.
+	// after is the zero Family if nothing was to be written.
 	before, after Family
 	abandoned     bool
 }
 
-// unanswered are the rotations of which nobody knows whether they were done: the
-// store was asked and did not answer, so their callers were told to try again.
-// A client that does so when the outage is over, long after the retry window,
-// must not be taken for a thief: the token that it holds is the last that it was
-// given. Safe for concurrent use.
+// unanswered are the rotations whose result is unknown: the store did not answer, so
+// their callers were told to try again. A client that does so after the outage, long
+// after the retry window, must not be taken for a thief, because its token is the
+// last that it was given. It is safe for concurrent use.
 type unanswered struct {
 	mu   sync.Mutex
-	open map[familyState]Family // as it stood before
+	open map[familyState]Family // the family before the rotation
 }
 
-// familyState is a family as a rotation left it, or would have left it.
+// familyState identifies the state of a family after a rotation.
 type familyState struct {
 	familyID   string
 	generation int64
@@ -44,8 +43,8 @@ type familyState struct {
 
 func stateOf(f Family) familyState { return familyState{f.ID, f.Generation, f.RotatedAt.UnixMilli()} }
 
-// decided takes note of what is about to be written, or nothing if after is the
-// zero Family.
+// decided records what is about to be written, or nothing if after is the zero
+// Family.
 func (u *unanswered) decided(a *attempt, before, after Family) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -54,7 +53,7 @@ func (u *unanswered) decided(a *attempt, before, after Family) {
 	}
 }
 
-// abandon is called when the store failed.
+// abandon records the attempt as unanswered, after the store failed.
 func (u *unanswered) abandon(a *attempt) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -76,8 +75,8 @@ func (u *unanswered) add(before, after Family) {
 	}
 }
 
-// before returns how the family stood before the rotation that brought it here,
-// if nobody was answered to that; else f.
+// before returns the family before the rotation that led to f, if that rotation is
+// unanswered; otherwise it returns f.
 func (u *unanswered) before(f Family) (Family, bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -88,7 +87,7 @@ func (u *unanswered) before(f Family) (Family, bool) {
 	return before, true
 }
 
-// any returns one of them, and drops what has expired.
+// any returns one unanswered rotation, and drops expired ones.
 func (u *unanswered) any(now time.Time) (after familyState, before Family, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -107,11 +106,11 @@ func (u *unanswered) settled(after familyState) {
 	delete(u.open, after)
 }
 
-// Settle takes back the refreshes that the store did not answer to, so that
-// every replica takes the tokens that their clients still hold, and returns how
-// many it looked at. Such a write may even come after this, as one does that a
-// network has held up: it will not find the family as it expects it. It ends
-// with the store's first error; run it every second or so.
+// Settle takes back the refreshes that the store did not answer, so that every
+// replica accepts the tokens that their clients still have. It returns how many it
+// processed. A write that arrives later, because the network delayed it, does not
+// find the family in the state that it expects. Settle stops at the store's first
+// error. Call it about every second.
 func (f *Families) Settle(ctx context.Context) (int, error) {
 	for n := 0; ; n++ {
 		after, before, ok := f.unanswered.any(f.now())
@@ -130,10 +129,10 @@ func (f *Families) Settle(ctx context.Context) (int, error) {
 	}
 }
 
-// restore puts a family back to what it was before, as if it had been rotated at
-// the time given, if it lives and stands says that it may be. Its live generation is
-// that of the token presented: one newer than the family was has its owner, and older
-// ones must not come to life again.
+// restore sets a family back to before, as if it had been rotated at the given time,
+// if it is live and stands agrees. The new live generation is that of the presented
+// token: a client may have a token one generation newer than the family was, and
+// older ones must not become valid again.
 func (f *Families) restore(ctx context.Context, before Family, presented int64, at time.Time, stands func(now Family) bool) error {
 	_, err := f.store.RotateFamily(ctx, before.ID, before.ClientID, func(now Family, _ Client) (*Rotation, error) {
 		if !now.RevokedAt.IsZero() || !stands(now) {

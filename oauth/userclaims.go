@@ -10,10 +10,10 @@ import (
 	"github.com/keyturn/keyturn/users"
 )
 
-// userClaims returns what a client's tokens say of their user: of the JSON
-// object all those members that names lists, without the braces, so that they
-// can be spliced into another object. Names that the server itself uses are
-// never among them (see users.CheckClaimName).
+// userClaims returns those members of the JSON object all that names lists,
+// which are what a client's tokens say about their user. It omits the braces,
+// so that they can be spliced into another object. Names that the server itself
+// uses are never among them (see users.CheckClaimName).
 func userClaims(all string, names []string) (members, error) {
 	if all == "" || len(names) == 0 {
 		return nil, nil
@@ -30,12 +30,14 @@ func userClaims(all string, names []string) (members, error) {
 	return membersOf(claims)
 }
 
-// mayClaim reports whether a member of a token is one of the user's claims.
+// mayClaim reports whether a token's member of that name is one of the user's
+// claims.
 func mayClaim(name string) bool {
 	return name == users.RolesClaim || users.CheckClaimName(name) == nil
 }
 
-// claimsIn returns the user's claims in the payload of an access token of ours.
+// claimsIn returns the user's claims in the payload of one of our access
+// tokens.
 func claimsIn(payload []byte) (members, error) {
 	var claims map[string]json.RawMessage
 	if err := strictjson.Unmarshal(payload, &claims); err != nil {
@@ -72,7 +74,7 @@ func (m members) into(object []byte) []byte {
 	return append(append(object, m...), '}')
 }
 
-// checkClientClaims refuses names that no user's account can hold.
+// checkClientClaims refuses names that no user's account can have.
 func checkClientClaims(client Client) error {
 	for _, name := range client.Claims {
 		if !mayClaim(name) {
@@ -83,7 +85,7 @@ func checkClientClaims(client Client) error {
 	return nil
 }
 
-// describeClaims says of which claims a client's tokens speak.
+// describeClaims lists the claims in a client's tokens for the audit log.
 func describeClaims(client Client) string {
 	if len(client.Claims) == 0 {
 		return ""
