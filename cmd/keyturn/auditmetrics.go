@@ -5,7 +5,8 @@ import (
 	"github.com/keyturn/keyturn/internal/server"
 )
 
-// auditMetrics shows to Prometheus what could not be written to the audit log.
+// auditMetrics adds the metrics about events that could not be written to the
+// audit log.
 func auditMetrics(m *server.Metrics, l *auditlog.Log) {
 	m.Counter("keyturn_audit_failures_total", "Events that could not be recorded; their decisions did not stand.", nil,
 		func() float64 { return float64(l.Failures()) })

@@ -68,7 +68,7 @@ the exit code is 1.`,
 	return cmd
 }
 
-// reportFlags are what audit report is asked for.
+// reportFlags are the flags of audit report.
 type reportFlags struct {
 	verify       verifyFlags
 	unchecked    bool
@@ -92,8 +92,8 @@ func (r *reportFlags) read(ctx context.Context, cfg *config.Config, files []stri
 	return report, nil
 }
 
-// check reads the files and passes each line to take. What it finds wrong with
-// the log is part of its result, not an error.
+// check reads the files and passes each line to take. A fault of the log is part
+// of its result, not an error.
 func (r *reportFlags) check(ctx context.Context, cfg *config.Config, files []string, take func([]byte) error) (auditreport.Integrity, error) {
 	if r.unchecked {
 		return auditreport.Integrity{}, verify.Lines(files, take)
@@ -110,11 +110,10 @@ func (r *reportFlags) check(ctx context.Context, cfg *config.Config, files []str
 	return integrity, err
 }
 
-// writeReport writes the report where it is wanted. A file is there whole or
-// not at all, and only its owner can read it: it names people and addresses.
-// An earlier report makes way for it, and no other file: where the name was left
-// out, the shell puts the log in its place. A pipe or a device is written to as
-// it is.
+// writeReport writes the report to path. A file is written completely or not at
+// all, and only its owner can read it, because it names people and addresses. It
+// replaces an earlier report, but no other file: if the name was left out, the
+// shell may put the log in its place. A pipe or a device is written to directly.
 func (p *program) writeReport(path string, report *auditreport.Report) error {
 	write := func(w io.Writer) error {
 		buffered := bufio.NewWriter(w)
@@ -161,7 +160,7 @@ func writeThrough(path string, write func(io.Writer) error) error {
 	return nil
 }
 
-// holdsReport reports whether a file begins as a report does, or is empty.
+// holdsReport reports whether a file begins like a report, or is empty.
 func holdsReport(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {

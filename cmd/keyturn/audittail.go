@@ -63,7 +63,7 @@ next when the log is rotated; it then takes the name that the server writes to.`
 	return cmd
 }
 
-// showEvent prints a line of the log that passes the filter.
+// showEvent prints a line of the log if it passes the filter.
 func (p *program) showEvent(filter *verify.Filter, line []byte) error {
 	switch {
 	case !filter.Match(line):
@@ -80,7 +80,7 @@ func (p *program) showEvent(filter *verify.Filter, line []byte) error {
 	return err
 }
 
-// colour is wanted on a terminal, unless NO_COLOR is set.
+// colour reports whether to use colour: on a terminal, unless NO_COLOR is set.
 func (p *program) colour() bool {
 	for _, v := range p.environ {
 		if strings.HasPrefix(v, "NO_COLOR=") && v != "NO_COLOR=" {

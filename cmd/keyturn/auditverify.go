@@ -77,10 +77,10 @@ with 3 where a file, the keys, the heads or the store cannot be read.`,
 	return cmd
 }
 
-// verifyFlags are what audit verify is told of the evidence.
+// verifyFlags are the flags about the evidence for audit verify.
 type verifyFlags struct {
 	partial, signed, repeats bool
-	asks                     bool // the store, though there are keys or heads
+	asks                     bool // ask the store even if keys or heads are given
 	keys, heads              string
 	elsewhere                []string
 	since                    moment
@@ -112,14 +112,15 @@ func (f verifyFlags) options(ctx context.Context, cfg *config.Config) (o verify.
 	return o, err
 }
 
-// unreadableError is what could not be read, so that nothing was found out: exit
-// code 3, which is neither of an intact log nor of one that was tampered with.
+// unreadableError says that something could not be read, so that the check has no
+// result: exit code 3, which differs from those of an intact log and of one that was
+// tampered with.
 type unreadableError struct{ error }
 
 func (e unreadableError) Unwrap() error { return e.error }
 
-// unreadable wraps an error that is neither about the command line nor what was
-// found in the log.
+// unreadable wraps an error that is neither about the command line nor a fault found
+// in the log.
 func unreadable(err error) error {
 	var bad *verify.BadLine
 	if usage := (usageError{}); errors.As(err, &usage) || errors.As(err, &bad) {
@@ -128,7 +129,7 @@ func unreadable(err error) error {
 	return unreadableError{err}
 }
 
-// maxEvidence bounds what is read of a file of keys or heads.
+// maxEvidence bounds the size of a file of keys or heads, in bytes.
 const maxEvidence = 64 << 20
 
 func readEvidence(flag, path string, v any) error {
@@ -151,9 +152,9 @@ func readEvidence(flag, path string, v any) error {
 	return nil
 }
 
-// verifyOptions asks the store for the heads and the public keys. A SQLite store that
-// does not exist is not made for it: where nobody named one, the chains alone are
-// checked, and the report says so.
+// verifyOptions reads the heads and the public keys from the store. It does not
+// create a missing SQLite store: if none was named, only the chains are checked, and
+// the report says so.
 func verifyOptions(ctx context.Context, cfg *config.Config) (o verify.Options, err error) {
 	if path := cfg.SQLitePath(); path != "" {
 		_, err := os.Stat(path)
@@ -173,14 +174,15 @@ func verifyOptions(ctx context.Context, cfg *config.Config) (o verify.Options, e
 		return o, err
 	}
 	if o.Anchors == nil {
-		o.Anchors = []audit.Anchor{} // asked, and there are none
+		o.Anchors = []audit.Anchor{} // the store was asked and has none
 	}
 	set, err := publicKeys(ctx, s)
 	o.Keys = verify.KeySet(set)
 	return o, err
 }
 
-// publicKeys are all that ever signed, archived and revoked ones included.
+// publicKeys returns the public halves of all keys that ever signed, including
+// archived and revoked ones.
 func publicKeys(ctx context.Context, s store.Store) (jose.JSONWebKeySet, error) {
 	var set jose.JSONWebKeySet
 	live, err := s.Keys(ctx)

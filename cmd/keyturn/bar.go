@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// bar shows on standard error how far each stage of a long command has come, if
+// bar shows the progress of each stage of a long command on standard error, if
 // that is a terminal.
 type bar struct {
-	screen *os.File // nil where there is none
+	screen *os.File // nil without a terminal
 	stage  string
 	drawn  time.Time
 }
@@ -18,10 +18,10 @@ func (p *program) newBar() *bar {
 	return &bar{screen: terminal(p.stderr)}
 }
 
-// eraseLine returns to the beginning of the line and wipes it.
+// eraseLine moves the cursor to the beginning of the line and clears the line.
 const eraseLine = "\r\x1b[K"
 
-// show implements transfer.Progress. What cannot be drawn is no reason to stop.
+// show implements transfer.Progress. It ignores errors of drawing.
 func (b *bar) show(stage string, done, total int64) {
 	if b.screen == nil || stage == b.stage && time.Since(b.drawn) < 100*time.Millisecond {
 		return
@@ -31,7 +31,7 @@ func (b *bar) show(stage string, done, total int64) {
 	fmt.Fprintf(b.screen, "%s%s %3d %% (%d of %d)", eraseLine, stage, 100*done/total, done, total)
 }
 
-// end wipes the line.
+// end clears the line.
 func (b *bar) end() {
 	if b.stage != "" {
 		fmt.Fprint(b.screen, eraseLine)

@@ -11,12 +11,12 @@ import (
 // wallClock is this machine's clock, which may be wrong.
 var wallClock = time.Now
 
-// keepTimeEvery is how often the time is stored. It and a short stop together stay
+// keepTimeEvery is how often the time is stored. Together with a short stop it stays
 // within steady.Tolerance.
 const keepTimeEvery = 10 * time.Second
 
-// steadily starts the clock that a wrong wall clock does not move (T1), at the
-// time that the store knows of. onJump may be nil.
+// steadily starts the clock that a wrong wall clock does not move (T1), at the time
+// in the store. onJump may be nil.
 func (d *deployment) steadily(ctx context.Context, onJump func(by time.Duration)) error {
 	last, err := d.store.SteadyTime(ctx)
 	if err != nil {
@@ -26,15 +26,15 @@ func (d *deployment) steadily(ctx context.Context, onJump func(by time.Duration)
 	return nil
 }
 
-// clockJumped tells the operator of a server.
+// clockJumped logs a jump of the clock.
 func (d *deployment) clockJumped(by time.Duration) {
 	d.log.Error().Stringer("by", by).Stringer("confirmed_after", steady.Confirmation).
 		Msg("the clock jumped, or no server ran for a while: until the time is confirmed nothing is deleted or erased by it")
 }
 
-// past is the time by which things are deleted and erased: what is over by it is over
-// by the wall clock and by elapsed time. It is the zero Time for commands, which
-// delete nothing by the time.
+// past returns the time for deleting and erasing: what has expired by it has expired
+// by both the wall clock and elapsed time. It is the zero Time for commands, which
+// delete nothing by time.
 func (d *deployment) past() time.Time {
 	if d.clock == nil {
 		return time.Time{}
@@ -42,7 +42,7 @@ func (d *deployment) past() time.Time {
 	return d.clock.Earliest()
 }
 
-// clockWarning is the code of what /readyz warns of while the clock is doubted.
+// clockWarning returns the warning of /readyz while the clock is unconfirmed.
 func (d *deployment) clockWarning() []string {
 	if d.clock.Offset() == 0 {
 		return nil
@@ -54,7 +54,7 @@ func elapsedSince(began time.Time) func() time.Duration {
 	return func() time.Duration { return time.Since(began) }
 }
 
-// keepTime stores the time for the next start and other replicas.
+// keepTime stores the time for the next start and for other replicas.
 func (d *deployment) keepTime(ctx context.Context) {
 	if err := d.store.SetSteadyTime(ctx, d.clock.Now()); err != nil && ctx.Err() == nil {
 		d.log.Warn().Err(err).Msg("the time could not be stored; trying again shortly")

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A program built for the tests takes its wall clock's error from a file.
+// In a test build the error of the wall clock is read from a file.
 func init() {
 	path := os.Getenv("KEYTURN_TEST_CLOCK_ERROR")
 	if path == "" {

@@ -11,7 +11,7 @@ import (
 	"github.com/keyturn/keyturn/oauth"
 )
 
-// choices are the values that a shell can complete, by flag.
+// choices returns the values that a shell can complete, by flag.
 func choices() map[string][]string {
 	stores := []string{"sqlite:", "mongodb://"}
 	byFlag := map[string][]string{
@@ -26,7 +26,7 @@ func choices() map[string][]string {
 	return byFlag
 }
 
-// actions are those that the audit log can hold.
+// actions returns the actions of the audit log.
 func actions() []string {
 	var words []string
 	for _, term := range audit.Vocabulary() {
@@ -35,7 +35,7 @@ func actions() []string {
 	return words
 }
 
-// enumeration matches what a setting accepts where that is a list of words.
+// enumeration matches a setting's Accepts if it is a list of words.
 var enumeration = regexp.MustCompile(`^[A-Za-z0-9]+(, [A-Za-z0-9]+)+$`)
 
 func enumerated(accepts string) []string {
@@ -51,8 +51,8 @@ func takesFiles(cmd *cobra.Command) bool {
 	return len(words) > 1 && (strings.HasPrefix(words[1], "FILE") || words[1] == "DIR")
 }
 
-// complete lets shells complete the values of flags, in cmd and all below it, and
-// propose files as arguments only where a command takes some.
+// complete lets shells complete the values of flags of cmd and its subcommands,
+// and files as arguments only if a command takes files.
 func complete(cmd *cobra.Command) error {
 	if cmd.ValidArgsFunction == nil && !takesFiles(cmd) {
 		cmd.ValidArgsFunction = cobra.NoFileCompletions

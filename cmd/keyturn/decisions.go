@@ -9,9 +9,9 @@ import (
 	"github.com/keyturn/keyturn/users"
 )
 
-// settleDecisions carries forward the decisions that a process which died, or
-// could not reach the store or the audit log, left on their way, and pays the
-// events that are owed (A3). It returns how many there were.
+// settleDecisions completes the decisions that a process left unfinished because
+// it died, or could not reach the store or the audit log, and writes the events
+// that are owed (A3). It returns how many there were.
 func (d *deployment) settleDecisions(ctx context.Context) (int, error) {
 	sessions := oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: time.Now}
 	accounts := users.Service{Store: d.store, Sessions: sessions, Audit: d.audit, Now: time.Now}
@@ -27,8 +27,9 @@ func (d *deployment) settleDecisions(ctx context.Context) (int, error) {
 	return total, errors.Join(errs...)
 }
 
-// settleDecisionsAgain is settleDecisions every second. While the store or the log
-// is away it fails each time, which others say as well.
+// settleDecisionsAgain calls settleDecisions; a server calls it every second.
+// While the store or the log is away it fails each time, which other messages
+// report too.
 func (d *deployment) settleDecisionsAgain(ctx context.Context) {
 	n, err := d.settleDecisions(ctx)
 	if err != nil {

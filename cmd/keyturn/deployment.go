@@ -22,29 +22,31 @@ import (
 	"github.com/keyturn/keyturn/keys"
 )
 
-// deployment is what every command that touches data works on: the settings,
-// the open store, and the audit log.
+// deployment is what commands that touch data work on: the settings, the open
+// store, and the audit log.
 type deployment struct {
 	ctx   context.Context
 	cfg   *config.Config
 	log   zerolog.Logger
 	store store.Store
 	audit *auditlog.Log
-	// clock is what the wall clock is held against; see steadily.
+	// clock is compared with the wall clock; see steadily.
 	clock *steady.Clock
-	// unrecorded takes what a server's requests say of events that could not
-	// be recorded.
+	// unrecorded receives messages of a server's requests about events that could
+	// not be recorded.
 	unrecorded zerolog.Logger
-	// noFirstParty is set while the client of first_party_client is not there.
+	// noFirstParty is set while the client of first_party_client is not
+	// registered.
 	noFirstParty atomic.Bool
 	// noPepper is set while accounts need a pepper that the settings do not name.
 	noPepper atomic.Bool
-	// exposed has the files of secrets of which it has been said that others get
-	// at them.
+	// exposed holds the files of secrets about which a warning was logged that
+	// other users have access.
 	exposed sync.Map
 }
 
-// withSettings adds the settings' flags to cmd and runs it under what they say.
+// withSettings adds the settings' flags to cmd and makes it call run with the
+// settings.
 func (p *program) withSettings(cmd *cobra.Command, run func(ctx context.Context, cfg *config.Config, args []string) error) {
 	config.AddFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -56,7 +58,7 @@ func (p *program) withSettings(cmd *cobra.Command, run func(ctx context.Context,
 	}
 }
 
-// withDeployment is withSettings on an open deployment.
+// withDeployment is like withSettings, with an open deployment.
 func (p *program) withDeployment(cmd *cobra.Command, run func(d *deployment, args []string) error) {
 	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, args []string) error {
 		return p.onDeployment(ctx, cfg, args, run)
@@ -76,8 +78,8 @@ func (p *program) onDeployment(ctx context.Context, cfg *config.Config, args []s
 	return errors.Join(run(d, args), d.close())
 }
 
-// withStore is withDeployment for commands that only look: there is no audit
-// log, since nothing is decided, and a SQLite store must be there already.
+// withStore is like withDeployment, for commands that only read: it opens no
+// audit log, because nothing is decided, and a SQLite store must exist already.
 func (p *program) withStore(cmd *cobra.Command, run func(d *deployment, args []string) error) {
 	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, args []string) error {
 		return p.onStore(ctx, cfg, args, run)
@@ -97,8 +99,8 @@ func (p *program) onStore(ctx context.Context, cfg *config.Config, args []string
 	return errors.Join(run(d, args), d.store.Close())
 }
 
-// open opens the store and the audit log. A command's answer has standard
-// output to itself: its audit events then go to standard error.
+// open opens the store and the audit log. Standard output is reserved for a
+// command's answer; audit events for it go to standard error.
 func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, error) {
 	d := &deployment{ctx: ctx, cfg: cfg, log: p.logger(cfg)}
 	err := errors.Join(d.checkAudit(), d.checkNotLost())
@@ -119,7 +121,8 @@ func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, er
 	return d, nil
 }
 
-// openAudit opens the audit log. What o leaves open is this program's.
+// openAudit opens the audit log, with the program's values for what o leaves
+// open.
 func (d *deployment) openAudit(o auditlog.Options, anchors audit.AnchorStore) (*auditlog.Log, error) {
 	var err error
 	if o.Node, err = os.Hostname(); err != nil {
@@ -145,7 +148,7 @@ func (d *deployment) close() error {
 }
 
 // openStore opens the store of the settings, unless it is not the one that the
-// master key beside it is for; o is for MongoDB.
+// master key beside it is for. o is for MongoDB.
 func (d *deployment) openStore(o mongodb.Options) error {
 	path := d.cfg.SQLitePath()
 	_, missing := os.Stat(path)

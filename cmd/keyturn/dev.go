@@ -23,7 +23,7 @@ import (
 // directory can print them again.
 const demoFile = "keyturn-dev.json"
 
-// demo is what --dev makes.
+// demo is what --dev creates.
 type demo struct {
 	Email        string `json:"email"`
 	Password     string `json:"password"`
@@ -37,7 +37,7 @@ const (
 	demoAudience = "https://api.example.com"
 )
 
-// checkDev keeps the demo to this machine and to a store of its own.
+// checkDev restricts the demo to this machine and to a store of its own.
 func checkDev(cfg *config.Config) error {
 	host, _, err := net.SplitHostPort(cfg.Listen)
 	if err != nil {
@@ -55,7 +55,7 @@ func checkDev(cfg *config.Config) error {
 	return nil
 }
 
-// makeDemo makes the demo user and client, unless an earlier start did.
+// makeDemo creates the demo user and client, unless an earlier start did.
 func (d *deployment) makeDemo(s *services) error {
 	if _, err := readDemo(); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -90,8 +90,8 @@ func readDemo() (demo, error) {
 	return made, nil
 }
 
-// showDemo does what a stranger would: it buys a token with the demo user's
-// password, verifies it knowing the issuer alone, and prints what to try.
+// showDemo does what a stranger would do: it gets a token with the demo user's
+// password, verifies it knowing only the issuer, and prints what to try.
 func (p *program) showDemo(ctx context.Context, d *deployment, issuer string) {
 	made, err := readDemo()
 	if err == nil {
@@ -141,7 +141,7 @@ Writing a resource server: %[9]s
 The demo's credentials are in %[7]s; stop with Ctrl-C.
 `
 
-// nextSteps are commands to go on with, for a program that is called so.
+// nextSteps returns the commands to try next, for a program of that name.
 func nextSteps(program, issuer string) string {
 	steps := [][2]string{
 		{program + " doctor --issuer " + issuer, "what your resource servers will see"},
@@ -160,7 +160,7 @@ func nextSteps(program, issuer string) string {
 	return b.String()
 }
 
-// thisProgram is how whoever started it calls it again.
+// thisProgram returns the command with which the user started this program.
 func thisProgram() string {
 	if executable, err := os.Executable(); err == nil && builtByGoRun(executable) {
 		return "go run ./cmd/keyturn"
@@ -168,11 +168,11 @@ func thisProgram() string {
 	return os.Args[0]
 }
 
-// cached matches the directory in which Go's build cache keeps a program.
+// cached matches the name of a directory of a program in Go's build cache.
 var cached = regexp.MustCompile(`^[0-9a-f]{64}-d$`)
 
-// builtByGoRun tells a program that go run has made and will remove: it is in
-// Go's build cache, or in a directory for the one run.
+// builtByGoRun reports whether go run built the program and will remove it: it
+// is in Go's build cache, or in a directory for the one run.
 func builtByGoRun(executable string) bool {
 	dir := filepath.Dir(executable)
 	return cached.MatchString(filepath.Base(dir)) || strings.Contains(filepath.ToSlash(dir), "/go-build")

@@ -62,7 +62,7 @@ database engine it is. The exit code is 1 if any check fails.`,
 	return cmd
 }
 
-// printFindings prints what was found; an error if anything failed.
+// printFindings prints the findings. It returns an error if any check failed.
 func (p *program) printFindings(found []doctor.Finding) error {
 	failed := 0
 	err := p.print(found, func(w io.Writer) {

@@ -15,7 +15,7 @@ import (
 	"github.com/keyturn/keyturn/internal/store/sqlite"
 )
 
-// openStore opens the store that a URI of the setting store names; o is for
+// openStore opens the store of a URI in the form of the setting store. o is for
 // MongoDB.
 func openStore(ctx context.Context, uri string, o mongodb.Options) (store.Store, error) {
 	if path, ok := strings.CutPrefix(uri, "sqlite:"); ok {
@@ -24,8 +24,8 @@ func openStore(ctx context.Context, uri string, o mongodb.Options) (store.Store,
 	return mongodb.Open(ctx, uri, o)
 }
 
-// staying are the options of whoever keeps the store open, and so can make the
-// indexes that are missing.
+// staying returns the options for a process that keeps the store open, and so
+// can create missing indexes.
 func staying(cfg *config.Config, log zerolog.Logger) mongodb.Options {
 	return mongodb.Options{
 		AcceptRisk: cfg.MongoDBEngineRisk == "accept",
@@ -39,17 +39,17 @@ func staying(cfg *config.Config, log zerolog.Logger) mongodb.Options {
 	}
 }
 
-// passing are the options of a command that soon ends.
+// passing returns the options for a short command.
 func passing(cfg *config.Config) mongodb.Options {
 	return mongodb.Options{AcceptRisk: cfg.MongoDBEngineRisk == "accept", Indexes: mongodb.NeededIndexes}
 }
 
-// looking are the options of a command that only looks.
+// looking returns the options for a command that only reads.
 func looking(cfg *config.Config) mongodb.Options {
 	return mongodb.Options{AcceptRisk: cfg.MongoDBEngineRisk == "accept", Indexes: mongodb.NoIndexes}
 }
 
-// engineOf returns what a store stands on, if that is a server.
+// engineOf returns the database engine of a store, if it has a server.
 func engineOf(s store.Store) (mongodb.Engine, bool) {
 	m, ok := s.(*mongodb.Store)
 	if !ok {
@@ -89,7 +89,8 @@ and the new ones have nothing left to make. It can be stopped and run again.`,
 			if err := m.Migrate(ctx); err != nil {
 				return err
 			}
-			// An index of that name that is another is not made anew.
+			// An existing index of the same name that differs is not created
+			// anew.
 			wrong, err := m.Check(ctx)
 			if err != nil {
 				return err

@@ -7,8 +7,8 @@ import (
 	"github.com/keyturn/keyturn/oauth"
 )
 
-// lookForFirstParty notes whether the client that the /auth routes act for is
-// registered, and logs it when that has changed: without it they refuse everybody.
+// lookForFirstParty records whether the client of the /auth routes is registered,
+// and logs a change, because without it the routes refuse everybody.
 func (d *deployment) lookForFirstParty(ctx context.Context) {
 	id := d.cfg.FirstPartyClient
 	if id == "" {
@@ -16,7 +16,7 @@ func (d *deployment) lookForFirstParty(ctx context.Context) {
 	}
 	_, err := d.store.ClientByID(ctx, id)
 	if err != nil && !errors.Is(err, oauth.ErrNoClient) {
-		return // that the store does not answer is said elsewhere
+		return // other messages report that the store does not answer
 	}
 	missing := err != nil
 	if d.noFirstParty.Swap(missing) == missing {
@@ -29,7 +29,7 @@ func (d *deployment) lookForFirstParty(ctx context.Context) {
 	}
 }
 
-// firstPartyWarning is what /readyz warns of while that client is missing.
+// firstPartyWarning returns the warning of /readyz while that client is missing.
 func (d *deployment) firstPartyWarning() []string {
 	if d.noFirstParty.Load() {
 		return []string{"first_party_client_unregistered"}

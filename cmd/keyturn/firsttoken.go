@@ -16,7 +16,7 @@ import (
 )
 
 // firstToken logs the demo user in over HTTP and verifies the access token with
-// what the issuer's metadata leads to. It returns the kid of the key.
+// the keys that the issuer's metadata names. It returns the kid of the key.
 func firstToken(ctx context.Context, issuer string, made demo) (kid string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()

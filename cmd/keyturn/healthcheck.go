@@ -14,7 +14,7 @@ import (
 	"github.com/keyturn/keyturn/internal/config"
 )
 
-// healthPatience is how long the check waits for an answer.
+// healthPatience bounds the wait for an answer.
 const healthPatience = 5 * time.Second
 
 func (p *program) healthcheckCommand() *cobra.Command {
@@ -38,7 +38,7 @@ Made for a container's health check, where no other program is at hand.`,
 	return cmd
 }
 
-// clients finds the clients' addresses as the settings say.
+// clients returns the Finder of client addresses for the settings.
 func clients(cfg *config.Config) clientip.Finder {
 	return clientip.Finder{Trusted: cfg.TrustedProxies, Source: clientip.Source(cfg.ClientAddress)}
 }
@@ -56,8 +56,9 @@ func ready(ctx context.Context, cfg *config.Config) (int, error) {
 	transport := &http.Transport{DialContext: clients.Dial}
 	if cfg.TLSCertFile != "" {
 		scheme = "https"
-		// The certificate is for the issuer's name, not for loopback, and the
-		// answer is a status alone: nothing is trusted to this connection.
+		// The certificate is for the issuer's name, not for loopback. The
+		// answer is only a status, so nothing depends on trusting this
+		// connection.
 		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthPatience)

@@ -9,11 +9,12 @@ import (
 	"github.com/keyturn/keyturn/internal/config"
 )
 
-// flagsTogether is where cobra's template shows a command's flags in one list.
+// flagsTogether is the part of cobra's template that shows a command's flags in
+// one list.
 const flagsTogether = `{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}`
 
-// groupFlags has help show a command's own flags first, and the settings, which
-// most commands take, as a group of their own.
+// groupFlags makes help show a command's own flags first, and then the
+// settings, which most commands take, as a group.
 func groupFlags(root *cobra.Command) {
 	cobra.AddTemplateFunc("flagsOf", func(cmd *cobra.Command, settings bool) string {
 		group := pflag.NewFlagSet("", pflag.ContinueOnError)

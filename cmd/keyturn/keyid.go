@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// dashedKID is a kid that reads like a flag. Earlier versions made such keys. No
+// dashedKID matches a kid that looks like a flag, as earlier versions made them. No
 // flag of ours is as long.
 var dashedKID = regexp.MustCompile(`^-[A-Za-z0-9_-]{42}$`)
 
@@ -18,8 +18,8 @@ var dashedKID = regexp.MustCompile(`^-[A-Za-z0-9_-]{42}$`)
 const takesKID = "takes-kid"
 
 // kidsLast moves kids that begin with a dash behind "--", for a command whose
-// argument is one, so that they need not be written there. What follows a flag that
-// wants a value is that value.
+// argument is a kid, so that users need not do so. The argument after a flag that
+// takes a value is that value.
 func kidsLast(root *cobra.Command, args []string) []string {
 	cmd, _, err := root.Find(args)
 	if err != nil || cmd.Annotations[takesKID] == "" || slices.Contains(args, "--") {
@@ -49,7 +49,7 @@ func wantsValue(cmd *cobra.Command, arg string) bool {
 	return flag != nil && flag.NoOptDefVal == ""
 }
 
-// flagError is what the user is told of a flag that does not exist: it may be an id
+// flagError returns the error for a flag that does not exist, which may be an id
 // that begins with a dash.
 func flagError(_ *cobra.Command, err error) error {
 	if strings.HasPrefix(err.Error(), "unknown shorthand") {

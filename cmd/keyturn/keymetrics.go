@@ -8,15 +8,15 @@ import (
 	"github.com/keyturn/keyturn/keys"
 )
 
-// keyMetrics shows the schedule to Prometheus. The alert rules in docs/alerts.yml
-// rest on these.
+// keyMetrics adds the metrics about the key schedule, on which the alert rules in
+// docs/alerts.yml are based.
 func (s *services) keyMetrics(m *server.Metrics, cfg *config.Config) {
 	m.Gauge("keyturn_key_active_age_seconds", "Time since the active key began to sign; -1 while none can.", nil, func() float64 {
 		active := s.keeper.Status().Active
 		if active.KID == "" {
 			return -1
 		}
-		// A standby that an emergency made sign may do so before its time.
+		// A standby promoted in an emergency may sign before its time.
 		return max(0, time.Since(active.ActivateAt).Seconds())
 	})
 	m.Gauge("keyturn_key_next_turn_seconds", "Time until the standby begins to sign; -1 while none is scheduled.", nil, func() float64 {
@@ -67,7 +67,7 @@ func (s *services) keyCounters(m *server.Metrics) {
 	}
 }
 
-// keyWarnings are the codes of the warnings, each once.
+// keyWarnings returns the codes of the warnings, each once.
 func (s *services) keyWarnings() []string {
 	var codes []string
 	for _, w := range s.keeper.Status().Warnings {

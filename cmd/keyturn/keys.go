@@ -79,7 +79,7 @@ revoked one is out at once.`,
 	return cmd
 }
 
-// keyRow is a key as scripts are shown it: its times, and the same from now.
+// keyRow is a key as printed for scripts, with its times relative to now too.
 type keyRow struct {
 	keys.Info
 	Relative relativeTimes `json:"relative"`
@@ -100,7 +100,7 @@ func newKeyRow(i keys.Info, now time.Time) keyRow {
 	}}
 }
 
-// listKeys makes nothing: a store without keys has none to list.
+// listKeys lists the keys and creates none in an empty store.
 func (d *deployment) listKeys() ([]keys.Info, error) {
 	records, err := d.store.Keys(d.ctx)
 	if err != nil || len(records) == 0 {
@@ -120,7 +120,7 @@ func (d *deployment) listKeys() ([]keys.Info, error) {
 // nothingToRecord is the audit log of a command that decides nothing.
 type nothingToRecord struct{}
 
-// Record fails: whoever gets here has decided something.
+// Record fails, because a call means that something was decided.
 func (nothingToRecord) Record(context.Context, audit.Event) error {
 	return errors.New("a command that only looks was about to decide something")
 }

@@ -6,16 +6,16 @@ import (
 	"github.com/keyturn/keyturn/internal/config"
 )
 
-// lifetime is a flag's duration, in the words of the settings.
+// lifetime is a flag for a duration, in the format of the settings.
 type lifetime struct{ at *time.Duration }
 
-// Set reads a duration such as 90s, 24h or 30d.
+// Set parses a duration such as 90s, 24h or 30d.
 func (s lifetime) Set(text string) (err error) {
 	*s.at, err = config.ParseDuration(text)
 	return err
 }
 
-// String is how pflag shows the default.
+// String returns the default, for pflag.
 func (s lifetime) String() string {
 	if s.at == nil || *s.at == 0 {
 		return ""
@@ -23,5 +23,5 @@ func (s lifetime) String() string {
 	return s.at.String()
 }
 
-// Type names what Set takes, in the help.
+// Type returns the name of the value in the help.
 func (lifetime) Type() string { return "duration" }

@@ -6,8 +6,8 @@ import (
 	"github.com/keyturn/keyturn/internal/listing"
 )
 
-// listAll reads a listing of the store to its end and returns every record as row
-// makes it.
+// listAll reads a listing of the store to its end and returns a row for every
+// record.
 func listAll[T, R any](
 	ctx context.Context, list func(ctx context.Context, after string, limit int) ([]T, error), id func(T) string, row func(T) R,
 ) ([]R, error) {

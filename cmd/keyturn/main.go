@@ -1,6 +1,6 @@
-// Command keyturn is an OAuth 2 authorization server with signing keys that
-// turn by themselves, and the tool to run it; that is one idea, since each
-// command is flags, a call into the rooms below, and printing.
+// Command keyturn is an OAuth 2 authorization server with signing keys that turn by
+// themselves, and the tool to run it; that is one idea, because each command is
+// flags, a call into the packages below, and printing.
 package main
 
 import (
@@ -25,7 +25,8 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
-	// exitUnread is of a check of the audit log that could not read what it had to.
+	// exitUnread is for a check of the audit log that could not read a file or the
+	// store.
 	exitUnread = 3
 )
 
@@ -39,24 +40,24 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	// A second signal then does what it does to any program.
+	// A second signal then has its default effect.
 	context.AfterFunc(ctx, stop)
 	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), exit: os.Exit}
 	os.Exit(p.run(ctx, os.Args[1:]))
 }
 
-// program is one run of the command, with the world that it may touch.
+// program is one run of the command, with its access to the outside.
 type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string
 	output         string
 	operator       audit.Operator
-	// exit ends the process; nil where that is not the program's own.
+	// exit ends the process; it is nil if the process is not the program's own.
 	exit func(code int)
 }
 
-// usageError is a wrong command line or setting: exit code 2.
+// usageError is an error of the command line or a setting: exit code 2.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -83,12 +84,11 @@ func (p *program) run(ctx context.Context, args []string) int {
 	return exitFailed
 }
 
-// commandGrace is how long a command that was told to end may take to.
+// commandGrace is how long a command may take to end after a signal.
 const commandGrace = 5 * time.Second
 
-// giveUp ends a command that hangs although it was told to end, in a log or a store
-// that does not answer. What it had begun is carried on by others, as after any
-// death of a process.
+// giveUp ends a command that hangs after a signal because a log or a store does not
+// answer. Other processes complete what it began, as after any death of a process.
 func (p *program) giveUp(ctx context.Context) {
 	context.AfterFunc(ctx, func() {
 		time.Sleep(commandGrace)
@@ -113,7 +113,7 @@ KEYTURN_* variables and an optional YAML file (--config), under the same names;
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if p.exit != nil && cmd.Name() != "serve" { // which drains as its settings say
+			if p.exit != nil && cmd.Name() != "serve" { // serve drains according to its settings
 				p.giveUp(cmd.Context())
 			}
 			if p.output != "text" && p.output != "json" {
@@ -136,7 +136,7 @@ KEYTURN_* variables and an optional YAML file (--config), under the same names;
 	return root
 }
 
-// group makes a command that only has others.
+// group returns a command that only has subcommands.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: use, Short: short, Args: cobra.NoArgs,
@@ -146,7 +146,7 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// wrapArgErrors makes a wrong number of arguments a usage error everywhere.
+// wrapArgErrors makes a wrong number of arguments a usage error in all commands.
 func wrapArgErrors(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {

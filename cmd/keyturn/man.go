@@ -23,7 +23,7 @@ there. For packages, and for reading: man -l DIR/keyturn-serve.1`,
 				return usageError{fmt.Errorf("%s is not a directory", args[0])}
 			}
 			root := cmd.Root()
-			// Pages built twice are the same.
+			// Pages built twice are identical.
 			root.DisableAutoGenTag = true
 			at := time.Unix(0, 0).UTC()
 			header := &doc.GenManHeader{Section: "1", Source: "Keyturn " + version(), Manual: "Keyturn", Date: &at}

@@ -15,8 +15,8 @@ import (
 	"github.com/keyturn/keyturn/keys"
 )
 
-// masters reads the master keys that the settings name. A SQLite deployment
-// without them has a file beside its database, which is made the first time.
+// masters reads the master keys of the settings. For a SQLite deployment without any
+// it reads the file beside the database, and creates it the first time.
 func (d *deployment) masters() (*keys.Masters, error) {
 	if err := d.cfg.CheckMaster(); err != nil {
 		return nil, usageError{err}
@@ -38,8 +38,8 @@ func (d *deployment) masters() (*keys.Masters, error) {
 
 var errNoMasters = errors.New("there are no master keys")
 
-// givenMasters reads the master keys that the settings name, or that stand
-// beside a SQLite database; errNoMasters if there are none.
+// givenMasters reads the master keys of the settings, or those beside a SQLite
+// database. It returns errNoMasters if there are none.
 func (d *deployment) givenMasters() (*keys.Masters, error) {
 	switch {
 	case !d.cfg.MasterKey.IsZero():
@@ -60,7 +60,7 @@ func (d *deployment) givenMasters() (*keys.Masters, error) {
 	return m, err
 }
 
-// masterPathBeside is keyturn.master-key for keyturn.db.
+// masterPathBeside returns keyturn.master-key for keyturn.db.
 func masterPathBeside(cfg *config.Config) string {
 	db := cfg.SQLitePath()
 	return db[:len(db)-len(filepath.Ext(db))] + ".master-key"
@@ -78,7 +78,7 @@ func (d *deployment) readMasters(path string) (*keys.Masters, error) {
 	return m, nil
 }
 
-// masterElsewhere says where the master key is that the settings name, unless that is
+// masterElsewhere returns the place of the master key in the settings, unless that is
 // the file beside a SQLite database.
 func (d *deployment) masterElsewhere() string {
 	given := d.cfg.MasterKeyFile
@@ -91,12 +91,12 @@ func (d *deployment) masterElsewhere() string {
 	return given
 }
 
-// warnOfNewStore says so where a server begins on a store that holds no keys, with a
-// master key that was given. Whether that was in use before nothing here can tell.
+// warnOfNewStore warns if a server with a given master key starts on a store without
+// keys. Nothing here can tell whether that master key was in use before.
 func (d *deployment) warnOfNewStore() error {
 	master := d.masterElsewhere()
 	if master == "" {
-		return nil // checkNotLost knows
+		return nil // checkNotLost handles it
 	}
 	records, err := d.store.Keys(d.ctx)
 	if err == nil && len(records) == 0 {
@@ -106,12 +106,12 @@ func (d *deployment) warnOfNewStore() error {
 	return err
 }
 
-// inUse begins the line of a master key file that says that keys of the store
-// beside it were sealed with it. A store that is empty though is not the one.
+// inUse begins the line in a master key file which says that keys of the store beside
+// it were sealed with it. An empty store there is not the right one.
 const inUse = "# in use since "
 
-// markMaster notes in the master key file beside the database that it is in use.
-// A file that cannot be written to stays as it is.
+// markMaster notes in the master key file beside the database that it is in use. It
+// leaves a file that cannot be written as it is.
 func (d *deployment) markMaster() {
 	if d.masterElsewhere() != "" {
 		return
@@ -130,9 +130,9 @@ func (d *deployment) markMaster() {
 	}
 }
 
-// checkNotLost refuses to begin anew beside a master key that is in use: the
-// database was moved, lost, or copied without its log. There is asked whether the
-// store holds nothing; without a store, whether there is a file.
+// checkNotLost refuses to begin anew beside a master key that is in use, because the
+// database was moved, lost, or copied without its log. It checks whether the store
+// has keys or, before the store is open, whether there is a file.
 func (d *deployment) checkNotLost() error {
 	db := d.cfg.SQLitePath()
 	if db == "" {
@@ -159,8 +159,8 @@ func (d *deployment) checkNotLost() error {
 	return nil
 }
 
-// mayMakeMaster refuses to make a new master key where the store has keys that
-// another one sealed: the file was lost, or the path is wrong.
+// mayMakeMaster refuses to create a master key if the store has keys that another one
+// sealed, because then the file was lost, or the path is wrong.
 func mayMakeMaster(ctx context.Context, s store.Store, path string) error {
 	records, err := s.Keys(ctx)
 	if err != nil {
@@ -172,8 +172,8 @@ func mayMakeMaster(ctx context.Context, s store.Store, path string) error {
 	return nil
 }
 
-// makeMaster writes a new master key file, whole or not at all; a file that
-// another process made meanwhile is left as it is.
+// makeMaster writes a new master key file, completely or not at all. It leaves a file
+// that another process created meanwhile as it is.
 func makeMaster(path string) error {
 	line, err := keys.NewMaster()
 	if err != nil {

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// moment is a flag's point in time. The zero moment is none.
+// moment is a flag for a point in time. The zero moment is none.
 type moment struct {
 	time.Time
 	now func() time.Time
 }
 
-// Set reads a time, a day (its beginning, in UTC) or how long ago it was.
+// Set parses a time, a day (its beginning, in UTC) or how long ago it was.
 func (m *moment) Set(s string) error {
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04", time.DateOnly} {
 		if t, err := time.Parse(layout, s); err == nil {
@@ -27,7 +27,7 @@ func (m *moment) Set(s string) error {
 	return nil
 }
 
-// String is how pflag shows the default.
+// String returns the default, for pflag.
 func (m *moment) String() string {
 	if m.IsZero() {
 		return ""
@@ -35,5 +35,5 @@ func (m *moment) String() string {
 	return m.Format(time.RFC3339Nano)
 }
 
-// Type names what Set takes, in the help.
+// Type returns the name of the value in the help.
 func (m *moment) Type() string { return "time" }

@@ -4,5 +4,5 @@ package main
 
 import "os"
 
-// onReadOnlyMount is about containers, which are Linux's.
+// onReadOnlyMount returns false: it matters in containers, which run on Linux.
 func onReadOnlyMount(*os.File) bool { return false }

@@ -10,8 +10,8 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// operator says who runs this command. Nothing secret is in its command line: what
-// could be, the credentials in a store's URI, is left out.
+// operator returns who runs this command. It omits the only possible secrets of a
+// command line, the credentials in a store's URI.
 func operator(args, environ []string) audit.Operator {
 	o := audit.Operator{PID: os.Getpid(), User: strconv.Itoa(os.Geteuid())}
 	if u, err := user.LookupId(o.User); err == nil {

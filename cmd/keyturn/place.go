@@ -14,7 +14,7 @@ import (
 	"github.com/keyturn/keyturn/internal/store/mongodb"
 )
 
-// place is where this process writes its log.
+// place returns where this process writes its log.
 func (d *deployment) place() (audit.Place, error) {
 	host, err := os.Hostname()
 	if err != nil {
@@ -29,7 +29,7 @@ func (d *deployment) place() (audit.Place, error) {
 	return p, nil
 }
 
-// isStream reports whether a sink is a stream of this very process.
+// isStream reports whether a sink is a stream of this process.
 func isStream(sink string) bool { return sink == "stdout" || sink == "stderr" }
 
 // isFile reports whether a sink is a path.
@@ -47,8 +47,8 @@ func (d *deployment) tellPlace(ctx context.Context) error {
 	return d.store.SetPlace(ctx, p)
 }
 
-// storeIdentity says which store a URI names, so that what is said in it of logs
-// does not hold for a copy of it.
+// storeIdentity returns a name for the store of a URI, so that what the store says
+// about logs does not hold for a copy of it.
 func storeIdentity(uri string) (string, error) {
 	path, ok := strings.CutPrefix(uri, "sqlite:")
 	if !ok {
@@ -58,7 +58,7 @@ func storeIdentity(uri string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// The file of a store that is being restored is not there yet.
+	// The file of a store that is being restored does not exist yet.
 	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
 		path = filepath.Join(dir, filepath.Base(path))
 	}
@@ -68,12 +68,12 @@ func storeIdentity(uri string) (string, error) {
 	return "sqlite:" + path, nil
 }
 
-// commandSink is where a command that works on the store of that URI writes its
-// events: where the store's servers do, whatever the environment, a file or the
-// working directory says, so that no change is outside the log by accident. A flag
-// is a decision: it counts, and audit verify names the chain to who gives it the
-// deployment's log alone. A command's answer has standard output to itself; what
-// would go there goes to standard error.
+// commandSink returns where a command that works on the store of that URI writes
+// its events: where the store's servers do, whatever the environment, a file or
+// the working directory says, so that no change is missing from the log by
+// accident. A flag overrides that; audit verify then names the chain if it is only
+// given the deployment's log. Standard output is reserved for a command's answer;
+// events for it go to standard error.
 func (d *deployment) commandSink(ctx context.Context, s audit.PlaceStore, uri string) (string, error) {
 	own, err := d.place()
 	if err != nil {
@@ -97,7 +97,7 @@ func (d *deployment) commandSink(ctx context.Context, s audit.PlaceStore, uri st
 	return sink, err
 }
 
-// chooseSink is what commandSink decides where no flag does.
+// chooseSink chooses the sink of commandSink without a flag.
 func chooseSink(own audit.Place, identity string, places []audit.Place) (string, error) {
 	of := slices.DeleteFunc(slices.Clone(places), func(p audit.Place) bool { return p.Store != "" && p.Store != identity })
 	if len(of) == 0 && len(places) > 0 {

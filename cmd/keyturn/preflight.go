@@ -12,8 +12,8 @@ import (
 	"github.com/keyturn/keyturn/internal/store/sqlite"
 )
 
-// checkToServe looks at every file that the settings of a server name before
-// anything is opened or made: a start that fails for its settings leaves nothing
+// checkToServe checks every file that the settings of a server name before anything is
+// opened or created, so that a start that fails because of its settings leaves nothing
 // behind.
 func (d *deployment) checkToServe() error {
 	_, err := d.givenMasters()
@@ -24,8 +24,8 @@ func (d *deployment) checkToServe() error {
 	return errors.Join(err, pepperErr, checkTLS(d.cfg), d.checkPlaceOfStore(), d.checkAudit(), d.checkNotLost())
 }
 
-// checkPlaceOfStore looks whether a SQLite store can be made, or written to, where the
-// settings have it.
+// checkPlaceOfStore checks whether a SQLite store can be created or written at its
+// place in the settings.
 func (d *deployment) checkPlaceOfStore() error {
 	path := d.cfg.SQLitePath()
 	if path == "" {
@@ -37,8 +37,8 @@ func (d *deployment) checkPlaceOfStore() error {
 	return nil
 }
 
-// checkFileOfStore looks into the file of a SQLite store, if there is one. Whoever
-// opens it does the same.
+// checkFileOfStore examines the file of a SQLite store, if it exists. Opening the
+// store does the same.
 func (d *deployment) checkFileOfStore() error {
 	path := d.cfg.SQLitePath()
 	if path == "" {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// print answers with v: as JSON, or in the words of text.
+// print prints v as JSON, or the output of text.
 func (p *program) print(v any, text func(w io.Writer)) error {
 	if p.output == "json" {
 		return p.printJSON(v)
@@ -22,12 +22,12 @@ func (p *program) print(v any, text func(w io.Writer)) error {
 	return err
 }
 
-// say is print where the words are a format with its arguments.
+// say is print with a format and its arguments as the text.
 func (p *program) say(v any, format string, args ...any) error {
 	return p.print(v, func(w io.Writer) { fmt.Fprintf(w, format, args...) })
 }
 
-// answer is the JSON of a command that says little.
+// answer is the JSON of a command with a short answer.
 type answer map[string]any
 
 func (p *program) printJSON(v any) error { return encodeJSON(p.stdout, v) }
@@ -60,11 +60,11 @@ func table(w io.Writer, heading string, rows func(row func(cells ...any))) {
 		}
 		fmt.Fprintln(t)
 	})
-	// The writer behind is a buffer; its Flush reports what went wrong.
+	// t writes to a buffer, whose own flush reports errors.
 	_ = t.Flush()
 }
 
-// when prints a time for people: absolute, and how far from now.
+// when formats a time for people: absolute, and relative to now.
 func when(t, now time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -72,8 +72,8 @@ func when(t, now time.Time) string {
 	return fmt.Sprintf("%s (%s)", t.UTC().Format(time.RFC3339), relative(t, now))
 }
 
-// relative says how far a time is from now, such as "in 29d23h" or "1m20s ago";
-// nothing for no time.
+// relative formats the distance of a time from now, such as "in 29d23h" or
+// "1m20s ago". It returns "" for the zero time.
 func relative(t, now time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -88,7 +88,7 @@ func relative(t, now time.Time) string {
 	}
 }
 
-// counted is a number of things, which are what.
+// counted formats a number with its noun.
 func counted[N int | int64](n N, what string) string {
 	if n != 1 {
 		what += "s"
@@ -96,7 +96,7 @@ func counted[N int | int64](n N, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-// span is a duration in its two largest units.
+// span formats a duration in its two largest units.
 func span(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
@@ -116,7 +116,7 @@ func (p *program) input(path string) (io.ReadCloser, error) {
 	return os.Open(path)
 }
 
-// readAll reads at most so many bytes of such a file.
+// readAll reads at most most bytes of such a file.
 func (p *program) readAll(path string, most int64) ([]byte, error) {
 	in, err := p.input(path)
 	if err != nil {
@@ -126,11 +126,11 @@ func (p *program) readAll(path string, most int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(in, most))
 }
 
-// maxSecretFile bounds what is read as a password.
+// maxSecretFile bounds the size of a password file, in bytes.
 const maxSecretFile = 4096
 
-// readSecret reads a secret from a file, or from standard input where the path
-// is "-". One newline at the end is not part of it.
+// readSecret reads a secret from a file, or from standard input if the path is
+// "-". It removes one newline at the end.
 func (p *program) readSecret(flag, path string) (string, error) {
 	if path == "" {
 		return "", usageError{fmt.Errorf("--%s is needed: a file, or - for standard input", flag)}

@@ -12,11 +12,11 @@ import (
 	"github.com/keyturn/keyturn/internal/passwords"
 )
 
-// maxKeptSecret bounds what is read as a file of secrets.
+// maxKeptSecret bounds the size of a file of secrets, in bytes.
 const maxKeptSecret = 64 << 10
 
-// readSecretFile reads the file of secrets that a setting names. It warns where others
-// get at it, and an error names the setting, the file and why.
+// readSecretFile reads the file of secrets that a setting names. It warns if other
+// users have access to it. An error names the setting, the file and the reason.
 func (d *deployment) readSecretFile(setting, path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -38,7 +38,7 @@ func (d *deployment) readSecretFile(setting, path string) ([]byte, error) {
 	return text, nil
 }
 
-// cannotRead has the system's reason without the path, which stands before it.
+// cannotRead returns an error with the system's reason, without repeating the path.
 func cannotRead(setting, path string, err error) error {
 	if fault, ok := errors.AsType[*os.PathError](err); ok {
 		err = fault.Err
@@ -46,9 +46,9 @@ func cannotRead(setting, path string, err error) error {
 	return fmt.Errorf("%s %s cannot be read: %w", setting, path, err)
 }
 
-// exposure says what others can do to a file of secrets that they should not:
-// write, or read; "" for a file that is kept well. What Docker and Kubernetes
-// mount is readable by all of a container that has nobody else in it.
+// exposure returns what other users can do with a file of secrets but should not,
+// "write" or "read", or "" if the file is safe. What Docker and Kubernetes mount is
+// readable by everyone in a container, which has no other users.
 func exposure(f *os.File) string {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
@@ -63,8 +63,8 @@ func exposure(f *os.File) string {
 	return ""
 }
 
-// pepper reads the pepper of imported hashes, "" without one. Of the file a line
-// break at its end does not count.
+// pepper reads the pepper of imported hashes, or returns "" if there is none. It
+// removes one line break at the end of the file.
 func (d *deployment) pepper() (string, error) {
 	if d.cfg.PepperFile == "" {
 		return "", nil
@@ -86,19 +86,19 @@ func (d *deployment) needsPepper(ctx context.Context) (bool, error) {
 	return slices.ContainsFunc(kinds, passwords.Peppered), err
 }
 
-// lookForPepper notes whether there are accounts that nobody can log in to because the
-// settings name no pepper, and logs it when that has changed.
+// lookForPepper records whether there are accounts that nobody can log in to because
+// the settings name no pepper, and logs a change.
 func (d *deployment) lookForPepper(ctx context.Context) {
 	needed, err := d.needsPepper(ctx)
 	if err != nil || d.cfg.PepperFile != "" {
-		return // that the store does not answer is said elsewhere
+		return // other messages report that the store does not answer
 	}
 	if d.noPepper.Swap(needed) != needed && needed {
 		d.log.Error().Msg("accounts have password hashes that were imported with --peppered, and nobody can log in to them without pepper_file")
 	}
 }
 
-// pepperWarning is what /readyz warns of meanwhile.
+// pepperWarning returns the warning of /readyz while that is so.
 func (d *deployment) pepperWarning() []string {
 	if d.noPepper.Load() {
 		return []string{"pepper_missing"}

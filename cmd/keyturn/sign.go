@@ -10,14 +10,14 @@ import (
 	"github.com/keyturn/keyturn/keys"
 )
 
-// lookTime bounds how long the first event of a command waits for the store to tell
-// the keys. What it tells later, the next checkpoint asks for again.
+// lookTime bounds how long the first event of a command waits for reading the keys
+// from the store. After that the next checkpoint tries again.
 const lookTime = 3 * time.Second
 
-// commandSigner signs the audit checkpoints of a command with the key whose
-// turn it is, read from the store when the first checkpoint is due. Where the
-// master keys are not at hand, or there is no signing key yet, the command's
-// chain stays unsigned: most commands need neither.
+// commandSigner signs the audit checkpoints of a command with the active key, read
+// from the store when the first checkpoint is due. Without the master keys, or
+// without a signing key, the command's chain stays unsigned, because most commands
+// need neither.
 type commandSigner struct {
 	d    *deployment
 	ring *keys.Ring
@@ -26,7 +26,7 @@ type commandSigner struct {
 // Sign implements auditlog.Signer.
 func (s *commandSigner) Sign(typ string, payload []byte) (compact, kid string, err error) {
 	if s.ring == nil {
-		// A ring that could not be read is empty; it is read again the next time.
+		// A ring that could not be read is empty; the next call reads it again.
 		ring, err := s.d.readRing()
 		if err != nil {
 			return "", "", err
@@ -40,7 +40,7 @@ func (s *commandSigner) Sign(typ string, payload []byte) (compact, kid string, e
 	return compact, kid, err
 }
 
-// readRing reads the signing keys and makes nothing, no master key either.
+// readRing reads the signing keys and creates nothing, not even a master key.
 func (d *deployment) readRing() (*keys.Ring, error) {
 	var masters *keys.Masters
 	var err error

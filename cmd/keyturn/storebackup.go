@@ -56,7 +56,7 @@ is not revoked any more: repeat it.`,
 	return p.movesStore(cmd, decideRestore, func(cfg *config.Config, file string) (from, to string) { return file, cfg.SQLitePath() })
 }
 
-// backedUp is what a backup or a restore says of the new file.
+// backedUp is the printed result of a backup or a restore.
 type backedUp struct {
 	File     string `json:"file"`
 	Bytes    int64  `json:"bytes"`
@@ -65,9 +65,9 @@ type backedUp struct {
 	Sessions int64  `json:"sessions"`
 }
 
-// movesStore makes cmd copy between the SQLite store of the settings and the file
-// of its argument. The new file has its name when the event is in the log: without
-// it there is none, and the same again succeeds.
+// movesStore makes cmd copy between the SQLite store of the settings and the file of
+// its argument. The new file gets its name once the event is in the log; if that
+// fails there is no file, and repeating the command succeeds.
 func (p *program) movesStore(cmd *cobra.Command, decide decideCopy, ends func(cfg *config.Config, file string) (from, to string)) *cobra.Command {
 	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, args []string) error {
 		if cfg.SQLitePath() == "" {
@@ -94,7 +94,7 @@ func (p *program) backup(ctx context.Context, cfg *config.Config, from, to strin
 	})
 	bar.end()
 	if err != nil && told != nil {
-		err = errors.Join(err, told(failed(event))) // it could not be named
+		err = errors.Join(err, told(failed(event))) // the copy could not be renamed
 	}
 	if err != nil {
 		return err
@@ -110,8 +110,8 @@ func (p *program) backup(ctx context.Context, cfg *config.Config, from, to strin
 	})
 }
 
-// decideCopy writes the event of a copy that stands under another name than its own,
-// and returns it with what tells of it once more.
+// decideCopy writes the event of a copy that has a temporary name. It returns the
+// event and a function that records it once more.
 type decideCopy func(d *deployment, partial, from string) (audit.Event, func(audit.Event) error, error)
 
 func decideBackup(d *deployment, _, from string) (e audit.Event, told func(audit.Event) error, err error) {
@@ -136,8 +136,8 @@ func decideBackup(d *deployment, _, from string) (e audit.Event, told func(audit
 	return e, tell, nil
 }
 
-// decideRestore works on the copy, which is the store soon: its own chain is anchored
-// there.
+// decideRestore works on the copy, which will be the store, so that its own chain is
+// anchored there.
 func decideRestore(d *deployment, partial, from string) (e audit.Event, told func(audit.Event) error, err error) {
 	if err := giveTo(filepath.Dir(d.cfg.SQLitePath()), partial); err != nil {
 		return e, nil, err
@@ -161,15 +161,15 @@ func decideRestore(d *deployment, partial, from string) (e audit.Event, told fun
 	e, err = d.takeOver(sink, filepath.Base(from), files)
 	var bad *verify.BadLine
 	if errors.As(err, &bad) {
-		// The log may be what was broken into; the service has to go on.
+		// The log may be what was attacked, and the service has to go on.
 		d.log.Error().Err(err).Msg("the heads of the log are not taken over, since it does not verify")
 		e, err = d.takeOver(sink, filepath.Base(from), nil)
 	}
 	return e, nil, err
 }
 
-// giveTo gives a file of root's the owner of the directory that it is for: a server
-// runs as somebody else.
+// giveTo gives a file that root created the owner of its directory, because a server
+// runs as another user.
 func giveTo(dir, file string) error {
 	info, err := os.Stat(dir)
 	if err != nil || os.Geteuid() != 0 {
@@ -179,8 +179,8 @@ func giveTo(dir, file string) error {
 	return os.Chown(file, int(as.Uid), int(as.Gid))
 }
 
-// takeOver has a store that was restored know the heads of the log in files, which
-// is ahead of it, and records that.
+// takeOver stores the heads of the log in files, which is ahead of a restored store,
+// in the store, and records that.
 func (d *deployment) takeOver(sink, backup string, files []string) (audit.Event, error) {
 	e := auditDecision(audit.StoreRestored)
 	known, err := d.store.Anchors(d.ctx)

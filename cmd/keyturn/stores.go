@@ -144,11 +144,11 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 	}
 	copied := auditDecision(audit.StoreCopied)
 	if err := transfer.CheckTarget(ctx, source, target, now); err != nil {
-		// Nothing is written to what is another's.
+		// Nothing is written to a store of another deployment.
 		return errors.Join(err, d.recordOnce(sink, failed(copied), source))
 	}
-	// A copy that nobody knows of would be the worst of all: it begins when its
-	// event is in the log.
+	// The copy begins once its event is in the log, because a copy that nobody
+	// knows about would be the worst outcome.
 	both := bothStores{source, target}
 	if err := d.recordOnce(sink, copied, both); err != nil {
 		return err
@@ -160,19 +160,20 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 	return p.printDigests(digests)
 }
 
-// auditDecision is a success that a later line with the same id can take back.
+// auditDecision returns a success event that a later line with the same id can take
+// back.
 func auditDecision(a audit.Action) audit.Event {
 	return audit.Event{ID: uuid.NewString(), Action: a, Outcome: audit.Success}
 }
 
-// failed is the event of a decision that came to nothing.
+// failed returns the event of a decision that came to nothing.
 func failed(e audit.Event) audit.Event {
 	e.Outcome, e.Reason, e.Count = audit.Failure, audit.ReasonFailed, 0
 	return e
 }
 
-// copiedAsOf is the time at which what has expired is left out of a copy: what only
-// a wrong clock calls expired is copied (T1).
+// copiedAsOf returns the time for leaving expired records out of a copy. A record
+// that only a wrong clock takes for expired is copied (T1).
 func copiedAsOf(ctx context.Context, source store.Store) (time.Time, error) {
 	now := time.Now()
 	last, err := source.SteadyTime(ctx)
@@ -192,8 +193,8 @@ func (p *program) copyAndCompare(ctx context.Context, source, target store.Store
 }
 
 // bothStores anchors a chain in both ends of a copy, so that the log can be
-// verified against either. A chain that the source does not know must not get
-// into the target, which would be no copy any more.
+// verified with either. A chain unknown to the source must not get into the target,
+// which would not be a copy any more.
 type bothStores struct{ source, target store.Store }
 
 // SetAnchor implements audit.AnchorStore.
@@ -209,8 +210,8 @@ func (b bothStores) Anchors(ctx context.Context) ([]audit.Anchor, error) {
 	return b.source.Anchors(ctx)
 }
 
-// recordOnce opens the audit log for one event, which is written though the
-// command was interrupted. It is the first of its chain.
+// recordOnce opens the audit log for one event, the first of its chain, and writes
+// it even if the command was interrupted.
 func (d *deployment) recordOnce(sink string, e audit.Event, anchors audit.AnchorStore) error {
 	l, err := d.openAudit(auditlog.Options{Sink: sink}, anchors)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal returns the terminal that w is, nil if it is none.
+// terminal returns w if it is a terminal, otherwise nil.
 func terminal(w io.Writer) *os.File {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return f
@@ -21,10 +21,10 @@ func terminal(w io.Writer) *os.File {
 	return nil
 }
 
-// visible returns text for people with what could steer a terminal or mislead
-// its reader in escapes: control characters, characters that nobody sees or that
-// turn the direction of writing, and bytes that are no text. Much of what
-// commands print was sent by strangers, a device's name among it. Lines stay.
+// visible escapes everything in a text that could control a terminal or mislead
+// its reader: control characters, characters that are invisible or turn the
+// direction of writing, and invalid UTF-8. Much of what commands print comes
+// from strangers, such as a device's name. Line breaks and tabs stay.
 func visible(s string) string {
 	return escape(s, func(r rune, raw string) string {
 		if r == utf8.RuneError {
@@ -35,8 +35,8 @@ func visible(s string) string {
 	})
 }
 
-// visibleJSON does the same to JSON, in JSON's own escapes: what a program reads
-// in it is the same. Bytes that are no text are none in JSON either.
+// visibleJSON does the same to JSON with JSON's own escapes, so that a program
+// reads the same values. JSON contains no invalid UTF-8.
 func visibleJSON(s string) string {
 	return escape(s, func(r rune, _ string) string {
 		if hi, lo := utf16.EncodeRune(r); hi != unicode.ReplacementChar {
@@ -46,8 +46,8 @@ func visibleJSON(s string) string {
 	})
 }
 
-// escape puts what with makes of them in place of the characters that are
-// neither graphic nor the end of a line nor a tab; raw is how one stands in s.
+// escape replaces the characters that are neither graphic nor a line break nor a
+// tab by the result of with; raw is the character's text in s.
 func escape(s string, with func(r rune, raw string) string) string {
 	var b strings.Builder
 	for from := 0; from < len(s); {

@@ -11,7 +11,7 @@ import (
 	"github.com/keyturn/keyturn/users"
 )
 
-// userClaimFlags are the flags that say what tokens may say of a user.
+// userClaimFlags are the flags for a user's roles and claims in tokens.
 type userClaimFlags struct {
 	roles, claims []string
 }

@@ -48,7 +48,7 @@ you guard the store. Sessions and one-time tokens are not in it.`,
 	return cmd
 }
 
-// exportTo writes a new file. One that could not be finished is removed.
+// exportTo writes a new file. It removes a file that it could not finish.
 func exportTo(d *deployment, s *users.Service, path string, format userfile.Format) (int, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

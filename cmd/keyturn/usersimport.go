@@ -17,7 +17,7 @@ import (
 	"github.com/keyturn/keyturn/internal/userfile"
 )
 
-// importReport is how an import went, as it is printed.
+// importReport is the printed result of an import.
 type importReport struct {
 	DryRun   bool            `json:"dry_run"`
 	Imported int             `json:"imported"`
@@ -128,7 +128,7 @@ func firebaseProject(path string) (*passwords.FirebaseProject, error) {
 	return &project, nil
 }
 
-// formatOf returns the format given, or that which the file's name says.
+// formatOf returns the given format, or the one of the file's extension.
 func formatOf(path, format string) (userfile.Format, error) {
 	switch {
 	case format != "":
@@ -141,8 +141,8 @@ func formatOf(path, format string) (userfile.Format, error) {
 	return "", usageError{fmt.Errorf("%s: its name does not say its format: use --format %s, %s, %s or %s", path, userfile.JSONLines, userfile.CSV, userfile.Keycloak, userfile.Firebase)}
 }
 
-// progressBar returns in and shows on standard error how much of it has been
-// read, if that is a terminal. The function returned wipes that.
+// progressBar returns a reader of in that shows its progress on standard error,
+// if that is a terminal. done clears the display.
 func (p *program) progressBar(in io.Reader) (read io.Reader, done func()) {
 	r := &shownReader{Reader: in, bar: p.newBar()}
 	if f, ok := in.(*os.File); ok {
@@ -153,8 +153,8 @@ func (p *program) progressBar(in io.Reader) (read io.Reader, done func()) {
 	return r, r.bar.end
 }
 
-// shownReader shows how much of it has been read; size is 0 where nobody knows,
-// as of a pipe.
+// shownReader shows how much of it has been read. size is 0 if it is unknown,
+// as for a pipe.
 type shownReader struct {
 	io.Reader
 	bar        *bar

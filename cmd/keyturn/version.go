@@ -10,7 +10,7 @@ import (
 // release is set by the linker for a release build.
 var release string
 
-// version is the release, or what the module system knows of the build.
+// version returns the release, or the build's module version.
 func version() string {
 	if release != "" {
 		return release
