@@ -40,8 +40,9 @@ func (k *Keeper) Revoke(ctx context.Context, kid, reason string) error {
 		event.Detail = ""
 		return k.refuse(ctx, event, audit.ReasonNoReason, errNoReason)
 	}
+	var tried time.Time
 	for range maxConflicts {
-		err := k.revokeOnce(ctx, event)
+		err := k.revokeOnce(ctx, event, &tried)
 		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrKeyExists) {
 			return err
 		}
@@ -49,7 +50,8 @@ func (k *Keeper) Revoke(ctx context.Context, kid, reason string) error {
 	return errors.New("the signing keys kept changing; try again")
 }
 
-func (k *Keeper) revokeOnce(ctx context.Context, event audit.Event) error {
+// revokeOnce sets tried to the time of the revocation that it tries.
+func (k *Keeper) revokeOnce(ctx context.Context, event audit.Event, tried *time.Time) error {
 	b, err := k.read(ctx)
 	if err != nil {
 		return err
@@ -62,12 +64,18 @@ func (k *Keeper) revokeOnce(ctx context.Context, event audit.Event) error {
 		event.KeyID = fmt.Sprintf("%.64s", event.KeyID)
 		return k.refuse(ctx, event, audit.ReasonNoSuchKey, fmt.Errorf("key %q: %w", event.KeyID, ErrNoKey))
 	}
-	if b.records[i].revoked() {
+	switch r := b.records[i]; {
+	case r.revoked() && r.RevokedAt.Equal(*tried) && r.RevokeReason == event.Detail:
+		// The write was done, and then repeated and refused for what it had done
+		// itself; a replica tells of it, or has done so.
+		return k.afterRevoke(ctx, b, event.KeyID)
+	case r.revoked():
 		return k.refuse(ctx, event, audit.ReasonAlreadyRevoked, fmt.Errorf("key %s: %w", event.KeyID, errRevoked))
 	}
 	// The time is later than every other revocation, so that no key created
 	// before seems to answer this one.
 	now := later(k.clock(), lastRevocation(b.records).Add(time.Millisecond))
+	*tried = now
 	revoke := func(r *Record) { r.RevokedAt, r.RevokeReason = now, event.Detail }
 	b, err = k.createAhead(ctx, b, event.KeyID, revoke)
 	if isConflict(err) {

@@ -273,3 +273,46 @@ func TestRevocationWhoseAnswerIsLostIsRecorded(t *testing.T) {
 		t.Error("the key is not revoked")
 	}
 }
+
+// repeated is a store that is asked twice to revoke a key, as it is where an answer
+// is lost and no number tells a repetition from another write. Meanwhile it is done.
+type repeated struct {
+	*fakeStore
+	meanwhile func()
+}
+
+func (s *repeated) UpdateKey(ctx context.Context, r Record) error {
+	err := s.fakeStore.UpdateKey(ctx, r)
+	if next := s.meanwhile; err == nil && next != nil && r.revoked() {
+		s.meanwhile = nil
+		next()
+		return s.fakeStore.UpdateKey(ctx, r)
+	}
+	return err
+}
+
+// TestK6_ARevocationThatIsRepeatedIsNoOther has another replica erase the key before
+// the repetition, for which it tells the event: that is this call's own all the same.
+func TestK6_ARevocationThatIsRepeatedIsNoOther(t *testing.T) {
+	w := newWorld(t)
+	w.poll(t)
+	w.pass(t, time.Minute)
+	kid := w.active(t)
+	other := newReplica(t, w.store, w.vault, testPolicy(), &w.now)
+	w.Keeper.store = &repeated{w.store, func() { other.poll(t) }}
+	if err := w.Revoke(t.Context(), kid, "stolen"); err != nil {
+		t.Errorf("Revoke: %v", err)
+	}
+	if n := w.log.count(audit.KeyRevoked, audit.Failure) + other.log.count(audit.KeyRevoked, audit.Failure); n != 0 {
+		t.Errorf("%d failures are recorded", n)
+	}
+	if n := w.log.count(audit.KeyRevoked, audit.Success) + other.log.count(audit.KeyRevoked, audit.Success); n != 1 {
+		t.Errorf("%d revocations are recorded", n)
+	}
+	if r := w.store.get(kid); len(r.Sealed) > 0 || !r.Decision.Free() {
+		t.Errorf("the other replica has done nothing: %+v", r)
+	}
+	if err := w.Revoke(t.Context(), kid, "stolen"); !errors.Is(err, errRevoked) {
+		t.Errorf("once more: %v", err)
+	}
+}

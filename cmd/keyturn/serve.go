@@ -113,7 +113,6 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
 	defer cancel()
-	d.keepTime(ctx)
 	return errors.Join(err, d.audit.Record(ctx, stopped))
 }
 
@@ -129,7 +128,7 @@ func (d *deployment) openToServe() error {
 	}
 	if e, on := engineOf(d.store); on {
 		level := zerolog.InfoLevel
-		if e.Breaks != "" {
+		if e.Breaks != "" || e.NoRetries {
 			level = zerolog.WarnLevel
 		}
 		d.log.WithLevel(level).Str("product", e.Product).Str("version", e.Version).Str("topology", e.Topology).

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/store"
@@ -39,12 +40,16 @@ func (d *deployment) settleRefreshes(ctx context.Context, s *services) {
 
 // settleTime is how long a server that ends goes on with that, for a store that
 // does not answer.
-const settleTime = 5 * time.Second
+const settleTime = 3 * time.Second
 
 // settleLast is settleRefreshes for a server that ends, whose ctx is over: no
-// other process knows of them. For what is left, there is the retry window.
+// other process knows of them. For what is left, there is the retry window. The
+// next start is told the time meanwhile.
 func (d *deployment) settleLast(ctx context.Context, s *services) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
-	d.settleRefreshes(ctx, s)
+	var both sync.WaitGroup
+	both.Go(func() { d.settleRefreshes(ctx, s) })
+	both.Go(func() { d.keepTime(ctx) })
+	both.Wait()
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -38,6 +39,20 @@ func TestDrainingServesOn(t *testing.T) {
 func TestDrainingEnds(t *testing.T) {
 	t.Parallel()
 	newDeployment(t, "").serve(t, "--shutdown-delay", "50ms").stop(t)
+}
+
+// TestAServerEndsWhileItsStoreIsAway takes the network to the store away: the log is
+// told of the end all the same, and that is a success.
+func TestAServerEndsWhileItsStoreIsAway(t *testing.T) {
+	t.Parallel()
+	d, network := newDeploymentBehindNetwork(t)
+	s := d.serve(t)
+	network.still.Lock()
+	s.stop(t)
+	network.still.Unlock()
+	if log, err := os.ReadFile(d.auditLog); err != nil || !strings.Contains(string(log), `"action":"server-stopped"`) {
+		t.Errorf("the log ends without it, %v: %s\n%s", err, log, s.stderr.String())
+	}
 }
 
 // TestFirstPartyClientIsMissing registers it after the warning.

@@ -248,7 +248,7 @@ func (l *Log) anchorHead(h line.Head) error {
 	l.mu.Lock()
 	anchors := l.anchors
 	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), anchorTime)
+	ctx, cancel := context.WithTimeout(l.w.anchoring, anchorTime)
 	defer cancel()
 	return anchors.SetAnchor(ctx, l.anchor(h))
 }

@@ -283,3 +283,31 @@ func TestASignerThatFailsIsAskedSeldom(t *testing.T) {
 type badSigner struct{}
 
 func (badSigner) Sign(string, []byte) (string, string, error) { return "a\"b", "k", nil }
+
+// away is an AnchorStore that answers no more once a chain is announced.
+type away struct{ audittest.MemoryAnchors }
+
+func (a *away) SetAnchor(ctx context.Context, anchor audit.Anchor) error {
+	if anchor.Seq < 0 {
+		return a.MemoryAnchors.SetAnchor(ctx, anchor)
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestCloseDoesNotTakeAStoreThatIsAwayForASinkThatHangs has one anchor on its way and
+// one to come, each of which the store would hold up for longer than Close waits.
+func TestCloseDoesNotTakeAStoreThatIsAwayForASinkThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := audittest.NewFixture(t)
+		l := f.Open(t)
+		l.SetAnchors(&away{})
+		audittest.Record(t, l, 1)
+		synctest.Wait()
+		audittest.Record(t, l, 1)
+		audittest.Close(t, l)
+		if lines := f.Lines(t); len(lines) < 2 {
+			t.Errorf("%d lines", len(lines))
+		}
+	})
+}

@@ -126,6 +126,7 @@ func Open(o Options) (*Log, error) {
 		toAnchor:   make(chan line.Head, 1),
 		anchorDone: make(chan struct{}),
 	}
+	l.w.anchoring, l.w.anchorNoMore = context.WithCancel(context.Background())
 	go l.anchorHeads()
 	go l.write()
 	return l, nil

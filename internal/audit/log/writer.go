@@ -1,6 +1,7 @@
 package log
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -40,6 +41,9 @@ type writer struct {
 	requested  int64 // the last seq sent to toAnchor
 	toAnchor   chan line.Head
 	anchorDone chan struct{}
+	// anchoring ends with anchorNoMore.
+	anchoring    context.Context
+	anchorNoMore context.CancelFunc
 }
 
 // write runs until the log is closed.
@@ -287,7 +291,11 @@ func (l *Log) finish() {
 	l.checkpoint()
 	l.signLast()
 	close(l.w.toAnchor)
+	// A store that is away must not make of it a sink that hangs.
+	late := time.AfterFunc(closeTime/2, l.w.anchorNoMore)
 	<-l.w.anchorDone
+	late.Stop()
+	l.w.anchorNoMore()
 	if err := l.sink.close(); err != nil {
 		l.err = errors.Join(l.err, fmt.Errorf("audit log %s: %w", l.name, err))
 	}

@@ -1,6 +1,7 @@
 package mongodb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,10 +99,20 @@ type introduction struct {
 }
 
 type buildInfo struct {
-	Version      string        `bson:"version"`
-	VersionArray []int         `bson:"versionArray"`
-	FerretDB1    string        `bson:"ferretdbVersion"`
-	FerretDB2    bson.RawValue `bson:"ferretdb"`
+	Version      string `bson:"version"`
+	VersionArray []int  `bson:"versionArray"`
+	FerretDB1    string `bson:"ferretdbVersion"`
+	FerretDB     *struct {
+		Version string `bson:"version"`
+	} `bson:"ferretdb"`
+}
+
+// ofFerretDB is FerretDB's own version; the other is MongoDB's that it follows.
+func (b buildInfo) ofFerretDB() string {
+	if b.FerretDB != nil {
+		return b.FerretDB.Version
+	}
+	return b.FerretDB1
 }
 
 func engineOf(hello, build bson.Raw) (Engine, error) {
@@ -123,9 +134,7 @@ func engineOf(hello, build bson.Raw) (Engine, error) {
 	case role.SetName != "":
 		e.Topology = "replica set " + role.SetName
 	}
-	if e.Product == ferretDB1 {
-		e.Version = version.FerretDB1
-	}
+	e.Version = cmp.Or(version.ofFerretDB(), e.Version)
 	return e, nil
 }
 
@@ -139,9 +148,9 @@ func product(role introduction, version buildInfo) string {
 		})
 	}
 	switch {
-	case version.FerretDB1 != "":
+	case version.FerretDB1 != "", strings.HasPrefix(version.ofFerretDB(), "v1."):
 		return ferretDB1
-	case !version.FerretDB2.IsZero():
+	case version.FerretDB != nil:
 		return ferretDB2
 	case !role.Internal.DocumentDB.IsZero(), !role.Internal.Cosmos.IsZero(), at(".mongocluster.cosmos.azure.com"):
 		return documentDB

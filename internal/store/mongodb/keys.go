@@ -63,6 +63,12 @@ func (d keyDocument) domain() keys.Record {
 	return r
 }
 
+// fullKey has every field that a key can have: an update is not told which of them
+// the key had.
+var fullKey = newKeyDocument(keys.Record{
+	EndAt: time.Unix(0, 0), Answers: time.Unix(0, 0), RevokedAt: time.Unix(0, 0), RevokeReason: "reason",
+})
+
 // Keys implements keys.Store.
 func (s *Store) Keys(ctx context.Context) ([]keys.Record, error) {
 	return s.listKeys(ctx, false, besideKept)
@@ -89,12 +95,9 @@ func (s *Store) CreateKey(ctx context.Context, r keys.Record) error {
 func (s *Store) UpdateKey(ctx context.Context, r keys.Record) error {
 	next := newKeyDocument(r)
 	next.Key.Version++
-	result, err := s.keys.ReplaceOne(ctx, bson.M{"_id": r.Seq, "kid": r.KID, "version": r.Version}, next)
-	if err != nil {
+	changed, err := replaced(ctx, s.keys, bson.M{"_id": r.Seq, "kid": r.KID, "version": r.Version}, fullKey, next)
+	if err != nil || changed {
 		return failed("updating a key", err)
-	}
-	if result.MatchedCount > 0 {
-		return nil
 	}
 	known, err := exists(ctx, s.keys, bson.M{"kid": r.KID})
 	switch {

@@ -67,7 +67,7 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 // closeTimeout is how long Close waits for what is under way.
-const closeTimeout = 10 * time.Second
+const closeTimeout = 2 * time.Second
 
 // Open opens the store in the database that the path of uri names ("keyturn" if
 // it names none) and makes the indexes that are missing, see Indexes. Any number of
@@ -164,7 +164,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	return failed("ping", err)
 }
 
-// Close waits for what is under way, for 10 seconds at most, and disconnects.
+// Close waits for what is under way, for 2 seconds at most, and disconnects.
 func (s *Store) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()

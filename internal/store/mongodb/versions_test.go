@@ -1,12 +1,16 @@
 package mongodb
 
 import (
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
@@ -18,7 +22,7 @@ func TestWhatANewerVersionWroteStays(t *testing.T) {
 	t.Parallel()
 	st, ctx := anyStore(t), t.Context()
 	furnish(t, st)
-	all := []*mongo.Collection{st.users, st.clients, st.families}
+	all := []*mongo.Collection{st.users, st.clients, st.families, st.keys}
 	for _, c := range all {
 		if _, err := c.UpdateMany(ctx, bson.M{}, bson.M{"$set": bson.M{"newer": bson.M{"a": 1}}}); err != nil {
 			t.Fatal(err)
@@ -53,6 +57,12 @@ func TestWhatANewerVersionWroteStays(t *testing.T) {
 	if _, err := st.RevokeFamiliesOfUser(ctx, "u", "", future, "logout"); err != nil {
 		t.Fatal(err)
 	}
+	key := keys.Record{
+		KID: "key", CreatedAt: future, ActivateAt: future, EndAt: future, Answers: future, RevokedAt: future, RevokeReason: "leak",
+		Decision: decision.Held{SlotID: "slot", Slot: []byte("{}")},
+	}
+	must(st.UpdateKey(ctx, key))
+	must(st.UpdateKey(ctx, keys.Record{KID: "key", CreatedAt: future, ActivateAt: future, Version: 1}))
 	for _, c := range all {
 		kept, err := c.CountDocuments(ctx, bson.M{"newer": bson.M{"a": 1}})
 		there, errThere := c.CountDocuments(ctx, bson.M{})
@@ -60,7 +70,10 @@ func TestWhatANewerVersionWroteStays(t *testing.T) {
 			t.Errorf("%s: %d of %d documents have what a newer version wrote, %v, %v", c.Name(), kept, there, err, errThere)
 		}
 	}
-	for c, gone := range map[*mongo.Collection][]string{st.users: {"username", "username_key", "roles"}, st.clients: {"claims", "jwks"}} {
+	for c, gone := range map[*mongo.Collection][]string{
+		st.users: {"username", "username_key", "roles"}, st.clients: {"claims", "jwks"},
+		st.keys: {"end_at", "answers", "revoked_at", "revoke_reason"},
+	} {
 		for _, field := range gone {
 			if n, err := c.CountDocuments(ctx, bson.M{field: bson.M{"$exists": true}}); err != nil || n > 0 {
 				t.Errorf("%s: %s is there yet, %v", c.Name(), field, err)
@@ -72,5 +85,21 @@ func TestWhatANewerVersionWroteStays(t *testing.T) {
 	}
 	if c, err := st.HeldClient(ctx, "web"); err != nil || !c.Disabled || c.Version != 2 {
 		t.Errorf("the client stands as %+v, %v", c, err)
+	}
+}
+
+// TestAFullKeyHasEveryField holds what an update of a key may take away to the fields
+// that keys have.
+func TestAFullKeyHasEveryField(t *testing.T) {
+	has, err := fieldsOf(fullKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := reflect.TypeFor[keyRecord]()
+	for i := range of.NumField() {
+		name, _, _ := strings.Cut(of.Field(i).Tag.Get("bson"), ",")
+		if _, there := has[name]; !there && name != "-" && name != "_id" {
+			t.Errorf("%s is missing", name)
+		}
 	}
 }
