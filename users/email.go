@@ -18,14 +18,21 @@ const (
 )
 
 // EmailKey checks an e-mail address. It returns the address in NFC for display, and the
-// key for comparing addresses: case-folded and in NFKC on both sides of the @, so that
-// Ada@Example.org and ada@example.org are one account.
+// key for comparing addresses: case-folded and in NFKC on both sides of the @, with a
+// domain in its xn-- form in Unicode, so that Ada@bücher.example and
+// ada@xn--bcher-kva.example are one account.
 //
 // It ignores white space at the ends, which keyboards add. It accepts less than RFC
 // 5322: no display name, comment, quoted local part or address literal, and no
-// invisible characters. It does not convert between the Unicode and the xn-- form of a
-// domain; each is its own address.
+// invisible characters.
 func EmailKey(addr string) (display, key string, err error) {
+	display, key, err = typedKey(addr)
+	return display, unicodeDomain(key), err
+}
+
+// typedKey is EmailKey with the domain in the form in which it was typed. Former
+// versions compared addresses so.
+func typedKey(addr string) (display, key string, err error) {
 	addr = strings.TrimSpace(addr)
 	if len(addr) > maxEmailBytes {
 		return "", "", refuse("email", "must be at most %d bytes long", maxEmailBytes)

@@ -121,7 +121,7 @@ func TestU1_SurveyKeepsTheKindsRight(t *testing.T) {
 	}
 	survey := func(what string, want ...string) {
 		t.Helper()
-		if err := f.SurveyHashes(t.Context()); err != nil {
+		if err := f.Survey(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		known := maps.Clone(f.mem.kinds)
@@ -144,13 +144,13 @@ func TestU1_SurveyKeepsTheKindsRight(t *testing.T) {
 	f.clock.advance(time.Millisecond)
 	survey("the last one is gone", bcryptKind)
 	f.mem.storeDown = true
-	if err := f.SurveyHashes(t.Context()); !errors.Is(err, errDown) {
+	if err := f.Survey(t.Context()); !errors.Is(err, errDown) {
 		t.Errorf("a store that is down: %v", err)
 	}
 	f.mem.storeDown = false
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := f.SurveyHashes(ctx); !errors.Is(err, context.Canceled) {
+	if err := f.Survey(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("a survey that is to end: %v", err)
 	}
 }
@@ -198,7 +198,7 @@ func TestU1_RoundsThatVaryAreFewKinds(t *testing.T) {
 		t.Errorf("%d kinds are known", n)
 	}
 	f.clock.advance(2 * time.Hour)
-	if err := f.SurveyHashes(t.Context()); err != nil {
+	if err := f.Survey(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(f.mem.kinds); n != 2 {
@@ -208,7 +208,7 @@ func TestU1_RoundsThatVaryAreFewKinds(t *testing.T) {
 	if err := f.mem.RemoveUser(t.Context(), f.mem.users[costliest]); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.SurveyHashes(t.Context()); err != nil {
+	if err := f.Survey(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	refused(most - 1)

@@ -23,7 +23,8 @@ import (
 func (s *Service) Authenticate(ctx context.Context, login, password string) (User, error) {
 	keyOf, find := UsernameKey, s.Store.UserByUsernameKey
 	if strings.Contains(login, "@") {
-		keyOf, find = EmailKey, s.Store.UserByEmailKey
+		keyOf = EmailKey
+		find = func(ctx context.Context, _ string) (User, error) { return ByEmail(ctx, s.Store, login) }
 	}
 	_, key, err := keyOf(login)
 	if err != nil {
@@ -32,6 +33,22 @@ func (s *Service) Authenticate(ctx context.Context, login, password string) (Use
 		return s.judge(ctx, presented(login), password, func() (User, error) { return User{}, ErrNotFound })
 	}
 	return s.judge(ctx, key, password, func() (User, error) { return find(ctx, key) })
+}
+
+// ByEmail returns the account with an address, or ErrNotFound. Of two that a former
+// version made, for both forms of one domain, it is the one with the form given.
+func ByEmail(ctx context.Context, s Store, addr string) (User, error) {
+	_, typed, err := typedKey(addr)
+	if err != nil {
+		return User{}, err
+	}
+	key := unicodeDomain(typed)
+	if typed != key {
+		if u, err := s.UserByEmailKey(ctx, typed); !errors.Is(err, ErrNotFound) {
+			return u, err
+		}
+	}
+	return s.UserByEmailKey(ctx, key)
 }
 
 // Still reports whether a login that returned u is still valid. It returns a refusal

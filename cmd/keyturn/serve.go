@@ -204,7 +204,7 @@ func (d *deployment) background(ctx context.Context, s *services) (wait func()) 
 }
 
 func (d *deployment) surveyHashes(ctx context.Context, s *services) {
-	if err := s.users.SurveyHashes(ctx); err != nil && ctx.Err() == nil {
+	if err := s.users.Survey(ctx); err != nil && ctx.Err() == nil {
 		d.log.Warn().Err(err).Msg("the accounts could not be read for the kinds of their hashes; refusals may cost more than they must until tomorrow")
 	}
 }

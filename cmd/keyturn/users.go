@@ -66,10 +66,7 @@ func (d *deployment) findUser(name string) (users.User, error) {
 	var u users.User
 	var err error
 	if strings.Contains(name, "@") {
-		var key string
-		if _, key, err = users.EmailKey(name); err == nil {
-			u, err = d.store.UserByEmailKey(d.ctx, key)
-		}
+		u, err = users.ByEmail(d.ctx, d.store, name)
 	} else {
 		u, err = d.store.UserByID(d.ctx, name)
 		if _, key, bad := users.UsernameKey(name); errors.Is(err, users.ErrNotFound) && bad == nil {
