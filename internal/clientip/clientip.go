@@ -23,23 +23,22 @@ func Sources() []string {
 	return []string{string(XForwardedFor), string(Forwarded), string(ProxyProtocol)}
 }
 
-// Finder finds the address of a request's client. Safe for concurrent use.
+// Finder finds the address of a request's client. It is safe for concurrent use.
 type Finder struct {
-	// Trusted are the networks of the proxies whose word is taken.
+	// Trusted are the networks of the trusted proxies.
 	Trusted []netip.Prefix
-	// Source is where they write it; the zero Source is XForwardedFor.
+	// Source is where they write the address; the zero Source is XForwardedFor.
 	Source Source
 }
 
-// Find returns the address of the client: the peer's or, where the peer is a
-// trusted proxy, the last one that it and the trusted proxies before it were
-// called from. What a client writes into a header itself stands further left
-// and is not looked at.
+// Find returns the address of the client. It is the peer's unless the peer is a
+// trusted proxy. Otherwise it is the last address in the chain that called a trusted
+// proxy. What the client itself writes into a header is further left and is ignored.
 //
-// A trusted proxy that sends no header at all speaks for itself. One that sends
-// what cannot be read, or names a client in another header than Source, makes the
-// client unknown, for which Find returns the zero Addr: taken for the proxy, all the
-// people behind it would be one client.
+// A trusted proxy that sends no such header speaks for itself. If its header cannot
+// be parsed, or if it names a client in another header than Source, the client is
+// unknown, and Find returns the zero Addr: the proxy's address would make all users
+// behind it one client.
 func (f *Finder) Find(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -67,7 +66,7 @@ func (f *Finder) Find(r *http.Request) netip.Addr {
 	}
 	rest, last, known := strings.Join(r.Header.Values(name), ","), "", false
 	for rest != "" && f.trusts(ip) {
-		// Empty elements are passed over (RFC 9110 §5.6.1).
+		// Skip empty elements (RFC 9110 §5.6.1).
 		if rest, last = lastElement(rest); strings.Trim(last, " \t") == "" {
 			continue
 		}
@@ -87,7 +86,7 @@ var naming = []string{
 	"Fastly-Client-Ip", "X-Azure-Clientip", "X-Cluster-Client-Ip", "X-Envoy-External-Address",
 }
 
-// elsewhere returns the first of these headers that a request has, "" if none.
+// elsewhere returns the first of these headers in a request, or "".
 func elsewhere(r *http.Request) string {
 	for _, name := range naming {
 		if len(r.Header[name]) > 0 {
@@ -97,8 +96,8 @@ func elsewhere(r *http.Request) string {
 	return ""
 }
 
-// Shown is what of the header that Find reads, or of the one that there is in its
-// place, the log shows a person; "" for the PROXY protocol.
+// Shown returns the header that Find reads, or the one found in its place, for the
+// log. It returns "" for the PROXY protocol.
 func (f *Finder) Shown(r *http.Request) string {
 	name := f.header()
 	if name != "" && len(r.Header.Values(name)) == 0 {
@@ -129,5 +128,5 @@ func (f *Finder) trusts(ip netip.Addr) bool {
 	return false
 }
 
-// plain is the form by which addresses are compared and counted.
+// plain returns the form of an address for comparing and counting.
 func plain(ip netip.Addr) netip.Addr { return ip.Unmap().WithZone("") }
