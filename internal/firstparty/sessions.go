@@ -20,7 +20,7 @@ type userName struct {
 	UID           string `json:"uid"`
 }
 
-// unread is the event of a request for tokens that could not be read.
+// unread returns the event of a token request that could not be read.
 func (h *Handlers) unread(grant string) audit.Event {
 	return audit.Event{Action: audit.TokenRefused, Grant: grant, ClientID: h.OAuth.FirstPartyClient()}
 }
@@ -52,18 +52,18 @@ func (h *Handlers) Refresh(w http.ResponseWriter, r *http.Request) {
 	answer(w, e, http.StatusOK, tokens.TokenAnswer)
 }
 
-// LogOut answers POST /auth/logout: it ends the session of the access token.
+// LogOut answers POST /auth/logout. It ends the session of the access token.
 func (h *Handlers) LogOut(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
 	answer(w, h.OAuth.LogOut(r.Context(), by), http.StatusNoContent, nil)
 }
 
-// EndSession answers DELETE /auth/sessions/ID for a session of the caller's.
+// EndSession answers DELETE /auth/sessions/ID for one of the caller's sessions.
 func (h *Handlers) EndSession(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
 	answer(w, h.OAuth.EndSession(r.Context(), by, r.PathValue("id")), http.StatusNoContent, nil)
 }
 
-// EndOtherSessions answers DELETE /auth/sessions: every session of the caller
-// ends but the one that asks.
+// EndOtherSessions answers DELETE /auth/sessions. It ends every session of the
+// caller but the current one.
 func (h *Handlers) EndOtherSessions(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
 	n, err := h.Users.EndOtherSessions(r.Context(), by.UserID, by.SessionID, by.ClientID)
 	h.answerCall(w, r, err, http.StatusOK, struct {
@@ -82,7 +82,8 @@ type session struct {
 	Current    bool      `json:"current"`
 }
 
-// Sessions answers GET /auth/sessions: the caller's live sessions, newest first.
+// Sessions answers GET /auth/sessions with the caller's live sessions, newest
+// first.
 func (h *Handlers) Sessions(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
 	families, e := h.OAuth.Sessions(r.Context(), by)
 	list := make([]session, len(families))
