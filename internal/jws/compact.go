@@ -1,5 +1,5 @@
-// Package jws reads what strangers sign, and the public keys that they sign it
-// with: JSON web signatures and JSON web keys, strictly.
+// Package jws strictly parses JSON web signatures by strangers and the public
+// JSON web keys that verify them.
 package jws
 
 import (
@@ -19,10 +19,10 @@ import (
 	"github.com/keyturn/keyturn/internal/strictjson"
 )
 
-// Compact is a JWS in compact form (RFC 7515 §3.1), read strictly: base64url
-// without padding, line breaks or bits to spare, and a header whose names are met
-// exactly and that asks for no extension. Nothing in it is to be believed before
-// SignedBy says so.
+// Compact is a JWS in compact form (RFC 7515 §3.1). It is parsed strictly:
+// base64url without padding, line breaks or surplus bits, and a header with exact
+// names and no extensions. Its content must not be trusted unless SignedBy
+// returns true.
 type Compact struct {
 	Header  Header
 	Payload []byte
@@ -31,7 +31,7 @@ type Compact struct {
 	signature []byte
 }
 
-// Header has the members of a header that somebody looks at.
+// Header has the members of a header that are used.
 type Header struct {
 	Alg  string          `json:"alg"`
 	Kid  string          `json:"kid"`
@@ -43,11 +43,11 @@ type Header struct {
 
 var errNoJWS = errors.New("it is no JWS of the form that is due")
 
-// base64url has the characters of the compact form's parts. encoding/base64 would
-// pass over line breaks.
+// base64url has the characters of the parts. encoding/base64 would skip line
+// breaks.
 const base64url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// Parse reads the compact form.
+// Parse parses the compact form.
 func Parse(text string) (Compact, error) {
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 || strings.Trim(text, base64url+".") != "" {
@@ -72,8 +72,8 @@ func Parse(text string) (Compact, error) {
 	return c, nil
 }
 
-// SignedBy reports whether a public key made the signature, by the algorithm that
-// the header names.
+// SignedBy reports whether a public key made the signature, with the algorithm of
+// the header.
 func (c Compact) SignedBy(key any) bool {
 	if !slices.Contains(AlgsOf(key), c.Header.Alg) {
 		return false

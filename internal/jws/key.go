@@ -12,27 +12,28 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Ed25519 is the name that RFC 9864 gives to what EdDSA leaves open; go-jose does
+// Ed25519 is the name that RFC 9864 gives to EdDSA with that curve. go-jose does
 // not know it.
 const Ed25519 = "Ed25519"
 
-// Bounds of an RSA key.
+// Limits of an RSA key.
 const (
 	minRSABits = 2048
 	maxRSABits = 8192
-	// minRSAExponent is F4: what smaller ones make cheap to forge where padding is
-	// checked carelessly (NIST SP 800-56B §6.2 takes none below it).
+	// minRSAExponent is the Fermat number 2^16+1. Signatures with smaller
+	// exponents are easy to forge if a verifier checks padding carelessly (NIST SP
+	// 800-56B §6.2 accepts none below it).
 	minRSAExponent = 65537
 )
 
-// ParseKey reads a public key that is fit to verify a signature. The error says
-// what is wrong with any other.
+// ParseKey parses a public key that can verify signatures. The error says what is
+// wrong with any other key.
 func ParseKey(text []byte) (jose.JSONWebKey, error) {
 	var key jose.JSONWebKey
 	if err := key.UnmarshalJSON(text); err != nil {
 		return key, errors.New("it is no key of the types RSA, EC or OKP")
 	}
-	// What else a key may bring along (certificates) is of no use here.
+	// Other members of a key (certificates) are not used.
 	key = jose.JSONWebKey{Key: key.Key, KeyID: key.KeyID, Algorithm: key.Algorithm, Use: key.Use}
 	if private(text) {
 		return key, errors.New("it is a private key: register the public half alone, and take this one for leaked")
@@ -64,8 +65,8 @@ func ParseKey(text []byte) (jose.JSONWebKey, error) {
 	return key, nil
 }
 
-// private reports whether a key has any member that is to be kept secret (RFC 7518
-// §6), whatever a library makes of the rest.
+// private reports whether a key has any secret member (RFC 7518 §6), whatever a
+// library makes of the rest.
 func private(text []byte) bool {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(text, &members) != nil {
@@ -74,8 +75,8 @@ func private(text []byte) bool {
 	return slices.ContainsFunc([]string{"d", "p", "q", "dp", "dq", "qi", "oth"}, func(name string) bool { return members[name] != nil })
 }
 
-// AlgsOf returns the algorithms whose signatures a public key can verify: an
-// elliptic curve has one (RFC 7518 §3.4), whatever the key says of itself.
+// AlgsOf returns the algorithms whose signatures a public key can verify. An
+// elliptic curve has one (RFC 7518 §3.4), whatever the key says.
 func AlgsOf(key any) []string {
 	switch k := key.(type) {
 	case *rsa.PublicKey:
