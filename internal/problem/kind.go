@@ -9,15 +9,16 @@ import (
 // Kind is a problem type (RFC 9457 §3.1.1): one meaning, one status, and one
 // heading in docs/problems.md that explains it.
 type Kind struct {
-	// Anchor is the heading's, Title the heading itself.
+	// Anchor is the anchor of the heading, Title its text.
 	Anchor, Title string
 	Status        int
 }
 
-// URI is where the kind is explained. It is also its name, for programs.
+// URI returns the address of the explanation, which also identifies the kind to
+// programs.
 func (k Kind) URI() string { return docs.URL("problems.md#" + k.Anchor) }
 
-// The kinds of problems that the server answers.
+// The kinds of problems in the server's answers.
 var (
 	MalformedBody     = Kind{"malformed-body", "Malformed body", http.StatusBadRequest}
 	MalformedBearer   = Kind{"malformed-authorization", "Malformed authorization", http.StatusBadRequest}

@@ -8,9 +8,9 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// kinds is the one table from refusals to problems. The grants of OAuth that the
-// first-party routes run are refused here in those routes' terms: what concerns
-// the client is the operator's to mend.
+// kinds is the one table from refusals to problems. For the OAuth grants behind the
+// first-party routes it uses the terms of those routes: refusals about the client
+// are for the operator to fix.
 var kinds = [...]Kind{
 	refusal.Unavailable: TryAgain, refusal.Unfinished: Unfinished, refusal.Busy: TryAgain, refusal.Throttled: TooManyAttempts,
 	refusal.Malformed: MalformedBody, refusal.TooLarge: BodyTooLarge, refusal.WrongContentType: WrongContentType,
@@ -23,15 +23,15 @@ var kinds = [...]Kind{
 	refusal.BadProof: BadProof, refusal.NeedsNonce: NeedsNonce,
 }
 
-// challenged are the errors of refusals that are about an access token or its proof
-// (RFC 6750 §3.1, RFC 9449 §7.1), all of which have to say how to ask with one.
+// challenged are the error codes of refusals about an access token or its proof
+// (RFC 6750 §3.1, RFC 9449 §7.1). Their answers must have a challenge.
 var challenged = map[refusal.Code]string{
 	refusal.NoToken: "", refusal.BadBearer: "invalid_request", refusal.BadToken: "invalid_token", refusal.BeyondToken: "insufficient_scope",
 	refusal.BadProof: "invalid_dpop_proof", refusal.NeedsNonce: "use_dpop_nonce",
 }
 
-// challenge says how to ask: in the scheme that was used, with what was wrong, and
-// where that was another, with a proof as well (RFC 9449 §7.2).
+// challenge sets WWW-Authenticate: the scheme of the request with the error and, if
+// that was not DPoP, the DPoP scheme too (RFC 9449 §7.2).
 func challenge(h http.Header, e *refusal.Error) {
 	code, due := challenged[e.Code]
 	if !due {
