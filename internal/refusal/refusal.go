@@ -1,8 +1,7 @@
-// Package refusal has the one form in which a decision says no. What of it the
-// caller is told, what the audit log is told and what only the operators may
-// see stand side by side, each in a field of its own, so that none is taken for
-// another; package oauth has the table from codes to the errors of RFC 6749,
-// package problem the one to problem details.
+// Package refusal defines the one form of a refusal. It keeps what the caller, the
+// audit log and only the operators are told in separate fields, so that they
+// cannot be confused. Package oauth maps codes to the errors of RFC 6749, and
+// package problem to problem details.
 package refusal
 
 import (
@@ -13,46 +12,46 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
-// Code says what kind of refusal it is. The zero Code is Unavailable: a refusal
-// that nobody filled in grants nothing and betrays nothing.
+// Code is the kind of a refusal. The zero Code is Unavailable, so that a forgotten
+// code grants and reveals nothing.
 type Code uint8
 
 // The codes. Each has one answer in every protocol.
 const (
 	// Unavailable means that the store, the audit log or the keys could not
-	// answer. Nothing was decided, and trying again is right.
+	// answer. Nothing was decided, and the caller should try again.
 	Unavailable Code = iota
-	// Unfinished means that what was asked for is decided and stands, while what
-	// follows from it is still being carried out: asking again is of no use.
+	// Unfinished means that the request was decided and takes effect, but its
+	// consequences are not complete yet. Trying again is useless.
 	Unfinished
-	// Busy means that too much is under way for this to be decided now.
+	// Busy means that there is too much load to decide this now.
 	Busy
-	// Throttled means that too many attempts failed; nothing was looked at.
+	// Throttled means that too many attempts failed; this one was not checked.
 	Throttled
 
-	// Malformed means that the request cannot be read, or is not a whole one.
+	// Malformed means that the request cannot be parsed or is incomplete.
 	Malformed
-	// TooLarge means that its body is too large.
+	// TooLarge means that the body is too large.
 	TooLarge
-	// WrongContentType means that its body is of another type.
+	// WrongContentType means that the body has another content type.
 	WrongContentType
-	// WrongEncoding means that its body is compressed, or otherwise encoded.
+	// WrongEncoding means that the body is compressed, or otherwise encoded.
 	WrongEncoding
-	// Unacceptable means that the value of Field will not do.
+	// Unacceptable means that the value of Field is not accepted.
 	Unacceptable
 	// Taken means that another account has the value of Field.
 	Taken
-	// Conflict means that what was to be changed changed meanwhile.
+	// Conflict means that the record changed meanwhile.
 	Conflict
-	// NotFound means that there is no such thing for this caller.
+	// NotFound means that it does not exist for this caller.
 	NotFound
 
-	// BadCredentials means that a user's address or password is wrong, or that
-	// the account is disabled: the caller must not say which (U1).
+	// BadCredentials means that a user's address or password is wrong, or that the
+	// account is disabled; the caller must not be told which (U1).
 	BadCredentials
-	// BadGrant means that a refresh token does not count (any more).
+	// BadGrant means that a refresh token is not valid, or no longer.
 	BadGrant
-	// BadResetToken means that a one-time token does not count (any more).
+	// BadResetToken means that a one-time token is not valid, or no longer.
 	BadResetToken
 	// BadClient means that the client is not authenticated.
 	BadClient
@@ -60,27 +59,27 @@ const (
 	GrantNotAllowed
 	// UnsupportedGrant means that nobody may use the grant.
 	UnsupportedGrant
-	// BadScope means that a scope asked for is malformed or not allowed.
+	// BadScope means that a requested scope is malformed or not allowed.
 	BadScope
-	// BadTarget means that a resource asked for is not allowed.
+	// BadTarget means that a requested resource is not allowed.
 	BadTarget
-	// NoToken means that the request bears no access token.
+	// NoToken means that the request has no access token.
 	NoToken
-	// BadBearer means that it bears one in no form that is allowed.
+	// BadBearer means that the access token is not in an allowed form.
 	BadBearer
-	// BadToken means that the access token that it bears does not count.
+	// BadToken means that the access token is not valid.
 	BadToken
-	// BeyondToken means that the access token does not reach that far.
+	// BeyondToken means that the access token is not sufficient.
 	BeyondToken
-	// BadProof means that the request's DPoP proof does not count, or is missing.
+	// BadProof means that the request's DPoP proof is missing or not valid.
 	BadProof
-	// NeedsNonce means that the proof has to say the Nonce.
+	// NeedsNonce means that the proof must contain the Nonce.
 	NeedsNonce
 
 	codes // how many there are
 )
 
-// Codes returns every code, for those who answer them.
+// Codes returns every code.
 func Codes() []Code {
 	all := make([]Code, codes)
 	for i := range all {
@@ -92,22 +91,22 @@ func Codes() []Code {
 // Error is a refusal.
 type Error struct {
 	Code Code
-	// Text is for the caller; where it is empty the code has a text. It says
-	// what to do otherwise, and repeats no password, secret or token.
+	// Text is for the caller; if it is empty, the code's text is used. It says
+	// what to do differently, and contains no password, secret or token.
 	Text string
 	// Field names the member of the request that the refusal is about.
 	Field string
-	// Nonce is what the client's next DPoP proof may say, or has to.
+	// Nonce is the nonce that the client's next DPoP proof may, or must, contain.
 	Nonce string
-	// ByProof says that the access token, or its refusal, is one of DPoP and not
-	// of a bearer.
+	// ByProof says that the access token, or its refusal, uses the DPoP scheme and
+	// not Bearer.
 	ByProof bool
-	// RetryAfter is when it is worth trying again, where that is known.
+	// RetryAfter is how long to wait before trying again, if known.
 	RetryAfter time.Duration
-	// Reason and UserID, the account concerned, are for the audit log alone.
+	// Reason and UserID, the account concerned, are for the audit log only.
 	Reason audit.Reason
 	UserID string
-	// Cause is for the operational log alone.
+	// Cause is for the operational log only.
 	Cause error
 }
 
@@ -116,14 +115,14 @@ func New(code Code, reason audit.Reason, text string) *Error {
 	return &Error{Code: code, Reason: reason, Text: text}
 }
 
-// Undecided returns the refusal of a request that could not be decided, for a
-// cause that callers are not told.
+// Undecided returns the refusal of a request that could not be decided. Callers
+// are not told the cause.
 func Undecided(reason audit.Reason, cause error) *Error {
 	return &Error{Reason: reason, Cause: cause}
 }
 
-// Of returns the refusal that err is or wraps, nil for nil. Any other error
-// means that something could not answer, and is the cause of the refusal.
+// Of returns the refusal that err is or wraps, or nil for nil. It returns an
+// Unavailable refusal with err as the cause for any other error.
 func Of(err error) *Error {
 	var e *Error
 	switch {
@@ -135,7 +134,7 @@ func Of(err error) *Error {
 	return Undecided(audit.ReasonUnavailable, err)
 }
 
-// Reason returns what the audit log is to say of err: nothing for nil.
+// Reason returns the reason of err for the audit log, or the zero Reason for nil.
 func Reason(err error) audit.Reason {
 	if err == nil {
 		return audit.Reason{}
@@ -144,7 +143,7 @@ func Reason(err error) audit.Reason {
 }
 
 // Among returns a function that reports whether an error is one of these refusals,
-// and with what reason.
+// and its reason.
 func Among(refusals ...error) func(error) (audit.Reason, bool) {
 	return func(err error) (audit.Reason, bool) {
 		for _, e := range refusals {
@@ -156,11 +155,11 @@ func Among(refusals ...error) func(error) (audit.Reason, bool) {
 	}
 }
 
-// Is reports whether err is or wraps a refusal with the code. An error that is
-// no refusal is Unavailable.
+// Is reports whether err is or wraps a refusal with the code. An error that is not
+// a refusal counts as Unavailable.
 func Is(err error, code Code) bool { return err != nil && Of(err).Code == code }
 
-// Public returns what the caller is told.
+// Public returns the text for the caller.
 func (e *Error) Public() string {
 	if e.Text != "" {
 		return e.Text
@@ -168,8 +167,8 @@ func (e *Error) Public() string {
 	return texts[e.Code]
 }
 
-// texts are for refusals that say no more than their code. The sentences of
-// BadCredentials, BadGrant and BadToken must never tell one case from another.
+// texts are for refusals without a text of their own. Those of BadCredentials,
+// BadGrant and BadToken must not distinguish their cases.
 var texts = map[Code]string{
 	Unavailable:      "The service cannot answer just now; try again shortly.",
 	Unfinished:       "It is decided and stands; what follows from it is still being carried out. There is no need to ask again.",
@@ -192,12 +191,13 @@ var texts = map[Code]string{
 	NeedsNonce:       "Make a DPoP proof that says the nonce of the DPoP-Nonce header.",
 }
 
-// Temporary reports whether the same request may do better later.
+// Temporary reports whether the same request may succeed later.
 func (e *Error) Temporary() bool {
 	return e.Code == Unavailable || e.Code == Busy || e.Code == Throttled
 }
 
-// Error is for operators: it includes the cause, and never goes to a caller.
+// Error returns a text for operators. It includes the cause, and must not be sent
+// to a caller.
 func (e *Error) Error() string {
 	s := e.Public()
 	if e.Field != "" {
