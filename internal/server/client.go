@@ -6,28 +6,29 @@ import (
 	"time"
 )
 
-// unknownClient stands for the address of a client whose proxy wrote none that
-// can be read.
+// unknownClient stands for the address of a client for which the proxy sent no
+// readable one.
 const unknownClient = "unknown"
 
 const (
-	// unreadableQuiet is how long no second line of the log says so.
+	// unreadableQuiet is the least time between two log lines about it.
 	unreadableQuiet = time.Minute
-	// unreadableRecent is for how long a replica warns of the last one.
+	// unreadableRecent is how long a replica warns after the last one.
 	unreadableRecent = 10 * time.Minute
-	// maxShown bounds what the log shows of a header, in bytes.
+	// maxShown bounds the part of a header in the log, in bytes.
 	maxShown = 200
 )
 
-// unreadable counts the requests whose client is unknown. Safe for concurrent
+// unreadable counts the requests of unknown clients. It is safe for concurrent
 // use.
 type unreadable struct {
 	count atomic.Uint64
-	// last and told are when one came and when the log said so, by uptime.
+	// last is when the last one came and told when the log last reported it, by
+	// uptime.
 	last, told atomic.Int64
 }
 
-// clientIP is the address of the client, or unknownClient.
+// clientIP returns the address of the client, or unknownClient.
 func (s *Server) clientIP(r *http.Request) string {
 	if ip := s.settings.Clients.Find(r); ip.IsValid() {
 		return ip.String()
@@ -44,7 +45,7 @@ func (s *Server) clientIP(r *http.Request) string {
 	return unknownClient
 }
 
-// recent reports whether a client was unknown lately.
+// recent reports whether a client was unknown recently.
 func (u *unreadable) recent() bool {
 	last := u.last.Load()
 	return last != 0 && int64(uptime())-last < int64(unreadableRecent)

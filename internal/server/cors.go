@@ -6,8 +6,9 @@ import (
 	"github.com/rs/cors"
 )
 
-// readHeaders are those that a page of another origin may send: what Keyturn
-// reads, and what tracing and retrying libraries add to every request.
+// readHeaders are the headers that a page of another origin may send: those
+// that Keyturn reads, and those that tracing and retrying libraries add to
+// every request.
 var readHeaders = []string{
 	"Authorization", "Content-Type", "DPoP", "Idempotency-Key", "Traceparent", "Tracestate", "Baggage", "X-Request-Id", "X-Requested-With",
 }
