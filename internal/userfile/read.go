@@ -1,5 +1,5 @@
-// Package userfile reads files of accounts that other systems wrote, imports them,
-// and writes files of all accounts.
+// Package userfile reads files of accounts that other systems wrote, imports them, and
+// writes files of all accounts.
 package userfile
 
 import (
@@ -24,7 +24,7 @@ import (
 	"github.com/keyturn/keyturn/users"
 )
 
-// maxLine bounds one account of an import.
+// maxLine bounds one account of an import, in bytes.
 const maxLine = 64 << 10
 
 // Format is a format that Read reads.
@@ -35,28 +35,27 @@ const (
 	// JSONLines has one JSON object a line, with the field names of
 	// users.ImportUser.
 	JSONLines Format = "jsonl"
-	// CSV has a first line that names its columns, which are those of
-	// users.ImportUser in any order, and one account a line, or on several where
-	// fields between quotes have line breaks (RFC 4180). disabled is true, t or 1,
-	// false, f or 0, or empty; roles are separated by spaces; claims are a JSON object; times
-	// are of RFC 3339, as a database prints them, or seconds since 1970.
+	// CSV has a first line with the names of its columns, which are those of
+	// users.ImportUser in any order, and one account a line, or on several lines if
+	// quoted fields have line breaks (RFC 4180). disabled is true, t or 1, false, f or
+	// 0, or empty; roles are separated by spaces; claims are a JSON object; times are
+	// in RFC 3339, in a database's output format, or in seconds since 1970.
 	CSV Format = "csv"
-	// Keycloak is a realm export of Keycloak with its users, or a list of
-	// users of the same form.
+	// Keycloak is a realm export of Keycloak with users, or a list of such users.
 	Keycloak Format = "keycloak"
-	// Firebase is what "firebase auth:export" writes as JSON.
+	// Firebase is the JSON output of "firebase auth:export".
 	Firebase Format = "firebase"
 )
 
-// Place is where an account stands in a file.
+// Place is the position of an account in a file.
 type Place struct {
-	// Line is counted from 1. User is too, in a file that is one JSON document
-	// and may have all its accounts on one line; it is 0 in others.
+	// Line is counted from 1. So is User in a file that is one JSON document, which may
+	// have all its accounts on one line; in others it is 0.
 	Line int `json:"line"`
 	User int `json:"user,omitempty"`
 }
 
-// String names the place.
+// String returns the position for people.
 func (p Place) String() string {
 	if p.User > 0 {
 		return fmt.Sprintf("line %d, user %d", p.Line, p.User)
@@ -64,13 +63,13 @@ func (p Place) String() string {
 	return fmt.Sprintf("line %d", p.Line)
 }
 
-// LineError says where an import cannot be read.
+// LineError is an error at a position of an import.
 type LineError struct {
 	Place
 	Err error
 }
 
-// Error names the place and what is wrong there.
+// Error returns the position and the error.
 func (e *LineError) Error() string { return e.Place.String() + ": " + e.Err.Error() }
 
 // Unwrap returns Err.
@@ -80,29 +79,27 @@ func (e *LineError) Unwrap() error { return e.Err }
 type Line struct {
 	Place
 	Account users.ImportUser
-	// Dropped names what the file has of the account and an import cannot take.
+	// Dropped names the properties of the account that an import cannot keep.
 	Dropped []string
 }
 
-// Options say how a file of another system is read.
+// Options say how to read a file of another system.
 type Options struct {
 	Format Format
-	// DropSecondFactor imports accounts that had a second factor, without it.
-	// DropTemporary imports accounts whose password was to be changed at the
-	// next login, as one that need not be. Without them such accounts are
-	// refused by name.
+	// DropSecondFactor imports accounts with a second factor without it. DropTemporary
+	// imports accounts whose password was to be changed at the next login without that
+	// duty. Otherwise such accounts are refused.
 	DropSecondFactor, DropTemporary bool
-	// Peppered takes the bcrypt hashes to be of passwords with a pepper behind them.
+	// Peppered says that the bcrypt hashes are of passwords followed by a pepper.
 	Peppered bool
-	// Firebase has the hash parameters of the project that a Firebase file is of.
+	// Firebase are the hash parameters of the Firebase file's project.
 	Firebase *passwords.FirebaseProject
 }
 
-// Read reads the accounts of an import one by one, in bounded memory. An
-// error is a *LineError and never repeats a value; the caller may go on to the
-// next line, and there is none after an unusable heading or an error of r. Unknown
-// fields are errors. Empty lines are passed over. The text is UTF-8, or what a byte
-// order mark says that it is.
+// Read reads the accounts of an import one by one, in bounded memory. An error is a
+// *LineError and never contains a value. The caller may continue with the next line;
+// after an unusable heading or an error of r there is none. Unknown fields are errors.
+// Empty lines are skipped. The text is UTF-8, or the encoding of its byte order mark.
 func Read(r io.Reader, o Options) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		if o.Peppered {
@@ -122,7 +119,7 @@ func Read(r io.Reader, o Options) iter.Seq2[Line, error] {
 	}
 }
 
-// peppering notes in each password hash that a pepper is part of it.
+// peppering marks each password hash as peppered.
 func peppering(yield func(Line, error) bool) func(Line, error) bool {
 	return func(line Line, err error) bool {
 		if hash := &line.Account.PasswordHash; err == nil && *hash != "" {
@@ -160,7 +157,7 @@ func readLines(r io.Reader, format Format, yield func(Line, error) bool) {
 		case format == JSONLines:
 			if u, err = parseJSONLine(line); errors.Is(err, errList) {
 				yield(Line{}, &LineError{at, err})
-				return // so are all that follow parts of it
+				return // so are all further lines
 			}
 		case columns != nil:
 			var fields []string
@@ -190,8 +187,8 @@ var (
 	errEncoding = errors.New("not UTF-8: write the file in it, or in UTF-16 with a byte order mark")
 )
 
-// readLine returns the next line, or errLongLine or errEncoding in its place; io.EOF
-// after the last.
+// readLine returns the next line, or errLongLine or errEncoding in its place. It
+// returns io.EOF after the last line.
 func readLine(r *bufio.Reader) ([]byte, error) {
 	line, more, err := r.ReadLine()
 	switch {
@@ -207,7 +204,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 }
 
 func parseJSONLine(line []byte) (users.ImportUser, error) {
-	// Ids, switches and times are read in more forms than one.
+	// Ids, switches and times have several forms.
 	var u struct {
 		users.ImportUser
 		UID               id    `json:"uid"`
@@ -235,8 +232,8 @@ func parseJSONLine(line []byte) (users.ImportUser, error) {
 // errList refuses a file that is one list.
 var errList = errors.New(`a list, where each line is an object of its own: "jq -c '.[]'" makes such lines of it`)
 
-// inWords returns the error of a parser without the text of the file, which in the
-// wrong place may be a password, and without what only its programmers know.
+// inWords returns the error of a parser without the text of the file, which may be a
+// password in the wrong place, and without Go's terms.
 func inWords(err error) error {
 	if typ, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if typ.Field == "" {
@@ -261,7 +258,7 @@ var importFields = []string{
 	"created_at", "password_changed_at",
 }
 
-// set assigns one column; it reports false for a name that is none.
+// set assigns one column. It returns false for an unknown name.
 func set(u *users.ImportUser, column, value string) (known bool, err error) {
 	texts := map[string]*string{
 		"uid": &u.UID, "email": &u.Email, "username": &u.Username, "first_name": &u.FirstName, "last_name": &u.LastName,
@@ -313,8 +310,7 @@ func parseHeading(line []byte) ([]string, error) {
 	for i, column := range columns {
 		known, _ := set(new(users.ImportUser), column, "")
 		if !known || seen[column] {
-			// The column's text is not repeated: where the heading is missing
-			// it may be a password.
+			// The column's text is not shown: without a heading it may be a password.
 			return nil, fmt.Errorf("the first line must name the columns, and column %d is unknown or named twice: the columns are %s",
 				i+1, strings.Join(importFields, ", "))
 		}
@@ -339,9 +335,9 @@ func parseRecord(columns, fields []string) (users.ImportUser, error) {
 	return u, nil
 }
 
-// readRecord reads the record that begins with line, and how many line breaks it has.
-// Where a quote is left open, and no longer record can be read for it, the error is
-// that of line alone: the lines behind it are records of their own.
+// readRecord returns the record that begins with line, and its number of line breaks.
+// If a quote is left open and no longer record fits, the error is that of line alone,
+// and the lines after it are separate records.
 func readRecord(r *bufio.Reader, line []byte) (fields []string, breaks int, err error) {
 	line = bytes.Clone(line)
 	fields, err = csv.NewReader(bytes.NewReader(line)).Read()
