@@ -17,7 +17,7 @@ import (
 // accessTokenType is the typ of an access token (RFC 9068 §2.1).
 const accessTokenType = "at+jwt"
 
-// claims are what an access token says (RFC 9068 §2.2).
+// claims are the claims of an access token (RFC 9068 §2.2).
 type claims struct {
 	Issuer   string   `json:"iss"`
 	Subject  string   `json:"sub"`
@@ -30,19 +30,19 @@ type claims struct {
 	AuthTime int64    `json:"auth_time,omitempty"`
 	Session  string   `json:"sid,omitempty"`
 	Email    string   `json:"email,omitempty"`
-	// EmailVerified stands beside Email: no address was verified yet.
+	// EmailVerified is set together with Email: no address is verified yet.
 	EmailVerified *bool `json:"email_verified,omitempty"`
 	// Confirmation names the key that the token is bound to.
 	Confirmation *confirmation `json:"cnf,omitempty"`
 
 	// user are the claims about the user that the client's registration names,
-	// of a token to be minted; payload is that of a token that was checked.
+	// for a token to mint. payload is the payload of a checked token.
 	user    members
 	payload []byte
 }
 
-// audience is written as a string where there is one and as a list where there
-// are several (RFC 7519 §4.1.3): the form that the most libraries read.
+// audience is encoded as a string if it is one value and as a list if it is
+// several (RFC 7519 §4.1.3), the form that most libraries read.
 type audience []string
 
 func (a audience) MarshalJSON() ([]byte, error) {
@@ -61,8 +61,8 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(a))
 }
 
-// setEmail says the user's address, and that nobody verified that it is theirs:
-// who reads it must not take two accounts for one by it.
+// setEmail sets the user's address, as not verified: readers must not identify
+// two accounts by it.
 func (c *claims) setEmail(address string) {
 	if c.Email = address; address != "" {
 		c.EmailVerified = new(bool)
@@ -73,7 +73,8 @@ func (c claims) hasScope(token string) bool {
 	return slices.Contains(strings.Fields(c.Scope), token)
 }
 
-// minted is a signed access token and what the answer and the event say of it.
+// minted is a signed access token and its properties for the answer and the
+// event.
 type minted struct {
 	token     string
 	kind      string
@@ -82,11 +83,11 @@ type minted struct {
 }
 
 // errStaleKeys means that this replica has not read the keys for so long that
-// nothing it signs could be relied on.
+// its signatures would not be reliable.
 var errStaleKeys = errors.New("the signing keys have not been read from the store lately")
 
-// mint signs c for at most ttl, counted from now. No token outlives what the
-// signing key's place in the JWKS is planned for (K3).
+// mint signs c for at most ttl from now. No token outlives the planned time of
+// its signing key in the JWKS (K3).
 func (s *Service) mint(c claims, client Client, now time.Time) (minted, error) {
 	ttl := s.settings.AccessTTL
 	if client.AccessTTL > 0 {
@@ -115,16 +116,16 @@ func (s *Service) mint(c claims, client Client, now time.Time) (minted, error) {
 	return minted{token: token, kind: c.Confirmation.tokenType(), id: c.ID, kid: kid, expiresIn: time.Duration(c.Expiry-c.IssuedAt) * time.Second}, nil
 }
 
-// errNotLive means that a token is not, or no longer, good for anything. Its
-// text goes to the audit log alone.
+// errNotLive means that a token is not valid, or no longer. Its text is for the
+// audit log only.
 type errNotLive struct{ reason audit.Reason }
 
 func (e errNotLive) Error() string { return e.reason.String() }
 
-// check returns the claims of an access token that is live: signed by a key of
-// the ring, ours, not expired, not revoked, of a session that has not ended,
-// for a client that is not disabled. Any error but errNotLive means that the
-// store could not say.
+// check returns the claims of a live access token: signed by a key of the ring,
+// with our issuer, not expired, not revoked, of a live session, for a client
+// that is not disabled. Any error but errNotLive means that the store could not
+// answer.
 func (s *Service) check(ctx context.Context, token string) (claims, error) {
 	c, err := s.checkSignature(token)
 	if err != nil {

@@ -11,10 +11,10 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// accessToken finds the access token in the Authorization header, the one
-// place where Keyturn takes it (RFC 6750 §2.1, RFC 9449 §7.1; RFC 9700 §4.3.2 on
-// URLs). byProof says that it came in the scheme DPoP. What is sent in another form,
-// or in two ways at once, is invalid_request (RFC 6750 §3.1).
+// accessToken returns the access token in the Authorization header, the only place
+// where Keyturn accepts it (RFC 6750 §2.1, RFC 9449 §7.1; RFC 9700 §4.3.2 on URLs).
+// byProof says that it came in the DPoP scheme. A token in another form, or in two
+// ways at once, is an invalid_request (RFC 6750 §3.1).
 func accessToken(r *http.Request) (token string, byProof bool, e *refusal.Error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
@@ -33,8 +33,8 @@ func accessToken(r *http.Request) (token string, byProof bool, e *refusal.Error)
 	return "", byProof, refusal.New(refusal.BadBearer, audit.ReasonMalformedBearer, "")
 }
 
-// bearer says whose live access token a request bears. Where there is none that
-// accept takes, it writes the event of the refusal.
+// bearer returns the claims of a request's live access token, if accept accepts them.
+// It writes the event of a refusal.
 func (s *Service) bearer(r *http.Request, accept func(claims) *refusal.Error) (claims, *refusal.Error) {
 	event := audit.Event{Action: audit.RequestRefused}
 	token, byProof, e := accessToken(r)
@@ -54,8 +54,8 @@ func (s *Service) bearer(r *http.Request, accept func(claims) *refusal.Error) (c
 }
 
 // forIssuer refuses a token that is not for Keyturn's own resource endpoints, whose
-// name is the issuer (RFC 9068 §4): one that was narrowed to another resource server
-// may be in that one's hands.
+// audience is the issuer (RFC 9068 §4). A token narrowed to another resource server
+// may be in that server's hands.
 func (s *Service) forIssuer(c claims) *refusal.Error {
 	if slices.Contains(c.Audience, s.settings.Issuer) {
 		return nil
@@ -63,8 +63,8 @@ func (s *Service) forIssuer(c claims) *refusal.Error {
 	return refusal.New(refusal.BadToken, audit.ReasonForeignAudience, "")
 }
 
-// bearerClaims returns what a live token says, and proves it to be in the hands that
-// it was issued to. Of one that is not live it returns nothing.
+// bearerClaims returns the claims of a live token after checking that its holder has
+// the key that it is bound to. It returns no claims of a token that is not live.
 func (s *Service) bearerClaims(r *http.Request, token string, byProof bool) (claims, *refusal.Error) {
 	var proof *dpop.Proof
 	if byProof {
@@ -86,8 +86,8 @@ func (s *Service) bearerClaims(r *http.Request, token string, byProof bool) (cla
 	return c, s.spendProof(r.Context(), proof)
 }
 
-// provenBy refuses a token that is bound to a key and came without a proof of it, and
-// one that is not bound and came as if it were (RFC 9449 §7.1, §7.2).
+// provenBy refuses a bound token without a proof of its key, and an unbound token in
+// the DPoP scheme (RFC 9449 §7.1, §7.2).
 func (c claims) provenBy(proof *dpop.Proof, byProof bool) *refusal.Error {
 	switch {
 	case byProof && proof == nil:

@@ -24,29 +24,30 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 // maxAssertion bounds a client assertion, in bytes.
 const maxAssertion = 8 << 10
 
-// maxAssertionLife bounds how far ahead an assertion may expire (RFC 7523 §3,
-// rule 4), and so how long its jti is remembered. An hour is the longest that a
-// library in wide use (Authlib) asks for unless told otherwise.
+// maxAssertionLife bounds how far ahead an assertion may expire (RFC 7523 §3, rule
+// 4), and so how long its jti is remembered. An hour is the longest default of a
+// library in wide use (Authlib).
 const maxAssertionLife = time.Hour
 
-// AssertionAlgs lists the algorithms that a client assertion may be signed with,
+// AssertionAlgs returns the accepted signature algorithms of client assertions,
 // all asymmetric.
 func AssertionAlgs() []string {
 	return []string{"ES256", "ES384", "ES512", "EdDSA", jws.Ed25519, "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"}
 }
 
-// assertion is a client assertion as it was read.
+// assertion is a parsed client assertion.
 type assertion struct {
 	jws.Compact
 	claims jwt.Claims
-	// client is the issuer claimed.
+	// client is the claimed issuer.
 	client string
-	// verified is set once the signature and the claims were found good and
-	// the assertion was spent.
+	// verified is set once the signature and the claims were found valid and the
+	// assertion was spent.
 	verified bool
 }
 
-// readAssertion finds the client assertion of a request, nil if there is none.
+// readAssertion returns the client assertion of a request, or nil if there is
+// none.
 func readAssertion(f form) (*assertion, *refusal.Error) {
 	text, kind := f.get("client_assertion"), f.get("client_assertion_type")
 	switch {
@@ -70,8 +71,8 @@ func readAssertion(f form) (*assertion, *refusal.Error) {
 		return nil, malformed
 	}
 	a.client = a.claims.Issuer
-	// The typ of an access token must not pass for one of an assertion (RFC
-	// 8725 §3.11). Most libraries write JWT or nothing.
+	// The typ of an access token must not pass for that of an assertion (RFC 8725
+	// §3.11). Most libraries write JWT or nothing.
 	switch strings.ToLower(a.Header.Typ) {
 	case "", "jwt", "client-authentication+jwt", "application/client-authentication+jwt":
 	default:
@@ -84,7 +85,7 @@ func readAssertion(f form) (*assertion, *refusal.Error) {
 }
 
 // checkAssertion verifies a client assertion (RFC 7523 §3) and spends it: each
-// authenticates one request, on whatever replica.
+// authenticates one request, across all replicas.
 func (s *Service) checkAssertion(ctx context.Context, a *assertion, client Client) *refusal.Error {
 	if e := s.verifyAssertion(ctx, a, client); e != nil {
 		return e
@@ -104,8 +105,8 @@ func (s *Service) checkAssertion(ctx context.Context, a *assertion, client Clien
 	return nil
 }
 
-// verifyAssertion finds the key that made the signature. An assertion that
-// names a key is tried with that one, any other with each that fits.
+// verifyAssertion verifies the signature with the key that the assertion names, or
+// with each key that fits if it names none.
 func (s *Service) verifyAssertion(ctx context.Context, a *assertion, client Client) *refusal.Error {
 	keys, err := s.clientKeys.of(ctx, client, a.fits)
 	if err != nil {
@@ -121,15 +122,15 @@ func (s *Service) verifyAssertion(ctx context.Context, a *assertion, client Clie
 	return clientRefused(audit.ReasonWrongAssertionKey)
 }
 
-// fits reports whether a key may have made the signature: by its id, and by an
-// algorithm that it has. EdDSA and Ed25519 are two names of one (RFC 9864 §2.2).
+// fits reports whether a key may have made the signature, by its id and its
+// algorithm. EdDSA and Ed25519 are two names of one algorithm (RFC 9864 §2.2).
 func (a *assertion) fits(key jose.JSONWebKey) bool {
 	alg := a.Header.Alg
 	return (key.KeyID == a.Header.Kid || a.Header.Kid == "" || key.KeyID == "") &&
 		(key.Algorithm == "" || key.Algorithm == alg || slices.Contains(jws.AlgsOf(key.Key), jws.Ed25519)) && slices.Contains(jws.AlgsOf(key.Key), alg)
 }
 
-// judgeAssertion checks the claims of an assertion whose signature holds.
+// judgeAssertion checks the claims of an assertion with a valid signature.
 func (s *Service) judgeAssertion(c jwt.Claims, client Client) *refusal.Error {
 	now, skew := s.now(), s.settings.ClockSkew
 	switch {
@@ -149,11 +150,11 @@ func (s *Service) judgeAssertion(c jwt.Claims, client Client) *refusal.Error {
 	return nil
 }
 
-// isAudience reports whether every value of aud names this server. One that
-// names others too could have been made for them and be replayed here. That is
-// the issuer alone (draft-ietf-oauth-rfc7523bis §4): a server that a client also
-// talks to could name our token endpoint as its own, and would get assertions that
-// we would take. A client may be registered to use the URL all the same.
+// isAudience reports whether every value of aud names this server, because an
+// assertion for others too could be replayed here. Only the issuer is accepted
+// (draft-ietf-oauth-rfc7523bis §4): another server of the client's could name our
+// token endpoint as its own, and would get assertions that we accept. A client may
+// be registered to use that URL nevertheless.
 func (s *Service) isAudience(aud jwt.Audience, client Client) bool {
 	foreign := func(value string) bool {
 		return value != s.settings.Issuer && !(client.TokenEndpointAudience && value == s.settings.TokenEndpoint)
@@ -161,8 +162,8 @@ func (s *Service) isAudience(aud jwt.Audience, client Client) bool {
 	return len(aud) > 0 && !slices.ContainsFunc(aud, foreign)
 }
 
-// assertionRefused tells a client that holds the right key, or none that can be
-// had, what is wrong.
+// assertionRefused returns a refusal that says what is wrong. It is only for a
+// client that has the right key, or whose keys are unavailable.
 func assertionRefused(reason audit.Reason, description string) *refusal.Error {
 	return refusal.New(refusal.BadClient, reason, description)
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// clientCredentialsGrant serves RFC 6749 §4.4: the client acts for itself, and
-// its id is the subject (RFC 9068 §2.2).
+// clientCredentialsGrant is the grant of RFC 6749 §4.4: the client acts for
+// itself, and its id is the subject (RFC 9068 §2.2).
 var clientCredentialsGrant = grant{name: GrantClientCredentials, confidential: true, decide: (*Service).issueToClient}
 
 func (s *Service) issueToClient(ctx context.Context, q *tokenRequest) (issued, *refusal.Error) {

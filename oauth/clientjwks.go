@@ -12,15 +12,15 @@ import (
 	"github.com/keyturn/keyturn/internal/strictjson"
 )
 
-// Bounds of a client's key set.
+// Limits of a client's key set.
 const (
 	maxClientJWKS = 64 << 10 // bytes
 	maxClientKeys = 16
 )
 
-// ParseClientJWKS reads a client's JWK set as it is registered: public keys
-// alone, each fit to verify a client assertion. The set is to be refused as a
-// whole where one is not, and the error says which and why.
+// ParseClientJWKS parses a client's JWK set for registration. It must only have
+// public keys that can verify a client assertion; otherwise the whole set is
+// refused, and the error says which key is wrong and why.
 func ParseClientJWKS(text []byte) ([]jose.JSONWebKey, error) {
 	raw, err := splitJWKS(text)
 	if err != nil {
@@ -41,8 +41,8 @@ func ParseClientJWKS(text []byte) ([]jose.JSONWebKey, error) {
 	return keys, nil
 }
 
-// usableClientKeys is ParseClientJWKS for a set that a client publishes: it may
-// hold keys for other purposes, which are passed over.
+// usableClientKeys is ParseClientJWKS for a set that a client publishes. It
+// skips keys for other purposes.
 func usableClientKeys(text []byte) ([]jose.JSONWebKey, error) {
 	raw, err := splitJWKS(text)
 	if err != nil {
@@ -75,7 +75,7 @@ func splitJWKS(text []byte) ([]json.RawMessage, error) {
 	return set.Keys, nil
 }
 
-// checkClientJWKSURI reports why a client's jwks_uri cannot be used.
+// checkClientJWKSURI returns an error if a client's jwks_uri cannot be used.
 func checkClientJWKSURI(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.Port() == "0" || u.User != nil || u.Fragment != "" || len(s) > 512 {

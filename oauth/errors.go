@@ -14,8 +14,8 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// answers is the one table from refusals to the errors of RFC 6749 §5.2, RFC
-// 6750 §3.1, RFC 8707 §2, RFC 9449 §5 and §8 and, for overload, RFC 6749 §4.1.2.1.
+// answers is the one table from refusals to the errors of RFC 6749 §5.2, RFC 6750
+// §3.1, RFC 8707 §2, RFC 9449 §5 and §8 and, for overload, RFC 6749 §4.1.2.1.
 var answers = [...]struct {
 	status int
 	code   string
@@ -50,14 +50,14 @@ var answers = [...]struct {
 	refusal.NeedsNonce:       {http.StatusBadRequest, "use_dpop_nonce"},
 }
 
-// clientRefused is the refusal of a client that did not prove itself. Only the
-// audit log is told how.
+// clientRefused returns the refusal of a client that failed to authenticate. Only
+// the audit log gets the reason.
 func clientRefused(reason audit.Reason) *refusal.Error {
 	return refusal.New(refusal.BadClient, reason, "")
 }
 
-// refusalOf returns the refusal that err is, or that of a store which could not
-// answer; nil for nil.
+// refusalOf converts err to a refusal; an error that is not one means that the
+// store could not answer. It returns nil for nil.
 func refusalOf(err error) *refusal.Error {
 	var e *refusal.Error
 	switch {
@@ -71,10 +71,10 @@ func refusalOf(err error) *refusal.Error {
 	return refusal.Undecided(audit.ReasonStore, err)
 }
 
-// errorPage explains every error of these endpoints to who writes a client.
+// errorPage explains every error of these endpoints to authors of clients.
 var errorPage = docs.URL("clients.md#errors-of-the-token-endpoint")
 
-// writeError answers e as RFC 6749 §5.2 has it.
+// writeError writes e in the form of RFC 6749 §5.2.
 func writeError(w http.ResponseWriter, e *refusal.Error) {
 	answer := answers[e.Code]
 	if e.Temporary() {
@@ -105,7 +105,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	writeObject(w, status, body)
 }
 
-// jsonType is a header's value, made once for all answers.
+// jsonType is a shared header value.
 var jsonType = []string{"application/json"}
 
 func writeObject(w http.ResponseWriter, status int, body []byte) {
@@ -113,6 +113,6 @@ func writeObject(w http.ResponseWriter, status int, body []byte) {
 	h["Content-Type"] = jsonType
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
-	// An error here means that the caller has gone.
+	// A write fails only if the client has gone.
 	_, _ = w.Write(body)
 }

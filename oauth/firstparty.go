@@ -7,31 +7,31 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// The deployment's own apps act through the client that the settings name as
-// first_party_client, which proves itself by that. Package firstparty has their
+// The deployment's own apps act through the client that the setting
+// first_party_client names, which authenticates it. Package firstparty has their
 // routes.
 
-// Tokens are what a log-in or a refresh yields. The apps are not told the scope,
+// Tokens are the result of a login or a refresh. The apps do not get the scope,
 // which is their client's.
 type Tokens struct {
 	TokenAnswer
 	UserID string
-	// Email is the user's address, after a log-in.
+	// Email is the user's address, after a login.
 	Email string
 }
 
-// FirstPartyClient is the id of the client that the apps act through.
+// FirstPartyClient returns the id of the client of the deployment's own apps.
 func (s *Service) FirstPartyClient() string { return s.settings.FirstPartyClient }
 
-// LogIn starts a session of the user whose address and password these are.
-// The session is bound to the key of the request's DPoP proof, if it has one.
+// LogIn starts a session of the user with that address and password. It binds
+// the session to the key of the request's DPoP proof, if there is one.
 func (s *Service) LogIn(r *http.Request, email, password string) (Tokens, *refusal.Error) {
 	q := s.firstPartyRequest(GrantPassword)
 	q.username, q.password = email, password
 	return s.firstPartyGrant(r, q)
 }
 
-// Refresh goes on with the session of a refresh token.
+// Refresh continues the session of a refresh token.
 func (s *Service) Refresh(r *http.Request, token string) (Tokens, *refusal.Error) {
 	q := s.firstPartyRequest(GrantRefreshToken)
 	q.refreshToken = token
@@ -58,14 +58,13 @@ func (s *Service) firstPartyGrant(r *http.Request, q *tokenRequest) (Tokens, *re
 	return tokens, nil
 }
 
-// Caller is who bears the access token of a first-party request.
+// Caller identifies the access token of a first-party request.
 type Caller struct {
 	UserID, SessionID, ClientID, TokenID string
 }
 
-// Caller says who sent a request of the first-party routes: it demands a live
-// access token of the first-party client, and writes the event where there is
-// none.
+// Caller returns the caller of a first-party route. It requires a live access
+// token of the first-party client, and writes the event of a refusal.
 func (s *Service) Caller(r *http.Request) (Caller, *refusal.Error) {
 	c, e := s.bearer(r, func(c claims) *refusal.Error {
 		if c.Session == "" || c.ClientID != s.settings.FirstPartyClient {

@@ -11,7 +11,7 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// introspection is the answer of RFC 7662 §2.2. Anything not live is
+// introspection is the answer of RFC 7662 §2.2. For a token that is not live it is
 // {"active":false} and nothing else.
 type introspection struct {
 	Active    bool     `json:"active"`
@@ -27,20 +27,20 @@ type introspection struct {
 	AuthTime  int64    `json:"auth_time,omitempty"`
 	Session   string   `json:"sid,omitempty"`
 	Email     string   `json:"email,omitempty"`
-	// EmailVerified stands beside Email, as in the token.
+	// EmailVerified is set together with Email, as in the token.
 	EmailVerified *bool `json:"email_verified,omitempty"`
 	// Confirmation names the key that the token is bound to (RFC 9449 §6.2).
 	Confirmation *confirmation `json:"cnf,omitempty"`
-	// Of a refresh token, how long it may be held and the authorization lasts, in
-	// seconds (draft-ietf-oauth-refresh-token-expiration-03 §7).
+	// How long a refresh token may be unused and how long the authorization lasts,
+	// in seconds (draft-ietf-oauth-refresh-token-expiration-03 §7).
 	RefreshTimeout         int64 `json:"refresh_token_timeout,omitempty"`
 	AuthorizationExpiresIn int64 `json:"authorization_expires_in,omitempty"`
 
-	// user are the claims about the user that the token bears.
+	// user are the claims about the user in the token.
 	user members
 }
 
-// MarshalJSON adds the user's claims (RFC 7662 §2.2 leaves room for them).
+// MarshalJSON adds the user's claims, which RFC 7662 §2.2 allows.
 func (i introspection) MarshalJSON() ([]byte, error) {
 	type named introspection
 	object, err := json.Marshal(named(i))
@@ -50,8 +50,8 @@ func (i introspection) MarshalJSON() ([]byte, error) {
 	return i.user.into(object), nil
 }
 
-// mayAskAbout reports whether a live access token is the client's business: it was
-// issued to it, or is for an audience that it may ask about (RFC 7662 §4).
+// mayAskAbout reports whether the client may introspect a live access token: one
+// issued to it, or for an audience that it may ask about (RFC 7662 §4).
 func (c Client) mayAskAbout(token claims) bool {
 	about := c.Introspects
 	if len(about) == 0 {
@@ -60,10 +60,9 @@ func (c Client) mayAskAbout(token claims) bool {
 	return token.ClientID == c.ID || len(kept(token.Audience, about)) > 0
 }
 
-// Introspect is the introspection endpoint (RFC 7662), for confidential
-// clients. Resource servers are clients of their own, and learn of the access
-// tokens that are for them; about a refresh token only the client that it was
-// issued to learns anything.
+// Introspect is the introspection endpoint (RFC 7662), for confidential clients.
+// Resource servers are clients too, and can introspect the access tokens for their
+// audience. Only the client to which a refresh token was issued can introspect it.
 func (s *Service) Introspect(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	event := audit.Event{Action: audit.TokenIntrospected}

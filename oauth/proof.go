@@ -16,7 +16,7 @@ type confirmation struct {
 	JKT string `json:"jkt"`
 }
 
-// boundTo returns the confirmation of the key with that thumbprint; nil for none.
+// boundTo returns the confirmation of the key with that thumbprint, or nil for "".
 func boundTo(jkt string) *confirmation {
 	if jkt == "" {
 		return nil
@@ -24,7 +24,7 @@ func boundTo(jkt string) *confirmation {
 	return &confirmation{jkt}
 }
 
-// thumbprint is that of the key that a proof proves, or "".
+// thumbprint returns the thumbprint of a proof's key, or "" without a proof.
 func thumbprint(p *dpop.Proof) string {
 	if p == nil {
 		return ""
@@ -32,7 +32,7 @@ func thumbprint(p *dpop.Proof) string {
 	return p.Thumbprint
 }
 
-// tokenType is what the holder of a token has to call it (RFC 9449 §5, §7.1).
+// tokenType returns the token_type of a token (RFC 9449 §5, §7.1).
 func (c *confirmation) tokenType() string {
 	if c == nil {
 		return "Bearer"
@@ -40,17 +40,17 @@ func (c *confirmation) tokenType() string {
 	return "DPoP"
 }
 
-// readProof reads the DPoP proof of a request, nil if there is none, and finds it
-// good or refuses it. It asks no store: the proof is still to be spent. Clients know
-// a URL by the issuer that the settings name, whatever host a request names.
+// readProof returns the checked DPoP proof of a request, or nil if there is none. It
+// does not use the store: the caller must still spend the proof. The URL in a proof
+// must have the issuer of the settings, whatever host the request names.
 func (s *Service) readProof(r *http.Request, token string) (*dpop.Proof, *refusal.Error) {
 	return s.proofs.Check(r.Header.Values(dpop.Header), dpop.Request{
 		Method: r.Method, URL: strings.TrimSuffix(s.settings.Issuer, "/") + r.URL.EscapedPath(), Token: token,
 	})
 }
 
-// spendProof has a proof count once, on whatever replica. It comes last of all that
-// a request may be refused for: nothing is written for a proof that leads nowhere.
+// spendProof makes a proof count only once across all replicas. It is the last check
+// of a request, so that nothing is written for a request that is refused.
 func (s *Service) spendProof(ctx context.Context, p *dpop.Proof) *refusal.Error {
 	if p == nil {
 		return nil
@@ -58,10 +58,10 @@ func (s *Service) spendProof(ctx context.Context, p *dpop.Proof) *refusal.Error 
 	return proofSpent(s.store.DenyToken(ctx, spending(p)))
 }
 
-// spending is the entry of the denylist that has a proof count once.
+// spending returns the denylist entry that makes a proof count only once.
 func spending(p *dpop.Proof) DeniedToken { return DeniedToken{JTI: p.ID, ExpireAt: p.Until} }
 
-// proofSpent is what the caller is told of a proof that the store was to spend.
+// proofSpent converts the store's error from spending a proof to a refusal.
 func proofSpent(err error) *refusal.Error {
 	if errors.Is(err, ErrTokenDenied) {
 		return refusal.New(refusal.BadProof, audit.ReasonProofReplayed, "The DPoP proof was used before: make one for each request.")
@@ -69,8 +69,8 @@ func proofSpent(err error) *refusal.Error {
 	return refusalOf(err)
 }
 
-// provesKey refuses a client that is registered to have its tokens bound and sent
-// no proof (RFC 9449 §5.2).
+// provesKey refuses a request without a proof from a client whose registration
+// requires bound tokens (RFC 9449 §5.2).
 func (q *tokenRequest) provesKey(client Client) *refusal.Error {
 	if client.DPoPBound && q.proof == nil {
 		return refusal.New(refusal.BadProof, audit.ReasonNoProof, "The client's tokens are bound to its key: send a DPoP proof.")
@@ -78,8 +78,9 @@ func (q *tokenRequest) provesKey(client Client) *refusal.Error {
 	return nil
 }
 
-// sessionKey is the key that a session begun by the request is bound to: that of
-// who can prove nothing else at the next refresh (RFC 9449 §5), or "".
+// sessionKey returns the thumbprint of the key that binds a session begun by the
+// request. It is "" for a confidential client, which authenticates at each refresh
+// anyway (RFC 9449 §5).
 func (q *tokenRequest) sessionKey() string {
 	if q.client.Public || q.by.named {
 		return thumbprint(q.proof)
