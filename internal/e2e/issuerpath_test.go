@@ -2,13 +2,14 @@ package e2e
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/keyturn/keyturn/internal/dpop/dpoptest"
 )
 
 // TestAnIssuerWithAPath: behind a proxy that strips the issuer's path and behind
@@ -60,14 +61,13 @@ func TestAnIssuerWithAPath(t *testing.T) {
 				if set := get(metadata["jwks_uri"].(string)); set["keys"] == nil {
 					t.Error("no keys at jwks_uri")
 				}
-				res, err := http.PostForm(metadata["token_endpoint"].(string),
-					values("grant_type", "password", "client_id", s.public.id, "username", email, "password", password))
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer res.Body.Close()
-				if body, _ := io.ReadAll(res.Body); res.StatusCode != 200 {
-					t.Errorf("the token endpoint: status %d %s", res.StatusCode, body)
+				endpoint := metadata["token_endpoint"].(string)
+				// A proof names the URL that the client knows, whatever the proxy makes of it.
+				proof := dpoptest.New(t, "ES256").Prove(t, dpoptest.For("POST", endpoint))
+				status, body := postProven(t, endpoint, proof,
+					values("grant_type", "password", "client_id", s.public.id, "username", email, "password", password).Encode())
+				if status != 200 || !strings.Contains(body, `"DPoP"`) {
+					t.Errorf("the token endpoint: status %d %s", status, body)
 				}
 				for _, path := range []string{"/nothing", "/oauth"} {
 					if res, err := http.Get(proxy.URL + base + path); err != nil || res.StatusCode != 404 {
