@@ -1,6 +1,6 @@
-// Package dpop judges DPoP proofs (RFC 9449): what a client sends beside a request
-// to show that it holds a key. It asks no store: who takes a proof that was found
-// good sees to it that it counts once.
+// Package dpop checks DPoP proofs (RFC 9449), with which a client shows that it has
+// a key. It does not use a store: the caller must make sure that a valid proof
+// counts only once.
 package dpop
 
 import (
@@ -21,56 +21,56 @@ import (
 	"github.com/keyturn/keyturn/internal/strictjson"
 )
 
-// Header is the header that has the proof, NonceHeader the one that tells a client
-// what its next proofs are to say.
+// Header is the header of a proof. NonceHeader is the header with the nonce for a
+// client's next proofs.
 const (
 	Header      = "DPoP"
 	NonceHeader = "DPoP-Nonce"
 )
 
 const (
-	// maxProof bounds a proof, and maxJTI its jti, in bytes; maxRSABits bounds what
-	// checking one costs.
+	// maxProof bounds a proof, and maxJTI its jti, in bytes. maxRSABits bounds the
+	// cost of checking one.
 	maxProof   = 8 << 10
 	maxJTI     = 512
 	maxRSABits = 4096
-	// maxAge is how old a proof may be: it was made for one request.
+	// maxAge is the greatest age of a proof, which is made for one request.
 	maxAge = time.Minute
 )
 
-// Algs lists the algorithms that a proof may be signed with.
+// Algs returns the accepted signature algorithms of a proof.
 func Algs() []string { return []string{"ES256", "EdDSA", jws.Ed25519, "RS256", "PS256"} }
 
-// Proof is a proof that was found good.
+// Proof is a valid proof.
 type Proof struct {
-	// Thumbprint is that of the key (RFC 7638), the jkt.
+	// Thumbprint is the thumbprint of the key (RFC 7638), the jkt.
 	Thumbprint string
-	// ID names the proof, so that it counts once, and Until is when no replica takes
-	// it any more.
+	// ID identifies the proof, so that it counts only once. Until is when no replica
+	// accepts it any more.
 	ID    string
 	Until time.Time
 }
 
-// Request is what a proof has to be made for.
+// Request is the request that a proof must be made for.
 type Request struct {
 	Method string
-	// URL is how clients name what they ask.
+	// URL is the request's URL as clients know it.
 	URL string
-	// Token is the access token that the request bears, if it bears one.
+	// Token is the access token in the request, or empty.
 	Token string
 }
 
-// Checker checks proofs. Safe for concurrent use.
+// Checker checks proofs. It is safe for concurrent use.
 type Checker struct {
 	nonces nonces
-	// NeedsNonce has every proof say a nonce of the server's.
+	// NeedsNonce requires a nonce of the server in every proof.
 	NeedsNonce bool
-	// Skew is how far a client's clock, or another replica's, may be off.
+	// Skew is the largest error of a client's or another replica's clock.
 	Skew time.Duration
 	Now  func() time.Time
 }
 
-// claims are what a proof says (RFC 9449 §4.2).
+// claims are the claims of a proof (RFC 9449 §4.2).
 type claims struct {
 	ID     *string  `json:"jti"`
 	Method *string  `json:"htm"`
@@ -80,9 +80,9 @@ type claims struct {
 	Nonce  *string  `json:"nonce"`
 }
 
-// Check judges the proof in a request's DPoP headers (RFC 9449 §4.3), of which nil
-// means that there is none. It says to whoever made a bad one what is wrong with
-// it: that helps nobody who lacks the key.
+// Check checks the proof in a request's DPoP headers (RFC 9449 §4.3). It returns a
+// nil Proof if there is none. A refusal says what is wrong with the proof, because
+// that does not help anyone without the key.
 func (c *Checker) Check(headers []string, r Request) (*Proof, *refusal.Error) {
 	switch {
 	case len(headers) == 0:
@@ -111,7 +111,7 @@ func (c *Checker) Check(headers []string, r Request) (*Proof, *refusal.Error) {
 	return p, c.judge(p, said, r)
 }
 
-// judge checks the claims of a proof whose signature holds.
+// judge checks the claims of a proof with a valid signature.
 func (c *Checker) judge(p *Proof, said claims, r Request) *refusal.Error {
 	now := c.Now()
 	switch {
@@ -128,7 +128,8 @@ func (c *Checker) judge(p *Proof, said claims, r Request) *refusal.Error {
 	if said.Nonce == nil {
 		return c.judgeTime(p, *said.Issued, now)
 	}
-	// A good nonce says when the proof was made, whatever the client's clock does.
+	// A valid nonce shows when the proof was made, even if the client's clock is
+	// wrong.
 	made, ok := c.nonces.read(*said.Nonce)
 	if !ok || now.Sub(made) > nonceLife || made.Sub(now) > c.Skew {
 		return c.ask(audit.ReasonProofNonce, now)
@@ -137,7 +138,7 @@ func (c *Checker) judge(p *Proof, said claims, r Request) *refusal.Error {
 	return nil
 }
 
-// judgeTime checks a proof that has no nonce.
+// judgeTime checks the time of a proof without a nonce.
 func (c *Checker) judgeTime(p *Proof, issued float64, now time.Time) *refusal.Error {
 	if c.NeedsNonce {
 		return c.ask(audit.ReasonNoProofNonce, now)
@@ -152,7 +153,7 @@ func (c *Checker) judgeTime(p *Proof, issued float64, now time.Time) *refusal.Er
 	return nil
 }
 
-// ask has the client make another proof, with a nonce (RFC 9449 §8, §9).
+// ask returns a refusal that requests another proof with a nonce (RFC 9449 §8, §9).
 func (c *Checker) ask(reason audit.Reason, now time.Time) *refusal.Error {
 	e := refusal.New(refusal.NeedsNonce, reason, "")
 	e.Nonce = c.nonces.make(now)
@@ -163,7 +164,7 @@ func refuse(reason audit.Reason, text string) *refusal.Error {
 	return refusal.New(refusal.BadProof, reason, text)
 }
 
-// publicKey reads the jwk of a proof's header.
+// publicKey parses the jwk of a proof's header.
 func publicKey(text json.RawMessage) (jose.JSONWebKey, bool) {
 	key, err := jws.ParseKey(text)
 	if wide, ok := key.Key.(*rsa.PublicKey); ok && wide.N.BitLen() > maxRSABits {
@@ -175,12 +176,13 @@ func publicKey(text json.RawMessage) (jose.JSONWebKey, bool) {
 func thumbprint(key jose.JSONWebKey) string {
 	sum, err := key.Thumbprint(crypto.SHA256)
 	if err != nil {
-		panic(err) // every type of key that ParseKey takes has one
+		panic(err) // ParseKey only returns types with a thumbprint
 	}
 	return base64.RawURLEncoding.EncodeToString(sum)
 }
 
-// Hash is SHA-256 in base64url: of an access token, the ath of its proofs.
+// Hash returns the SHA-256 of text in base64url. That of an access token is the ath
+// of its proofs.
 func Hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(sum[:])

@@ -10,7 +10,7 @@ import (
 	"github.com/keyturn/keyturn/keys"
 )
 
-// nonceLife is how long a nonce is good for.
+// nonceLife is how long a nonce is valid.
 const nonceLife = 5 * time.Minute
 
 const (
@@ -18,12 +18,12 @@ const (
 	nonceTag  = 16 // bytes
 )
 
-// nonces are the server's, and need no state: a nonce is the time at which it was
-// made, and a MAC over it under a key that every replica derives from the master
-// secret.
+// nonces makes and reads the server's nonces without state. A nonce is the time
+// when it was made, and a MAC of the time under a key that every replica derives
+// from the master secret.
 type nonces struct{ keys [][]byte }
 
-// NewChecker returns a Checker with nonces under masters.
+// NewChecker returns a Checker whose nonces use masters.
 func NewChecker(masters *keys.Masters, needsNonce bool, skew time.Duration, now func() time.Time) *Checker {
 	c := &Checker{NeedsNonce: needsNonce, Skew: skew, Now: now}
 	for _, id := range masters.IDs() {
@@ -38,7 +38,7 @@ func (n nonces) make(now time.Time) string {
 	return base64.RawURLEncoding.EncodeToString(append(b, tag(n.keys[0], b)...))
 }
 
-// read returns when a nonce was made, or false if that was not done here.
+// read returns when a nonce was made, or false if it is not one of the server's.
 func (n nonces) read(nonce string) (time.Time, bool) {
 	if len(nonce) != base64.RawURLEncoding.EncodedLen(nonceTime+nonceTag) {
 		return time.Time{}, false

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// sameURL reports whether an htu names what is asked for: after the normalisation
-// of RFC 3986 §6.2.2 and §6.2.3, and but for query and fragment, as RFC 9449 §4.3
-// has it.
+// sameURL reports whether an htu names the requested URL. It compares after the
+// normalisation of RFC 3986 §6.2.2 and §6.2.3, without query and fragment, as RFC
+// 9449 §4.3 requires.
 func sameURL(htu, asked string) bool {
 	a, ok := normal(htu)
 	b, known := normal(asked)
 	return ok && known && a == b
 }
 
-// normal returns the one spelling of an http or https URL without query and
+// normal returns the normal form of an http or https URL without query and
 // fragment.
 func normal(text string) (string, bool) {
 	u, err := url.Parse(text)
@@ -33,8 +33,8 @@ func normal(text string) (string, bool) {
 	return plain.String(), true
 }
 
-// unescaped takes every percent-encoding out of a path that need not be there, and
-// writes the others in capitals.
+// unescaped removes every unnecessary percent-encoding from a path, and writes the
+// others in capitals.
 func unescaped(path string) string {
 	const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 	var b strings.Builder
@@ -43,7 +43,7 @@ func unescaped(path string) string {
 			b.WriteByte(path[i])
 			continue
 		}
-		code := strings.ToUpper(path[i : i+3]) // what url.Parse took has two digits here
+		code := strings.ToUpper(path[i : i+3]) // url.Parse has checked the two digits
 		if c, err := url.PathUnescape(code); err == nil && strings.Contains(unreserved, c) {
 			code = c
 		}
