@@ -8,8 +8,8 @@ import (
 )
 
 // readDocument yields the users of a file that is one JSON document: an object
-// with a list "users", or such a list. system is its name, and parse reads one of
-// its users.
+// with a list "users", or such a list. system is the name of its system, and
+// parse parses one of its users.
 func readDocument(r io.Reader, system string, parse func(text []byte, line *Line) error, yield func(Line, error) bool) {
 	lines := &lineCounter{r: r}
 	d := json.NewDecoder(lines)
@@ -54,7 +54,7 @@ func parseUser(text []byte, line *Line, parse func([]byte, *Line) error) error {
 	return parse(text, line)
 }
 
-// findUsers reads up to the first user. It passes over what else there is.
+// findUsers reads up to the first user and skips everything before it.
 func findUsers(d *json.Decoder) error {
 	start, err := d.Token()
 	if err != nil {
@@ -85,12 +85,12 @@ func findUsers(d *json.Decoder) error {
 	return errors.New(`it has no list "users": export them too`)
 }
 
-// lineCounter knows on which line each byte read so far stands.
+// lineCounter counts the lines of what was read, for byte offsets.
 type lineCounter struct {
 	r    io.Reader
 	read int64
-	// ends are the offsets of the line breaks not asked about yet; passed is
-	// how many came before those.
+	// ends are the offsets of line breaks from the last asked offset on; passed
+	// is the number of those before.
 	ends   []int64
 	passed int
 }
@@ -107,7 +107,7 @@ func (c *lineCounter) Read(b []byte) (int, error) {
 }
 
 // at returns the line of the byte at offset, which must not be before the last
-// one asked about.
+// asked offset.
 func (c *lineCounter) at(offset int64) int {
 	for len(c.ends) > 0 && c.ends[0] < offset {
 		c.ends, c.passed = c.ends[1:], c.passed+1

@@ -70,7 +70,8 @@ func (o Options) firebaseUser(text []byte, line *Line) error {
 	return err
 }
 
-// decodeFirebase reads base64 in the alphabet of the command line or of the SDK.
+// decodeFirebase decodes base64 in the alphabet of the command line or of the
+// SDK.
 func decodeFirebase(text string) ([]byte, error) {
 	text = strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(text), "=")
 	return base64.RawStdEncoding.DecodeString(text)

@@ -13,8 +13,8 @@ import (
 	"github.com/keyturn/keyturn/internal/strictjson"
 )
 
-// keycloakUser is a user of a Keycloak realm export (UserRepresentation), as far
-// as an import needs it or has to say that it is lost.
+// keycloakUser is a user of a Keycloak realm export (UserRepresentation), with
+// the fields that an import uses or reports as lost.
 type keycloakUser struct {
 	ID             string               `json:"id"`
 	Username       string               `json:"username"`
@@ -36,8 +36,8 @@ type keycloakUser struct {
 	Identities      []json.RawMessage          `json:"federatedIdentities"`
 }
 
-// keycloakCredential holds two JSON objects as text, or, before Keycloak 8, what
-// they hold.
+// keycloakCredential contains two JSON objects as text or, before Keycloak 8,
+// their members.
 type keycloakCredential struct {
 	Type           string `json:"type"`
 	SecretData     string `json:"secretData"`
@@ -83,7 +83,7 @@ func (o Options) keycloakUser(text []byte, line *Line) error {
 	return err
 }
 
-// dropFrom notes what is lost of a user, or refuses to lose it.
+// dropFrom records what is lost of a user, or refuses to lose it.
 func (o Options) dropFrom(k keycloakUser, password keycloakCredential, line *Line) error {
 	lost := map[string]bool{
 		"groups": len(k.Groups) > 0, "client roles": len(k.ClientRoles) > 0, "attributes": len(k.Attributes) > 0,
@@ -125,7 +125,7 @@ func isKeycloaksOwnRole(role string) bool {
 	return role == "offline_access" || role == "uma_authorization" || strings.HasPrefix(role, "default-roles-")
 }
 
-// hash returns the password's hash in the form that passwords.Parse reads.
+// hash returns the password hash in the form for passwords.Parse.
 func (c keycloakCredential) hash() (string, error) {
 	secret := struct {
 		Value string `json:"value"`
@@ -161,7 +161,7 @@ func (c keycloakCredential) hash() (string, error) {
 	return "", errors.New("its algorithm is none of pbkdf2, pbkdf2-sha256, pbkdf2-sha512 and argon2")
 }
 
-// passlibBase64 has a dot for the plus and no padding.
+// passlibBase64 encodes with a dot in place of the plus, without padding.
 func passlibBase64(b []byte) string {
 	return strings.ReplaceAll(base64.RawStdEncoding.EncodeToString(b), "+", ".")
 }
