@@ -70,8 +70,8 @@ var breaks = map[string]string{
 		"so what was revoked may count on after a failover, and a write may be done twice",
 }
 
-// askEngine asks a server what it is.
-func askEngine(ctx context.Context, admin *mongo.Database) (Engine, error) {
+// askEngine asks a server what it is, one of the hosts that a URI names.
+func askEngine(ctx context.Context, admin *mongo.Database, hosts []string) (Engine, error) {
 	hello, err := admin.RunCommand(ctx, bson.M{"hello": 1}).Raw()
 	if err != nil {
 		return Engine{}, failed("asking the server for its role", err)
@@ -80,7 +80,7 @@ func askEngine(ctx context.Context, admin *mongo.Database) (Engine, error) {
 	if err != nil {
 		return Engine{}, failed("asking the server for its version", err)
 	}
-	return engineOf(hello, build)
+	return engineOf(hello, build, hosts...)
 }
 
 // introduction is what is read of a server's answers to hello and buildInfo.
@@ -115,12 +115,13 @@ func (b buildInfo) ofFerretDB() string {
 	return b.FerretDB1
 }
 
-func engineOf(hello, build bson.Raw) (Engine, error) {
+func engineOf(hello, build bson.Raw, hosts ...string) (Engine, error) {
 	var role introduction
 	var version buildInfo
 	if err := errors.Join(bson.Unmarshal(hello, &role), bson.Unmarshal(build, &version)); err != nil {
 		return Engine{}, failed("reading what the server says of itself", err)
 	}
+	role.Hosts = append(role.Hosts, hosts...)
 	e := Engine{Product: product(role, version), Version: version.Version, Topology: "single server"}
 	if len(version.VersionArray) > 0 {
 		e.major = version.VersionArray[0]
@@ -139,7 +140,7 @@ func engineOf(hello, build bson.Raw) (Engine, error) {
 }
 
 // product tells the products apart. Those of the clouds are known by the names
-// of their hosts, as MongoDB's own drivers know them.
+// of their hosts, as MongoDB's own drivers know them: not all say their own.
 func product(role introduction, version buildInfo) string {
 	at := func(suffix string) bool {
 		return slices.ContainsFunc(append(role.Hosts, role.Me), func(host string) bool {

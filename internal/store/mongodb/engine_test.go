@@ -70,6 +70,21 @@ func TestEngines(t *testing.T) {
 	}
 }
 
+// TestEnginesThatDoNotNameTheirHosts are known by those of the URI.
+func TestEnginesThatDoNotNameTheirHosts(t *testing.T) {
+	for host, want := range map[string]string{
+		"a.mongo.cosmos.azure.com:10255":              cosmosDB,
+		"c.global.mongocluster.cosmos.azure.com":      documentDB,
+		"c-1.us-east-1.docdb-elastic.amazonaws.com:1": amazonDB,
+		"db1.example.com:27017":                       mongoDB,
+	} {
+		e, err := engineOf(raw(t, bson.M{"msg": "isdbgrid"}), raw(t, mongod(7)), host)
+		if err != nil || e.Product != want {
+			t.Errorf("%s is %q, %v; want %q", host, e.Product, err, want)
+		}
+	}
+}
+
 // TestAnEngineWithoutSessionsHasNoRetryableWrites: the driver goes by the same number.
 func TestAnEngineWithoutSessionsHasNoRetryableWrites(t *testing.T) {
 	for announced, says := range map[any]bool{int32(30): false, int64(1): false, nil: true, "30": true} {

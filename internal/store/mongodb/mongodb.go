@@ -95,7 +95,7 @@ func Open(ctx context.Context, uri string, o Options) (*Store, error) {
 	}
 	s := newStore(client, target.database)
 	s.log = o.Log
-	if err := s.prepare(ctx, o); err != nil {
+	if err := s.prepare(ctx, target.options.Hosts, o); err != nil {
 		return nil, errors.Join(target.redact(err), s.Close())
 	}
 	return s, nil
@@ -142,9 +142,9 @@ type Options struct {
 }
 
 // prepare makes sure that the server will do and that the indexes exist.
-func (s *Store) prepare(ctx context.Context, o Options) error {
+func (s *Store) prepare(ctx context.Context, hosts []string, o Options) error {
 	var err error
-	if s.engine, err = askEngine(ctx, s.client.Database("admin")); err != nil {
+	if s.engine, err = askEngine(ctx, s.client.Database("admin"), hosts); err != nil {
 		return err
 	}
 	if err := s.engine.check(o.AcceptRisk); err != nil {
