@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +33,8 @@ func (p *program) storeCheckCommand() *cobra.Command {
 		Long: `Examines the store itself (the pages of a SQLite file, the indexes of a MongoDB
 database) and reads every record: whether sessions belong to accounts and clients
 that exist, and whether the master keys given open the signing keys and are those
-of the sessions. Exit code 1 and what is wrong, with names, if anything is.
+of the sessions. Exit code 1 and what is wrong, with names, if anything is, or if
+the store holds nothing.
 
 Two stores that print the same checksums hold the same data, whatever engine
 keeps them. Records that have expired are left out: a store may remove them at
@@ -70,7 +72,11 @@ func (p *program) checkStore(d *deployment) ([]transfer.KindDigest, error) {
 	if len(wrong) > 0 {
 		return nil, errors.New("the store is not sound: " + strings.Join(wrong, "; "))
 	}
-	return transfer.Digest(d.ctx, d.store, time.Now(), bar.show)
+	digests, err := transfer.Digest(d.ctx, d.store, time.Now(), bar.show)
+	if err == nil && !slices.ContainsFunc(digests, func(k transfer.KindDigest) bool { return k.Count > 0 }) {
+		err = errors.New("the store holds nothing: no server or command worked on it, it is another than was meant, or a copy of a SQLite file alone, made while a server ran, whose data was in the log beside it (-wal)")
+	}
+	return digests, err
 }
 
 func (p *program) printDigests(digests []transfer.KindDigest) error {

@@ -16,7 +16,13 @@ func TestAStoreThatWasLost(t *testing.T) {
 	d := newDeployment(t, "")
 	d.masterKeys = filepath.Join(d.dir, "keyturn.master-key")
 	newMasterKeys(t, d.masterKeys)
-	d.serve(t).stop(t)
+	s := d.serve(t)
+	copied := filepath.Join(t.TempDir(), "keyturn.db")
+	writeFile(t, copied, readFile(t, filepath.Join(d.dir, "keyturn.db"))) // as cp does
+	if o := d.on("sqlite:" + copied).run(t, "store", "check"); o.code != 1 || !strings.Contains(o.stderr, "holds nothing") {
+		t.Errorf("store check of a copy without its log: exit code %d, %s", o.code, o.stderr)
+	}
+	s.stop(t)
 	d.addUser(t, email, password)
 	path, backup, empty := filepath.Join(d.dir, "keyturn.db"), filepath.Join(d.dir, "backup.db"), filepath.Join(d.dir, "empty.db")
 	d.must(t, nil, "store", "backup", backup)
