@@ -183,3 +183,47 @@ func TestSystemdUnit(t *testing.T) {
 		}
 	}
 }
+
+// TestDockerfile: what the image is built from is pinned, nothing secret goes into the
+// build, nobody in it is root, and its environment has settings.
+func TestDockerfile(t *testing.T) {
+	t.Parallel()
+	var environ, user []string
+	text := strings.ReplaceAll(readFile(t, "../../Dockerfile"), "\\\n", " ")
+	for line := range strings.SplitSeq(text, "\n") {
+		words := strings.Fields(line)
+		switch {
+		case len(words) < 2:
+		case words[0] == "FROM" && words[1] != "scratch" && !pinned.MatchString(words[1]):
+			t.Errorf("the image is not pinned: %s", line)
+		case words[0] == "USER":
+			user = strings.Split(words[1], ":")
+		case words[0] == "ENV":
+			environ = append(environ, words[1:]...)
+		}
+	}
+	if len(user) != 2 || user[0] == "0" || user[0] == "root" || len(environ) == 0 {
+		t.Errorf("user %q, environment %q", user, environ)
+	}
+	accepted(t, append(environ, "KEYTURN_ISSUER=https://login.example.com"))
+	ignored := strings.Fields(readFile(t, "../../.dockerignore"))
+	for _, pattern := range []string{"secrets/", "*.master-key", "*.db", ".git"} {
+		if !slices.Contains(ignored, pattern) {
+			t.Errorf(".dockerignore does not name %s", pattern)
+		}
+	}
+	var compose struct {
+		Secrets map[string]struct{ File string }
+	}
+	if err := yaml.Unmarshal([]byte(readFile(t, "../../docker-compose.yml")), &compose); err != nil {
+		t.Fatal(err)
+	}
+	for name, secret := range compose.Secrets {
+		if !strings.HasPrefix(secret.File, "./secrets/") {
+			t.Errorf("the secret %s is in %s, which the build takes along", name, secret.File)
+		}
+	}
+	if len(compose.Secrets) == 0 {
+		t.Error("compose has no secrets")
+	}
+}

@@ -44,3 +44,36 @@ func TestSessionsExpireOverHTTP(t *testing.T) {
 		refused(t, w, used.Refresh, "720 hours old")
 	})
 }
+
+// TestHowLongASessionLastsIsTold with each refresh token, and at introspection, in the
+// words of draft-ietf-oauth-refresh-token-expiration: idle for 48 hours at most, and
+// never longer than the 720 hours of the session.
+func TestHowLongASessionLastsIsTold(t *testing.T) {
+	type told struct {
+		tokens
+		Timeout int64 `json:"refresh_token_timeout"`
+		Left    int64 `json:"authorization_expires_in"`
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		check := func(got told, timeout, left time.Duration) {
+			t.Helper()
+			if got.Timeout != int64(timeout.Seconds()) || got.Left != int64(left.Seconds()) {
+				t.Errorf("%d and %d seconds; want %v and %v", got.Timeout, got.Left, timeout, left)
+			}
+		}
+		post := func(path string, v values) told { return read[told](t, w.post(path, v), http.StatusOK) }
+		now := post("/oauth/token", values{"grant_type": {"password"}, "username": {email}, "password": {password}})
+		check(now, 48*time.Hour, 720*time.Hour)
+		for range 15 {
+			elapse(47 * time.Hour)
+			must(t, w.keeper.Poll(t.Context()))
+			now = post("/oauth/token", values{"grant_type": {"refresh_token"}, "refresh_token": {now.Refresh}})
+		}
+		check(now, 15*time.Hour, 15*time.Hour)
+		elapse(time.Hour)
+		check(post("/oauth/introspect", values{"token": {now.Refresh}}), 14*time.Hour, 14*time.Hour)
+		machine := post("/oauth/token", values{"grant_type": {"client_credentials"}})
+		check(machine, 0, 0)
+	})
+}
