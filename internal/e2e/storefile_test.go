@@ -19,7 +19,7 @@ func TestAStoreThatWasLost(t *testing.T) {
 	s := d.serve(t)
 	copied := filepath.Join(t.TempDir(), "keyturn.db")
 	writeFile(t, copied, readFile(t, filepath.Join(d.dir, "keyturn.db"))) // as cp does
-	if o := d.on("sqlite:" + copied).run(t, "store", "check"); o.code != 1 || !strings.Contains(o.stderr, "holds nothing") {
+	if o := d.on("sqlite:"+copied).run(t, "store", "check"); o.code != 1 || !strings.Contains(o.stderr, "holds nothing") {
 		t.Errorf("store check of a copy without its log: exit code %d, %s", o.code, o.stderr)
 	}
 	s.stop(t)
