@@ -25,7 +25,7 @@ type step struct {
 }
 
 func (s step) String() string {
-	return strings.NewReplacer("WHO", actors[s.who], "WITH", fmt.Sprint(s.with)).Replace(s.what)
+	return strings.NewReplacer("replica WHO", fmt.Sprint("replica ", s.who), "WHO", actors[s.who], "WITH", fmt.Sprint(s.with)).Replace(s.what)
 }
 
 // found is what a walk came to: how many states and steps it saw, how deep they lie,

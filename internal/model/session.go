@@ -50,10 +50,12 @@ const (
 // Present judges a token.
 func Present(s Session, t Showing) Verdict {
 	switch {
-	case !s.Born || s.Ended:
+	case !s.Born:
 		return Refused
 	case s.Bound && !t.Proved:
-		return Unproved
+		return Unproved // and learns nothing of the session (F8)
+	case s.Ended:
+		return Refused
 	case t.Foreign:
 		return Reused
 	case t.Doubted:

@@ -49,3 +49,32 @@ func TestF1_F8_MutantsAreFound(t *testing.T) {
 		})
 	}
 }
+
+// TestK1_K6_NoStepBreaksTheKeys walks everything that can happen to four keys until
+// what the first one signed has expired, and it has left the key set.
+func TestK1_K6_NoStepBreaksTheKeys(t *testing.T) {
+	for _, c := range []struct {
+		ahead         [3]int8
+		states, small int
+	}{
+		{[3]int8{0, 0, 1}, 1325294, 206713},
+		{[3]int8{0, 1, 1}, 1194571, 194983},
+	} {
+		f := explore(keyRules{ahead: c.ahead, ticks: int8(smaller(12, 6))})
+		t.Log(f)
+		if want := smaller(c.states, c.small); f.violation != "" || f.states != want {
+			t.Errorf("%d states; want %d and no violation", f.states, want)
+		}
+	}
+}
+
+func TestK1_K6_MutantsAreFound(t *testing.T) {
+	for m, want := range map[mutant]string{noSecondTurn: "K6", signsAtOnce: "K1", leavesAtOnce: "K3", servesOnRegards: "K1"} {
+		t.Run(string(m), func(t *testing.T) {
+			f := explore(keyRules{ahead: [3]int8{0, 0, 1}, ticks: 12, mutant: m})
+			if t.Log(f); !strings.HasPrefix(f.violation, want) {
+				t.Errorf("found %q; want %s", f.violation, want)
+			}
+		})
+	}
+}
