@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
@@ -27,6 +28,9 @@ type deployment struct {
 	program string
 	// launch starts the process of a server, if not in the plain way.
 	launch func(*exec.Cmd) error
+	// What checkModel has to know: bounded that a retry window was set, logAway that a
+	// server could not be sure of its log, which then may hold what did not stand.
+	bounded, logAway *atomic.Bool
 }
 
 // newDeployment makes an empty deployment on the store with that URI; on a new
@@ -40,7 +44,9 @@ func newDeployment(t *testing.T, store string, settings ...string) *deployment {
 	d := &deployment{
 		dir: dir, store: store, settings: settings,
 		masterKeys: filepath.Join(dir, "master-keys"), auditLog: filepath.Join(dir, "audit.log"),
+		bounded: new(atomic.Bool), logAway: new(atomic.Bool),
 	}
+	t.Cleanup(func() { d.checkModel(t) })
 	newMasterKeys(t, d.masterKeys)
 	return d
 }
@@ -82,6 +88,7 @@ func (d *deployment) flags() []string {
 // run runs a command on the deployment.
 func (d *deployment) run(t *testing.T, args ...string) outcome {
 	t.Helper()
+	d.noteWindow(args)
 	return execute(t, nil, "", slices.Concat(args, d.flags(), []string{"--output", "json"})...)
 }
 

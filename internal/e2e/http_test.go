@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/model"
 )
 
 // credentials are a client's; a public one has no secret.
@@ -36,6 +38,7 @@ func send(method, url string, header http.Header, body string) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	req.Header.Set("Traceparent", model.Traceparent(time.Now()))
 	maps.Copy(req.Header, header)
 	res, err := web.Do(req)
 	if err != nil {

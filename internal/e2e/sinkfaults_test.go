@@ -26,6 +26,7 @@ type outage struct{ fail, heal func() }
 // refresh token that was refused.
 func (o outage) check(t *testing.T, s *shop) {
 	t.Helper()
+	s.logAway.Store(true)
 	held := s.login(t, s.public, email, password)
 	held = s.grant(t, s.public, "grant_type", "refresh_token", "refresh_token", held.RefreshToken)
 	o.fail()
