@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -41,7 +42,7 @@ func (g guard) accepts(token string) (bool, string) {
 
 // startGuards starts every library twice: as it comes, and with a cache of a
 // second where it lets one choose.
-func startGuards(t *testing.T, s *shop) []guard {
+func startGuards(t *testing.T, s *shop, all []library) []guard {
 	t.Helper()
 	type place struct {
 		program *resourceProgram
@@ -49,7 +50,7 @@ func startGuards(t *testing.T, s *shop) []guard {
 	}
 	places := map[place]*running{}
 	var guards []guard
-	for _, l := range libraries() {
+	for _, l := range all {
 		for _, short := range []bool{false, true} {
 			if short && l.noShort {
 				continue
@@ -234,7 +235,7 @@ func resigned(token string) string {
 // live has every kind of resource server live through two turns of the keys, the
 // second to another algorithm, and an emergency. None may refuse a good token
 // for a moment, and each with a short cache must forget the revoked key.
-func live(t *testing.T) *season {
+func live(t *testing.T, all []library) *season {
 	d := newDeployment(t, "", "--key-rotation-interval", "1h", "--key-publish-lead", "4s", "--jwks-max-age", "1s",
 		"--key-poll-interval", "200ms", "--clock-skew", "500ms", "--access-token-ttl", "720h")
 	s := stock(t, d)
@@ -249,7 +250,7 @@ func live(t *testing.T) *season {
 	s.serveBehindFront(t)
 
 	n := &season{t: t, s: s, failures: map[string]string{}, kept: map[string]bool{}}
-	n.guards = startGuards(t, s)
+	n.guards = startGuards(t, s, all)
 	first, firstKey := n.token()
 	n.present(first)
 	foreign := s.grant(t, elsewhere, "grant_type", "client_credentials").AccessToken
@@ -318,24 +319,30 @@ func live(t *testing.T) *season {
 	return n
 }
 
-// TestResourceServers writes docs/interop.md, or compares it: every kind of
-// resource server lives through a season of the keys, and its cache is
-// measured.
+// TestResourceServers writes docs/interop.md, or compares it.
 func TestResourceServers(t *testing.T) {
 	t.Parallel()
+	liveAndMeasure(t, "## Resource servers", interopHead, libraries(), interopFoot)
+}
+
+// liveAndMeasure writes a section of docs/interop.md, or compares it: every kind
+// of resource server lives through a season of the keys, and its cache is
+// measured.
+func liveAndMeasure(t *testing.T, heading, head string, all []library, foot string) {
+	t.Helper()
 	var n *season
 	var found map[string]habits
 	t.Run("all", func(t *testing.T) {
 		t.Run("season", func(t *testing.T) {
 			t.Parallel()
-			n = live(t)
+			n = live(t, all)
 		})
 		t.Run("caches", func(t *testing.T) {
 			t.Parallel()
-			found = measure(t)
+			found = measure(t, all)
 		})
 	})
 	if !t.Failed() {
-		checkTable(t, n, found)
+		goldenSection(t, filepath.Join("..", "..", "docs", "interop.md"), heading, head+tableOf(t, all, n, found)+foot)
 	}
 }

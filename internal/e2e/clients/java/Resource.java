@@ -1,0 +1,149 @@
+import com.auth0.jwk.Jwk;
+import com.auth0.jwk.JwkProvider;
+import com.auth0.jwk.JwkProviderBuilder;
+import com.auth0.jwt.JWT;
+import com.auth0.jwt.algorithms.Algorithm;
+import com.nimbusds.jose.JOSEObjectType;
+import com.nimbusds.jose.JWSAlgorithm;
+import com.nimbusds.jose.jwk.source.JWKSourceBuilder;
+import com.nimbusds.jose.proc.DefaultJOSEObjectTypeVerifier;
+import com.nimbusds.jose.proc.JWSVerificationKeySelector;
+import com.nimbusds.jose.proc.SecurityContext;
+import com.nimbusds.jwt.JWTClaimsSet;
+import com.nimbusds.jwt.proc.DefaultJWTClaimsVerifier;
+import com.nimbusds.jwt.proc.DefaultJWTProcessor;
+import com.sun.net.httpserver.HttpServer;
+import java.io.FileInputStream;
+import java.net.InetSocketAddress;
+import java.net.URI;
+import java.net.URL;
+import java.security.KeyStore;
+import java.security.cert.Certificate;
+import java.security.cert.CertificateFactory;
+import java.security.interfaces.ECPublicKey;
+import java.security.interfaces.RSAPublicKey;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.Executors;
+import java.util.stream.Collectors;
+import javax.net.ssl.HttpsURLConnection;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.TrustManagerFactory;
+import org.jose4j.jwa.AlgorithmConstraints;
+import org.jose4j.jwk.HttpsJwks;
+import org.jose4j.jwt.consumer.JwtConsumer;
+import org.jose4j.jwt.consumer.JwtConsumerBuilder;
+import org.jose4j.keys.resolvers.HttpsJwksVerificationKeyResolver;
+import org.springframework.security.oauth2.jose.jws.SignatureAlgorithm;
+import org.springframework.security.oauth2.jwt.JwtValidators;
+import org.springframework.security.oauth2.jwt.NimbusJwtDecoder;
+
+/** Resource servers that accept the access tokens of one issuer, each with another library. */
+public class Resource {
+    static final String ISSUER = System.getenv("ISSUER"), AUDIENCE = System.getenv("AUDIENCE");
+    static final List<String> ALGS = List.of(System.getenv("ALGS").split(" "));
+
+    /** Throws where a token is not accepted. */
+    interface Check {
+        void accept(String token) throws Exception;
+    }
+
+    static URL keySet() throws Exception {
+        return URI.create(ISSUER + "/.well-known/jwks.json").toURL();
+    }
+
+    /** Its processor takes no at+jwt unless told. */
+    static Check nimbus() throws Exception {
+        var keys = JWKSourceBuilder.create(keySet()).build();
+        Set<JWSAlgorithm> algs = ALGS.stream().map(JWSAlgorithm::parse).collect(Collectors.toSet());
+        var processor = new DefaultJWTProcessor<SecurityContext>();
+        processor.setJWSTypeVerifier(new DefaultJOSEObjectTypeVerifier<>(new JOSEObjectType("at+jwt")));
+        processor.setJWSKeySelector(new JWSVerificationKeySelector<>(algs, keys));
+        processor.setJWTClaimsSetVerifier(new DefaultJWTClaimsVerifier<>(
+            AUDIENCE, new JWTClaimsSet.Builder().issuer(ISSUER).build(), new HashSet<>(List.of("sub", "exp", "client_id"))));
+        return token -> processor.process(token, null);
+    }
+
+    static Check jose4j() {
+        JwtConsumer consumer = new JwtConsumerBuilder()
+            .setVerificationKeyResolver(new HttpsJwksVerificationKeyResolver(new HttpsJwks(ISSUER + "/.well-known/jwks.json")))
+            .setJwsAlgorithmConstraints(AlgorithmConstraints.ConstraintType.PERMIT, ALGS.toArray(new String[0]))
+            .setExpectedIssuer(ISSUER).setExpectedAudience(AUDIENCE).setExpectedType(true, "at+jwt")
+            .setRequireExpirationTime().setRequireSubject().build();
+        return consumer::processToClaims;
+    }
+
+    /** java-jwt leaves the keys to the program; jwks-rsa keeps each. */
+    static Check auth0() throws Exception {
+        JwkProvider keys = new JwkProviderBuilder(keySet()).build();
+        return token -> {
+            var unverified = JWT.decode(token);
+            Jwk key = keys.get(unverified.getKeyId());
+            Algorithm alg = switch (unverified.getAlgorithm()) {
+                case "ES256" -> Algorithm.ECDSA256((ECPublicKey) key.getPublicKey(), null);
+                case "RS256" -> Algorithm.RSA256((RSAPublicKey) key.getPublicKey(), null);
+                default -> throw new IllegalArgumentException("the algorithm");
+            };
+            JWT.require(alg).withIssuer(ISSUER).withAudience(AUDIENCE).build().verify(unverified);
+        };
+    }
+
+    /**
+     * What issuer-uri makes of Spring Boot's resource server, with the validators of RFC 9068. Unless told, it
+     * takes the algorithms of the keys that are published when it starts.
+     */
+    static Check spring() {
+        NimbusJwtDecoder decoder = NimbusJwtDecoder.withIssuerLocation(ISSUER)
+            .jwsAlgorithms(algs -> ALGS.forEach(alg -> algs.add(SignatureAlgorithm.from(alg)))).build();
+        decoder.setJwtValidator(JwtValidators.createAtJwtValidator().issuer(ISSUER).audience(AUDIENCE).build());
+        return decoder::decode;
+    }
+
+    static void trust(String file) throws Exception {
+        KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
+        store.load(null, null);
+        int n = 0;
+        try (var in = new FileInputStream(file)) {
+            for (Certificate c : CertificateFactory.getInstance("X.509").generateCertificates(in)) {
+                store.setCertificateEntry("ca" + n++, c);
+            }
+        }
+        var managers = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+        managers.init(store);
+        SSLContext context = SSLContext.getInstance("TLS");
+        context.init(null, managers.getTrustManagers(), null);
+        SSLContext.setDefault(context);
+        HttpsURLConnection.setDefaultSSLSocketFactory(context.getSocketFactory());
+    }
+
+    public static void main(String[] args) throws Exception {
+        trust(System.getenv("CA_FILE"));
+        Map<String, Check> checks = new TreeMap<>(Map.of("/nimbus", nimbus(), "/jose4j", jose4j(), "/java-jwt", auth0(), "/spring", spring()));
+        String[] at = System.getenv("LISTEN").split(":");
+        HttpServer server = HttpServer.create(new InetSocketAddress(at[0], Integer.parseInt(at[1])), 0);
+        server.createContext("/", exchange -> {
+            String said = exchange.getRequestHeaders().getFirst("Authorization");
+            Check check = checks.get(exchange.getRequestURI().getPath());
+            int status = 401;
+            String answer = "no token";
+            if (said != null && said.startsWith("Bearer ") && check != null) {
+                try {
+                    check.accept(said.substring(7));
+                    status = 200;
+                    answer = "welcome";
+                } catch (Exception e) {
+                    answer = String.valueOf(e);
+                }
+            }
+            byte[] text = answer.getBytes();
+            exchange.sendResponseHeaders(status, text.length);
+            exchange.getResponseBody().write(text);
+            exchange.close();
+        });
+        server.setExecutor(Executors.newCachedThreadPool());
+        server.start();
+    }
+}

@@ -1,0 +1,151 @@
+//go:build interop && installed
+
+package e2e
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// installedGo builds the resource servers in Go with those that need much
+// compiling.
+var installedGo = sync.OnceValues(func() (string, error) {
+	to := filepath.Join(binaries, "resource-installed")
+	return to, runIn(filepath.Join("clients", "go"), "go", "test", "-tags", "installed", "-c", "-o", to, "./resource")
+})
+
+// installedJava compiles the resource servers in Java, whose libraries Maven has
+// fetched.
+var installedJava = sync.OnceValues(func() (string, error) {
+	to := filepath.Join(binaries, "java")
+	return to, runIn(filepath.Join("clients", "java"), "javac", "-d", to, "-cp", filepath.Join("lib", "*"), "Resource.java")
+})
+
+// installedRust builds the resource server in Rust.
+var installedRust = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join("clients", "rust")
+	return filepath.Join(dir, "target", "debug", "resource"), runIn(dir, "cargo", "build", "--quiet", "--locked")
+})
+
+func runIn(dir, name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	}
+	return nil
+}
+
+// introspects gives a program credentials of its own.
+func introspects(t *testing.T, s *shop, dir string, environ map[string]string) {
+	t.Helper()
+	by := s.addClient(t, "gateway-"+filepath.Base(filepath.Dir(dir))+filepath.Base(dir), "--grant", "client_credentials", "--introspect", api)
+	environ["INTROSPECT_ID"], environ["INTROSPECT_SECRET"] = by.id, by.secret
+}
+
+var (
+	installedGoProgram = resourceProgram{command: func(t *testing.T, s *shop, dir string, environ map[string]string) *exec.Cmd {
+		program, err := installedGo()
+		if err != nil {
+			t.Fatal(err)
+		}
+		introspects(t, s, dir, environ)
+		return exec.Command(program, "-test.run=^TestServe$", "-test.timeout=0")
+	}}
+	javaProgram = resourceProgram{clocked: fakeTime, command: func(t *testing.T, _ *shop, _ string, _ map[string]string) *exec.Cmd {
+		classes, err := installedJava()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return exec.Command("java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", classes+":"+filepath.Join("clients", "java", "lib", "*"), "Resource")
+	}}
+	rustProgram = resourceProgram{clocked: fakeTime, command: func(t *testing.T, _ *shop, _ string, _ map[string]string) *exec.Cmd {
+		program, err := installedRust()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return exec.Command(program)
+	}}
+	perlProgram     = script("/usr/bin/perl", "perl", "resource.pl")
+	installedRuby   = script("/usr/bin/ruby", "ruby", "installed.rb")
+	installedPython = script(filepath.Join("clients", "python", "installed", "venv", "bin", "python"), "python", "installed", "resource.py")
+)
+
+// installedLibraries are those that need much installing, or compiling.
+func installedLibraries() []library {
+	const (
+		both = "both algorithms before a change"
+		one  = "it takes one algorithm: clients that are registered with that (`signing_algs`)"
+		own  = "a cache of the program's own, as here; " + both
+	)
+	return []library{
+		{name: "kube-apiserver", host: "Go", program: &installedGoProgram, path: "/kube-apiserver", versions: []string{"go:k8s.io/apiserver"}, noShort: true,
+			advice: "`--oidc-signing-algs`: it takes RS256 alone unless told; " + both},
+		{name: "oauth2-proxy", host: "Go", program: &installedGoProgram, path: "/oauth2-proxy", versions: []string{"go:github.com/oauth2-proxy/oauth2-proxy/v7"}, noShort: true,
+			advice: "`skip_jwt_bearer_tokens` and `extra_jwt_issuers`; restart it before an algorithm changes, once the metadata name the new one"},
+		{name: "Open Policy Agent", host: "Go", program: &installedGoProgram, path: "/opa", versions: []string{"go:github.com/open-policy-agent/opa"}, noShort: true,
+			advice: "`http.send` with `force_cache` for 5 minutes, and a check of `alg` in the policy; " + both},
+		{name: "auth0/go-jwt-middleware", host: "Go", program: &installedGoProgram, path: "/auth0", versions: []string{"go:github.com/auth0/go-jwt-middleware/v2"}, noShort: true, alg: "RS256",
+			advice: "`WithSynchronousRefresh`: else it refuses what is new while it fetches; a life of 5 minutes; " + one},
+		{name: "echo-jwt and keyfunc", host: "Echo", program: &installedGoProgram, path: "/echo-jwt",
+			versions: []string{"go:github.com/labstack/echo-jwt/v4", "go:github.com/MicahParks/keyfunc/v3", "go:github.com/labstack/echo/v4"}, noShort: true,
+			advice: "`ParseTokenFunc` that checks `iss`, `aud` and the algorithms, as here; `RefreshInterval` of 15 minutes; " + both},
+		{name: "fiber/contrib/jwt", host: "Fiber", program: &installedGoProgram, path: "/fiber-jwt",
+			versions: []string{"go:github.com/gofiber/contrib/jwt", "go:github.com/gofiber/fiber/v2"}, noShort: true,
+			fetches: "every 1 hour; for an unknown `kid` once in 5 minutes, by its documentation", advice: "a `SuccessHandler` that checks `iss` and `aud`, as here"},
+		{name: "zitadel/oidc, introspection", host: "Go", program: &installedGoProgram, path: "/zitadel-rs", versions: []string{"go:github.com/zitadel/oidc/v3"}, noShort: true,
+			advice: "a client of its own; a check of `active` and of the audience by the program, as here"},
+		{name: "nimbus-jose-jwt", host: "Java", program: &javaProgram, path: "/nimbus", versions: []string{"mvn:nimbus-jose-jwt"}, noShort: true,
+			fetches: "every 5 minutes; for an unknown `kid` at most twice in 30 seconds, by its documentation",
+			advice:  "`setJWSTypeVerifier` for `at+jwt`; " + both},
+		{name: "jose4j", host: "Java", program: &javaProgram, path: "/jose4j", versions: []string{"mvn:jose4j"}, noShort: true, advice: both},
+		{name: "java-jwt and jwks-rsa", host: "Java", program: &javaProgram, path: "/java-jwt", versions: []string{"mvn:java-jwt", "mvn:jwks-rsa"}, noShort: true,
+			advice: "`cached(5, 15, MINUTES)`, and **restart it after a revocation**: it keeps the set until it meets an unknown `kid`, and each key by itself; both algorithms in the program before a change"},
+		{name: "Spring Security", host: "Java", program: &javaProgram, path: "/spring", versions: []string{"mvn:spring-security-oauth2-jose"}, noShort: true,
+			advice: "`JwtValidators.createAtJwtValidator()`; `jwsAlgorithms`: else it takes those of the keys that are published when it starts; " + both},
+		{name: "PyJWT", host: "FastAPI", program: &installedPython, path: "/pyjwt", versions: []string{"pip:PyJWT", "pip:fastapi"}, noShort: true, advice: both},
+		{name: "flask-jwt-extended", host: "Flask", program: &installedPython, path: "/flask-jwt-extended", versions: []string{"pip:Flask-JWT-Extended", "pip:PyJWT", "pip:Flask"}, noShort: true,
+			advice: "`decode_key_loader` with PyJWT's client, as here; " + both},
+		{name: "djangorestframework-simplejwt", host: "Django", program: &installedPython, path: "/drf-simplejwt",
+			versions: []string{"pip:djangorestframework_simplejwt", "pip:PyJWT", "pip:Django"}, noShort: true, alg: "RS256", advice: "`TOKEN_TYPE_CLAIM: None`, `USER_ID_CLAIM: 'sub'`; " + one},
+		{name: "Authlib", host: "Python", program: &installedPython, path: "/authlib", versions: []string{"pip:Authlib"}, noShort: true, advice: own},
+		{name: "joserfc", host: "Python", program: &installedPython, path: "/joserfc", versions: []string{"pip:joserfc"}, noShort: true, advice: own},
+		{name: "python-jose", host: "Python", program: &installedPython, path: "/python-jose", versions: []string{"pip:python-jose"}, noShort: true,
+			advice: "the key that `kid` names, not the set: of that it takes the first; " + own},
+		{name: "jwcrypto", host: "Python", program: &installedPython, path: "/jwcrypto", versions: []string{"pip:jwcrypto"}, noShort: true,
+			advice: "a check of the audience by the program, as here; " + own},
+		{name: "josepy", host: "Python", program: &installedPython, path: "/josepy", versions: []string{"pip:josepy"}, noShort: true,
+			advice: "all but the signature is for the program, as here; " + own},
+		{name: "jsonwebtoken", host: "Rust", program: &rustProgram, path: "/jsonwebtoken", versions: []string{"cargo:jsonwebtoken"}, noShort: true,
+			advice: "one algorithm in `Validation` at a time, the token's if it is allowed, as here; " + own},
+		{name: "Crypt::JWT", host: "Mojolicious", program: &perlProgram, path: "/crypt-jwt", versions: []string{"deb:libcrypt-jwt-perl"}, noShort: true,
+			advice: "`accepted_alg` and `kid_keys`; a check of issuer and audience by the program, as here; " + own},
+		{name: "Mojo::JWT", host: "Mojolicious", program: &perlProgram, path: "/mojo-jwt", versions: []string{"deb:libmojo-jwt-perl"}, noShort: true, alg: "RS256",
+			advice: "a check of algorithm, issuer and audience by the program, as here; " + one},
+		{name: "json-jwt", host: "WEBrick", program: &installedRuby, path: "/json-jwt", versions: []string{"deb:ruby-json-jwt"}, noShort: true,
+			advice: "a check of issuer, audience and `exp` by the program, as here; " + own},
+		{name: "jose, the command", host: "WEBrick", program: &installedRuby, path: "/jose-command", versions: []string{"deb:jose"}, noShort: true,
+			advice: "all but the signature is for the program, as here; " + own},
+	}
+}
+
+// TestInstalledResourceServers is TestResourceServers of those that need much
+// installing.
+func TestInstalledResourceServers(t *testing.T) {
+	liveAndMeasure(t, "## Resource servers that need more installing", installedHead, installedLibraries(), installedFoot)
+}
+
+const installedHead = `
+Run as those above, by the test ` + "`TestInstalledResourceServers`" + `
+(` + "`go test -tags interop,installed ./internal/e2e -run TestInstalledResourceServers -update`" + `, after the installing that ` + "`.ci/run`" + ` has).
+None was run with a cache of 1 s besides.
+`
+
+const installedFoot = `
+Not run: HAProxy, which verifies with files of keys that it is given and fetches no set; RabbitMQ, Quarkus, the whole of Spring Boot,
+mozilla-django-oidc and axum-jwt-auth, whose installing is out of proportion; lua-resty-openidc, firebase/php-jwt and league's client, which no
+registry has that the machines that build this reach.
+`
