@@ -18,6 +18,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/store/mongodb"
 	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
+	"github.com/keyturn/keyturn/users"
 )
 
 // commandLog keeps what MongoDB is asked.
@@ -78,14 +79,17 @@ func TestCommandsOfAnOperation(t *testing.T) {
 	present := func(token string) *httptest.ResponseRecorder {
 		return w.post("/oauth/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
 	}
+	const refusedLogin = "log-in, refused" // the same whatever is wrong (U1)
+	refused := func(name, password string) {
+		read[any](t, w.post("/oauth/token", url.Values{"grant_type": {"password"}, "username": {name}, "password": {password}}), 400)
+	}
 	for _, op := range []struct {
 		name string
 		do   func()
 	}{
 		{"log-in", func() { held = w.login() }},
-		{"log-in, wrong password", func() {
-			w.post("/oauth/token", url.Values{"grant_type": {"password"}, "username": {email}, "password": {"another password than that"}})
-		}},
+		{refusedLogin, func() { refused(email, "another password than that") }},
+		{refusedLogin, func() { refused("nobody@example.com", password) }},
 		{"refresh", func() {
 			spent = held.Refresh
 			held = read[tokens](t, present(spent), 200)
@@ -100,6 +104,11 @@ func TestCommandsOfAnOperation(t *testing.T) {
 		{"logout of everything, 1 session", func() {
 			_, err := st.RevokeFamiliesOfUser(t.Context(), w.uid, "", time.Now(), "logout")
 			must(t, err)
+		}},
+		{refusedLogin, func() {
+			w.alter(func(u *users.User) { u.Disabled = true })
+			log.take()
+			refused(email, password)
 		}},
 	} {
 		log.take()

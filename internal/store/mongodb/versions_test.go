@@ -1,6 +1,7 @@
 package mongodb
 
 import (
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -85,6 +86,27 @@ func TestWhatANewerVersionWroteStays(t *testing.T) {
 	}
 	if c, err := st.HeldClient(ctx, "web"); err != nil || !c.Disabled || c.Version != 2 {
 		t.Errorf("the client stands as %+v, %v", c, err)
+	}
+}
+
+// TestEveryCollectionHasItsShardKey holds the table in docs/operating.md to what there is.
+func TestEveryCollectionHasItsShardKey(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "| collection | shard key |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	st := anyStore(t)
+	askEverything(t, st)
+	all, err := st.users.Database().ListCollectionNames(t.Context(), bson.M{})
+	if err != nil || len(all) < 10 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	for _, c := range all {
+		if !strings.Contains(table, "`"+c+"`") {
+			t.Errorf("%s is missing", c)
+		}
 	}
 }
 
