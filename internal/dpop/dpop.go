@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -124,9 +125,8 @@ func (c *Checker) judge(p *Proof, said claims, r Request) *refusal.Error {
 	case r.Token != "" && (said.Token == nil || *said.Token != Hash(r.Token)):
 		return refuse(audit.ReasonProofToken, "The ath of the DPoP proof is not the hash of the access token.")
 	}
-	p.ID = "dpop " + Hash(p.Thumbprint+"\x00"+*said.ID)
 	if said.Nonce == nil {
-		return c.judgeTime(p, *said.Issued, now)
+		return c.judgeTime(p, *said.ID, *said.Issued, now)
 	}
 	// A valid nonce shows when the proof was made, even if the client's clock is
 	// wrong.
@@ -134,12 +134,19 @@ func (c *Checker) judge(p *Proof, said claims, r Request) *refusal.Error {
 	if !ok || now.Sub(made) > nonceLife || made.Sub(now) > c.Skew {
 		return c.ask(audit.ReasonProofNonce, now)
 	}
-	p.Until = made.Add(nonceLife + 2*c.Skew)
+	p.name(*said.ID, made, nonceLife+2*c.Skew)
 	return nil
 }
 
+// name sets ID and Until of a proof that was made at that time and is accepted for
+// life. The time comes first in the ID, so that a store inserts them in order.
+func (p *Proof) name(jti string, made time.Time, life time.Duration) {
+	p.ID = fmt.Sprintf("dpop %x %s", made.Unix(), Hash(p.Thumbprint+"\x00"+jti))
+	p.Until = made.Add(life)
+}
+
 // judgeTime checks the time of a proof without a nonce.
-func (c *Checker) judgeTime(p *Proof, issued float64, now time.Time) *refusal.Error {
+func (c *Checker) judgeTime(p *Proof, jti string, issued float64, now time.Time) *refusal.Error {
 	if c.NeedsNonce {
 		return c.ask(audit.ReasonNoProofNonce, now)
 	}
@@ -149,7 +156,7 @@ func (c *Checker) judgeTime(p *Proof, issued float64, now time.Time) *refusal.Er
 		e.Nonce = c.nonces.make(now)
 		return e
 	}
-	p.Until = time.Unix(int64(issued), 0).Add(maxAge + time.Second + 2*c.Skew)
+	p.name(jti, time.Unix(int64(issued), 0), maxAge+time.Second+2*c.Skew)
 	return nil
 }
 

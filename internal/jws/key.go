@@ -35,8 +35,8 @@ func ParseKey(text []byte) (jose.JSONWebKey, error) {
 	}
 	// Other members of a key (certificates) are not used.
 	key = jose.JSONWebKey{Key: key.Key, KeyID: key.KeyID, Algorithm: key.Algorithm, Use: key.Use}
-	if private(text) {
-		return key, errors.New("it is a private key: register the public half alone, and take this one for leaked")
+	if err := checkMembers(text); err != nil {
+		return key, err
 	}
 	switch k := key.Key.(type) {
 	case *rsa.PublicKey:
@@ -56,23 +56,10 @@ func ParseKey(text []byte) (jose.JSONWebKey, error) {
 	if fit := AlgsOf(key.Key); key.Algorithm != "" && !slices.Contains(fit, key.Algorithm) {
 		return key, fmt.Errorf("its alg is %q: with such a key use one of %v", key.Algorithm, fit)
 	}
-	if err := checkKeyOps(text); err != nil {
-		return key, err
-	}
 	if !key.Valid() {
 		return key, errors.New("it is not a valid key")
 	}
 	return key, nil
-}
-
-// private reports whether a key has any secret member (RFC 7518 §6), whatever a
-// library makes of the rest.
-func private(text []byte) bool {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(text, &members) != nil {
-		return false
-	}
-	return slices.ContainsFunc([]string{"d", "p", "q", "dp", "dq", "qi", "oth"}, func(name string) bool { return members[name] != nil })
 }
 
 // AlgsOf returns the algorithms whose signatures a public key can verify. An
@@ -91,15 +78,23 @@ func AlgsOf(key any) []string {
 	return nil
 }
 
-// checkKeyOps refuses a key that is not for verifying (RFC 7517 §4.3).
-func checkKeyOps(text []byte) error {
+// checkMembers refuses a key that has any member that is to be kept secret (RFC 7518
+// §6), whatever a library makes of the rest, or that is not for verifying (RFC 7517
+// §4.3).
+func checkMembers(text []byte) error {
 	var key struct {
+		D, P, Q, DP, DQ, QI, Oth json.RawMessage
+
 		Ops []string `json:"key_ops"`
 	}
 	if err := json.Unmarshal(text, &key); err != nil {
 		return errors.New("its key_ops are no list of words")
 	}
-	if len(key.Ops) > 0 && !slices.Contains(key.Ops, "verify") {
+	secret := slices.Concat(key.D, key.P, key.Q, key.DP, key.DQ, key.QI, key.Oth)
+	switch {
+	case len(secret) > 0:
+		return errors.New("it is a private key: register the public half alone, and take this one for leaked")
+	case len(key.Ops) > 0 && !slices.Contains(key.Ops, "verify"):
 		return fmt.Errorf("its key_ops are %v: a key that verifies has verify among them", key.Ops)
 	}
 	return nil

@@ -15,7 +15,7 @@ import (
 
 func TestEveryScenarioIsAnsweredWithoutErrors(t *testing.T) {
 	for name, request := range map[string]string{
-		"jwks": "jwks", "password": "password", "refresh": "refresh_token",
+		"jwks": "jwks", "password": "password", "refresh": "refresh_token", "refresh-bound": "refresh_token",
 		"client_credentials": "client_credentials", "introspect": "introspect",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -58,8 +58,8 @@ func TestEveryFloorIsMeasured(t *testing.T) {
 		t.Fatalf("exit status %d: %s\n%s", status, stderr, out)
 	}
 	r := parseReport(t, out)
-	if len(r.Scenarios) != 5 {
-		t.Fatalf("%d scenarios, want 5", len(r.Scenarios))
+	if len(r.Scenarios) != 6 {
+		t.Fatalf("%d scenarios, want 6", len(r.Scenarios))
 	}
 	for _, s := range r.Scenarios {
 		if s.Floor == nil || s.Floor.Requests == 0 || s.Ratio == nil || *s.Ratio <= 0 || s.Floor.RSSMiB == nil {

@@ -36,6 +36,7 @@ func allScenarios() []scenario {
 		jwksScenario(),
 		passwordScenario(),
 		refreshScenario(),
+		boundRefreshScenario(),
 		clientCredentialsScenario(),
 		introspectScenario(),
 	}

@@ -11,18 +11,30 @@ import (
 // refreshScenario logs each client in once and then refreshes without end, each
 // time with the newest token (RFC 6749 §6).
 func refreshScenario() scenario {
+	return refreshing("refresh", func(*target) (*holder, error) { return nil, nil })
+}
+
+// boundRefreshScenario is refreshScenario of clients that prove a key with each
+// request (RFC 9449): their signatures are made beside the server, on the same
+// processor.
+func boundRefreshScenario() scenario { return refreshing("refresh-bound", newHolder) }
+
+func refreshing(name string, key func(*target) (*holder, error)) scenario {
 	return scenario{
-		name:        "refresh",
+		name:        name,
 		needsClient: true,
 		needsUser:   true,
-		open:        openRefresh,
+		open: func(ctx context.Context, t *target, c credentials, n int) ([]session, error) {
+			return openRefresh(ctx, t, c, n, key)
+		},
 		floor: func(_ context.Context, b *bench) (floorOrder, error) {
 			return floorOrder{Kind: floorRefresh, Families: b.clients}, nil
 		},
 		replay: func(t *target, c credentials, ready floorReady, n int) []session {
 			sessions := make([]session, n)
 			for i := range sessions {
-				sessions[i] = newRefreshSession(t, c, ready.Token)
+				// The floor asks nobody for a key.
+				sessions[i] = newRefreshSession(t, c, ready.Token, nil)
 			}
 			return sessions
 		},
@@ -34,37 +46,44 @@ type refreshSession struct {
 	post  post
 	form  []byte
 	token string
+	// by makes the proofs; nil where none are sent.
+	by *holder
 	// body and buf are kept for the next request.
 	body, buf []byte
 }
 
 // openRefresh logs in one user after the other, so that the server is not asked
 // for more password hashes at once than it is willing to make.
-func openRefresh(ctx context.Context, t *target, c credentials, n int) ([]session, error) {
+func openRefresh(ctx context.Context, t *target, c credentials, n int, key func(*target) (*holder, error)) ([]session, error) {
 	nc := &conn{target: t}
 	defer nc.close()
 	sessions := make([]session, n)
 	for i := range sessions {
-		got, err := login(ctx, nc, c, c.users[i%len(c.users)])
+		by, err := key(t)
+		if err != nil {
+			return nil, err
+		}
+		form := by.prove(t.post(tokenPath, c.authorization()), nil, passwordForm(c, c.users[i%len(c.users)]))
+		got, err := fetchTokens(ctx, nc, "password", form)
 		if err != nil {
 			return nil, err
 		}
 		if got.RefreshToken == "" {
 			return nil, errors.New("the login's answer has no refresh_token: the client must be registered with the grant refresh_token")
 		}
-		sessions[i] = newRefreshSession(t, c, got.RefreshToken)
+		sessions[i] = newRefreshSession(t, c, got.RefreshToken, by)
 	}
 	return sessions, nil
 }
 
-func newRefreshSession(t *target, c credentials, token string) *refreshSession {
+func newRefreshSession(t *target, c credentials, token string, by *holder) *refreshSession {
 	form := append(c.form("grant_type", "refresh_token"), "&refresh_token="...)
-	return &refreshSession{post: t.post(tokenPath, c.authorization()), form: form, token: token}
+	return &refreshSession{post: t.post(tokenPath, c.authorization()), form: form, token: token, by: by}
 }
 
 func (s *refreshSession) request() []byte {
 	s.body = append(append(s.body[:0], s.form...), url.QueryEscape(s.token)...)
-	s.buf = s.post.append(s.buf[:0], s.body)
+	s.buf = s.by.prove(s.post, s.buf[:0], s.body)
 	return s.buf
 }
 

@@ -116,10 +116,14 @@ func (t *target) post(path, authorization string) post {
 	return post{head: []byte(head + "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ")}
 }
 
-// append adds the request with that body to buf.
-func (p post) append(buf, body []byte) []byte {
+// append adds the request with that body to buf; more are headers, each with its
+// line end before it.
+func (p post) append(buf, body []byte, more ...string) []byte {
 	buf = append(buf, p.head...)
 	buf = strconv.AppendInt(buf, int64(len(body)), 10)
+	for _, header := range more {
+		buf = append(buf, header...)
+	}
 	buf = append(buf, "\r\n\r\n"...)
 	return append(buf, body...)
 }
