@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	auditlog "github.com/keyturn/keyturn/internal/audit/log"
@@ -31,8 +32,15 @@ func (d *deployment) checkPlaceOfStore() error {
 	if path == "" {
 		return nil
 	}
-	if err := auditlog.TakesFiles(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("store %s: %w; the directory must be there, and writable for this user", d.cfg.Store, err)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	switch {
+	case err == nil:
+		err = errors.Join(f.Close(), auditlog.TakesFiles(filepath.Dir(path)))
+	case errors.Is(err, fs.ErrNotExist):
+		err = auditlog.TakesFiles(filepath.Dir(path))
+	}
+	if err != nil {
+		return fmt.Errorf("store %s: %w; the directory must be there, and it and the file writable for this user", d.cfg.Store, err)
 	}
 	return nil
 }
