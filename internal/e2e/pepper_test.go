@@ -55,6 +55,7 @@ func TestU3_DeviseUsersMoveIn(t *testing.T) {
 		s = d.serve(t, "--pepper-file", pepper)
 		s.refusesLogin(t, by, "ada@example.org", devisePassword+"!")
 		s.login(t, by, "ada@example.org", devisePassword)
+		s.renews(t, d, by, map[string]string{"ada@example.org": devisePassword})
 		if warnsOf(t, s.url, "pepper_missing") {
 			t.Error("/readyz warns of a pepper that is there")
 		}

@@ -70,6 +70,27 @@ func (s *server) refusesLogin(t *testing.T, by credentials, username, password s
 	}
 }
 
+// ownHash begins a hash of the cost that servers hash at.
+const ownHash = "$argon2id$v=19$m=19456,t=2,p=1$"
+
+// renews waits until all who logged in have a hash of the server's own. A server that
+// is too busy for it leaves it to the next login.
+func (s *server) renews(t *testing.T, d *deployment, by credentials, passwords map[string]string) {
+	t.Helper()
+	if !poll(s.exited, func() bool {
+		done := true
+		for _, u := range d.exportUsers(t) {
+			if password, is := passwords[u.Email]; is && !strings.HasPrefix(u.PasswordHash, ownHash) {
+				done = false
+				s.login(t, by, u.Email, password)
+			}
+		}
+		return done
+	}) {
+		t.Error("hashes of other systems are there after many logins")
+	}
+}
+
 // TestUsersMoveBetweenDeployments writes the accounts of one deployment out and
 // reads them into another, where they log in as before.
 func TestUsersMoveBetweenDeployments(t *testing.T) {
