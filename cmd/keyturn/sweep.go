@@ -8,8 +8,8 @@ import (
 	"github.com/keyturn/keyturn/internal/store"
 )
 
-// sweep removes what has expired, and finishes what a process that died left
-// half done: accounts and clients whose sessions were to end.
+// sweep removes expired records. It also finishes what a process that died left
+// half done: ending the sessions of accounts and clients.
 func (d *deployment) sweep(ctx context.Context, s *services) {
 	warn := func(err error, message string) {
 		if err != nil && ctx.Err() == nil {
@@ -26,8 +26,9 @@ func (d *deployment) sweep(ctx context.Context, s *services) {
 	warn(err, "expired records could not be removed; trying again in a minute")
 }
 
-// settleRefreshes takes back the refreshes that the store did not answer to. As
-// long as it does not, /readyz and the log say so anyway.
+// settleRefreshes takes back the refreshes that the store did not answer. An
+// error is logged only at debug level, because /readyz and the log report a
+// store that does not answer anyway.
 func (d *deployment) settleRefreshes(ctx context.Context, s *services) {
 	n, err := s.families.Settle(ctx)
 	if err != nil {
@@ -38,13 +39,13 @@ func (d *deployment) settleRefreshes(ctx context.Context, s *services) {
 	}
 }
 
-// settleTime is how long a server that ends goes on with that, for a store that
-// does not answer.
+// settleTime bounds how long a server that stops waits for settleLast if the
+// store does not answer.
 const settleTime = 3 * time.Second
 
-// settleLast is settleRefreshes for a server that ends, whose ctx is over: no
-// other process knows of them. For what is left, there is the retry window. The
-// next start is told the time meanwhile.
+// settleLast calls settleRefreshes for a server that stops, whose ctx is done:
+// no other process knows of these refreshes. The retry window covers those that
+// remain. Meanwhile it stores the time for the next start.
 func (d *deployment) settleLast(ctx context.Context, s *services) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()

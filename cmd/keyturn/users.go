@@ -34,7 +34,8 @@ func userRowOf(u users.User) userRow {
 	}
 }
 
-// nameOf is how people are told of an account: not all have an address.
+// nameOf returns the name of an account for people: not all accounts have an
+// address.
 func nameOf(u users.User) string { return cmp.Or(u.Email, u.Username, u.UID) }
 
 func (p *program) usersCommand() *cobra.Command {
@@ -46,8 +47,8 @@ func (p *program) usersCommand() *cobra.Command {
 		p.usersSessionsCommand(), p.usersLogoutCommand())
 }
 
-// withUser runs a command on the account that its first argument names, by
-// e-mail address or uid.
+// withUser runs a command on the account that its first argument names by
+// e-mail address, uid or username.
 func (p *program) withUser(cmd *cobra.Command, run func(d *deployment, s *users.Service, u users.User) error) {
 	p.withDeployment(cmd, func(d *deployment, args []string) error {
 		s, err := d.users()
