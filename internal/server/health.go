@@ -11,18 +11,18 @@ import (
 
 // Health answers whether the process is alive and whether it can serve.
 type Health struct {
-	// Store reports whether the store can answer; Keys whether the keys allow
-	// to serve, and if not, a word that says why. Either error makes the
-	// replica not ready.
+	// Store returns an error if the store does not answer. Keys returns an error if
+	// the keys do not allow serving, with a word that says why. Either error makes
+	// the replica not ready.
 	Store func(context.Context) error
 	Keys  func() (why string, err error)
-	// Audit reports why no decision can be recorded, and so none be made. Nil
-	// means that there is nothing to ask.
+	// Audit returns an error if no decision can be recorded, and so none can be
+	// made. Nil skips the check.
 	Audit func() error
-	// Warnings are codes of what an operator should look into, and that does
-	// not make the replica unready. Nil means that there is nothing to ask.
+	// Warnings returns codes for an operator to look into. They do not make the
+	// replica unready. Nil means none.
 	Warnings func() []string
-	// OnError takes the cause of a failed check, which callers may not see.
+	// OnError receives the cause of a failed check, which callers may not see.
 	OnError    func(check string, err error)
 	draining   atomic.Bool
 	unreadable unreadable
@@ -33,14 +33,14 @@ func (h *Health) Alive(w http.ResponseWriter, _ *http.Request) {
 	writeHealth(w, http.StatusOK, map[string]any{"status": "ok"})
 }
 
-// storePatience is how long /readyz waits for the store.
+// storePatience bounds how long /readyz waits for the store.
 const storePatience = 2 * time.Second
 
-// Ready answers GET /readyz: 200 if the store answers and the key ring is
-// fresh and can sign and the audit log takes events, else 503 and which of them
-// failed. With warnings the answer
-// is 200 and "status" is "warning". While the server drains it answers 503, so that
-// load balancers turn away before the listener closes.
+// Ready answers GET /readyz. The status is 200 if the store answers, the key ring
+// is fresh and can sign, and the audit log accepts events. Otherwise it is 503, and
+// the body says which check failed. With warnings only, the status is 200 and
+// "status" is "warning". While the server drains, Ready answers 503, so that load
+// balancers turn away before the listener closes.
 func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), storePatience)
 	defer cancel()
