@@ -12,29 +12,29 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// oldestMajor is the first major version of MongoDB that will do.
+// oldestMajor is the oldest supported major version of MongoDB.
 const oldestMajor = 6
 
-// Engine is what stands behind a URI. MongoDB's protocol is spoken by several
-// products, which keep different promises.
+// Engine describes the server behind a URI. Several products speak MongoDB's
+// protocol and make different guarantees.
 type Engine struct {
-	// Product is its name, Version the one it gives itself.
+	// Product is the name of the product, Version the version that it reports.
 	Product string `json:"product"`
 	Version string `json:"version"`
 	// Topology is "replica set NAME", "sharded cluster" or "single server".
 	Topology string `json:"topology"`
-	// Breaks says which promises of Keyturn's do not hold there; empty if none
-	// is known. Untried says that Keyturn was never run on the product.
+	// Breaks says which of Keyturn's promises do not hold on the product; empty if
+	// none is known. Untried means that Keyturn was never run on it.
 	Breaks  string `json:"breaks,omitempty"`
 	Untried bool   `json:"untried,omitempty"`
-	// NoRetries says that it announces no sessions, without which the driver sends
-	// no write again whose answer was lost.
+	// NoRetries means that the server announces no sessions. Without them the
+	// driver does not repeat a write whose answer was lost.
 	NoRetries bool `json:"no_retryable_writes,omitempty"`
 
 	major int
 }
 
-// String is one line about the engine.
+// String describes the engine in one line.
 func (e Engine) String() string {
 	line := fmt.Sprintf("%s %s, %s: ", e.Product, e.Version, e.Topology)
 	switch {
@@ -60,8 +60,8 @@ const (
 	amazonDB   = "Amazon DocumentDB"
 )
 
-// breaks says, for the products of which it is known, what does not hold there.
-// docs/operating.md has the table for people.
+// breaks says, by product, which promises do not hold. docs/operating.md has the
+// table for people.
 var breaks = map[string]string{
 	ferretDB1: "of two conditional updates at once both can succeed and one be lost, so revocation may lose to a refresh, " +
 		"and counters count too little; it is for tests and trials",
@@ -70,7 +70,8 @@ var breaks = map[string]string{
 		"so what was revoked may count on after a failover, and a write may be done twice",
 }
 
-// askEngine asks a server what it is, one of the hosts that a URI names.
+// askEngine asks the server for its role and version. hosts are the hosts in the
+// URI.
 func askEngine(ctx context.Context, admin *mongo.Database, hosts []string) (Engine, error) {
 	hello, err := admin.RunCommand(ctx, bson.M{"hello": 1}).Raw()
 	if err != nil {
@@ -83,13 +84,14 @@ func askEngine(ctx context.Context, admin *mongo.Database, hosts []string) (Engi
 	return engineOf(hello, build, hosts...)
 }
 
-// introduction is what is read of a server's answers to hello and buildInfo.
+// introduction is the part of a server's answers to hello and buildInfo that
+// Keyturn reads.
 type introduction struct {
 	SetName string   `bson:"setName"`
 	Msg     string   `bson:"msg"`
 	Me      string   `bson:"me"`
 	Hosts   []string `bson:"hosts"`
-	// SessionMinutes is a number where the server has sessions.
+	// SessionMinutes is a number if the server has sessions.
 	SessionMinutes bson.RawValue `bson:"logicalSessionTimeoutMinutes"`
 
 	Internal struct {
@@ -107,7 +109,8 @@ type buildInfo struct {
 	} `bson:"ferretdb"`
 }
 
-// ofFerretDB is FerretDB's own version; the other is MongoDB's that it follows.
+// ofFerretDB returns FerretDB's own version. Version is the MongoDB version that
+// it follows.
 func (b buildInfo) ofFerretDB() string {
 	if b.FerretDB != nil {
 		return b.FerretDB.Version
@@ -139,8 +142,8 @@ func engineOf(hello, build bson.Raw, hosts ...string) (Engine, error) {
 	return e, nil
 }
 
-// product tells the products apart. Those of the clouds are known by the names
-// of their hosts, as MongoDB's own drivers know them: not all say their own.
+// product identifies the product. It knows cloud products by their host names, as
+// MongoDB's own drivers do, because not all of them report their name.
 func product(role introduction, version buildInfo) string {
 	at := func(suffix string) bool {
 		return slices.ContainsFunc(append(role.Hosts, role.Me), func(host string) bool {
@@ -163,7 +166,7 @@ func product(role introduction, version buildInfo) string {
 	return mongoDB
 }
 
-// check returns why the engine will not do, or nil.
+// check returns an error if Keyturn cannot use the engine.
 func (e Engine) check(acceptRisk bool) error {
 	switch {
 	case e.Breaks != "" && !acceptRisk:

@@ -33,9 +33,9 @@ type keyRecord struct {
 	Decision     decision.Held `bson:"decision,omitempty"`
 }
 
-// keyDocument is a key as it is stored. Keys of the main ring are marked as archived
-// or not by true and false, as ever; those of the rings beside it by two words, so
-// that a version which knows one ring only does not find them.
+// keyDocument is a key as it is stored. "archived" is true or false, as it always
+// was, for keys of the main ring. It is one of two words for keys of the other
+// rings, so that a Keyturn version which knows only one ring does not find them.
 type keyDocument struct {
 	Key  keyRecord `bson:",inline"`
 	Mark any       `bson:"archived"`
@@ -63,8 +63,8 @@ func (d keyDocument) domain() keys.Record {
 	return r
 }
 
-// fullKey has every field that a key can have: an update is not told which of them
-// the key had.
+// fullKey has every field that a key can have. An update uses it because it does not
+// know which of them the stored key has.
 var fullKey = newKeyDocument(keys.Record{
 	EndAt: time.Unix(0, 0), Answers: time.Unix(0, 0), RevokedAt: time.Unix(0, 0), RevokeReason: "reason",
 })
@@ -90,8 +90,8 @@ func (s *Store) CreateKey(ctx context.Context, r keys.Record) error {
 	return create(ctx, s.keys, newKeyDocument(r), keys.ErrKeyExists)
 }
 
-// UpdateKey implements keys.Store. The sequence number of a key never changes;
-// a record with another one is in conflict with what is stored.
+// UpdateKey implements keys.Store. The sequence number of a key never changes; a
+// record with a different one conflicts with the stored one.
 func (s *Store) UpdateKey(ctx context.Context, r keys.Record) error {
 	next := newKeyDocument(r)
 	next.Key.Version++

@@ -1,22 +1,20 @@
-// Package mongodb is the store for more than one machine, MongoDB 6.0 or later
-// as a replica set or a sharded cluster, which is one idea because all that the
-// domain asks for is kept by the same kind of write.
+// Package mongodb is the store for more than one machine, MongoDB 6.0 or later as a
+// replica set or a sharded cluster, which is one idea because the same kind of
+// write keeps all data of the domain.
 //
-// Every state change is one write of one document with its condition in the
-// filter; there are no transactions. Writes are acknowledged by a majority and
-// its journals (F5) and retried by the driver, for as long as the call may take,
-// where the server can tell a retry from a second write. Reads go to the primary
-// and see what a majority has. A primary that was deposed without noticing
-// answers with what has been; so whatever decides something, and is not followed
-// by a write that such a primary cannot do, is read linearizably: sessions,
-// clients, accounts, the denylist and the signing keys.
+// Every state change is one write of one document with its condition in the filter;
+// there are no transactions. Writes are acknowledged by a majority and its journals
+// (F5). The driver retries them while the call may take, where the server can tell
+// a retry from a second write. Reads go to the primary and see what a majority has.
+// A primary that was deposed without noticing returns outdated data. So data for a
+// decision that is not followed by a write, which such a primary cannot do, is read
+// linearizably: sessions, clients, accounts, the denylist and the signing keys.
 //
-// Other products speak MongoDB's protocol; Engine knows them and what does not
-// hold on them. FerretDB 1, on which the tests run, carries out an update as a
-// read and then a write, so that of two conditional updates at once both may
-// report success and one may be lost. What still holds there is F2; F6 and the
-// counters do not hold under concurrency. It is for tests and for trying Keyturn
-// out.
+// Other products speak MongoDB's protocol; Engine knows them and which promises
+// they break. FerretDB 1, on which the tests run, does an update as a read and then
+// a write, so that of two concurrent conditional updates both may report success
+// and one may be lost. F2 still holds there; F6 and the counters do not hold under
+// concurrency. It is for tests and for trying Keyturn.
 package mongodb
 
 import (
@@ -35,7 +33,7 @@ import (
 	"github.com/keyturn/keyturn/oauth"
 )
 
-// Store keeps everything in one database. Safe for concurrent use, by any
+// Store keeps everything in one database. It is safe for concurrent use, by any
 // number of processes.
 type Store struct {
 	client *mongo.Client
@@ -51,39 +49,39 @@ type Store struct {
 	places    *mongo.Collection
 	steady    *mongo.Collection
 
-	// latest are the collections read for answers that decide something and that
-	// no write after them proves: no write acknowledged before can be missing.
+	// latest are the collections for data that decides something and that no later
+	// write confirms: reads see every write acknowledged before.
 	latest      struct{ users, families, clients, keys, denied *mongo.Collection }
 	clientReads *jointReads[oauth.Client] // of latest.clients
 
 	engine Engine
 	log    func(wrong bool, line string)
-	// stopBuilding ends the making of indexes that Open left for later, and
-	// built then has how it ended; both are nil if there was nothing to do.
+	// stopBuilding stops the creation of indexes in the background, and built
+	// receives its result. Both are nil if there was nothing to create.
 	stopBuilding context.CancelFunc
 	built        chan error
 }
 
 var _ store.Store = (*Store)(nil)
 
-// closeTimeout is how long Close waits for what is under way.
+// closeTimeout bounds how long Close waits for operations in progress.
 const closeTimeout = 2 * time.Second
 
-// Open opens the store in the database that the path of uri names ("keyturn" if
-// it names none) and makes the indexes that are missing, see Indexes. Any number of
-// replicas may open one empty database at the same time.
+// Open opens the store in the database in the path of uri ("keyturn" by default)
+// and creates missing indexes, see Indexes. Any number of replicas may open one
+// empty database at the same time.
 //
-// uri is a MongoDB connection string. Unless it says otherwise, an operation
-// whose context has no deadline gets 10 seconds, and 5 seconds go by before a
-// server that is away is an error. What would weaken the store (w, journal,
-// readConcernLevel, readPreference) can be given only with the value that
-// Keyturn uses anyway. A URI, an option or a value that is not accepted is an
-// error that says what would be; no error has a password in it.
+// uri is a MongoDB connection string. By default an operation whose context has no
+// deadline gets 10 seconds, and an unreachable server becomes an error after 5
+// seconds. Options that would weaken the store (w, journal, readConcernLevel,
+// readPreference) are accepted only with the value that Keyturn uses anyway. For a
+// URI, an option or a value that is not accepted, the error says what would be; no
+// error contains a password.
 //
-// A server below MongoDB 6.0 is refused, and so is a mongod that is in no
-// replica set: it can lose what it acknowledged and knows no retryable writes.
-// So is, unless o accepts the risk, another product that is known to break what
-// Keyturn promises. ctx bounds the opening only.
+// Open refuses a server below MongoDB 6.0, and a mongod outside a replica set,
+// which can lose acknowledged writes and has no retryable writes. Unless o accepts
+// the risk, it also refuses another product that is known to break Keyturn's
+// promises. ctx bounds only the opening.
 func Open(ctx context.Context, uri string, o Options) (*Store, error) {
 	target, err := parseURI(uri)
 	if err != nil {
@@ -128,20 +126,20 @@ func newStore(client *mongo.Client, database string) *Store {
 	return s
 }
 
-// Options are what a deployment decides beside the URI.
+// Options are the settings of a deployment besides the URI.
 type Options struct {
-	// AcceptRisk lets in engines that are known to break promises.
+	// AcceptRisk accepts engines that are known to break promises.
 	AcceptRisk bool
-	// Indexes says which of the indexes that are missing are made.
+	// Indexes says which missing indexes are created.
 	Indexes Indexes
-	// Log is told in one line of what takes long, or is wrong; nobody is if it is
-	// nil.
+	// Log, if not nil, is called with one line about something that takes long or
+	// is wrong.
 	Log func(wrong bool, line string)
-	// Monitor is told of every command; nobody is if it is nil.
+	// Monitor, if not nil, receives every command.
 	Monitor *event.CommandMonitor
 }
 
-// prepare makes sure that the server will do and that the indexes exist.
+// prepare checks the server and creates the indexes.
 func (s *Store) prepare(ctx context.Context, hosts []string, o Options) error {
 	var err error
 	if s.engine, err = askEngine(ctx, s.client.Database("admin"), hosts); err != nil {
@@ -153,18 +151,18 @@ func (s *Store) prepare(ctx context.Context, hosts []string, o Options) error {
 	return s.makeIndexes(ctx, o.Indexes)
 }
 
-// Engine returns what the store stands on.
+// Engine returns the database engine of the store.
 func (s *Store) Engine() Engine { return s.engine }
 
-// Ping does a write that finds nothing to change: it fails where a write would,
-// be it for want of a primary, of a majority or of permission.
+// Ping does a write that matches nothing. It fails if a write would, for lack of a
+// primary, of a majority or of permission.
 func (s *Store) Ping(ctx context.Context) error {
 	const never = 0 // the ids of counters are strings
 	_, err := s.counters.DeleteOne(ctx, bson.M{"_id": never})
 	return failed("ping", err)
 }
 
-// Close waits for what is under way, for 2 seconds at most, and disconnects.
+// Close waits at most 2 seconds for operations in progress and disconnects.
 func (s *Store) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
@@ -178,7 +176,7 @@ func (s *Store) Close() error {
 	return failed("closing", err)
 }
 
-// failed says what the store was doing when err came up; nil stays nil.
+// failed adds to err what the store was doing; nil stays nil.
 func failed(doing string, err error) error {
 	if err == nil {
 		return nil
