@@ -23,7 +23,7 @@ func (s *Service) refreshToken(ctx context.Context, q *tokenRequest) (issued, *r
 		return issued{}, refreshRefused(err, &q.event)
 	}
 	q.event.UserID, q.event.SessionID = r.family.UserID, r.family.ID
-	q.event.HasGeneration, q.event.Generation, q.event.Presented = true, r.family.Generation, r.family.Generation-1
+	q.event.HasGeneration, q.event.Generation, q.event.Presented = true, r.family.Generation, r.token.generation
 	undo := func(ctx context.Context) {
 		ctx, cancel := audit.Outlast(ctx)
 		defer cancel()

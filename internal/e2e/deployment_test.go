@@ -28,9 +28,10 @@ type deployment struct {
 	program string
 	// launch starts the process of a server, if not in the plain way.
 	launch func(*exec.Cmd) error
-	// What checkModel has to know: bounded that a retry window was set, logAway that a
-	// server could not be sure of its log, which then may hold what did not stand.
-	bounded, logAway *atomic.Bool
+	// What checkModel has to know: bounded that a retry window was set, rings that several
+	// algorithms sign, logAway that a server could not be sure of its log, which then may
+	// hold what did not stand.
+	bounded, rings, logAway *atomic.Bool
 }
 
 // newDeployment makes an empty deployment on the store with that URI; on a new
@@ -44,7 +45,7 @@ func newDeployment(t *testing.T, store string, settings ...string) *deployment {
 	d := &deployment{
 		dir: dir, store: store, settings: settings,
 		masterKeys: filepath.Join(dir, "master-keys"), auditLog: filepath.Join(dir, "audit.log"),
-		bounded: new(atomic.Bool), logAway: new(atomic.Bool),
+		bounded: new(atomic.Bool), rings: new(atomic.Bool), logAway: new(atomic.Bool),
 	}
 	t.Cleanup(func() { d.checkModel(t) })
 	newMasterKeys(t, d.masterKeys)
@@ -88,7 +89,7 @@ func (d *deployment) flags() []string {
 // run runs a command on the deployment.
 func (d *deployment) run(t *testing.T, args ...string) outcome {
 	t.Helper()
-	d.noteWindow(args)
+	d.noteFlags(args)
 	return execute(t, nil, "", slices.Concat(args, d.flags(), []string{"--output", "json"})...)
 }
 

@@ -3,7 +3,6 @@ package e2e
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -11,7 +10,7 @@ import (
 )
 
 // checkModel holds what the servers of a deployment did, as their logs tell it,
-// against the model of the session rules.
+// against the model of the session and key rules.
 func (d *deployment) checkModel(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(d.dir, "audit*"))
 	if err != nil {
@@ -24,7 +23,7 @@ func (d *deployment) checkModel(t *testing.T) {
 		}
 	}
 	of := model.Deployment{
-		Bounded: d.bounded.Load(), Lossy: d.logAway.Load(),
+		Bounded: d.bounded.Load(), Rings: d.rings.Load(), Lossy: d.logAway.Load(),
 		// FerretDB reads, then writes.
 		TwoWin: strings.HasPrefix(d.store, "mongodb:") && os.Getenv("KEYTURN_TEST_MONGODB_URI") == "",
 	}
@@ -37,9 +36,14 @@ func (d *deployment) checkModel(t *testing.T) {
 	}
 }
 
-// noteWindow takes note of a retry window among the flags.
-func (d *deployment) noteWindow(args []string) {
-	if slices.ContainsFunc(args, func(arg string) bool { return strings.Contains(arg, "retry-window") }) {
-		d.bounded.Store(true)
+// noteFlags takes note of a retry window and of several algorithms among the flags.
+func (d *deployment) noteFlags(args []string) {
+	for _, arg := range args {
+		if strings.Contains(arg, "retry-window") {
+			d.bounded.Store(true)
+		}
+		if strings.Contains(arg, "signing-algs") {
+			d.rings.Store(true)
+		}
 	}
 }

@@ -69,7 +69,7 @@ func (d *deployment) prepare(t *testing.T, issuer string, flags ...string) *serv
 	}
 	s.args = slices.Concat([]string{"serve"}, d.flags(),
 		[]string{"--issuer", issuer, "--listen", public, "--admin-listen", admin}, flags)
-	d.noteWindow(s.args)
+	d.noteFlags(s.args)
 	return s
 }
 

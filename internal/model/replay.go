@@ -19,6 +19,7 @@ type Event struct {
 		Key        string `json:"kid"`
 		Generation *int64 `json:"generation"`
 		Presented  *int64 `json:"presented_generation"`
+		Detail     string `json:"detail"`
 		Chain      struct {
 			ID string `json:"id"`
 		} `json:"chain"`
@@ -63,6 +64,8 @@ type Deployment struct {
 	Bounded bool
 	// TwoWin says that the store lets two conditional updates succeed at once.
 	TwoWin bool
+	// Rings says that several algorithms sign side by side.
+	Rings bool
 	// Lossy says that the log was away for a while: it may hold what was taken back.
 	Lossy bool
 }
@@ -112,6 +115,7 @@ func Replay(d Deployment, logs ...[]byte) (wrong []string, sessions int) {
 			wrong = append(wrong, fmt.Sprintf("session %s: %s", id, text))
 		}
 	}
+	wrong = append(wrong, h.keys(events)...)
 	slices.Sort(wrong)
 	return wrong, sessions
 }
@@ -126,7 +130,7 @@ type history struct {
 }
 
 // apart is how long a request may take before its clock is taken for another.
-const apart = 2 * time.Minute
+const apart = 30 * time.Second
 
 func (h *history) note(e *Event) {
 	switch e.Event.Action {
@@ -170,7 +174,7 @@ func (h *history) session(list []Event) string {
 	for i := range list {
 		acts = h.acts(acts, &list[i])
 	}
-	s := search{history: h, acts: acts, dead: map[string]bool{}, left: 200_000}
+	s := search{history: h, acts: acts, dead: map[string]bool{}, left: 50_000}
 	if s.order(make([]byte, len(acts)), standing{}, 0) || s.left == 0 {
 		return ""
 	}
@@ -203,10 +207,10 @@ func (h *history) acts(acts []act, e *Event) []act {
 		if e.Event.Reason != "reused_token" && e.Event.Reason != "foreign_client" {
 			return append(acts, a) // the store could not end it
 		}
-		if acts = append(acts, a); e.Event.ID == "" {
-			return acts // another ended it
+		acts = append(acts, a)
+		if a.kind, a.after = "end", len(acts)-1; e.Event.ID == "" {
+			a.kind = "refusal" // another has ended it
 		}
-		a.kind, a.after = "end", len(acts)-1
 	case (action == "token-revoked" && e.Keyturn.Token == "" || action == "session-ended") && success && e.Event.ID != "":
 		a.kind = "end"
 	case e.Event.Reason == "ended_session" && e.Keyturn.Presented != nil:

@@ -14,6 +14,16 @@ type script struct {
 	t    *testing.T
 	text strings.Builder
 	n    int
+	// kid and detail are those of the lines to come.
+	kid, detail string
+}
+
+// key writes a line about a key.
+func (s *script) key(written int, kid, action, reason, detail string) {
+	had := s.kid
+	s.kid, s.detail = kid, detail
+	s.line(written, written, action, "success", reason)
+	s.kid, s.detail = had, ""
 }
 
 // at is a moment of a script.
@@ -21,7 +31,10 @@ func at(n int) time.Time { return time.Unix(1_800_000_000, int64(n)*int64(time.M
 
 func (s *script) line(sent, written int, action, outcome, reason string, tokens ...int64) {
 	s.n++
-	keyturn := map[string]any{"session_id": "s"}
+	keyturn := map[string]any{"session_id": "s", "kid": s.kid, "detail": s.detail}
+	if strings.HasPrefix(action, "key-") {
+		delete(keyturn, "session_id")
+	}
 	if len(tokens) > 0 {
 		keyturn["presented_generation"], keyturn["generation"] = tokens[0], tokens[1]
 	}
@@ -130,6 +143,11 @@ func TestReplayTellsMutantsFromServers(t *testing.T) {
 			s.reuse(6, 7, 0, 2)
 			s.refresh(8, 9, 2)
 		}, "token-refreshed of token 2"},
+		"a reuse that another had ended": {func(s *script) {
+			s.begin(0, 1)
+			s.line(2, 3, "session-ended", "success", "logout")
+			s.line(2, 4, "token-refused", "failure", "ended_session", 0, 0)
+		}, ""},
 		"an honest client is taken for a thief": {func(s *script) {
 			s.begin(0, 1)
 			s.refresh(2, 3, 0)
@@ -139,10 +157,60 @@ func TestReplayTellsMutantsFromServers(t *testing.T) {
 			s.begin(0, 1)
 			s.refresh(2, 3, 5)
 		}, "token-refreshed of token 5"},
+		"a reuse that ended nothing": {func(s *script) {
+			s.begin(0, 1)
+			s.refresh(2, 3, 0)
+			s.refresh(4, 5, 1)
+			s.line(6, 7, "token-reuse", "failure", "reused_token", 0, 2)
+			unended := strings.Replace(s.text.String(), `"id":"decision 4"`, `"id":""`, 1)
+			s.text.Reset()
+			s.text.WriteString(unended)
+		}, "token-reuse (reused_token) of token 0"},
 		"a session that nobody ended": {func(s *script) {
 			s.begin(0, 1)
 			s.line(2, 3, "token-refused", "failure", "ended_session", 0, 0)
 		}, "token-refused (ended_session)"},
+		"keys that turn, the second for an emergency": {func(s *script) {
+			s.key(0, "a", "key-created", "first_key", "")
+			s.key(0, "b", "key-created", "standby", "")
+			s.key(0, "a", "key-activated", "", "")
+			s.kid = "a"
+			s.begin(1, 2)
+			s.key(3, "a", "key-revoked", "", "stolen")
+			s.key(4, "b", "key-activated", "", "emergency")
+			s.key(4, "c", "key-created", "standby", "a key was revoked; signs from "+at(7).Format(time.RFC3339Nano))
+			s.key(4, "a", "key-erased", "", "")
+			s.kid = "b"
+			s.refresh(5, 6, 0)
+			s.key(7, "c", "key-activated", "", "")
+			s.key(8, "a", "key-archived", "", "")
+		}, ""},
+		"a key that was revoked signs on": {func(s *script) {
+			s.key(0, "a", "key-created", "first_key", "")
+			s.key(0, "b", "key-created", "standby", "")
+			s.key(0, "a", "key-activated", "", "")
+			s.kid = "a"
+			s.begin(1, 2)
+			s.key(3, "a", "key-revoked", "", "stolen")
+			s.key(4, "b", "key-activated", "", "emergency")
+			s.refresh(5, 6, 0)
+		}, "K5, K6"},
+		"a key that nobody made": {func(s *script) {
+			s.key(0, "a", "key-created", "first_key", "")
+			s.kid = "b"
+			s.begin(1, 2)
+		}, "K1: it was never made"},
+		"a second turn that comes too soon": {func(s *script) {
+			s.begin(0, 1)
+			s.key(0, "a", "key-created", "first_key", "")
+			s.key(4, "c", "key-created", "standby", "a key was revoked; signs from "+at(7).Format(time.RFC3339Nano))
+			s.key(6, "c", "key-activated", "", "")
+		}, "K1: it was to sign later"},
+		"a key that is archived with its private half": {func(s *script) {
+			s.begin(0, 1)
+			s.key(0, "a", "key-created", "first_key", "")
+			s.key(4, "a", "key-archived", "", "")
+		}, "K4"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &script{t: t}
