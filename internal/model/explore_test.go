@@ -46,13 +46,19 @@ func (f found) String() string {
 
 // explore walks all states that can be reached, nearest first, so that the trace to
 // the first violation is a shortest one. It ends there.
-func explore[S comparable](m machine[S]) (f found) {
+func explore[S comparable](m machine[S]) found {
+	f, _ := walk(m)
+	return f
+}
+
+// walk is explore that returns the states, too.
+func walk[S comparable](m machine[S]) (f found, seen map[S]struct{}) {
 	type place struct {
 		from int32
 		at   S
 	}
 	first := m.begin()
-	seen := map[S]struct{}{first: {}}
+	seen = map[S]struct{}{first: {}}
 	all := []place{{-1, first}}
 	trace := func(i int32, last step) {
 		steps := []string{last.String()}
@@ -85,7 +91,7 @@ func explore[S comparable](m machine[S]) (f found) {
 		})
 	}
 	f.states = len(all)
-	return f
+	return f, seen
 }
 
 // stepTo says what leads from one state to another.

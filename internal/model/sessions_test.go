@@ -99,6 +99,9 @@ func (m sessions) begin() world {
 	for c := range w.client {
 		w.client[c].token = nobody
 	}
+	if m.generations == 0 {
+		w.shift()
+	}
 	return w
 }
 

@@ -35,6 +35,25 @@ func TestF1_F8_NoStepBreaksASession(t *testing.T) {
 	}
 }
 
+// TestF1_F8_CountingByDistanceLosesNothing holds the walk of any number of generations
+// to one that counts them.
+func TestF1_F8_CountingByDistanceLosesNothing(t *testing.T) {
+	_, any := walk(sessions{replicas: 2})
+	counted, states := walk(sessions{replicas: 2, generations: smaller(4, 3)})
+	t.Log(counted)
+	if counted.violation != "" {
+		t.Error(counted.violation)
+	}
+	for s := range states {
+		like := s
+		like.shift()
+		like.forget()
+		if _, ok := any[like]; !ok {
+			t.Fatalf("a state that the other walk has not come to: %+v\nas %+v", s, like)
+		}
+	}
+}
+
 // Each mutant is found, by the invariant that it breaks.
 func TestF1_F8_MutantsAreFound(t *testing.T) {
 	for m, want := range map[mutant]string{
