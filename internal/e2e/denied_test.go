@@ -5,10 +5,8 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -19,9 +17,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"golang.org/x/sys/unix"
 
 	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
@@ -222,32 +217,9 @@ func (s *shop) beginRevocation(t *testing.T, token string) (hangUp func(), done 
 }
 
 // denied counts what is on the denylist, behind the back of the server.
-func (d *deployment) denied(t *testing.T) (n int) {
+func (d *deployment) denied(t *testing.T) int {
 	t.Helper()
-	if strings.HasPrefix(d.store, "sqlite:") {
-		db, err := sql.Open("sqlite", "file:"+d.file()+"?mode=ro&_pragma=busy_timeout(20000)")
-		if err == nil {
-			err = errors.Join(db.QueryRow("SELECT count(*) FROM denied").Scan(&n), db.Close())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	u, err := url.Parse(d.store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := mongo.Connect(options.Client().ApplyURI(d.store))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Disconnect(t.Context())
-	count, err := client.Database(strings.TrimPrefix(u.Path, "/")).Collection("denied_tokens").CountDocuments(t.Context(), bson.M{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return int(count)
+	return len(d.records(t, "denied_tokens"))
 }
 
 // withholder is a network before MongoDB that keeps back what is answered about
