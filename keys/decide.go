@@ -120,7 +120,7 @@ func (k *Keeper) decide(ctx context.Context, b book, kid string, change func(*Re
 	change(&after)
 	_, err := k.maker().Decide(ctx, decision.Change[Record]{Event: event, Before: &before, After: after})
 	if errors.Is(err, decision.ErrUnderWay) {
-		if n, _ := k.maker().Settle(ctx); n > 0 {
+		if k.maker().UnlessSettled(ctx) == nil {
 			err = ErrConflict
 		}
 	}

@@ -147,7 +147,20 @@ func (d *deployment) openToServe() error {
 	if err != nil {
 		return errors.Join(err, d.store.Close())
 	}
+	d.compareLog()
 	return nil
+}
+
+// compareLog says so where the log is ahead of the store, as it is when that was
+// restored by means that know nothing of the log.
+func (d *deployment) compareLog() {
+	former := d.audit.Former()
+	known, err := d.store.Anchors(d.ctx) // now: who begins a chain tells the store first
+	if err != nil || former == "" || slices.ContainsFunc(known, func(a audit.Anchor) bool { return a.Chain == former }) {
+		return
+	}
+	d.log.Warn().Str("audit_log", d.cfg.AuditLog).Str("chain", former).
+		Msg("the audit log is ahead of the store, which has never heard of the chain at its end: if the store was restored, say so with keyturn store restored FILE…; if not, see what keyturn audit verify says")
 }
 
 // quietTime is how far apart the lines are about events that could not be

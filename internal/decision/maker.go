@@ -19,6 +19,8 @@ const (
 	between = 20 * time.Millisecond
 	// maxOwed bounds the events that a record owes at once.
 	maxOwed = 16
+	// maxHang is how long a log that hangs keeps those who need not wait for it.
+	maxHang = 3 * time.Second
 )
 
 // Maker carries out decisions on records of one kind. It is safe for concurrent
@@ -375,7 +377,9 @@ func (m *Maker[T]) owed(ctx context.Context, p *proposal[T]) error {
 	if err := m.follow(ctx, p); err != nil {
 		return err
 	}
-	if err := m.tell(ctx, p); err != nil {
+	telling, cancel := context.WithTimeout(ctx, maxHang)
+	defer cancel()
+	if err := m.tell(telling, p); err != nil {
 		m.note(ctx, p)
 		return conclude(ErrOwed, err)
 	}

@@ -113,7 +113,7 @@ func (m *Maker[T]) Revise(ctx context.Context, c Revision[T]) (T, audit.Event, e
 		case tries < maxTries && errors.Is(err, m.Records.Conflict):
 			continue
 		case tries < maxTries && errors.Is(err, ErrUnderWay):
-			if err = m.unlessSettled(ctx); err == nil {
+			if err = m.UnlessSettled(ctx); err == nil {
 				continue
 			}
 		}
@@ -130,7 +130,7 @@ func (m *Maker[T]) Add(ctx context.Context, c Change[T], unborn func(error) bool
 		if err == nil || tries == maxTries || !unborn(err) {
 			return err
 		}
-		if err = m.unlessSettled(ctx); err != nil {
+		if err = m.UnlessSettled(ctx); err != nil {
 			return err
 		}
 	}
@@ -144,10 +144,10 @@ const (
 	lookEvery = 200 * time.Millisecond
 )
 
-// unlessSettled carries on pending decisions. It returns nil if it finished one or
+// UnlessSettled carries on pending decisions. It returns nil if it finished one or
 // none is pending, and otherwise the error for a caller that another decision
 // blocks. An operator's command waits first.
-func (m *Maker[T]) unlessSettled(ctx context.Context) error {
+func (m *Maker[T]) UnlessSettled(ctx context.Context) error {
 	looks := 1
 	if audit.RequestFrom(ctx).Operator != (audit.Operator{}) {
 		looks = patience

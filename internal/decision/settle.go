@@ -32,8 +32,13 @@ func (m *Maker[T]) carryOn(ctx context.Context) (found, settled int, err error) 
 	if err != nil {
 		return 0, 0, fmt.Errorf("find decisions under way: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, maxHang)
+	defer cancel()
 	var errs []error
 	for _, r := range pending {
+		if ctx.Err() != nil {
+			break // the next time
+		}
 		switch done, err := m.settle(ctx, r); {
 		case err != nil:
 			errs = append(errs, err)

@@ -138,6 +138,47 @@ func restoredIsNoTampering(t *testing.T, d *deployment) {
 	}
 }
 
+// TestA2_AServerSaysThatItsLogIsAheadOfItsStore restores a store by means that know
+// nothing of the log: the server says what to do, at its start and not again once it is
+// done, and so does audit verify.
+func TestA2_AServerSaysThatItsLogIsAheadOfItsStore(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+		d.addUser(t, email, password)
+		s := d.serve(t)
+		s.stop(t)
+		silent(t, s, "ahead of the store")
+		copied := mongotest.URI(t)
+		if strings.HasPrefix(d.store, "sqlite:") {
+			copied = "sqlite:" + filepath.Join(t.TempDir(), "keyturn.db")
+		}
+		d.must(t, nil, "store", "copy", "--from", d.store, "--to", copied)
+		d.addUser(t, "bob@example.com", password)
+
+		d = d.on(copied)
+		s = d.serve(t)
+		if !strings.Contains(s.stderr.String(), "ahead of the store") || !strings.Contains(s.stderr.String(), "keyturn store restored") {
+			t.Errorf("the server says %s", s.stderr.String())
+		}
+		if o := d.run(t, "audit", "verify", d.auditLog); o.code != 1 || !strings.Contains(o.stderr, "keyturn store restored") {
+			t.Errorf("audit verify: exit code %d, %s", o.code, o.stderr)
+		}
+		d.must(t, nil, "store", "restored", d.auditLog)
+		s.stop(t)
+		s = d.serve(t)
+		s.stop(t)
+		silent(t, s, "ahead of the store")
+		d.checkAudit(t)
+	})
+}
+
+func silent(t *testing.T, s *server, about string) {
+	t.Helper()
+	if said := s.stderr.String(); strings.Contains(said, about) {
+		t.Errorf("the server says %s", said)
+	}
+}
+
 // TestA3_ACopyStandsOnlyWithItsEvent makes a backup, a copy and a restore while the
 // log is full: there is none, and the same again succeeds.
 func TestA3_ACopyStandsOnlyWithItsEvent(t *testing.T) {

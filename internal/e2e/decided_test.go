@@ -250,7 +250,7 @@ func (d *deciding) isHeld(t *testing.T) func(session) bool {
 }
 
 // listed returns the row of an account or a client.
-func (d *deciding) listed(t *testing.T, kind, name string) string {
+func (d *deployment) listed(t *testing.T, kind, name string) string {
 	t.Helper()
 	var rows []json.RawMessage
 	d.must(t, &rows, kind, "list")
@@ -289,15 +289,15 @@ func (d *deciding) decidesAgain(t *testing.T) {
 }
 
 // told counts the decisions of a kind that the log tells of.
-func (d *deciding) told(t *testing.T, action audit.Action) int {
+func (d *deployment) told(t *testing.T, action audit.Action) int {
 	t.Helper()
 	ids := map[string]bool{}
-	for text := range strings.Lines(readFile(t, d.log.real)) {
+	for text := range strings.Lines(readFile(t, d.auditLog)) {
 		if !strings.HasSuffix(text, "\n") {
 			continue // it is being written
 		}
 		var line struct {
-			Event struct{ ID, Action, Outcome string }
+			Event struct{ ID, Action string }
 		}
 		if err := json.Unmarshal([]byte(text), &line); err != nil {
 			t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -29,6 +28,9 @@ func (d *deployment) records(t *testing.T, kind string) (lines []string) {
 	}
 	for _, row := range all {
 		delete(row, "version")
+		for field, v := range row {
+			row[field] = legible(v)
+		}
 		line, err := json.Marshal(row)
 		if err != nil {
 			t.Fatal(err)
@@ -36,6 +38,21 @@ func (d *deployment) records(t *testing.T, kind string) (lines []string) {
 		lines = append(lines, string(line))
 	}
 	return lines
+}
+
+// legible has bytes be text, as proposals are.
+func legible(v any) any {
+	switch v := v.(type) {
+	case []byte:
+		return string(v)
+	case bson.Binary:
+		return string(v.Data)
+	case bson.D:
+		for i := range v {
+			v[i].Value = legible(v[i].Value)
+		}
+	}
+	return v
 }
 
 func (d *deployment) rows(_ *testing.T, kind string) (all []map[string]any, err error) {
@@ -67,7 +84,7 @@ func (d *deployment) rows(_ *testing.T, kind string) (all []map[string]any, err 
 		}
 		row := map[string]any{}
 		for i, c := range columns {
-			row[c] = fmt.Sprint(values[i])
+			row[c] = values[i]
 		}
 		all = append(all, row)
 	}

@@ -144,8 +144,11 @@ func TestA3_ALossIsToldInTheChain(t *testing.T) {
 	for range 5 {
 		s.grant(t, s.confidential, "grant_type", "client_credentials")
 	}
+	if a := mustSend(t, "GET", s.url+"/readyz", nil, ""); a.status != http.StatusOK || !strings.Contains(a.body, "audit_log_away") {
+		t.Errorf("/readyz while events are kept and lost: status %d, %s; want 200 and the warning", a.status, a.body)
+	}
 	s.refuses(t, "what is beyond both", s.confidential, "/oauth/token", "grant_type", "client_credentials")
-	for name, want := range map[string]string{"keyturn_audit_held": "2", "keyturn_audit_lost_total": "3", "keyturn_audit_failures_total": "1"} {
+	for name, want := range map[string]string{"keyturn_audit_away": "1", "keyturn_audit_held": "2", "keyturn_audit_lost_total": "3", "keyturn_audit_failures_total": "1"} {
 		if a := mustSend(t, "GET", s.admin+"/metrics", nil, ""); !strings.Contains(a.body, "\n"+name+" "+want+"\n") {
 			t.Errorf("/metrics does not show %s as %s", name, want)
 		}

@@ -32,8 +32,9 @@ type file struct {
 	// size is the file's size after our last write. Another size means that another
 	// process has written since, and may have died within a line.
 	size int64
-	// after is the hash of the file's last line if another chain wrote it.
-	after string
+	// after is the hash of the file's last line if another chain wrote it, former the
+	// id of that chain.
+	after, former string
 
 	// write, truncate and readAt are those of os.File; tests replace them to fail.
 	write    func(f *os.File, b []byte) (int, error)
@@ -239,6 +240,9 @@ func (s *file) mend(size int64) (newSize int64, last string, err error) {
 			return 0, "", err
 		}
 		size++
+	}
+	if k, err := line.Parse(text); err == nil {
+		s.former = string(k.ID)
 	}
 	sum := line.InHex(sha256.Sum256(text))
 	return size, string(sum[:]), nil

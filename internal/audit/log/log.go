@@ -48,6 +48,7 @@ type Log struct {
 	onError func(error)
 	sink    sink
 	name    string
+	former  string
 
 	entries sync.Pool
 	queue   chan *entry
@@ -113,6 +114,9 @@ func Open(o Options) (*Log, error) {
 		reopens: make(chan chan error),
 		closing: make(chan struct{}),
 		stopped: make(chan struct{}),
+	}
+	if f, ok := s.(*file); ok {
+		l.former = f.former
 	}
 	l.entries.New = newEntry
 	l.backlog.keep, l.backlog.lose = o.Keep, o.Lose
@@ -208,6 +212,10 @@ func TakesFiles(dir string) error {
 // machine and the file (or stream) on it, so that the verifier knows which
 // chains must be found together.
 func (l *Log) Node() string { return l.node }
+
+// Former returns the id of the chain that wrote the last line of the file when it was
+// opened, or "" where there is none.
+func (l *Log) Former() string { return l.former }
 
 // SetSigner gives the log the keys to sign checkpoints with. Without it there
 // are none.

@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/audit/line"
 	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/audit/verify"
 )
 
 func TestA2_AChainPutThereIsFound(t *testing.T) {
@@ -88,6 +90,14 @@ func TestA2_ChainsElsewhereAreNamedUntilSaid(t *testing.T) {
 	}
 	o.Elsewhere = []string{"host:/another"}
 	audittest.MustFind(t, o, 0, "is in none", f.Path)
+	// Words have a limit; what programs read names all.
+	for range 29 {
+		o.Anchors = append(o.Anchors, audit.Anchor{Chain: line.NewChainID(time.Now()), Seq: 9, Node: "host:/another/file", At: time.Now()})
+	}
+	var bad *verify.BadLine
+	if _, err := verify.Files([]string{f.Path}, o); !errors.As(err, &bad) || len(bad.Missing) != 30 || !strings.Contains(bad.Reason, "and 10 more") {
+		t.Errorf("of 30 chains that are missing: %v", err)
+	}
 	o.Anchors = o.Anchors[:1]
 	o.Anchors = append(o.Anchors, audit.Anchor{Chain: line.NewChainID(time.Now()), Seq: -1, Node: o.Anchors[0].Node, At: time.Now()})
 	audittest.MustVerify(t, o, f.Path)

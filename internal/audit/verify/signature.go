@@ -49,7 +49,9 @@ func (v *verifier) checkpoint(c *chainState, k line.Link, text []byte) error {
 // unknownKey is the error of a kid without a known key.
 type unknownKey string
 
-func (kid unknownKey) Error() string { return fmt.Sprintf("its key %q is unknown", string(kid)) }
+func (kid unknownKey) Error() string {
+	return fmt.Sprintf("its key %q is unknown: it is a forger's, or the store was restored and nobody has said so (keyturn store restored)", string(kid))
+}
 
 // open returns the payload of a checkpoint's JWS. It reports whether the
 // signature was verified, which requires keys.

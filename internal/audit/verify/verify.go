@@ -276,7 +276,7 @@ func (v *verifier) first(k line.Link, text []byte) (*chainState, error) {
 		}
 	}
 	if v.o.Anchors != nil && c.anchor == nil && !v.o.restored {
-		return nil, v.place.bad("the store has never heard of chain %s, which begins here", c.id)
+		return nil, v.place.bad("the store has never heard of chain %s, which begins here: it was put there, or the store was restored and nobody has said so (keyturn store restored)", c.id)
 	}
 	if a := c.anchor; a != nil && a.Seq >= 0 && k.Seq == a.Seq+1 && c.firstPrev != a.Hash {
 		return nil, v.place.bad("the line does not follow the line that the store holds as the head of chain %s", c.id)
