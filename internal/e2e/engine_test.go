@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -62,6 +63,11 @@ func TestStoreCheckAndMigrateAgreeOnIndexes(t *testing.T) {
 				t.Errorf("store %s: exit code %d, %s; want it to say %q", command, got.code, got.stderr, says)
 			}
 		}
+	}
+	// A store that holds nothing is not what is to be checked.
+	if o := execute(t, nil, "", "clients", "add", "app", "--public", "--grant", "password", "--store", uri,
+		"--audit-log", filepath.Join(t.TempDir(), "audit.log")); o.code != 0 {
+		t.Fatal(o.stderr)
 	}
 	agree("")
 	client, err := mongo.Connect(options.Client().ApplyURI(uri))
