@@ -19,8 +19,9 @@ const (
 	between = 20 * time.Millisecond
 	// maxOwed bounds the events that a record owes at once.
 	maxOwed = 16
-	// maxHang is how long a log that hangs keeps those who need not wait for it.
-	maxHang = 3 * time.Second
+	// maxHang is how long a log that hangs keeps those who need not wait for it: longer
+	// than a slow store and a slow log take for the first event of a command.
+	maxHang = 10 * time.Second
 )
 
 // Maker carries out decisions on records of one kind. It is safe for concurrent
