@@ -13,8 +13,14 @@ var demoLogin = regexp.MustCompile(`curl \S+ \S+/oauth/token -u '([^:]+):([^']+)
 // TestDev starts the demo in an empty directory and does what it says.
 func TestDev(t *testing.T) {
 	t.Parallel()
+	for _, alg := range []string{"ES256", "Ed25519"} {
+		t.Run(alg, func(t *testing.T) { demoWith(t, alg) })
+	}
+}
+
+func demoWith(t *testing.T, alg string) {
 	address := freePort(t)
-	s := &server{url: "http://" + address, args: []string{"serve", "--dev", "--listen", address, "--admin-listen", "off"}}
+	s := &server{url: "http://" + address, args: []string{"serve", "--dev", "--listen", address, "--admin-listen", "off", "--signing-alg", alg}}
 	s.start(t)
 	var shown []string
 	eventually(t, "the demo shows what to try", func() bool {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/keyturn/keyturn/keys"
 )
 
 // TestSigningAlgs has a deployment sign with several algorithms side by side, each
@@ -76,6 +78,19 @@ func TestSigningAlgs(t *testing.T) {
 			t.Errorf("an algorithm that the deployment does not sign with: exit code %d\n%s", o.code, o.stderr)
 		}
 	})
+}
+
+// TestA2_CheckpointsOfEveryAlgorithm verifies a log that keys of each algorithm
+// signed.
+func TestA2_CheckpointsOfEveryAlgorithm(t *testing.T) {
+	t.Parallel()
+	for _, alg := range keys.Algorithms() {
+		d := newDeployment(t, "", "--signing-alg", alg)
+		d.serve(t).stop(t)
+		if o := d.run(t, "audit", "verify", "--signed", d.auditLog); o.code != 0 {
+			t.Errorf("a log signed with %s: exit code %d\n%s%s", alg, o.code, o.stdout, o.stderr)
+		}
+	}
 }
 
 // algOfHeader is the algorithm that a token's header names.

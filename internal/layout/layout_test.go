@@ -22,7 +22,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/audit":            {},
 	"internal/audit/line":       {own: []string{"internal/audit"}, foreign: []string{"github.com/google/uuid"}},
 	"internal/audit/log":        {own: []string{"internal/audit", "internal/audit/line"}, foreign: []string{"github.com/leodido/go-syslog/", "golang.org/x/sys/unix"}},
-	"internal/audit/verify":     {own: []string{"internal/audit", "internal/audit/line"}, foreign: []string{"github.com/go-jose/", "github.com/klauspost/compress/"}},
+	"internal/audit/verify":     {own: []string{"internal/audit", "internal/audit/line", "internal/jws"}, foreign: []string{"github.com/go-jose/", "github.com/klauspost/compress/"}},
 	"internal/audit/syslogtest": {foreign: []string{"github.com/leodido/go-syslog/"}},
 	"internal/audit/audittest":  {own: []string{"internal/audit", "internal/audit/"}, foreign: []string{"github.com/go-jose/"}},
 	"internal/audit/report":     {own: []string{"internal/audit", "internal/audit/line", "internal/audit/verify"}},
