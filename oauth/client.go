@@ -22,6 +22,8 @@ type Client struct {
 	JWKSURI string
 	// Grants are the grant types that the client may use.
 	Grants []string
+	// RedirectURIs are where the answers of the authorization endpoint may go.
+	RedirectURIs []string
 	// Scope lists what the client may ask for, DefaultScope what it gets where
 	// it asks for nothing (empty: all of Scope); Audience the resource servers
 	// that its tokens may be for.

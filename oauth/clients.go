@@ -71,7 +71,11 @@ func (c *Clients) Add(ctx context.Context, client Client) (Client, string, error
 
 // described says what the log is to know of a registration beside the scope.
 func described(c Client) string {
-	return "grants: " + strings.Join(c.Grants, " ") + "; authenticates by: " + c.AuthMethod() + describeClaims(c)
+	text := "grants: " + strings.Join(c.Grants, " ") + "; authenticates by: " + c.AuthMethod() + describeClaims(c)
+	if len(c.RedirectURIs) > 0 {
+		text += "; redirect URIs: " + strings.Join(c.RedirectURIs, " ")
+	}
+	return text
 }
 
 // Update changes a registered client: apply is given what it is now and leaves
@@ -114,8 +118,11 @@ func (c *Clients) check(client Client) error {
 	if client.Public && slices.Contains(client.Grants, GrantClientCredentials) {
 		return errors.New("a public client cannot use client_credentials: it has no secret (RFC 6749 §4.4)")
 	}
-	if slices.Contains(client.Grants, GrantRefreshToken) && !slices.Contains(client.Grants, GrantPassword) {
-		return errors.New("the grant refresh_token needs the grant password beside it: nothing else starts a session")
+	if slices.Contains(client.Grants, GrantRefreshToken) && !slices.Contains(client.Grants, GrantPassword) && !slices.Contains(client.Grants, GrantAuthorizationCode) {
+		return errors.New("the grant refresh_token needs the grant authorization_code or password beside it: nothing else starts a session")
+	}
+	if err := checkRedirectURIs(client); err != nil {
+		return err
 	}
 	for _, s := range client.Scope {
 		if !validScopeToken(s) {

@@ -20,7 +20,8 @@ import (
 // inside.
 
 func (f *Families) Start(ctx context.Context, c Client, uid, email string, scope, audience []string) (Family, string, error) {
-	fam, token, err := f.begin(ctx, c, users.User{UID: uid, Email: email}, scope, audience)
+	fam := f.begin(ctx, c, users.User{UID: uid, Email: email}, scope, audience)
+	token, err := f.tokens.derive(fam)
 	if err != nil {
 		return fam, token, err
 	}
@@ -29,7 +30,7 @@ func (f *Families) Start(ctx context.Context, c Client, uid, email string, scope
 
 // Refresh spends a token for a client as it stands in the store.
 func (f *Families) Refresh(ctx context.Context, token, clientID, scope string) (Family, string, error) {
-	p, err := f.tokens.parseRefreshToken(token)
+	p, err := f.tokens.parseToken(token)
 	if err != nil {
 		return Family{}, "", &deadToken{reason: refusalReason(err)}
 	}
@@ -45,7 +46,7 @@ func (f *Families) Refresh(ctx context.Context, token, clientID, scope string) (
 
 func (f *Families) Derive(fam Family) (string, error) { return f.tokens.derive(fam) }
 
-func (f *Families) UseMasters(m *keys.Masters) { f.tokens = newTokenKeys(m) }
+func (f *Families) UseMasters(m *keys.Masters) { f.tokens = newTokenKeys(m, refreshPrefix, "refresh") }
 
 func (f *Families) Primary() string { return f.tokens.primary }
 

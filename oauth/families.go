@@ -16,8 +16,12 @@ import (
 // Families starts, refreshes and ends refresh-token families. Safe for
 // concurrent use.
 type Families struct {
-	store    Store
-	tokens   *tokenKeys
+	store  Store
+	tokens *tokenKeys
+	// cookies are the tokens of sessions that a browser has, codes the grants on
+	// their way to a session.
+	cookies  *tokenKeys
+	codes    *codeKeys
 	settings Settings
 	now      func() time.Time
 	// confirmed is now as elapsed time confirms it: what ends a session for good
@@ -30,7 +34,10 @@ type Families struct {
 // under masters. now is the wall clock; confirmed tells the time that no wrong
 // clock moves, in case it is one.
 func NewFamilies(store Store, masters *keys.Masters, settings Settings, now, confirmed func() time.Time) *Families {
-	return &Families{store: store, tokens: newTokenKeys(masters), settings: settings, now: now, confirmed: confirmed}
+	return &Families{
+		store: store, tokens: newTokenKeys(masters, refreshPrefix, "refresh"), cookies: newTokenKeys(masters, browserPrefix, "browser"),
+		codes: newCodeKeys(masters), settings: settings, now: now, confirmed: confirmed,
+	}
 }
 
 // purgeGrace is how long an expired family is kept, for clocks that differ.
@@ -40,9 +47,8 @@ const purgeGrace = time.Hour
 // rounded up to the next: most refreshes then leave it, and its index, alone.
 const purgeSteps = 8
 
-// begin returns a family for a user who has just logged in, and its first refresh
-// token. It is still to be stored.
-func (f *Families) begin(ctx context.Context, client Client, user users.User, scope, audience []string) (Family, string, error) {
+// begin returns a family for a user who has just logged in. It is still to be stored.
+func (f *Families) begin(ctx context.Context, client Client, user users.User, scope, audience []string) Family {
 	now, latest := f.now().UTC().Truncate(time.Millisecond), f.latest()
 	from := audit.RequestFrom(ctx)
 	fam := Family{
@@ -56,8 +62,7 @@ func (f *Families) begin(ctx context.Context, client Client, user users.User, sc
 		fam.Email = user.Email
 	}
 	fam.IdleExpiresAt, fam.PurgeAt = f.lifetimes(client, fam.ExpiresAt, latest)
-	token, err := f.tokens.derive(fam)
-	return fam, token, err
+	return fam
 }
 
 // latest is the later of the two clocks, by which lives begin: one that began by a
@@ -93,11 +98,11 @@ func orDefault(d, def time.Duration) time.Duration {
 }
 
 // prove checks that a token is the family's, which may be the zero Family.
-func (f *Families) prove(fam Family, p presented) error {
+func (k *tokenKeys) prove(fam Family, p presented) error {
 	if fam.ID == "" {
 		return &deadToken{reason: audit.ReasonUnknownSession, presented: p.generation}
 	}
-	if err := f.tokens.verify(p, fam); err != nil {
+	if err := k.verify(p, fam); err != nil {
 		return &deadToken{reason: refusalReason(err), presented: p.generation}
 	}
 	return nil
@@ -113,7 +118,12 @@ func refusalReason(err error) audit.Reason {
 // find returns the family of an authentic refresh token of any generation,
 // without spending it.
 func (f *Families) find(ctx context.Context, token string) (Family, presented, error) {
-	p, err := f.tokens.parseRefreshToken(token)
+	return f.findBy(ctx, f.tokens, token)
+}
+
+// findBy is find for a token under those keys.
+func (f *Families) findBy(ctx context.Context, keys *tokenKeys, token string) (Family, presented, error) {
+	p, err := keys.parseToken(token)
 	if err != nil {
 		return Family{}, p, &deadToken{reason: refusalReason(err)}
 	}
@@ -121,7 +131,7 @@ func (f *Families) find(ctx context.Context, token string) (Family, presented, e
 	if err != nil && !errors.Is(err, ErrNoFamily) {
 		return Family{}, p, err
 	}
-	if err := f.prove(fam, p); err != nil {
+	if err := keys.prove(fam, p); err != nil {
 		return Family{}, p, err
 	}
 	return fam, p, nil

@@ -26,7 +26,7 @@ func (f form) all(name string) []string { return f.values[name] }
 
 // parameters are the names that Keyturn gives a meaning to.
 var parameters = map[string]bool{
-	"grant_type": true, "username": true, "password": true, "scope": true, "refresh_token": true,
+	"grant_type": true, "code": true, "redirect_uri": true, "code_verifier": true, "username": true, "password": true, "scope": true, "refresh_token": true,
 	"client_id": true, "client_secret": true, "client_assertion": true, "client_assertion_type": true, "resource": true, "token": true, "token_type_hint": true,
 }
 
@@ -104,4 +104,10 @@ func parseForm(body string) (form, *refusal.Error) {
 		}
 	}
 	return form{values}, nil
+}
+
+// ReadForm reads the body of a form, each parameter once but for resource.
+func ReadForm(r *http.Request) (url.Values, *refusal.Error) {
+	f, e := readForm(r)
+	return f.values, e
 }

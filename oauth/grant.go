@@ -11,6 +11,7 @@ import (
 
 // The grant types that Keyturn serves.
 const (
+	GrantAuthorizationCode = "authorization_code"
 	GrantPassword          = "password"
 	GrantRefreshToken      = "refresh_token"
 	GrantClientCredentials = "client_credentials"
@@ -34,7 +35,7 @@ type grant struct {
 
 // grants is the table of the grant types. The token endpoint, the metadata, the
 // registration of clients and the words for what is not served are made from it.
-var grants = []grant{passwordGrant, refreshTokenGrant, clientCredentialsGrant}
+var grants = []grant{authorizationCodeGrant, passwordGrant, refreshTokenGrant, clientCredentialsGrant}
 
 // grantNamed returns the grant type of that name, the zero grant if there is
 // none.

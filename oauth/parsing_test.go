@@ -24,7 +24,7 @@ func sampleToken(t testing.TB) (*tokenKeys, Family, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := newTokenKeys(masters)
+	k := newTokenKeys(masters, refreshPrefix, "refresh")
 	f := Family{ID: uuid.NewString(), Salt: newSalt(), MasterID: k.primary, Generation: 1<<40 + 7, RotatedAt: time.Now()}
 	token, err := k.derive(f)
 	if err != nil {
@@ -35,7 +35,7 @@ func sampleToken(t testing.TB) (*tokenKeys, Family, string) {
 
 func TestEveryChangedCharacterOfARefreshTokenIsFound(t *testing.T) {
 	k, f, token := sampleToken(t)
-	p, err := k.parseRefreshToken(token)
+	p, err := k.parseToken(token)
 	if err != nil || p.familyID != f.ID || p.generation != f.Generation || k.verify(p, f) != nil {
 		t.Fatalf("parse: %+v, %v", p, err)
 	}
@@ -45,11 +45,11 @@ func TestEveryChangedCharacterOfARefreshTokenIsFound(t *testing.T) {
 				continue
 			}
 			changed := token[:i] + string(c) + token[i+1:]
-			if _, err := k.parseRefreshToken(changed); err == nil {
+			if _, err := k.parseToken(changed); err == nil {
 				t.Fatalf("a token changed at %d was taken", i)
 			}
 		}
-		if _, err := k.parseRefreshToken(token[:i]); err == nil {
+		if _, err := k.parseToken(token[:i]); err == nil {
 			t.Fatalf("a token cut at %d was taken", i)
 		}
 	}
@@ -61,7 +61,7 @@ func FuzzRefreshToken(f *testing.F) {
 	f.Add("kt_rt_")
 	f.Add(strings.Repeat("A", 94))
 	f.Fuzz(func(t *testing.T, s string) {
-		if _, err := k.parseRefreshToken(s); err == nil && s != token {
+		if _, err := k.parseToken(s); err == nil && s != token {
 			t.Fatalf("%q was taken", s)
 		}
 	})

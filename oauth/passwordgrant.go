@@ -40,7 +40,7 @@ func (s *Service) checkPassword(ctx context.Context, q *tokenRequest) (issued, *
 		return issued{}, refusalOf(err)
 	}
 	q.event.UserID, q.event.UserEmail = user.UID, user.Email
-	return s.login(ctx, q, user, scope, aud)
+	return s.login(ctx, q, user, s.families.begin(ctx, q.client, user, scope, aud))
 }
 
 // login starts a session for a user whose password was right. The account and
@@ -48,8 +48,8 @@ func (s *Service) checkPassword(ctx context.Context, q *tokenRequest) (issued, *
 // or a change of the password that came in between either found the session and
 // ended it, or is found here (F7). Only then the event is written, and the session
 // born.
-func (s *Service) login(ctx context.Context, q *tokenRequest, user users.User, scope, aud []string) (issued, *refusal.Error) {
-	family, refresh, err := s.families.begin(ctx, q.client, user, scope, aud)
+func (s *Service) login(ctx context.Context, q *tokenRequest, user users.User, family Family) (issued, *refusal.Error) {
+	refresh, err := s.families.tokens.derive(family)
 	if err != nil {
 		return issued{}, refusal.Undecided(audit.ReasonStore, err)
 	}
@@ -57,7 +57,10 @@ func (s *Service) login(ctx context.Context, q *tokenRequest, user users.User, s
 	if e := s.spendProof(ctx, q.proof); e != nil {
 		return issued{}, e
 	}
-	out, e := s.issue(family, q.client, q.proof, scope, aud)
+	out, e := s.issue(family, q.client, q.proof, family.Scope, family.Audience)
+	if e == nil {
+		e = s.identify(&out, q, q.client, profileOf(user))
+	}
 	if e != nil {
 		return issued{}, e
 	}

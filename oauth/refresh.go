@@ -85,7 +85,7 @@ func (r *refresh) check(fam Family) error {
 	if err := r.checkClient(); err != nil {
 		return err
 	}
-	if err := r.families.prove(fam, r.token); err != nil {
+	if err := r.families.tokens.prove(fam, r.token); err != nil {
 		return err
 	}
 	if err := r.checkKey(fam); err != nil {
@@ -213,7 +213,7 @@ func (r *refresh) rotation(fam Family) *Rotation {
 type deadToken struct {
 	reason    audit.Reason
 	family    Family
-	presented int64
+	presented int64 // -1 if it is a code that was
 	// unproven is set where the token came without the key that it is bound to.
 	unproven bool
 	// reuse is set where the token ends the family (F3); unended is why the
@@ -233,7 +233,9 @@ func (d *deadToken) tell(event *audit.Event) *refusal.Error {
 	}
 	if d.family.ID != "" {
 		event.UserID, event.SessionID = d.family.UserID, d.family.ID
-		event.HasGeneration, event.Generation, event.Presented = true, d.family.Generation, d.presented
+		if event.HasGeneration = d.presented >= 0; event.HasGeneration {
+			event.Generation, event.Presented = d.family.Generation, d.presented
+		}
 	}
 	if d.reuse || d.unproven {
 		if event.Action = audit.TokenReuse; d.unproven {

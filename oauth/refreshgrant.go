@@ -12,7 +12,7 @@ import (
 var refreshTokenGrant = grant{name: GrantRefreshToken, provesClient: true, decide: (*Service).refreshToken}
 
 func (s *Service) refreshToken(ctx context.Context, q *tokenRequest) (issued, *refusal.Error) {
-	token, err := s.families.tokens.parseRefreshToken(q.refreshToken)
+	token, err := s.families.tokens.parseToken(q.refreshToken)
 	if err != nil {
 		return issued{}, s.refuseUnread(ctx, q, err)
 	}
@@ -32,6 +32,9 @@ func (s *Service) refreshToken(ctx context.Context, q *tokenRequest) (issued, *r
 		}
 	}
 	out, e := s.issue(r.family, r.client, q.proof, r.scope, r.audience)
+	if e == nil {
+		e = s.identify(&out, q, r.client, profile{})
+	}
 	if e != nil {
 		undo(ctx)
 		return issued{}, e

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash"
 	"hash/crc32"
+	"strings"
 	"sync"
 
 	"github.com/google/uuid"
@@ -22,6 +23,7 @@ import (
 //
 //	"kt_rt_" base64url( family 16 | generation 6 | mac 32 | tag 8 | crc32 4 )
 //
+// and so is, under another prefix and other keys, the cookie of a browser's log-in.
 // The crc32 (IEEE, over all bytes before it) lets a secret scanner tell a
 // leaked token from noise. The tag is a short MAC under the master secret
 // alone: what Keyturn did not make is turned away before the store is asked.
@@ -45,6 +47,7 @@ var tokenEncoding = base64.RawURLEncoding.Strict()
 
 // tokenKeys derives and checks refresh tokens. Immutable after creation.
 type tokenKeys struct {
+	prefix  string
 	primary string
 	byID    map[string]masterKeys
 	order   []string
@@ -72,11 +75,12 @@ func (k *keyed) appendSum(b []byte, parts ...[]byte) []byte {
 	return b
 }
 
-func newTokenKeys(m *keys.Masters) *tokenKeys {
-	k := &tokenKeys{primary: m.Primary(), byID: map[string]masterKeys{}, order: m.IDs()}
+// newTokenKeys returns the keys of tokens with that prefix, for the purpose named.
+func newTokenKeys(m *keys.Masters, prefix, purpose string) *tokenKeys {
+	k := &tokenKeys{prefix: prefix, primary: m.Primary(), byID: map[string]masterKeys{}, order: m.IDs()}
 	for _, id := range k.order {
-		family, _ := m.Derive(id, "keyturn/refresh/v1")
-		tag, _ := m.Derive(id, "keyturn/refresh-tag/v1")
+		family, _ := m.Derive(id, "keyturn/"+purpose+"/v1")
+		tag, _ := m.Derive(id, "keyturn/"+purpose+"-tag/v1")
 		k.byID[id] = masterKeys{family: newKeyed(family), tag: newKeyed(tag)}
 	}
 	return k
@@ -91,9 +95,9 @@ type presented struct {
 	mac        [32]byte
 }
 
-// parseRefreshToken reads a token and checks its outer tag. It asks no store.
-func (k *tokenKeys) parseRefreshToken(token string) (presented, error) {
-	raw, err := decodeRefreshToken(token)
+// parseToken reads a token and checks its outer tag. It asks no store.
+func (k *tokenKeys) parseToken(token string) (presented, error) {
+	raw, err := decodeToken(k.prefix, token)
 	if err != nil {
 		return presented{}, err
 	}
@@ -108,12 +112,13 @@ func (k *tokenKeys) parseRefreshToken(token string) (presented, error) {
 	return presented{}, errForged
 }
 
-// decodeRefreshToken undoes the encoding and checks the crc32.
-func decodeRefreshToken(token string) ([]byte, error) {
-	if len(token) != len(refreshPrefix)+tokenEncoding.EncodedLen(rawTokenLen) || token[:len(refreshPrefix)] != refreshPrefix {
+// decodeToken undoes the encoding and checks the crc32.
+func decodeToken(prefix, token string) ([]byte, error) {
+	encoded, ok := strings.CutPrefix(token, prefix)
+	if !ok || len(encoded) != tokenEncoding.EncodedLen(rawTokenLen) {
 		return nil, errMalformed
 	}
-	raw, err := tokenEncoding.DecodeString(token[len(refreshPrefix):])
+	raw, err := tokenEncoding.DecodeString(encoded)
 	if err != nil || len(raw) != rawTokenLen {
 		return nil, errMalformed
 	}
@@ -155,7 +160,7 @@ func (k *tokenKeys) derive(f Family) (string, error) {
 	raw = append(raw, k.mac(master, id, f.Salt, f.Generation)...)
 	raw = append(raw, outerTag(master.tag, raw)...)
 	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
-	return refreshPrefix + tokenEncoding.EncodeToString(raw), nil
+	return k.prefix + tokenEncoding.EncodeToString(raw), nil
 }
 
 func (k *tokenKeys) mac(m masterKeys, id uuid.UUID, salt []byte, generation int64) []byte {

@@ -24,6 +24,8 @@ var (
 	ErrDeniedChanged error = refusal.New(refusal.Conflict, audit.ReasonConflict, "denylist changed meanwhile")
 	// ErrFamilyChanged means that the family is no longer as it was seen.
 	ErrFamilyChanged = errors.New("session changed meanwhile")
+	// ErrFamilyExists means that a family has the id.
+	ErrFamilyExists = errors.New("session exists")
 	// ErrNoFamily means that no such family exists.
 	ErrNoFamily = errors.New("no such session")
 )
@@ -55,7 +57,8 @@ type Store interface {
 	// is not empty.
 	PendingClients(ctx context.Context, limit int) ([]Client, error)
 
-	// CreateFamily adds f, an unborn one too; its ID must be new.
+	// CreateFamily adds f, an unborn one too, or returns ErrFamilyExists: of many
+	// calls with one ID, on whatever replicas, one succeeds.
 	CreateFamily(ctx context.Context, f Family) error
 	// HeldFamily returns one family with its Held, an unborn one too, or
 	// ErrNoFamily. It sees every write acknowledged before it began.

@@ -88,6 +88,9 @@ type tokenRequest struct {
 	resources []string
 	// The parameters of single grants.
 	username, password, refreshToken string
+	code, redirectURI, verifier      string
+	// nonce is that of the authorization request (OpenID Connect Core §2).
+	nonce string
 
 	// client and grant are what by and grantType named, once they are known.
 	client Client
@@ -109,6 +112,7 @@ func readTokenRequest(r *http.Request) (*tokenRequest, *refusal.Error) {
 	q.event.ClientID = q.by.id
 	q.grantType, q.scope, q.resources = f.get("grant_type"), f.get("scope"), f.all("resource")
 	q.username, q.password, q.refreshToken = f.get("username"), f.get("password"), f.get("refresh_token")
+	q.code, q.redirectURI, q.verifier = f.get("code"), f.get("redirect_uri"), f.get("code_verifier")
 	return q, nil
 }
 
@@ -126,6 +130,7 @@ func (q *tokenRequest) reach(audiences func(scope []string) []string) (scope, au
 type issued struct {
 	access  minted
 	refresh string
+	idToken string
 	scope   []string
 	family  Family
 	// refreshTimeout is how long the refresh token may be held, sessionExpiresIn
@@ -160,12 +165,13 @@ type TokenAnswer struct {
 	RefreshTimeout         int64  `json:"refresh_token_timeout,omitempty"`
 	AuthorizationExpiresIn int64  `json:"authorization_expires_in,omitempty"`
 	Scope                  string `json:"scope,omitempty"`
+	IDToken                string `json:"id_token,omitempty"`
 }
 
 func (i issued) answer() TokenAnswer {
 	return TokenAnswer{
 		AccessToken: i.access.token, TokenType: i.access.kind, ExpiresIn: int64(i.access.expiresIn.Seconds()),
 		RefreshToken: i.refresh, RefreshTimeout: int64(i.refreshTimeout.Seconds()), AuthorizationExpiresIn: int64(i.sessionExpiresIn.Seconds()),
-		Scope: strings.Join(i.scope, " "),
+		Scope: strings.Join(i.scope, " "), IDToken: i.idToken,
 	}
 }

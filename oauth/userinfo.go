@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/problem"
@@ -11,14 +10,9 @@ import (
 
 // userInfo is the answer of OpenID Connect Core §5.3.2.
 type userInfo struct {
-	Subject           string `json:"sub"`
-	Email             string `json:"email,omitempty"`
-	EmailVerified     *bool  `json:"email_verified,omitempty"`
-	Name              string `json:"name,omitempty"`
-	GivenName         string `json:"given_name,omitempty"`
-	FamilyName        string `json:"family_name,omitempty"`
-	PreferredUsername string `json:"preferred_username,omitempty"`
-	UpdatedAt         int64  `json:"updated_at,omitempty"`
+	Subject string `json:"sub"`
+	email
+	profile
 }
 
 // UserInfoClaims lists the claims that the UserInfo endpoint can answer.
@@ -55,14 +49,10 @@ func (s *Service) userInfo(r *http.Request) (userInfo, *refusal.Error) {
 	}
 	info := userInfo{Subject: user.UID}
 	if c.hasScope("email") {
-		if info.Email = user.Email; info.Email != "" {
-			info.EmailVerified = new(bool)
-		}
+		info.email = emailOf(user.Email)
 	}
 	if c.hasScope("profile") {
-		info.GivenName, info.FamilyName, info.PreferredUsername = user.FirstName, user.LastName, user.Username
-		info.Name = strings.TrimSpace(user.FirstName + " " + user.LastName)
-		info.UpdatedAt = user.UpdatedAt.Unix()
+		info.profile = profileOf(user)
 	}
 	return info, s.Conclude(ctx, audit.Event{
 		Action: audit.UserInfoRead, UserID: c.Subject, ClientID: c.ClientID, SessionID: c.Session, TokenID: c.ID,

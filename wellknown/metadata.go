@@ -18,6 +18,7 @@ const (
 	AuthorizationServerPath = "/.well-known/oauth-authorization-server"
 	OpenIDPath              = "/.well-known/openid-configuration"
 
+	authorizePath  = "/oauth/authorize"
 	revokePath     = "/oauth/revoke"
 	introspectPath = "/oauth/introspect"
 	userInfoPath   = "/oauth/userinfo"
@@ -33,8 +34,10 @@ type Config struct {
 	// Scopes are the scopes that mean something to Keyturn itself. With
 	// openid among them the UserInfo endpoint is advertised.
 	Scopes []string
-	// Claims are the claims that the UserInfo endpoint can answer.
+	// Claims are the claims that ID tokens bear or the UserInfo endpoint can answer.
 	Claims []string
+	// ResponseModes, Prompts and Locales are those of the authorization endpoint.
+	ResponseModes, Prompts, Locales []string
 	// ClientAuth are the authentication methods of confidential clients.
 	// Public clients (none) may use the token and revocation endpoints.
 	ClientAuth []string
@@ -56,20 +59,9 @@ func TokenEndpoint(issuer string) string { return strings.TrimSuffix(issuer, "/"
 // alike; mount it at AuthorizationServerPath and at OpenIDPath. Until there is a
 // key it answers 503. Safe for concurrent use.
 //
-// The document differs from the specifications in two points, because Keyturn
-// has no authorization endpoint:
-//
-//   - There is no authorization_endpoint. RFC 8414 §2 allows that where no grant
-//     uses one; OpenID Connect Discovery §3 does not, but go-oidc, openid-client
-//     and oauth4webapi need the member only to begin a redirect.
-//   - response_types_supported is an empty array. It is REQUIRED (RFC 8414 §2),
-//     yet members without elements MUST be omitted (§3.2). No document can obey
-//     both; the clients named above mind neither.
-//
 // id_token_signing_alg_values_supported names the algorithms of the published
-// keys though no ID token is issued: Discovery requires it, and verifiers such as
-// go-oidc, which takes RS256 where it is missing, accept by it the algorithm of
-// access tokens.
+// keys. RS256, which Discovery §3 requires, is among them where the deployment signs
+// with it.
 type Metadata struct {
 	config Config
 	last   atomic.Pointer[rendered]
@@ -84,12 +76,22 @@ type rendered struct {
 // metadata are the members in the order in which they are written.
 type metadata struct {
 	Issuer                string   `json:"issuer"`
+	AuthorizationEndpoint string   `json:"authorization_endpoint"`
 	TokenEndpoint         string   `json:"token_endpoint"`
 	RevocationEndpoint    string   `json:"revocation_endpoint"`
 	IntrospectionEndpoint string   `json:"introspection_endpoint"`
 	UserInfoEndpoint      string   `json:"userinfo_endpoint,omitempty"`
 	JWKSURI               string   `json:"jwks_uri"`
 	ResponseTypes         []string `json:"response_types_supported"`
+	ResponseModes         []string `json:"response_modes_supported"`
+	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
+	Prompts               []string `json:"prompt_values_supported,omitempty"`
+	Locales               []string `json:"ui_locales_supported,omitempty"`
+	// AnswersNameIssuer is RFC 9207's. RequestURIs left out would mean true
+	// (Discovery §3).
+	AnswersNameIssuer     bool     `json:"authorization_response_iss_parameter_supported"`
+	RequestObjects        bool     `json:"request_parameter_supported"`
+	RequestURIs           bool     `json:"request_uri_parameter_supported"`
 	GrantTypes            []string `json:"grant_types_supported"`
 	RefreshExpiration     []string `json:"refresh_token_expiration_types_supported,omitempty"`
 	Scopes                []string `json:"scopes_supported,omitempty"`
@@ -113,6 +115,8 @@ func NewMetadata(c Config) (*Metadata, error) {
 	case len(c.Grants) == 0:
 		// Left out, the member would mean authorization_code and implicit.
 		return nil, errors.New("metadata: at least one grant type is needed")
+	case len(c.ResponseModes) == 0:
+		return nil, errors.New("metadata: at least one response mode is needed")
 	case len(c.ClientAuth) == 0:
 		return nil, errors.New("metadata: at least one client authentication method is needed")
 	case slices.Contains(c.ClientAuth, "private_key_jwt") && len(c.ClientAuthAlgs) == 0:
@@ -153,7 +157,13 @@ func (m *Metadata) describe(algs []string) metadata {
 		RevocationEndpoint:    base + revokePath,
 		IntrospectionEndpoint: base + introspectPath,
 		JWKSURI:               base + JWKSPath,
-		ResponseTypes:         []string{},
+		AuthorizationEndpoint: base + authorizePath,
+		ResponseTypes:         []string{"code"},
+		ResponseModes:         c.ResponseModes,
+		ChallengeMethods:      []string{"S256"},
+		Prompts:               c.Prompts,
+		Locales:               c.Locales,
+		AnswersNameIssuer:     true,
 		GrantTypes:            c.Grants,
 		Scopes:                c.Scopes,
 		SubjectTypes:          []string{"public"},

@@ -68,6 +68,7 @@ func testConfig(r *keys.Ring) Config {
 	return Config{
 		Issuer: "https://login.example.com", Grants: []string{"password", "refresh_token"},
 		Scopes: []string{"openid", "email"}, Claims: []string{"sub", "email"},
+		ResponseModes: []string{"query"}, Prompts: []string{"none", "login"}, Locales: []string{"en"},
 		ClientAuth: []string{"client_secret_basic", "client_secret_post"},
 		Published:  r.Published,
 	}
@@ -281,12 +282,20 @@ func TestMetadata(t *testing.T) {
 	s := newServer(t)
 	s.poll(t)
 	want := `{"issuer":"https://login.example.com",` +
+		`"authorization_endpoint":"https://login.example.com/oauth/authorize",` +
 		`"token_endpoint":"https://login.example.com/oauth/token",` +
 		`"revocation_endpoint":"https://login.example.com/oauth/revoke",` +
 		`"introspection_endpoint":"https://login.example.com/oauth/introspect",` +
 		`"userinfo_endpoint":"https://login.example.com/oauth/userinfo",` +
 		`"jwks_uri":"https://login.example.com/.well-known/jwks.json",` +
-		`"response_types_supported":[],` +
+		`"response_types_supported":["code"],` +
+		`"response_modes_supported":["query"],` +
+		`"code_challenge_methods_supported":["S256"],` +
+		`"prompt_values_supported":["none","login"],` +
+		`"ui_locales_supported":["en"],` +
+		`"authorization_response_iss_parameter_supported":true,` +
+		`"request_parameter_supported":false,` +
+		`"request_uri_parameter_supported":false,` +
 		`"grant_types_supported":["password","refresh_token"],` +
 		`"refresh_token_expiration_types_supported":["authorization","token_timeout"],` +
 		`"scopes_supported":["openid","email"],` +
@@ -325,6 +334,7 @@ func TestMetadataAdvertisesOnlyWhatWorks(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"issuer": func(c *Config) { c.Issuer = "" },
 		"grants": func(c *Config) { c.Grants = nil },
+		"modes":  func(c *Config) { c.ResponseModes = nil },
 		"auth":   func(c *Config) { c.ClientAuth = nil },
 		"keys":   func(c *Config) { c.Published = nil },
 	} {

@@ -24,6 +24,7 @@ type clientRow struct {
 	JWKS           json.RawMessage `json:"jwks,omitempty"`
 	JWKSURI        string          `json:"jwks_uri,omitempty"`
 	Grants         []string        `json:"grants"`
+	RedirectURIs   []string        `json:"redirect_uris,omitempty"`
 	Scope          string          `json:"scope"`
 	DefaultScope   string          `json:"default_scope,omitempty"`
 	Audience       []string        `json:"audience"`
@@ -43,7 +44,7 @@ type clientRow struct {
 func clientRowOf(c oauth.Client, secret string) clientRow {
 	return clientRow{
 		ClientID: c.ID, ClientSecret: secret, Public: c.Public, AuthMethod: c.AuthMethod(), JWKS: json.RawMessage(c.JWKS), JWKSURI: c.JWKSURI,
-		Grants: orEmpty(c.Grants), Scope: strings.Join(c.Scope, " "), DefaultScope: strings.Join(c.DefaultScope, " "),
+		Grants: orEmpty(c.Grants), RedirectURIs: c.RedirectURIs, Scope: strings.Join(c.Scope, " "), DefaultScope: strings.Join(c.DefaultScope, " "),
 		Audience: orEmpty(c.Audience), Introspects: c.Introspects, AtEndpoint: c.TokenEndpointAudience, DPoPBound: c.DPoPBound, Claims: c.Claims, SigningAlg: c.SigningAlg,
 		AccessTTL: ttl(c.AccessTTL), RefreshIdleTTL: ttl(c.RefreshIdleTTL), RefreshTTL: ttl(c.RefreshTTL), RetryWindow: c.RetryWindow.String(),
 		Disabled: c.Disabled, CreatedAt: c.CreatedAt,
@@ -101,10 +102,14 @@ generated secret, which is printed now and never again; with --jwks-file or
 own key (private_key_jwt, RFC 7523), which RFC 9700 §2.5 recommends. A public
 client (--public) has neither: apps that users install, and pages in a browser.
 
+The grant "authorization_code" logs users in at the page of this server, in their
+browser; --redirect-uri says where they are sent back to.
+
 The grant "password" is given to a client only by name: the client sees the
 user's password (RFC 9700 §2.4 advises against it); give it to first-party apps
 alone.`,
 		Example: `  keyturn clients add shop --grant password --grant refresh_token --scope "openid email" --audience https://api.example.com
+  keyturn clients add wiki --grant authorization_code --grant refresh_token --redirect-uri https://wiki.example.com/callback --scope "openid email profile"
   keyturn clients add reports --grant client_credentials --audience https://api.example.com --jwks-file reports.jwks.json`,
 		Args: cobra.ExactArgs(1),
 	}

@@ -35,6 +35,8 @@ const (
 	demoEmail    = "demo@example.com"
 	demoClient   = "demo"
 	demoAudience = "https://api.example.com"
+	// demoCallback is that of an application on this machine, at any port.
+	demoCallback = "http://127.0.0.1/callback"
 )
 
 // checkDev restricts the demo to this machine and to a store of its own.
@@ -66,7 +68,7 @@ func (d *deployment) makeDemo(s *services) error {
 		return fmt.Errorf("--dev: the demo user: %w; start in an empty directory", err)
 	}
 	_, made.ClientSecret, err = d.clients().Add(d.ctx, oauth.Client{
-		ID: made.ClientID, Grants: oauth.Grants(), Scope: []string{"openid", "email", "profile"}, Audience: []string{demoAudience},
+		ID: made.ClientID, Grants: oauth.Grants(), RedirectURIs: []string{demoCallback}, Scope: []string{"openid", "email", "profile"}, Audience: []string{demoAudience},
 	})
 	if err != nil {
 		return fmt.Errorf("--dev: the demo client: %w; start in an empty directory", err)
@@ -121,6 +123,10 @@ Try (in another terminal):
   # log in, as a first-party page does
   curl -s %[1]s/auth/login -H 'Content-Type: application/json' \
     -d '{"email":"%[2]s","password":"%[4]s"}'
+
+  # log in in a browser, at the page that applications lead to
+  #   %[1]s/account
+  # (%[2]s, %[4]s)
 
   # spend the refresh token of an answer
   curl -s %[1]s/oauth/token -u '%[5]s:%[6]s' -d grant_type=refresh_token -d refresh_token=PASTE

@@ -9,9 +9,9 @@ import (
 	"github.com/keyturn/keyturn/docs"
 )
 
-// pages names, for commands and all below them, the page that explains what can
+// errorPages names, for commands and all below them, the page that explains what can
 // go wrong.
-var pages = map[string]string{
+var errorPages = map[string]string{
 	"keyturn":             "operating.md",
 	"keyturn audit":       "auditing.md#tamper-evidence",
 	"keyturn clients":     "clients.md#register-a-client",
@@ -34,7 +34,7 @@ func pageFor(cmd *cobra.Command, err error) string {
 		return docs.URL(settingsPage)
 	}
 	for ; cmd != nil; cmd = cmd.Parent() {
-		if page, ok := pages[cmd.CommandPath()]; ok {
+		if page, ok := errorPages[cmd.CommandPath()]; ok {
 			return docs.URL(page)
 		}
 	}

@@ -30,7 +30,7 @@ func anchors(t *testing.T, page string) map[string]bool {
 // TestErrorsLeadToPages looks up every page that an error can name, and that
 // every command has one.
 func TestErrorsLeadToPages(t *testing.T) {
-	for command, page := range pages {
+	for command, page := range errorPages {
 		file, anchor, _ := strings.Cut(page, "#")
 		if !anchors(t, file)[anchor] {
 			t.Errorf("%s: docs/%s has no heading #%s", command, file, anchor)
@@ -50,11 +50,11 @@ func TestErrorsLeadToPages(t *testing.T) {
 		case "version", "man":
 			continue
 		}
-		if _, ok := pages[cmd.CommandPath()]; !ok {
+		if _, ok := errorPages[cmd.CommandPath()]; !ok {
 			t.Errorf("%s has no page that explains its errors", cmd.CommandPath())
 		}
 	}
-	for command := range pages {
+	for command := range errorPages {
 		if cmd, _, err := root.Find(strings.Fields(command)[1:]); err != nil || cmd.CommandPath() != command {
 			t.Errorf("there is no command %q", command)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -42,7 +43,7 @@ func (p *program) usersSessionsCommand() *cobra.Command {
 		return p.print(rows, func(w io.Writer) {
 			table(w, "SESSION\tCLIENT\tBEGAN\tLAST USED\tFROM\tDEVICE", func(row func(...any)) {
 				for _, r := range rows {
-					row(r.ID, r.ClientID, when(r.CreatedAt, now), when(r.LastUsedAt, now), r.IP, r.UserAgent)
+					row(r.ID, cmp.Or(r.ClientID, "(browser)"), when(r.CreatedAt, now), when(r.LastUsedAt, now), r.IP, r.UserAgent)
 				}
 			})
 		})

@@ -5,13 +5,15 @@ type Action string
 
 // The event vocabulary. One decision writes exactly one event (A1).
 const (
-	TokenIssued        Action = "token-issued"         // password or client_credentials grant
+	TokenIssued        Action = "token-issued"         // authorization_code, password or client_credentials grant
 	TokenRefreshed     Action = "token-refreshed"      // refresh_token grant
 	TokenReuse         Action = "token-reuse"          // an old refresh token came back; its session was ended
 	TokenUnproven      Action = "token-unproven"       // a bound refresh token came without its key; its session lives
 	TokenRefused       Action = "token-refused"        // a token request was turned away
 	TokenRevoked       Action = "token-revoked"        // RFC 7009
 	TokenIntrospected  Action = "token-introspected"   // RFC 7662
+	UserLoggedIn       Action = "user-logged-in"       // at the page
+	CodeIssued         Action = "code-issued"          // the authorization endpoint
 	UserInfoRead       Action = "userinfo-read"        // OpenID Connect UserInfo
 	UserSignedUp       Action = "user-signed-up"       // POST /auth/signup
 	UserRead           Action = "user-read"            // GET /auth/me

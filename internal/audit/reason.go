@@ -27,6 +27,8 @@ var (
 	ReasonNoRefreshToken     = Reason{"no_refresh_token", "the parameter refresh_token is missing"}
 	ReasonNoUsername         = Reason{"no_username", "the parameter username, or the e-mail address, is missing"}
 	ReasonNoPassword         = Reason{"no_password", "the password is missing"}
+	ReasonNoCode             = Reason{"no_code", "the parameter code is missing"}
+	ReasonForeignForm        = Reason{"foreign_form", "the form was not sent from the page: its token is missing or another's, or another site sent it"}
 	ReasonNoGrantType        = Reason{"no_grant_type", "the parameter grant_type is missing"}
 )
 
@@ -61,6 +63,11 @@ var (
 	ReasonMalformedScope        = Reason{"malformed_scope", "the scope asked for is malformed"}
 	ReasonScopeNotAllowed       = Reason{"scope_not_allowed", "the client, or the session, may not have the scope asked for"}
 	ReasonResourceNotAllowed    = Reason{"resource_not_allowed", "the client may not have tokens for the resource asked for"}
+	ReasonRedirectURI           = Reason{"redirect_uri", "the redirect URI is missing, or another than the client is registered with or the code was made for"}
+	ReasonResponseType          = Reason{"response_type", "the authorization request is for something else than a code"}
+	ReasonChallenge             = Reason{"code_challenge", "the authorization request has no PKCE challenge, or none by S256"}
+	ReasonVerifier              = Reason{"code_verifier", "the verifier is missing, or not that of the code's challenge: somebody else may have asked for the code"}
+	ReasonNoConsent             = Reason{"consent_required", "the client wants the user to be asked for consent, which is not done here"}
 	ReasonAudienceWithdrawn     = Reason{"audience_withdrawn", "the client may have no more tokens for what the session was for"}
 )
 
@@ -73,6 +80,7 @@ var (
 	ReasonAccountChanged = Reason{"account_changed", "the account changed while the login was under way, or sessions are ended because it did"}
 	ReasonThrottled      = Reason{"throttled", "there were too many failed attempts; the password was not looked at"}
 	ReasonBusy           = Reason{"busy", "too many passwords are being hashed at once; nothing was decided"}
+	ReasonLoginRequired  = Reason{"login_required", "the user would have to log in, and the client wants no page shown"}
 	ReasonBadResetToken  = Reason{"bad_reset_token", "the one-time token is not valid, was used or replaced, or has expired"}
 )
 
@@ -99,6 +107,9 @@ var (
 	ReasonForgedToken     = Reason{"forged_token", "it has the form of a refresh token and was not made here"}
 	ReasonSpentToken      = Reason{"spent_token", "the refresh token has been exchanged for its successor"}
 	ReasonReusedToken     = Reason{"reused_token", "a refresh token that was spent before came back: two parties hold it"}
+	ReasonBadCode         = Reason{"bad_code", "it is no authorization code, or not one made here"}
+	ReasonExpiredCode     = Reason{"expired_code", "the authorization code has expired"}
+	ReasonReusedCode      = Reason{"reused_code", "an authorization code that was exchanged before came back: two parties hold it"}
 	ReasonForeignAudience = Reason{"foreign_audience", "the token was made for another audience"}
 	ReasonForeignClient   = Reason{"foreign_client", "the token was issued to another client"}
 	ReasonBadToken        = Reason{"bad_token", "it is no access token, or not signed by a key in force"}

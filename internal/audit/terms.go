@@ -38,6 +38,11 @@ var (
 		ReasonRepeatedProof, ReasonMalformedProof, ReasonProofKey, ReasonProofSignature, ReasonProofTarget, ReasonProofTime,
 		ReasonNoProofNonce, ReasonProofNonce, ReasonProofReplayed, ReasonNoProof,
 	}
+	notExchanged  = []Reason{ReasonNoCode, ReasonBadCode, ReasonExpiredCode, ReasonRedirectURI, ReasonVerifier, ReasonForeignProofKey, ReasonConflict}
+	notAuthorized = []Reason{
+		ReasonNoClient, ReasonMalformedClientID, ReasonUnknownClient, ReasonDisabledClient, ReasonRedirectURI, ReasonResponseType, ReasonChallenge, ReasonNoConsent, ReasonLoginRequired, ReasonGrantNotAllowed,
+		ReasonMalformedScope, ReasonScopeNotAllowed, ReasonResourceNotAllowed, ReasonStore, ReasonHungUp,
+	}
 	unverified = []Reason{ReasonBadToken, ReasonForeignIssuer, ReasonExpiredToken}
 	notLive    = []Reason{ReasonRevokedToken, ReasonUnknownSession, ReasonEndedSession, ReasonUnknownClient, ReasonDisabledClient}
 
@@ -68,8 +73,8 @@ var vocabulary = []Term{
 			"keyturn.generation keyturn.presented_generation"),
 	}, {
 		Action: TokenReuse, Category: words("authentication session intrusion_detection"), Type: words("end denied"), Stands: AtOnce,
-		When:    "a refresh token came from who must not have it, and its session was ended",
-		Failure: []Reason{ReasonReusedToken, ReasonForeignClient, ReasonConflict, ReasonStore},
+		When:    "a refresh token or an authorization code came from who must not have it, and its session was ended",
+		Failure: []Reason{ReasonReusedToken, ReasonReusedCode, ReasonForeignClient, ReasonConflict, ReasonStore},
 		Fields: words("user.id keyturn.client_id keyturn.session_id keyturn.grant_type keyturn.generation keyturn.presented_generation " +
 			"keyturn.previous.at keyturn.previous.ip keyturn.previous.user_agent keyturn.detail"),
 	}, {
@@ -81,7 +86,7 @@ var vocabulary = []Term{
 	}, {
 		Action: TokenRefused, Category: words("authentication api"), Type: words("info denied"),
 		When:    "a token request was turned away",
-		Failure: slices.Concat(unread, unproven, ungranted, badProof, notLoggedIn, notRefreshed),
+		Failure: slices.Concat(unread, unproven, ungranted, badProof, notLoggedIn, notRefreshed, notExchanged),
 		Fields: words("user.id user.email keyturn.client_id keyturn.session_id keyturn.grant_type keyturn.generation " +
 			"keyturn.presented_generation keyturn.detail"),
 	}, {
@@ -98,6 +103,17 @@ var vocabulary = []Term{
 			ReasonForeignAudience, ReasonForeignClient, ReasonExpiredSession, ReasonSpentToken}),
 		Failure: slices.Concat(unread, unproven, []Reason{ReasonPublicClient, ReasonNoToken}),
 		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti keyturn.detail"),
+	}, {
+		Action: UserLoggedIn, Category: words("authentication session"), Type: words("start"), Stands: WithEvent,
+		When:    "a user logged in at the page, or tried to",
+		Success: silent,
+		Failure: slices.Concat(unread, notLoggedIn, undone, []Reason{ReasonForeignForm, ReasonStore, ReasonHungUp}),
+		Fields:  words("user.id user.email keyturn.session_id"),
+	}, {
+		Action: CodeIssued, Category: words("authentication api"), Type: words("info access"),
+		When:    "the authorization endpoint answered an application: with a code for its user, who had logged in, or with an error; to show the page is no decision",
+		Success: silent, Failure: slices.Concat(unread, notAuthorized),
+		Fields: words("user.id user.email keyturn.client_id keyturn.session_id keyturn.scope"),
 	}, {
 		Action: UserInfoRead, Category: words("api iam"), Type: words("access user info"),
 		When:    "a token's bearer read the claims about its user",
@@ -178,7 +194,7 @@ var vocabulary = []Term{
 		Action: SessionEnded, Category: words("session"), Type: words("end"), Stands: AtOnce,
 		When:    "a user or an operator ended one session",
 		Success: []Reason{ReasonLogout, ReasonEndedByUser, ReasonLoggedOutByOperator},
-		Failure: slices.Concat([]Reason{ReasonUnknownSession, ReasonHungUp, ReasonStore}, noAccount),
+		Failure: slices.Concat([]Reason{ReasonUnknownSession, ReasonHungUp, ReasonStore, ReasonForeignForm}, unread, noAccount),
 		Fields:  words("user.id user.email keyturn.client_id keyturn.session_id keyturn.count keyturn.detail"),
 	}, {
 		Action: SessionsEnded, Category: words("session"), Type: words("end"), Stands: AtOnce,

@@ -61,6 +61,7 @@ type Config struct {
 
 	AccessTokenTTL             time.Duration
 	RefreshIdleTTL, RefreshTTL time.Duration
+	BrowserSessionTTL          time.Duration
 	// RetryWindow is that of F2.
 	RetryWindow oauth.RetryWindow
 

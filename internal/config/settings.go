@@ -183,6 +183,8 @@ func lifetimes() []Setting {
 			Help: "how long a session lives since its last refresh, unless its client has another limit"},
 		{Name: "refresh_ttl", Default: "720h", kind: duration(func(c *Config) *time.Duration { return &c.RefreshTTL }, time.Millisecond),
 			Help: "how long a session lives in all, unless its client has another limit"},
+		{Name: "browser_session_ttl", Default: "12h", kind: duration(func(c *Config) *time.Duration { return &c.BrowserSessionTTL }, time.Second),
+			Help: "how long a browser that logged in at the page is asked for no password again"},
 		{Name: "retry_window", Default: "until-used", kind: retryWindow(),
 			Help: "how long a refresh token just spent yields its successor again, for clients whose response was lost, unless its client has another: until the successor is used, or a bound beside that; 0 takes every retry for theft"},
 	}

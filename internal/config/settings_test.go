@@ -17,7 +17,7 @@ var samples = map[string]string{
 	"audit_rotate_size": "7", "audit_rotate_age": "1d", "audit_keep": "8", "audit_keep_age": "9d",
 	"log_level": "debug", "signing_alg": "EdDSA", "signing_algs": "ES256,RS256", "key_rotation_interval": "1d", "key_publish_lead": "1h",
 	"key_poll_interval": "1s", "clock_skew": "1ms", "jwks_max_age": "1m", "access_token_ttl": "5m",
-	"refresh_idle_ttl": "1h", "refresh_ttl": "2h", "retry_window": "1s", "password_min_length": "8",
+	"refresh_idle_ttl": "1h", "refresh_ttl": "2h", "browser_session_ttl": "3h", "retry_window": "1s", "password_min_length": "8",
 	"argon2_memory": "47104", "argon2_time": "3", "argon2_threads": "2", "pepper_file": "pepper", "hash_concurrency": "3",
 	"password_grant": "on", "signup": "true", "dpop_nonce": "true", "login_throttle": "on", "mongodb_engine_risk": "accept", "cors_origins": "https://app.example.com",
 	"first_party_client": "app", "client_jwks_networks": "10.0.0.0/8",

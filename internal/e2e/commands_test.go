@@ -11,7 +11,7 @@ import (
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
-		"clients add x --grant ":  "password refresh_token client_credentials",
+		"clients add x --grant ":  "authorization_code password refresh_token client_credentials",
 		"serve --signing-alg ":    "ES256 RS256 PS256 EdDSA Ed25519",
 		"keys list --output ":     "text json",
 		"serve --log-level ":      "debug info warn error",

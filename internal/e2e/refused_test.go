@@ -92,7 +92,7 @@ func TestTokenRequestsRefused(t *testing.T) {
 		"empty body":       {token, shop, "", 400, "invalid_request"},
 		"no grant type":    {token, shop, "scope=openid", 400, "invalid_request"},
 		"empty grant type": {token, shop, "grant_type=", 400, "invalid_request"},
-		"unknown grant":    {token, shop, "grant_type=authorization_code&code=x", 400, "unsupported_grant_type"},
+		"unknown grant":    {token, shop, "grant_type=urn:ietf:params:oauth:grant-type:device_code&device_code=x", 400, "unsupported_grant_type"},
 		"grant not given":  {token, asClient(reader), login.Encode(), 400, "unauthorized_client"},
 		"no username":      {token, shop, "grant_type=password&password=x", 400, "invalid_request"},
 		"no password":      {token, shop, "grant_type=password&username=x", 400, "invalid_request"},

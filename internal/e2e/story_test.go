@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,6 +23,8 @@ type storyteller struct {
 	ip, agent string
 	// proof is the DPoP proof of the next request.
 	proof string
+	// cookies are those of the browser that sends the next request.
+	cookies string
 }
 
 func (s storyteller) as(ip, agent string) storyteller {
@@ -37,6 +40,9 @@ func (s storyteller) send(method, path, authorization, contentType, body string,
 	}
 	if s.proof != "" {
 		header.Set("DPoP", s.proof)
+	}
+	if s.cookies != "" {
+		header.Set("Cookie", s.cookies)
 	}
 	if contentType != "" {
 		header.Set("Content-Type", contentType)
@@ -87,9 +93,10 @@ const (
 func tellStory(t *testing.T) []string {
 	t.Helper()
 	d := newDeployment(t, "", "--first-party-client", "app", "--trusted-proxies", "127.0.0.1", "--retry-window", "0s")
-	s := storyteller{openShop(t, d), t, adasIP, adasPhone, ""}
+	s := storyteller{openShop(t, d), t, adasIP, adasPhone, "", ""}
 	s.tellTokens()
 	s.tellBound()
+	s.tellPage()
 	s.tellFirstParty()
 	s.tellUsers()
 	s.tellClientsAndKeys()
@@ -120,6 +127,24 @@ func (s storyteller) tellTokens() {
 	shop.json("GET", "/oauth/userinfo", held.AccessToken, nil, 200)
 	shop.json("GET", "/oauth/userinfo", "", nil, 401)
 	s.form("/oauth/revoke", values("token", held.AccessToken), 200)
+}
+
+// formToken is in every form of a page.
+var formToken = regexp.MustCompile(`name="token" value="([^"]+)"`)
+
+// tellPage has a user log in at the page, for an application.
+func (s storyteller) tellPage() {
+	s.deployment.addClient(s.t, "wiki", "--grant", "authorization_code", "--redirect-uri", "https://wiki.example.com/callback", "--scope", "openid email")
+	browser := s.as(adasIP, "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+	token := formToken.FindStringSubmatch(browser.send("GET", "/account", "", "", "", 200).body)
+	if token == nil {
+		s.t.Fatal("the page has no form")
+	}
+	browser.cookies = "keyturn-form=" + token[1]
+	in := browser.send("POST", "/account/login", "", formType, values("token", token[1], "username", email, "password", password).Encode(), 303)
+	browser.cookies, _, _ = strings.Cut(in.header.Get("Set-Cookie"), ";")
+	browser.send("GET", "/oauth/authorize?"+values("response_type", "code", "client_id", "wiki", "redirect_uri", "https://wiki.example.com/callback",
+		"code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method", "S256").Encode(), "", "", "", 303)
 }
 
 // tellBound has a thief present a refresh token that is bound to a key.

@@ -211,6 +211,8 @@ func (h *history) acts(acts []act, e *Event) []act {
 		if a.kind, a.after = "end", len(acts)-1; e.Event.ID == "" {
 			a.kind = "refusal" // another has ended it
 		}
+	case action == "token-reuse" && e.Event.ID != "": // of an authorization code
+		a.kind = "end"
 	case (action == "token-revoked" && e.Keyturn.Token == "" || action == "session-ended") && success && e.Event.ID != "":
 		a.kind = "end"
 	case e.Event.Reason == "ended_session" && e.Keyturn.Presented != nil:

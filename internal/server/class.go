@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/pages"
 )
 
 // class is what routes of one kind share.
@@ -18,6 +19,8 @@ type class struct {
 	// noStore forbids caches to keep the answer, in the words of RFC 6749
 	// §5.1, which asks for Pragma too.
 	noStore bool
+	// page marks what people look at in a browser.
+	page bool
 	// crossOrigin lets the cors_origins of the settings call from a browser.
 	crossOrigin bool
 }
@@ -27,6 +30,7 @@ type class struct {
 var (
 	tokenClass = class{name: "oauth", maxBody: 32 << 10, noStore: true, crossOrigin: true}
 	firstParty = class{name: "auth", maxBody: 16 << 10, noStore: true, crossOrigin: true}
+	page       = class{name: "page", maxBody: 32 << 10, noStore: true, page: true}
 	plain      = class{name: "plain", maxBody: 0, noStore: true}
 )
 
@@ -48,6 +52,9 @@ func (s *Server) class(c class, route string, serve http.HandlerFunc) http.Handl
 		h := rec.Header()
 		h["X-Request-Id"] = []string{from.ID}
 		s.protect(h)
+		if c.page {
+			pages.Protect(h)
+		}
 		if c.noStore {
 			h["Cache-Control"], h["Pragma"] = neverStore, noCache
 		}

@@ -54,6 +54,11 @@ func (w *world) sendRefusal(path string, r turnedAway) *httptest.ResponseRecorde
 	if path == "/auth/login" {
 		return w.sendJSON("POST", path, "", map[string]string{"email": r.email, "password": r.password})
 	}
+	if path == "/account/login" {
+		b := w.browser()
+		b.cookies["keyturn-form"] = strings.Repeat("A", 26)
+		return b.post(path, url.Values{"token": {strings.Repeat("A", 26)}, "username": {r.email}, "password": {r.password}})
+	}
 	return w.post(path, url.Values{"grant_type": {"password"}, "username": {r.email}, "password": {r.password}})
 }
 
@@ -110,7 +115,7 @@ func TestU1_RefusalsCostAlike(t *testing.T) {
 		if n := map[int]int{0: 1, 1: 2, 2: 2, 3: 3}[families]; len(want) != n {
 			t.Errorf("a refusal costs %v; want %d families", want, n)
 		}
-		for _, path := range loginPaths {
+		for _, path := range append(loginPaths, "/account/login") {
 			for _, r := range kinds {
 				if got := cost(path, r); !maps.Equal(got, want) {
 					t.Errorf("%s, %s: costs %v; want %v", path, r.kind, got, want)

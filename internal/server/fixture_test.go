@@ -25,6 +25,7 @@ import (
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/firstparty"
+	"github.com/keyturn/keyturn/internal/pages"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/server"
 	"github.com/keyturn/keyturn/internal/store"
@@ -39,6 +40,7 @@ const (
 	issuer   = "http://127.0.0.1:8080"
 	email    = "ada@example.com"
 	password = "the analytical engine weaves"
+	callback = "https://app.example.com/callback?from=keyturn"
 )
 
 // journal is an audit log that remembers, and fails when told to. What it takes
@@ -196,7 +198,7 @@ func keyPolicy(alg string) keys.Policy {
 
 func (w *world) build() http.Handler {
 	settings := oauth.Settings{
-		Issuer: issuer, TokenEndpoint: issuer + "/oauth/token", ClockSkew: 30 * time.Second, AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour,
+		Issuer: issuer, TokenEndpoint: issuer + "/oauth/token", ClockSkew: 30 * time.Second, AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour, BrowserTTL: 12 * time.Hour,
 		RetryWindow: oauth.RetryWindow(30 * time.Second), PasswordGrant: !w.passwordGrantOff, FirstPartyClient: "shop",
 	}
 	hasher, err := passwords.NewHasher(passwords.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2)
@@ -213,8 +215,10 @@ func (w *world) build() http.Handler {
 		Users:  w.users, Ring: w.keeper.Ring(),
 		Audit: w.audit, Settings: settings, OnError: fail, Now: time.Now,
 	})
+	shown, err := pages.New(issuer, o, decision.Recorder{Audit: w.audit, OnError: fail})
+	must(w.t, err)
 	metadata, err := wellknown.NewMetadata(wellknown.Config{
-		Issuer: issuer, Grants: oauth.Grants(), Scopes: []string{"openid"}, ClientAuth: []string{"client_secret_basic"}, Published: w.keeper.Ring().Published,
+		Issuer: issuer, Grants: oauth.Grants(), Scopes: []string{"openid"}, ResponseModes: oauth.ResponseModes(), ClientAuth: []string{"client_secret_basic"}, Published: w.keeper.Ring().Published,
 	})
 	must(w.t, err)
 	health := &server.Health{Store: w.store.Ping, Keys: func() (string, error) { return "", nil }, OnError: func(string, error) {}}
@@ -222,7 +226,7 @@ func (w *world) build() http.Handler {
 		HSTS: true, RequestTimeout: w.timeout, ShutdownTimeout: time.Second, CORSOrigins: []string{"https://app.example.com"},
 		Clients: clientip.Finder{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}},
 	}, server.Handlers{
-		OAuth: o, SignUp: true,
+		OAuth: o, Pages: shown, SignUp: true,
 		FirstParty: &firstparty.Handlers{OAuth: o, Users: w.users, Recorder: decision.Recorder{Audit: w.audit, OnError: fail}},
 		JWKS:       wellknown.NewJWKS(w.keeper.Ring()), Metadata: metadata, Health: health,
 	}, server.NewMetrics(), w.audit, zerolog.Nop())
@@ -235,7 +239,12 @@ func (w *world) register() {
 	w.uid = u.UID
 	clients := &oauth.Clients{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
 	_, w.secret, err = clients.Add(w.t.Context(), oauth.Client{
-		ID: "shop", Grants: oauth.Grants(), Scope: []string{"openid", "email", "profile"}, Audience: []string{"https://api.example.com"},
+		ID: "shop", Grants: oauth.Grants(), RedirectURIs: []string{callback}, Scope: []string{"openid", "email", "profile"}, Audience: []string{"https://api.example.com"},
+	})
+	must(w.t, err)
+	_, _, err = clients.Add(w.t.Context(), oauth.Client{
+		ID: "native", Public: true, Grants: []string{"authorization_code", "refresh_token"}, Scope: []string{"openid", "email"},
+		RedirectURIs: []string{"http://127.0.0.1/callback", "com.example.app:/callback"},
 	})
 	must(w.t, err)
 	_, _, err = clients.Add(w.t.Context(), oauth.Client{ID: "page", Public: true, Grants: []string{"password", "refresh_token"}, Scope: []string{"openid"}})

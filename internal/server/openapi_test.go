@@ -227,6 +227,29 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			w.get("/healthz")
 			w.get("/readyz")
 		},
+		"pages": func(t *testing.T, w *world) {
+			b := w.loggedIn()
+			for _, path := range []string{"/account/style.css", "/account/post.js"} {
+				w.get(path, "If-None-Match", w.get(path).Header().Get("ETag"))
+			}
+			for _, path := range []string{"/account", "/account/login", "/account/logout"} {
+				w.get(path)
+			}
+			w.browser().authorize(asks(nil))
+			for _, d := range pageRefusals() {
+				if d.status == 413 || d.status == 415 || d.status == 400 && strings.HasPrefix(d.name, "/") || d.reason == "throttled" {
+					d.send(w, tokens{})
+				}
+			}
+			r := httptest.NewRequest("POST", "/oauth/authorize", strings.NewReader(asks(nil).Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			w.serve(r)
+			r = httptest.NewRequest("POST", "/oauth/authorize", strings.NewReader("a"))
+			w.journal.breakDown(true)
+			w.serve(r)
+			must(t, w.store.Close())
+			b.get("/account")
+		},
 		"no keys yet": func(t *testing.T, w *world) {
 			keeper, err := keys.NewKeeper(keys.Options{
 				Store: openSQLite(t), Vault: w.masters.Vault(), Audit: w.audit, Now: time.Now,

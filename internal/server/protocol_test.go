@@ -27,7 +27,7 @@ type protocolCase struct {
 
 // protocolWords are the credentials and tokens that a world has.
 func (w *world) protocolWords() map[string]string {
-	held, page := w.login(), pages(w)
+	held, page := w.login(), byPage(w)
 	basic := func(id, secret string) string {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret)))
 	}

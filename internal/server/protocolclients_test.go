@@ -142,7 +142,7 @@ func tokenCases() (cases []protocolCase) {
 		{"RFC 8707 §2", "grant_type=client_credentials&resource=https%3A%2F%2Fevil.example", 400, "invalid_target"},
 		{"RFC 6749 §5.2", "", 400, "invalid_request"},
 		{"RFC 6749 §3.2", "grant_type=", 400, "invalid_request"},
-		{"RFC 6749 §5.2", "grant_type=authorization_code&code=x", 400, "unsupported_grant_type"},
+		{"RFC 6749 §5.2", "grant_type=urn:ietf:params:oauth:grant-type:device_code&device_code=x", 400, "unsupported_grant_type"},
 		{"RFC 6749 §5.2", "grant_type=implicit", 400, "unsupported_grant_type"},
 		{"RFC 6749 §5.2", "grant_type=PASSWORD&username={user}&password={pass}", 400, "unsupported_grant_type"},
 		{"RFC 6749 §5.2", "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=x", 400, "unsupported_grant_type"},

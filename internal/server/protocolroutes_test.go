@@ -149,7 +149,7 @@ func pathCases() (cases []protocolCase) {
 		"/", "//", "/oauth", "/oauth/", "/oauth/token/", "//oauth/token", "/oauth//token", "/./oauth/token", "/oauth/../oauth/token", "/oauth/%74oken",
 		"/OAUTH/TOKEN", "/oauth/token%00", "/oauth/token%2f", "/auth", "/auth/", "/auth//me", "/auth/sessions/", "/auth/sessions/a/b", "/.well-known/",
 		"//.well-known/jwks.json", "/.well-known/jwks.json/", "/.well-known/../healthz", "/healthz/", "/metrics", "/debug/pprof/", "/favicon.ico", "/robots.txt",
-		"/oauth/authorize", "/oauth/par", "/oauth/token;x", "/..", "/%2e%2e/healthz",
+		"/oauth/par", "/oauth/token;x", "/..", "/%2e%2e/healthz",
 	} {
 		for _, method := range []string{"GET", "POST", "CONNECT"} {
 			cases = append(cases, protocolCase{"RFC 3986 §6", method, path, nil, "", 404, "not-found"})

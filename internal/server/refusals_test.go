@@ -288,8 +288,8 @@ func alter(ctx context.Context, s store.Store, uid string, apply func(*users.Use
 	return s.ReplaceUser(ctx, seen, u)
 }
 
-// pages logs the user in through the client page.
-func pages(w *world) (held tokens) {
+// byPage logs the user in through the client page.
+func byPage(w *world) (held tokens) {
 	w.quietly(func() { held = read[tokens](w.t, w.postAs("/oauth/token", login("client_id", "page")), 200) })
 	return held
 }

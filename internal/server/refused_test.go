@@ -16,7 +16,7 @@ import (
 func refusals() []decided {
 	return slices.Concat(
 		reading("/oauth/token", audit.TokenRefused), reading("/oauth/revoke", audit.TokenRevoked), reading("/oauth/introspect", audit.TokenIntrospected),
-		notGranted(), notRefreshed(), notProven(), notAlive(), notRevoked(), notBorne(), notLogged(), notChanged(),
+		notGranted(), notRefreshed(), notProven(), notAlive(), notRevoked(), notBorne(), notLogged(), notChanged(), pageRefusals(),
 	)
 }
 
@@ -82,7 +82,7 @@ func notRefreshed() []decided {
 		}, refreshing(held)), 400, audit.TokenRefused, "audience_withdrawn"},
 		{"retry", after(spend(1), refreshing(held)), 200, audit.TokenRefreshed, "retry"},
 		{"reuse", after(spend(2), refreshing(held)), 400, audit.TokenReuse, "reused_token"},
-		{"from another client", refreshing(func(w *world, _ tokens) string { return pages(w).Refresh }), 400, audit.TokenReuse, "foreign_client"},
+		{"from another client", refreshing(func(w *world, _ tokens) string { return byPage(w).Refresh }), 400, audit.TokenReuse, "foreign_client"},
 		{"reuse that cannot be ended", after(spend(2), failing("HoldFamily", refreshing(held))), 503, audit.TokenReuse, "store"},
 	}
 	for reason, token := range stale() {
@@ -103,7 +103,7 @@ func notAlive() []decided {
 	rows := []decided{
 		{"introspection, no token", form(path, values{}), 400, action, "no_token"},
 		{"introspection, public client", formAs(path, "client_id", "page", "token", "x"), 401, action, "public_client"},
-		{"introspection, another's", about(path, func(w *world, _ tokens) string { return pages(w).Refresh }), 200, action, "foreign_client"},
+		{"introspection, another's", about(path, func(w *world, _ tokens) string { return byPage(w).Refresh }), 200, action, "foreign_client"},
 		{"introspection, another audience's", about(path, func(w *world, _ tokens) string {
 			return w.token(saying().with("client_id", "page").with("aud", "https://other.example"))
 		}), 200, action, "foreign_audience"},
@@ -123,8 +123,8 @@ func notRevoked() []decided {
 	const path, action = "/oauth/revoke", audit.TokenRevoked
 	rows := []decided{
 		{"revocation, no token", form(path, values{}), 400, action, "no_token"},
-		{"revocation, another's", about(path, func(w *world, _ tokens) string { return pages(w).Refresh }), 400, action, "foreign_client"},
-		{"revocation, another's access token", about(path, func(w *world, _ tokens) string { return pages(w).Access }), 400, action, "foreign_client"},
+		{"revocation, another's", about(path, func(w *world, _ tokens) string { return byPage(w).Refresh }), 400, action, "foreign_client"},
+		{"revocation, another's access token", about(path, func(w *world, _ tokens) string { return byPage(w).Access }), 400, action, "foreign_client"},
 		{"revocation, live", about(path, held), 200, action, ""},
 	}
 	for _, reason := range []string{"bad_token", "foreign_issuer", "expired_token", "revoked_token"} {
@@ -143,7 +143,7 @@ func notBorne() []decided {
 		return func(w *world, t tokens) *httptest.ResponseRecorder { return w.sendJSON(method, path, which(w, t), nil) }
 	}
 	rows := []decided{
-		{"me, another's", bearing("GET", "/auth/me", func(w *world, _ tokens) string { return pages(w).Access }), 403, audit.RequestRefused, "foreign_client"},
+		{"me, another's", bearing("GET", "/auth/me", func(w *world, _ tokens) string { return byPage(w).Access }), 403, audit.RequestRefused, "foreign_client"},
 		{"me, another audience's", bearing("GET", "/auth/me", audienceWithout), 401, audit.RequestRefused, "foreign_audience"},
 		{"userinfo, another audience's", bearing("GET", "/oauth/userinfo", audienceWithout), 401, audit.RequestRefused, "foreign_audience"},
 		{"userinfo, scope", bearing("GET", "/oauth/userinfo", func(w *world, _ tokens) string { return w.token(saying()) }), 403, audit.RequestRefused, "scope_not_granted"},
@@ -212,7 +212,7 @@ func notLogged() []decided {
 			return w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": t.Refresh})
 		}, 200, audit.TokenRefreshed, ""},
 		{"first-party refresh, another's", func(w *world, _ tokens) *httptest.ResponseRecorder {
-			return w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": pages(w).Refresh})
+			return w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": byPage(w).Refresh})
 		}, 403, audit.TokenRefused, "foreign_client"},
 		{"sign-up, address", account("email", "nobody"), 422, action, "invalid_email"},
 		{"sign-up, username", account("username", "a@b"), 422, action, "invalid_username"},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyturn/keyturn/docs"
 	"github.com/keyturn/keyturn/internal/firstparty"
+	"github.com/keyturn/keyturn/internal/pages"
 	"github.com/keyturn/keyturn/internal/problem"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/wellknown"
@@ -20,6 +21,7 @@ import (
 // Handlers are what the routes lead to.
 type Handlers struct {
 	OAuth *oauth.Service
+	Pages *pages.Pages
 	JWKS  *wellknown.JWKS
 	// Metadata is served at both well-known metadata paths.
 	Metadata *wellknown.Metadata
@@ -48,6 +50,11 @@ func (s *Server) router(h Handlers) http.Handler {
 	s.route(r, tokenClass, "/oauth/introspect", methods{"POST": h.OAuth.Introspect})
 	s.route(r, tokenClass, "/oauth/userinfo", methods{"GET": h.OAuth.UserInfo, "POST": h.OAuth.UserInfo})
 
+	s.route(r, page, pages.AuthorizePath, methods{"GET": h.Pages.Authorize, "POST": h.Pages.AuthorizePosted})
+	s.route(r, page, pages.AccountPath, methods{"GET": h.Pages.Account})
+	s.route(r, page, pages.LogInPath, methods{"GET": h.Pages.Account, "POST": h.Pages.LogIn})
+	s.route(r, page, pages.LogOutPath, methods{"GET": h.Pages.Account, "POST": h.Pages.LogOut})
+
 	s.route(r, plain, "/healthz", methods{"GET": h.Health.Alive})
 	s.route(r, plain, "/readyz", methods{"GET": h.Health.Ready})
 
@@ -68,6 +75,8 @@ func (s *Server) documents(h Handlers, next http.Handler) http.Handler {
 		wellknown.JWKSPath:                s.public(wellknown.JWKSPath, h.JWKS),
 		wellknown.AuthorizationServerPath: s.public(wellknown.AuthorizationServerPath, h.Metadata),
 		wellknown.OpenIDPath:              s.public(wellknown.OpenIDPath, h.Metadata),
+		pages.StylePath:                   s.public(pages.StylePath, wellknown.NewStatic(pages.Style, "text/css; charset=utf-8", time.Hour)),
+		pages.ScriptPath:                  s.public(pages.ScriptPath, wellknown.NewStatic(pages.Script, "text/javascript; charset=utf-8", time.Hour)),
 		descriptionPath:                   s.public(descriptionPath, wellknown.NewStatic(docs.OpenAPI, "application/yaml", time.Hour)),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

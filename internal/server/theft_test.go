@@ -216,7 +216,7 @@ func TestF4_AForgedTokenIsTurnedAwayUnread(t *testing.T) {
 // has mistaken the address.
 func TestF3_TheFirstPartyRoutesEndNobodysSession(t *testing.T) {
 	w := newWorld(t)
-	theirs := pages(w)
+	theirs := byPage(w)
 	if rec := w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": theirs.Refresh}); rec.Code != 403 {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}

@@ -17,7 +17,8 @@ var throttled = audit.ReasonThrottled.String()
 
 // login reports whether a user logged in.
 func login(e *line.Entry) bool {
-	return e.Event.Action == audit.TokenIssued && e.Event.Outcome == audit.Success && e.Keyturn.Grant == grantPassword
+	return e.Event.Outcome == audit.Success &&
+		(e.Event.Action == audit.UserLoggedIn || e.Event.Action == audit.TokenIssued && e.Keyturn.Grant == grantPassword)
 }
 
 // wrongPassword are the reasons of a wrong password. The value says whether the
@@ -30,7 +31,7 @@ var wrongPassword = map[string]bool{
 
 // guess reports whether the event is a failed try of a password.
 func guess(e *line.Entry) bool {
-	atLogin := e.Event.Action == audit.TokenRefused && e.Keyturn.Grant == grantPassword
+	atLogin := e.Event.Action == audit.UserLoggedIn || e.Event.Action == audit.TokenRefused && e.Keyturn.Grant == grantPassword
 	if e.Event.Outcome == audit.Success || !atLogin && e.Event.Action != audit.PasswordChanged {
 		return false
 	}

@@ -115,7 +115,7 @@ func (i *inspector) keys(ctx context.Context) error {
 }
 
 func (i *inspector) clients(ctx context.Context) error {
-	i.clientIDs = map[string]bool{}
+	i.clientIDs = map[string]bool{"": true} // a browser's log-in is of no client
 	for c, err := range listing.All(ctx, i.store.ListClients, func(c oauth.Client) string { return c.ID }) {
 		if err != nil {
 			return err

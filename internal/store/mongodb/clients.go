@@ -18,6 +18,7 @@ type clientRecord struct {
 	JWKS                  string            `bson:"jwks,omitempty"`
 	JWKSURI               string            `bson:"jwks_uri,omitempty"`
 	Grants                []string          `bson:"grants"`
+	RedirectURIs          []string          `bson:"redirect_uris,omitempty"`
 	Scope                 []string          `bson:"scope"`
 	DefaultScope          []string          `bson:"default_scope,omitempty"`
 	Audience              []string          `bson:"audience"`

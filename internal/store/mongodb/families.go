@@ -2,7 +2,6 @@ package mongodb
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -51,7 +50,7 @@ var notEnded = bson.M{"$exists": false}
 
 // CreateFamily implements oauth.Store.
 func (s *Store) CreateFamily(ctx context.Context, f oauth.Family) error {
-	return create(ctx, s.families, familyRecord(f), fmt.Errorf("mongodb: creating a session: the id %q is taken", f.ID))
+	return create(ctx, s.families, familyRecord(f), oauth.ErrFamilyExists)
 }
 
 // FamilyByID implements oauth.Store.

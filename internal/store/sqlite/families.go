@@ -93,7 +93,11 @@ func familyValues(f oauth.Family) []driver.Value {
 
 // CreateFamily implements oauth.Store.
 func (s *Store) CreateFamily(ctx context.Context, f oauth.Family) error {
-	return s.run(ctx, insertFamily, familyValues(f)...)
+	err := s.run(ctx, insertFamily, familyValues(f)...)
+	if taken(err) {
+		return oauth.ErrFamilyExists
+	}
+	return err
 }
 
 // FamilyByID implements oauth.Store.

@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ func (s *suite) families() []test {
 		{"odd strings come back", s.familyOddStrings},
 		{"unknown", s.familyUnknown},
 		{"an id is used once", s.familyTaken},
+		{"an id is used once, whoever else is trying", s.familyTakenRace},
 		{"FamiliesOfUser", s.familiesOfUser},
 		{"SetFamilyClaims", s.familyClaims},
 		{"SetFamilyEmail", s.familyEmail},
@@ -92,10 +95,26 @@ func (s *suite) familyTaken(t *testing.T) {
 	first := create(t, st, sampleFamily(1))
 	second := sampleFamily(1)
 	second.UserID = "thief"
-	if err := st.CreateFamily(ctx, second); err == nil {
-		t.Error("a second family with the same id was created")
-	}
+	is(t, st.CreateFamily(ctx, second), oauth.ErrFamilyExists)
+	second.Unborn = true
+	is(t, st.CreateFamily(ctx, second), oauth.ErrFamilyExists)
 	same(t, "the first family", familyByID(t, st, first.ID), first)
+}
+
+func (s *suite) familyTakenRace(t *testing.T) {
+	stores, ctx := s.replicas(t, 3), t.Context()
+	var wins atomic.Int64
+	race(30, func(i int) {
+		switch err := stores[i%3].CreateFamily(ctx, sampleFamily(1)); {
+		case err == nil:
+			wins.Add(1)
+		case !errors.Is(err, oauth.ErrFamilyExists):
+			t.Errorf("error is %v; want %v", err, oauth.ErrFamilyExists)
+		}
+	})
+	if n := wins.Load(); n != 1 {
+		t.Errorf("one id was used by %d families", n)
+	}
 }
 
 func (s *suite) familiesOfUser(t *testing.T) {

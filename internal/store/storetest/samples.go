@@ -60,6 +60,7 @@ func sampleClient(id string) oauth.Client {
 		JWKS:           `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`,
 		JWKSURI:        "https://client.example.com/jwks.json",
 		Grants:         []string{"password", "refresh_token"},
+		RedirectURIs:   []string{"https://app.example.com/callback", "com.example.app:/callback"},
 		Scope:          []string{"openid", "email", "read:things"},
 		DefaultScope:   []string{"openid", "read:things"},
 		Audience:       []string{"https://api.example.com/a", "urn:example:b"},

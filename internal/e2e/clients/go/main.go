@@ -1,7 +1,8 @@
 // Command clients uses a Keyturn server as Go programs do: it gets tokens with
 // golang.org/x/oauth2 and verifies them with github.com/coreos/go-oidc and
 // github.com/MicahParks/keyfunc, all from the issuer's URL alone. It reads what
-// to do from standard input and prints what the verifiers read in the tokens.
+// to do from standard input and prints what the verifiers read in the tokens. With
+// the argument code it logs its user in through a browser.
 package main
 
 import (
@@ -74,6 +75,13 @@ func run(ctx context.Context) error {
 	provider, err := oidc.NewProvider(ctx, ask.Issuer)
 	if err != nil {
 		return fmt.Errorf("discovery: %w", err)
+	}
+	if len(os.Args) > 1 && os.Args[1] == "code" {
+		out, err := logIn(ctx, ask, provider)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(out)
 	}
 	tokens, out, err := obtain(ctx, ask, provider)
 	if err != nil {

@@ -1,0 +1,173 @@
+package server_test
+
+import (
+	"io"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing/iotest"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/store/storetest"
+	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
+)
+
+// authorizing is an authorization request, changed, of a browser that has logged in.
+func authorizing(change func(url.Values)) sending {
+	return func(w *world, _ tokens) (rec *httptest.ResponseRecorder) {
+		var b *browser
+		w.quietly(func() { b = w.loggedIn() })
+		return b.authorize(asks(change))
+	}
+}
+
+// atLogin fills in the form to log in by, and has it changed before it is sent.
+func atLogin(name, password string, change func(url.Values)) sending {
+	return func(w *world, _ tokens) *httptest.ResponseRecorder {
+		b := w.browser()
+		action, form := formOn(w.t, b.get("/account"))
+		form.Set("username", name)
+		form.Set("password", password)
+		if change != nil {
+			change(form)
+		}
+		return b.post(action, form)
+	}
+}
+
+// atLogout presses the button by which one logs out.
+func atLogout(change func(url.Values)) sending {
+	return func(w *world, _ tokens) *httptest.ResponseRecorder {
+		var b *browser
+		w.quietly(func() { b = w.loggedIn() })
+		action, form := formOn(w.t, b.get("/account"))
+		if change != nil {
+			change(form)
+		}
+		return b.post(action, form)
+	}
+}
+
+// exchanging is the request for the tokens of a code, changed.
+func exchanging(change func(url.Values)) sending {
+	return func(w *world, _ tokens) *httptest.ResponseRecorder {
+		var code string
+		w.quietly(func() { code = w.loggedIn().code(nil) })
+		return w.post("/oauth/token", exchanges(code, change))
+	}
+}
+
+func without(name string) func(url.Values) { return func(v url.Values) { v.Del(name) } }
+
+func setting(name, value string) func(url.Values) { return func(v url.Values) { v.Set(name, value) } }
+
+// pageRefusals are what is refused on the way to a code, and at its exchange.
+func pageRefusals() []decided {
+	issue, login, token := audit.CodeIssued, audit.UserLoggedIn, audit.TokenRefused
+	rows := []decided{
+		{"malformed query", func(w *world, _ tokens) *httptest.ResponseRecorder { return w.browser().get("/oauth/authorize?a=%zz") }, 400, issue, "malformed_form"},
+		{"no client", authorizing(without("client_id")), 400, issue, "no_client"},
+		{"client's name", authorizing(setting("client_id", "caf\u00e9")), 400, issue, "malformed_client_id"},
+		{"disabled client", after(func(w *world, _ tokens) { w.disableClient("native") }, authorizing(func(v url.Values) {
+			v.Set("client_id", "native")
+			v.Set("redirect_uri", "com.example.app:/callback")
+		})), 400, issue, "disabled_client"},
+		{"foreign redirect URI", authorizing(setting("redirect_uri", "https://evil.example")), 400, issue, "redirect_uri"},
+		{"repeated state", authorizing(func(v url.Values) { v.Add("state", "x") }), 303, issue, "repeated_parameter"},
+		{"state not text", authorizing(setting("state", "\xff")), 303, issue, "malformed_parameter"},
+		{"implicit", authorizing(setting("response_type", "token")), 303, issue, "response_type"},
+		{"consent", authorizing(setting("prompt", "consent")), 303, issue, "consent_required"},
+		{"no log-in, no page", func(w *world, _ tokens) *httptest.ResponseRecorder {
+			return w.browser().authorize(asks(setting("prompt", "none")))
+		}, 303, issue, "login_required"},
+		{"a grant that was withdrawn", after(func(w *world, _ tokens) {
+			w.change("shop", func(c *oauth.Client) { c.Grants = []string{"password"} })
+		}, authorizing(nil)), 303, issue, "grant_not_allowed"},
+		{"malformed scope", authorizing(setting("scope", "a\"b")), 303, issue, "malformed_scope"},
+		{"wide scope", authorizing(setting("scope", "openid admin")), 303, issue, "scope_not_allowed"},
+		{"foreign resource", authorizing(setting("resource", "https://evil.example")), 303, issue, "resource_not_allowed"},
+		{"no store", func(w *world, t tokens) *httptest.ResponseRecorder {
+			return failing("ClientByID", func(w *world, _ tokens) *httptest.ResponseRecorder { return w.browser().authorize(asks(nil)) })(w, t)
+		}, 503, issue, "store"},
+		{"hung up", func(w *world, t tokens) *httptest.ResponseRecorder {
+			return hangingUp("ClientByID", func(w *world, _ tokens) *httptest.ResponseRecorder { return w.browser().authorize(asks(nil)) })(w, t)
+		}, 503, issue, "hung_up"},
+
+		{"no name", atLogin("", password, nil), 403, login, "no_username"},
+		{"no password", atLogin(email, "", nil), 403, login, "no_password"},
+		{"unknown user", atLogin("nobody@example.com", password, nil), 403, login, "unknown_user"},
+		{"disabled user", after(disableUser, atLogin(email, password, nil)), 403, login, "disabled_user"},
+		{"no pepper", after(pepperHash, atLogin(email, password, nil)), 403, login, "pepper_missing"},
+		{"throttled", after(guessed("/oauth/token"), atLogin(email, password, nil)), 429, login, "throttled"},
+		{"no store to log in", failing("CreateFamily", atLogin(email, password, nil)), 503, login, "store"},
+		{"hung up at the log-in", hangingUp("HashKinds", atLogin(email, password, nil)), 503, login, "hung_up"},
+		{"account changed meanwhile", func(w *world, t tokens) *httptest.ResponseRecorder {
+			faulty := storetest.NewFaulty(w.store)
+			w.store = faulty
+			w.handler = w.build()
+			faulty.Inject(func(asked string) storetest.Fault {
+				if asked == "CreateFamily" {
+					must(w.t, alter(w.t.Context(), faulty.Unwrap(), w.uid, func(u *users.User) { u.Epoch++ }))
+				}
+				return storetest.None
+			})
+			return atLogin(email, password, nil)(w, t)
+		}, 403, login, "account_changed"},
+		{"foreign form", atLogin(email, password, without("token")), 403, login, "foreign_form"},
+		{"foreign form to log out", atLogout(without("token")), 400, audit.SessionEnded, "foreign_form"},
+
+		{"no code", exchanging(without("code")), 400, token, "no_code"},
+		{"no redirect URI", exchanging(without("redirect_uri")), 400, token, "redirect_uri"},
+		{"no verifier", exchanging(without("code_verifier")), 400, token, "code_verifier"},
+		{"wrong verifier", exchanging(setting("code_verifier", strings.Repeat("x", 43))), 400, token, "code_verifier"},
+		{"no code of ours", exchanging(setting("code", "kt_ac_AAAA")), 400, token, "bad_code"},
+		{"late", func(w *world, t tokens) *httptest.ResponseRecorder {
+			var code string
+			w.quietly(func() { code = w.loggedIn().code(nil) })
+			w.steadyOff = time.Minute
+			w.handler = w.build()
+			return w.post("/oauth/token", exchanges(code, nil))
+		}, 400, token, "expired_code"},
+		{"another's code", func(w *world, _ tokens) *httptest.ResponseRecorder {
+			var code string
+			w.quietly(func() { code = w.loggedIn().code(nil) })
+			return w.postAs("/oauth/token", exchanges(code, setting("client_id", "native")))
+		}, 400, token, "foreign_client"},
+		{"another's key", func(w *world, _ tokens) *httptest.ResponseRecorder {
+			var code string
+			w.quietly(func() { code = w.loggedIn().code(setting("dpop_jkt", w.holder().Thumbprint(w.t))) })
+			return w.holder().ask("shop", exchanges(code, nil))
+		}, 400, token, "foreign_proof_key"},
+		{"second use", func(w *world, _ tokens) *httptest.ResponseRecorder {
+			var code string
+			w.quietly(func() {
+				code = w.loggedIn().code(nil)
+				read[tokens](w.t, w.post("/oauth/token", exchanges(code, nil)), 200)
+			})
+			return w.post("/oauth/token", exchanges(code, nil))
+		}, 400, audit.TokenReuse, "reused_code"},
+	}
+	return slices.Concat(rows, unreadForms("/oauth/authorize", issue), unreadForms("/account/login", login), unreadForms("/account/logout", audit.SessionEnded))
+}
+
+// unreadForms are forms that no page reads.
+func unreadForms(path string, action audit.Action) []decided {
+	text := func(s string) io.Reader { return strings.NewReader(s) }
+	rows := []decided{
+		{"JSON", func(w *world, _ tokens) *httptest.ResponseRecorder { return w.sendJSON("POST", path, "", claims{}) }, 400, action, "content_type"},
+		{"gzip", raw(path, text(""), "Content-Encoding", "gzip"), 415, action, "content_encoding"},
+		{"in the URL", raw(path+"?password=x", text("")), 400, action, "parameter_in_url"},
+		{"too large", raw(path, text(strings.Repeat("x", 40<<10))), 413, action, "body_too_large"},
+		{"broken off", raw(path, iotest.ErrReader(io.ErrUnexpectedEOF)), 400, action, "body_unreadable"},
+		{"malformed", raw(path, text("a=%zz")), 400, action, "malformed_form"},
+		{"repeated", raw(path, text("password=a&password=b")), 400, action, "repeated_parameter"},
+		{"not text", raw(path, text("password=%ff")), 400, action, "malformed_parameter"},
+	}
+	for i := range rows {
+		rows[i].name = path + ", " + rows[i].name
+	}
+	return rows
+}

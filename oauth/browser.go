@@ -1,0 +1,113 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/refusal"
+	"github.com/keyturn/keyturn/users"
+)
+
+// A browser's log-in is a session of no client: its ClientID is empty. Its cookie is
+// a token under keys of its own, so that neither the store's reader can make one (F4)
+// nor anybody a refresh token of it; and what ends the sessions of an account ends it.
+
+const browserPrefix = "kt_bs_"
+
+// Login is a browser's log-in: the zero one is none.
+type Login struct {
+	User    users.User
+	session Family
+}
+
+// Cookie is what a browser gets that has logged in, and until when it counts.
+type Cookie struct {
+	Value   string
+	Expires time.Time
+}
+
+// LogInBrowser begins a session for a browser, and ends the one that it has, if any.
+func (s *Service) LogInBrowser(ctx context.Context, login, password, former string) (Cookie, *refusal.Error) {
+	event := audit.Event{Action: audit.UserLoggedIn, UserEmail: presentedName(login)}
+	cookie, e := s.logInBrowser(ctx, login, password, &event)
+	if e = s.Conclude(ctx, event, e); e != nil {
+		return Cookie{}, e
+	}
+	if former != "" {
+		_ = s.LogOutBrowser(ctx, former) // it is out of the browser's hands already
+	}
+	return cookie, nil
+}
+
+func (s *Service) logInBrowser(ctx context.Context, login, password string, event *audit.Event) (Cookie, *refusal.Error) {
+	switch {
+	case login == "":
+		return Cookie{}, refusal.New(refusal.BadCredentials, audit.ReasonNoUsername, "")
+	case password == "":
+		return Cookie{}, refusal.New(refusal.BadCredentials, audit.ReasonNoPassword, "")
+	}
+	user, err := s.users.Authenticate(ctx, login, password)
+	if err != nil {
+		return Cookie{}, refusalOf(err)
+	}
+	event.UserID, event.UserEmail = user.UID, user.Email
+	f := s.families.begin(ctx, Client{RefreshIdleTTL: s.settings.BrowserTTL, RefreshTTL: s.settings.BrowserTTL}, user, nil, nil)
+	value, err := s.families.cookies.derive(f)
+	if err != nil {
+		return Cookie{}, refusal.Undecided(audit.ReasonStore, err)
+	}
+	event.SessionID, event.Outcome = f.ID, audit.Success
+	told, err := s.sessions().maker(s.Audit).Decide(ctx, decision.Change[Family]{
+		Event: *event, After: f, Check: func(ctx context.Context) error { return s.users.Still(ctx, user) },
+	})
+	switch {
+	case decision.IDOf(err) != "":
+		return Cookie{}, refusal.Undecided(audit.ReasonStore, err)
+	case err != nil:
+		return Cookie{}, refusalOf(err)
+	}
+	*event = told
+	return Cookie{value, f.ExpiresAt}, nil
+}
+
+// presentedName bounds what was sent as a name, for the audit log.
+func presentedName(s string) string { return s[:min(len(s), 320)] }
+
+// LoginOf returns the log-in of a browser with that cookie, the zero one if it has
+// none that counts. The error is the store's.
+func (s *Service) LoginOf(ctx context.Context, cookie string) (Login, error) {
+	f, _, err := s.families.findBy(ctx, s.families.cookies, cookie)
+	var dead *deadToken
+	switch {
+	case errors.As(err, &dead):
+		return Login{}, nil
+	case err != nil:
+		return Login{}, err
+	case !f.lives(s.now()) || !f.lives(s.families.confirmed()):
+		return Login{}, nil
+	}
+	user, err := s.users.ByID(ctx, f.UserID)
+	switch {
+	case errors.Is(err, users.ErrNotFound) || err == nil && user.Disabled:
+		return Login{}, nil
+	case err != nil:
+		return Login{}, err
+	}
+	return Login{user, f}, nil
+}
+
+// LogOutBrowser ends the session of a browser with that cookie, if it has one.
+func (s *Service) LogOutBrowser(ctx context.Context, cookie string) *refusal.Error {
+	f, _, err := s.families.findBy(ctx, s.families.cookies, cookie)
+	var dead *deadToken
+	switch {
+	case errors.As(err, &dead):
+		return nil
+	case err != nil:
+		return refusal.Undecided(audit.ReasonStore, err)
+	}
+	return s.endSession(ctx, Caller{UserID: f.UserID}, f.ID, audit.ReasonLogout)
+}

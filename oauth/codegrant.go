@@ -1,0 +1,135 @@
+package oauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
+	"github.com/keyturn/keyturn/users"
+)
+
+// authorizationCodeGrant serves RFC 6749 §4.1.3, with RFC 7636.
+var authorizationCodeGrant = grant{name: GrantAuthorizationCode, decide: (*Service).exchangeCode}
+
+// exchangeCode begins the session that a code grants. Nobody learns of a code what
+// they could not prove to be told, and who has not the verifier ends nothing.
+func (s *Service) exchangeCode(ctx context.Context, q *tokenRequest) (issued, *refusal.Error) {
+	switch {
+	case q.code == "":
+		return issued{}, refusal.New(refusal.Malformed, audit.ReasonNoCode, "The parameter code is missing.")
+	case q.redirectURI == "":
+		return issued{}, refusal.New(refusal.Malformed, audit.ReasonRedirectURI, "The parameter redirect_uri is missing.")
+	case q.verifier == "":
+		return issued{}, refusal.New(refusal.Malformed, audit.ReasonVerifier, "The parameter code_verifier is missing.")
+	}
+	c, err := s.families.codes.open(q.code)
+	if err != nil {
+		return issued{}, codeRefused(audit.ReasonBadCode)
+	}
+	q.event.UserID, q.event.SessionID = c.UserID, c.SessionID
+	redirect := sha256.Sum256([]byte(q.redirectURI))
+	switch {
+	case c.ClientID != q.client.ID:
+		return issued{}, codeRefused(audit.ReasonForeignClient)
+	case subtle.ConstantTimeCompare(redirect[:], c.Redirect) != 1:
+		return issued{}, codeRefused(audit.ReasonRedirectURI)
+	case !c.verifies(q.verifier):
+		return issued{}, codeRefused(audit.ReasonVerifier)
+	case c.JKT != "" && c.JKT != thumbprint(q.proof):
+		return issued{}, codeRefused(audit.ReasonForeignProofKey)
+	case s.families.latest().UnixMilli() >= c.Expires:
+		return issued{}, codeRefused(audit.ReasonExpiredCode)
+	}
+	return s.redeem(ctx, q, c)
+}
+
+// redeem begins the session of a code that counts, unless one has been begun.
+func (s *Service) redeem(ctx context.Context, q *tokenRequest, c code) (issued, *refusal.Error) {
+	family, err := s.store.HeldFamily(ctx, c.SessionID)
+	if err == nil {
+		return issued{}, s.endRedeemed(ctx, q, family)
+	}
+	if !errors.Is(err, ErrNoFamily) {
+		return issued{}, refusal.Undecided(audit.ReasonStore, err)
+	}
+	scope := kept(c.Scope, q.client.Scope)
+	audience := kept(c.Audience, s.settings.reach(q.client, scope))
+	if len(audience) == 0 && len(c.Audience) > 0 {
+		return issued{}, codeRefused(audit.ReasonAudienceWithdrawn)
+	}
+	audience, e := target(q.resources, audience)
+	if e != nil {
+		return issued{}, e
+	}
+	user, e := s.userOf(ctx, c)
+	if e != nil {
+		return issued{}, e
+	}
+	q.event.UserEmail = user.Email
+	family = s.families.begin(ctx, q.client, user, scope, audience)
+	family.ID, family.AuthTime = c.SessionID, time.UnixMilli(c.AuthTime).UTC()
+	q.nonce = c.Nonce
+	out, e := s.login(ctx, q, user, family)
+	if e != nil && errors.Is(e.Cause, ErrFamilyExists) {
+		if family, err = s.store.HeldFamily(ctx, c.SessionID); err != nil {
+			return issued{}, refusal.Undecided(audit.ReasonStore, err)
+		}
+		return issued{}, s.endRedeemed(ctx, q, family)
+	}
+	return out, e
+}
+
+// userOf returns the account of a code, if it and the log-in at the page are as
+// they were when the code was made.
+func (s *Service) userOf(ctx context.Context, c code) (users.User, *refusal.Error) {
+	login, err := s.store.FamilyByID(ctx, c.LoginID)
+	if err != nil && !errors.Is(err, ErrNoFamily) {
+		return users.User{}, refusal.Undecided(audit.ReasonStore, err)
+	}
+	if login.ID == "" || !login.RevokedAt.IsZero() {
+		return users.User{}, codeRefused(audit.ReasonEndedSession)
+	}
+	user, err := s.users.ByID(ctx, c.UserID)
+	switch {
+	case errors.Is(err, users.ErrNotFound):
+		return users.User{}, codeRefused(audit.ReasonUnknownUser)
+	case err != nil:
+		return users.User{}, refusal.Undecided(audit.ReasonStore, err)
+	case user.Disabled:
+		return users.User{}, codeRefused(audit.ReasonDisabledUser)
+	case user.Epoch != c.Epoch:
+		return users.User{}, codeRefused(audit.ReasonAccountChanged)
+	}
+	return user, nil
+}
+
+// endRedeemed ends the session that a code has begun before: two parties hold it
+// (RFC 6749 §4.1.2).
+func (s *Service) endRedeemed(ctx context.Context, q *tokenRequest, f Family) *refusal.Error {
+	if f.Unborn {
+		return refusal.Undecided(audit.ReasonConflict, errors.New("the code is being exchanged by another request"))
+	}
+	q.event.UserEmail = ""
+	dead := &deadToken{reason: audit.ReasonReusedCode, family: f, presented: -1, reuse: true}
+	if !f.RevokedAt.IsZero() {
+		dead.reason, dead.reuse = audit.ReasonEndedSession, false
+	} else {
+		dead.unended = s.endReused(ctx, dead, &q.event)
+	}
+	e := dead.tell(&q.event)
+	if e.Code == refusal.BadGrant {
+		e.Text = codeText
+	}
+	return e
+}
+
+// codeText is the same for every code that does not count.
+const codeText = "The authorization code is not valid here, has expired or was used."
+
+func codeRefused(reason audit.Reason) *refusal.Error {
+	return refusal.New(refusal.BadGrant, reason, codeText)
+}
