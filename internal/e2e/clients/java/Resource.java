@@ -37,9 +37,13 @@ import org.jose4j.jwk.HttpsJwks;
 import org.jose4j.jwt.consumer.JwtConsumer;
 import org.jose4j.jwt.consumer.JwtConsumerBuilder;
 import org.jose4j.keys.resolvers.HttpsJwksVerificationKeyResolver;
+import org.springframework.security.authentication.ProviderManager;
 import org.springframework.security.oauth2.jose.jws.SignatureAlgorithm;
 import org.springframework.security.oauth2.jwt.JwtValidators;
 import org.springframework.security.oauth2.jwt.NimbusJwtDecoder;
+import org.springframework.security.oauth2.server.resource.authentication.DPoPAuthenticationProvider;
+import org.springframework.security.oauth2.server.resource.authentication.DPoPAuthenticationToken;
+import org.springframework.security.oauth2.server.resource.authentication.JwtAuthenticationProvider;
 
 /** Resource servers that accept the access tokens of one issuer, each with another library. */
 public class Resource {
@@ -49,6 +53,11 @@ public class Resource {
     /** Throws where a token is not accepted. */
     interface Check {
         void accept(String token) throws Exception;
+    }
+
+    /** Throws where a token that is bound to a key is not accepted with a proof. */
+    interface ProofCheck {
+        void accept(String token, String proof, String method, String url) throws Exception;
     }
 
     static URL keySet() throws Exception {
@@ -96,10 +105,20 @@ public class Resource {
      * takes the algorithms of the keys that are published when it starts.
      */
     static Check spring() {
+        return springDecoder()::decode;
+    }
+
+    static NimbusJwtDecoder springDecoder() {
         NimbusJwtDecoder decoder = NimbusJwtDecoder.withIssuerLocation(ISSUER)
             .jwsAlgorithms(algs -> ALGS.forEach(alg -> algs.add(SignatureAlgorithm.from(alg)))).build();
         decoder.setJwtValidator(JwtValidators.createAtJwtValidator().issuer(ISSUER).audience(AUDIENCE).build());
-        return decoder::decode;
+        return decoder;
+    }
+
+    /** What Spring Security does with the scheme DPoP. */
+    static ProofCheck springDPoP() {
+        var provider = new DPoPAuthenticationProvider(new ProviderManager(new JwtAuthenticationProvider(springDecoder())));
+        return (token, proof, method, url) -> provider.authenticate(new DPoPAuthenticationToken(token, proof, method, url));
     }
 
     static void trust(String file) throws Exception {
@@ -122,6 +141,7 @@ public class Resource {
     public static void main(String[] args) throws Exception {
         trust(System.getenv("CA_FILE"));
         Map<String, Check> checks = new TreeMap<>(Map.of("/nimbus", nimbus(), "/jose4j", jose4j(), "/java-jwt", auth0(), "/spring", spring()));
+        ProofCheck proven = springDPoP();
         String[] at = System.getenv("LISTEN").split(":");
         HttpServer server = HttpServer.create(new InetSocketAddress(at[0], Integer.parseInt(at[1])), 0);
         server.createContext("/", exchange -> {
@@ -132,6 +152,17 @@ public class Resource {
             if (said != null && said.startsWith("Bearer ") && check != null) {
                 try {
                     check.accept(said.substring(7));
+                    status = 200;
+                    answer = "welcome";
+                } catch (Exception e) {
+                    answer = String.valueOf(e);
+                }
+            }
+            String path = exchange.getRequestURI().getPath();
+            if (said != null && said.startsWith("DPoP ") && path.equals("/spring-dpop")) {
+                try {
+                    proven.accept(said.substring(5), exchange.getRequestHeaders().getFirst("DPoP"),
+                        exchange.getRequestMethod(), "http://" + System.getenv("LISTEN") + path);
                     status = 200;
                     answer = "welcome";
                 } catch (Exception e) {
