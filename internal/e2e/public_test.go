@@ -113,8 +113,8 @@ func TestMetadata(t *testing.T) {
 		t.Errorf("endpoints %+v, want those of %s", m, s.url)
 	}
 	slices.Sort(m.Grants)
-	if m.Authorization != "" || !slices.Equal(m.Grants, []string{"client_credentials", "password", "refresh_token"}) {
-		t.Errorf("%+v; want the grants that are served and no authorization endpoint", m)
+	if m.Authorization != s.url+"/oauth/authorize" || !slices.Equal(m.Grants, []string{"authorization_code", "client_credentials", "password", "refresh_token"}) {
+		t.Errorf("%+v; want the grants that are served and the authorization endpoint", m)
 	}
 	for _, method := range []string{"client_secret_basic", "client_secret_post", "none"} {
 		if !slices.Contains(m.Methods, method) {
