@@ -40,11 +40,13 @@ func NewFamilies(store Store, masters *keys.Masters, settings Settings, now, con
 	}
 }
 
-// purgeGrace is how long an expired family is kept, for clocks that differ.
+// purgeGrace is how long an expired family is kept, to allow for clock
+// differences.
 const purgeGrace = time.Hour
 
-// purgeSteps is how many steps the idle lifetime has for PurgeAt, which is
-// rounded up to the next: most refreshes then leave it, and its index, alone.
+// purgeSteps is the number of steps that the idle lifetime is divided into.
+// PurgeAt is rounded up to the next step, so that most refreshes leave it and its
+// index unchanged.
 const purgeSteps = 8
 
 // begin returns a family for a user who has just logged in. It is still to be stored.
@@ -65,8 +67,9 @@ func (f *Families) begin(ctx context.Context, client Client, user users.User, sc
 	return fam
 }
 
-// latest is the later of the two clocks, by which lives begin: one that began by a
-// clock that was behind would be over when that is set right (T1).
+// latest returns the later of the two clocks' times. Lifetimes start at it: one
+// that started by a clock that was behind would be over once the clock was
+// corrected (T1).
 func (f *Families) latest() time.Time {
 	now, confirmed := f.now(), f.confirmed()
 	if confirmed.After(now) {
@@ -75,8 +78,9 @@ func (f *Families) latest() time.Time {
 	return now.UTC().Truncate(time.Millisecond)
 }
 
-// lifetimes returns when a family last used at now expires for want of use,
-// and when its record may go: after its last access token has expired as well.
+// lifetimes returns when a family last used at now expires because it is not used,
+// and when its record may be removed, which is after its last access token has
+// expired.
 func (f *Families) lifetimes(client Client, expires, now time.Time) (idle, purge time.Time) {
 	idle = now.Add(orDefault(client.RefreshIdleTTL, f.settings.RefreshIdleTTL))
 	if idle.After(expires) {

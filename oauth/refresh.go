@@ -12,39 +12,39 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-// refresh is one refresh token on the way to its successor: what was presented,
-// by whom, and what is found of it on the way.
+// refresh is one request to spend a refresh token: the token that was presented,
+// the caller, and the state that the checks collect.
 type refresh struct {
 	families *Families
-	// end ends the family of a token that came from who must not have it (F3).
+	// end ends the family of a token that somebody else must have copied (F3).
 	end   func(context.Context, *deadToken) error
 	ask   *tokenRequest
 	token presented
 	from  audit.Request
 
-	// attempt knows the family as it stood before; the same after a retry.
+	// attempt has the family as it was before the refresh. After a retry it has the
+	// same generation as family.
 	attempt
-	// What the last decision found, and, in the end, the family as it then
-	// stands.
+	// The result of the last decision, and at the end the family as it is then.
 	client          Client
 	scope, audience []string
 	family          Family
-	// unanswered says that the token is the one just spent and that nobody was
-	// given its successor; before is then the family that its client knows.
+	// unanswered means that the token is the previous one and that its successor
+	// was given to nobody. known is then the family as its client knows it.
 	unanswered bool
 	known      Family
 }
 
-// run spends the token: it moves the family on by one generation. The token just
-// spent, presented again within the retry window and before its successor was
-// used, yields the same successor (F2); any older one ends the family (F3). The
-// error is a *deadToken, a refusal of what was asked for, or means that the
-// store could not say.
+// run spends the token: it advances the family by one generation. If the previous
+// token is presented again within the retry window and before its successor was
+// used, run returns the same successor (F2). Any older token ends the family (F3).
+// The error is a *deadToken or a refusal of the request, or it means that the store
+// could not answer.
 func (r *refresh) run(ctx context.Context) (successor string, err error) {
 	f := r.families
 	r.family, err = f.store.RotateFamily(ctx, r.token.familyID, r.ask.by.id, r.decide)
 	if p := r.ask.proof; err == nil && p != nil && r.retried() {
-		// The store spent nothing, since it had nothing to write.
+		// The store spent no proof, since it had nothing to write.
 		err = f.store.DenyToken(ctx, spending(p))
 	}
 	if errors.Is(err, ErrTokenDenied) {
@@ -61,10 +61,10 @@ func (r *refresh) run(ctx context.Context) (successor string, err error) {
 	return f.tokens.derive(r.family)
 }
 
-// decide is the one decision on a refresh. The store shows it the family and the
-// client inside the step that moves the family on (see Decide), perhaps more than
-// once: so a refresh costs one visit to the store, and a client that is disabled
-// meanwhile gets nothing.
+// decide makes the decision on a refresh. The store calls it with the family and
+// the client inside the step that rotates the family (see Decide), perhaps more
+// than once. So a refresh needs one call to the store, and a client that is
+// disabled meanwhile gets no token.
 func (r *refresh) decide(fam Family, client Client) (*Rotation, error) {
 	r.client = client
 	err := r.check(fam)
@@ -78,8 +78,8 @@ func (r *refresh) decide(fam Family, client Client) (*Rotation, error) {
 	return rotation, err
 }
 
-// check has all checks in their order: nobody learns of a token what they could
-// not prove to be told.
+// check runs all checks. Their order matters: the caller learns about a token only
+// what it has proved a right to know.
 func (r *refresh) check(fam Family) error {
 	r.known, r.unanswered = fam, false
 	if err := r.checkClient(); err != nil {
@@ -100,7 +100,7 @@ func (r *refresh) check(fam Family) error {
 	return r.checkReach(fam)
 }
 
-// checkClient lets on a client that proves itself and may refresh.
+// checkClient returns an error unless the client authenticates and may refresh.
 func (r *refresh) checkClient() error {
 	if e := r.ask.by.prove(r.client); e != nil {
 		return e
@@ -111,8 +111,9 @@ func (r *refresh) checkClient() error {
 	return nil
 }
 
-// checkKey lets on who proves the key that the family is bound to. Whoever has its
-// token without that learns nothing of the family, and ends nothing (F8).
+// checkKey returns an error unless the caller proves possession of the key that the
+// family is bound to. Somebody who has the token but not the key learns nothing
+// about the family and cannot end it (F8).
 func (r *refresh) checkKey(fam Family) error {
 	unproven := &deadToken{family: fam, presented: r.token.generation, unproven: true}
 	switch {
@@ -131,7 +132,8 @@ func (r *refresh) checkKey(fam Family) error {
 	return unproven
 }
 
-// checkFamily lets on a token, proved to be the family's, that may be spent.
+// checkFamily returns an error unless the token, proved to be the family's, may be
+// spent.
 func (r *refresh) checkFamily(fam Family) error {
 	confirmed, window := r.families.confirmed(), cmp.Or(r.client.RetryWindow, r.families.settings.RetryWindow)
 	alive, confirmedAlive := fam.lives(r.families.now()), fam.lives(confirmed)
@@ -141,12 +143,13 @@ func (r *refresh) checkFamily(fam Family) error {
 		dead.reason = audit.ReasonEndedSession
 	case fam.ClientID != r.client.ID:
 		// The first-party routes know no other client's tokens; who sends one there
-		// has mistaken the address.
+		// has used the wrong address.
 		dead.reason, dead.reuse = audit.ReasonForeignClient, !r.ask.by.named
 	case !alive && !confirmedAlive:
 		dead.reason = audit.ReasonExpiredSession
 	case !alive || !confirmedAlive:
-		// The client would throw its token away for a clock that is wrong (T1).
+		// A refusal would make the client discard its token because of a wrong
+		// clock (T1).
 		return refusal.Undecided(audit.ReasonClockUnconfirmed, nil)
 	case r.token.generation >= fam.Generation || r.unanswered:
 		return nil
@@ -158,8 +161,8 @@ func (r *refresh) checkFamily(fam Family) error {
 	return dead
 }
 
-// checkReach finds the scope and the audience: what was asked for, of what the
-// family has and was not taken from its client since the login (F7).
+// checkReach sets the scope and the audience: the requested part of what the family
+// has and what was not withdrawn from its client since the login (F7).
 func (r *refresh) checkReach(fam Family) error {
 	var e *refusal.Error
 	scope := kept(fam.Scope, r.client.Scope)
@@ -176,8 +179,8 @@ func (r *refresh) checkReach(fam Family) error {
 	return nil
 }
 
-// withdrawn reports whether nothing is left of the resource servers that the family
-// is for; what is Keyturn's own does not count.
+// withdrawn reports whether the client may no longer use any of the family's
+// resource servers. Keyturn's own audience, the issuer, does not count.
 func (r *refresh) withdrawn(fam Family) bool {
 	own := r.families.settings.Issuer
 	if slices.Contains(fam.Audience, own) && slices.Contains(r.client.Audience, own) {
@@ -187,13 +190,13 @@ func (r *refresh) withdrawn(fam Family) bool {
 	return len(servers) > 0 && len(kept(servers, r.client.Audience)) == 0
 }
 
-// retries reports whether the token of a family that let it on is the one just
-// spent, and its successor is told again.
+// retries reports whether a token that passed the checks is the previous one, so
+// that the same successor is returned again.
 func (r *refresh) retries(fam Family) bool {
 	return r.token.generation < fam.Generation && !r.unanswered
 }
 
-// retried reports, once it ran, whether the token had been spent before.
+// retried reports, after run, whether the token had been spent before.
 func (r *refresh) retried() bool { return r.before.Generation == r.family.Generation }
 
 func (r *refresh) rotation(fam Family) *Rotation {
@@ -224,9 +227,9 @@ type deadToken struct {
 
 func (d *deadToken) Error() string { return d.reason.String() }
 
-// tell fills in what the audit log is to know, of both sides that hold a token
-// where it was reused, and returns what the caller is told: the same of every
-// token that does not count.
+// tell fills in the audit event; for a reused token that includes both of its
+// holders. It returns the refusal for the caller, which is the same for every
+// invalid token, except that a missing proof and a store error are named.
 func (d *deadToken) tell(event *audit.Event) *refusal.Error {
 	if !d.family.RevokedAt.IsZero() {
 		event.Detail = "the session was ended before: " + d.family.RevokeReason
