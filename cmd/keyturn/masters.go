@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
 )
@@ -25,7 +24,7 @@ func (d *deployment) masters() (*keys.Masters, error) {
 	if !errors.Is(err, errNoMasters) {
 		return m, err
 	}
-	path := masterPathBeside(d.cfg)
+	path := d.cfg.MasterKeyBeside()
 	if err := mayMakeMaster(d.ctx, d.store, path); err != nil {
 		return nil, err
 	}
@@ -53,17 +52,11 @@ func (d *deployment) givenMasters() (*keys.Masters, error) {
 	case d.cfg.SQLitePath() == "":
 		return nil, errNoMasters
 	}
-	m, err := d.readMasters(masterPathBeside(d.cfg))
+	m, err := d.readMasters(d.cfg.MasterKeyBeside())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errNoMasters
 	}
 	return m, err
-}
-
-// masterPathBeside returns keyturn.master-key for keyturn.db.
-func masterPathBeside(cfg *config.Config) string {
-	db := cfg.SQLitePath()
-	return db[:len(db)-len(filepath.Ext(db))] + ".master-key"
 }
 
 func (d *deployment) readMasters(path string) (*keys.Masters, error) {
@@ -85,7 +78,7 @@ func (d *deployment) masterElsewhere() string {
 	switch {
 	case !d.cfg.MasterKey.IsZero():
 		return "KEYTURN_MASTER_KEY"
-	case d.cfg.SQLitePath() != "" && (given == "" || filepath.Clean(given) == filepath.Clean(masterPathBeside(d.cfg))):
+	case d.cfg.SQLitePath() != "" && (given == "" || filepath.Clean(given) == filepath.Clean(d.cfg.MasterKeyBeside())):
 		return ""
 	}
 	return given
@@ -116,7 +109,7 @@ func (d *deployment) markMaster() {
 	if d.masterElsewhere() != "" {
 		return
 	}
-	path := masterPathBeside(d.cfg)
+	path := d.cfg.MasterKeyBeside()
 	if text, err := os.ReadFile(path); err != nil || strings.Contains(string(text), inUse) {
 		return
 	}
@@ -138,7 +131,7 @@ func (d *deployment) checkNotLost() error {
 	if db == "" {
 		return nil
 	}
-	path := masterPathBeside(d.cfg)
+	path := d.cfg.MasterKeyBeside()
 	text, err := os.ReadFile(path)
 	if err != nil || !strings.Contains(string(text), inUse) {
 		return nil

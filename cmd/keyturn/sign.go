@@ -50,7 +50,7 @@ func (d *deployment) readRing() (*keys.Ring, error) {
 	case d.cfg.SQLitePath() == "":
 		return nil, auditlog.ErrNoKey
 	default:
-		masters, err = d.readMasters(masterPathBeside(d.cfg))
+		masters, err = d.readMasters(d.cfg.MasterKeyBeside())
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, auditlog.ErrNoKey

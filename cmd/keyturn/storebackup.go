@@ -16,6 +16,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit/line"
 	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/sqlite"
 )
 
@@ -148,6 +149,9 @@ func decideRestore(d *deployment, partial, from string) (e audit.Event, told fun
 	}
 	d.store = s
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := checkHolds(d.ctx, s); err != nil {
+		return e, nil, err
+	}
 	sink, err := d.commandSink(d.ctx, s, d.cfg.Store.Reveal())
 	if err != nil {
 		return e, nil, err
@@ -166,6 +170,19 @@ func decideRestore(d *deployment, partial, from string) (e audit.Event, told fun
 		e, err = d.takeOver(sink, filepath.Base(from), nil)
 	}
 	return e, nil, err
+}
+
+// checkHolds refuses a store without keys, users, clients and sessions.
+func checkHolds(ctx context.Context, s store.Store) error {
+	records, err := s.Keys(ctx)
+	if err != nil || len(records) > 0 {
+		return err
+	}
+	sizes, err := s.Sizes(ctx)
+	if err == nil && sizes == (store.Sizes{}) {
+		err = errHoldsNothing
+	}
+	return err
 }
 
 // giveTo gives a file that root created the owner of its directory, because a server

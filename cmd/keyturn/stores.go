@@ -51,6 +51,8 @@ any moment.`,
 	return cmd
 }
 
+var errHoldsNothing = errors.New("the store holds nothing: no server or command worked on it, it is another than was meant, or a copy of a SQLite file alone, made while a server ran, whose data was in the log beside it (-wal)")
+
 func (p *program) checkStore(d *deployment) ([]transfer.KindDigest, error) {
 	masters, err := d.givenMasters()
 	if errors.Is(err, errNoMasters) {
@@ -74,7 +76,7 @@ func (p *program) checkStore(d *deployment) ([]transfer.KindDigest, error) {
 	}
 	digests, err := transfer.Digest(d.ctx, d.store, time.Now(), bar.show)
 	if err == nil && !slices.ContainsFunc(digests, func(k transfer.KindDigest) bool { return k.Count > 0 }) {
-		err = errors.New("the store holds nothing: no server or command worked on it, it is another than was meant, or a copy of a SQLite file alone, made while a server ran, whose data was in the log beside it (-wal)")
+		err = errHoldsNothing
 	}
 	return digests, err
 }

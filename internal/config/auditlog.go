@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"net"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -32,9 +33,45 @@ func checkAuditLog(s string) error {
 	return noControl(s)
 }
 
+// auditsInFile reports whether the audit log is a file.
+func (c *Config) auditsInFile() bool {
+	return c.AuditLog != "stdout" && c.AuditLog != "stderr" && !strings.Contains(c.AuditLog, "://")
+}
+
+// overwrites refuses an audit log in a file that has another purpose.
+func overwrites(c *Config) (reason, accepted string) {
+	if !c.auditsInFile() {
+		return "", ""
+	}
+	files := map[string]string{c.MasterKeyFile: "master_key_file", c.TLSCertFile: "tls_cert_file", c.TLSKeyFile: "tls_key_file",
+		c.AuditCAFile: "audit_ca_file", c.PepperFile: "pepper_file"}
+	if db := c.SQLitePath(); db != "" {
+		files[c.MasterKeyBeside()] = "the master key beside the store"
+		for _, end := range []string{"", "-wal", "-shm", "-journal"} {
+			files[db+end] = "the store"
+		}
+	}
+	delete(files, "")
+	log := absolute(c.AuditLog)
+	for file, purpose := range files {
+		if absolute(file) == log {
+			return "that file is for " + purpose, "a file of its own"
+		}
+	}
+	return "", ""
+}
+
+// absolute returns a path that can be compared, without following links.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return filepath.Clean(path)
+}
+
 // rotatesNoFile refuses to rotate an audit log that is not a file.
 func rotatesNoFile(c *Config, set bool) (reason, accepted string) {
-	if set && (c.AuditLog == "stdout" || c.AuditLog == "stderr" || strings.Contains(c.AuditLog, "://")) {
+	if set && !c.auditsInFile() {
 		return "audit_log is " + c.AuditLog + ", and only a file is rotated", "0"
 	}
 	return "", ""

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"path/filepath"
 	"strings"
 	"unicode"
 
@@ -84,6 +85,13 @@ func (c *Config) SQLitePath() string {
 		return ""
 	}
 	return path
+}
+
+// MasterKeyBeside returns the path of the master key file that is made beside a
+// SQLite store: keyturn.master-key for keyturn.db.
+func (c *Config) MasterKeyBeside() string {
+	db := c.SQLitePath()
+	return strings.TrimSuffix(db, filepath.Ext(db)) + ".master-key"
 }
 
 // MongoDB reports whether the store is MongoDB.

@@ -22,6 +22,13 @@ func TestAStoreThatWasLost(t *testing.T) {
 	if o := d.on("sqlite:"+copied).run(t, "store", "check"); o.code != 1 || !strings.Contains(o.stderr, "holds nothing") {
 		t.Errorf("store check of a copy without its log: exit code %d, %s", o.code, o.stderr)
 	}
+	restored := filepath.Join(t.TempDir(), "keyturn.db")
+	if o := d.on("sqlite:"+restored).run(t, "store", "restore", copied); o.code != 1 || !strings.Contains(o.stderr, "holds nothing") {
+		t.Errorf("store restore of a copy without its log: exit code %d, %s", o.code, o.stderr)
+	}
+	if made, err := os.ReadDir(filepath.Dir(restored)); err != nil || len(made) > 0 {
+		t.Errorf("a restore that was refused has made %v (%v)", made, err)
+	}
 	s.stop(t)
 	d.addUser(t, email, password)
 	path, backup, empty := filepath.Join(d.dir, "keyturn.db"), filepath.Join(d.dir, "backup.db"), filepath.Join(d.dir, "empty.db")
