@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -139,5 +140,45 @@ func (s *shop) losesAFile(t *testing.T, path string) {
 	}
 	if !poll(s.exited, s.ready) {
 		t.Fatal("it is not ready though the file is back")
+	}
+}
+
+// TestAFileThatIsOverwrittenUnderAServer copies a backup, or nothing, over the store
+// of a running server, as cp does. The server decides nothing more, and what was
+// copied is still whole when it has ended.
+func TestAFileThatIsOverwrittenUnderAServer(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"a backup", "nothing"} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			d := newDeployment(t, "", "--key-poll-interval", "50ms")
+			s := openShop(t, d)
+			path, backup := filepath.Join(d.dir, "keyturn.db"), filepath.Join(t.TempDir(), "backup.db")
+			d.must(t, nil, "store", "backup", backup)
+			for range 20 {
+				s.login(t, s.public, email, password)
+			}
+			text := ""
+			if what == "a backup" {
+				text = readFile(t, backup)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if !poll(s.exited, func() bool { return !s.ready() }) {
+				t.Fatal("it is ready on a file that was overwritten")
+			}
+			a, err := postForm(s.url+"/oauth/token", s.confidential, values("grant_type", "client_credentials"))
+			if err != nil || a.status != http.StatusServiceUnavailable {
+				t.Errorf("a token: %+v, %v; want 503", a, err)
+			}
+			s.end(t, syscall.SIGTERM)
+			if readFile(t, path) != text {
+				t.Error("the file was written into")
+			}
+			if !strings.Contains(s.stderr.String(), "was overwritten under this process") {
+				t.Error("the log does not say what happened")
+			}
+		})
 	}
 }

@@ -3,9 +3,7 @@ package sqlite
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -111,16 +109,11 @@ func (f file) ownLog() error {
 	if err != nil || log.Size() == 0 {
 		return nil
 	}
-	var header [20]byte
-	b, err := os.Open(string(f))
+	header, err := f.header()
 	if err != nil {
-		return fmt.Errorf("cannot open the sqlite store: %w", err)
-	}
-	_, err = io.ReadFull(b, header[:])
-	if err = errors.Join(err, b.Close()); err != nil {
 		return fmt.Errorf("cannot read the sqlite store: %w", err)
 	}
-	if header[18] == 1 {
+	if header.isBackup() {
 		return fmt.Errorf("sqlite store %[1]s is a backup beside the log of the file that it replaced: move %[1]s-wal and %[1]s-shm away (nothing was changed)", f)
 	}
 	return nil

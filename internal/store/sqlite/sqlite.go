@@ -84,7 +84,7 @@ func Open(ctx context.Context, name string) (*Store, error) {
 	for range cap(s.readers) {
 		c, err := f.connect(ctx, forReading)
 		if err != nil {
-			return nil, errors.Join(err, s.closeReaders(len(s.readers)), s.writer.close())
+			return nil, errors.Join(err, s.closeReaders(len(s.readers)), s.writer.close(), path.reader.Close())
 		}
 		s.readers <- c
 	}
@@ -100,10 +100,13 @@ func (s *Store) Close() error { return s.close() }
 func (s *Store) closeAll() error {
 	close(s.closing)
 	<-s.stopped
+	if s.path.overwritten.Load() {
+		return s.path.err() // closing would move the log into a file that it does not belong to
+	}
 	// The last connection moves the log into the file, if it is certain to be the
 	// last. So the connections are closed one after the other, the writer at the
 	// end.
-	return errors.Join(s.closeReaders(cap(s.readers)), s.writer.close())
+	return errors.Join(s.closeReaders(cap(s.readers)), s.writer.close(), s.path.reader.Close())
 }
 
 // closeReaders closes n connections, and waits for those in use.
