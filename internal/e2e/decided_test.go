@@ -38,6 +38,7 @@ type decided struct {
 // elsewhere are the actions whose events other tests take away.
 var elsewhere = map[audit.Action]string{
 	audit.TokenRefreshed: "TestA3_NoSpaceLeft",
+	audit.UserLoggedIn:   "TestA3_WhatWasNotRecordedDidNotHappen of package server",
 	audit.KeyCreated:     "TestA3_KeysOweTheirEvents of package keys",
 	audit.KeyErased:      "TestA3_KeysOweTheirEvents of package keys",
 	audit.KeyArchived:    "TestA3_KeysOweTheirEvents of package keys",
@@ -127,7 +128,7 @@ func TestA3_EveryDecisionStandsOnlyWithItsEvent(t *testing.T) {
 			t.Errorf("%s stands %q, and there is no row for it, or one too many", term.Action, term.Stands)
 		}
 	}
-	onBothStores(t, []string{"--first-party-client", "app", "--login-throttle", "off"}, func(t *testing.T, d *deployment) {
+	onBothStores(t, []string{"--first-party-client", "app", "--login-throttle", "off", "--key-poll-interval", "1s"}, func(t *testing.T, d *deployment) {
 		l := d.auditLink(t)
 		s := &deciding{shop: openShop(t, d), log: l, file: filepath.Join(d.dir, "new-password")}
 		writeFile(t, s.file, password+"\n")
@@ -169,6 +170,13 @@ func (d *deciding) decide(t *testing.T, c decided) {
 			t.Errorf("%s: answered with %s; want that it is done", what, said)
 		}
 		eventually(t, what+" is in the log", func() bool { return d.told(t, c.action) == told+1 })
+		if c.action == audit.KeyRevoked {
+			// What the server signs until it has read of it is void soon.
+			kid := d.keyList(t)[slices.IndexFunc(d.keyList(t), func(k listedKey) bool { return k.State == "revoked" })].KID
+			eventually(t, "the server has read of the revocation", func() bool {
+				return !strings.Contains(mustSend(t, "GET", d.url+"/.well-known/jwks.json", nil, "").body, kid)
+			})
+		}
 		return
 	}
 	if after := d.state(t); after != before {

@@ -23,7 +23,7 @@ func (d *deployment) checkModel(t *testing.T) {
 		}
 	}
 	of := model.Deployment{
-		Bounded: d.bounded.Load(), Rings: d.rings.Load(), Lossy: d.logAway.Load(),
+		Bounded: d.bounded.Load(), Rings: d.rings.Load(), Lossy: d.logAway.Load(), WrongClock: d.launch != nil,
 		// FerretDB reads, then writes.
 		TwoWin: strings.HasPrefix(d.store, "mongodb:") && os.Getenv("KEYTURN_TEST_MONGODB_URI") == "",
 	}

@@ -66,6 +66,9 @@ type Deployment struct {
 	TwoWin bool
 	// Rings says that several algorithms sign side by side.
 	Rings bool
+	// WrongClock says that a server's clock jumped. It then signs by it at once, and
+	// writes that it turned at its next poll.
+	WrongClock bool
 	// Lossy says that the log was away for a while: it may hold what was taken back.
 	Lossy bool
 }
