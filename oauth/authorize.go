@@ -189,9 +189,9 @@ func (s *Service) readAuthorization(a *authorization) *unauthorized {
 		return invalid(audit.ReasonChallenge, "The parameter code_challenge is missing: PKCE is required (RFC 7636).")
 	case a.get("code_challenge_method") != "S256":
 		return invalid(audit.ReasonChallenge, "Use the code_challenge_method S256.")
-	case !isChallenge(a.get("code_challenge")):
+	case !isDigest(a.get("code_challenge")):
 		return invalid(audit.ReasonChallenge, "The code_challenge is not the base64url of a SHA-256.")
-	case a.get("dpop_jkt") != "" && !isChallenge(a.get("dpop_jkt")):
+	case a.get("dpop_jkt") != "" && !isDigest(a.get("dpop_jkt")):
 		return invalid(audit.ReasonMalformedParameter, "The dpop_jkt is not the base64url of a SHA-256 (RFC 9449 §10).")
 	case len(a.get("nonce")) > maxNonce:
 		return invalid(audit.ReasonMalformedParameter, "The nonce is longer than "+strconv.Itoa(maxNonce)+" bytes.")

@@ -136,7 +136,7 @@ func TestVerifiers(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]bool{c.Challenge: true, c.Challenge + "=": false, c.Challenge[1:]: false, "": false, c.Challenge[:42] + "N": false} {
-		if isChallenge(text) != want {
+		if isDigest(text) != want {
 			t.Errorf("%q as a challenge: %t", text, !want)
 		}
 	}

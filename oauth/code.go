@@ -60,8 +60,9 @@ func (c code) verifies(verifier string) bool {
 // unreserved are the characters of a verifier.
 const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
-// isChallenge reports whether s can be the S256 of a verifier.
-func isChallenge(s string) bool {
+// isDigest reports whether s is the base64url of a SHA-256: a challenge (RFC 7636
+// §4.2) or a key's thumbprint (RFC 9449 §10).
+func isDigest(s string) bool {
 	raw, err := tokenEncoding.DecodeString(s)
 	return err == nil && len(raw) == sha256.Size && len(s) == tokenEncoding.EncodedLen(sha256.Size)
 }

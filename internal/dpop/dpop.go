@@ -194,9 +194,3 @@ func Hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
-
-// IsThumbprint reports whether text has the form of a key's thumbprint.
-func IsThumbprint(text string) bool {
-	sum, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	return err == nil && len(sum) == sha256.Size && len(text) == 43
-}
