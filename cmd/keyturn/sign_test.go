@@ -3,12 +3,9 @@ package main
 import (
 	"testing"
 
-	"github.com/spf13/pflag"
-
 	"github.com/keyturn/keyturn/internal/audit"
 	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/internal/audit/verify"
-	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/store/storetest"
 )
 
@@ -16,17 +13,7 @@ import (
 // event that is always signed, and would read as put there.
 func TestA2_ACommandWhoseFirstLookAtTheKeysFailsSignsAllTheSame(t *testing.T) {
 	t.Chdir(t.TempDir())
-	p := &program{stderr: t.Output()}
-	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
-	config.AddFlags(fs)
-	cfg, err := config.Load(fs, []string{"KEYTURN_ISSUER=https://login.example.com"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := p.open(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := openHere(t, t.Output())
 	masters, err := d.masters()
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +34,7 @@ func TestA2_ACommandWhoseFirstLookAtTheKeysFailsSignsAllTheSame(t *testing.T) {
 
 	for _, failures := range []int{0, 1, 2} {
 		faulty := storetest.NewFaulty(d.store)
-		command := &deployment{ctx: t.Context(), cfg: cfg, log: p.logger(cfg), store: faulty, clock: d.clock}
+		command := &deployment{ctx: t.Context(), cfg: d.cfg, log: d.log, store: faulty, clock: d.clock}
 		left := failures
 		faulty.Inject(func(method string) storetest.Fault {
 			if method == "Keys" && left > 0 {
@@ -56,7 +43,7 @@ func TestA2_ACommandWhoseFirstLookAtTheKeysFailsSignsAllTheSame(t *testing.T) {
 			}
 			return storetest.None
 		})
-		if command.audit, err = command.openAudit(auditlog.Options{Sink: cfg.AuditLog}, faulty); err != nil {
+		if command.audit, err = command.openAudit(auditlog.Options{Sink: d.cfg.AuditLog}, faulty); err != nil {
 			t.Fatal(err)
 		}
 		command.audit.SetSigner(&commandSigner{d: command})
@@ -70,10 +57,10 @@ func TestA2_ACommandWhoseFirstLookAtTheKeysFailsSignsAllTheSame(t *testing.T) {
 			t.Errorf("the keys were not looked at %d times", failures)
 		}
 	}
-	o, err := verifyOptions(t.Context(), cfg)
+	o, err := verifyOptions(t.Context(), d.cfg)
 	o.Signed = true
 	if err == nil {
-		_, err = verify.Files([]string{cfg.AuditLog}, o)
+		_, err = verify.Files([]string{d.cfg.AuditLog}, o)
 	}
 	if err != nil {
 		t.Error(err)

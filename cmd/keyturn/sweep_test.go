@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -22,21 +23,27 @@ import (
 	"github.com/keyturn/keyturn/oauth"
 )
 
-// TestAPepperThatIsMissingIsNoticedLater: accounts are imported beside a server.
-func TestAPepperThatIsMissingIsNoticedLater(t *testing.T) {
-	t.Chdir(t.TempDir())
-	var said strings.Builder
-	p := &program{stderr: &said}
+// openHere opens the deployment of the working directory as a server does.
+func openHere(t *testing.T, stderr io.Writer) *deployment {
+	t.Helper()
 	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
 	config.AddFlags(fs)
 	cfg, err := config.Load(fs, []string{"KEYTURN_ISSUER=https://login.example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := p.open(t.Context(), cfg)
+	d, err := (&program{stderr: stderr}).open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return d
+}
+
+// TestAPepperThatIsMissingIsNoticedLater: accounts are imported beside a server.
+func TestAPepperThatIsMissingIsNoticedLater(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var said strings.Builder
+	d := openHere(t, &said)
 	defer d.close()
 	d.lookForPepper(t.Context())
 	if w := d.pepperWarning(); len(w) > 0 {
@@ -67,23 +74,13 @@ func TestAPepperThatIsMissingIsNoticedLater(t *testing.T) {
 func TestT1_AWrongMinutePurgesNothing(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Cleanup(func() { wallClock = time.Now })
-	p := &program{stderr: t.Output()}
-	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
-	config.AddFlags(fs)
-	cfg, err := config.Load(fs, []string{"KEYTURN_ISSUER=https://login.example.com"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := p.open(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := openHere(t, t.Output())
 	defer d.close()
 	start := func() *services {
 		if err := d.steadily(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
-		s, err := d.services(cfg.Issuer)
+		s, err := d.services(d.cfg.Issuer)
 		if err != nil {
 			t.Fatal(err)
 		}
