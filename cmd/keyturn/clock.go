@@ -57,7 +57,7 @@ func elapsedSince(began time.Time) func() time.Duration {
 // keepTime stores the time for the next start and for other replicas.
 func (d *deployment) keepTime(ctx context.Context) {
 	if err := d.store.SetSteadyTime(ctx, d.clock.Now()); err != nil && ctx.Err() == nil {
-		d.log.Warn().Err(err).Msg("the time could not be stored; trying again shortly")
+		d.log.Warn().Err(err).Msg("the time could not be stored")
 	}
 }
 
