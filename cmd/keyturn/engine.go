@@ -58,6 +58,15 @@ func engineOf(s store.Store) (mongodb.Engine, bool) {
 	return m.Engine(), true
 }
 
+// indexWarning returns the warning of /readyz while MongoDB lacks an index, or has one
+// that somebody has to mend.
+func (d *deployment) indexWarning() []string {
+	if m, ok := d.store.(*mongodb.Store); ok && m.IndexesMissing() {
+		return []string{"indexes_missing"}
+	}
+	return nil
+}
+
 func (p *program) storeMigrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",

@@ -287,7 +287,7 @@ func (s *services) health(d *deployment) *server.Health {
 			return nil
 		},
 		Warnings: func() []string {
-			return slices.Concat(s.keyWarnings(), d.firstPartyWarning(), d.pepperWarning(), d.clockWarning(), d.auditWarning())
+			return slices.Concat(s.keyWarnings(), d.firstPartyWarning(), d.pepperWarning(), d.clockWarning(), d.auditWarning(), d.indexWarning())
 		},
 		OnError: func(check string, err error) { d.log.Warn().Str("check", check).Err(err).Msg("not ready") },
 	}

@@ -40,9 +40,10 @@ func (s *Store) SetAnchor(ctx context.Context, a audit.Anchor) error {
 	return failed("anchoring an audit chain", err)
 }
 
-// Anchors implements audit.AnchorStore.
+// Anchors implements audit.AnchorStore. Verification accuses by what it returns, so
+// no deposed primary may answer.
 func (s *Store) Anchors(ctx context.Context) ([]audit.Anchor, error) {
-	return list[anchorRecord](ctx, s.anchors, bson.M{},
+	return list[anchorRecord](ctx, s.latest.anchors, bson.M{},
 		options.Find().SetSort(bson.D{{Key: "at", Value: 1}, {Key: "_id", Value: 1}}))
 }
 

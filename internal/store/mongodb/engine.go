@@ -46,7 +46,7 @@ func (e Engine) String() string {
 		line += "nothing is known that it breaks"
 	}
 	if e.NoRetries {
-		line += "; it announces no sessions (logicalSessionTimeoutMinutes), so there are no retryable writes: a write whose answer is lost is not sent again, and its request fails"
+		line += "; it announces no sessions (logicalSessionTimeoutMinutes), so there are no retryable writes: a write whose answer is lost is not sent again by the driver, and its request may fail"
 	}
 	return line
 }
@@ -145,25 +145,35 @@ func engineOf(hello, build bson.Raw, hosts ...string) (Engine, error) {
 // product identifies the product. It knows cloud products by their host names, as
 // MongoDB's own drivers do, because not all of them report their name.
 func product(role introduction, version buildInfo) string {
-	at := func(suffix string) bool {
+	at := func(fits func(host string) bool) bool {
 		return slices.ContainsFunc(append(role.Hosts, role.Me), func(host string) bool {
 			host, _, _ = strings.Cut(strings.ToLower(host), ":")
-			return strings.HasSuffix(host, suffix)
+			return fits("." + strings.TrimSuffix(host, ".") + ".")
 		})
+	}
+	has := func(name string) func(string) bool {
+		return func(host string) bool { return strings.Contains(host, name) }
 	}
 	switch {
 	case version.FerretDB1 != "", strings.HasPrefix(version.ofFerretDB(), "v1."):
 		return ferretDB1
 	case version.FerretDB != nil:
 		return ferretDB2
-	case !role.Internal.DocumentDB.IsZero(), !role.Internal.Cosmos.IsZero(), at(".mongocluster.cosmos.azure.com"):
+	case !role.Internal.DocumentDB.IsZero(), !role.Internal.Cosmos.IsZero(), at(has(".mongocluster.cosmos.azure.")):
 		return documentDB
-	case at(".cosmos.azure.com"), at(".documents.azure.com"):
+	case at(has(".cosmos.azure.")), at(has(".documents.azure.")):
 		return cosmosDB
-	case at(".docdb.amazonaws.com"), at(".docdb-elastic.amazonaws.com"):
+	case at(isAmazonDB):
 		return amazonDB
 	}
 	return mongoDB
+}
+
+// isAmazonDB knows the hosts of all partitions: that of China has the region after the
+// service.
+func isAmazonDB(host string) bool {
+	return (strings.Contains(host, ".docdb.") || strings.Contains(host, ".docdb-elastic.")) &&
+		(strings.HasSuffix(host, ".amazonaws.com.") || strings.HasSuffix(host, ".amazonaws.com.cn."))
 }
 
 // check returns an error if Keyturn cannot use the engine.

@@ -76,7 +76,11 @@ func TestEnginesThatDoNotNameTheirHosts(t *testing.T) {
 		"a.mongo.cosmos.azure.com:10255":              cosmosDB,
 		"c.global.mongocluster.cosmos.azure.com":      documentDB,
 		"c-1.us-east-1.docdb-elastic.amazonaws.com:1": amazonDB,
+		"acct.mongo.cosmos.azure.us:10255":            cosmosDB,
+		"acct.mongo.cosmos.azure.com.":                cosmosDB,
+		"c.x.docdb.cn-north-1.amazonaws.com.cn:27017": amazonDB,
 		"db1.example.com:27017":                       mongoDB,
+		"docdb.example.com:27017":                     mongoDB,
 	} {
 		e, err := engineOf(raw(t, bson.M{"msg": "isdbgrid"}), raw(t, mongod(7)), host)
 		if err != nil || e.Product != want {

@@ -2,6 +2,7 @@ package mongodb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,6 +16,10 @@ const (
 	buildTime = 20 * 24 * time.Hour
 	// progressEvery is how often the progress of a build is reported.
 	progressEvery = 15 * time.Second
+	// firstRetry is how long after a round that failed the next one begins. The wait
+	// doubles up to maxRetry.
+	firstRetry = 5 * time.Second
+	maxRetry   = 10 * time.Minute
 )
 
 // Indexes says which missing indexes Open creates.
@@ -42,28 +47,29 @@ func (s *Store) makeIndexes(ctx context.Context, which Indexes) error {
 	if which == NoIndexes {
 		return nil
 	}
+	standing, err := s.standing(ctx)
+	if err != nil {
+		return err
+	}
+	for _, problem := range s.strangers(standing) {
+		s.warn(problem)
+	}
 	var later []index
-	before := map[*mongo.Collection][]standing{}
 	for _, i := range s.indexes() {
-		all, listed := before[i.on]
-		if !listed {
-			var err error
-			if all, err = standingOn(ctx, i.on); err != nil {
-				return err
-			}
-			before[i.on] = all
-		}
+		all := standing[i.on]
 		problem := i.problem(all)
 		switch fresh := len(all) == 0; {
 		case problem != "" && problem != i.missing():
 			if i.unique {
 				return fmt.Errorf("mongodb: %s", problem)
 			}
-			s.say(true, problem)
+			s.warn(problem)
 		case i.unique || fresh:
 			if err := s.make(ctx, i); err != nil {
 				return err
 			}
+		case problem == "" && !i.named(all):
+			// One of another name does the same.
 		default:
 			later = append(later, i)
 		}
@@ -78,8 +84,13 @@ func (s *Store) makeIndexes(ctx context.Context, which Indexes) error {
 	return nil
 }
 
-// dropOutlived drops the indexes of earlier versions, once those that replace them
-// are ready.
+// warn says that something is wrong with an index until somebody mends it.
+func (s *Store) warn(problem string) {
+	s.indexesWrong = true
+	s.say(true, problem)
+}
+
+// dropOutlived drops the indexes of earlier versions.
 func (s *Store) dropOutlived(ctx context.Context) error {
 	for _, i := range s.outlived() {
 		if err := i.drop(ctx); err != nil {
@@ -89,25 +100,47 @@ func (s *Store) dropOutlived(ctx context.Context) error {
 	return nil
 }
 
-// makeLater creates indexes one after the other, until Close. Migrate waits for
-// it.
+// makeLater creates indexes one after the other, and those that failed again, until
+// Close. Migrate waits for the first round. The indexes of earlier versions are
+// dropped after it even if something failed, because by some of them the server
+// deletes.
 func (s *Store) makeLater(ctx context.Context, all []index) {
 	ctx, s.stopBuilding = context.WithCancel(context.WithoutCancel(ctx))
 	s.built = make(chan error, 1)
 	go func() {
-		var err error
-		for _, i := range all {
-			if err = s.make(ctx, i); err != nil {
-				s.say(true, err.Error()+"; the next start makes it, or keyturn store migrate")
-				break
+		left, err := s.makeEach(ctx, all)
+		s.built <- errors.Join(err, s.dropOutlived(ctx))
+		for wait := s.retryAfter; len(left) > 0; wait = min(2*wait, maxRetry) {
+			s.indexesFailed.Store(true)
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(wait):
 			}
+			left, _ = s.makeEach(ctx, left)
 		}
-		if err == nil {
-			err = s.dropOutlived(ctx)
-		}
-		s.built <- err
+		s.indexesFailed.Store(false)
 	}()
 }
+
+// makeEach creates indexes, and returns those that failed.
+func (s *Store) makeEach(ctx context.Context, all []index) (left []index, err error) {
+	for _, i := range all {
+		failure := s.make(ctx, i)
+		if failure == nil {
+			continue
+		}
+		left, err = append(left, i), errors.Join(err, failure)
+		if ctx.Err() == nil {
+			s.say(true, fmt.Sprintf("%v; the store works without it, but slower, and a server tries again at the latest after %v", failure, maxRetry))
+		}
+	}
+	return left, err
+}
+
+// IndexesMissing reports whether an index that the store needs to be fast could not be
+// made, or one is wrong or makes the server delete or refuse.
+func (s *Store) IndexesMissing() bool { return s.indexesWrong || s.indexesFailed.Load() }
 
 // Migrate waits until every index is ready, including those that Open creates in
 // the background.

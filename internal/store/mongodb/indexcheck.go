@@ -3,6 +3,7 @@ package mongodb
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -12,17 +13,59 @@ import (
 // Check implements store.Store. It checks the indexes that Open creates, which
 // somebody may have dropped or changed. The data files are the server's concern.
 func (s *Store) Check(ctx context.Context) ([]string, error) {
-	var wrong []string
-	for _, i := range s.indexes() {
-		problem, err := i.stands(ctx)
-		if err != nil {
-			return nil, err
+	standing, err := s.standing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	wrong := s.strangers(standing)
+	for _, i := range s.outlived() {
+		if i.named(standing[i.on]) {
+			wrong = append(wrong, fmt.Sprintf("the index %s of %s is of an earlier version: run keyturn store migrate, or start the server, which drops it", i.name, i.on.Name()))
 		}
-		if problem != "" {
+	}
+	for _, i := range s.indexes() {
+		if problem := i.problem(standing[i.on]); problem != "" {
 			wrong = append(wrong, problem)
 		}
 	}
 	return wrong, nil
+}
+
+// standing lists the indexes of every collection.
+func (s *Store) standing(ctx context.Context) (map[*mongo.Collection][]standing, error) {
+	found := map[*mongo.Collection][]standing{}
+	for _, c := range s.collections() {
+		all, err := standingOn(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		found[c] = all
+	}
+	return found, nil
+}
+
+// strangers returns what is wrong with indexes that Keyturn did not make: by some the
+// server deletes documents by its own clock, which Keyturn does not trust (T1), and
+// others make it refuse writes.
+func (s *Store) strangers(found map[*mongo.Collection][]standing) (wrong []string) {
+	ours := map[string]bool{}
+	for _, i := range append(s.indexes(), s.outlived()...) {
+		ours[i.on.Name()+"."+i.name] = true
+	}
+	for _, c := range s.collections() {
+		for _, other := range found[c] {
+			if ours[c.Name()+"."+other.Name] || other.Name == "_id_" {
+				continue
+			}
+			if !other.Expire.IsZero() {
+				wrong = append(wrong, fmt.Sprintf("the index %s of %s has expireAfterSeconds, by which the server deletes: drop it", other.Name, c.Name()))
+			}
+			if other.Unique {
+				wrong = append(wrong, fmt.Sprintf("the index %s of %s is unique and not Keyturn's, so that writes fail: drop it", other.Name, c.Name()))
+			}
+		}
+	}
+	return wrong
 }
 
 // standing is an index as listed by a server.
@@ -38,15 +81,6 @@ type standing struct {
 	Collation bson.Raw `bson:"collation"`
 }
 
-// stands returns what is wrong with the index on the server, or "".
-func (i index) stands(ctx context.Context) (string, error) {
-	all, err := standingOn(ctx, i.on)
-	if err != nil {
-		return "", err
-	}
-	return i.problem(all), nil
-}
-
 // problem returns what is wrong with the index, given all indexes of its
 // collection, or "".
 func (i index) problem(all []standing) string {
@@ -55,7 +89,28 @@ func (i index) problem(all []standing) string {
 			return i.compare(s)
 		}
 	}
+	for _, s := range all {
+		switch differs := i.differs(s); {
+		case len(differs) == 0 && !i.unique:
+			return "" // it serves as well
+		case len(differs) == 0 || i.inTheWay(s):
+			return fmt.Sprintf("the index %s of %s has the fields of Keyturn's %s, which cannot be made beside it: drop %[1]s and run keyturn store migrate, or start the server",
+				s.Name, i.on.Name(), i.name)
+		}
+	}
 	return i.missing()
+}
+
+// named reports whether an index with its name is among all.
+func (i index) named(all []standing) bool {
+	return slices.ContainsFunc(all, func(s standing) bool { return s.Name == i.name })
+}
+
+// inTheWay reports whether a server refuses the index because of one that differs only
+// in what does not tell two indexes apart.
+func (i index) inTheWay(s standing) bool {
+	s.Expire, s.Hidden = bson.RawValue{}, false
+	return len(i.differs(s)) == 0
 }
 
 // standingOn lists the indexes of a collection. It returns none if the collection
@@ -75,9 +130,18 @@ func (i index) missing() string {
 	return fmt.Sprintf("the index %s of %s is missing: run keyturn store migrate, or start the server, which makes it", i.name, i.on.Name())
 }
 
-// compare returns how an existing index differs from the wanted one, or "".
+// compare returns how an existing index differs from the wanted one, in words, or "".
 func (i index) compare(s standing) string {
-	var differs []string
+	differs := i.differs(s)
+	if len(differs) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the index %s of %s is not what Keyturn makes (%s): drop it and run keyturn store migrate, or start the server",
+		i.name, i.on.Name(), strings.Join(differs, ", "))
+}
+
+// differs lists how an existing index differs from the wanted one, except in its name.
+func (i index) differs(s standing) (differs []string) {
 	keys, err := bson.Marshal(i.keys)
 	if err != nil || !sameKeys(keys, s.Keys) {
 		differs = append(differs, "other fields")
@@ -105,11 +169,7 @@ func (i index) compare(s standing) string {
 	if s.Hidden {
 		differs = append(differs, "hidden")
 	}
-	if len(differs) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("the index %s of %s is not what Keyturn makes (%s): drop it and run keyturn store migrate, or start the server",
-		i.name, i.on.Name(), strings.Join(differs, ", "))
+	return differs
 }
 
 // sameKeys compares index keys, whose directions servers store as any type of

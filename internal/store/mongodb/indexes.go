@@ -81,8 +81,8 @@ func (s *Store) outlived() []index {
 
 // drop removes the index if it exists.
 func (i index) drop(ctx context.Context) error {
-	problem, err := i.stands(ctx)
-	if err != nil || problem == i.missing() {
+	all, err := standingOn(ctx, i.on)
+	if err != nil || !i.named(all) {
 		return err
 	}
 	err = i.on.Indexes().DropOne(ctx, i.name)

@@ -21,6 +21,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -51,7 +52,7 @@ type Store struct {
 
 	// latest are the collections for data that decides something and that no later
 	// write confirms: reads see every write acknowledged before.
-	latest      struct{ users, families, clients, keys, denied *mongo.Collection }
+	latest      struct{ users, families, clients, keys, denied, anchors *mongo.Collection }
 	clientReads *jointReads[oauth.Client] // of latest.clients
 
 	engine Engine
@@ -59,7 +60,13 @@ type Store struct {
 	// stopBuilding stops the creation of indexes in the background, and built
 	// receives its result. Both are nil if there was nothing to create.
 	stopBuilding context.CancelFunc
-	built        chan error
+	// indexesWrong says that somebody has to mend an index, indexesFailed that one
+	// could not be made yet.
+	indexesWrong  bool
+	indexesFailed atomic.Bool
+	// retryAfter is firstRetry.
+	retryAfter time.Duration
+	built      chan error
 }
 
 var _ store.Store = (*Store)(nil)
@@ -102,20 +109,22 @@ func Open(ctx context.Context, uri string, o Options) (*Store, error) {
 func newStore(client *mongo.Client, database string) *Store {
 	db := client.Database(database)
 	s := &Store{
-		client:    client,
-		users:     db.Collection("users"),
-		clients:   db.Collection("clients"),
-		families:  db.Collection("families"),
-		keys:      db.Collection("keys"),
-		denied:    db.Collection("denied_tokens"),
-		counters:  db.Collection("counters"),
-		hashKinds: db.Collection("hash_kinds"),
-		steady:    db.Collection("steady_time"),
-		anchors:   db.Collection("audit_anchors"),
-		places:    db.Collection("audit_places"),
+		client:     client,
+		retryAfter: firstRetry,
+		users:      db.Collection("users"),
+		clients:    db.Collection("clients"),
+		families:   db.Collection("families"),
+		keys:       db.Collection("keys"),
+		denied:     db.Collection("denied_tokens"),
+		counters:   db.Collection("counters"),
+		hashKinds:  db.Collection("hash_kinds"),
+		steady:     db.Collection("steady_time"),
+		anchors:    db.Collection("audit_anchors"),
+		places:     db.Collection("audit_places"),
 	}
 	for at, c := range map[**mongo.Collection]*mongo.Collection{
 		&s.latest.users: s.users, &s.latest.families: s.families, &s.latest.clients: s.clients, &s.latest.keys: s.keys, &s.latest.denied: s.denied,
+		&s.latest.anchors: s.anchors,
 	} {
 		*at = db.Collection(c.Name(), options.Collection().SetReadConcern(readconcern.Linearizable()))
 	}
@@ -124,6 +133,11 @@ func newStore(client *mongo.Client, database string) *Store {
 		return one[clientRecord](s.latest.clients.FindOne(ctx, filter), "reading a client", oauth.ErrNoClient)
 	})
 	return s
+}
+
+// collections lists all collections of the store.
+func (s *Store) collections() []*mongo.Collection {
+	return []*mongo.Collection{s.users, s.clients, s.families, s.keys, s.denied, s.counters, s.hashKinds, s.steady, s.anchors, s.places}
 }
 
 // Options are the settings of a deployment besides the URI.
