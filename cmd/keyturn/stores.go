@@ -1,12 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -60,6 +60,9 @@ func (p *program) checkStore(d *deployment) ([]transfer.KindDigest, error) {
 	} else if err != nil {
 		return nil, err
 	}
+	if err := checkHolds(d.ctx, d.store); errors.Is(err, errHoldsNothing) {
+		return nil, err
+	}
 	wrong, err := d.store.Check(d.ctx)
 	if err != nil {
 		return nil, err
@@ -74,11 +77,7 @@ func (p *program) checkStore(d *deployment) ([]transfer.KindDigest, error) {
 	if len(wrong) > 0 {
 		return nil, errors.New("the store is not sound: " + strings.Join(wrong, "; "))
 	}
-	digests, err := transfer.Digest(d.ctx, d.store, time.Now(), bar.show)
-	if err == nil && !slices.ContainsFunc(digests, func(k transfer.KindDigest) bool { return k.Count > 0 }) {
-		err = errHoldsNothing
-	}
-	return digests, err
+	return transfer.Digest(d.ctx, d.store, time.Now(), bar.show)
 }
 
 func (p *program) printDigests(digests []transfer.KindDigest) error {
@@ -123,19 +122,21 @@ target that a server or a command has worked on is refused.`,
 
 func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to string) error {
 	if path, ok := strings.CutPrefix(from, "sqlite:"); ok {
-		source, err := os.Stat(path)
-		if err != nil {
+		if _, err := os.Stat(path); err != nil {
 			return fmt.Errorf("--from: %w", err)
 		}
-		if target, err := os.Stat(strings.TrimPrefix(to, "sqlite:")); err == nil && os.SameFile(source, target) {
-			return usageError{errors.New("--to is the store of --from: name another")}
-		}
+	}
+	if same, err := sameStore(from, to); err != nil || same {
+		return cmp.Or(err, error(usageError{errors.New("--to is the store of --from: name another")}))
 	}
 	source, err := openStore(ctx, from, looking(cfg))
 	if err != nil {
 		return fmt.Errorf("--from: %w", err)
 	}
 	defer source.Close()
+	if err := checkHolds(ctx, source); err != nil {
+		return fmt.Errorf("--from: %w", err)
+	}
 	target, err := openStore(ctx, to, staying(cfg, p.logger(cfg)))
 	if err != nil {
 		return fmt.Errorf("--to: %w", err)
@@ -166,6 +167,16 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 		return errors.Join(err, d.recordOnce(sink, failed(copied), both))
 	}
 	return p.printDigests(digests)
+}
+
+// sameStore reports whether two URIs name one store.
+func sameStore(a, b string) (bool, error) {
+	x, err := storeIdentity(a)
+	if err != nil {
+		return false, err
+	}
+	y, err := storeIdentity(b)
+	return x == y, err
 }
 
 // auditDecision returns a success event that a later line with the same id can take

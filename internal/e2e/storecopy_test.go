@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,4 +75,26 @@ func TestStoreCopyLogsNobodyOut(t *testing.T) {
 	}
 	s.stop(t)
 	s.checkAudit(t)
+}
+
+// TestStoreCopyOfNothing refuses a source that holds nothing, as a mistyped database
+// does, and one that is the target.
+func TestStoreCopyOfNothing(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	onBothStores(t, nil, func(t *testing.T, other *deployment) {
+		other.addUser(t, email, password)
+		target := "sqlite:" + filepath.Join(t.TempDir(), "copy.db")
+		for _, c := range []struct{ from, to, says string }{
+			{mongotest.URI(t), target, "holds nothing"},
+			{other.store, other.store, "is the store of --from"},
+		} {
+			if o := d.run(t, "store", "copy", "--from", c.from, "--to", c.to); o.code == 0 || !strings.Contains(o.stderr, c.says) {
+				t.Errorf("copying %s to %s: exit code %d, %s", c.from, c.to, o.code, o.stderr)
+			}
+		}
+		if _, err := os.Stat(strings.TrimPrefix(target, "sqlite:")); err == nil {
+			t.Error("a copy of nothing was made")
+		}
+	})
 }
