@@ -39,7 +39,7 @@ var stages = []stage{
 		before: `wanted="$CLIENT_ID $CLIENT_SECRET $EMAIL $PASSWORD"; CLIENT_ID=`,
 		after:  `test "$CLIENT_ID $CLIENT_SECRET $EMAIL $PASSWORD" = "$wanted"`},
 	{page: "docs/operating.md", has: "keyturn serve --issuer https", after: `test -s keyturn.db; test -s keyturn.master-key`},
-	{page: "docs/operating.md", has: "mongodb://db1,db2,db3", mongoDB: "mongodb://db1,db2,db3/keyturn?replicaSet=rs0"},
+	{page: "docs/operating.md", has: "mongodb://db1,db2,db3/keyturn", mongoDB: "mongodb://db1,db2,db3/keyturn?replicaSet=rs0"},
 	{page: "docs/operating.md", has: "keyturn.master-key > young", inDemo: true},
 	{page: "docs/operating.md", has: "mongodump", cannot: "no MongoDB and none of its tools can be installed on the machines that build this"},
 	{page: "docs/operating.md", has: "store restored", before: "keyturn serve --issuer https://login.example.com",
