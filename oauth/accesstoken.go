@@ -123,7 +123,7 @@ type errNotLive struct{ reason audit.Reason }
 func (e errNotLive) Error() string { return e.reason.String() }
 
 // check returns the claims of a live access token: signed by a key of the ring,
-// with our issuer, not expired, not revoked, of a live session, for a client
+// with our issuer, not expired, not issued in the future, not revoked, of a live session, for a client
 // that is not disabled. Any error but errNotLive means that the store could not
 // answer.
 func (s *Service) check(ctx context.Context, token string) (claims, error) {
@@ -182,6 +182,8 @@ func (s *Service) checkSignature(token string) (claims, error) {
 		return c, errNotLive{audit.ReasonForeignIssuer}
 	case s.now().Unix() >= c.Expiry:
 		return c, errNotLive{audit.ReasonExpiredToken}
+	case s.families.ahead(time.Unix(c.IssuedAt, 0)):
+		return c, errNotLive{audit.ReasonFutureToken}
 	}
 	return c, nil
 }

@@ -86,7 +86,7 @@ func (s *Service) LoginOf(ctx context.Context, cookie string) (Login, error) {
 		return Login{}, nil
 	case err != nil:
 		return Login{}, err
-	case !f.lives(s.now()) || !f.lives(s.families.confirmed()):
+	case !f.lives(s.now()) || !f.lives(s.families.confirmed()) || s.families.ahead(f.CreatedAt):
 		return Login{}, nil
 	}
 	user, err := s.users.ByID(ctx, f.UserID)

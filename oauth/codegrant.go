@@ -41,7 +41,7 @@ func (s *Service) exchangeCode(ctx context.Context, q *tokenRequest) (issued, *r
 		return issued{}, codeRefused(audit.ReasonVerifier)
 	case c.JKT != "" && c.JKT != thumbprint(q.proof):
 		return issued{}, codeRefused(audit.ReasonForeignProofKey)
-	case s.families.latest().UnixMilli() >= c.Expires:
+	case s.families.latest().UnixMilli() >= c.Expires || s.families.ahead(time.UnixMilli(c.Expires).Add(-codeTTL)):
 		return issued{}, codeRefused(audit.ReasonExpiredCode)
 	}
 	return s.redeem(ctx, q, c)

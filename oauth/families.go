@@ -57,7 +57,7 @@ func (f *Families) begin(ctx context.Context, client Client, user users.User, sc
 		ID: uuid.NewString(), ClientID: client.ID, UserID: user.UID, Claims: user.TokenClaims(), Scope: scope, Audience: audience,
 		Salt: newSalt(), MasterID: f.tokens.primary,
 		AuthTime: now, CreatedAt: now, RotatedAt: now,
-		ExpiresAt: latest.Add(orDefault(client.RefreshTTL, f.settings.RefreshTTL)),
+		ExpiresAt: f.end(client, latest),
 		FirstIP:   from.IP, FirstUserAgent: from.UserAgent, LastIP: from.IP, LastUserAgent: from.UserAgent,
 	}
 	if slices.Contains(scope, "email") {
@@ -78,6 +78,12 @@ func (f *Families) latest() time.Time {
 	return now.UTC().Truncate(time.Millisecond)
 }
 
+// ahead reports whether t is later than a right clock can have been: whoever wrote it
+// had one that was ahead, and what it began would last for as long as it was (T1).
+func (f *Families) ahead(t time.Time) bool {
+	return t.After(f.latest().Add(f.settings.ClockSkew))
+}
+
 // lifetimes returns when a family last used at now expires because it is not used,
 // and when its record may be removed, which is after its last access token has
 // expired.
@@ -92,6 +98,11 @@ func (f *Families) lifetimes(client Client, expires, now time.Time) (idle, purge
 	}
 	step := f.settings.RefreshIdleTTL / purgeSteps
 	return idle, purge.Add(purgeGrace).Truncate(step).Add(step)
+}
+
+// end returns when a family that began at now expires, however much it is used.
+func (f *Families) end(client Client, now time.Time) time.Time {
+	return now.Add(orDefault(client.RefreshTTL, f.settings.RefreshTTL))
 }
 
 func orDefault(d, def time.Duration) time.Duration {

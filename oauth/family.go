@@ -37,7 +37,8 @@ type Family struct {
 	// AuthTime is when the user's password was checked.
 	AuthTime  time.Time
 	CreatedAt time.Time
-	// IdleExpiresAt advances with every refresh, ExpiresAt never does.
+	// IdleExpiresAt advances with every refresh. ExpiresAt never does; it is earlier
+	// after one if the clock that wrote it was ahead (T1).
 	IdleExpiresAt time.Time
 	ExpiresAt     time.Time
 	// PurgeAt is when the record may be removed: after the expiry of every access
@@ -67,11 +68,12 @@ type Rotation struct {
 	Presented int64
 	// MasterID names the master secret of the new generation's token.
 	MasterID string
-	// At is the current time. IdleExpiresAt and PurgeAt are the family's new
-	// ones.
+	// At is the current time. IdleExpiresAt and PurgeAt are the family's new ones, and
+	// so is ExpiresAt unless it is zero.
 	At            time.Time
 	IdleExpiresAt time.Time
 	PurgeAt       time.Time
+	ExpiresAt     time.Time
 	// IP and UserAgent become LastIP and LastUserAgent.
 	IP, UserAgent string
 	// Spends is added to the denylist with the rotation, as by DenyToken, unless
@@ -83,6 +85,9 @@ type Rotation struct {
 func (r Rotation) Apply(f Family) Family {
 	f.Generation, f.RotatedAt, f.MasterID = r.Presented+1, r.At, r.MasterID
 	f.IdleExpiresAt, f.PurgeAt = r.IdleExpiresAt, r.PurgeAt
+	if !r.ExpiresAt.IsZero() {
+		f.ExpiresAt = r.ExpiresAt
+	}
 	f.LastIP, f.LastUserAgent = r.IP, r.UserAgent
 	return f
 }

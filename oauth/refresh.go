@@ -153,6 +153,8 @@ func (r *refresh) checkFamily(fam Family) error {
 		return refusal.Undecided(audit.ReasonClockUnconfirmed, nil)
 	case r.token.generation >= fam.Generation || r.unanswered:
 		return nil
+	case r.token.generation == fam.Generation-1 && window > 0 && r.families.ahead(fam.RotatedAt):
+		return refusal.Undecided(audit.ReasonClockUnconfirmed, nil)
 	case r.token.generation == fam.Generation-1 && window.open(confirmed.Sub(fam.RotatedAt)):
 		return nil
 	default:
@@ -204,7 +206,11 @@ func (r *refresh) rotation(fam Family) *Rotation {
 	rotation := &Rotation{
 		Presented: r.token.generation, MasterID: r.families.tokens.primary, At: now, IP: r.from.IP, UserAgent: r.from.UserAgent,
 	}
-	rotation.IdleExpiresAt, rotation.PurgeAt = r.families.lifetimes(r.client, fam.ExpiresAt, r.families.latest())
+	latest, end := r.families.latest(), fam.ExpiresAt
+	if limit := r.families.end(r.client, latest); r.families.ahead(fam.CreatedAt) && limit.Before(end) {
+		end, rotation.ExpiresAt = limit, limit
+	}
+	rotation.IdleExpiresAt, rotation.PurgeAt = r.families.lifetimes(r.client, end, latest)
 	if p := r.ask.proof; p != nil {
 		rotation.Spends = spending(p)
 	}

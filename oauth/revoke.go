@@ -77,12 +77,14 @@ func (s *Service) revokeRefreshToken(ctx context.Context, client Client, token s
 
 func (s *Service) revokeAccessToken(ctx context.Context, client Client, token string, event *audit.Event) *refusal.Error {
 	c, err := s.checkSignature(token)
-	if dead, ok := errors.AsType[errNotLive](err); ok && (dead.reason != audit.ReasonExpiredToken || s.families.confirmed().Unix() >= c.Expiry) {
+	dead, _ := errors.AsType[errNotLive](err)
+	// A token that only the wall clock takes for expired may become valid again, and one
+	// that a clock issued that was ahead becomes so (T1).
+	valid := err == nil || dead.reason == audit.ReasonFutureToken || dead.reason == audit.ReasonExpiredToken && s.families.confirmed().Unix() < c.Expiry
+	if !valid {
 		event.Reason = dead.reason
 		return nil
 	}
-	// A token that only the wall clock takes for expired may become valid again
-	// (T1).
 	event.UserID, event.SessionID, event.TokenID = c.Subject, c.Session, c.ID
 	if c.ClientID != client.ID {
 		return foreignToken

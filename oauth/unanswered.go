@@ -140,7 +140,7 @@ func (f *Families) restore(ctx context.Context, before Family, presented int64, 
 		}
 		return &Rotation{
 			Presented: presented - 1, MasterID: before.MasterID, At: at,
-			IdleExpiresAt: before.IdleExpiresAt, PurgeAt: before.PurgeAt, IP: before.LastIP, UserAgent: before.LastUserAgent,
+			IdleExpiresAt: before.IdleExpiresAt, PurgeAt: before.PurgeAt, ExpiresAt: before.ExpiresAt, IP: before.LastIP, UserAgent: before.LastUserAgent,
 		}, nil
 	})
 	if errors.Is(err, ErrNoFamily) {

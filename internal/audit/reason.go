@@ -115,6 +115,7 @@ var (
 	ReasonBadToken        = Reason{"bad_token", "it is no access token, or not signed by a key in force"}
 	ReasonForeignIssuer   = Reason{"foreign_issuer", "the access token names another issuer"}
 	ReasonExpiredToken    = Reason{"expired_token", "the access token has expired"}
+	ReasonFutureToken     = Reason{"future_token", "the access token was issued by a clock that was ahead, and is not valid yet"}
 	ReasonRevokedToken    = Reason{"revoked_token", "the access token was revoked"}
 	ReasonUnknownSession  = Reason{"unknown_session", "there is no such session, or no longer"}
 	ReasonEndedSession    = Reason{"ended_session", "the session was ended before"}

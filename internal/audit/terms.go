@@ -43,7 +43,7 @@ var (
 		ReasonNoClient, ReasonMalformedClientID, ReasonUnknownClient, ReasonDisabledClient, ReasonRedirectURI, ReasonResponseType, ReasonChallenge, ReasonNoConsent, ReasonLoginRequired, ReasonGrantNotAllowed,
 		ReasonMalformedScope, ReasonScopeNotAllowed, ReasonResourceNotAllowed, ReasonStore, ReasonHungUp,
 	}
-	unverified = []Reason{ReasonBadToken, ReasonForeignIssuer, ReasonExpiredToken}
+	unverified = []Reason{ReasonBadToken, ReasonForeignIssuer, ReasonExpiredToken, ReasonFutureToken}
 	notLive    = []Reason{ReasonRevokedToken, ReasonUnknownSession, ReasonEndedSession, ReasonUnknownClient, ReasonDisabledClient}
 
 	badProfile = []Reason{

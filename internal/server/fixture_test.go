@@ -95,6 +95,8 @@ type world struct {
 	server  *server.Server
 	// steadyOff is how far elapsed time is from the clock.
 	steadyOff time.Duration
+	// wallOff is how wrong the clock is of what issues and judges tokens.
+	wallOff time.Duration
 	// last is what was asked last, by method and path.
 	last string
 	// needsNonce has proofs need a nonce, from the next build on, and proofClock is how
@@ -209,11 +211,12 @@ func (w *world) build() http.Handler {
 	must(w.t, err)
 	fail := func(_ context.Context, err error) { w.t.Log("inside:", err) }
 	proofClock := w.proofClock
+	now := func() time.Time { return time.Now().Add(w.wallOff) }
 	o := oauth.NewService(oauth.Options{
-		Store: w.store, Families: oauth.NewFamilies(w.store, w.masters, settings, time.Now, func() time.Time { return time.Now().Add(w.steadyOff) }), ClientKeys: oauth.NewClientKeys(nil, time.Now),
+		Store: w.store, Families: oauth.NewFamilies(w.store, w.masters, settings, now, func() time.Time { return time.Now().Add(w.steadyOff) }), ClientKeys: oauth.NewClientKeys(nil, time.Now),
 		Proofs: dpop.NewChecker(w.masters, w.needsNonce, 30*time.Second, func() time.Time { return time.Now().Add(proofClock) }),
 		Users:  w.users, Ring: w.keeper.Ring(),
-		Audit: w.audit, Settings: settings, OnError: fail, Now: time.Now,
+		Audit: w.audit, Settings: settings, OnError: fail, Now: now,
 	})
 	shown, err := pages.New(issuer, o, decision.Recorder{Audit: w.audit, OnError: fail})
 	must(w.t, err)

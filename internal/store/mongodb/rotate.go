@@ -70,17 +70,21 @@ func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, dec
 
 // rotate makes r of f and reports whether it still found f as it is given.
 func (s *Store) rotate(ctx context.Context, f oauth.Family, r oauth.Rotation) (bool, error) {
+	changes := bson.M{
+		"generation":      r.Presented + 1,
+		"rotated_at":      r.At,
+		"master_id":       r.MasterID,
+		"idle_expires_at": r.IdleExpiresAt,
+		"purge_at":        r.PurgeAt,
+		"last_ip":         r.IP,
+		"last_user_agent": r.UserAgent,
+	}
+	if !r.ExpiresAt.IsZero() {
+		changes["expires_at"] = r.ExpiresAt
+	}
 	result, err := s.families.UpdateOne(ctx,
 		bson.M{"_id": f.ID, "generation": f.Generation, "rotated_at": f.RotatedAt, "revoked_at": notEnded},
-		bson.M{"$set": bson.M{
-			"generation":      r.Presented + 1,
-			"rotated_at":      r.At,
-			"master_id":       r.MasterID,
-			"idle_expires_at": r.IdleExpiresAt,
-			"purge_at":        r.PurgeAt,
-			"last_ip":         r.IP,
-			"last_user_agent": r.UserAgent,
-		}})
+		bson.M{"$set": changes})
 	if err != nil {
 		return false, failed("rotating a session", err)
 	}

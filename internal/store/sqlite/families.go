@@ -36,6 +36,7 @@ var (
 		idle_expires_at = ?5, last_ip = ?6, last_user_agent = ?7 WHERE id = ?1`)
 	// Apart, since naming a column renews its index, changed or not.
 	postponePurge  = sql(`UPDATE families SET purge_at = ?2 WHERE id = ?1`)
+	clipEnd        = sql(`UPDATE families SET expires_at = ?2 WHERE id = ?1`)
 	familiesOfUser = sql(selectFamily + `
 		WHERE user_id = ?1 AND unborn = 0 AND revoked_at = 0 AND idle_expires_at > ?2 AND expires_at > ?2
 		ORDER BY created_at DESC LIMIT ?3`)
@@ -181,6 +182,9 @@ func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, dec
 			millis(r.IdleExpiresAt), r.IP, r.UserAgent)
 		if err == nil && !r.PurgeAt.Equal(f.PurgeAt) {
 			_, err = c.exec(postponePurge, familyID, millis(r.PurgeAt))
+		}
+		if err == nil && !r.ExpiresAt.IsZero() {
+			_, err = c.exec(clipEnd, familyID, millis(r.ExpiresAt))
 		}
 		return r.Apply(f), err
 	})

@@ -26,10 +26,13 @@ func (s *suite) rotate(t *testing.T) {
 	st, ctx := s.fresh(t), t.Context()
 	want := create(t, st, sampleFamily(1))
 	other := create(t, st, sampleFamily(2))
-	for range 3 {
+	for range 5 {
 		r := refreshOf(want)
 		r.MasterID += fmt.Sprint(want.Generation)
 		r.At = want.RotatedAt.Add(time.Minute)
+		if want.Generation == 6 {
+			r.ExpiresAt = want.ExpiresAt.Add(-time.Hour)
+		}
 		want = rotated(want, r)
 		got, err := rotate(ctx, st, r)
 		ok(t, err)

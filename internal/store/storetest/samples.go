@@ -146,6 +146,9 @@ func rotated(f oauth.Family, r refresh) oauth.Family {
 	f.RotatedAt, f.MasterID = r.At, r.MasterID
 	f.IdleExpiresAt, f.PurgeAt = r.IdleExpiresAt, r.PurgeAt
 	f.LastIP, f.LastUserAgent = r.IP, r.UserAgent
+	if !r.ExpiresAt.IsZero() {
+		f.ExpiresAt = r.ExpiresAt
+	}
 	return f
 }
 
