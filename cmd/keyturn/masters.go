@@ -84,21 +84,6 @@ func (d *deployment) masterElsewhere() string {
 	return given
 }
 
-// warnOfNewStore warns if a server with a given master key starts on a store without
-// keys. Nothing here can tell whether that master key was in use before.
-func (d *deployment) warnOfNewStore() error {
-	master := d.masterElsewhere()
-	if master == "" {
-		return nil // checkNotLost handles it
-	}
-	records, err := d.store.Keys(d.ctx)
-	if err == nil && len(records) == 0 {
-		d.log.Warn().Stringer("store", d.cfg.Store).Str("master_key", master).
-			Msg("THE STORE HOLDS NO KEYS: a new deployment begins in it. If this master key was in use before, the store was lost, or it is another: stop, put it back or restore a backup, and start again")
-	}
-	return err
-}
-
 // inUse begins the line in a master key file which says that keys of the store beside
 // it were sealed with it. An empty store there is not the right one.
 const inUse = "# in use since "
@@ -123,33 +108,38 @@ func (d *deployment) markMaster() {
 	}
 }
 
-// checkNotLost refuses to begin anew beside a master key that is in use, because the
-// database was moved, lost, or copied without its log. It checks whether the store
-// has keys or, before the store is open, whether there is a file.
+// checkNotLost refuses to begin anew where store_must_exist says that there is a store,
+// or a master key beside it is in use: the database was moved, lost, or copied without
+// its log, or a volume is empty.
 func (d *deployment) checkNotLost() error {
+	const putBack = "put the database back, or a backup of it"
+	db, path, said := d.cfg.SQLitePath(), d.cfg.MasterKeyBeside(), ""
+	if text, err := os.ReadFile(path); db != "" && err == nil && strings.Contains(string(text), inUse) {
+		said = "the master key file " + path + " beside it is in use: " + putBack + " with keyturn store restore; to begin anew, move the master key file away"
+	}
+	if d.cfg.StoreMustExist {
+		said = "store_must_exist is true: " + putBack + "; to begin a deployment, start it with false once"
+	}
+	if said == "" {
+		return nil
+	}
+	begins, err := d.begins()
+	if err == nil && begins {
+		err = fmt.Errorf("store %s holds no keys, and %s", d.cfg.Store, said)
+	}
+	return err
+}
+
+// begins reports whether the store has no keys or, before it is open, whether it is a
+// SQLite file that is missing or empty.
+func (d *deployment) begins() (bool, error) {
+	if d.store != nil {
+		records, err := d.store.Keys(d.ctx)
+		return len(records) == 0, err
+	}
 	db := d.cfg.SQLitePath()
-	if db == "" {
-		return nil
-	}
-	path := d.cfg.MasterKeyBeside()
-	text, err := os.ReadFile(path)
-	if err != nil || !strings.Contains(string(text), inUse) {
-		return nil
-	}
-	empty := false
-	if d.store == nil {
-		info, err := os.Stat(db)
-		empty = errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
-	} else if records, err := d.store.Keys(d.ctx); err != nil {
-		return err
-	} else {
-		empty = len(records) == 0
-	}
-	if empty {
-		return fmt.Errorf("store %s holds no keys, and the master key file %s beside it is in use: put the database back, "+
-			"or a backup of it with keyturn store restore; to begin anew, move the master key file away", db, path)
-	}
-	return nil
+	info, err := os.Stat(db)
+	return db != "" && (errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0), nil
 }
 
 // mayMakeMaster refuses to create a master key if the store has keys that another one

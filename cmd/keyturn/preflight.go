@@ -10,11 +10,12 @@ import (
 
 	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/store/sqlite"
 )
 
-// checkToServe checks every file that the settings of a server name before anything is
-// opened or created, so that a start that fails because of its settings leaves nothing
+// checkToServe checks every file that the settings of a server name, and the memory that
+// they take, before anything is opened or created, so that a start that fails because of its settings leaves nothing
 // behind.
 func (d *deployment) checkToServe() error {
 	_, err := d.givenMasters()
@@ -22,7 +23,8 @@ func (d *deployment) checkToServe() error {
 		err = d.cfg.CheckMaster()
 	}
 	_, pepperErr := d.pepper()
-	return errors.Join(err, pepperErr, checkTLS(d.cfg), d.checkPlaceOfStore(), d.checkAudit(), d.checkNotLost())
+	memoryErr := passwords.CheckMemory(os.DirFS("/"), d.cfg.PasswordParams(), d.cfg.HashConcurrency)
+	return errors.Join(err, pepperErr, memoryErr, checkTLS(d.cfg), d.checkPlaceOfStore(), d.checkAudit(), d.checkNotLost())
 }
 
 // checkPlaceOfStore checks whether a SQLite store can be created or written at its

@@ -136,9 +136,6 @@ func (d *deployment) openToServe() error {
 	}
 	seen, err := d.store.Anchors(d.ctx)
 	if err == nil {
-		err = d.warnOfNewStore()
-	}
-	if err == nil {
 		err = d.steadily(d.ctx, d.clockJumped)
 	}
 	if err == nil {
@@ -147,20 +144,40 @@ func (d *deployment) openToServe() error {
 	if err != nil {
 		return errors.Join(err, d.store.Close())
 	}
-	d.compareLog()
+	if err := d.compareLog(); err != nil {
+		return errors.Join(err, d.close())
+	}
 	return nil
 }
 
-// compareLog says so where the log is ahead of the store, as it is when that was
-// restored by means that know nothing of the log.
-func (d *deployment) compareLog() {
-	former := d.audit.Former()
-	known, err := d.store.Anchors(d.ctx) // now: who begins a chain tells the store first
-	if err != nil || former == "" || slices.ContainsFunc(known, func(a audit.Anchor) bool { return a.Chain == former }) {
-		return
+// compareLog compares the store with what else tells of it. It refuses an empty store
+// beside the log of a deployment that is not known to it, and warns if the log is ahead
+// of the store, as it is when that was restored by means that know nothing of the log,
+// and if a deployment begins under a master key that was given: whether that was in use
+// before, nothing here can tell.
+func (d *deployment) compareLog() error {
+	records, err := d.store.Keys(d.ctx)
+	if err != nil {
+		return err
 	}
-	d.log.Warn().Str("audit_log", d.cfg.AuditLog).Str("chain", former).
-		Msg("the audit log is ahead of the store, which has never heard of the chain at its end: if the store was restored, say so with keyturn store restored FILE…; if not, see what keyturn audit verify says")
+	known, err := d.store.Anchors(d.ctx) // now: who begins a chain tells the store first
+	if err != nil {
+		return err
+	}
+	former, begins, master := d.audit.Former(), len(records) == 0, d.masterElsewhere()
+	ahead := former != "" && !slices.ContainsFunc(known, func(a audit.Anchor) bool { return a.Chain == former })
+	switch {
+	case ahead && begins:
+		return fmt.Errorf("store %s holds no keys, and the audit log %s ends with chain %s, of which it has never heard: the store was lost, or one of the two is another deployment's; "+
+			"move the empty store away and put the store back, or a backup of it; to begin anew, move the log away", d.cfg.Store, d.cfg.AuditLog, former)
+	case ahead:
+		d.log.Warn().Str("audit_log", d.cfg.AuditLog).Str("chain", former).
+			Msg("the audit log is ahead of the store, which has never heard of the chain at its end: if the store was restored, say so with keyturn store restored FILE…; if not, see what keyturn audit verify says")
+	case begins && master != "":
+		d.log.Warn().Stringer("store", d.cfg.Store).Str("master_key", master).
+			Msg("THE STORE HOLDS NO KEYS: a new deployment begins in it. If this master key was in use before, the store was lost, or it is another: stop, put it back or restore a backup, and start again. store_must_exist: true refuses such a start")
+	}
+	return nil
 }
 
 // quietTime is how far apart the lines are about events that could not be

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/clientip"
 )
 
 // contradiction is a conflict between settings that are valid by themselves.
@@ -33,6 +35,12 @@ var contradictions = []contradiction{
 		return "", ""
 	}},
 	{[]string{"issuer", "listen", "tls_cert_file"}, issuerUnfit},
+	{[]string{"client_address", "trusted_proxies"}, func(c *Config) (string, string) {
+		if c.ClientAddress != string(clientip.XForwardedFor) && len(c.TrustedProxies) == 0 {
+			return "trusted_proxies is empty, so nobody is believed", string(clientip.XForwardedFor) + ", or trusted_proxies with it"
+		}
+		return "", ""
+	}},
 	{[]string{"admin_listen", "listen"}, func(c *Config) (string, string) {
 		if c.AdminListen == c.Listen && !systemPort(c.Listen) {
 			return "it is the public listener's", "another HOST:PORT than listen, or off"

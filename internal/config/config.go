@@ -25,6 +25,7 @@ type Config struct {
 	MasterKey         Secret
 	MasterKeyFile     string
 	MongoDBEngineRisk string
+	StoreMustExist    bool
 
 	// Issuer is empty only where Listen leaves the port to the system; IssuerFor
 	// tells it once the port is known.

@@ -231,6 +231,10 @@ var refusedValues = []refusalTest{
 var refusedTogether = []refusalTest{
 	{[]string{"--admin-listen=127.0.0.1:8080"},
 		`admin_listen: "127.0.0.1:8080" from the flag is refused: it is the public listener's; accepted: another HOST:PORT than listen, or off`},
+	{[]string{"--client-address=proxy-protocol"},
+		`client_address: "proxy-protocol" from the flag is refused: trusted_proxies is empty, so nobody is believed; accepted: x-forwarded-for, or trusted_proxies with it`},
+	{[]string{"--client-address=forwarded"},
+		`client_address: "forwarded" from the flag is refused: trusted_proxies is empty, so nobody is believed; accepted: x-forwarded-for, or trusted_proxies with it`},
 	{[]string{"--key-poll-interval=1.5d"},
 		`key_poll_interval: "1.5d" from the flag is refused: days are a whole number before everything else, as in 1d12h` + wantDuration},
 	{[]string{"--key-poll-interval=1h1d"},

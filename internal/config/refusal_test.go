@@ -107,9 +107,9 @@ func TestUnknownNames(t *testing.T) {
 		"stroe":             `"stroe" from the file is not the name of a setting; did you mean store?`,
 		"key-poll-interval": `"key-poll-interval" from the file is not the name of a setting; did you mean key_poll_interval?`,
 		"Signing_Alg":       `"Signing_Alg" from the file is not the name of a setting; did you mean signing_alg?`,
-		"token.ttl":         `"token.ttl" from the file is not the name of a setting; accepted: store, master_key_file, mongodb_engine_risk, `,
-		"1":                 `"1" from the file is not the name of a setting; accepted: store, master_key_file, mongodb_engine_risk, `,
-		"config":            `"config" from the file is not the name of a setting; accepted: store, master_key_file, mongodb_engine_risk, `,
+		"token.ttl":         `"token.ttl" from the file is not the name of a setting; accepted: store, master_key_file, store_must_exist, mongodb_engine_risk, `,
+		"1":                 `"1" from the file is not the name of a setting; accepted: store, master_key_file, store_must_exist, mongodb_engine_risk, `,
+		"config":            `"config" from the file is not the name of a setting; accepted: store, master_key_file, store_must_exist, mongodb_engine_risk, `,
 	} {
 		if err := loadError(t, name+": x\n", nil); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("file: got %v, want %s", err, want)

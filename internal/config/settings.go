@@ -81,6 +81,8 @@ func storage() []Setting {
 			Help: "file with the key-encryption keys; on SQLite one is made beside the database if this is empty, on MongoDB it is required"},
 		{Name: "master_key", Secret: true, EnvironmentOnly: true, kind: masterKey(),
 			Help: "the key-encryption keys themselves, where no file can be mounted"},
+		{Name: "store_must_exist", Default: "false", kind: switched(func(c *Config) *bool { return &c.StoreMustExist }, "true", "false"),
+			Help: "whether a store without keys is refused, as one that was lost, or an empty volume; a deployment begins with false, once"},
 		{Name: "mongodb_engine_risk", Default: "refuse", kind: oneOf(func(c *Config) *string { return &c.MongoDBEngineRisk }, "refuse", "accept"),
 			Help: "whether a database engine that is known to break promises of Keyturn, as FerretDB 1 is, is refused, or accepted for tests and trials"},
 	}

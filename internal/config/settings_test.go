@@ -10,7 +10,7 @@ import (
 
 // samples is a text for every setting that differs from its zero value.
 var samples = map[string]string{
-	"store": "sqlite:x.db", "master_key_file": "keys", "master_key": masterKeyText, "issuer": "https://auth.example.com",
+	"store": "sqlite:x.db", "master_key_file": "keys", "store_must_exist": "true", "master_key": masterKeyText, "issuer": "https://auth.example.com",
 	"listen": ":80", "admin_listen": ":90", "profiling": "true", "tls_cert_file": "c.pem", "tls_key_file": "k.pem",
 	"trusted_proxies": "10.0.0.7", "client_address": "forwarded", "request_timeout": "1s", "shutdown_delay": "1s", "shutdown_timeout": "1s", "audit_log": "stdout",
 	"audit_buffer": "5", "audit_loss": "6", "audit_ca_file": "ca.pem",

@@ -69,6 +69,8 @@ func accepted(t *testing.T, environ []string, args ...string) string {
 			masters := filepath.Join(t.TempDir(), filepath.Base(value))
 			newMasterKeys(t, masters)
 			environ[i] = name + "=" + masters
+		case name == "KEYTURN_STORE_MUST_EXIST":
+			environ[i] = name + "=false" // the first start
 		case strings.HasPrefix(value, "sqlite:"):
 			environ[i] = name + "=sqlite:" + filepath.Join(t.TempDir(), filepath.Base(value))
 		}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -233,5 +234,25 @@ func TestAStartThatFailsForItsSettingsHasMadeNothing(t *testing.T) {
 				t.Errorf("it left %v (%v)", left, err)
 			}
 		})
+	}
+}
+
+// TestU2_MemoryThatIsNotThere: a quarter of a TiB for passwords is refused, with both
+// settings' names, where the machine has less.
+func TestU2_MemoryThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	var kib int
+	if _, err := fmt.Sscanf(readFile(t, "/proc/meminfo"), "MemTotal: %d kB", &kib); err != nil {
+		t.Fatal(err)
+	}
+	d := newDeployment(t, "")
+	for _, command := range []string{"config", "serve"} {
+		if kib >= 1<<28 && command == "serve" {
+			continue
+		}
+		args := append([]string{command, "--listen", freePort(t), "--admin-listen", "off", "--hash-concurrency", "1024", "--argon2-memory", "262144"}, d.flags()...)
+		if o := execute(t, nil, "", args...); kib < 1<<28 {
+			refusesToStart(t, o, "argon2_memory 262144", "hash_concurrency 1024")
+		}
 	}
 }

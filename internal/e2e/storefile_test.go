@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
 )
 
 // TestAStoreThatWasLost begins nothing anew beside a master key that is in use:
@@ -76,8 +78,10 @@ func TestAStoreThatWasLost(t *testing.T) {
 	d.serve(t).stop(t)
 }
 
-// TestAStoreThatWasLostWhereItsMasterKeyIsElsewhere is said loudly, with where both
-// are, and no start with keys in the store says it.
+// TestAStoreThatWasLostWhereItsMasterKeyIsElsewhere: the log of its audit chains tells
+// that it was there. Where that is gone too, or elsewhere, the start is warned of loudly,
+// with where store and master key are, unless store_must_exist refuses it; and no start
+// with keys in the store is.
 func TestAStoreThatWasLostWhereItsMasterKeyIsElsewhere(t *testing.T) {
 	t.Parallel()
 	onBothStores(t, nil, func(t *testing.T, d *deployment) {
@@ -100,14 +104,32 @@ func TestAStoreThatWasLostWhereItsMasterKeyIsElsewhere(t *testing.T) {
 				t.Errorf("it did not name the store: %q", said)
 			}
 		}
+		refusesToStart(t, d.start(t, nil, "--store-must-exist", "true"), "store_must_exist")
 		warned(true)
 		warned(false)
+		d.settings = append(d.settings, "--store-must-exist", "true")
+		warned(false)
+		lost := d.on(mongotest.URI(t))
 		if file, isFile := strings.CutPrefix(d.store, "sqlite:"); isFile {
 			if err := os.Remove(file); err != nil {
 				t.Fatal(err)
 			}
-			warned(true)
+			lost = d
+			if o := d.run(t, "clients", "add", "web", "--public", "--grant", "password"); o.code == 0 || !strings.Contains(o.stderr, "store_must_exist") {
+				t.Errorf("a command on it: exit code %d %s", o.code, o.stderr)
+			}
 		}
+		refusesToStart(t, lost.start(t, nil), "store_must_exist", "holds no keys")
+		if _, err := os.Stat(lost.file()); lost == d && err == nil && strings.HasPrefix(d.store, "sqlite:") {
+			t.Error("a start that was refused has made a store")
+		}
+		refusesToStart(t, lost.start(t, nil, "--store-must-exist", "false"), d.auditLog, "holds no keys", "never heard")
+		if err := os.Remove(d.auditLog); err != nil {
+			t.Fatal(err)
+		}
+		d = lost
+		d.settings = append(d.settings, "--store-must-exist", "false")
+		warned(true)
 	})
 }
 
