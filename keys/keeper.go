@@ -201,7 +201,7 @@ func (b book) check() error {
 		case b.material.signers[r.KID] != nil:
 			return nil
 		case err == nil && len(r.Sealed) > 0 && !r.revoked():
-			err = fmt.Errorf("no signing key can be used: key %.64q: %w", r.KID, b.material.unusable[r.KID])
+			err = fmt.Errorf("%w: key %.64q: %w", ErrNoneUsable, r.KID, b.material.unusable[r.KID])
 		}
 	}
 	return err

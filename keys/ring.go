@@ -13,6 +13,9 @@ import (
 // or every key was revoked.
 var ErrNoSigningKey = errors.New("no signing key is ready")
 
+// ErrNoneUsable means that there are keys, and that the master keys open none of them.
+var ErrNoneUsable = errors.New("no signing key can be used")
+
 // Ring signs and verifies with the keys as last read from the store. Every call decides
 // by the clock what each key may do, so that a scheduled turn happens on time even
 // while the store cannot be reached (K5). Its Keeper fills it. A Ring is safe for

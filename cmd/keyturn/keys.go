@@ -25,7 +25,7 @@ func (p *program) withKeeper(cmd *cobra.Command, run func(d *deployment, k *keys
 		if err != nil {
 			return err
 		}
-		keeper, err := d.keeper(masters, d.audit)
+		keeper, err := d.keeper(masters, d.audit, d.keyTrouble)
 		if err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func (d *deployment) listKeys() ([]keys.Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, err := d.keeper(masters, nothingToRecord{})
+	k, err := d.keeper(masters, nothingToRecord{}, d.keyTrouble)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -66,6 +68,21 @@ func storeIdentity(uri string) (string, error) {
 		path = file
 	}
 	return "sqlite:" + path, nil
+}
+
+// copyPlaces tells a copy where the servers of the store of that URI write their logs,
+// which are not the copy's.
+func copyPlaces(ctx context.Context, source audit.PlaceStore, uri string, target audit.PlaceStore) error {
+	identity, err := storeIdentity(uri)
+	if err != nil {
+		return err
+	}
+	places, err := source.Places(ctx)
+	for _, p := range places {
+		p.Store = cmp.Or(p.Store, identity)
+		err = errors.Join(err, target.SetPlace(ctx, p))
+	}
+	return err
 }
 
 // commandSink returns where a command that works on the store of that URI writes

@@ -71,6 +71,12 @@ func TestStoreIdentity(t *testing.T) {
 	if b := identity("mongodb://db2:27018,db1/login"); a != b || strings.Contains(a, "secret") {
 		t.Errorf("%s and %s", a, b)
 	}
+	if b := identity("mongodb://DB1:27017,db2.:27018,db1/login"); a != b && b != identity("mongodb://db1,db2.:27018/login") {
+		t.Errorf("%s and %s", a, b)
+	}
+	if a, b := identity("mongodb://LOCALHOST./"), identity("mongodb://localhost:27017/keyturn?replicaSet=rs0"); a != b {
+		t.Errorf("%s and %s", a, b)
+	}
 	if c := identity("mongodb://db1,db2:27018"); c == a || !strings.HasSuffix(c, "/keyturn") {
 		t.Errorf("another database is %s", c)
 	}

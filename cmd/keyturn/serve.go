@@ -131,7 +131,7 @@ func (d *deployment) openToServe() error {
 		if e.Breaks != "" || e.NoRetries {
 			level = zerolog.WarnLevel
 		}
-		d.log.WithLevel(level).Str("product", e.Product).Str("version", e.Version).Str("topology", e.Topology).
+		d.log.WithLevel(level).Str("product", e.Product).Str("version", e.Version).Str("topology", e.Topology).Stringer("uri", d.cfg.Store).
 			Str("breaks", e.Breaks).Msg("the store stands on " + e.String())
 	}
 	seen, err := d.store.Anchors(d.ctx)

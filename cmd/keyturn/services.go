@@ -36,7 +36,7 @@ func (d *deployment) services(issuer string) (*services, error) {
 		return nil, err
 	}
 	s := &services{}
-	if s.keeper, err = d.keeper(masters, d.audit); err != nil {
+	if s.keeper, err = d.keeper(masters, d.audit, d.keyTrouble); err != nil {
 		return nil, err
 	}
 	s.ring = s.keeper.Ring()
@@ -89,7 +89,7 @@ func (d *deployment) oauthSettings(issuer string) oauth.Settings {
 	}
 }
 
-func (d *deployment) keeper(masters *keys.Masters, rec audit.Recorder) (*keys.Keeper, error) {
+func (d *deployment) keeper(masters *keys.Masters, rec audit.Recorder, onError func(error)) (*keys.Keeper, error) {
 	if d.clock == nil {
 		if err := d.steadily(d.ctx, nil); err != nil {
 			return nil, err
@@ -98,13 +98,15 @@ func (d *deployment) keeper(masters *keys.Masters, rec audit.Recorder) (*keys.Ke
 	k, err := keys.NewKeeper(keys.Options{
 		Store: d.store, Vault: masters.Vault(), Policy: d.cfg.KeyPolicy(), Audit: rec, Now: wallClock,
 		Elapsed: elapsedSince(time.Now()), Confirmed: d.past,
-		OnError: func(err error) { d.log.Error().Err(err).Msg("signing keys") },
+		OnError: onError,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("signing keys: %w", err)
 	}
 	return k, nil
 }
+
+func (d *deployment) keyTrouble(err error) { d.log.Error().Err(err).Msg("signing keys") }
 
 // users puts the accounts together. It needs no master key: commands that manage
 // accounts make no tokens.

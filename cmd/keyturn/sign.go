@@ -58,14 +58,16 @@ func (d *deployment) readRing() (*keys.Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, err := d.keeper(masters, nothingToRecord{})
+	k, err := d.keeper(masters, nothingToRecord{}, func(error) {})
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(d.ctx, lookTime)
 	defer cancel()
-	if err := k.Look(ctx); err != nil {
-		return nil, err
+	err = k.Look(ctx)
+	if errors.Is(err, keys.ErrNoneUsable) {
+		d.log.Error().Err(err).Msg("the command's events bear no signature: is this the deployment's master key?")
+		err = auditlog.ErrNoKey // no other attempt would find another
 	}
-	return k.Ring(), nil
+	return k.Ring(), err
 }

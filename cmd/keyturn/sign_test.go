@@ -21,7 +21,7 @@ func TestA2_ACommandWhoseFirstLookAtTheKeysFailsSignsAllTheSame(t *testing.T) {
 	if err := d.steadily(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	keeper, err := d.keeper(masters, d.audit)
+	keeper, err := d.keeper(masters, d.audit, d.keyTrouble)
 	if err == nil {
 		err = keeper.Poll(t.Context())
 	}

@@ -151,20 +151,26 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 	if err != nil {
 		return err
 	}
-	copied := auditDecision(audit.StoreCopied)
+	// A copy's events are in the source's log. The target has to know their chains too
+	// if that log is, or was, its own. Nothing is written to another deployment's store.
+	copied, knowing := auditDecision(audit.StoreCopied), audit.AnchorStore(bothStores{source, target})
 	if err := transfer.CheckTarget(ctx, source, target, now); err != nil {
-		// Nothing is written to a store of another deployment.
-		return errors.Join(err, d.recordOnce(sink, failed(copied), source))
+		if !errors.Is(err, transfer.ErrWentOn) {
+			knowing = source
+		}
+		return errors.Join(err, d.recordOnce(sink, failed(copied), knowing))
 	}
 	// The copy begins once its event is in the log, because a copy that nobody
 	// knows about would be the worst outcome.
-	both := bothStores{source, target}
-	if err := d.recordOnce(sink, copied, both); err != nil {
+	if err := d.recordOnce(sink, copied, knowing); err != nil {
 		return err
+	}
+	if err := copyPlaces(ctx, source, from, target); err != nil {
+		return errors.Join(err, d.recordOnce(sink, failed(copied), knowing))
 	}
 	digests, err := p.copyAndCompare(ctx, source, target, now)
 	if err != nil {
-		return errors.Join(err, d.recordOnce(sink, failed(copied), both))
+		return errors.Join(err, d.recordOnce(sink, failed(copied), knowing))
 	}
 	return p.printDigests(digests)
 }

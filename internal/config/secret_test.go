@@ -84,12 +84,12 @@ func loadError(t *testing.T, yaml string, environ []string) error {
 func TestStoreIsMasked(t *testing.T) {
 	for uri, want := range map[string]string{
 		"sqlite:/data/a@b.db":                 "sqlite:/data/a@b.db",
-		"mongodb://h":                         "mongodb://h",
+		"mongodb://h":                         "mongodb://h/keyturn",
 		"mongodb://h:1,h:2/db?replicaSet=rs0": "mongodb://h:1,h:2/db?replicaSet=rs0",
 		"mongodb://u:p%40@h/db":               "mongodb://u:****@h/db",
 		"mongodb+srv://u:p@h.example/db":      "mongodb+srv://u:****@h.example/db",
-		"mongodb://token@h":                   "mongodb://****@h",
-		"mongodb://u:p%3Aq@h/?authMechanismProperties=AWS_SESSION_TOKEN:x&w=majority": "mongodb://u:****@h/?authMechanismProperties=****&w=majority",
+		"mongodb://token@h":                   "mongodb://****@h/keyturn?authSource=admin",
+		"mongodb://u:p%3Aq@h/?authMechanismProperties=AWS_SESSION_TOKEN:x&w=majority": "mongodb://u:****@h/keyturn?authMechanismProperties=****&w=majority&authSource=admin",
 	} {
 		s, err := ParseStore(uri)
 		if err != nil || s.String() != want || s.Reveal() != uri {

@@ -76,7 +76,7 @@ func defaults() map[string]string {
 func storage() []Setting {
 	return []Setting{
 		{Name: "store", Default: "sqlite:keyturn.db", Secret: true, kind: storeURI(),
-			Help: "where everything is kept: sqlite:PATH on one machine, mongodb://… for several; prefer the variable where the URI holds a password"},
+			Help: "where everything is kept: sqlite:PATH on one machine, mongodb://HOST,…/DATABASE for several, the database keyturn if none is named; prefer the variable where the URI holds a password"},
 		{Name: "master_key_file", kind: filePath(func(c *Config) *string { return &c.MasterKeyFile }, "the path of a file"),
 			Help: "file with the key-encryption keys; on SQLite one is made beside the database if this is empty, on MongoDB it is required"},
 		{Name: "master_key", Secret: true, EnvironmentOnly: true, kind: masterKey(),

@@ -26,12 +26,13 @@ func ParseStore(uri string) (Secret, error) {
 	return maskedStore(uri), nil
 }
 
-// maskedStore returns a well-formed store URI as a Secret.
+// maskedStore returns a well-formed store URI as a Secret. What it shows names the
+// database, also if that is the default.
 func maskedStore(uri string) Secret {
 	if strings.HasPrefix(uri, sqliteScheme) {
 		return Secret{value: uri, shown: uri}
 	}
-	return Secret{value: uri, shown: maskURI(uri)}
+	return Secret{value: uri, shown: maskURI(mongodb.WithDatabase(uri))}
 }
 
 func checkStore(uri string) error {

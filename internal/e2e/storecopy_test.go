@@ -98,3 +98,96 @@ func TestStoreCopyOfNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestA2_ARefusedCopyIsNoTampering copies to a copy that somebody has worked on, and to
+// another deployment's store. The copy's chain is in the log of the source: it verifies
+// with the target where that shares the log, and nothing of it is in the other store.
+func TestA2_ARefusedCopyIsNoTampering(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+		d.addUser(t, email, password)
+		target, foreign := d.on("sqlite:"+filepath.Join(d.dir, "target.db")), newDeployment(t, "")
+		foreign.addUser(t, email, password)
+		refused := func(to *deployment) {
+			t.Helper()
+			if o := d.run(t, "store", "copy", "--from", d.store, "--to", to.store); o.code != 1 || !strings.Contains(o.stderr, "is in use") {
+				t.Errorf("exit code %d, %s", o.code, o.stderr)
+			}
+		}
+		heads := foreign.run(t, "audit", "heads").stdout
+		refused(foreign)
+		if now := foreign.run(t, "audit", "heads").stdout; now != heads {
+			t.Errorf("another deployment's store had the heads %s and has %s", heads, now)
+		}
+		foreign.checkAudit(t)
+		d.checkAudit(t)
+
+		d.must(t, nil, "store", "copy", "--from", d.store, "--to", target.store)
+		d.checkAudit(t)
+		target.addUser(t, "bob@example.com", password)
+		refused(target)
+		target.checkAudit(t)
+		if log := readFile(t, d.auditLog); strings.Count(log, `"action":"store-copied"`) != 3 {
+			t.Errorf("the log does not tell of three copies:\n%s", log)
+		}
+	})
+}
+
+// TestA2_ACopyIsToldFromItsOriginalBeforeAServerRan: no command on it writes into the
+// log of the original by accident.
+func TestA2_ACopyIsToldFromItsOriginalBeforeAServerRan(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+		d.serve(t).stop(t)
+		target := d.on(mongotest.URI(t))
+		d.must(t, nil, "store", "copy", "--from", d.store, "--to", target.store, "--audit-log", filepath.Join(d.dir, "copy.log"))
+		add := func(to *deployment, id string) outcome {
+			return execute(t, []string{"KEYTURN_AUDIT_LOG=" + d.auditLog}, "", "clients", "add", id, "--public", "--grant", "password",
+				"--store", to.store, "--master-key-file", d.masterKeys)
+		}
+		if o := add(target, "app"); o.code != 2 || !strings.Contains(o.stderr, "is a copy of") {
+			t.Errorf("on the copy: exit code %d, %s", o.code, o.stderr)
+		}
+		if o := add(d, "app"); o.code != 0 {
+			t.Errorf("on the original: exit code %d, %s", o.code, o.stderr)
+		}
+		target.auditLog = filepath.Join(d.dir, "copy.log")
+		target.serve(t).stop(t)
+		if o := add(target, "app"); o.code != 0 {
+			t.Errorf("on the copy, after a server: exit code %d, %s", o.code, o.stderr)
+		}
+		if log := readFile(t, d.auditLog); strings.Count(log, `"action":"client-added"`) != 1 {
+			t.Errorf("the log of the original has\n%s", log)
+		}
+	})
+}
+
+// TestACommandWithAnotherMasterKeySaysSoOnce: the copy needs none, for what is sealed
+// stays sealed.
+func TestACommandWithAnotherMasterKeySaysSoOnce(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+		d.serve(t).stop(t)
+		other := *d
+		other.masterKeys = filepath.Join(d.dir, "other")
+		newMasterKeys(t, other.masterKeys)
+		for _, args := range [][]string{
+			{"store", "copy", "--from", d.store, "--to", "sqlite:" + filepath.Join(d.dir, "copy.db")},
+			{"clients", "add", "app", "--public", "--grant", "password"},
+		} {
+			o := other.run(t, args...)
+			if o.code != 0 || strings.Count(o.stderr, `"level":"error"`) != 1 || !strings.Contains(o.stderr, "is this the deployment's master key?") {
+				t.Errorf("%v: exit code %d\n%s", args[:2], o.code, o.stderr)
+			}
+		}
+	})
+}
+
+// TestADatabaseThatTheURIDoesNotNameIsShown by config.
+func TestADatabaseThatTheURIDoesNotNameIsShown(t *testing.T) {
+	t.Parallel()
+	o := execute(t, nil, "", "config", "--store", "mongodb://u:secret@db1,db2/?replicaSet=rs0", "--master-key-file", newDeployment(t, "").masterKeys)
+	if o.code != 0 || !strings.Contains(o.stdout, "mongodb://u:****@db1,db2/keyturn?replicaSet=rs0&authSource=admin") {
+		t.Errorf("exit code %d, %s%s", o.code, o.stdout, o.stderr)
+	}
+}

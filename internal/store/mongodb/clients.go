@@ -51,7 +51,7 @@ func (s *Store) ClientByID(ctx context.Context, id string) (oauth.Client, error)
 
 // ListClients implements oauth.Store.
 func (s *Store) ListClients(ctx context.Context, after string, limit int) ([]oauth.Client, error) {
-	return page[clientRecord](ctx, s.clients, after, limit)
+	return page[clientRecord](ctx, s.latest.clients, after, limit)
 }
 
 // HeldClient implements oauth.Store.

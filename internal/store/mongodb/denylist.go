@@ -51,5 +51,5 @@ func (s *Store) PendingDenied(ctx context.Context, limit int) ([]oauth.DeniedTok
 
 // DeniedTokens implements store.Store.
 func (s *Store) DeniedTokens(ctx context.Context, after string, limit int) ([]oauth.DeniedToken, error) {
-	return page[deniedRecord](ctx, s.denied, after, limit)
+	return page[deniedRecord](ctx, s.latest.denied, after, limit)
 }

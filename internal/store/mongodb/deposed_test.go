@@ -3,6 +3,7 @@ package mongodb
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
@@ -57,6 +58,19 @@ func TestK5_F6_ADeposedPrimaryDecidesNothing(t *testing.T) {
 	}
 	if list, err := st.Keys(ctx); err == nil && len(list) < 2 {
 		t.Errorf("the keys are %v", list)
+	}
+	// What people decide by, and what a copy is made of.
+	if list, err := st.ListUsers(ctx, "", 10); err == nil && (len(list) < 2 || !list[slices.IndexFunc(list, func(u users.User) bool { return u.UID == "u" })].Disabled) {
+		t.Errorf("the accounts are %+v", list)
+	}
+	if list, err := st.ListClients(ctx, "", 10); err == nil && len(list) < 2 {
+		t.Errorf("the clients are %+v", list)
+	}
+	if list, err := st.AllFamilies(ctx, "", 10); err == nil && slices.ContainsFunc(list, func(f oauth.Family) bool { return f.ID == "f" && f.RevokedAt.IsZero() }) {
+		t.Errorf("the sessions are %+v", list)
+	}
+	if list, err := st.DeniedTokens(ctx, "", 10); err == nil && !slices.ContainsFunc(list, func(d oauth.DeniedToken) bool { return d.JTI == "new" }) {
+		t.Errorf("the tokens denied are %+v", list)
 	}
 	if ended, err := st.RevokeFamily(ctx, "new", future, "logout"); err == nil {
 		t.Errorf("a session unknown to it was ended, %t", ended)

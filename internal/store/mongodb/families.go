@@ -80,5 +80,5 @@ func (s *Store) FamiliesOfUser(ctx context.Context, uid string, now time.Time, l
 
 // AllFamilies implements store.Store.
 func (s *Store) AllFamilies(ctx context.Context, after string, limit int) ([]oauth.Family, error) {
-	return page[familyRecord](ctx, s.families, after, limit)
+	return page[familyRecord](ctx, s.latest.families, after, limit)
 }

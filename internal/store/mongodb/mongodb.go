@@ -8,7 +8,8 @@
 // a retry from a second write. Reads go to the primary and see what a majority has.
 // A primary that was deposed without noticing returns outdated data. So data for a
 // decision that is not followed by a write, which such a primary cannot do, is read
-// linearizably: sessions, clients, accounts, the denylist and the signing keys.
+// linearizably: sessions, clients, accounts, the denylist and the signing keys, one of
+// them or a list.
 //
 // Other products speak MongoDB's protocol; Engine knows them and which promises
 // they break. FerretDB 1, on which the tests run, does an update as a read and then

@@ -35,12 +35,12 @@ func list[R record[D], D any](
 }
 
 // page returns at most limit records whose _id is above after, by _id, without
-// unborn ones.
+// unborn ones. People and copies go by it, so c reads linearizably, in one batch.
 func page[R record[D], D any](ctx context.Context, c *mongo.Collection, after string, limit int) ([]D, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
-	return list[R](ctx, c, bson.M{"_id": bson.M{"$gt": after}, "unborn": absent}, byID().SetLimit(int64(limit)))
+	return list[R](ctx, c, bson.M{"_id": bson.M{"$gt": after}, "unborn": absent}, byID().SetLimit(int64(limit)).SetBatchSize(int32(limit)))
 }
 
 func byID() *options.FindOptionsBuilder { return options.Find().SetSort(bson.M{"_id": 1}) }

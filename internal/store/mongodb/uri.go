@@ -19,6 +19,7 @@ import (
 // Defaults for what the URI does not say.
 const (
 	defaultDatabase               = "keyturn"
+	defaultPort                   = "27017"
 	defaultAppName                = "keyturn"
 	defaultServerSelectionTimeout = 5 * time.Second
 	defaultConnectTimeout         = 5 * time.Second
@@ -44,7 +45,7 @@ func CheckURI(uri string) error {
 }
 
 // Identity returns a name for the database of a connection string, independent of
-// credentials, options and the order of hosts.
+// credentials, options, and the order and spelling of hosts.
 func Identity(uri string) (string, error) {
 	p, err := splitURI(uri)
 	if err != nil {
@@ -54,8 +55,34 @@ func Identity(uri string) (string, error) {
 		p.database = defaultDatabase
 	}
 	hosts := strings.Split(strings.ToLower(p.hosts), ",")
+	for i, host := range hosts {
+		hosts[i] = strings.TrimSuffix(strings.TrimSuffix(host, ":"+defaultPort), ".")
+	}
 	slices.Sort(hosts)
-	return "mongodb:" + strings.Join(hosts, ",") + "/" + p.database, nil
+	return "mongodb:" + strings.Join(slices.Compact(hosts), ",") + "/" + p.database, nil
+}
+
+// WithDatabase returns a connection string that Open takes for the same, and that
+// names the database.
+func WithDatabase(uri string) string {
+	p, err := splitURI(uri)
+	if err != nil || p.database != "" {
+		return uri
+	}
+	base, _, _ := strings.Cut(uri, "?")
+	base = strings.TrimSuffix(base, "/") + "/" + defaultDatabase
+	var options []string
+	if p.query != "" {
+		options = append(options, p.query)
+	}
+	// Without a database the user is looked up in admin.
+	if said := strings.ToLower(p.query); strings.Contains(base, "@") && !strings.Contains(said, "authsource=") && !strings.Contains(said, "authmechanism=") {
+		options = append(options, "authSource=admin")
+	}
+	if len(options) == 0 {
+		return base
+	}
+	return base + "?" + strings.Join(options, "&")
 }
 
 // parseURI parses a connection string. For mongodb+srv it asks the name server.
@@ -223,7 +250,7 @@ func checkHosts(hosts string) error {
 		}
 		name, port, err := net.SplitHostPort(host)
 		if err != nil {
-			name, port, err = net.SplitHostPort(host + ":27017")
+			name, port, err = net.SplitHostPort(host + ":" + defaultPort)
 		}
 		if err != nil || name == "" {
 			return errors.New("a host in the MongoDB URI is unusable; write host, host:port or [ipv6]:port")

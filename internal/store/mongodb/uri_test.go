@@ -38,6 +38,30 @@ func TestParseURI(t *testing.T) {
 	}
 }
 
+// TestWithDatabase: what is shown for a URI without a database is taken for the same,
+// the user's database included.
+func TestWithDatabase(t *testing.T) {
+	for uri, want := range map[string]string{
+		"mongodb://h":                          "mongodb://h/keyturn",
+		"mongodb://h1,h2:1/?replicaSet=r":      "mongodb://h1,h2:1/keyturn?replicaSet=r",
+		"mongodb://u:p@h/?authSource=users":     "mongodb://u:p@h/keyturn?authSource=users",
+		"mongodb://u:p@h/?tls=true":            "mongodb://u:p@h/keyturn?tls=true&authSource=admin",
+		"mongodb://u:p@h/login?replicaSet=r":   "mongodb://u:p@h/login?replicaSet=r",
+		"mongodb://u:p@h/?authMechanism=PLAIN": "mongodb://u:p@h/keyturn?authMechanism=PLAIN",
+	} {
+		got := WithDatabase(uri)
+		if got != want {
+			t.Errorf("%s is shown as %s; want %s", uri, got, want)
+		}
+		before, err := parseURI(uri)
+		after, errAfter := parseURI(got)
+		if err != nil || errAfter != nil || before.database != after.database ||
+			before.options.Auth != nil && before.options.Auth.AuthMechanism == "" && before.options.Auth.AuthSource != after.options.Auth.AuthSource {
+			t.Errorf("%s and %s differ: %v, %v", uri, got, err, errAfter)
+		}
+	}
+}
+
 // TestF5_WritesAreAcknowledgedByAMajority holds whatever a URI says.
 func TestF5_WritesAreAcknowledgedByAMajority(t *testing.T) {
 	for _, uri := range []string{"mongodb://h", "mongodb://h/db?w=majority", "mongodb://h/db?retryWrites=true"} {

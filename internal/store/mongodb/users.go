@@ -106,7 +106,7 @@ func (s *Store) user(ctx context.Context, filter bson.M) (users.User, error) {
 
 // ListUsers implements users.Store.
 func (s *Store) ListUsers(ctx context.Context, after string, limit int) ([]users.User, error) {
-	return page[userRecord](ctx, s.users, after, limit)
+	return page[userRecord](ctx, s.latest.users, after, limit)
 }
 
 // HeldUser implements users.Store.

@@ -30,6 +30,10 @@ type KindCopy struct {
 // source.
 var ErrNotACopy = errors.New("the target store is in use: it is neither empty nor an earlier copy of this source")
 
+// ErrWentOn is the ErrNotACopy of a target that was a copy of the source, or shares an
+// origin with it, before a server or a command worked on it.
+var ErrWentOn = fmt.Errorf("%w that nobody has worked on", ErrNotACopy)
+
 // Copy copies everything that has not expired from one store to another. It only
 // reads the source. The target must be empty, or contain only what an earlier
 // Copy from this source left, finished or not: then Copy writes only what
@@ -110,10 +114,18 @@ func CheckTarget(ctx context.Context, from, to store.Store, now time.Time) error
 	if err != nil {
 		return err
 	}
+	unknown, refusal := "", ErrNotACopy
 	for _, a := range anchors {
-		if head, ok := heads[a.Chain]; !ok || head < a.Seq {
-			return fmt.Errorf("%w: the audit chain %s in it has lines that the source knows nothing of; name an empty store", ErrNotACopy, a.Chain)
+		head, shared := heads[a.Chain]
+		if shared {
+			refusal = ErrWentOn
 		}
+		if !shared || head < a.Seq {
+			unknown = a.Chain
+		}
+	}
+	if unknown != "" {
+		return fmt.Errorf("%w: the audit chain %s in it has lines that the source knows nothing of; name an empty store", refusal, unknown)
 	}
 	if len(anchors) > 0 {
 		return nil
