@@ -44,7 +44,7 @@ func TestWithDatabase(t *testing.T) {
 	for uri, want := range map[string]string{
 		"mongodb://h":                          "mongodb://h/keyturn",
 		"mongodb://h1,h2:1/?replicaSet=r":      "mongodb://h1,h2:1/keyturn?replicaSet=r",
-		"mongodb://u:p@h/?authSource=users":     "mongodb://u:p@h/keyturn?authSource=users",
+		"mongodb://u:p@h/?authSource=users":    "mongodb://u:p@h/keyturn?authSource=users",
 		"mongodb://u:p@h/?tls=true":            "mongodb://u:p@h/keyturn?tls=true&authSource=admin",
 		"mongodb://u:p@h/login?replicaSet=r":   "mongodb://u:p@h/login?replicaSet=r",
 		"mongodb://u:p@h/?authMechanism=PLAIN": "mongodb://u:p@h/keyturn?authMechanism=PLAIN",
