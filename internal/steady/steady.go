@@ -10,7 +10,7 @@ import (
 
 const (
 	// Tolerance is the difference between the wall clock and elapsed time above which
-	// the wall clock is taken to have jumped.
+	// the wall clock is taken to have jumped, at once or in steps within Confirmation.
 	Tolerance = time.Minute
 	// Confirmation is how long the wall clock has to run evenly after a jump before
 	// its time is accepted.
@@ -39,6 +39,9 @@ type Clock struct {
 	// confirmed was the time when elapsed returned at.
 	confirmed time.Time
 	at        time.Duration
+	// crept is what steps within Tolerance have added up to. It shrinks by Tolerance in
+	// Confirmation, so that drift is followed and a clock in small steps is not.
+	crept time.Duration
 	// jumped is set while the wall clock is off by offset; since is when that began.
 	jumped bool
 	offset time.Duration
@@ -60,6 +63,7 @@ func New(wall func() time.Time, elapsed func() time.Duration, last time.Time, on
 	}
 	c := &Clock{wall: wall, elapsed: elapsed, onJump: onJump, confirmed: last, at: elapsed()}
 	c.Now()
+	c.crept = 0 // a short stop
 	return c
 }
 
@@ -71,7 +75,8 @@ func (c *Clock) Now() time.Time {
 	wall, elapsed := c.wall().Round(0).UTC(), c.elapsed()
 	now := c.confirmed.Add(elapsed - c.at)
 	off := wall.Sub(now)
-	if off.Abs() > Tolerance {
+	crept := shrunk(c.crept, elapsed-c.at) + off
+	if off.Abs() > Tolerance || crept.Abs() > Tolerance {
 		if !c.jumped || (off-c.offset).Abs() > Tolerance {
 			c.jumped, c.offset, c.since = true, off, elapsed
 			c.jumps++
@@ -82,9 +87,19 @@ func (c *Clock) Now() time.Time {
 		if elapsed-c.since < Confirmation {
 			return now
 		}
+		crept = 0
 	}
-	c.confirmed, c.at, c.jumped, c.offset = wall, elapsed, false, 0
+	c.confirmed, c.at, c.crept, c.jumped, c.offset = wall, elapsed, crept, false, 0
 	return wall
+}
+
+// shrunk returns what is left of crept after a while.
+func shrunk(crept, after time.Duration) time.Duration {
+	by := min(time.Duration(float64(Tolerance)*(float64(after)/float64(Confirmation))), crept.Abs())
+	if crept < 0 {
+		return crept + by
+	}
+	return crept - by
 }
 
 // Earliest returns the earlier of the Clock's time and the wall clock's, so that what

@@ -112,6 +112,34 @@ func TestT1_DriftAndShortStopsAreFollowed(t *testing.T) {
 	}
 }
 
+// Steps that no single look calls a jump do not add up unseen, in either direction: the
+// clock follows a minute in fifteen at most.
+func TestT1_SmallStepsDoNotAddUp(t *testing.T) {
+	for _, step := range []time.Duration{30 * time.Second, -30 * time.Second, 2 * time.Second} {
+		w := &world{wall: noon}
+		c := w.clock(time.Time{})
+		for range 360 {
+			w.wall = w.wall.Add(step)
+			w.pass(10 * time.Second)
+			c.Now()
+		}
+		if off, most := c.Now().Sub(noon.Add(w.elapsed)), Tolerance+time.Duration(w.elapsed/Confirmation)*Tolerance; off.Abs() > most {
+			t.Errorf("steps of %s: %s off after %s, want %s at most", step, off, w.elapsed, most)
+		}
+		if len(w.jumps) == 0 {
+			t.Errorf("steps of %s: told nobody", step)
+		}
+		// It runs evenly from then on, and is believed in the end.
+		for range 16 {
+			w.pass(time.Minute)
+			c.Now()
+		}
+		if got := c.Now(); !got.Equal(w.wall) || c.Offset() != 0 {
+			t.Errorf("steps of %s, and even since: %s, want %s", step, got, w.wall)
+		}
+	}
+}
+
 // Whatever a wall clock does, one that is wrong for less than Confirmation at a
 // stretch never moves the Clock further than Tolerance from elapsed time.
 func TestT1_AnyClock(t *testing.T) {
