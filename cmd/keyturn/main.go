@@ -38,10 +38,17 @@ func main() {
 		}
 		return
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	// A second signal then has its default effect.
-	context.AfterFunc(ctx, stop)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := context.WithCancel(context.Background())
+	go func() {
+		<-signals
+		stop()
+		// A second signal ends the process at once. Its default effect would not: shells
+		// have SIGINT ignored for their background jobs.
+		again := <-signals
+		os.Exit(128 + int(again.(syscall.Signal)))
+	}()
 	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), exit: os.Exit}
 	os.Exit(p.run(ctx, os.Args[1:]))
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"net/http"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -30,8 +31,30 @@ func TestDrainingServesOn(t *testing.T) {
 		t.Errorf("the key set: %v, %v; want it served", a, err)
 	}
 	s.end(t, syscall.SIGINT)
-	if status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGINT {
-		t.Errorf("the second signal: %v; want an end at once", s.cmd.ProcessState)
+	if code := s.cmd.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("the second signal: %v; want an end at once, with exit code 130", s.cmd.ProcessState)
+	}
+}
+
+// TestASecondSignalEndsABackgroundJob: one that a shell began with SIGINT ignored.
+func TestASecondSignalEndsABackgroundJob(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	d.launch = func(cmd *exec.Cmd) error {
+		cmd.Args = append([]string{"sh", "-c", `trap "" INT; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = "/bin/sh"
+		return cmd.Start()
+	}
+	s := d.serve(t, "--shutdown-delay", "1h")
+	if err := s.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if !poll(s.exited, func() bool { return !s.ready() }) {
+		t.Fatal("it ended, or is ready though it was told to stop")
+	}
+	s.end(t, syscall.SIGINT)
+	if code := s.cmd.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("the second signal: %v; want exit code 130", s.cmd.ProcessState)
 	}
 }
 
