@@ -74,6 +74,9 @@ func (p *program) movesStore(cmd *cobra.Command, decide decideCopy, ends func(cf
 		if cfg.SQLitePath() == "" {
 			return usageError{errors.New("this is for a SQLite store: use keyturn store copy, or mongodump and mongorestore")}
 		}
+		if args[0] == "-" {
+			return usageError{errors.New("a backup is a file, which is verified where it is: name one, not a stream")}
+		}
 		from, to := ends(cfg, args[0])
 		return p.backup(ctx, cfg, from, to, decide)
 	})

@@ -17,6 +17,9 @@ func checkAuditLog(s string) error {
 	if s == "" {
 		return errors.New("there is always an audit log")
 	}
+	if s == "-" {
+		return errNotAccepted
+	}
 	receiver, ok := strings.CutPrefix(s, syslogTCP)
 	if !ok {
 		receiver, ok = strings.CutPrefix(s, syslogTLS)

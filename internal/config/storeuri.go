@@ -54,7 +54,7 @@ func checkSQLitePath(path string) error {
 		return errors.New("it names no file")
 	case strings.HasPrefix(path, "//"):
 		return errors.New("the path follows the colon without slashes of its own")
-	case strings.HasPrefix(path, ":") || strings.HasPrefix(path, "file:"):
+	case path == "-" || strings.HasPrefix(path, ":") || strings.HasPrefix(path, "file:"):
 		return errors.New("it is not the path of a file")
 	case strings.ContainsAny(path, "?#"):
 		return errors.New("a path with ? or # is mistaken for a URI")

@@ -204,3 +204,22 @@ func TestAFileThatIsOverwrittenUnderAServer(t *testing.T) {
 		})
 	}
 }
+
+// TestNoFileIsNamedForAStream: - is standard input or output, or refused, and never a
+// file of that name.
+func TestNoFileIsNamedForAStream(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	d.addUser(t, email, password)
+	for said, args := range map[string][]string{
+		"not a stream": append([]string{"store", "backup", "-"}, d.flags()...), "name one": append([]string{"store", "restore", "-"}, d.flags()...),
+		"sqlite:-": {"store", "copy", "--from", d.store, "--to", "sqlite:-"}, `store: "sqlite:-"`: {"serve", "--store", "sqlite:-"}, `audit_log: "-"`: {"serve", "--audit-log", "-"},
+	} {
+		if o := execute(t, nil, "", args...); o.code != 2 || !strings.Contains(o.stderr, said) {
+			t.Errorf("%v: exit code %d, %s", args, o.code, o.stderr)
+		}
+		if _, err := os.Stat("-"); err == nil {
+			t.Errorf("%v: made a file named -", args)
+		}
+	}
+}

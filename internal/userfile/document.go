@@ -15,11 +15,12 @@ func readDocument(r io.Reader, system string, parse func(text []byte, line *Line
 	d := json.NewDecoder(lines)
 	place := Place{}
 	fail := func(err error) {
-		place.Line = lines.at(d.InputOffset())
+		at := wrongAt(d, err)
+		place.Line = lines.at(at)
 		if _, ok := errors.AsType[*json.SyntaxError](err); ok {
 			err = errors.New("what stands there does not belong there")
 		}
-		yield(Line{}, &LineError{place, fmt.Errorf("not a file of users as %s exports it, at byte %d: %w", system, d.InputOffset(), inWords(err))})
+		yield(Line{}, &LineError{place, fmt.Errorf("not a file of users as %s exports it, at byte %d: %w", system, at, inWords(err))})
 	}
 	if err := findUsers(d); err != nil {
 		fail(err)
@@ -45,6 +46,21 @@ func readDocument(r io.Reader, system string, parse func(text []byte, line *Line
 	if _, err := d.Token(); err != nil {
 		fail(err)
 	}
+}
+
+// wrongAt returns the offset of the byte where d met err. The decoder stands before the
+// value that it could not read, and has all of it that it has read in its buffer.
+func wrongAt(d *json.Decoder, err error) int64 {
+	at := d.InputOffset()
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		n, _ := io.Copy(io.Discard, d.Buffered())
+		return at + n
+	}
+	var text json.RawMessage
+	if syntax, ok := errors.AsType[*json.SyntaxError](json.NewDecoder(d.Buffered()).Decode(&text)); ok && errors.As(err, new(*json.SyntaxError)) {
+		return at + syntax.Offset - 1
+	}
+	return at
 }
 
 func parseUser(text []byte, line *Line, parse func([]byte, *Line) error) error {

@@ -40,9 +40,15 @@ func TestWhatIsWrongIsSaidInPlainWords(t *testing.T) {
 		{CSV, "email,first_name\nada@x.org,a\"hunter2\n", "line 2: column"},
 		{CSV, "email,\"first_name\nada@x.org,hunter2", "line 1: column"},
 		{Keycloak, "", "line 1: not a file of users as Keycloak exports it, at byte 0: it breaks off"},
-		{Keycloak, `{"users":[{"email":"hunter2"`, "line 1, user 1: not a file of users as Keycloak exports it, at byte 10: it breaks off"},
+		{Keycloak, `{"users":[{"email":"hunter2"`, "line 1, user 1: not a file of users as Keycloak exports it, at byte 28: it breaks off"},
 		{Keycloak, `{"users":[{"email":["hunter2"]}]}`, "line 1, user 1: not a Keycloak user: email is of the wrong type"},
 		{Keycloak, `{"users":[{"createdTimestamp":"hunter2"}]}`, "createdTimestamp is of the wrong type"},
+		// The byte is the one that is wrong, not that where its account begins.
+		{Keycloak, `{"users":[{"id":"a"},{"id":"b", hunter2}]}`, "line 1, user 2: not a file of users as Keycloak exports it, at byte 32: what stands there"},
+		{Keycloak, `{"users":[{"id":"a"},` + "\n" + `{"id":"b"` + "\n" + ` "hunter2":1}]}`, "line 3, user 2: not a file of users as Keycloak exports it, at byte 33: what stands there"},
+		{Keycloak, `{"realm":{"a":hunter2},"users":[]}`, "line 1: not a file of users as Keycloak exports it, at byte 14: what stands there"},
+		{Keycloak, `{"users":[{"id":"a"} hunter2]}`, "line 1, user 2: not a file of users as Keycloak exports it, at byte 21: what stands there"},
+		{Firebase, `{"users":[{"localId":hunter2}]}`, "line 1, user 1: not a file of users as Firebase exports it, at byte 21: what stands there"},
 		{Keycloak, `{"users":[hunter2]}`, "line 1, user 1: not a file of users as Keycloak exports it, at byte 10: what stands there"},
 	} {
 		got := readAll(c.in, c.format)
