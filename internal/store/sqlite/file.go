@@ -118,8 +118,15 @@ func (f file) connect(ctx context.Context, p purpose) (*conn, error) {
 	return &conn{driverConn: driverConn}, nil
 }
 
-// putBackup is the advice about a damaged file.
-const putBackup = "move it, its -wal and its -shm away and put the last backup in its place"
+// damaged says what a file is that makes no sense, and what to do. Pages out of the log
+// of another file look like damage.
+func (f file) damaged() string {
+	if f.hasLog() {
+		return fmt.Sprintf("sqlite store %[1]s is damaged, or the log beside it, %[1]s-wal, is not its own but another file's: if the file was put there, move %[1]s-wal and %[1]s-shm away; "+
+			"if not, move all three away and put the last backup in their place", f)
+	}
+	return fmt.Sprintf("sqlite store %s is damaged or not a database: move it away and put the last backup in its place", f)
+}
 
 // explain adds the file, and advice if there is any, to an error of the engine.
 // It returns any other error unchanged.
@@ -130,7 +137,7 @@ func (f file) explain(err error) error {
 	}
 	switch primary(fault) {
 	case codes.SQLITE_NOTADB, codes.SQLITE_CORRUPT:
-		return fmt.Errorf("sqlite store %s is damaged or not a database: %s: %w", f, putBackup, err)
+		return fmt.Errorf("%s: %w", f.damaged(), err)
 	case codes.SQLITE_FULL:
 		return fmt.Errorf("sqlite store %s cannot grow: make room on its disk: %w", f, err)
 	case codes.SQLITE_READONLY, codes.SQLITE_PERM, codes.SQLITE_CANTOPEN:

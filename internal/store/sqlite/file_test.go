@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -276,5 +277,39 @@ func TestAFileThatIsNotThereAnyMore(t *testing.T) {
 				t.Errorf("the write that was refused: %v", err)
 			}
 		})
+	}
+}
+
+// TestALogOfAnotherFile has a file that was put beside the log of the one that was there
+// before, both of running servers: what looks like damage may be the log, and that is said.
+func TestALogOfAnotherFile(t *testing.T) {
+	full := filepath.Join(t.TempDir(), "full.db")
+	create := func(s *Store, from, to int) {
+		for n := from; n < to; n++ {
+			if err := s.CreateClient(t.Context(), client(strconv.Itoa(n))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s, err := Open(t.Context(), full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	create(s, 0, 500)
+	if err := s.Close(); err != nil { // the log is now in the file
+		t.Fatal(err)
+	}
+	create(open(t, full), 500, 505)
+	other := filepath.Join(t.TempDir(), "other.db")
+	open(t, other)
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	if err := errors.Join(os.WriteFile(path, contents(t, other), 0o600), os.WriteFile(path+"-wal", contents(t, full+"-wal"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(t.Context(), path); err == nil {
+		t.Fatalf("it was opened: %v", s.Close())
+	}
+	if text := err.Error(); !strings.Contains(text, "log beside it, "+path+"-wal, is not its own") || !strings.Contains(text, "nothing was changed") {
+		t.Errorf("error is %v", err)
 	}
 }

@@ -147,7 +147,7 @@ func (f file) judge(c *conn, whole bool) error {
 		return err
 	}
 	if verdict != "ok" {
-		return fmt.Errorf("sqlite store %s is damaged: %s: %s", f, putBackup, strings.ReplaceAll(verdict, "\n", ": "))
+		return fmt.Errorf("%s: %s", f.damaged(), strings.ReplaceAll(verdict, "\n", ": "))
 	}
 	return nil
 }
