@@ -29,10 +29,18 @@ type Cookie struct {
 	Expires time.Time
 }
 
+// Caller is the user of the log-in, in its session.
+func (l Login) Caller() Caller { return Caller{UserID: l.User.UID, SessionID: l.session.ID} }
+
 // LogInBrowser begins a session for a browser, and ends the one that it has, if any.
-func (s *Service) LogInBrowser(ctx context.Context, login, password, former string) (Cookie, *refusal.Error) {
+// One that is to be remembered lives for RememberTTL.
+func (s *Service) LogInBrowser(ctx context.Context, login, password, former string, remember bool) (Cookie, *refusal.Error) {
 	event := audit.Event{Action: audit.UserLoggedIn, UserEmail: presentedName(login)}
-	cookie, e := s.logInBrowser(ctx, login, password, &event)
+	ttl := s.settings.BrowserTTL
+	if remember {
+		ttl = s.settings.RememberTTL
+	}
+	cookie, e := s.logInBrowser(ctx, login, password, ttl, &event)
 	if e = s.Conclude(ctx, event, e); e != nil {
 		return Cookie{}, e
 	}
@@ -42,7 +50,7 @@ func (s *Service) LogInBrowser(ctx context.Context, login, password, former stri
 	return cookie, nil
 }
 
-func (s *Service) logInBrowser(ctx context.Context, login, password string, event *audit.Event) (Cookie, *refusal.Error) {
+func (s *Service) logInBrowser(ctx context.Context, login, password string, ttl time.Duration, event *audit.Event) (Cookie, *refusal.Error) {
 	switch {
 	case login == "":
 		return Cookie{}, refusal.New(refusal.BadCredentials, audit.ReasonNoUsername, "")
@@ -54,7 +62,7 @@ func (s *Service) logInBrowser(ctx context.Context, login, password string, even
 		return Cookie{}, refusalOf(err)
 	}
 	event.UserID, event.UserEmail = user.UID, user.Email
-	f := s.families.begin(ctx, Client{RefreshIdleTTL: s.settings.BrowserTTL, RefreshTTL: s.settings.BrowserTTL}, user, nil, nil)
+	f := s.families.begin(ctx, Client{RefreshIdleTTL: ttl, RefreshTTL: ttl}, user, nil, nil)
 	value, err := s.families.cookies.derive(f)
 	if err != nil {
 		return Cookie{}, refusal.Undecided(audit.ReasonStore, err)

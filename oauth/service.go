@@ -29,8 +29,9 @@ type Settings struct {
 	// last use and in all; a client's own count instead.
 	RefreshIdleTTL time.Duration
 	RefreshTTL     time.Duration
-	// BrowserTTL is how long a browser's log-in at the page lives.
-	BrowserTTL time.Duration
+	// BrowserTTL is how long a browser's log-in at the page lives, RememberTTL one that
+	// is to be remembered.
+	BrowserTTL, RememberTTL time.Duration
 	// RetryWindow is how long the token just spent may be presented again; a
 	// client's own counts instead.
 	RetryWindow RetryWindow

@@ -37,7 +37,7 @@ func (p Policy) Check(password string, u User) error {
 	if err != nil {
 		return refuse("password", "%s", err)
 	}
-	if least := p.minLength(); utf8.RuneCountInString(normal) < least {
+	if least := p.Least(); utf8.RuneCountInString(normal) < least {
 		return refuse("password", "must have at least %d characters", least)
 	}
 	forms := cores(fold(normal))
@@ -56,7 +56,8 @@ func (p Policy) Check(password string, u User) error {
 	return nil
 }
 
-func (p Policy) minLength() int {
+// Least returns how many characters a password has at least.
+func (p Policy) Least() int {
 	if p.MinLength == 0 {
 		return defaultMinLength
 	}

@@ -49,21 +49,21 @@ func (d *deployment) services(issuer string) (*services, error) {
 		Store: d.store, Families: s.families, ClientKeys: oauth.NewClientKeys(d.cfg.ClientJWKSNetworks, wallClock), Proofs: dpop.NewChecker(masters, d.cfg.DPoPNonce, d.cfg.ClockSkew, wallClock), Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
 		OnError: d.requestLog, Now: wallClock,
 	})
-	if s.pages, err = pages.New(issuer, s.oauth, decision.Recorder{Audit: d.audit, OnError: d.requestLog}); err != nil {
+	if s.pages, err = d.pages(issuer, s); err != nil {
 		return nil, err
 	}
 	s.jwks = wellknown.NewJWKS(s.ring)
-	s.metadata, err = wellknown.NewMetadata(d.metadataConfig(issuer, s.ring))
+	s.metadata, err = wellknown.NewMetadata(d.metadataConfig(issuer, s))
 	return s, err
 }
 
 // metadataConfig is what the metadata advertise: the grants in force, and what
 // the userinfo endpoint answers.
-func (d *deployment) metadataConfig(issuer string, ring *keys.Ring) wellknown.Config {
+func (d *deployment) metadataConfig(issuer string, s *services) wellknown.Config {
 	return wellknown.Config{
 		Issuer: issuer, Grants: d.oauthSettings(issuer).Grants(), Scopes: []string{"openid", "email", "profile"}, Claims: oauth.IDTokenClaims(),
-		ResponseModes: oauth.ResponseModes(), Prompts: oauth.Prompts(), Locales: pages.Languages(),
-		ClientAuth: []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}, ClientAuthAlgs: oauth.AssertionAlgs(), ProofAlgs: dpop.Algs(), Published: d.published(ring),
+		ResponseModes: oauth.ResponseModes(), Prompts: oauth.Prompts(), Locales: s.pages.Languages(),
+		ClientAuth: []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}, ClientAuthAlgs: oauth.AssertionAlgs(), ProofAlgs: dpop.Algs(), Published: d.published(s.ring),
 	}
 }
 
@@ -85,7 +85,7 @@ func (d *deployment) published(ring *keys.Ring) func() keys.PublishedSet {
 func (d *deployment) oauthSettings(issuer string) oauth.Settings {
 	return oauth.Settings{
 		Issuer: issuer, TokenEndpoint: wellknown.TokenEndpoint(issuer), ClockSkew: d.cfg.ClockSkew, AccessTTL: d.cfg.AccessTokenTTL, RefreshIdleTTL: d.cfg.RefreshIdleTTL, RefreshTTL: d.cfg.RefreshTTL,
-		BrowserTTL: d.cfg.BrowserSessionTTL, RetryWindow: d.cfg.RetryWindow, PasswordGrant: d.cfg.PasswordGrant, FirstPartyClient: d.cfg.FirstPartyClient,
+		BrowserTTL: d.cfg.BrowserSessionTTL, RememberTTL: d.cfg.BrowserRememberTTL, RetryWindow: d.cfg.RetryWindow, PasswordGrant: d.cfg.PasswordGrant, FirstPartyClient: d.cfg.FirstPartyClient,
 	}
 }
 

@@ -15,7 +15,7 @@ const (
 	UserLoggedIn       Action = "user-logged-in"       // at the page
 	CodeIssued         Action = "code-issued"          // the authorization endpoint
 	UserInfoRead       Action = "userinfo-read"        // OpenID Connect UserInfo
-	UserSignedUp       Action = "user-signed-up"       // POST /auth/signup
+	UserSignedUp       Action = "user-signed-up"       // POST /auth/signup, or the page
 	UserRead           Action = "user-read"            // GET /auth/me
 	UserAdded          Action = "user-added"           // by an operator
 	UserImported       Action = "user-imported"        // by an operator
@@ -28,7 +28,7 @@ const (
 	PasswordReset      Action = "password-reset"       // by an operator
 	ResetIssued        Action = "reset-issued"         // a one-time token, by an operator
 	ResetRedeemed      Action = "reset-redeemed"       // a new password, by whoever has the token
-	SessionsListed     Action = "sessions-listed"      // GET /auth/sessions
+	SessionsListed     Action = "sessions-listed"      // GET /auth/sessions, or the page
 	SessionEnded       Action = "session-ended"        // one session, by its user or an operator
 	SessionsEnded      Action = "sessions-ended"       // several at once
 	ClientAdded        Action = "client-added"         // by an operator

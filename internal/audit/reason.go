@@ -80,7 +80,7 @@ var (
 	ReasonAccountChanged = Reason{"account_changed", "the account changed while the login was under way, or sessions are ended because it did"}
 	ReasonThrottled      = Reason{"throttled", "there were too many failed attempts; the password was not looked at"}
 	ReasonBusy           = Reason{"busy", "too many passwords are being hashed at once; nothing was decided"}
-	ReasonLoginRequired  = Reason{"login_required", "the user would have to log in, and the client wants no page shown"}
+	ReasonLoginRequired  = Reason{"login_required", "nobody is logged in in the browser; a client that asks for a code wants no page shown"}
 	ReasonBadResetToken  = Reason{"bad_reset_token", "the one-time token is not valid, was used or replaced, or has expired"}
 )
 

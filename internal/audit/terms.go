@@ -122,7 +122,7 @@ var vocabulary = []Term{
 	}, {
 		Action: UserSignedUp, Category: words("iam"), Type: words("user creation"), Stands: WithEvent,
 		When:    "somebody opened an account",
-		Success: silent, Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonThrottled, ReasonHungUp}, badAccount),
+		Success: silent, Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonThrottled, ReasonHungUp, ReasonForeignForm}, unread, badAccount),
 		Fields: words("user.id user.email keyturn.detail"),
 	}, {
 		Action: UserRead, Category: words("api iam"), Type: words("access user info"),
@@ -168,7 +168,7 @@ var vocabulary = []Term{
 		When:    "a user changed the own password, and the other sessions were ended",
 		Success: silent,
 		Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonUnknownUser, ReasonWrongPassword, ReasonPepperMissing, ReasonDisabledUser,
-			ReasonThrottled, ReasonHungUp}, notReplaced),
+			ReasonThrottled, ReasonHungUp, ReasonForeignForm, ReasonLoginRequired}, unread, notReplaced),
 		Fields: words("user.id user.email keyturn.session_id keyturn.count keyturn.detail"),
 	}, {
 		Action: PasswordReset, Category: words("iam"), Type: words("admin user change"), Stands: WithEvent,
@@ -194,7 +194,7 @@ var vocabulary = []Term{
 		Action: SessionEnded, Category: words("session"), Type: words("end"), Stands: AtOnce,
 		When:    "a user or an operator ended one session",
 		Success: []Reason{ReasonLogout, ReasonEndedByUser, ReasonLoggedOutByOperator},
-		Failure: slices.Concat([]Reason{ReasonUnknownSession, ReasonHungUp, ReasonStore, ReasonForeignForm}, unread, noAccount),
+		Failure: slices.Concat([]Reason{ReasonUnknownSession, ReasonHungUp, ReasonStore, ReasonForeignForm, ReasonLoginRequired}, unread, noAccount),
 		Fields:  words("user.id user.email keyturn.client_id keyturn.session_id keyturn.count keyturn.detail"),
 	}, {
 		Action: SessionsEnded, Category: words("session"), Type: words("end"), Stands: AtOnce,

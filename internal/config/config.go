@@ -62,7 +62,8 @@ type Config struct {
 
 	AccessTokenTTL             time.Duration
 	RefreshIdleTTL, RefreshTTL time.Duration
-	BrowserSessionTTL          time.Duration
+	// BrowserRememberTTL is zero if nobody is asked whether to stay logged in.
+	BrowserSessionTTL, BrowserRememberTTL time.Duration
 	// RetryWindow is that of F2.
 	RetryWindow oauth.RetryWindow
 
@@ -84,6 +85,12 @@ type Config struct {
 	CORSOrigins        []string
 	FirstPartyClient   string
 	ClientJWKSNetworks []netip.Prefix
+
+	// The pages' brand: what is empty is left out.
+	PageName, PageLogoFile, PageColor, PageDarkColor string
+	PagePrivacyURL, PageTermsURL, PageSupportURL     string
+	// PageMessagesDir has further files of messages.
+	PageMessagesDir string
 
 	sources map[string]Source
 }

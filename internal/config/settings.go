@@ -45,7 +45,7 @@ func (s Setting) Flag() string { return strings.ReplaceAll(s.Name, "_", "-") }
 func Settings() []Setting { return slices.Clone(table) }
 
 // table holds every setting there is.
-var table = describe(slices.Concat(storage(), network(), logging(), signing(), lifetimes(), hashing(), access()))
+var table = describe(slices.Concat(storage(), network(), logging(), signing(), lifetimes(), hashing(), access(), branding()))
 
 // describe fills in what follows from the kind.
 func describe(settings []Setting) []Setting {
@@ -186,7 +186,9 @@ func lifetimes() []Setting {
 		{Name: "refresh_ttl", Default: "720h", kind: duration(func(c *Config) *time.Duration { return &c.RefreshTTL }, time.Millisecond),
 			Help: "how long a session lives in all, unless its client has another limit"},
 		{Name: "browser_session_ttl", Default: "12h", kind: duration(func(c *Config) *time.Duration { return &c.BrowserSessionTTL }, time.Second),
-			Help: "how long a browser that logged in at the page is asked for no password again"},
+			Help: "how long a browser that logged in at the page is asked for no password again; it forgets when it is closed"},
+		{Name: "browser_remember_ttl", Default: "30d", kind: duration(func(c *Config) *time.Duration { return &c.BrowserRememberTTL }, 0),
+			Help: "the same where the user chose to stay logged in on the device; 0: that is not offered"},
 		{Name: "retry_window", Default: "until-used", kind: retryWindow(),
 			Help: "how long a refresh token just spent yields its successor again, for clients whose response was lost, unless its client has another: until the successor is used, or a bound beside that; 0 takes every retry for theft"},
 	}
@@ -214,7 +216,7 @@ func access() []Setting {
 		{Name: "password_grant", Default: "true", kind: switched(func(c *Config) *bool { return &c.PasswordGrant }, "true", "false"),
 			Help: "allow the password grant to clients that are registered with it; false switches it off for all"},
 		{Name: "signup", Default: "true", kind: switched(func(c *Config) *bool { return &c.Signup }, "true", "false"),
-			Help: "let people make themselves an account at /auth/signup"},
+			Help: "let people make themselves an account, at the page and at /auth/signup"},
 		{Name: "dpop_nonce", Default: "false", kind: switched(func(c *Config) *bool { return &c.DPoPNonce }, "true", "false"),
 			Help: "ask for a nonce of the server's in every DPoP proof, so that none can be made ahead of its time; costs a client one more request when its nonce is older than five minutes"},
 		{Name: "login_throttle", Default: "on", kind: switched(func(c *Config) *bool { return &c.LoginThrottle }, "on", "off"),

@@ -52,6 +52,16 @@ func (r Recorder) Conclude(ctx context.Context, event audit.Event, e *refusal.Er
 	return e
 }
 
+// Told returns the answer for a caller to a call that has recorded its own event and
+// ended with err. It reports what could not answer.
+func (r Recorder) Told(ctx context.Context, err error) *refusal.Error {
+	e := Refusal(err)
+	if e != nil && (e.Code == refusal.Unavailable || e.Code == refusal.Unfinished) && !HungUp(ctx, err) {
+		r.OnError(ctx, err)
+	}
+	return e
+}
+
 // report passes the cause of a refusal to OnError.
 func (r Recorder) report(ctx context.Context, e *refusal.Error) {
 	if e.Cause != nil {

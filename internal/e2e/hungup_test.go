@@ -143,7 +143,8 @@ func hungUps() []hungUp {
 	}
 	for _, route := range []string{
 		"GET /oauth/authorize", "POST /oauth/authorize", "GET /account", "GET /account/login", "POST /account/login",
-		"GET /account/logout", "POST /account/logout", "GET /account/style.css", "GET /account/post.js",
+		"GET /account/logout", "POST /account/logout", "GET /account/signup", "POST /account/signup", "GET /account/password", "POST /account/password",
+		"GET /account/sessions", "POST /account/sessions", "GET /account/logo", "GET /account/style.css", "GET /account/post.js",
 	} {
 		rows = append(rows, hungUp{route: route, page: true, actions: changes, stands: heldOver})
 	}

@@ -66,11 +66,7 @@ func answer(w http.ResponseWriter, e *refusal.Error, status int, v any) {
 
 // answerCall is answer for a call that has recorded its own event.
 func (h *Handlers) answerCall(w http.ResponseWriter, r *http.Request, err error, status int, v any) {
-	e := decision.Refusal(err)
-	if e != nil && (e.Code == refusal.Unavailable || e.Code == refusal.Unfinished) && !decision.HungUp(r.Context(), err) {
-		h.OnError(r.Context(), err)
-	}
-	answer(w, e, status, v)
+	answer(w, h.Told(r.Context(), err), status, v)
 }
 
 func write(w http.ResponseWriter, status int, v any) {

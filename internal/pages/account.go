@@ -8,26 +8,47 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
-	"github.com/keyturn/keyturn/internal/problem"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/oauth"
 )
 
-// Account answers GET /account: who is logged in, or the form to log in by.
+// Account answers GET /account: what there is to see for who is logged in, or the form
+// to log in by.
 func (p *Pages) Account(w http.ResponseWriter, r *http.Request) {
-	login, err := p.oauth.LoginOf(r.Context(), read(r, p.cookies.session))
+	if v, _, ok := p.whose(w, r); ok {
+		p.show(w, http.StatusOK, "account", v)
+	}
+}
+
+// whose returns who is logged in, and the page that it is about to be shown. Else it
+// answers with the form to log in by.
+func (p *Pages) whose(w http.ResponseWriter, r *http.Request) (view, oauth.Login, bool) {
+	login, err := p.OAuth.LoginOf(r.Context(), read(r, p.cookies.session))
 	if err != nil {
 		p.OnError(r.Context(), err)
 		p.showError(w, r, refusal.Undecided(audit.ReasonStore, nil))
-		return
+		return view{}, oauth.Login{}, false
 	}
-	v := view{language: languageOf(r, ""), Token: p.formToken(w, r)}
+	v := p.view(w, r)
 	if login.User.UID == "" {
+		v.setRequest(r.URL.Query().Get("request"))
 		p.show(w, http.StatusOK, "login", v)
-		return
+		return view{}, oauth.Login{}, false
 	}
 	v.User = cmp.Or(login.User.Email, login.User.Username)
-	p.show(w, http.StatusOK, "account", v)
+	return v, login, true
+}
+
+// view returns what every page with a form is shown of.
+func (p *Pages) view(w http.ResponseWriter, r *http.Request) view {
+	return view{language: p.languageOf(r, ""), Token: p.formToken(w, r)}
+}
+
+// setRequest has a page go on with an authorization request, if it is one.
+func (v *view) setRequest(query string) {
+	if request, err := url.ParseQuery(query); err == nil && oauth.ValidClientID(request.Get("client_id")) {
+		v.Request, v.ClientID = request.Encode(), request.Get("client_id")
+	}
 }
 
 // LogIn answers POST /account/login, and leads on to what the user logs in for.
@@ -37,11 +58,12 @@ func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) {
 		p.showError(w, r, p.Conclude(r.Context(), audit.Event{Action: audit.UserLoggedIn}, e))
 		return
 	}
+	remember := p.RememberTTL > 0 && form.Get("remember") != ""
 	var made oauth.Cookie
 	if e != nil {
 		e = p.Conclude(r.Context(), audit.Event{Action: audit.UserLoggedIn}, e)
 	} else {
-		made, e = p.oauth.LogInBrowser(r.Context(), form.Get("username"), form.Get("password"), read(r, p.cookies.session))
+		made, e = p.OAuth.LogInBrowser(r.Context(), form.Get("username"), form.Get("password"), read(r, p.cookies.session), remember)
 	}
 	request, err := url.ParseQuery(form.Get("request"))
 	if err != nil {
@@ -49,37 +71,24 @@ func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case e != nil:
-		p.showLoginAgain(w, r, e, form.Get("username"), request)
+		v := view{language: p.languageOf(r, request.Get("ui_locales")), Name: form.Get("username"), Remember: remember}
+		v.setRequest(form.Get("request"))
+		p.showAgain(w, r, "login", v, e)
+		return
 	case len(request) == 0:
-		p.cookies.logIn(w, made)
-		lead(w, p.base+AccountPath)
+		w.Header().Set("Location", view{language: p.languageOf(r, ""), pages: p}.Path(""))
 	default:
-		p.cookies.logIn(w, made)
-		lead(w, p.base+AuthorizePath+"?"+oauth.AfterLogin(request).Encode())
+		w.Header().Set("Location", p.base+AuthorizePath+"?"+oauth.AfterLogin(request).Encode())
 	}
+	p.cookies.logIn(w, made, remember)
+	w.WriteHeader(http.StatusSeeOther)
 }
 
-// showLoginAgain shows the form once more, and why.
-func (p *Pages) showLoginAgain(w http.ResponseWriter, r *http.Request, e *refusal.Error, name string, request url.Values) {
-	v := view{
-		language: languageOf(r, request.Get("ui_locales")), Token: p.formToken(w, r), Name: name, Request: request.Encode(), Wrong: "wrong_credentials",
+// AskLogOut answers GET /account/logout: whether to log out.
+func (p *Pages) AskLogOut(w http.ResponseWriter, r *http.Request) {
+	if v, _, ok := p.whose(w, r); ok {
+		p.show(w, http.StatusOK, "logout", v)
 	}
-	if id := request.Get("client_id"); oauth.ValidClientID(id) {
-		v.ClientID = id
-	}
-	status := http.StatusForbidden
-	switch {
-	case e.Code == refusal.Throttled:
-		status, v.Wrong = http.StatusTooManyRequests, "throttled"
-	case e.Temporary():
-		status, v.Wrong = http.StatusServiceUnavailable, "unavailable"
-	case e == foreignForm:
-		v.Wrong = "stale"
-	}
-	if e.Temporary() {
-		problem.RetryAfter(w, e.RetryAfter)
-	}
-	p.show(w, status, "login", v)
 }
 
 // LogOut answers POST /account/logout.
@@ -88,7 +97,7 @@ func (p *Pages) LogOut(w http.ResponseWriter, r *http.Request) {
 	if e != nil {
 		e = p.Conclude(r.Context(), audit.Event{Action: audit.SessionEnded}, e)
 	} else {
-		e = p.oauth.LogOutBrowser(r.Context(), read(r, p.cookies.session))
+		e = p.OAuth.LogOutBrowser(r.Context(), read(r, p.cookies.session))
 		if e == nil || errors.Is(e.Cause, decision.ErrOwed) {
 			p.cookies.logOut(w) // the session has ended
 		}
@@ -97,5 +106,7 @@ func (p *Pages) LogOut(w http.ResponseWriter, r *http.Request) {
 		p.showError(w, r, e)
 		return
 	}
-	p.show(w, http.StatusOK, "login", view{language: languageOf(r, ""), Token: p.formToken(w, r), Note: "logged_out"})
+	v := p.view(w, r)
+	v.Note = "logged_out"
+	p.show(w, http.StatusOK, "login", v)
 }

@@ -17,16 +17,16 @@ func (p *Pages) Authorize(w http.ResponseWriter, r *http.Request) {
 		p.showError(w, r, p.Conclude(r.Context(), audit.Event{Action: audit.CodeIssued}, e))
 		return
 	}
-	a, e := p.oauth.Authorize(r.Context(), values, read(r, p.cookies.session))
+	a, e := p.OAuth.Authorize(r.Context(), values, read(r, p.cookies.session))
 	switch {
 	case e != nil:
 		p.showError(w, r, e)
 	case a.Answer == nil:
 		p.show(w, http.StatusOK, "login", view{
-			language: languageOf(r, a.Locales), Token: p.formToken(w, r), Request: values.Encode(), ClientID: a.ClientID, Name: a.LoginHint,
+			language: p.languageOf(r, a.Locales), Token: p.formToken(w, r), Request: values.Encode(), ClientID: a.ClientID, Name: a.LoginHint,
 		})
 	case a.Answer.Posted:
-		p.show(w, http.StatusOK, "post", view{language: languageOf(r, ""), ClientID: a.ClientID, Answer: a.Answer})
+		p.show(w, http.StatusOK, "post", view{language: p.languageOf(r, ""), ClientID: a.ClientID, Answer: a.Answer})
 	default:
 		lead(w, a.Answer.Location())
 	}

@@ -38,7 +38,11 @@ func (c cookies) set(w http.ResponseWriter, name, value string, expires time.Tim
 	})
 }
 
-func (c cookies) logIn(w http.ResponseWriter, made oauth.Cookie) {
+// logIn keeps a log-in as long as it counts, or only until the browser is closed.
+func (c cookies) logIn(w http.ResponseWriter, made oauth.Cookie, remember bool) {
+	if !remember {
+		made.Expires = time.Time{}
+	}
 	c.set(w, c.session, made.Value, made.Expires)
 }
 

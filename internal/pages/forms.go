@@ -5,7 +5,10 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
@@ -29,11 +32,36 @@ func (p *Pages) readForm(r *http.Request) (url.Values, *refusal.Error) {
 	if e != nil {
 		return nil, e
 	}
+	for name, list := range form {
+		if !utf8.ValidString(list[0]) || strings.ContainsRune(list[0], 0) {
+			return nil, refusal.New(refusal.Malformed, audit.ReasonMalformedParameter, "The parameter "+strconv.QuoteToASCII(name)+" is not valid text.")
+		}
+	}
 	token, sent := read(r, p.cookies.form), form.Get("token")
 	if !p.fromHere(r) || token == "" || subtle.ConstantTimeCompare([]byte(token), []byte(sent)) != 1 {
 		return form, foreignForm
 	}
 	return form, nil
+}
+
+// readFormOf is readForm for who is logged in. It records the refusal with the event,
+// also that nobody is.
+func (p *Pages) readFormOf(r *http.Request, event audit.Event) (url.Values, oauth.Login, *refusal.Error) {
+	form, e := p.readForm(r)
+	var login oauth.Login
+	if e == nil || e == foreignForm {
+		var err error
+		if login, err = p.OAuth.LoginOf(r.Context(), read(r, p.cookies.session)); err != nil {
+			e = refusal.Undecided(audit.ReasonUnavailable, err)
+		} else if login.User.UID == "" && e == nil {
+			e = refusal.New(refusal.BadCredentials, audit.ReasonLoginRequired, "")
+		}
+	}
+	event.UserID, event.SessionID = login.User.UID, login.Caller().SessionID
+	if e != nil {
+		e = p.Conclude(r.Context(), event, e)
+	}
+	return form, login, e
 }
 
 var foreignForm = refusal.New(refusal.Malformed, audit.ReasonForeignForm, "The form was not sent from this page, or the page is too old.")

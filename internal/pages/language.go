@@ -3,8 +3,13 @@ package pages
 import (
 	"embed"
 	"encoding/json"
+	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
+	"os"
+	"path"
+	"slices"
 	"strings"
 
 	textlanguage "golang.org/x/text/language"
@@ -12,7 +17,8 @@ import (
 
 // messageFiles hold what the pages say, one for each language: its name is the
 // language's tag (BCP 47), its members are the same in all. The member dir says how
-// it is written, ltr or rtl; what a message is about stands in its place as %s.
+// it is written, ltr or rtl, language what it calls itself; what a message is about
+// stands in its place as %s.
 //
 //go:embed messages/*.json
 var messageFiles embed.FS
@@ -22,6 +28,8 @@ type language struct {
 	// Lang is its tag.
 	Lang     string
 	messages map[string]string
+	// chosen says that it was asked for, and not only what the browser prefers.
+	chosen bool
 }
 
 // Say returns a message.
@@ -33,51 +41,98 @@ func (l language) About(key string) []string {
 	return []string{before, after}
 }
 
-// languages are all there are; the first is for who reads none of them.
-var languages, matcher = func() (all []language, m textlanguage.Matcher) {
-	names, err := fs.Glob(messageFiles, "messages/*.json")
+// languages are all there are; the first, English, is for who reads none of them.
+type languages struct {
+	all     []language
+	matcher textlanguage.Matcher
+}
+
+// readLanguages reads the files that are built in, and those of a directory, if it is
+// named: they add languages, or replace them.
+func readLanguages(dir string) (*languages, error) {
+	english, err := readMessages(messageFiles, "messages/en.json")
 	if err != nil {
-		panic(err) // the pattern is a good one
+		return nil, err
 	}
-	for _, name := range names {
-		tag := strings.TrimSuffix(strings.TrimPrefix(name, "messages/"), ".json")
-		l := language{Lang: tag}
-		text, err := messageFiles.ReadFile(name)
-		if err == nil {
-			err = json.Unmarshal(text, &l.messages)
+	found := map[string]language{}
+	for _, source := range []struct {
+		files   fs.FS
+		pattern string
+	}{{messageFiles, "messages/*.json"}, {os.DirFS(dir), "*.json"}} {
+		names, err := fs.Glob(source.files, source.pattern)
+		if err != nil || len(names) == 0 && dir != "" {
+			return nil, fmt.Errorf("%s has no file such as de.json (%v)", dir, err)
 		}
-		if err != nil {
-			panic(err) // a test reads every file
+		for _, name := range names {
+			l, err := readMessages(source.files, name)
+			if err == nil {
+				err = l.check(english)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			found[l.Lang] = l
 		}
-		if tag == "en" {
-			all = append([]language{l}, all...)
-		} else {
-			all = append(all, l)
+		if dir == "" {
+			break
 		}
 	}
+	ls := &languages{all: []language{found["en"]}}
+	delete(found, "en")
+	ls.all = append(ls.all, slices.SortedFunc(maps.Values(found), func(a, b language) int { return strings.Compare(a.Lang, b.Lang) })...)
 	var tags []textlanguage.Tag
-	for _, l := range all {
+	for _, l := range ls.all {
 		tags = append(tags, textlanguage.Make(l.Lang))
 	}
-	return all, textlanguage.NewMatcher(tags)
-}()
+	ls.matcher = textlanguage.NewMatcher(tags)
+	return ls, nil
+}
+
+func readMessages(files fs.FS, name string) (language, error) {
+	l := language{Lang: strings.TrimSuffix(path.Base(name), ".json")}
+	text, err := fs.ReadFile(files, name)
+	if err == nil {
+		err = json.Unmarshal(text, &l.messages)
+	}
+	return l, err
+}
+
+// check holds a language to another, which has every message.
+func (l language) check(whole language) error {
+	if _, err := textlanguage.Parse(l.Lang); err != nil {
+		return fmt.Errorf("the name is no language tag: %w", err)
+	}
+	if dir := l.Say("dir"); dir != "ltr" && dir != "rtl" {
+		return fmt.Errorf("dir is %q: ltr or rtl", dir)
+	}
+	for key, text := range whole.messages {
+		if strings.TrimSpace(l.messages[key]) == "" {
+			return fmt.Errorf("%s is missing", key)
+		}
+		if strings.Count(l.messages[key], "%s") != strings.Count(text, "%s") {
+			return fmt.Errorf("%s: %%s has to be there as often as in %q", key, text)
+		}
+	}
+	return nil
+}
 
 // Languages lists the tags of the languages of the pages.
-func Languages() []string {
-	tags := make([]string, len(languages))
-	for i, l := range languages {
-		tags[i] = l.Lang
+func (p *Pages) Languages() []string {
+	var tags []string
+	for _, l := range p.languages.all {
+		tags = append(tags, l.Lang)
 	}
 	return tags
 }
 
-// languageOf picks the language of a page: what the client asked for (ui_locales,
-// OpenID Connect Core §3.1.2.1), or else what the browser prefers.
-func languageOf(r *http.Request, locales string) language {
-	var wanted []string
-	if locales != "" {
-		wanted = append(wanted, strings.Join(strings.Fields(locales), ","))
-	}
-	_, at := textlanguage.MatchStrings(matcher, append(wanted, r.Header.Get("Accept-Language"))...)
-	return languages[at]
+// languageOf picks the language of a page: what was chosen on it, or what the client
+// asked for (ui_locales, OpenID Connect Core §3.1.2.1), or else what the browser
+// prefers.
+func (p *Pages) languageOf(r *http.Request, locales string) language {
+	chosen := r.URL.Query().Get("ui_locales")
+	wanted := append(strings.Fields(chosen), strings.Fields(locales)...)
+	_, at := textlanguage.MatchStrings(p.languages.matcher, append(wanted, r.Header.Get("Accept-Language"))...)
+	l := p.languages.all[at]
+	l.chosen = chosen != ""
+	return l
 }

@@ -1,6 +1,7 @@
-// Package pages shows people the pages of the server: where they log in, what went
-// wrong, and who is logged in. It decides nothing: each handler reads the request,
-// makes one call and shows the answer. The pages work without JavaScript.
+// Package pages shows people the pages of the server: where they log in or sign up,
+// what went wrong, and what they see of their account. It decides nothing: each handler
+// reads the request, makes one call and shows the answer. The pages work without
+// JavaScript.
 package pages
 
 import (
@@ -11,11 +12,13 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/problem"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
 )
 
 // The paths of the pages and of what belongs to them, below the issuer.
@@ -24,75 +27,80 @@ const (
 	AccountPath   = "/account"
 	LogInPath     = "/account/login"
 	LogOutPath    = "/account/logout"
+	SignUpPath    = "/account/signup"
+	PasswordPath  = "/account/password"
+	SessionsPath  = "/account/sessions"
 	StylePath     = "/account/style.css"
 	ScriptPath    = "/account/post.js"
+	LogoPath      = "/account/logo"
 )
 
-// Style and Script are served at StylePath and ScriptPath.
-var (
-	//go:embed assets/style.css
-	Style []byte
-	//go:embed assets/post.js
-	Script []byte
-)
+// Script is served at ScriptPath.
+//
+//go:embed assets/post.js
+var Script []byte
 
 //go:embed templates/*.html
 var files embed.FS
 
 var templates = template.Must(template.ParseFS(files, "templates/*.html"))
 
+// Options are what Pages need.
+type Options struct {
+	Issuer string
+	OAuth  *oauth.Service
+	Users  *users.Service
+	// Recorder takes what no call into OAuth or Users has recorded.
+	Recorder decision.Recorder
+	Brand    Brand
+	// SignUp says that people may make themselves an account.
+	SignUp bool
+	// MessagesDir has files of messages beside those that are built in, or is empty.
+	MessagesDir string
+	// RememberTTL is how long a browser stays logged in if its user wants that, or zero
+	// if nobody is asked.
+	RememberTTL time.Duration
+}
+
 // Pages are the handlers. Create them with New.
 type Pages struct {
-	// Recorder takes what no call into OAuth has recorded.
+	Options
 	decision.Recorder
-	oauth *oauth.Service
+	languages *languages
+	style     []byte
+	version   string
 	// base is the path of the issuer, origin its origin.
 	base, origin string
 	cookies      cookies
 }
 
 // New returns the pages of an issuer.
-func New(issuer string, service *oauth.Service, recorder decision.Recorder) (*Pages, error) {
-	u, err := url.Parse(issuer)
+func New(o Options) (*Pages, error) {
+	u, err := url.Parse(o.Issuer)
 	if err != nil {
 		return nil, err
 	}
 	p := &Pages{
-		Recorder: recorder, oauth: service,
+		Options: o, Recorder: o.Recorder,
 		base: strings.TrimRight(u.EscapedPath(), "/"), origin: u.Scheme + "://" + u.Host,
 		cookies: newCookies(u.Scheme == "https"),
 	}
-	return p, nil
-}
-
-// view is what a template is shown of.
-type view struct {
-	language
-	// Base is the path of the issuer, Token that of the forms (see forms.go).
-	Base, Token string
-	// Request is the authorization request to go on with, a query; ClientID who
-	// makes it, and Name the name to log in with.
-	Request, ClientID, Name string
-	// Wrong is the message about what went wrong, by its key; Detail says more, in
-	// English and for who develops, and RequestID names the event.
-	Wrong, Detail, RequestID string
-	// User is who is logged in, Note a message by its key.
-	User, Note string
-	// Answer is what the browser is to post to a client.
-	Answer *oauth.Answer
+	p.style, p.version = o.Brand.style()
+	p.languages, err = readLanguages(o.MessagesDir)
+	return p, err
 }
 
 // The header that no page goes without. There is no form-action: browsers hold it
 // against every redirect that follows a form, and the last of these leads to a
 // client, which may lead on to anywhere.
 const (
-	policy       = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+	policy       = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 	scriptPolicy = policy + "; script-src 'self'"
 )
 
 // show writes a page.
 func (p *Pages) show(w http.ResponseWriter, status int, page string, v view) {
-	v.Base = p.base
+	v.pages, v.Page = p, page
 	var body bytes.Buffer
 	if err := templates.ExecuteTemplate(&body, page+".html", v); err != nil {
 		problem.Write(w, problem.Internal, "")
@@ -117,21 +125,68 @@ func Protect(h http.Header) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 
-// showError shows what cannot be told to a client.
+// showError shows a refusal that no form can be shown with again.
 func (p *Pages) showError(w http.ResponseWriter, r *http.Request, e *refusal.Error) {
-	status := http.StatusBadRequest
-	v := view{language: languageOf(r, ""), Wrong: "bad_request", Detail: e.Public(), RequestID: w.Header().Get("X-Request-Id")}
+	v := view{language: p.languageOf(r, ""), Detail: e.Public(), RequestID: w.Header().Get("X-Request-Id")}
+	var status int
+	status, v.Wrong = wrongOf(e, "bad_request")
 	switch {
+	case e.Code == refusal.BadCredentials: // only somebody who is logged in can be shown more
+		p.show(w, status, "login", view{language: v.language, Token: p.formToken(w, r), Wrong: "log_in_first"})
+		return
 	case e.Temporary():
-		status, v.Wrong = http.StatusServiceUnavailable, "unavailable"
 		problem.RetryAfter(w, e.RetryAfter)
-	case e.Code == refusal.TooLarge:
-		status = http.StatusRequestEntityTooLarge
 	case e.Code == refusal.WrongEncoding:
-		status = http.StatusUnsupportedMediaType
 		w.Header().Set("Accept-Encoding", "identity") // RFC 9110 §15.5.16
 	}
 	p.show(w, status, "error", v)
+}
+
+// showAgain shows a form once more, and why.
+func (p *Pages) showAgain(w http.ResponseWriter, r *http.Request, page string, v view, e *refusal.Error) {
+	v.Token, v.Field = p.formToken(w, r), e.Field
+	var status int
+	if status, v.Wrong = wrongOf(e, "stale"); v.Wrong == "wrong_credentials" && page == "password" {
+		v.Wrong, v.Field = "wrong_password", "current_password"
+	}
+	if e.Temporary() {
+		problem.RetryAfter(w, e.RetryAfter)
+	}
+	p.show(w, status, page, v)
+}
+
+// wrongOf returns the status of a refusal and the key of the message about it; malformed
+// is that of a request that is not as it should be.
+func wrongOf(e *refusal.Error, malformed string) (status int, key string) {
+	switch {
+	case e == foreignForm:
+		return http.StatusForbidden, "stale"
+	case e.Code == refusal.BadCredentials:
+		return http.StatusForbidden, "wrong_credentials"
+	case e.Code == refusal.Throttled:
+		return http.StatusTooManyRequests, "throttled"
+	case e.Temporary():
+		return http.StatusServiceUnavailable, "unavailable"
+	case e.Code == refusal.Unfinished:
+		return http.StatusServiceUnavailable, "to_follow"
+	case e.Code == refusal.Conflict:
+		return http.StatusConflict, "unavailable"
+	case e.Code == refusal.Taken:
+		return http.StatusConflict, "email_taken"
+	case e.Code == refusal.Unacceptable && e.Field == "password":
+		return http.StatusUnprocessableEntity, "password_refused"
+	case e.Code == refusal.Unacceptable && e.Field == "email":
+		return http.StatusUnprocessableEntity, "email_refused"
+	case e.Code == refusal.Unacceptable:
+		return http.StatusUnprocessableEntity, "name_refused"
+	case e.Code == refusal.NotFound:
+		return http.StatusNotFound, "gone"
+	case e.Code == refusal.TooLarge:
+		return http.StatusRequestEntityTooLarge, malformed
+	case e.Code == refusal.WrongEncoding:
+		return http.StatusUnsupportedMediaType, malformed
+	}
+	return http.StatusBadRequest, malformed
 }
 
 // lead sends the browser on with GET, whatever it came with (RFC 9700 §4.12).
@@ -139,7 +194,3 @@ func lead(w http.ResponseWriter, to string) {
 	w.Header().Set("Location", to)
 	w.WriteHeader(http.StatusSeeOther)
 }
-
-// Action is where the answer is posted to: a redirect URI that a client is
-// registered with, of whatever scheme.
-func (v view) Action() template.URL { return template.URL(v.Answer.RedirectURI) }

@@ -67,6 +67,9 @@ func formOn(t testing.TB, rec *httptest.ResponseRecorder) (action string, values
 	values = url.Values{}
 	for _, field := range fields.FindAllStringSubmatch(body, -1) {
 		value := ""
+		if strings.Contains(field[0], "checkbox") && !strings.Contains(field[0], " checked") {
+			continue
+		}
 		if v := valueOf.FindStringSubmatch(field[0]); v != nil {
 			value = html.UnescapeString(v[1])
 		}

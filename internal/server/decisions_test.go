@@ -94,6 +94,13 @@ func decisions() []decided {
 		{"log-in at the page", atLogin(email, password, nil), 303, audit.UserLoggedIn, ""},
 		{"failed log-in at the page", atLogin(email, "no", nil), 403, audit.UserLoggedIn, "wrong_password"},
 		{"log-out at the page", atLogout(nil), 200, audit.SessionEnded, "logout"},
+		{"sign-up at the page", atSignUp("grace@example.com", nil), 201, audit.UserSignedUp, ""},
+		{"password change at the page", atPassword(password, long, nil), 200, audit.PasswordChanged, ""},
+		{"sessions at the page", atLoggedIn("/account/sessions"), 200, audit.SessionsListed, ""},
+		{"end of others at the page", atSessions("others", nil), 303, audit.SessionsEnded, "ended_by_user"},
+		{"end of one at the page", func(w *world, t tokens) *httptest.ResponseRecorder {
+			return atSessions(sessionOf(w.t, t.Access), nil)(w, t)
+		}, 303, audit.SessionEnded, "ended_by_user"},
 		{"password change", bearer("POST", "/auth/password", map[string]string{"current_password": password, "new_password": "another long sentence"}), 200, audit.PasswordChanged, ""},
 	}
 }

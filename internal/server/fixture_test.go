@@ -200,7 +200,7 @@ func keyPolicy(alg string) keys.Policy {
 
 func (w *world) build() http.Handler {
 	settings := oauth.Settings{
-		Issuer: issuer, TokenEndpoint: issuer + "/oauth/token", ClockSkew: 30 * time.Second, AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour, BrowserTTL: 12 * time.Hour,
+		Issuer: issuer, TokenEndpoint: issuer + "/oauth/token", ClockSkew: 30 * time.Second, AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour, BrowserTTL: 12 * time.Hour, RememberTTL: 720 * time.Hour,
 		RetryWindow: oauth.RetryWindow(30 * time.Second), PasswordGrant: !w.passwordGrantOff, FirstPartyClient: "shop",
 	}
 	hasher, err := passwords.NewHasher(passwords.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2)
@@ -218,7 +218,10 @@ func (w *world) build() http.Handler {
 		Users:  w.users, Ring: w.keeper.Ring(),
 		Audit: w.audit, Settings: settings, OnError: fail, Now: now,
 	})
-	shown, err := pages.New(issuer, o, decision.Recorder{Audit: w.audit, OnError: fail})
+	shown, err := pages.New(pages.Options{
+		Issuer: issuer, OAuth: o, Users: w.users, Recorder: decision.Recorder{Audit: w.audit, OnError: fail}, SignUp: true, RememberTTL: 720 * time.Hour,
+		Brand: pages.Brand{Name: "Engines", Logo: pages.Logo{Body: []byte("<svg xmlns='http://www.w3.org/2000/svg'/>"), Type: "image/svg+xml"}},
+	})
 	must(w.t, err)
 	metadata, err := wellknown.NewMetadata(wellknown.Config{
 		Issuer: issuer, Grants: oauth.Grants(), Scopes: []string{"openid"}, ResponseModes: oauth.ResponseModes(), ClientAuth: []string{"client_secret_basic"}, Published: w.keeper.Ring().Published,

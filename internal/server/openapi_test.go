@@ -219,7 +219,13 @@ func (w *world) get(path string, header ...string) *httptest.ResponseRecorder {
 
 // rareAnswers are journeys to the answers that no decision in the table gets.
 func rareAnswers() map[string]func(*testing.T, *world) {
-	return map[string]func(*testing.T, *world){
+	journeys := map[string]func(*testing.T, *world){}
+	for _, d := range pageRefusals() {
+		if d.status >= 403 && d.status < 500 || strings.HasPrefix(d.name, "/") {
+			journeys["page: "+d.name] = func(_ *testing.T, w *world) { d.send(w, tokens{}) }
+		}
+	}
+	maps.Copy(journeys, map[string]func(*testing.T, *world){
 		"documents": func(t *testing.T, w *world) {
 			for _, path := range []string{"/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/openapi.yaml"} {
 				w.get(path, "If-None-Match", w.get(path).Header().Get("ETag"))
@@ -229,18 +235,13 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 		},
 		"pages": func(t *testing.T, w *world) {
 			b := w.loggedIn()
-			for _, path := range []string{"/account/style.css", "/account/post.js"} {
+			for _, path := range []string{"/account/style.css", "/account/post.js", "/account/logo"} {
 				w.get(path, "If-None-Match", w.get(path).Header().Get("ETag"))
 			}
-			for _, path := range []string{"/account", "/account/login", "/account/logout"} {
+			for _, path := range []string{"/account", "/account/login", "/account/logout", "/account/signup", "/account/password", "/account/sessions"} {
 				w.get(path)
 			}
 			w.browser().authorize(asks(nil))
-			for _, d := range pageRefusals() {
-				if d.status == 413 || d.status == 415 || d.status == 400 && strings.HasPrefix(d.name, "/") || d.reason == "throttled" {
-					d.send(w, tokens{})
-				}
-			}
 			r := httptest.NewRequest("POST", "/oauth/authorize", strings.NewReader(asks(nil).Encode()))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			w.serve(r)
@@ -370,7 +371,8 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			w.sendJSON("POST", "/auth/reset", "", map[string]string{"token": token, "new_password": "another long sentence"})
 			w.sendJSON("POST", "/auth/password", held.Access, map[string]string{"current_password": password, "new_password": "another long sentence"})
 		},
-	}
+	})
+	return journeys
 }
 
 // changing is a store in which somebody else is always faster.

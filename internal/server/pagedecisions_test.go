@@ -43,11 +43,84 @@ func atLogout(change func(url.Values)) sending {
 	return func(w *world, _ tokens) *httptest.ResponseRecorder {
 		var b *browser
 		w.quietly(func() { b = w.loggedIn() })
-		action, form := formOn(w.t, b.get("/account"))
+		action, form := formOn(w.t, b.get("/account/logout"))
 		if change != nil {
 			change(form)
 		}
 		return b.post(action, form)
+	}
+}
+
+// atSignUp fills in the form to make oneself an account by.
+func atSignUp(address string, change func(url.Values)) sending {
+	return func(w *world, _ tokens) *httptest.ResponseRecorder {
+		b := w.browser()
+		action, form := formOn(w.t, b.get("/account/signup"))
+		form.Set("email", address)
+		form.Set("new_password", long)
+		if change != nil {
+			change(form)
+		}
+		return b.post(action, form)
+	}
+}
+
+// atPassword fills in the form for another password.
+func atPassword(current, next string, change func(url.Values)) sending {
+	return atForm("/account/password", func(form url.Values) {
+		form.Set("current_password", current)
+		form.Set("new_password", next)
+		if change != nil {
+			change(form)
+		}
+	})
+}
+
+// atSessions presses the button to end a session, or the others.
+func atSessions(id string, change func(url.Values)) sending {
+	return atForm("/account/sessions", func(form url.Values) {
+		form.Set("session", id)
+		if change != nil {
+			change(form)
+		}
+	})
+}
+
+// atForm sends the form of a page for who is logged in, changed.
+func atForm(path string, change func(url.Values)) sending {
+	return func(w *world, _ tokens) *httptest.ResponseRecorder {
+		var b *browser
+		var form url.Values
+		w.quietly(func() {
+			b = w.loggedIn()
+			_, form = formOn(w.t, b.get(path))
+		})
+		change(form)
+		return b.post(path, form)
+	}
+}
+
+// atLoggedIn looks at a page.
+func atLoggedIn(path string) sending {
+	return func(w *world, _ tokens) *httptest.ResponseRecorder {
+		var b *browser
+		w.quietly(func() { b = w.loggedIn() })
+		return b.get(path)
+	}
+}
+
+// loggedOutMeanwhile sends the form of a page after the log-in has ended.
+func loggedOutMeanwhile(path string) sending {
+	return func(w *world, _ tokens) *httptest.ResponseRecorder {
+		var b *browser
+		var form url.Values
+		w.quietly(func() {
+			b = w.loggedIn()
+			_, form = formOn(w.t, b.get(path))
+			_, err := w.users.EndSessions(w.t.Context(), w.uid, "")
+			must(w.t, err)
+		})
+		return b.post(path, form)
 	}
 }
 
@@ -117,7 +190,43 @@ func pageRefusals() []decided {
 			return atLogin(email, password, nil)(w, t)
 		}, 403, login, "account_changed"},
 		{"foreign form", atLogin(email, password, without("token")), 403, login, "foreign_form"},
-		{"foreign form to log out", atLogout(without("token")), 400, audit.SessionEnded, "foreign_form"},
+		{"foreign form to log out", atLogout(without("token")), 403, audit.SessionEnded, "foreign_form"},
+
+		{"foreign form to sign up", atSignUp("grace@example.com", without("token")), 403, audit.UserSignedUp, "foreign_form"},
+		{"sign-up of no address", atSignUp("grace", nil), 422, audit.UserSignedUp, "invalid_email"},
+		{"sign-up of a taken address", atSignUp(email, nil), 409, audit.UserSignedUp, "email_taken"},
+		{"sign-up with a long name", atSignUp("grace@example.com", setting("first_name", strings.Repeat("x", 101))), 422, audit.UserSignedUp, "invalid_first_name"},
+		{"sign-up with a common password", atSignUp("grace@example.com", setting("new_password", "passwordpassword")), 422, audit.UserSignedUp, "password_refused"},
+		{"sign-up, throttled", after(guessed("/auth/signup"), atSignUp("grace@example.com", nil)), 429, audit.UserSignedUp, "throttled"},
+		{"sign-up, no store", failing("CreateUser", atSignUp("grace@example.com", nil)), 503, audit.UserSignedUp, "unavailable"},
+
+		{"sign-up at the page, hung up", hangingUp("AnnounceHashKind", atSignUp("grace@example.com", nil)), 503, audit.UserSignedUp, "hung_up"},
+
+		{"foreign form for a password", atPassword(password, long, without("token")), 403, audit.PasswordChanged, "foreign_form"},
+		{"wrong current password", atPassword("wrong", long, nil), 403, audit.PasswordChanged, "wrong_password"},
+		{"new password is common", atPassword(password, "passwordpassword", nil), 422, audit.PasswordChanged, "password_refused"},
+		{"password, logged out", loggedOutMeanwhile("/account/password"), 403, audit.PasswordChanged, "login_required"},
+		{"password, throttled", func(w *world, t tokens) *httptest.ResponseRecorder {
+			var b *browser
+			w.quietly(func() {
+				b = w.loggedIn()
+				guessed("/oauth/token")(w, t)
+			})
+			action, form := formOn(w.t, b.get("/account/password"))
+			form.Set("current_password", password)
+			form.Set("new_password", long)
+			return b.post(action, form)
+		}, 429, audit.PasswordChanged, "throttled"},
+
+		{"foreign form for sessions", atSessions("others", without("token")), 403, audit.SessionEnded, "foreign_form"},
+		{"no such session", atSessions("nonsense", nil), 404, audit.SessionEnded, "unknown_session"},
+		{"sessions, logged out", loggedOutMeanwhile("/account/sessions"), 403, audit.SessionEnded, "login_required"},
+		{"password at the page, hung up", hangingUpAt(2, "HashKinds", atPassword(password, long, nil)), 503, audit.PasswordChanged, "hung_up"},
+		{"sessions at the page, hung up", hangingUp("FamiliesOfUser", atLoggedIn("/account/sessions")), 503, audit.SessionsListed, "hung_up"},
+		{"end of one at the page, hung up", hangingUpAt(3, "FamilyByID", func(w *world, t tokens) *httptest.ResponseRecorder {
+			return atSessions(sessionOf(w.t, t.Access), nil)(w, t)
+		}), 503, audit.SessionEnded, "hung_up"},
+		{"sessions, no store", failing("FamiliesOfUser", atLoggedIn("/account/sessions")), 503, audit.SessionsListed, "store"},
 
 		{"no code", exchanging(without("code")), 400, token, "no_code"},
 		{"no redirect URI", exchanging(without("redirect_uri")), 400, token, "redirect_uri"},
@@ -150,7 +259,8 @@ func pageRefusals() []decided {
 			return w.post("/oauth/token", exchanges(code, nil))
 		}, 400, audit.TokenReuse, "reused_code"},
 	}
-	return slices.Concat(rows, unreadForms("/oauth/authorize", issue), unreadForms("/account/login", login), unreadForms("/account/logout", audit.SessionEnded))
+	return slices.Concat(rows, unreadForms("/oauth/authorize", issue), unreadForms("/account/login", login), unreadForms("/account/logout", audit.SessionEnded),
+		unreadForms("/account/signup", audit.UserSignedUp), unreadForms("/account/password", audit.PasswordChanged), unreadForms("/account/sessions", audit.SessionEnded))
 }
 
 // unreadForms are forms that no page reads.

@@ -125,6 +125,8 @@ var servedRoutes = map[string][]string{
 	"/oauth/token": {"POST"}, "/oauth/revoke": {"POST"}, "/oauth/introspect": {"POST"}, "/oauth/userinfo": {"GET", "POST"},
 	"/auth/signup": {"POST"}, "/auth/reset": {"POST"}, "/auth/login": {"POST"}, "/auth/refresh": {"POST"}, "/auth/logout": {"POST"},
 	"/auth/me": {"GET"}, "/auth/password": {"POST"}, "/auth/sessions": {"GET", "DELETE"}, "/auth/sessions/x": {"DELETE"},
+	"/account": {"GET"}, "/account/login": {"GET", "POST"}, "/account/logout": {"GET", "POST"}, "/account/signup": {"GET", "POST"},
+	"/account/password": {"GET", "POST"}, "/account/sessions": {"GET", "POST"},
 	"/healthz": {"GET"}, "/readyz": {"GET"},
 	"/.well-known/jwks.json": {"GET"}, "/.well-known/oauth-authorization-server": {"GET"}, "/.well-known/openid-configuration": {"GET"}, "/openapi.yaml": {"GET"},
 }

@@ -26,10 +26,10 @@ type Handlers struct {
 	// Metadata is served at both well-known metadata paths.
 	Metadata *wellknown.Metadata
 	Health   *Health
-	// FirstParty answers the /auth routes, which are not there where it is nil;
-	// SignUp says whether the sign-up is among them.
+	// FirstParty answers the /auth routes, which are not there where it is nil.
 	FirstParty *firstparty.Handlers
-	SignUp     bool
+	// SignUp says whether people may make themselves an account, there and at the page.
+	SignUp bool
 }
 
 // router builds the table of routes. Every path answers the methods named and
@@ -53,7 +53,12 @@ func (s *Server) router(h Handlers) http.Handler {
 	s.route(r, page, pages.AuthorizePath, methods{"GET": h.Pages.Authorize, "POST": h.Pages.AuthorizePosted})
 	s.route(r, page, pages.AccountPath, methods{"GET": h.Pages.Account})
 	s.route(r, page, pages.LogInPath, methods{"GET": h.Pages.Account, "POST": h.Pages.LogIn})
-	s.route(r, page, pages.LogOutPath, methods{"GET": h.Pages.Account, "POST": h.Pages.LogOut})
+	s.route(r, page, pages.LogOutPath, methods{"GET": h.Pages.AskLogOut, "POST": h.Pages.LogOut})
+	s.route(r, page, pages.PasswordPath, methods{"GET": h.Pages.AskPassword, "POST": h.Pages.ChangePassword})
+	s.route(r, page, pages.SessionsPath, methods{"GET": h.Pages.ListSessions, "POST": h.Pages.EndSessions})
+	if h.SignUp {
+		s.route(r, page, pages.SignUpPath, methods{"GET": h.Pages.AskSignUp, "POST": h.Pages.SignUp})
+	}
 
 	s.route(r, plain, "/healthz", methods{"GET": h.Health.Alive})
 	s.route(r, plain, "/readyz", methods{"GET": h.Health.Ready})
@@ -75,9 +80,16 @@ func (s *Server) documents(h Handlers, next http.Handler) http.Handler {
 		wellknown.JWKSPath:                s.public(wellknown.JWKSPath, h.JWKS),
 		wellknown.AuthorizationServerPath: s.public(wellknown.AuthorizationServerPath, h.Metadata),
 		wellknown.OpenIDPath:              s.public(wellknown.OpenIDPath, h.Metadata),
-		pages.StylePath:                   s.public(pages.StylePath, wellknown.NewStatic(pages.Style, "text/css; charset=utf-8", time.Hour)),
+		pages.StylePath:                   s.public(pages.StylePath, wellknown.NewStatic(h.Pages.Style(), "text/css; charset=utf-8", time.Hour)),
 		pages.ScriptPath:                  s.public(pages.ScriptPath, wellknown.NewStatic(pages.Script, "text/javascript; charset=utf-8", time.Hour)),
 		descriptionPath:                   s.public(descriptionPath, wellknown.NewStatic(docs.OpenAPI, "application/yaml", time.Hour)),
+	}
+	if logo := h.Pages.Brand.Logo; len(logo.Body) > 0 {
+		document := wellknown.NewStatic(logo.Body, logo.Type, time.Hour)
+		s.byPath[pages.LogoPath] = s.public(pages.LogoPath, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			pages.ProtectLogo(w.Header())
+			document.ServeHTTP(w, r)
+		}))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if document, ok := s.byPath[r.URL.Path]; ok {

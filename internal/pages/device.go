@@ -1,0 +1,44 @@
+package pages
+
+import "strings"
+
+// What a User-Agent names, the more particular before what it claims to be like.
+var (
+	browsers = [][2]string{
+		{"Edg/", "Edge"}, {"EdgA/", "Edge"}, {"EdgiOS/", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser/", "Samsung Internet"}, {"Vivaldi/", "Vivaldi"},
+		{"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"}, {"CriOS/", "Chrome"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"},
+	}
+	systems = [][2]string{
+		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"CrOS", "ChromeOS"}, {"Windows", "Windows"},
+		{"Macintosh", "macOS"}, {"Mac OS X", "macOS"}, {"Linux", "Linux"},
+	}
+)
+
+// deviceOf says in plain words what sent a User-Agent, or "" if it says nothing: the
+// browser and the system, or the program by the name that it gives itself.
+func deviceOf(agent string) string {
+	browser, system := named(browsers, agent), named(systems, agent)
+	if browser == "" || !strings.HasPrefix(agent, "Mozilla/") {
+		browser, _, _ = strings.Cut(agent, "/")
+		browser = strings.ToValidUTF8(strings.TrimSpace(browser[:min(len(browser), 40)]), "")
+		if strings.EqualFold(browser, "Mozilla") {
+			browser = ""
+		}
+	}
+	switch {
+	case browser == "":
+		return system
+	case system == "":
+		return browser
+	}
+	return browser + ", " + system
+}
+
+func named(names [][2]string, agent string) string {
+	for _, n := range names {
+		if strings.Contains(agent, n[0]) {
+			return n[1]
+		}
+	}
+	return ""
+}
