@@ -22,8 +22,9 @@ func (p *program) doctorCommand() *cobra.Command {
 and checks: is it reachable, is TLS in order, do the clocks agree, do the
 metadata agree with the issuer, is a standby key published, can the key set be
 cached, is the token endpoint passed on and never cached, does the store answer
-and how fast, does the server warn of its keys, is anything public that should
-not be. It changes nothing and leaves no event. Run it from where your resource
+and how fast, does the server warn of its keys, does it believe an address that a
+client writes into X-Forwarded-For, is anything public that should not be. It
+changes nothing and leaves no event. Run it from where your resource
 servers are: it needs nothing but the issuer's URL.
 
 With --inside it also opens the store that the settings name, checks whether its

@@ -235,6 +235,25 @@ func (d *Doctor) readiness(ctx context.Context) {
 	d.say("warnings", OK, "the server warns of nothing", "")
 }
 
+// clientAddress sends what is no address in the headers that name clients. A server that
+// believes it does not know its client, and says so in its answer. One does not see it, or
+// pays no heed to it, whose outermost proxy overwrites the header.
+func (d *Doctor) clientAddress(ctx context.Context) {
+	const unreadable = "client_address_unreadable"
+	warned := func(header ...string) bool {
+		a, err := d.get(ctx, "/readyz", header...)
+		return err == nil && bytes.Contains(a.body, []byte(unreadable))
+	}
+	switch {
+	case warned(): // readiness said so
+	case warned("X-Forwarded-For", "keyturn-doctor", "Forwarded", "for=keyturn-doctor"):
+		d.say("client address", Warning, "the server believes what this machine writes into X-Forwarded-For or Forwarded (it warns of "+unreadable+" for that now)",
+			"have the outermost proxy overwrite the header, not append to it, and only proxies in trusted_proxies: who is believed chooses an address for each guess at a password. On a machine that is a proxy itself this is right")
+	default:
+		d.say("client address", OK, "what this machine writes into X-Forwarded-For is not believed", "")
+	}
+}
+
 func (d *Doctor) latency(took []time.Duration, slow time.Duration) {
 	slices.Sort(took)
 	median := took[len(took)/2].Round(100 * time.Microsecond)

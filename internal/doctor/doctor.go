@@ -74,6 +74,7 @@ func (d *Doctor) Examine(ctx context.Context) []Finding {
 	d.keySet(ctx, metadata)
 	d.tokenEndpoint(ctx)
 	d.readiness(ctx)
+	d.clientAddress(ctx)
 	d.privateParts(ctx)
 	return d.findings
 }

@@ -140,6 +140,18 @@ func illnesses() map[string]illness {
 		"a page for readiness":  {func(d *deployment) { d.override["/readyz"] = write("<html>") }, "store", doctor.Failure, "not by Keyturn"},
 		"warnings": {func(d *deployment) { d.override["/readyz"] = write(`{"store":"ok","warnings":["no_standby"]}`) },
 			"warnings", doctor.Warning, "no_standby"},
+		"a forged address": {func(d *deployment) {
+			d.override["/readyz"] = func(w http.ResponseWriter, r *http.Request) {
+				warnings := "[]"
+				if r.Header.Get("X-Forwarded-For") != "" && r.Header.Get("Forwarded") != "" {
+					warnings = `["client_address_unreadable"]`
+				}
+				fmt.Fprintf(w, `{"store":"ok","warnings":%s}`, warnings)
+			}
+		}, "client address", doctor.Warning, "believes what this machine writes"},
+		"addresses that cannot be read": {func(d *deployment) {
+			d.override["/readyz"] = write(`{"store":"ok","warnings":["client_address_unreadable"]}`)
+		}, "warnings", doctor.Warning, "client_address_unreadable"},
 		"no answer":      {func(d *deployment) { d.override[oidcMetadata] = hangUp }, "metadata", doctor.Failure, "was not answered"},
 		"store down":     {func(d *deployment) { d.ready = 503 }, "store", doctor.Failure, "unreachable"},
 		"metrics public": {func(d *deployment) { d.override["/metrics"] = write("keyturn_key_view_age_seconds 1") }, "metrics", doctor.Failure, "public"},

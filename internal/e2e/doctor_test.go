@@ -2,7 +2,12 @@ package e2e
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -13,7 +18,7 @@ func TestDoctor(t *testing.T) {
 	s := openShopBehindFront(t, newDeployment(t, ""))
 	var found []struct{ Check, Verdict, Seen, Fix string }
 	o := s.run(t, "doctor", "--issuer", s.issuer, "--inside")
-	if err := json.Unmarshal([]byte(o.stdout), &found); err != nil || o.code != 0 || len(found) != 13 {
+	if err := json.Unmarshal([]byte(o.stdout), &found); err != nil || o.code != 0 || len(found) != 14 {
 		t.Fatalf("exit code %d, %d findings, %v\n%s%s", o.code, len(found), err, o.stdout, o.stderr)
 	}
 	for _, f := range found {
@@ -32,5 +37,31 @@ func TestDoctor(t *testing.T) {
 	s.stop(t)
 	if o := s.run(t, "doctor", "--issuer", s.issuer); o.code != 1 || !strings.Contains(o.stdout, "502") {
 		t.Errorf("of a server that is down: exit code %d\n%s%s", o.code, o.stdout, o.stderr)
+	}
+}
+
+// TestU4_DoctorSeesAProxyThatAppends: one in a network that is trusted, whose callers'
+// header is believed; and nothing where the server trusts nobody's word.
+func TestU4_DoctorSeesAProxyThatAppends(t *testing.T) {
+	t.Parallel()
+	for trusted, want := range map[string]bool{"127.0.0.1": true, "192.0.2.1": false} {
+		d := newDeployment(t, "")
+		var backend atomic.Pointer[httputil.ReverseProxy]
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { backend.Load().ServeHTTP(w, r) }))
+		defer proxy.Close()
+		s := d.prepare(t, proxy.URL, "--trusted-proxies", trusted)
+		at, err := url.Parse(s.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		backend.Store(httputil.NewSingleHostReverseProxy(at))
+		s.start(t)
+		o := d.run(t, "doctor", "--issuer", proxy.URL)
+		if got := strings.Contains(o.stdout, "believes what this machine writes into X-Forwarded-For"); got != want || o.code != 0 {
+			t.Errorf("%s is trusted: exit code %d, %s%s", trusted, o.code, o.stdout, o.stderr)
+		}
+		if log := readFile(t, d.auditLog); strings.Contains(log, "refused") {
+			t.Errorf("the doctor left events: %s", log)
+		}
 	}
 }
