@@ -1,0 +1,144 @@
+// People at the pages, in Chromium: what they do there, without a mouse and without
+// JavaScript too, and what axe-core finds on every page, on a telephone and on a desk, by
+// day and by night. It reads a request and prints what went wrong.
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { chromium } from 'playwright-core'
+
+const ask = JSON.parse(readFileSync(0, 'utf8'))
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const wrong = []
+const seen = new Set()
+const expect = (what, got, want) => {
+  if (JSON.stringify(got) !== JSON.stringify(want)) wrong.push(`${what}: ${JSON.stringify(got)}, want ${JSON.stringify(want)}`)
+}
+
+// As root Chromium has no sandbox; it opens these pages alone.
+const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-dev-shm-usage'] })
+const person = async (options) => {
+  const context = await browser.newContext({ locale: 'en', ...options })
+  const page = await context.newPage()
+  page.setDefaultTimeout(60_000)
+  page.on('console', (said) => {
+    const status = /the server responded with a status of (4\d\d)/.test(said.text()) // that of a form shown again
+    if (said.type() === 'error' && !status) wrong.push(`${page.url()} says ${said.text()}`)
+  })
+  return { context, page }
+}
+
+// check looks at the page that is shown, in all its ways.
+const check = async (page, name) => {
+  seen.add(name)
+  for (const width of [390, 1280]) {
+    await page.setViewportSize({ width, height: 800 })
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme })
+      await page.evaluate(axe)
+      const found = await page.evaluate(() => window.axe.run(document, { preload: false }))
+      for (const v of found.violations) wrong.push(`${name} at ${width}, ${colorScheme}: ${v.id} of ${v.nodes.map((n) => n.html).join(' ')}`)
+      const beyond = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+      if (beyond > 0) wrong.push(`${name} at ${width} is ${beyond} pixels too wide`)
+    }
+  }
+}
+const at = (path) => ask.issuer + path
+const heading = (page) => page.textContent('h1')
+const fill = async (page, values) => {
+  for (const [id, value] of Object.entries(values)) await page.fill('#' + id, value)
+  await page.click('form button[type=submit]')
+}
+const completes = (page) => page.$$eval('form input:not([type=hidden], [type=checkbox])', (list) => list.map((i) => i.autocomplete))
+const sessionCookie = async (context) => (await context.cookies()).find((c) => c.name === 'keyturn')
+
+try {
+  const { context, page } = await person()
+  await page.goto(at('/account'))
+  await check(page, 'login')
+  expect('what a password manager reads', await completes(page), ['username', 'current-password'])
+  await fill(page, { username: ask.username, password: 'a guess' })
+  await check(page, 'login, wrong')
+  expect('the refusal', await page.textContent('[role=alert]'), 'The name or the password is wrong.')
+  expect('the password after it', await page.inputValue('#password'), '')
+  expect('the name after it', await page.inputValue('#username'), ask.username)
+
+  // With the keyboard alone.
+  await page.goto(at('/account'))
+  await page.keyboard.type(ask.username)
+  await page.keyboard.press('Tab')
+  await page.keyboard.type(ask.password)
+  await page.keyboard.press('Tab')
+  await page.keyboard.press('Space')
+  await page.keyboard.press('Tab')
+  await page.keyboard.press('Enter')
+  await page.waitForURL(at('/account'))
+  await check(page, 'account')
+  expect('who is logged in', await page.textContent('.about strong'), ask.username)
+  const kept = await sessionCookie(context)
+  expect('the cookie', [kept.httpOnly, kept.sameSite, kept.expires > Date.now() / 1000 + 86400 * 20], [true, 'Lax', true])
+
+  const other = await person({ javaScriptEnabled: false })
+  await other.page.goto(at('/account'))
+  await fill(other.page, { username: ask.username, password: ask.password })
+  expect('without JavaScript', await heading(other.page), 'Your account')
+  expect('the cookie of a browser that is not to remember', (await sessionCookie(other.context)).expires, -1)
+  await page.click('nav >> text=Sessions')
+  await check(page, 'sessions')
+  expect('the sessions', await page.$$eval('h2', (list) => list.map((h) => h.textContent)), ['Chrome, Linux This browser', 'Chrome, Linux'])
+  await page.click('text="End"')
+  await page.waitForFunction(() => document.querySelectorAll('h2').length === 1)
+  await other.page.goto(at('/account'))
+  expect('who was ended', await heading(other.page), 'Log in')
+
+  await fill(other.page, { username: ask.username, password: ask.password })
+  await page.goto(at('/account/password'))
+  await check(page, 'password')
+  expect('what a password manager reads', await completes(page), ['username', 'current-password', 'new-password'])
+  await fill(page, { current_password: 'a guess', new_password: 'another long sentence' })
+  await check(page, 'password, wrong')
+  expect('the refusal', await page.textContent('[role=alert]'), 'The current password is wrong.')
+  await fill(page, { current_password: ask.password, new_password: 'another long sentence' })
+  await check(page, 'account, changed')
+  expect('what was done', await page.textContent('[role=status]'), 'Your password is changed. All your other sessions have ended.')
+  await other.page.goto(at('/account'))
+  expect('the other browser', await heading(other.page), 'Log in')
+  await page.goto(at('/account/sessions'))
+  expect('the sessions after that', (await page.$$('h2')).length, 1)
+
+  await page.click('nav >> text=Log out')
+  await check(page, 'logout')
+  await page.click('form button')
+  await check(page, 'login, logged out')
+  expect('the cookie after that', await sessionCookie(context), undefined)
+
+  await page.click('text=Create an account')
+  await check(page, 'signup')
+  expect('what a password manager reads', await completes(page), ['username', 'given-name', 'family-name', 'new-password'])
+  await fill(page, { email: 'grace@example.com', first_name: 'Grace', new_password: 'passwordpassword' })
+  await check(page, 'signup, wrong')
+  expect('what is wrong', await page.getAttribute('[aria-invalid]', 'id'), 'new_password')
+  await fill(page, { email: 'grace@example.com', new_password: 'a compiler for plain English' })
+  await check(page, 'login, signed up')
+  await fill(page, { password: 'a compiler for plain English' })
+  expect('who signed up', await page.textContent('.about strong'), 'grace@example.com')
+
+  await page.goto(at('/oauth/authorize?client_id=nobody'))
+  await check(page, 'error')
+
+  const reader = await person({ locale: 'ar-EG' })
+  for (const path of ['', '/signup']) {
+    await reader.page.goto(at('/account' + path))
+    await check(reader.page, 'Arabic' + path)
+    expect('the direction', await reader.page.getAttribute('html', 'dir'), 'rtl')
+  }
+  await reader.page.click('summary')
+  await check(reader.page, 'languages')
+  await reader.page.click('text=Deutsch')
+  expect('the language', await reader.page.getAttribute('html', 'lang'), 'de')
+  await reader.page.click('.other a')
+  await fill(reader.page, { username: 'grace@example.com', password: 'a compiler for plain English' })
+  expect('the language after the log-in', await heading(reader.page), 'Ihr Konto')
+} catch (error) {
+  wrong.push(String(error))
+}
+await browser.close()
+console.log(JSON.stringify({ wrong, seen: [...seen] }))
