@@ -28,7 +28,7 @@ func (d *deployment) steadily(ctx context.Context, onJump func(by time.Duration)
 
 // clockJumped logs a jump of the clock.
 func (d *deployment) clockJumped(by time.Duration) {
-	d.log.Error().Stringer("by", by).Stringer("confirmed_after", steady.Confirmation).
+	d.log.Error().Stringer("by", by.Round(time.Millisecond)).Stringer("confirmed_after", steady.Confirmation).
 		Msg("the clock jumped, or no server ran for a while: until the time is confirmed nothing is deleted or erased by it")
 }
 

@@ -65,17 +65,19 @@ everything and writes nothing.`,
   keyturn users import realm-export.json --format keycloak`,
 		Args: cobra.ExactArgs(1),
 	}
-	run := func(d *deployment, args []string) error {
-		var err error
+	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, args []string) (err error) {
 		if options.Format, err = formatOf(args[0], format); err != nil {
 			return err
 		}
 		if options.Firebase, err = firebaseProject(project); err != nil {
 			return err
 		}
-		return p.importFile(d, args[0], options, dry)
-	}
-	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, args []string) error {
+		file, err := p.input(args[0])
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		run := func(d *deployment, _ []string) error { return p.importFile(d, file, options, dry) }
 		if dry {
 			return p.onStore(ctx, cfg, args, run)
 		}
@@ -90,12 +92,7 @@ everything and writes nothing.`,
 	return cmd
 }
 
-func (p *program) importFile(d *deployment, path string, options userfile.Options, dry bool) error {
-	file, err := p.input(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
+func (p *program) importFile(d *deployment, file io.Reader, options userfile.Options, dry bool) error {
 	s, err := d.users()
 	if err != nil {
 		return err

@@ -256,3 +256,15 @@ func TestU2_MemoryThatIsNotThere(t *testing.T) {
 		}
 	}
 }
+
+// TestAnImportThatFailsForItsFileHasMadeNothing: no store and no log.
+func TestAnImportThatFailsForItsFileHasMadeNothing(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"-"}, {"missing.jsonl"}, {"-", "--format", "csv", "--firebase-project", "missing"}} {
+		dir := t.TempDir()
+		o := execute(t, nil, "", slices.Concat([]string{"users", "import"}, args, []string{"--store", "sqlite:" + filepath.Join(dir, "keyturn.db"), "--audit-log", filepath.Join(dir, "audit.log")})...)
+		if left, err := os.ReadDir(dir); o.code == 0 || err != nil || len(left) > 0 {
+			t.Errorf("%v: exit code %d, it left %v (%v)", args, o.code, left, err)
+		}
+	}
+}
