@@ -100,3 +100,22 @@ func TestArchitectureNamesWhatIsThere(t *testing.T) {
 		}
 	}
 }
+
+// TestCapacityHasOneSource: figures of speed stand in performance.md alone, where the bench
+// writes them.
+func TestCapacityHasOneSource(t *testing.T) {
+	text, err := os.ReadFile("operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for row := range strings.Lines(string(text)) {
+		cells := strings.Split(row, "|")
+		if len(cells) > 3 && strings.Contains(cells[1], "logins a second") {
+			if !strings.Contains(cells[2], "(performance.md)") || strings.ContainsAny(cells[2], "0123456789") {
+				t.Errorf("operating.md has figures of its own: %s", row)
+			}
+			return
+		}
+	}
+	t.Error("operating.md has no row about logins a second")
+}

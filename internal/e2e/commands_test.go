@@ -101,3 +101,20 @@ func TestHelpShowsOwnFlagsFirst(t *testing.T) {
 		t.Errorf("version takes no settings:\n%s", o.stdout)
 	}
 }
+
+// TestRotateSaysWhenItsKeySigns: of a standby that was made lately the answer is a time to
+// come, as in the list, and the help promises no more.
+func TestRotateSaysWhenItsKeySigns(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	o := execute(t, nil, "", append([]string{"keys", "rotate"}, d.flags()...)...)
+	if o.code != 0 || !strings.Contains(o.stdout, " signs from ") || !strings.Contains(o.stdout, "(in 1d0h)") {
+		t.Errorf("the first turn: exit code %d, %s%s", o.code, o.stdout, o.stderr)
+	}
+	if o = d.run(t, "keys", "rotate"); o.code != 1 || !strings.Contains(o.stderr, "no key can sign sooner than scheduled") {
+		t.Errorf("the second: exit code %d, %s%s", o.code, o.stdout, o.stderr)
+	}
+	if o = execute(t, nil, "", "keys", "rotate", "--help"); !strings.Contains(o.stdout, "the answer says when") {
+		t.Errorf("the help: %s", o.stdout)
+	}
+}
