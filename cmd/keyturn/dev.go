@@ -114,6 +114,12 @@ Keyturn is up at %[1]s for development.
 A first token for %[2]s was bought with a password and verified with the
 public key %[3]s, knowing only the issuer's URL.
 
+Log in in a browser, at the page that applications lead to:
+
+  %[1]s/account
+  %[2]s
+  %[4]s
+
 Try (in another terminal):
 
   # log in, as a client application does
@@ -123,10 +129,6 @@ Try (in another terminal):
   # log in, as a first-party page does
   curl -s %[1]s/auth/login -H 'Content-Type: application/json' \
     -d '{"email":"%[2]s","password":"%[4]s"}'
-
-  # log in in a browser, at the page that applications lead to
-  #   %[1]s/account
-  # (%[2]s, %[4]s)
 
   # spend the refresh token of an answer
   curl -s %[1]s/oauth/token -u '%[5]s:%[6]s' -d grant_type=refresh_token -d refresh_token=PASTE

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/http"
 	"os"
 	"regexp"
 	"testing"
@@ -9,6 +10,9 @@ import (
 // demoLogin matches the credentials in what serve --dev prints: the client's,
 // the user's address and the password.
 var demoLogin = regexp.MustCompile(`curl \S+ \S+/oauth/token -u '([^:]+):([^']+)' \\\s+-d grant_type=password -d username=(\S+) -d password=(\S+)`)
+
+// demoPage matches the address of the page, and who can log in there.
+var demoPage = regexp.MustCompile(`\n  (http://\S+/account)\n  (\S+)\n  (\S+)\n`)
 
 // TestDev starts the demo in an empty directory and does what it says.
 func TestDev(t *testing.T) {
@@ -33,6 +37,16 @@ func demoWith(t *testing.T, alg string) {
 	a := postJSON(t, s.url+"/auth/login", nil, map[string]string{"email": shown[3], "password": shown[4]})
 	if a.status != 200 || a.member(t, "message") != "Login successful" {
 		t.Errorf("login as a first-party page does: %d %s", a.status, a.body)
+	}
+	page := demoPage.FindStringSubmatch(s.stdout.String())
+	if page == nil {
+		t.Fatalf("no page is shown: %s", s.stdout.String())
+	}
+	token := formToken.FindStringSubmatch(mustSend(t, "GET", page[1], nil, "").body)
+	in := mustSend(t, "POST", page[1]+"/login", http.Header{"Content-Type": {formType}, "Cookie": {"keyturn-form=" + token[1]}},
+		values("token", token[1], "username", page[2], "password", page[3]).Encode())
+	if in.status != http.StatusSeeOther || in.header.Get("Location") != "/account" {
+		t.Errorf("log-in at the page: %d %s", in.status, in.body)
 	}
 	checkNoSecrets(t, "the server's log", s.stderr.String())
 	made, err := os.ReadDir(s.cmd.Dir)

@@ -105,13 +105,15 @@ type world struct {
 	proofClock time.Duration
 	// passwordGrantOff switches the password grant off at the next build.
 	passwordGrantOff bool
-	store            store.Store
-	users            *users.Service
-	uid              string
-	journal          *journal
-	secret           string
-	keeper           *keys.Keeper
-	masters          *keys.Masters
+	// signUpOff closes the sign-up at the next build.
+	signUpOff bool
+	store     store.Store
+	users     *users.Service
+	uid       string
+	journal   *journal
+	secret    string
+	keeper    *keys.Keeper
+	masters   *keys.Masters
 	// master is the line that masters was read from.
 	master string
 	// timeout is how long a request may take.
@@ -219,7 +221,7 @@ func (w *world) build() http.Handler {
 		Audit: w.audit, Settings: settings, OnError: fail, Now: now,
 	})
 	shown, err := pages.New(pages.Options{
-		Issuer: issuer, OAuth: o, Users: w.users, Recorder: decision.Recorder{Audit: w.audit, OnError: fail}, SignUp: true, RememberTTL: 720 * time.Hour,
+		Issuer: issuer, OAuth: o, Users: w.users, Recorder: decision.Recorder{Audit: w.audit, OnError: fail}, SignUp: !w.signUpOff, RememberTTL: 720 * time.Hour,
 		Brand: pages.Brand{Name: "Engines", Logo: pages.Logo{Body: []byte("<svg xmlns='http://www.w3.org/2000/svg'/>"), Type: "image/svg+xml"}},
 	})
 	must(w.t, err)
@@ -232,7 +234,7 @@ func (w *world) build() http.Handler {
 		HSTS: true, RequestTimeout: w.timeout, ShutdownTimeout: time.Second, CORSOrigins: []string{"https://app.example.com"},
 		Clients: clientip.Finder{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}},
 	}, server.Handlers{
-		OAuth: o, Pages: shown, SignUp: true,
+		OAuth: o, Pages: shown, SignUp: !w.signUpOff,
 		FirstParty: &firstparty.Handlers{OAuth: o, Users: w.users, Recorder: decision.Recorder{Audit: w.audit, OnError: fail}},
 		JWKS:       wellknown.NewJWKS(w.keeper.Ring()), Metadata: metadata, Health: health,
 	}, server.NewMetrics(), w.audit, zerolog.Nop())

@@ -1,0 +1,241 @@
+package server_test
+
+import (
+	"html"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/throttle"
+	"github.com/keyturn/keyturn/users"
+)
+
+// send fills in the form of a page, and sends it.
+func (b *browser) send(page string, filled map[string]string) *httptest.ResponseRecorder {
+	b.w.t.Helper()
+	action, form := formOn(b.w.t, b.get(page))
+	for name, value := range filled {
+		form.Set(name, value)
+	}
+	return b.post(action, form)
+}
+
+// isLoggedIn reports whether the account page knows the browser.
+func (b *browser) isLoggedIn(address string) bool {
+	return strings.Contains(b.get("/account").Body.String(), `<strong dir="auto">`+address+"</strong>")
+}
+
+// TestF7_APasswordChangedAtThePageEndsTheOthers: this browser's log-in goes on, and
+// nothing else that was begun with the former password.
+func TestF7_APasswordChangedAtThePageEndsTheOthers(t *testing.T) {
+	onBothStores(t, func(t *testing.T, w *world) {
+		mine, other, held := w.loggedIn(), w.loggedIn(), w.login()
+		code := other.code(nil)
+		rec := mine.send("/account/password", map[string]string{"current_password": password, "new_password": long})
+		if rec.Code != 200 || !mine.isLoggedIn(email) || other.isLoggedIn(email) {
+			t.Errorf("%d; mine goes on: %t, the other: %t", rec.Code, mine.isLoggedIn(email), other.isLoggedIn(email))
+		}
+		for name, rec := range map[string]*httptest.ResponseRecorder{
+			"refresh": w.post("/oauth/token", values{"grant_type": {"refresh_token"}, "refresh_token": {held.Refresh}}), "code": w.exchange(code),
+		} {
+			if rec.Code != 400 {
+				t.Errorf("%s: %d", name, rec.Code)
+			}
+		}
+		if rec := w.browser().logIn(w.browser().get("/account"), email, password); rec.Code != 403 {
+			t.Errorf("the former password: %d", rec.Code)
+		}
+	})
+}
+
+// TestSessionsAtThePage: one's own can be ended, one and all others, and nobody else's.
+func TestSessionsAtThePage(t *testing.T) {
+	w := newWorld(t)
+	grace, err := w.users.Add(t.Context(), users.NewUser{Email: "grace@example.com", Password: long})
+	must(t, err)
+	hers := w.browser()
+	hers.logIn(hers.get("/account"), grace.Email, long)
+	b, held := w.loggedIn(), w.login()
+	theirs, err := w.store.FamiliesOfUser(t.Context(), grace.UID, time.Now(), 10)
+	must(t, err)
+	if rec := b.send("/account/sessions", map[string]string{"session": theirs[0].ID}); rec.Code != 404 || !hers.isLoggedIn(grace.Email) {
+		t.Errorf("another's session: %d", rec.Code)
+	}
+	page := b.get("/account/sessions").Body.String()
+	if n := strings.Count(page, "<h2"); n != 2 || strings.Contains(page, theirs[0].ID) || !strings.Contains(page, "<bdi>shop</bdi>") {
+		t.Errorf("%d sessions are shown: %s", n, page)
+	}
+	if rec := b.send("/account/sessions", map[string]string{"session": sessionOf(t, held.Access)}); rec.Code != 303 || rec.Header().Get("Location") != "/account/sessions" {
+		t.Errorf("one's own: %d %v", rec.Code, rec.Header())
+	}
+	if rec := w.post("/oauth/token", values{"grant_type": {"refresh_token"}, "refresh_token": {held.Refresh}}); rec.Code != 400 {
+		t.Errorf("it goes on: %d", rec.Code)
+	}
+	other := w.loggedIn()
+	b.send("/account/sessions", map[string]string{"session": "others"})
+	if other.isLoggedIn(email) || !b.isLoggedIn(email) || !hers.isLoggedIn(grace.Email) {
+		t.Error("not the others, and they alone, have ended")
+	}
+}
+
+// TestRememberedOrNot: a browser that is not to remember forgets when it is closed, and
+// the server within hours; a remembered log-in lives as long as its cookie.
+func TestRememberedOrNot(t *testing.T) {
+	w := newWorld(t)
+	for remember, ttl := range map[string]time.Duration{"": 12 * time.Hour, "yes": 720 * time.Hour} {
+		b := w.browser()
+		if rec := b.send("/account", map[string]string{"username": email, "password": password, "remember": remember}); rec.Code != 303 {
+			t.Fatalf("%d %s", rec.Code, rec.Body)
+		}
+		expires := b.set["keyturn"].Expires
+		live, err := w.store.FamiliesOfUser(t.Context(), w.uid, time.Now(), 1)
+		must(t, err)
+		f := live[0]
+		if f.ExpiresAt.Sub(f.CreatedAt).Round(time.Minute) != ttl || f.IdleExpiresAt != f.ExpiresAt {
+			t.Errorf("remember %q: it lives for %v", remember, f.ExpiresAt.Sub(f.CreatedAt))
+		}
+		if remember == "" && !expires.IsZero() || remember != "" && expires.Sub(f.ExpiresAt).Abs() > time.Second {
+			t.Errorf("remember %q: the cookie expires at %v", remember, expires)
+		}
+	}
+}
+
+// TestSignUpCanBeClosed: then there is no such page, and none leads there.
+func TestSignUpCanBeClosed(t *testing.T) {
+	w := newWorld(t)
+	_, form := formOn(t, w.browser().get("/account/signup"))
+	w.signUpOff = true
+	w.handler = w.build()
+	b := w.browser()
+	if body := b.get("/account").Body.String(); strings.Contains(body, "signup") {
+		t.Errorf("a page leads there: %s", body)
+	}
+	form.Set("email", "grace@example.com")
+	form.Set("new_password", long)
+	if got, sent := b.get("/account/signup").Code, b.post("/account/signup", form).Code; got != 404 || sent != 404 {
+		t.Errorf("%d, %d", got, sent)
+	}
+}
+
+// keptPassword is a password that a page was sent and sends back.
+var keptPassword = regexp.MustCompile(`type="password"[^>]* value=`)
+
+// TestU5_ThePagesTakeNoOtherPasswords: what apps may not set, people may not.
+func TestU5_ThePagesTakeNoOtherPasswords(t *testing.T) {
+	w := newWorld(t)
+	b := w.loggedIn()
+	for _, weak := range []string{"", "short", "passwordpassword", "abcdefghijklmnopqrst", "ada@example.com", "keyturnkeyturnkeyturn", "a long\x00 enough one", strings.Repeat("x", 2000)} {
+		signedUp := w.browser().send("/account/signup", map[string]string{"email": email, "first_name": "Ada", "new_password": weak})
+		changed := b.send("/account/password", map[string]string{"current_password": password, "new_password": weak})
+		for page, rec := range map[string]*httptest.ResponseRecorder{"sign-up": signedUp, "change": changed} {
+			want := 422
+			if strings.Contains(weak, "\x00") {
+				want = 400
+			}
+			if rec.Code != want || keptPassword.MatchString(rec.Body.String()) {
+				t.Errorf("%s to %.20q: %d", page, weak, rec.Code)
+			}
+		}
+	}
+	if rec := w.browser().send("/account/signup", map[string]string{"email": "grace@example.org", "new_password": "pässwörter aus Öl 日本"}); rec.Code != 201 {
+		t.Errorf("a good one: %d", rec.Code)
+	}
+}
+
+// TestU4_GuessesAtThePasswordPageCount: who took over a browser cannot guess there what
+// is slowed down elsewhere.
+func TestU4_GuessesAtThePasswordPageCount(t *testing.T) {
+	w := newWorld(t)
+	at := time.Now()
+	w.users.Throttle = throttle.New(w.store, func() time.Time { return at })
+	b := w.loggedIn()
+	for n := 0; ; n++ {
+		rec := b.send("/account/password", map[string]string{"current_password": "a guess", "new_password": long})
+		if rec.Code == 429 && rec.Header().Get("Retry-After") != "" {
+			break
+		}
+		if rec.Code != 403 || n > 20 {
+			t.Fatalf("guess %d: %d", n, rec.Code)
+		}
+	}
+	if rec := w.browser().send("/account", map[string]string{"username": email, "password": password}); rec.Code != 429 {
+		t.Errorf("the log-in: %d", rec.Code)
+	}
+}
+
+// links are the addresses that a page leads to, or takes things from.
+var links = regexp.MustCompile(`(?:href|action|src)="([^"]*)"`)
+
+// TestPagesLeadNowhereElse: whatever a request says, a page leads to pages of ours.
+func TestPagesLeadNowhereElse(t *testing.T) {
+	w := newWorld(t)
+	b := w.loggedIn()
+	hostile := `javascript:alert(1)//"><script>`
+	evil := url.QueryEscape("client_id=shop&redirect_uri=https://evil.example&ui_locales=" + hostile)
+	r := httptest.NewRequest("GET", "/account/login", nil)
+	r.Header.Set("User-Agent", hostile)
+	pages := map[string]*httptest.ResponseRecorder{"another agent": b.do(r)}
+	for _, path := range []string{"/account", "/account/login", "/account/signup", "/account/password", "/account/sessions", "/account/logout"} {
+		for _, who := range []*browser{b, w.browser()} {
+			rec := who.get(path + "?request=" + evil + "&ui_locales=" + url.QueryEscape(hostile))
+			pages[path+rec.Header().Get("Set-Cookie")] = rec
+		}
+	}
+	pages["refused"] = w.browser().send("/account/signup", map[string]string{"email": hostile, "first_name": hostile, "request": "//evil.example", "new_password": long})
+	for name, rec := range pages {
+		body := rec.Body.String()
+		found := links.FindAllStringSubmatch(body, -1)
+		if len(found) < 8 || strings.Contains(body, "<script>") {
+			t.Errorf("%s: %d links: %s", name, len(found), body)
+		}
+		for _, m := range found {
+			if !strings.HasPrefix(m[1], "/account") && !strings.HasPrefix(m[1], "/oauth/authorize?") {
+				t.Errorf("%s leads to %s", name, m[1])
+			}
+		}
+	}
+}
+
+// TestTheLogoRunsNothing: nor can another site's page read what the pages say.
+func TestTheLogoRunsNothing(t *testing.T) {
+	w := newWorld(t)
+	rec := w.get("/account/logo")
+	csp := rec.Header().Get("Content-Security-Policy")
+	if rec.Code != 200 || rec.Header().Get("Content-Type") != "image/svg+xml" || rec.Header().Get("X-Content-Type-Options") != "nosniff" ||
+		!strings.Contains(csp, "sandbox") || !strings.Contains(csp, "default-src 'none'") {
+		t.Errorf("%d %v", rec.Code, rec.Header())
+	}
+	page := w.get("/account", "Origin", "https://app.example.com")
+	if page.Header().Get("Access-Control-Allow-Origin") != "" || page.Header().Get("Cross-Origin-Resource-Policy") != "same-origin" {
+		t.Errorf("%v", page.Header())
+	}
+}
+
+// TestAChosenLanguageStays over links, forms and a log-in, without a cookie.
+func TestAChosenLanguageStays(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	page := b.get("/account/login?ui_locales=fr")
+	if !strings.Contains(page.Body.String(), `href="/account/signup?ui_locales=fr"`) {
+		t.Errorf("a link forgets it: %s", page.Body)
+	}
+	if rec := b.logIn(page, email, "wrong"); !strings.Contains(rec.Body.String(), `lang="fr"`) {
+		t.Error("a refusal forgets it")
+	}
+	led := b.logIn(page, email, password)
+	if to := led.Header().Get("Location"); to != "/account?ui_locales=fr" || !strings.Contains(b.get(to).Body.String(), "Votre compte") {
+		t.Errorf("the log-in forgets it: %q", to)
+	}
+	// For an application it is a part of its request.
+	body := w.browser().authorize(asks(nil)).Body.String()
+	found := regexp.MustCompile(`href="(/oauth/authorize\?[^"]*ui_locales=ja[^"]*)"`).FindStringSubmatch(body)
+	if found == nil {
+		t.Fatalf("no link: %s", body)
+	}
+	if again := w.browser().get(html.UnescapeString(found[1])).Body.String(); !strings.Contains(again, `lang="ja"`) || !strings.Contains(again, ">shop<") {
+		t.Errorf("the request in another language: %s", again)
+	}
+}
