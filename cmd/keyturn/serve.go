@@ -160,19 +160,25 @@ func (d *deployment) compareLog() error {
 	if err != nil {
 		return err
 	}
+	former, err := d.audit.Former()
+	if err != nil {
+		return err
+	}
 	known, err := d.store.Anchors(d.ctx) // now: who begins a chain tells the store first
 	if err != nil {
 		return err
 	}
-	former, begins, master := d.audit.Former(), len(records) == 0, d.masterElsewhere()
-	ahead := former != "" && !slices.ContainsFunc(known, func(a audit.Anchor) bool { return a.Chain == former })
+	for _, a := range known {
+		former = slices.DeleteFunc(former, func(chain string) bool { return chain == a.Chain })
+	}
+	begins, master, ahead := len(records) == 0, d.masterElsewhere(), len(former) > 0
 	switch {
 	case ahead && begins:
-		return fmt.Errorf("store %s holds no keys, and the audit log %s ends with chain %s, of which it has never heard: the store was lost, or one of the two is another deployment's; "+
-			"move the empty store away and put the store back, or a backup of it; to begin anew, move the log away", d.cfg.Store, d.cfg.AuditLog, former)
+		return fmt.Errorf("store %s holds no keys, and the audit log %s ends with lines of chain %s, of which it has never heard: the store was lost, or one of the two is another deployment's; "+
+			"move the empty store away and put the store back, or a backup of it; to begin anew, move the log away", d.cfg.Store, d.cfg.AuditLog, former[0])
 	case ahead:
-		d.log.Warn().Str("audit_log", d.cfg.AuditLog).Str("chain", former).
-			Msg("the audit log is ahead of the store, which has never heard of the chain at its end: if the store was restored, say so with keyturn store restored FILE…; if not, see what keyturn audit verify says")
+		d.log.Warn().Str("audit_log", d.cfg.AuditLog).Strs("chains", former).
+			Msg("the audit log is ahead of the store, which has never heard of chains at its end: if the store was restored, say so with keyturn store restored FILE…; if not, see what keyturn audit verify says")
 	case begins && master != "":
 		d.log.Warn().Stringer("store", d.cfg.Store).Str("master_key", master).
 			Msg("THE STORE HOLDS NO KEYS: a new deployment begins in it. If this master key was in use before, the store was lost, or it is another: stop, put it back or restore a backup, and start again. store_must_exist: true refuses such a start")

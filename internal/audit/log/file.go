@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -32,9 +33,8 @@ type file struct {
 	// size is the file's size after our last write. Another size means that another
 	// process has written since, and may have died within a line.
 	size int64
-	// after is the hash of the file's last line if another chain wrote it, former the
-	// id of that chain.
-	after, former string
+	// after is the hash of the file's last line if another chain wrote it.
+	after string
 
 	// write, truncate and readAt are those of os.File; tests replace them to fail.
 	write    func(f *os.File, b []byte) (int, error)
@@ -58,6 +58,31 @@ func openFile(path string, o Options) (*file, error) {
 	}
 	s.prune()
 	return s, nil
+}
+
+// formerRead is how much of the end of a file is read for its chains, in bytes: enough
+// for the commands of a restore and what went before them.
+const formerRead = 4 << 20
+
+// former returns the ids of the chains at the end of the file.
+func (s *file) former() (chains []string, err error) {
+	size, err := s.f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
+	end := make([]byte, min(size, formerRead))
+	n, err := s.readAt(s.f, end, size-int64(len(end)))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	for text := range bytes.Lines(end[:n]) {
+		// The first may be a piece, and the last is being written perhaps.
+		k, err := line.Parse(bytes.TrimSuffix(text, []byte{'\n'}))
+		if err == nil && !slices.Contains(chains, string(k.ID)) {
+			chains = append(chains, string(k.ID))
+		}
+	}
+	return chains, nil
 }
 
 // open opens the file at the path. If it creates the file in place of another, the new
@@ -240,9 +265,6 @@ func (s *file) mend(size int64) (newSize int64, last string, err error) {
 			return 0, "", err
 		}
 		size++
-	}
-	if k, err := line.Parse(text); err == nil {
-		s.former = string(k.ID)
 	}
 	sum := line.InHex(sha256.Sum256(text))
 	return size, string(sum[:]), nil

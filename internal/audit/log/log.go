@@ -48,7 +48,6 @@ type Log struct {
 	onError func(error)
 	sink    sink
 	name    string
-	former  string
 
 	entries sync.Pool
 	queue   chan *entry
@@ -114,9 +113,6 @@ func Open(o Options) (*Log, error) {
 		reopens: make(chan chan error),
 		closing: make(chan struct{}),
 		stopped: make(chan struct{}),
-	}
-	if f, ok := s.(*file); ok {
-		l.former = f.former
 	}
 	l.entries.New = newEntry
 	l.backlog.keep, l.backlog.lose = o.Keep, o.Lose
@@ -213,9 +209,14 @@ func TakesFiles(dir string) error {
 // chains must be found together.
 func (l *Log) Node() string { return l.node }
 
-// Former returns the id of the chain that wrote the last line of the file when it was
-// opened, or "" where there is none.
-func (l *Log) Former() string { return l.former }
+// Former returns the ids of the chains at the end of the file; of another sink nothing
+// can be read. Call it before the first event is recorded.
+func (l *Log) Former() ([]string, error) {
+	if f, ok := l.sink.(*file); ok {
+		return f.former()
+	}
+	return nil, nil
+}
 
 // SetSigner gives the log the keys to sign checkpoints with. Without it there
 // are none.
