@@ -19,7 +19,8 @@
 //
 // A change that takes rights away (audit.AtOnce) does not wait for the log: the
 // first step makes the change, and the slot holds the event that is owed. The
-// event is written at once, or as soon as the log is back.
+// event is written at once, or as soon as the log is back. It overtakes a change of
+// the record that is only proposed: that comes to nothing, which is owed to the log too.
 package decision
 
 import (

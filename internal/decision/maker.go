@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// maxOwed bounds the events that a record owes at once.
+	// maxOwed bounds the events that a record owes at once, except to operators, whom
+	// nobody may keep from taking rights away.
 	maxOwed = 16
 	// maxHang is how long a log that hangs keeps those who need not wait for it: longer
 	// than a slow store and a slow log take for the first event of a command.
@@ -126,15 +127,23 @@ func (m *Maker[T]) proposed(p *proposal[T], c Change[T]) (next T, err error) {
 	}
 	had := *m.Records.Held(c.Before)
 	if !had.Free() {
-		// A decision need not wait for the owed event of an earlier one.
 		earlier, err := had.read()
 		if err != nil {
 			return next, err
 		}
-		if !earlier.owes() || len(earlier.Earlier) >= maxOwed {
+		switch byOperator := p.Request.Operator != (audit.Operator{}); {
+		case len(earlier.Earlier) >= maxOwed && !byOperator:
+			return next, ErrUnderWay
+		case earlier.owes():
+			// A decision need not wait for the owed event of an earlier one.
+			p.former = had
+		case atOnce && earlier.After != nil:
+			// Nor one that takes rights away for a change that was not made, whose log
+			// may hang. Whoever makes that change finds it overtaken, and tells so too.
+			earlier.Event.Outcome, earlier.Event.Reason, earlier.Event.Count = audit.Failure, audit.ReasonConflict, 0
+		default:
 			return next, ErrUnderWay
 		}
-		p.former = had
 		earlier.Event.Retold = true
 		p.Earlier = append(earlier.Earlier, note{earlier.Event, earlier.Request})
 	}

@@ -185,6 +185,62 @@ func TestA3_ARepeatWaitsForWhoDied(t *testing.T) {
 	}
 }
 
+// TestA3_TakingRightsAwayWaitsForNoChangeInDoubt lets a change hang between the proposal
+// and its event, or die there, and somebody take rights away meanwhile: that stands at
+// once, the change comes to nothing, and the log has both in the end.
+func TestA3_TakingRightsAwayWaitsForNoChangeInDoubt(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		for owed := range 20 {
+			synctest.Test(t, func(t *testing.T) {
+				change := func(ctx context.Context, s *shelf, log audit.Recorder, action audit.Action, text string) error {
+					_, _, err := s.maker(log).Revise(ctx, decision.Revision[note]{
+						Event: audit.Event{Action: action, Outcome: audit.Success, ClientID: "n"},
+						Read:  func(ctx context.Context) (note, error) { return s.read(ctx, note{Name: "n"}) },
+						Alter: func(n *note, _ *audit.Event) error { n.Text = text; return nil },
+					})
+					return err
+				}
+				operator := audit.WithRequest(context.Background(), audit.Request{Operator: audit.Operator{User: "root", PID: 1}})
+				s := &shelf{notes: map[string]note{"n": {Name: "n", Text: "as it was"}}}
+				away := &shelf{hung: make(chan struct{})}
+				for range owed { // by others, who may be many
+					go func() { _ = change(operator, s, away, audit.SessionsEnded, "as it was") }()
+					synctest.Wait()
+				}
+				if owed == 0 {
+					go func() { _ = change(context.Background(), s, away, audit.ClientChanged, "changed") }()
+					synctest.Wait()
+				}
+				done := make(chan error, 1)
+				go func() { done <- change(operator, s, away, audit.ClientDisabled, "disabled") }()
+				synctest.Wait()
+				if now := s.notes["n"]; now.Text != "disabled" {
+					t.Fatalf("with %d owed, it stands as %q", owed, now.Text)
+				}
+				if !dies {
+					close(away.hung) // and nothing was written
+					if err := <-done; !errors.Is(err, decision.ErrOwed) {
+						t.Errorf("the end of rights: %v", err)
+					}
+				} else {
+					defer close(away.hung)
+				}
+				time.Sleep(decision.Grace + time.Second)
+				if _, err := s.maker(s).Settle(context.Background()); err != nil || !s.notes["n"].Held.Free() || s.notes["n"].Text != "disabled" {
+					t.Errorf("%v; it stands as %+v", err, s.notes["n"])
+				}
+				last := s.events[len(s.events)-1]
+				if len(s.events) != max(owed, 1)+1 || last.Action != audit.ClientDisabled || last.Outcome != audit.Success {
+					t.Errorf("events %+v", s.events)
+				}
+				if first := s.events[0]; owed == 0 && (first.Action != audit.ClientChanged || first.Outcome != audit.Failure) {
+					t.Errorf("the change is told as %+v", first)
+				}
+			})
+		}
+	}
+}
+
 // byOthers are the decisions that no Maker carries out.
 var byOthers = map[audit.Action]string{
 	audit.TokenRefreshed: "a family's generation is taken back",

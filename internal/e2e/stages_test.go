@@ -42,6 +42,7 @@ var stages = []stage{
 	{page: "docs/operating.md", has: "mongodb://db1,db2,db3/keyturn", mongoDB: "mongodb://db1,db2,db3/keyturn?replicaSet=rs0"},
 	{page: "docs/operating.md", has: "keyturn.master-key > young", inDemo: true},
 	{page: "docs/operating.md", has: "mongodump", cannot: "no MongoDB and none of its tools can be installed on the machines that build this"},
+	{page: "docs/operating.md", has: "sh.shardCollection", cannot: "no MongoDB and none of its tools can be installed on the machines that build this; TestEveryCollectionHasItsShardKey holds it to the table"},
 	{page: "docs/operating.md", has: "store restored", before: "keyturn serve --issuer https://login.example.com",
 		after: `keyturn audit verify keyturn-audit.log | grep 'restored by other means'`},
 	{page: "docs/auditing.md", has: "docker exec", cannot: "there is no container engine on the machines that build this; TestA3_ACommandBesideAServerWhoseLogIsAStream does without"},

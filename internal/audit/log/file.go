@@ -48,14 +48,6 @@ func openFile(path string, o Options) (*file, error) {
 	if s.f, s.as, err = s.open(); err != nil {
 		return nil, err
 	}
-	size, err := s.lock()
-	if err == nil {
-		err = s.measure(size)
-		s.unlock()
-	}
-	if err != nil {
-		return nil, errors.Join(err, s.f.Close())
-	}
 	s.prune()
 	return s, nil
 }

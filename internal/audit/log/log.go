@@ -93,9 +93,10 @@ func newEntry() any {
 	return &entry{body: make([]byte, 0, 1024), done: make(chan error, 1)}
 }
 
-// Open opens the sink and begins a new chain. If a file ends in an unfinished
-// line, left by a process that died while writing, that line is cut off first;
-// nobody was told that it was written. The caller must Close the log.
+// Open opens the sink and begins a new chain. It waits for no file that hangs. If a
+// file ends in an unfinished line, left by a process that died while writing, the
+// first write cuts that line off; nobody was told that it was written. The caller must
+// Close the log.
 func Open(o Options) (*Log, error) {
 	o = withDefaults(o)
 	s, place, err := openSink(o)

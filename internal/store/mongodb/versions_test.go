@@ -89,14 +89,24 @@ func TestWhatANewerVersionWroteStays(t *testing.T) {
 	}
 }
 
-// TestEveryCollectionHasItsShardKey holds the table in docs/operating.md to what there is.
+// TestEveryCollectionHasItsShardKey holds the table in docs/operating.md to what there is,
+// and the commands below it to the table.
 func TestEveryCollectionHasItsShardKey(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/operating.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, table, _ := strings.Cut(string(page), "| collection | shard key |")
-	table, _, _ = strings.Cut(table, "\n\n")
+	table, commands, _ := strings.Cut(table, "\n\n")
+	for row := range strings.Lines(table) {
+		names, key, _ := strings.Cut(strings.Trim(row, "| \n"), " | ")
+		for name := range strings.SplitSeq(strings.ReplaceAll(names, "`", ""), ", ") {
+			command := `sh.shardCollection("keyturn.` + name + `", { _id: "hashed" })`
+			if sharded := strings.Contains(key, `_id: "hashed"`); sharded != strings.Contains(commands, command+"\n") {
+				t.Errorf("%s has the shard key %s, and %s stands there or does not", name, key, command)
+			}
+		}
+	}
 	st := anyStore(t)
 	askEverything(t, st)
 	all, err := st.users.Database().ListCollectionNames(t.Context(), bson.M{})
