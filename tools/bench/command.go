@@ -20,7 +20,8 @@ could do for the same answer, served by a child process under the same load:
   jwks                a bare net/http handler that serves the server's own bytes
   password            argon2id alone, on all cores, without HTTP (hashes/s)
   refresh             one ES256 signature and one durable, group-committed
-                      SQLite update
+                      SQLite update; --scope without openid for an answer that
+                      has one signature too
   client_credentials  one ES256 signature
   introspect          one ES256 verification
 
@@ -92,6 +93,8 @@ func (s *settings) flags(cmd *cobra.Command) {
 	f.StringVar(&s.passwordFile, "password-file", "", "file with the user's password, - for standard input")
 	f.StringVar(&s.usersFile, "users-file", "",
 		"file of many users instead of one, a line USERNAME:PASSWORD for each")
+	f.StringVar(&s.scope, "scope", "",
+		"scope of the sessions; without it all that the client may have, and with openid each token has an ID token beside it, a signature more")
 	f.IntVar(&s.clients, "clients", 32, "how many clients at once, 1 to 1024")
 	f.DurationVar(&s.duration, "duration", 10*time.Second, "how long to measure each run, 10ms to 10m")
 	f.DurationVar(&s.warmup, "warmup", 2*time.Second, "how long to load before measuring, 0s to 1m")

@@ -25,6 +25,8 @@ type user struct {
 type credentials struct {
 	clientID, clientSecret string
 	users                  []user
+	// scope is what sessions are begun with; "" asks for all that the client may have.
+	scope string
 }
 
 // authorization returns the value of the Authorization header of

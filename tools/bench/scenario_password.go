@@ -22,7 +22,11 @@ func passwordScenario() scenario {
 
 // passwordForm is the body of a login.
 func passwordForm(c credentials, u user) []byte {
-	return c.form("grant_type", "password", "username", u.name, "password", u.password)
+	pairs := []string{"grant_type", "password", "username", u.name, "password", u.password}
+	if c.scope != "" {
+		pairs = append(pairs, "scope", c.scope)
+	}
+	return c.form(pairs...)
 }
 
 // passwordSession logs in its users in turn.

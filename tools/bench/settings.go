@@ -16,6 +16,7 @@ type settings struct {
 	scenarios                  []string
 	clientID, clientSecretFile string
 	username, passwordFile     string
+	scope                      string
 	usersFile                  string
 	clients, rounds            int
 	duration, warmup           time.Duration
@@ -132,7 +133,7 @@ func countDashes(files ...string) int {
 
 // readCredentials reads the files that hold secrets.
 func (s settings) readCredentials(stdin io.Reader) (credentials, error) {
-	c := credentials{clientID: s.clientID}
+	c := credentials{clientID: s.clientID, scope: s.scope}
 	if s.clientSecretFile != "" {
 		secret, err := readSecret(s.clientSecretFile, stdin)
 		if err != nil {
