@@ -104,6 +104,8 @@ func formCases() (cases []protocolCase) {
 			}
 			cases = append(cases, protocolCase{c.section, "POST", path + c.query, header, c.body, c.status, "invalid_request"})
 		}
+		cases = append(cases, post("RFC 9110 §8.3", path, "token=x", 400, "invalid_request", "Authorization", "{shop}", "Content-Type", "application/x-www-form-urlencoded"),
+			post("RFC 9110 §8.3", path, "token=x", 400, "invalid_request", "Authorization", "{shop}", "Content-Type", "text/plain"))
 		for _, coding := range []string{"gzip", "deflate", "br", "zstd", "GZIP", "identity, gzip"} {
 			cases = append(cases, post("RFC 9110 §15.5.16", path, "token=x", 415, "invalid_request", "Authorization", "{shop}", "Content-Encoding", coding))
 		}

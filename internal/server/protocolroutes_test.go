@@ -87,6 +87,8 @@ func firstPartyCases() (cases []protocolCase) {
 		for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/jsonp", "application/vnd.api+json"} {
 			cases = append(cases, protocolCase{"RFC 9110 §15.5.16", "POST", path, []string{"Content-Type", kind, "Authorization", "Bearer {access}"}, good, 415, "wrong-content-type"})
 		}
+		add("RFC 8259 §8.2", strings.Replace(good, `":"`, `":"\ud83d`, 1), 400, "malformed-body")
+		cases = append(cases, protocolCase{"RFC 9110 §8.3", "POST", path, append(slices.Clone(header), "Content-Type", "application/json"), good, 415, "wrong-content-type"})
 		cases = append(cases, protocolCase{"RFC 9110 §15.5.16", "POST", path, append(slices.Clone(header), "Content-Encoding", "gzip"), good, 415, "wrong-content-type"})
 	}
 	for _, c := range []struct {

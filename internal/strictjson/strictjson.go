@@ -1,17 +1,17 @@
 // Package strictjson decodes JSON that security depends on. encoding/json
-// matches a member's name in any case and uses the last of repeated members, so
-// that two readers of one text can see two different things (RFC 8725 §2.4, RFC
-// 8259 §4). This package requires exact names, each once, on every level.
+// matches a member's name in any case, uses the last of repeated members, and
+// reads half of a surrogate pair as U+FFFD, so that two readers of one text can see
+// two different things (RFC 8725 §2.4, RFC 8259 §4, §8.2). This package requires
+// exact names, each once, on every level, and whole characters.
 package strictjson
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -38,13 +38,13 @@ func member(name, what string) error {
 var ErrDeep = errors.New("it is nested too deep")
 
 var (
-	errTrailing = errors.New("there is more than one JSON value")
-	errEncoding = errors.New("it is not valid UTF-8")
+	errEncoding  = errors.New("it is not valid UTF-8")
+	errSurrogate = errors.New("it has half of a surrogate pair (\\uD800 to \\uDFFF)")
 )
 
 // Unmarshal is like json.Unmarshal, but refuses a text with a repeated name in
-// any object, or with a name on its first level that differs only in case from
-// one of v, a pointer to a struct.
+// any object, with half of a surrogate pair in any string, or with a name on its
+// first level that differs only in case from one of v, a pointer to a struct.
 func Unmarshal(text []byte, v any) error { return unmarshal(text, v, false) }
 
 // UnmarshalKnown is like Unmarshal, but also refuses names on the first level
@@ -68,8 +68,8 @@ func unmarshal(text []byte, v any, known bool) error {
 	return json.Unmarshal(text, v)
 }
 
-// Check returns an error if a text is not JSON, is nested deeper than depth, or
-// has a repeated name in any object.
+// Check returns an error if a text is not JSON, is nested deeper than depth, has a
+// repeated name in any object, or half of a surrogate pair in any string.
 func Check(text []byte, depth int) error {
 	_, err := check(text, depth)
 	return err
@@ -79,7 +79,19 @@ func Check(text []byte, depth int) error {
 // accept any name.
 type names map[string]bool
 
+// met has the names of the types met so far, all of them types of this program.
+var met sync.Map // of reflect.Type to names
+
 func namesOf(t reflect.Type) names {
+	if n, ok := met.Load(t); ok {
+		return n.(names)
+	}
+	n := findNames(t)
+	met.Store(t, n)
+	return n
+}
+
+func findNames(t reflect.Type) names {
 	for t != nil && t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -110,60 +122,4 @@ func (n names) meet(name string, known bool) error {
 		return member(name, "is not known here")
 	}
 	return nil
-}
-
-// level is an open object or array.
-type level struct {
-	seen   map[string]bool // nil for an array
-	isName bool            // the next token is a name
-}
-
-// check walks the text and returns the names on its first level.
-func check(text []byte, depth int) (top []string, err error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	var open []level
-	for {
-		token, err := d.Token()
-		if err != nil {
-			if err == io.EOF && len(text) > 0 {
-				err = io.ErrUnexpectedEOF
-			}
-			return nil, err
-		}
-		if name, ok := token.(string); ok && len(open) > 0 && open[len(open)-1].isName {
-			in := &open[len(open)-1]
-			if in.seen[name] {
-				return nil, member(name, "is given more than once")
-			}
-			in.seen[name], in.isName = true, false
-			if len(open) == 1 {
-				top = append(top, name)
-			}
-			continue
-		}
-		switch token {
-		case json.Delim('{'):
-			open = append(open, level{seen: map[string]bool{}, isName: true})
-			if len(open) > depth {
-				return nil, ErrDeep
-			}
-			continue
-		case json.Delim('['):
-			open = append(open, level{})
-			if len(open) > depth {
-				return nil, ErrDeep
-			}
-			continue
-		case json.Delim('}'), json.Delim(']'):
-			open = open[:len(open)-1]
-		}
-		if len(open) == 0 {
-			if _, err := d.Token(); err != io.EOF {
-				return nil, errTrailing
-			}
-			return top, nil
-		}
-		in := &open[len(open)-1]
-		in.isName = in.seen != nil
-	}
 }

@@ -25,10 +25,17 @@ func TestNamesAreMetExactlyAndOnce(t *testing.T) {
 		`{"sub":"a","sub":"a"}`:                        `the member "sub" is given more than once`,
 		`{"sub":"a","s\u0075b":"a"}`:                   `the member "sub" is given more than once`,
 		`{"rest":{"x":1,"y":[{"x":1},{"z":1,"z":2}]}}`: `the member "z" is given more than once`,
-		`{"sub":"a"}{}`:                                "there is more than one JSON value",
+		`{"sub":"a"}{}`:                                "invalid character '{' after top-level value",
 		`{"sub":"a"`:                                   "unexpected EOF",
 		``:                                             "EOF",
-		"{\"sub\":\"\xff\"}":                           "it is not valid UTF-8",
+		`{"sub":"\ud83d\udd11 \\ud83d \\\"\u0022"}`:       "",
+		`{"sub":"\ud83d"}`:                                `it has half of a surrogate pair (\uD800 to \uDFFF)`,
+		`{"sub":"\udd11\ud83d"}`:                          `it has half of a surrogate pair (\uD800 to \uDFFF)`,
+		`{"sub":"\ud83d\u0041"}`:                          `it has half of a surrogate pair (\uD800 to \uDFFF)`,
+		`{"sub":"\ud83dx\udd11"}`:                         `it has half of a surrogate pair (\uD800 to \uDFFF)`,
+		`{"rest":{"\uDFFF":1}}`:                           `it has half of a surrogate pair (\uD800 to \uDFFF)`,
+		`{"rest":{"x":["a","b",{"x":1,"y":"x"}],"y":1}}`:  "",
+		"{\"sub\":\"\xff\"}":                              "it is not valid UTF-8",
 		strings.Repeat("[", 40) + strings.Repeat("]", 40): "it is nested too deep",
 	} {
 		var c claims
@@ -57,6 +64,7 @@ func FuzzUnmarshal(f *testing.F) {
 	f.Add(`{"sub":"a","scope":"b","rest":{"c":[1,{"d":null}]}}`)
 	f.Add(`{"sub":"a","Sub":"b"}`)
 	f.Add(`{"a":{"b":1,"b":2}}`)
+	f.Add(`{"sub":"\ud83d\udd11","\ud83d":"\\"}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		var got, want claims
 		if err := strictjson.Unmarshal([]byte(text), &got); err != nil {
@@ -68,6 +76,9 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 		if err := json.Unmarshal([]byte(text), &want); err != nil || got.Subject != want.Subject || got.Scope != want.Scope {
 			t.Fatalf("%q: %+v, %+v, %v", text, got, want, err)
+		}
+		if strings.Contains(got.Subject, "\uFFFD") && !strings.Contains(text, "\uFFFD") && !strings.Contains(strings.ToLower(text), `\ufffd`) {
+			t.Fatalf("%q: something that is no character became one: %q", text, got.Subject)
 		}
 		var members map[string]json.RawMessage
 		if json.Unmarshal([]byte(text), &members) == nil {

@@ -242,7 +242,7 @@ func inWords(err error) error {
 		return fmt.Errorf("%s is of the wrong type", typ.Field[strings.LastIndexByte(typ.Field, '.')+1:])
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Errorf("what stands at byte %d of it does not belong there", syntax.Offset)
+		return fmt.Errorf("what stands at byte %d of it does not belong there", syntax.Offset-1)
 	}
 	if syntax, ok := errors.AsType[*csv.ParseError](err); ok {
 		return fmt.Errorf("column %d: a quote stands within a field, or none at its end; a field with quotes stands between quotes, and each of its own is doubled", syntax.Column)
