@@ -59,7 +59,13 @@ func TestReset(t *testing.T) {
 
 func TestResetTokensThatDoNotCount(t *testing.T) {
 	for what, spoil := range map[string]func(f *fixture, token string) string{
-		"expired":    func(f *fixture, token string) string { f.clock.advance(time.Hour); return token },
+		"expired": func(f *fixture, token string) string { f.clock.advance(time.Hour); return token },
+		"of a clock that was ahead": func(f *fixture, _ string) string {
+			f.clock.advance(45 * 24 * time.Hour)
+			token := f.issueReset(t)
+			f.clock.advance(-45 * 24 * time.Hour)
+			return token
+		},
 		"replaced":   func(f *fixture, token string) string { f.issueReset(t); return token },
 		"empty":      func(*fixture, string) string { return "" },
 		"cut":        func(_ *fixture, token string) string { return token[:len(token)-1] },
