@@ -113,7 +113,7 @@ func (u *unanswered) settled(after familyState) {
 // error. Call it about every second.
 func (f *Families) Settle(ctx context.Context) (int, error) {
 	for n := 0; ; n++ {
-		after, before, ok := f.unanswered.any(f.now())
+		after, before, ok := f.unanswered.any(f.confirmed())
 		if !ok {
 			return n, nil
 		}

@@ -165,3 +165,28 @@ func TestF2_SettlingGoesOnWhenTheStoreIsBack(t *testing.T) {
 		}
 	}
 }
+
+// TestT1_AWrongMinuteSettlesNothingAway: a refresh in doubt is not forgotten because a
+// clock calls its session expired that elapsed time does not confirm.
+func TestT1_AWrongMinuteSettlesNothingAway(t *testing.T) {
+	f, at, replica := refreshesOn(t, oauth.RetryNever)
+	_, token := f.login(t)
+	good := at.Store
+	if err := outages()[1].refresh(f.Families, at, token); err == nil {
+		t.Fatal("no error")
+	}
+	bad := storetest.NewFaulty(good)
+	bad.Inject(func(string) storetest.Fault { return storetest.Fails })
+	at.Store = bad
+	f.clock.jump(45 * 24 * time.Hour)
+	if _, err := f.Settle(f.ctx); !errors.Is(err, storetest.ErrFault) {
+		t.Errorf("in the wrong minute: %v", err)
+	}
+	f.clock.jump(0)
+	at.Store = good
+	if n, err := f.Settle(f.ctx); n != 1 || err != nil {
+		t.Errorf("after it: %d settled, %v", n, err)
+	}
+	f.Families = replica()
+	f.spend(t, token)
+}
