@@ -33,7 +33,7 @@ var parameters = map[string]bool{
 // readForm reads the body of r as RFC 6749 §3.2 has it, strictly. Parameters
 // in the URL are refused: they end up in logs (RFC 6749 §2.3.1).
 func readForm(r *http.Request) (form, *refusal.Error) {
-	if e := checkFormType(problem.ContentType(r)); e != nil {
+	if e := checkFormType(problem.Field(r, "Content-Type")); e != nil {
 		return form{}, e
 	}
 	if problem.Encoded(r) {

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/problem"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/oauth"
 )
@@ -71,9 +72,9 @@ var foreignForm = refusal.New(refusal.Malformed, audit.ReasonForeignForm, "The f
 // nothing the form's token decides alone: since the pages send no referrer, some
 // send Origin: null.
 func (p *Pages) fromHere(r *http.Request) bool {
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+	if site := problem.Field(r, "Sec-Fetch-Site"); site != "" {
 		return site == "same-origin" || site == "none"
 	}
-	origin := r.Header.Get("Origin")
+	origin := problem.Field(r, "Origin")
 	return origin == "" || origin == "null" || origin == p.origin
 }

@@ -169,5 +169,8 @@ func TestPagesBelowAPath(t *testing.T) {
 		if got := p.fromHere(r); got != want {
 			t.Errorf("%v: %v", header, got)
 		}
+		if r.Header.Add(header[0], header[1]); header[0] != "X" && p.fromHere(r) {
+			t.Errorf("%v, twice, is from here", header)
+		}
 	}
 }

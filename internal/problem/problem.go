@@ -63,7 +63,7 @@ func Unavailable(w http.ResponseWriter) { Refuse(w, &refusal.Error{}) }
 // the body exactly one object. Each member must be one of v's, spelled exactly
 // so, and occur once.
 func ReadJSON(r *http.Request, v any) *refusal.Error {
-	media, _, err := mime.ParseMediaType(ContentType(r))
+	media, _, err := mime.ParseMediaType(Field(r, "Content-Type"))
 	if err != nil || media != "application/json" {
 		return unreadable(refusal.WrongContentType, "Send the body as application/json.")
 	}
@@ -84,9 +84,9 @@ func ReadJSON(r *http.Request, v any) *refusal.Error {
 	return nil
 }
 
-// ContentType returns the content type of a request. If it has several (RFC 9110
-// §8.3 allows one), the result is not a media type.
-func ContentType(r *http.Request) string { return strings.Join(r.Header.Values("Content-Type"), ", ") }
+// Field returns a header of a request. One that was sent several times is combined
+// (RFC 9110 §5.3), so that a field that has one value is not valid then.
+func Field(r *http.Request, name string) string { return strings.Join(r.Header.Values(name), ", ") }
 
 // Encoded reports whether the body of a request has a content coding, such as
 // compression. Keyturn decodes none, because the decoded size is not bounded.

@@ -75,17 +75,18 @@ func TestA1_AReuseNamesBothSides(t *testing.T) {
 func TestA1_AnEventBelongsToItsCallersTrace(t *testing.T) {
 	w, path := logWorld(t)
 	for header, want := range map[string]string{
-		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01":      "0af7651916cd43dd8448eb211c80319c",
-		"cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more": "0af7651916cd43dd8448eb211c80319c",
-		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more": "",
-		"00-00000000000000000000000000000000-b7ad6b7169203331-01":      "",
-		"ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01":      "",
-		"00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01":      "",
-		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0\"":     "",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01":                                                             "0af7651916cd43dd8448eb211c80319c",
+		"cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more":                                                        "0af7651916cd43dd8448eb211c80319c",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more":                                                        "",
+		"00-00000000000000000000000000000000-b7ad6b7169203331-01":                                                             "",
+		"ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01":                                                             "",
+		"00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01":                                                             "",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0\"":                                                            "",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 and 00-0bf7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01": "",
 		"nonsense": "",
 	} {
 		r := httptest.NewRequest("GET", "/oauth/userinfo", nil)
-		r.Header.Set("Traceparent", header)
+		r.Header["Traceparent"] = strings.Split(header, " and ")
 		w.serve(r)
 		var line struct{ Trace struct{ ID string } }
 		lastLine(t, path, &line)

@@ -3,6 +3,8 @@ package server
 import (
 	"net/http"
 	"strings"
+
+	"github.com/keyturn/keyturn/internal/problem"
 )
 
 // maxUserAgent bounds the stored part of a User-Agent header, in bytes.
@@ -20,7 +22,7 @@ func userAgent(r *http.Request) string {
 // traceID returns the trace-id of a well-formed traceparent header (W3C Trace
 // Context §3.2): version, trace-id, parent-id and flags in lower-case hex.
 func traceID(r *http.Request) string {
-	h := r.Header.Get("Traceparent")
+	h := problem.Field(r, "Traceparent")
 	const length = len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 	if len(h) < length || h[2] != '-' || h[35] != '-' || h[52] != '-' || h[:2] == "ff" || h[:2] == "00" && len(h) > length {
 		return ""

@@ -137,7 +137,7 @@ func (c keycloakCredential) hash() (string, error) {
 		More       map[string][]string `json:"additionalParameters"`
 	}{Algorithm: c.Algorithm, Iterations: c.Iterations}
 	if c.Value == "" {
-		if err := errors.Join(json.Unmarshal([]byte(c.SecretData), &secret), json.Unmarshal([]byte(c.CredentialData), &how)); err != nil {
+		if err := errors.Join(strictjson.Unmarshal([]byte(c.SecretData), &secret), strictjson.Unmarshal([]byte(c.CredentialData), &how)); err != nil {
 			return "", errors.New("its secretData or credentialData is not JSON")
 		}
 	}

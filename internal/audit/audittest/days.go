@@ -103,6 +103,11 @@ func (s *Scribe) theft() {
 			Previous: audit.Use{At: s.Now.Add(-9 * time.Minute), IP: "203.0.113.13", UserAgent: Phone},
 		})
 	}
+	s.Write("198.51.100.24", Desktop, audit.Event{
+		Action: audit.TokenUnproven, Reason: audit.ReasonNoProof, Grant: "refresh_token", UserID: "id-user7@example.org", ClientID: "bank-app",
+		SessionID: s.session("user7@example.org"), HasGeneration: true, Generation: 5, Presented: 5,
+		Previous: audit.Use{At: s.Now.Add(-3 * time.Minute), IP: "203.0.113.17", UserAgent: Phone},
+	})
 }
 
 // sharedSession is one session that is refreshed now here, now there.

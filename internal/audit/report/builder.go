@@ -34,6 +34,7 @@ type Builder struct {
 
 	clock    *clock
 	reuses   latest[Reuse]
+	unproven latest[Reuse]
 	sources  *tally[Source]
 	accounts *tally[Account]
 	clients  *tally[Client]
@@ -52,6 +53,7 @@ func NewBuilder(since, until time.Time) *Builder {
 	return &Builder{
 		since: since, until: until, clock: newClock(),
 		reuses:   latest[Reuse]{room: maxReuses},
+		unproven: latest[Reuse]{room: maxReuses},
 		sources:  newTally[Source](maxKeys),
 		accounts: newTally[Account](maxKeys),
 		clients:  newTally[Client](maxKeys),
@@ -96,11 +98,9 @@ func (b *Builder) Add(text []byte) {
 	b.changes(&e)
 	switch {
 	case e.Event.Action == audit.TokenReuse:
-		r := reuse(&e)
-		if h := b.devices.users[e.User.ID]; h != nil && e.User.Email == "" {
-			r.User = cmp.Or(h.email, r.User)
-		}
-		b.reuses.add(r)
+		b.reuses.add(b.reuse(&e))
+	case e.Event.Action == audit.TokenUnproven:
+		b.unproven.add(b.reuse(&e))
 	case login(&e):
 		b.devices.login(&e)
 	}
@@ -118,6 +118,7 @@ func (b *Builder) Report() *Report {
 		Events: b.events, Outside: b.outside, Unread: b.unread,
 		Totals: b.clock.total, Timeline: b.clock.timeline(b.first, b.last),
 		Reuses:   b.reuses.list(),
+		Unproven: b.unproven.list(),
 		Sources:  top(b.sources, maxTop, (*Source).row),
 		Accounts: top(b.accounts, maxTop, (*Account).row),
 		Clients:  top(b.clients, maxTop, (*Client).row),
@@ -164,7 +165,7 @@ func kind(e *line.Entry) (c Counts) {
 	return c
 }
 
-func reuse(e *line.Entry) Reuse {
+func (b *Builder) reuse(e *line.Entry) Reuse {
 	k := &e.Keyturn
 	r := Reuse{
 		At: e.Time, User: cmp.Or(e.User.Email, e.User.ID), Client: k.Client, Session: k.Session,
@@ -173,6 +174,9 @@ func reuse(e *line.Entry) Reuse {
 	}
 	if k.Generation != nil && k.Presented != nil {
 		r.Generation, r.Presented = *k.Generation, *k.Presented
+	}
+	if h := b.devices.users[e.User.ID]; h != nil && e.User.Email == "" {
+		r.User = cmp.Or(h.email, r.User)
 	}
 	return r
 }

@@ -45,15 +45,8 @@ func (r *Report) Conclude() {
 	if n := r.Losses.Events; n > 0 {
 		find(true, "losses", "%s lost while the log could not be written to.", are(n, "event was", "events were"))
 	}
-	if n := r.Reuses.Total; n > 0 {
-		find(true, "reuse", "%s.", are(n, "spent refresh token came back and ended its session", "spent refresh tokens came back and ended their sessions"))
-		latest := r.Reuses.Rows[max(0, len(r.Reuses.Rows)-maxNamed):]
-		for i := range latest {
-			x := &latest[len(latest)-1-i]
-			find(true, "reuse", "%s, session %s: presented from %s, used last from %s.",
-				shown(cmp.Or(x.User, "An account not known")), shown(x.Session), x.By.network(), x.Before.network())
-		}
-	}
+	findReuses(find, "reuse", r.Reuses, "spent refresh token came back and ended its session", "spent refresh tokens came back and ended their sessions")
+	findReuses(find, "unproven", r.Unproven, "bound refresh token came without its key", "bound refresh tokens came without their keys")
 	r.findGuessing(find)
 	if n := r.failedClients(); n >= manyFailures {
 		find(false, "clients", "Clients failed %s to prove who they are.", times(n))
@@ -68,6 +61,17 @@ func (r *Report) failedClients() (n int64) {
 		n += c.Failed
 	}
 	return n
+}
+
+func findReuses(find func(bool, string, string, ...any), section string, l List[Reuse], one, many string) {
+	if l.Total == 0 {
+		return
+	}
+	find(true, section, "%s.", are(l.Total, one, many))
+	for _, x := range slices.Backward(l.Rows[max(0, len(l.Rows)-maxNamed):]) {
+		find(true, section, "%s, session %s: presented from %s, used last from %s.",
+			shown(cmp.Or(x.User, "An account not known")), shown(x.Session), x.By.network(), x.Before.network())
+	}
 }
 
 func (r *Report) findGuessing(find func(bool, string, string, ...any)) {

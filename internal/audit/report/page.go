@@ -94,6 +94,9 @@ func (r *Report) charts() []chart {
 func (r *Report) sections() []section {
 	return []section{
 		{
+			ID: "unproven", Title: "Bound tokens without their key", Nothing: "Each bound token came with a proof of its key.", Table: r.unprovenTable(),
+			About: "A refresh token that is bound to a key (DPoP) came without a proof of it, or with another key's: whoever sent it has the token and not the key. Its session lives on.",
+		}, {
 			ID: "sources", Title: "Where passwords failed", Nothing: "No password failed.", Table: r.sourcesTable(),
 			About: "By address. Throttled attempts were turned away without a look at the password. Logins after: from the same address, after its first failure; many accounts and then a login is how stuffing looks that found something.",
 		}, {

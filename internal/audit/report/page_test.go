@@ -38,6 +38,10 @@ func TestHostileValuesStandAsText(t *testing.T) {
 			Action: audit.TokenReuse, Reason: audit.ReasonReusedToken, UserID: evil, UserEmail: evil, ClientID: evil, SessionID: evil, HasGeneration: true,
 			Previous: audit.Use{At: s.Now, IP: evil, UserAgent: evil},
 		})
+		s.Write(evil, evil, audit.Event{
+			Action: audit.TokenUnproven, Reason: audit.ReasonNoProof, UserID: evil, UserEmail: evil, ClientID: evil, SessionID: evil, HasGeneration: true,
+			Previous: audit.Use{At: s.Now, IP: evil, UserAgent: evil},
+		})
 		s.Write(evil, evil, audit.Event{Action: audit.TokenRefused, ClientID: evil, Reason: audit.ReasonWrongClientSecret})
 		s.Write("", "", audit.Event{Action: audit.EventsLost, Count: 1, Detail: evil})
 		s.Write("", "", audit.Event{Action: audit.KeyRevoked, Reason: audit.ReasonNoSuchKey, KeyID: evil, Detail: evil})

@@ -36,6 +36,7 @@ type Report struct {
 	Timeline Timeline  `json:"timeline"`
 
 	Reuses   List[Reuse]  `json:"reuses"`
+	Unproven List[Reuse]  `json:"unproven"`
 	Sources  Top[Source]  `json:"sources"`
 	Accounts Top[Account] `json:"accounts"`
 	Clients  Top[Client]  `json:"clients"`
@@ -104,8 +105,8 @@ type Top[T any] struct {
 	Inexact int64 `json:"inexact,omitempty"`
 }
 
-// Reuse is a refresh token that came back after it was spent. The log cannot
-// tell which of the two sides is the thief.
+// Reuse is a refresh token that came back after it was spent, or that came without
+// the key it is bound to. The log cannot tell which of the two sides is the thief.
 type Reuse struct {
 	At         time.Time `json:"at"`
 	User       string    `json:"user"`
@@ -113,7 +114,7 @@ type Reuse struct {
 	Session    string    `json:"session"`
 	Generation int64     `json:"generation"`
 	Presented  int64     `json:"presented"`
-	// By presented the spent token. Before is the last use of the session
+	// By presented the token. Before is the last use of the session
 	// before that.
 	By     Side `json:"by"`
 	Before Side `json:"before"`

@@ -18,7 +18,7 @@ func TestIncident(t *testing.T) {
 	s.IncidentNight()
 	r := reportOf(t, s)
 
-	if c := (Counts{Logins: 63, Failed: 136, Throttled: 30, Refreshes: 308, Reuses: 2, Refused: 23, Other: 10}); r.Totals != c {
+	if c := (Counts{Logins: 63, Failed: 136, Throttled: 30, Refreshes: 308, Reuses: 2, Refused: 24, Other: 10}); r.Totals != c {
 		t.Errorf("totals %+v, want %+v", r.Totals, c)
 	}
 	var sum Counts
@@ -37,6 +37,9 @@ func TestIncident(t *testing.T) {
 	}
 	if u := r.Reuses.Rows[0]; u.Generation != 7 || u.Presented != 4 || u.User != "user3@example.org" || u.Session == "" {
 		t.Errorf("%+v", u)
+	}
+	if u := r.Unproven; u.Total != 1 || u.Rows[0].By.IP != "198.51.100.24" || u.Rows[0].Before.IP != "203.0.113.17" {
+		t.Errorf("bound tokens without their keys: %+v", u)
 	}
 	if f := r.Sources.Rows[0]; f.IP != "198.51.100.66" || f.Failed != 60 || f.Throttled != 30 || f.Accounts != 60 || f.Logins != 1 {
 		t.Errorf("the first source is %+v", f)
@@ -72,7 +75,8 @@ func TestIncident(t *testing.T) {
 	}
 	checkFindings(t, r, "! 37 events were lost", "! 2 spent refresh tokens",
 		"! user3@example.org, session user3@example.org/4: presented from 198.51.100.0/24, used last from 203.0.113.0/24.",
-		"! user3@example.org, session user3@example.org/4: presented", "! 198.51.100.66 tried 60 accounts and then logged in once, last as user31@example.org (session", "Only the log itself",
+		"! user3@example.org, session user3@example.org/4: presented", "! 1 bound refresh token came without its key.",
+		"! user7@example.org, session user7@example.org/4: presented from 198.51.100.0/24, used last from 203.0.113.0/24.", "! 198.51.100.66 tried 60 accounts and then logged in once, last as user31@example.org (session", "Only the log itself",
 		"grace@example.org was tried from 25", "Clients failed 22", "1 login came from a device", "1 signing key was revoked")
 }
 

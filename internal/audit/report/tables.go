@@ -127,6 +127,14 @@ func topNote[T any](t Top[T]) string {
 	return note
 }
 
+func (r *Report) unprovenTable() table {
+	t := table{Columns: columns("Time", "User", "Client", "Session", "Presented from", "With", "Used last from", "With"), Note: cutNote(r.Unproven)}
+	for _, u := range r.Unproven.Rows {
+		t.Rows = append(t.Rows, row(u.At, u.User, u.Client, u.Session, u.By.IP, u.By.Agent, u.Before.IP, u.Before.Agent))
+	}
+	return t
+}
+
 func (r *Report) sourcesTable() table {
 	t := table{Columns: columns("Address", "#Failed", "#Throttled", "#Accounts", "#Logins after", "First", "Last", "User agent"), Note: topNote(r.Sources)}
 	for _, s := range r.Sources.Rows {
