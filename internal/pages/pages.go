@@ -51,8 +51,8 @@ type Options struct {
 	OAuth  *oauth.Service
 	Users  *users.Service
 	// Recorder takes what no call into OAuth or Users has recorded.
-	Recorder decision.Recorder
-	Brand    Brand
+	decision.Recorder
+	Brand Brand
 	// SignUp says that people may make themselves an account.
 	SignUp bool
 	// MessagesDir has files of messages beside those that are built in, or is empty.
@@ -65,7 +65,6 @@ type Options struct {
 // Pages are the handlers. Create them with New.
 type Pages struct {
 	Options
-	decision.Recorder
 	languages *languages
 	style     []byte
 	version   string
@@ -81,8 +80,8 @@ func New(o Options) (*Pages, error) {
 		return nil, err
 	}
 	p := &Pages{
-		Options: o, Recorder: o.Recorder,
-		base: strings.TrimRight(u.EscapedPath(), "/"), origin: u.Scheme + "://" + u.Host,
+		Options: o,
+		base:    strings.TrimRight(u.EscapedPath(), "/"), origin: u.Scheme + "://" + u.Host,
 		cookies: newCookies(u.Scheme == "https"),
 	}
 	p.style, p.version = o.Brand.style()

@@ -18,7 +18,7 @@ const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', arg
 const person = async (options) => {
   const context = await browser.newContext({ locale: 'en', ...options })
   const page = await context.newPage()
-  page.setDefaultTimeout(60_000)
+  page.setDefaultTimeout(120_000)
   page.on('console', (said) => {
     const status = /the server responded with a status of (4\d\d)/.test(said.text()) // that of a form shown again
     if (said.type() === 'error' && !status) wrong.push(`${page.url()} says ${said.text()}`)
@@ -26,26 +26,32 @@ const person = async (options) => {
   return { context, page }
 }
 
+// By night nothing but the colours is another.
+const rules = { light: {}, dark: { runOnly: { type: 'rule', values: ['color-contrast'] } } }
+
 // check looks at the page that is shown, in all its ways.
 const check = async (page, name) => {
   seen.add(name)
+  await page.evaluate(axe)
   for (const width of [390, 1280]) {
     await page.setViewportSize({ width, height: 800 })
     for (const colorScheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme })
-      await page.evaluate(axe)
-      const found = await page.evaluate(() => window.axe.run(document, { preload: false }))
+      const found = await page.evaluate((only) => window.axe.run(document, { preload: false, ...only }), rules[colorScheme])
       for (const v of found.violations) wrong.push(`${name} at ${width}, ${colorScheme}: ${v.id} of ${v.nodes.map((n) => n.html).join(' ')}`)
       const beyond = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
       if (beyond > 0) wrong.push(`${name} at ${width} is ${beyond} pixels too wide`)
     }
   }
 }
+// leads does what leads to another page, and waits for that.
+const leads = (page, what) => Promise.all([page.waitForNavigation(), what()])
+const follow = (page, link) => leads(page, () => page.click(link))
 const at = (path) => ask.issuer + path
 const heading = (page) => page.textContent('h1')
 const fill = async (page, values) => {
   for (const [id, value] of Object.entries(values)) await page.fill('#' + id, value)
-  await page.click('form button[type=submit]')
+  await follow(page, 'form button[type=submit]')
 }
 const completes = (page) => page.$$eval('form input:not([type=hidden], [type=checkbox])', (list) => list.map((i) => i.autocomplete))
 const sessionCookie = async (context) => (await context.cookies()).find((c) => c.name === 'keyturn')
@@ -63,14 +69,14 @@ try {
 
   // With the keyboard alone.
   await page.goto(at('/account'))
+  await page.waitForFunction(() => document.activeElement?.id === 'username')
   await page.keyboard.type(ask.username)
   await page.keyboard.press('Tab')
   await page.keyboard.type(ask.password)
   await page.keyboard.press('Tab')
   await page.keyboard.press('Space')
   await page.keyboard.press('Tab')
-  await page.keyboard.press('Enter')
-  await page.waitForURL(at('/account'))
+  await leads(page, () => page.keyboard.press('Enter'))
   await check(page, 'account')
   expect('who is logged in', await page.textContent('.about strong'), ask.username)
   const kept = await sessionCookie(context)
@@ -81,11 +87,11 @@ try {
   await fill(other.page, { username: ask.username, password: ask.password })
   expect('without JavaScript', await heading(other.page), 'Your account')
   expect('the cookie of a browser that is not to remember', (await sessionCookie(other.context)).expires, -1)
-  await page.click('nav >> text=Sessions')
+  await follow(page, 'nav >> text=Sessions')
   await check(page, 'sessions')
   expect('the sessions', await page.$$eval('h2', (list) => list.map((h) => h.textContent)), ['Chrome, Linux This browser', 'Chrome, Linux'])
-  await page.click('text="End"')
-  await page.waitForFunction(() => document.querySelectorAll('h2').length === 1)
+  await follow(page, 'text="End"')
+  expect('the sessions left', (await page.$$('h2')).length, 1)
   await other.page.goto(at('/account'))
   expect('who was ended', await heading(other.page), 'Log in')
 
@@ -104,13 +110,13 @@ try {
   await page.goto(at('/account/sessions'))
   expect('the sessions after that', (await page.$$('h2')).length, 1)
 
-  await page.click('nav >> text=Log out')
+  await follow(page, 'nav >> text=Log out')
   await check(page, 'logout')
-  await page.click('form button')
+  await follow(page, 'form button')
   await check(page, 'login, logged out')
   expect('the cookie after that', await sessionCookie(context), undefined)
 
-  await page.click('text=Create an account')
+  await follow(page, 'text=Create an account')
   await check(page, 'signup')
   expect('what a password manager reads', await completes(page), ['username', 'given-name', 'family-name', 'new-password'])
   await fill(page, { email: 'grace@example.com', first_name: 'Grace', new_password: 'passwordpassword' })
@@ -132,9 +138,9 @@ try {
   }
   await reader.page.click('summary')
   await check(reader.page, 'languages')
-  await reader.page.click('text=Deutsch')
+  await follow(reader.page, 'text=Deutsch')
   expect('the language', await reader.page.getAttribute('html', 'lang'), 'de')
-  await reader.page.click('.other a')
+  await follow(reader.page, '.other a')
   await fill(reader.page, { username: 'grace@example.com', password: 'a compiler for plain English' })
   expect('the language after the log-in', await heading(reader.page), 'Ihr Konto')
 } catch (error) {
