@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -30,10 +31,14 @@ func newWrongClock(t *testing.T, off string) *wrongClock {
 	return w
 }
 
-// set puts it off by a duration.
+// set puts it off by a duration. The server reads the file all the time, so it is never
+// half written.
 func (w *wrongClock) set(t *testing.T, off string) {
 	t.Helper()
-	writeFile(t, w.file, off)
+	writeFile(t, w.file+".next", off)
+	if err := os.Rename(w.file+".next", w.file); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (w *wrongClock) launch(cmd *exec.Cmd) error {
