@@ -20,6 +20,7 @@ var clientLibraries = []clientLibrary{
 	{"golang.org/x/oauth2", "Go", "go:golang.org/x/oauth2", []string{"password", "refresh_token", "client_credentials", "private_key_jwt", "resource"}},
 	{"openid-client", "JavaScript", "npm:openid-client", clientThings},
 	{"oauth4webapi", "JavaScript", "npm:oauth4webapi", clientThings},
+	{"simple-oauth2", "JavaScript", "npm:simple-oauth2", []string{"password", "refresh_token", "client_credentials", "revocation", "resource"}},
 	{"Authlib", "Python", "deb:python3-authlib", clientThings},
 	{"requests-oauthlib", "Python", "deb:python3-requests-oauthlib",
 		[]string{"password", "refresh_token", "client_credentials", "revocation", "resource"}},

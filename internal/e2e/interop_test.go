@@ -49,6 +49,16 @@ func TestPythonClients(t *testing.T) {
 	})
 }
 
+func TestSimpleOAuth2(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+		s := openShopBehindFront(t, d)
+		var got journey
+		ask(t, s.request(s.confidential), &got, "node", filepath.Join("clients", "node", "simple-oauth2.mjs"))
+		got.check(t, s, "simple-oauth2", s.confidential)
+	})
+}
+
 // TestPyJWT has Debian's PyJWT verify tokens of every algorithm.
 func TestPyJWT(t *testing.T) {
 	t.Parallel()
