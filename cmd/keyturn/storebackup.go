@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -165,12 +166,15 @@ func decideRestore(d *deployment, partial, from string) (e audit.Event, told fun
 			return e, nil, err
 		}
 	}
-	e, err = d.takeOver(sink, filepath.Base(from), files)
+	e, doubtful, err := d.takeOver(sink, filepath.Base(from), files, false)
 	var bad *verify.BadLine
 	if errors.As(err, &bad) {
 		// The log may be what was attacked, and the service has to go on.
 		d.log.Error().Err(err).Msg("the heads of the log are not taken over, since it does not verify")
-		e, err = d.takeOver(sink, filepath.Base(from), nil)
+		e, _, err = d.takeOver(sink, filepath.Base(from), nil, false)
+	}
+	if doubtful != nil {
+		d.log.Error().Err(doubtful).Msg("the store is restored; of the log it takes over less than all")
 	}
 	return e, nil, err
 }
@@ -200,16 +204,17 @@ func giveTo(dir, file string) error {
 }
 
 // takeOver stores the heads of the log in files, which is ahead of a restored store,
-// in the store, and records that.
-func (d *deployment) takeOver(sink, backup string, files []string) (audit.Event, error) {
-	e := auditDecision(audit.StoreRestored)
+// in the store, and records that. It leaves out the chains that nothing vouches for,
+// which doubtful names, unless all is set.
+func (d *deployment) takeOver(sink, backup string, files []string, all bool) (e audit.Event, doubtful, err error) {
+	e = auditDecision(audit.StoreRestored)
 	known, err := d.store.Anchors(d.ctx)
 	if err != nil {
-		return e, err
+		return e, nil, err
 	}
 	set, err := publicKeys(d.ctx, d.store)
 	if err != nil {
-		return e, err
+		return e, nil, err
 	}
 	e.Detail = backup + ", which knows of no line of the log"
 	if n := len(known); n > 0 {
@@ -220,20 +225,37 @@ func (d *deployment) takeOver(sink, backup string, files []string) (audit.Event,
 		if known == nil {
 			known = []audit.Anchor{}
 		}
-		if ahead, err = verify.Ahead(files, verify.Options{Keys: verify.KeySet(set), Anchors: known}); err != nil {
-			return e, err
+		found, others, err := verify.Ahead(files, verify.Options{Keys: verify.KeySet(set), Anchors: known})
+		if err != nil {
+			return e, nil, err
+		}
+		if ahead = found; all {
+			ahead = append(ahead, others...)
+		} else if len(others) > 0 {
+			doubtful = notVouchedFor(others)
 		}
 		e.Count = len(ahead)
 	}
 	if err := d.recordOnce(sink, e, d.store); err != nil {
-		return e, err
+		return e, nil, err
 	}
 	for _, a := range ahead {
 		if err := d.store.SetAnchor(d.ctx, a); err != nil {
-			return e, errors.Join(err, d.recordOnce(sink, failed(e), d.store))
+			return e, nil, errors.Join(err, d.recordOnce(sink, failed(e), d.store))
 		}
 	}
-	return e, nil
+	return e, doubtful, nil
+}
+
+// notVouchedFor names the latest of the chains that a restored store does not take over.
+func notVouchedFor(chains []audit.Anchor) error {
+	const named = 20
+	var words []string
+	for _, a := range chains[max(0, len(chains)-named):] {
+		words = append(words, fmt.Sprintf("%s, written by %s until %s, %s", a.Chain, a.Node, a.At.UTC().Format(time.RFC3339), counted(a.Seq+1, "line")))
+	}
+	return fmt.Errorf("%s of the log without a signature by a key that the store knows: anybody may have put them there, and audit verify goes on to name them (%s). "+
+		"Look at them; if they are the deployment's own, say so with keyturn store restored --unsigned FILE…", counted(len(chains), "chain"), strings.Join(words, "; "))
 }
 
 func (p *program) storeRestoredCommand() *cobra.Command {
@@ -245,17 +267,24 @@ restore, such as mongorestore or a copy of a file. The store then knows neither 
 chains of the audit log that were begun since the backup nor the keys that were
 made since. FILE… are all files of the log, which is verified as far as the store
 knows it: the store takes the heads of its chains over, so that nothing in it can be
-changed from now on, and the event store-restored tells audit verify why.`,
+changed from now on, and the event store-restored tells audit verify why.
+
+A chain without a signature by a key that the store knows is named and not taken over:
+anybody may have put it there. Commands without the master keys leave such chains, and
+servers whose keys were all made since the backup. Look at them, and repeat the command
+with --unsigned if they are the deployment's own.`,
 		Example: `  keyturn store restored keyturn-audit.log*`,
 		Args:    cobra.MinimumNArgs(1),
 	}
+	var unsigned bool
+	cmd.Flags().BoolVar(&unsigned, "unsigned", false, "take over chains too that bear no signature by a key that the store knows")
 	p.withStore(cmd, func(d *deployment, files []string) error {
 		d.ctx = audit.WithRequest(d.ctx, audit.Request{Operator: p.operator})
 		sink, err := d.commandSink(d.ctx, d.store, d.cfg.Store.Reveal())
 		if err != nil {
 			return err
 		}
-		e, err := d.takeOver(sink, "restored by other means", files)
+		e, doubtful, err := d.takeOver(sink, "restored by other means", files, unsigned)
 		if err != nil {
 			return err
 		}
@@ -263,9 +292,9 @@ changed from now on, and the event store-restored tells audit verify why.`,
 			Chains int    `json:"chains"`
 			Detail string `json:"detail"`
 		}{e.Count, e.Detail}
-		return p.print(taken, func(w io.Writer) {
+		return errors.Join(doubtful, p.print(taken, func(w io.Writer) {
 			fmt.Fprintf(w, "The store knows %s more of the log.\n", counted(taken.Chains, "chain"))
-		})
+		}))
 	})
 	return cmd
 }

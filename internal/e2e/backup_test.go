@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -171,6 +172,42 @@ func TestA2_AServerSaysThatItsLogIsAheadOfItsStore(t *testing.T) {
 		s = d.serve(t)
 		s.stop(t)
 		silent(t, s, "ahead of the store")
+		d.checkAudit(t)
+	})
+}
+
+// TestA2_ARestoreVouchesForNoPlantedChain puts a chain into the log before the restore is
+// said: it is named and not taken over, so that audit verify goes on to find it, until
+// somebody says that it is the deployment's own.
+func TestA2_ARestoreVouchesForNoPlantedChain(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+		d.addUser(t, email, password)
+		d.serve(t).stop(t)
+		copied := "sqlite:" + filepath.Join(t.TempDir(), "copy.db")
+		d.must(t, nil, "store", "copy", "--from", d.store, "--to", copied)
+		d.addUser(t, "bob@example.com", password) // signed by a key that the copy has
+		thief := newDeployment(t, "")
+		thief.auditLog = d.auditLog
+		thief.addUser(t, "eve@example.com", password)
+		lines := strings.Split(strings.TrimSpace(readFile(t, d.auditLog)), "\n")
+		var planted struct {
+			Keyturn struct{ Chain struct{ ID string } }
+		}
+		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &planted); err != nil {
+			t.Fatal(err)
+		}
+
+		d = d.on(copied)
+		for range 2 {
+			if o := d.run(t, "store", "restored", d.auditLog); o.code != 1 || !strings.Contains(o.stderr, planted.Keyturn.Chain.ID) || !strings.Contains(o.stderr, "1 chain of the log without") {
+				t.Errorf("store restored: exit code %d, %s%s", o.code, o.stdout, o.stderr)
+			}
+			if o := d.run(t, "audit", "verify", d.auditLog); o.code != 1 || !strings.Contains(o.stderr, planted.Keyturn.Chain.ID) {
+				t.Errorf("audit verify: exit code %d, %s", o.code, o.stderr)
+			}
+		}
+		d.must(t, nil, "store", "restored", "--unsigned", d.auditLog)
 		d.checkAudit(t)
 	})
 }

@@ -18,24 +18,31 @@ import (
 
 // Ahead reads the log of a restored store, and returns the heads that the store lacks
 // or has in an older state, oldest first. The log must pass all other checks with o.
-func Ahead(files []string, o Options) ([]audit.Anchor, error) {
+// Doubtful are the heads of chains that neither the store nor a signature by one of its
+// keys vouches for, so that anybody may have put them there.
+func Ahead(files []string, o Options) (ahead, doubtful []audit.Anchor, err error) {
 	o.Partial, o.restored = false, true
 	v := newVerifier(o)
 	if _, err := v.files(files); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var ahead []audit.Anchor
 	for _, c := range v.order {
 		if c.anchor == nil || c.anchor.Seq < c.seq {
 			var node string
 			if err := json.Unmarshal([]byte(`"`+c.node+`"`), &node); err != nil {
-				return nil, c.firstAt.bad("the line names no node: %v", err)
+				return nil, nil, c.firstAt.bad("the line names no node: %v", err)
 			}
-			ahead = append(ahead, audit.Anchor{Chain: c.id, Seq: c.seq, Hash: string(c.hash[:]), Node: node, At: c.written})
+			list := &ahead
+			if c.anchor == nil && c.sealedSeq < 0 {
+				list = &doubtful
+			}
+			*list = append(*list, audit.Anchor{Chain: c.id, Seq: c.seq, Hash: string(c.hash[:]), Node: node, At: c.written})
 		}
 	}
-	slices.SortFunc(ahead, func(a, b audit.Anchor) int { return a.At.Compare(b.At) })
-	return ahead, nil
+	for _, list := range [][]audit.Anchor{ahead, doubtful} {
+		slices.SortFunc(list, func(a, b audit.Anchor) int { return a.At.Compare(b.At) })
+	}
+	return ahead, doubtful, nil
 }
 
 // restoration is the event of a restored store.

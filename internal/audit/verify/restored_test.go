@@ -31,8 +31,8 @@ func TestA2_ARestoredStoreIsNoTampering(t *testing.T) {
 	o := verify.Options{Keys: kept.Keys(), Anchors: backup}
 	audittest.MustFind(t, o, int64(len(first)+1), "never heard of", f.Path)
 
-	ahead, err := verify.Ahead([]string{f.Path}, o)
-	if err != nil || len(ahead) != 1 || ahead[0].Chain != chainOf(lines[len(first)]) || ahead[0].Node == "" || ahead[0].At.IsZero() {
+	vouched, ahead, err := verify.Ahead([]string{f.Path}, o)
+	if err != nil || len(vouched) > 0 || len(ahead) != 1 || ahead[0].Chain != chainOf(lines[len(first)]) || ahead[0].Node == "" || ahead[0].At.IsZero() {
 		t.Fatalf("%+v, %v", ahead, err)
 	}
 	restored := &audittest.MemoryAnchors{}
@@ -87,11 +87,11 @@ func TestA2_ARestoredStoreIsNoTampering(t *testing.T) {
 			t.Errorf("a restore that was made up passes with %s", what)
 		}
 	}
-	if _, err := verify.Ahead([]string{audittest.WriteLines(t, edited(whole, 1))}, o); err == nil {
+	if _, _, err := verify.Ahead([]string{audittest.WriteLines(t, edited(whole, 1))}, o); err == nil {
 		t.Error("the heads of a log that was edited are taken over")
 	}
 	var none jose.JSONWebKeySet
-	if _, err := verify.Ahead([]string{f.Path}, verify.Options{Keys: verify.KeySet(none), Anchors: []audit.Anchor{}}); err != nil {
+	if _, _, err := verify.Ahead([]string{f.Path}, verify.Options{Keys: verify.KeySet(none), Anchors: []audit.Anchor{}}); err != nil {
 		t.Errorf("a store without heads and keys: %v", err)
 	}
 }
