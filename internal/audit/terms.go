@@ -43,7 +43,7 @@ var (
 		ReasonNoClient, ReasonMalformedClientID, ReasonUnknownClient, ReasonDisabledClient, ReasonRedirectURI, ReasonResponseType, ReasonChallenge, ReasonNoConsent, ReasonLoginRequired, ReasonGrantNotAllowed,
 		ReasonMalformedScope, ReasonScopeNotAllowed, ReasonResourceNotAllowed, ReasonStore, ReasonHungUp,
 	}
-	unverified = []Reason{ReasonBadToken, ReasonForeignIssuer, ReasonExpiredToken, ReasonFutureToken}
+	unverified = []Reason{ReasonBadToken, ReasonForeignIssuer, ReasonExpiredToken}
 	notLive    = []Reason{ReasonRevokedToken, ReasonUnknownSession, ReasonEndedSession, ReasonUnknownClient, ReasonDisabledClient}
 
 	badProfile = []Reason{
@@ -99,7 +99,7 @@ var vocabulary = []Term{
 	}, {
 		Action: TokenIntrospected, Category: words("api"), Type: words("access"),
 		When: "a resource server asked whether a token is alive; with a reason, it was told that it is not",
-		Success: slices.Concat(silent, unverified, notLive, []Reason{ReasonMalformedToken, ReasonForgedToken,
+		Success: slices.Concat(silent, unverified, notLive, []Reason{ReasonFutureToken, ReasonMalformedToken, ReasonForgedToken,
 			ReasonForeignAudience, ReasonForeignClient, ReasonExpiredSession, ReasonSpentToken}),
 		Failure: slices.Concat(unread, unproven, []Reason{ReasonPublicClient, ReasonNoToken}),
 		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti keyturn.detail"),
@@ -268,7 +268,7 @@ var vocabulary = []Term{
 	}, {
 		Action: RequestRefused, Category: words("api"), Type: words("denied"),
 		When:    "a request came without an access token that counts, or without the proof that it is bound to, or failed inside the server",
-		Failure: slices.Concat([]Reason{ReasonMalformedBearer, ReasonNoToken}, unverified, notLive, badProof, []Reason{ReasonProofToken, ReasonForeignProofKey, ReasonUnboundToken, ReasonForeignAudience, ReasonForeignClient, ReasonScopeNotGranted, ReasonStore, ReasonHungUp, ReasonPanic}),
+		Failure: slices.Concat([]Reason{ReasonMalformedBearer, ReasonNoToken}, unverified, notLive, badProof, []Reason{ReasonFutureToken, ReasonProofToken, ReasonForeignProofKey, ReasonUnboundToken, ReasonForeignAudience, ReasonForeignClient, ReasonScopeNotGranted, ReasonStore, ReasonHungUp, ReasonPanic}),
 		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti"),
 	}, {
 		Action: ServerStarted, Category: words("process"), Type: words("start"),
