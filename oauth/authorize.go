@@ -39,6 +39,9 @@ type Answer struct {
 
 // Location is where a redirect with the answer leads.
 func (a *Answer) Location() string {
+	if len(a.Params) == 0 {
+		return a.RedirectURI
+	}
 	separator := "?"
 	if strings.Contains(a.RedirectURI, "?") {
 		separator = "&"

@@ -40,17 +40,26 @@ func (s *Service) LogInBrowser(ctx context.Context, login, password, former stri
 	if remember {
 		ttl = s.settings.RememberTTL
 	}
-	cookie, e := s.logInBrowser(ctx, login, password, ttl, &event)
+	before, e := s.browserSession(ctx, former)
+	var cookie Cookie
+	if e == nil {
+		cookie, e = s.logInBrowser(ctx, login, password, before, ttl, &event)
+	}
 	if e = s.Conclude(ctx, event, e); e != nil {
 		return Cookie{}, e
 	}
-	if former != "" {
-		_ = s.LogOutBrowser(ctx, former) // it is out of the browser's hands already
+	// The former one is out of the browser's hands already.
+	switch {
+	case before.ID == "":
+	case before.UserID == event.UserID:
+		_ = s.endSession(ctx, Caller{UserID: before.UserID}, before.ID, audit.ReasonLogout)
+	default:
+		_ = s.logOut(ctx, before, "")
 	}
 	return cookie, nil
 }
 
-func (s *Service) logInBrowser(ctx context.Context, login, password string, ttl time.Duration, event *audit.Event) (Cookie, *refusal.Error) {
+func (s *Service) logInBrowser(ctx context.Context, login, password string, before Family, ttl time.Duration, event *audit.Event) (Cookie, *refusal.Error) {
 	switch {
 	case login == "":
 		return Cookie{}, refusal.New(refusal.BadCredentials, audit.ReasonNoUsername, "")
@@ -63,6 +72,9 @@ func (s *Service) logInBrowser(ctx context.Context, login, password string, ttl 
 	}
 	event.UserID, event.UserEmail = user.UID, user.Email
 	f := s.families.begin(ctx, Client{RefreshIdleTTL: ttl, RefreshTTL: ttl}, user, nil, nil)
+	if before.UserID == user.UID {
+		f.LoginID = before.root()
+	}
 	value, err := s.families.cookies.derive(f)
 	if err != nil {
 		return Cookie{}, refusal.Undecided(audit.ReasonStore, err)
@@ -107,15 +119,16 @@ func (s *Service) LoginOf(ctx context.Context, cookie string) (Login, error) {
 	return Login{user, f}, nil
 }
 
-// LogOutBrowser ends the session of a browser with that cookie, if it has one.
-func (s *Service) LogOutBrowser(ctx context.Context, cookie string) *refusal.Error {
+// browserSession returns the session of a browser with that cookie, expired or not,
+// or the zero Family if it has none.
+func (s *Service) browserSession(ctx context.Context, cookie string) (Family, *refusal.Error) {
 	f, _, err := s.families.findBy(ctx, s.families.cookies, cookie)
 	var dead *deadToken
 	switch {
-	case errors.As(err, &dead):
-		return nil
+	case errors.As(err, &dead) || err == nil && !f.RevokedAt.IsZero():
+		return Family{}, nil
 	case err != nil:
-		return refusal.Undecided(audit.ReasonStore, err)
+		return Family{}, refusal.Undecided(audit.ReasonStore, err)
 	}
-	return s.endSession(ctx, Caller{UserID: f.UserID}, f.ID, audit.ReasonLogout)
+	return f, nil
 }

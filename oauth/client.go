@@ -24,6 +24,8 @@ type Client struct {
 	Grants []string
 	// RedirectURIs are where the answers of the authorization endpoint may go.
 	RedirectURIs []string
+	// PostLogoutRedirectURIs are where users may be sent after they have logged out.
+	PostLogoutRedirectURIs []string
 	// Scope lists what the client may ask for, DefaultScope what it gets where
 	// it asks for nothing (empty: all of Scope); Audience the resource servers
 	// that its tokens may be for.

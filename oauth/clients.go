@@ -75,6 +75,9 @@ func described(c Client) string {
 	if len(c.RedirectURIs) > 0 {
 		text += "; redirect URIs: " + strings.Join(c.RedirectURIs, " ")
 	}
+	if len(c.PostLogoutRedirectURIs) > 0 {
+		text += "; post-logout redirect URIs: " + strings.Join(c.PostLogoutRedirectURIs, " ")
+	}
 	return text
 }
 

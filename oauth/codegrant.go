@@ -65,6 +65,10 @@ func (s *Service) redeem(ctx context.Context, q *tokenRequest, c code) (issued, 
 	if e != nil {
 		return issued{}, e
 	}
+	login, e := s.loginOf(ctx, c.LoginID)
+	if e != nil {
+		return issued{}, e
+	}
 	user, e := s.userOf(ctx, c)
 	if e != nil {
 		return issued{}, e
@@ -72,7 +76,7 @@ func (s *Service) redeem(ctx context.Context, q *tokenRequest, c code) (issued, 
 	q.event.UserEmail = user.Email
 	family = s.families.begin(ctx, q.client, user, scope, audience)
 	family.ID, family.AuthTime = c.SessionID, time.UnixMilli(c.AuthTime).UTC()
-	q.nonce = c.Nonce
+	family.LoginID, q.loginID, q.nonce = login.root(), c.LoginID, c.Nonce
 	out, e := s.login(ctx, q, user, family)
 	if e != nil && errors.Is(e.Cause, ErrFamilyExists) {
 		if family, err = s.store.HeldFamily(ctx, c.SessionID); err != nil {
@@ -83,16 +87,20 @@ func (s *Service) redeem(ctx context.Context, q *tokenRequest, c code) (issued, 
 	return out, e
 }
 
-// userOf returns the account of a code, if it and the log-in at the page are as
-// they were when the code was made.
+// loginOf returns the log-in at the page by which a code was made, if it lives.
+func (s *Service) loginOf(ctx context.Context, id string) (Family, *refusal.Error) {
+	login, err := s.store.FamilyByID(ctx, id)
+	switch {
+	case err != nil && !errors.Is(err, ErrNoFamily):
+		return Family{}, refusal.Undecided(audit.ReasonStore, err)
+	case login.ID == "" || !login.RevokedAt.IsZero():
+		return Family{}, codeRefused(audit.ReasonEndedSession)
+	}
+	return login, nil
+}
+
+// userOf returns the account of a code, if it is as it was when the code was made.
 func (s *Service) userOf(ctx context.Context, c code) (users.User, *refusal.Error) {
-	login, err := s.store.FamilyByID(ctx, c.LoginID)
-	if err != nil && !errors.Is(err, ErrNoFamily) {
-		return users.User{}, refusal.Undecided(audit.ReasonStore, err)
-	}
-	if login.ID == "" || !login.RevokedAt.IsZero() {
-		return users.User{}, codeRefused(audit.ReasonEndedSession)
-	}
 	user, err := s.users.ByID(ctx, c.UserID)
 	switch {
 	case errors.Is(err, users.ErrNotFound):

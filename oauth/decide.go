@@ -63,7 +63,19 @@ func (s sessions) maker(rec audit.Recorder) *decision.Maker[Family] {
 		Refused:  refusedOfFamily,
 		Conflict: ErrFamilyChanged,
 		Same:     func(now, after Family) bool { return now.Unborn == after.Unborn },
+		Follow:   s.follow,
+		Follows:  func(a audit.Action) bool { return a == audit.UserLoggedOut },
 	}}
+}
+
+// follow ends what was begun through a browser's log-in once its user has logged out.
+func (s sessions) follow(ctx context.Context, f Family, e *audit.Event) error {
+	if e.Action != audit.UserLoggedOut {
+		return nil
+	}
+	n, err := s.store.RevokeFamiliesAmong(ctx, Among{UserID: f.UserID, LoginID: f.root(), Sparing: ScopeOffline}, s.now(), audit.ReasonLogout.String())
+	e.Count += n
+	return err
 }
 
 func refusedOfFamily(err error) (audit.Reason, bool) {

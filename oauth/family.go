@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/decision"
@@ -26,6 +27,9 @@ type Family struct {
 	// JKT is the thumbprint (RFC 7638) of the key that each refresh must prove
 	// (F8), or empty. It never changes.
 	JKT string
+	// LoginID is the browser's log-in with which the family ends when its user logs
+	// out, or empty. It never changes.
+	LoginID string
 	// Salt enters the derivation of the family's tokens. MasterID names the
 	// master secret for the token of the live generation.
 	Salt     []byte
@@ -60,6 +64,10 @@ type Family struct {
 func (f Family) lives(now time.Time) bool {
 	return f.RevokedAt.IsZero() && now.Before(f.ExpiresAt) && now.Before(f.IdleExpiresAt)
 }
+
+// root is the id by which the families of a browser's log-in name it. A log-in that
+// takes the place of the same user's has that one's.
+func (f Family) root() string { return cmp.Or(f.LoginID, f.ID) }
 
 // Rotation advances a family by one generation.
 type Rotation struct {

@@ -69,7 +69,7 @@ func (s *Service) login(ctx context.Context, q *tokenRequest, user users.User, f
 	login.Action, login.Outcome = audit.TokenIssued, audit.Success
 	out.describe(&login)
 	told, err := s.sessions().maker(s.Audit).Decide(ctx, decision.Change[Family]{
-		Event: login, After: family, Check: func(ctx context.Context) error { return s.stillGood(ctx, user, q.client) },
+		Event: login, After: family, Check: func(ctx context.Context) error { return s.stillGood(ctx, user, q) },
 	})
 	if decision.IDOf(err) != "" {
 		return issued{}, refusal.Undecided(audit.ReasonStore, err)
@@ -85,13 +85,18 @@ func (s *Service) login(ctx context.Context, q *tokenRequest, user users.User, f
 	return out, nil
 }
 
-// stillGood checks the account and the client once more.
-func (s *Service) stillGood(ctx context.Context, user users.User, client Client) error {
+// stillGood checks the account, the client and the log-in at the page once more.
+func (s *Service) stillGood(ctx context.Context, user users.User, q *tokenRequest) error {
 	if err := s.users.Still(ctx, user); err != nil {
 		return err
 	}
-	if e := s.stillServed(ctx, client.ID); e != nil {
+	if e := s.stillServed(ctx, q.client.ID); e != nil {
 		return e
+	}
+	if q.loginID != "" {
+		if _, e := s.loginOf(ctx, q.loginID); e != nil {
+			return e
+		}
 	}
 	return nil
 }

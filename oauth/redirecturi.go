@@ -50,12 +50,12 @@ func checkRedirectURIs(client Client) error {
 	switch {
 	case has && len(client.RedirectURIs) == 0:
 		return fmt.Errorf("the grant %s needs a redirect URI", GrantAuthorizationCode)
-	case !has && len(client.RedirectURIs) > 0:
+	case !has && len(client.RedirectURIs)+len(client.PostLogoutRedirectURIs) > 0:
 		return fmt.Errorf("redirect URIs are for the grant %s", GrantAuthorizationCode)
-	case len(client.RedirectURIs) > maxRedirectURIs:
+	case max(len(client.RedirectURIs), len(client.PostLogoutRedirectURIs)) > maxRedirectURIs:
 		return fmt.Errorf("a client may have %d redirect URIs", maxRedirectURIs)
 	}
-	for _, uri := range client.RedirectURIs {
+	for _, uri := range slices.Concat(client.RedirectURIs, client.PostLogoutRedirectURIs) {
 		if why := whyNoRedirect(uri, client.Public); why != "" {
 			return fmt.Errorf("redirect URI %q: %s", uri, why)
 		}

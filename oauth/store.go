@@ -30,6 +30,11 @@ var (
 	ErrNoFamily = errors.New("no such session")
 )
 
+// Among selects families of one user: those begun through the browser's log-in
+// LoginID and those of the client ClientID, of both where both are set, without those
+// that have Sparing in their scope.
+type Among struct{ UserID, LoginID, ClientID, Sparing string }
+
 // Store keeps clients, refresh-token families and the denylist of tokens that
 // no longer count: access tokens that were revoked, client assertions that were
 // used. Every method is one atomic operation, durable when it returns nil
@@ -97,6 +102,8 @@ type Store interface {
 	RevokeFamiliesOfUser(ctx context.Context, uid, except string, at time.Time, reason string) (int, error)
 	// RevokeFamiliesOfClient does the same for a client.
 	RevokeFamiliesOfClient(ctx context.Context, clientID string, at time.Time, reason string) (int, error)
+	// RevokeFamiliesAmong does the same for those that are among.
+	RevokeFamiliesAmong(ctx context.Context, among Among, at time.Time, reason string) (int, error)
 	// SetFamilyClaims replaces Claims in every family of the user that is not
 	// ended and was there when the call began, and returns how many.
 	SetFamilyClaims(ctx context.Context, uid, claims string) (int, error)

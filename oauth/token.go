@@ -91,6 +91,8 @@ type tokenRequest struct {
 	code, redirectURI, verifier      string
 	// nonce is that of the authorization request (OpenID Connect Core §2).
 	nonce string
+	// loginID is the log-in at the page that a code was made by.
+	loginID string
 
 	// client and grant are what by and grantType named, once they are known.
 	client Client

@@ -19,6 +19,7 @@ const (
 	OpenIDPath              = "/.well-known/openid-configuration"
 
 	authorizePath  = "/oauth/authorize"
+	logoutPath     = "/oauth/logout"
 	revokePath     = "/oauth/revoke"
 	introspectPath = "/oauth/introspect"
 	userInfoPath   = "/oauth/userinfo"
@@ -81,6 +82,7 @@ type metadata struct {
 	RevocationEndpoint    string   `json:"revocation_endpoint"`
 	IntrospectionEndpoint string   `json:"introspection_endpoint"`
 	UserInfoEndpoint      string   `json:"userinfo_endpoint,omitempty"`
+	EndSessionEndpoint    string   `json:"end_session_endpoint"`
 	JWKSURI               string   `json:"jwks_uri"`
 	ResponseTypes         []string `json:"response_types_supported"`
 	ResponseModes         []string `json:"response_modes_supported"`
@@ -158,6 +160,7 @@ func (m *Metadata) describe(algs []string) metadata {
 		IntrospectionEndpoint: base + introspectPath,
 		JWKSURI:               base + JWKSPath,
 		AuthorizationEndpoint: base + authorizePath,
+		EndSessionEndpoint:    base + logoutPath,
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         c.ResponseModes,
 		ChallengeMethods:      []string{"S256"},

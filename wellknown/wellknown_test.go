@@ -287,6 +287,7 @@ func TestMetadata(t *testing.T) {
 		`"revocation_endpoint":"https://login.example.com/oauth/revoke",` +
 		`"introspection_endpoint":"https://login.example.com/oauth/introspect",` +
 		`"userinfo_endpoint":"https://login.example.com/oauth/userinfo",` +
+		`"end_session_endpoint":"https://login.example.com/oauth/logout",` +
 		`"jwks_uri":"https://login.example.com/.well-known/jwks.json",` +
 		`"response_types_supported":["code"],` +
 		`"response_modes_supported":["query"],` +

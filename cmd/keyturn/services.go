@@ -61,7 +61,7 @@ func (d *deployment) services(issuer string) (*services, error) {
 // the userinfo endpoint answers.
 func (d *deployment) metadataConfig(issuer string, s *services) wellknown.Config {
 	return wellknown.Config{
-		Issuer: issuer, Grants: d.oauthSettings(issuer).Grants(), Scopes: []string{"openid", "email", "profile"}, Claims: oauth.IDTokenClaims(),
+		Issuer: issuer, Grants: d.oauthSettings(issuer).Grants(), Scopes: []string{"openid", "email", "profile", oauth.ScopeOffline}, Claims: oauth.IDTokenClaims(),
 		ResponseModes: oauth.ResponseModes(), Prompts: oauth.Prompts(), Locales: s.pages.Languages(),
 		ClientAuth: []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}, ClientAuthAlgs: oauth.AssertionAlgs(), ProofAlgs: dpop.Algs(), Published: d.published(s.ring),
 	}

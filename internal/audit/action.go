@@ -13,6 +13,7 @@ const (
 	TokenRevoked       Action = "token-revoked"        // RFC 7009
 	TokenIntrospected  Action = "token-introspected"   // RFC 7662
 	UserLoggedIn       Action = "user-logged-in"       // at the page
+	UserLoggedOut      Action = "user-logged-out"      // at the page, and at the applications reached through it
 	CodeIssued         Action = "code-issued"          // the authorization endpoint
 	UserInfoRead       Action = "userinfo-read"        // OpenID Connect UserInfo
 	UserSignedUp       Action = "user-signed-up"       // POST /auth/signup, or the page

@@ -110,6 +110,12 @@ var vocabulary = []Term{
 		Failure: slices.Concat(unread, notLoggedIn, undone, []Reason{ReasonForeignForm, ReasonStore, ReasonHungUp}),
 		Fields:  words("user.id user.email keyturn.session_id"),
 	}, {
+		Action: UserLoggedOut, Category: words("authentication session"), Type: words("end"), Stands: AtOnce,
+		When:    "a user logged out at the page, by themselves or sent by an application, and so many sessions that were begun through that log-in were ended with it",
+		Success: []Reason{ReasonLogout},
+		Failure: slices.Concat(unread, []Reason{ReasonForeignForm, ReasonStore, ReasonHungUp, ReasonMalformedClientID, ReasonUnknownClient, ReasonDisabledClient, ReasonTwoClients, ReasonRedirectURI}),
+		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.count keyturn.detail"),
+	}, {
 		Action: CodeIssued, Category: words("authentication api"), Type: words("info access"),
 		When:    "the authorization endpoint answered an application: with a code for its user, who had logged in, or with an error; to show the page is no decision",
 		Success: silent, Failure: slices.Concat(unread, notAuthorized),

@@ -39,6 +39,7 @@ type decided struct {
 var elsewhere = map[audit.Action]string{
 	audit.TokenRefreshed: "TestA3_NoSpaceLeft",
 	audit.UserLoggedIn:   "TestA3_WhatWasNotRecordedDidNotHappen of package server",
+	audit.UserLoggedOut:  "TestA3_ALogOutOwesItsEvent of package server",
 	audit.KeyCreated:     "TestA3_KeysOweTheirEvents of package keys",
 	audit.KeyErased:      "TestA3_KeysOweTheirEvents of package keys",
 	audit.KeyArchived:    "TestA3_KeysOweTheirEvents of package keys",

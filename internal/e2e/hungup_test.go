@@ -48,7 +48,7 @@ type hungUp struct {
 // changes are the actions of everything that a request changes.
 var changes = []audit.Action{
 	audit.UserSignedUp, audit.TokenIssued, audit.TokenRefreshed, audit.TokenReuse, audit.TokenRevoked, audit.SessionEnded, audit.SessionsEnded,
-	audit.PasswordChanged, audit.ResetRedeemed, audit.UserLoggedIn, audit.CodeIssued,
+	audit.PasswordChanged, audit.ResetRedeemed, audit.UserLoggedIn, audit.UserLoggedOut, audit.CodeIssued,
 }
 
 func hungUps() []hungUp {
@@ -142,7 +142,7 @@ func hungUps() []hungUp {
 		rows = append(rows, hungUp{route: route, bearer: strings.Contains(route, "auth/") && !strings.Contains(route, "known"), actions: changes, stands: heldOver})
 	}
 	for _, route := range []string{
-		"GET /oauth/authorize", "POST /oauth/authorize", "GET /account", "GET /account/login", "POST /account/login",
+		"GET /oauth/authorize", "POST /oauth/authorize", "GET /oauth/logout", "POST /oauth/logout", "GET /account", "GET /account/login", "POST /account/login",
 		"GET /account/logout", "POST /account/logout", "GET /account/signup", "POST /account/signup", "GET /account/password", "POST /account/password",
 		"GET /account/sessions", "POST /account/sessions", "GET /account/logo", "GET /account/style.css", "GET /account/post.js",
 	} {

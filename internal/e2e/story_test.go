@@ -132,7 +132,7 @@ func (s storyteller) tellTokens() {
 // formToken is in every form of a page.
 var formToken = regexp.MustCompile(`name="token" value="([^"]+)"`)
 
-// tellPage has a user log in at the page, for an application.
+// tellPage has a user log in at the page, for an application, and log out.
 func (s storyteller) tellPage() {
 	s.deployment.addClient(s.t, "wiki", "--grant", "authorization_code", "--redirect-uri", "https://wiki.example.com/callback", "--scope", "openid email")
 	browser := s.as(adasIP, "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
@@ -142,9 +142,11 @@ func (s storyteller) tellPage() {
 	}
 	browser.cookies = "keyturn-form=" + token[1]
 	in := browser.send("POST", "/account/login", "", formType, values("token", token[1], "username", email, "password", password).Encode(), 303)
-	browser.cookies, _, _ = strings.Cut(in.header.Get("Set-Cookie"), ";")
+	session, _, _ := strings.Cut(in.header.Get("Set-Cookie"), ";")
+	browser.cookies += "; " + session
 	browser.send("GET", "/oauth/authorize?"+values("response_type", "code", "client_id", "wiki", "redirect_uri", "https://wiki.example.com/callback",
 		"code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method", "S256").Encode(), "", "", "", 303)
+	browser.send("POST", "/account/logout", "", formType, values("token", token[1]).Encode(), 200)
 }
 
 // tellBound has a thief present a refresh token that is bound to a key.

@@ -2,12 +2,10 @@ package pages
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"net/url"
 
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/oauth"
 )
@@ -82,31 +80,4 @@ func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) {
 	}
 	p.cookies.logIn(w, made, remember)
 	w.WriteHeader(http.StatusSeeOther)
-}
-
-// AskLogOut answers GET /account/logout: whether to log out.
-func (p *Pages) AskLogOut(w http.ResponseWriter, r *http.Request) {
-	if v, _, ok := p.whose(w, r); ok {
-		p.show(w, http.StatusOK, "logout", v)
-	}
-}
-
-// LogOut answers POST /account/logout.
-func (p *Pages) LogOut(w http.ResponseWriter, r *http.Request) {
-	_, e := p.readForm(r)
-	if e != nil {
-		e = p.Conclude(r.Context(), audit.Event{Action: audit.SessionEnded}, e)
-	} else {
-		e = p.OAuth.LogOutBrowser(r.Context(), read(r, p.cookies.session))
-		if e == nil || errors.Is(e.Cause, decision.ErrOwed) {
-			p.cookies.logOut(w) // the session has ended
-		}
-	}
-	if e != nil {
-		p.showError(w, r, e)
-		return
-	}
-	v := p.view(w, r)
-	v.Note = "logged_out"
-	p.show(w, http.StatusOK, "login", v)
 }

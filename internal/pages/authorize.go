@@ -6,7 +6,6 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
-	"github.com/keyturn/keyturn/oauth"
 )
 
 // Authorize answers GET /oauth/authorize.
@@ -35,10 +34,5 @@ func (p *Pages) Authorize(w http.ResponseWriter, r *http.Request) {
 // AuthorizePosted answers POST /oauth/authorize. A browser sends no cookie with what
 // another site posts, and does with the GET that it is led to.
 func (p *Pages) AuthorizePosted(w http.ResponseWriter, r *http.Request) {
-	values, e := oauth.ReadForm(r)
-	if e != nil {
-		p.showError(w, r, p.Conclude(r.Context(), audit.Event{Action: audit.CodeIssued}, e))
-		return
-	}
-	lead(w, p.base+AuthorizePath+"?"+values.Encode())
+	p.posted(w, r, AuthorizePath, audit.CodeIssued)
 }

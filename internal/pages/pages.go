@@ -23,16 +23,17 @@ import (
 
 // The paths of the pages and of what belongs to them, below the issuer.
 const (
-	AuthorizePath = "/oauth/authorize"
-	AccountPath   = "/account"
-	LogInPath     = "/account/login"
-	LogOutPath    = "/account/logout"
-	SignUpPath    = "/account/signup"
-	PasswordPath  = "/account/password"
-	SessionsPath  = "/account/sessions"
-	StylePath     = "/account/style.css"
-	ScriptPath    = "/account/post.js"
-	LogoPath      = "/account/logo"
+	AuthorizePath  = "/oauth/authorize"
+	EndSessionPath = "/oauth/logout"
+	AccountPath    = "/account"
+	LogInPath      = "/account/login"
+	LogOutPath     = "/account/logout"
+	SignUpPath     = "/account/signup"
+	PasswordPath   = "/account/password"
+	SessionsPath   = "/account/sessions"
+	StylePath      = "/account/style.css"
+	ScriptPath     = "/account/post.js"
+	LogoPath       = "/account/logo"
 )
 
 // Script is served at ScriptPath.

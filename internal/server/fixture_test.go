@@ -247,7 +247,7 @@ func (w *world) register() {
 	w.uid = u.UID
 	clients := &oauth.Clients{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
 	_, w.secret, err = clients.Add(w.t.Context(), oauth.Client{
-		ID: "shop", Grants: oauth.Grants(), RedirectURIs: []string{callback}, Scope: []string{"openid", "email", "profile"}, Audience: []string{"https://api.example.com"},
+		ID: "shop", Grants: oauth.Grants(), RedirectURIs: []string{callback}, PostLogoutRedirectURIs: []string{farewell}, Scope: []string{"openid", "email", "profile"}, Audience: []string{"https://api.example.com"},
 	})
 	must(w.t, err)
 	_, _, err = clients.Add(w.t.Context(), oauth.Client{

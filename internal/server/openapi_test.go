@@ -245,9 +245,16 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			r := httptest.NewRequest("POST", "/oauth/authorize", strings.NewReader(asks(nil).Encode()))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			w.serve(r)
-			r = httptest.NewRequest("POST", "/oauth/authorize", strings.NewReader("a"))
-			w.journal.breakDown(true)
+			r = httptest.NewRequest("POST", "/oauth/logout", strings.NewReader(leaving("", nil).Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			w.serve(r)
+			b.leave(leaving("", setting("client_id", "nobody")))
+			leaver := w.loggedIn()
+			leaver.post(formOn(t, leaver.leave(leaving("", nil))))
+			w.journal.breakDown(true)
+			for _, path := range []string{"/oauth/authorize", "/oauth/logout"} {
+				w.serve(httptest.NewRequest("POST", path, strings.NewReader("a")))
+			}
 			must(t, w.store.Close())
 			b.get("/account")
 		},

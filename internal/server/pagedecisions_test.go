@@ -139,7 +139,7 @@ func setting(name, value string) func(url.Values) { return func(v url.Values) { 
 
 // pageRefusals are what is refused on the way to a code, and at its exchange.
 func pageRefusals() []decided {
-	issue, login, token := audit.CodeIssued, audit.UserLoggedIn, audit.TokenRefused
+	issue, login, leave, token := audit.CodeIssued, audit.UserLoggedIn, audit.UserLoggedOut, audit.TokenRefused
 	rows := []decided{
 		{"malformed query", func(w *world, _ tokens) *httptest.ResponseRecorder { return w.browser().get("/oauth/authorize?a=%zz") }, 400, issue, "malformed_form"},
 		{"no client", authorizing(without("client_id")), 400, issue, "no_client"},
@@ -190,7 +190,21 @@ func pageRefusals() []decided {
 			return atLogin(email, password, nil)(w, t)
 		}, 403, login, "account_changed"},
 		{"foreign form", atLogin(email, password, without("token")), 403, login, "foreign_form"},
-		{"foreign form to log out", atLogout(without("token")), 403, audit.SessionEnded, "foreign_form"},
+		{"foreign form to log out", atLogout(without("token")), 403, leave, "foreign_form"},
+
+		{"malformed query of a log-out", func(w *world, _ tokens) *httptest.ResponseRecorder { return w.browser().get("/oauth/logout?a=%zz") }, 400, leave, "malformed_form"},
+		{"log-out for nobody", leavingBy(setting("client_id", "nobody")), 400, leave, "two_clients"},
+		{"log-out for nobody, without a token", leavingBy(func(v url.Values) { v.Del("id_token_hint"); v.Set("client_id", "nobody") }), 400, leave, "unknown_client"},
+		{"log-out for no name", leavingBy(setting("client_id", "caf\u00e9")), 400, leave, "malformed_client_id"},
+		{"log-out for a disabled client", after(func(w *world, _ tokens) { w.disableClient("native") }, leavingBy(func(v url.Values) {
+			v.Del("id_token_hint")
+			v.Set("client_id", "native")
+		})), 400, leave, "disabled_client"},
+		{"log-out to elsewhere", leavingBy(setting("post_logout_redirect_uri", "https://evil.example")), 400, leave, "redirect_uri"},
+		{"log-out, repeated", leavingBy(func(v url.Values) { v.Add("state", "x") }), 400, leave, "repeated_parameter"},
+		{"log-out, not text", leavingBy(setting("state", "\xff")), 400, leave, "malformed_parameter"},
+		{"log-out by an application, no store", failing("ClientByID", leavingNow), 503, leave, "store"},
+		{"log-out by an application, hung up", hangingUp("ClientByID", leavingNow), 503, leave, "hung_up"},
 
 		{"foreign form to sign up", atSignUp("grace@example.com", without("token")), 403, audit.UserSignedUp, "foreign_form"},
 		{"sign-up of no address", atSignUp("grace", nil), 422, audit.UserSignedUp, "invalid_email"},
@@ -259,7 +273,7 @@ func pageRefusals() []decided {
 			return w.post("/oauth/token", exchanges(code, nil))
 		}, 400, audit.TokenReuse, "reused_code"},
 	}
-	return slices.Concat(rows, unreadForms("/oauth/authorize", issue), unreadForms("/account/login", login), unreadForms("/account/logout", audit.SessionEnded),
+	return slices.Concat(rows, unreadForms("/oauth/authorize", issue), unreadForms("/account/login", login), unreadForms("/account/logout", leave), unreadForms("/oauth/logout", leave),
 		unreadForms("/account/signup", audit.UserSignedUp), unreadForms("/account/password", audit.PasswordChanged), unreadForms("/account/sessions", audit.SessionEnded))
 }
 

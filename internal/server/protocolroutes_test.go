@@ -124,7 +124,7 @@ func firstPartyCases() (cases []protocolCase) {
 
 // servedRoutes are all routes and the methods that they take.
 var servedRoutes = map[string][]string{
-	"/oauth/token": {"POST"}, "/oauth/revoke": {"POST"}, "/oauth/introspect": {"POST"}, "/oauth/userinfo": {"GET", "POST"},
+	"/oauth/token": {"POST"}, "/oauth/revoke": {"POST"}, "/oauth/introspect": {"POST"}, "/oauth/userinfo": {"GET", "POST"}, "/oauth/logout": {"GET", "POST"},
 	"/auth/signup": {"POST"}, "/auth/reset": {"POST"}, "/auth/login": {"POST"}, "/auth/refresh": {"POST"}, "/auth/logout": {"POST"},
 	"/auth/me": {"GET"}, "/auth/password": {"POST"}, "/auth/sessions": {"GET", "DELETE"}, "/auth/sessions/x": {"DELETE"},
 	"/account": {"GET"}, "/account/login": {"GET", "POST"}, "/account/logout": {"GET", "POST"}, "/account/signup": {"GET", "POST"},
@@ -171,7 +171,7 @@ func pathCases() (cases []protocolCase) {
 // corsCases are the Fetch standard's preflights.
 func corsCases() (cases []protocolCase) {
 	for path, methods := range servedRoutes {
-		if !strings.HasPrefix(path, "/oauth/") && !strings.HasPrefix(path, "/auth/") {
+		if !strings.HasPrefix(path, "/oauth/") && !strings.HasPrefix(path, "/auth/") || path == "/oauth/logout" { // a page
 			continue
 		}
 		for _, header := range []string{"authorization", "content-type", "dpop", "idempotency-key", "traceparent", "tracestate", "authorization,content-type,traceparent"} {

@@ -51,6 +51,7 @@ func (s *Server) router(h Handlers) http.Handler {
 	s.route(r, tokenClass, "/oauth/userinfo", methods{"GET": h.OAuth.UserInfo, "POST": h.OAuth.UserInfo})
 
 	s.route(r, page, pages.AuthorizePath, methods{"GET": h.Pages.Authorize, "POST": h.Pages.AuthorizePosted})
+	s.route(r, page, pages.EndSessionPath, methods{"GET": h.Pages.EndSession, "POST": h.Pages.EndSessionPosted})
 	s.route(r, page, pages.AccountPath, methods{"GET": h.Pages.Account})
 	s.route(r, page, pages.LogInPath, methods{"GET": h.Pages.Account, "POST": h.Pages.LogIn})
 	s.route(r, page, pages.LogOutPath, methods{"GET": h.Pages.AskLogOut, "POST": h.Pages.LogOut})

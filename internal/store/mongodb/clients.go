@@ -12,29 +12,30 @@ import (
 )
 
 type clientRecord struct {
-	ID                    string            `bson:"_id"`
-	Public                bool              `bson:"public"`
-	SecretHash            []byte            `bson:"secret_hash"`
-	JWKS                  string            `bson:"jwks,omitempty"`
-	JWKSURI               string            `bson:"jwks_uri,omitempty"`
-	Grants                []string          `bson:"grants"`
-	RedirectURIs          []string          `bson:"redirect_uris,omitempty"`
-	Scope                 []string          `bson:"scope"`
-	DefaultScope          []string          `bson:"default_scope,omitempty"`
-	Audience              []string          `bson:"audience"`
-	Introspects           []string          `bson:"introspects,omitempty"`
-	TokenEndpointAudience bool              `bson:"token_endpoint_audience,omitempty"`
-	DPoPBound             bool              `bson:"dpop_bound,omitempty"`
-	Claims                []string          `bson:"claims,omitempty"`
-	SigningAlg            string            `bson:"signing_alg,omitempty"`
-	AccessTTL             time.Duration     `bson:"access_ttl_ns"`
-	RefreshIdleTTL        time.Duration     `bson:"refresh_idle_ttl_ns"`
-	RefreshTTL            time.Duration     `bson:"refresh_ttl_ns"`
-	RetryWindow           oauth.RetryWindow `bson:"retry_window_ns,omitempty"`
-	Disabled              bool              `bson:"disabled"`
-	CreatedAt             time.Time         `bson:"created_at"`
-	UpdatedAt             time.Time         `bson:"updated_at"`
-	decision.Held         `bson:",inline"`
+	ID                     string            `bson:"_id"`
+	Public                 bool              `bson:"public"`
+	SecretHash             []byte            `bson:"secret_hash"`
+	JWKS                   string            `bson:"jwks,omitempty"`
+	JWKSURI                string            `bson:"jwks_uri,omitempty"`
+	Grants                 []string          `bson:"grants"`
+	RedirectURIs           []string          `bson:"redirect_uris,omitempty"`
+	PostLogoutRedirectURIs []string          `bson:"post_logout_redirect_uris,omitempty"`
+	Scope                  []string          `bson:"scope"`
+	DefaultScope           []string          `bson:"default_scope,omitempty"`
+	Audience               []string          `bson:"audience"`
+	Introspects            []string          `bson:"introspects,omitempty"`
+	TokenEndpointAudience  bool              `bson:"token_endpoint_audience,omitempty"`
+	DPoPBound              bool              `bson:"dpop_bound,omitempty"`
+	Claims                 []string          `bson:"claims,omitempty"`
+	SigningAlg             string            `bson:"signing_alg,omitempty"`
+	AccessTTL              time.Duration     `bson:"access_ttl_ns"`
+	RefreshIdleTTL         time.Duration     `bson:"refresh_idle_ttl_ns"`
+	RefreshTTL             time.Duration     `bson:"refresh_ttl_ns"`
+	RetryWindow            oauth.RetryWindow `bson:"retry_window_ns,omitempty"`
+	Disabled               bool              `bson:"disabled"`
+	CreatedAt              time.Time         `bson:"created_at"`
+	UpdatedAt              time.Time         `bson:"updated_at"`
+	decision.Held          `bson:",inline"`
 }
 
 func (r clientRecord) domain() oauth.Client { return oauth.Client(r) }

@@ -9,6 +9,8 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/keyturn/keyturn/oauth"
 )
 
 // A change of many sessions changes each in a write of its own, found by _id. One
@@ -42,6 +44,21 @@ func (s *Store) RevokeFamiliesOfClient(
 	ctx context.Context, clientID string, at time.Time, reason string,
 ) (int, error) {
 	return s.revokeAll(ctx, bson.M{"client_id": clientID}, at, reason)
+}
+
+// RevokeFamiliesAmong implements oauth.Store.
+func (s *Store) RevokeFamiliesAmong(ctx context.Context, a oauth.Among, at time.Time, reason string) (int, error) {
+	of := bson.M{"user_id": a.UserID}
+	if a.LoginID != "" {
+		of["login_id"] = a.LoginID
+	}
+	if a.ClientID != "" {
+		of["client_id"] = a.ClientID
+	}
+	if a.Sparing != "" {
+		of["scope"] = bson.M{"$ne": a.Sparing}
+	}
+	return s.revokeAll(ctx, of, at, reason)
 }
 
 // revokeAll ends the families that match of, page by page, until a lookup that

@@ -21,6 +21,7 @@ type familyRecord struct {
 	Email          string    `bson:"email,omitempty"`
 	Claims         string    `bson:"claims,omitempty"`
 	JKT            string    `bson:"jkt,omitempty"`
+	LoginID        string    `bson:"login_id,omitempty"`
 	Salt           []byte    `bson:"salt"`
 	MasterID       string    `bson:"master_id"`
 	Generation     int64     `bson:"generation"`

@@ -8,10 +8,10 @@ import (
 
 const clientColumns = `id, public, secret_hash, jwks, jwks_uri, grants, scope, default_scope, audience, claims,
 	access_ttl, refresh_idle_ttl, refresh_ttl, disabled, created_at, updated_at, version, unborn, slot_id, slot, signing_alg,
-	introspects, token_endpoint_audience, retry_window, dpop_bound, redirect_uris`
+	introspects, token_endpoint_audience, retry_window, dpop_bound, redirect_uris, post_logout_redirect_uris`
 
 var (
-	insertClient   = clientWrite(`INSERT INTO clients (` + clientColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	insertClient   = clientWrite(`INSERT INTO clients (` + clientColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	heldClient     = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id = ?`)
 	clientByID     = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id = ? AND unborn = 0`)
 	clientsAfter   = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id > ? AND unborn = 0 ORDER BY id LIMIT ?`)
@@ -19,7 +19,8 @@ var (
 	replaceClient  = clientWrite(`UPDATE clients SET public = ?2, secret_hash = ?3, jwks = ?4, jwks_uri = ?5, grants = ?6, scope = ?7,
 		default_scope = ?8, audience = ?9, claims = ?10, access_ttl = ?11, refresh_idle_ttl = ?12, refresh_ttl = ?13, disabled = ?14,
 		created_at = ?15, updated_at = ?16, version = ?17, unborn = ?18, slot_id = ?19, slot = ?20, signing_alg = ?21,
-		introspects = ?22, token_endpoint_audience = ?23, retry_window = ?24, dpop_bound = ?25, redirect_uris = ?26 WHERE id = ?1`)
+		introspects = ?22, token_endpoint_audience = ?23, retry_window = ?24, dpop_bound = ?25, redirect_uris = ?26,
+		post_logout_redirect_uris = ?27 WHERE id = ?1`)
 	deleteClient = clientWrite(`DELETE FROM clients WHERE id = ?`)
 )
 
@@ -49,6 +50,8 @@ func scanClient(r *row) oauth.Client {
 		RetryWindow:           oauth.RetryWindow(r.duration()),
 		DPoPBound:             r.flag(),
 		RedirectURIs:          r.list(),
+
+		PostLogoutRedirectURIs: r.list(),
 	}
 }
 
@@ -69,7 +72,8 @@ func writeClient(c *conn, s *statement, cl oauth.Client) (int, error) {
 		encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.DefaultScope), encodeList(cl.Audience), encodeList(cl.Claims),
 		int64(cl.AccessTTL), int64(cl.RefreshIdleTTL), int64(cl.RefreshTTL),
 		integer(cl.Disabled), millis(cl.CreatedAt), millis(cl.UpdatedAt), cl.Version, integer(cl.Unborn), cl.SlotID, cl.Slot, cl.SigningAlg,
-		encodeList(cl.Introspects), integer(cl.TokenEndpointAudience), int64(cl.RetryWindow), integer(cl.DPoPBound), encodeList(cl.RedirectURIs))
+		encodeList(cl.Introspects), integer(cl.TokenEndpointAudience), int64(cl.RetryWindow), integer(cl.DPoPBound), encodeList(cl.RedirectURIs),
+		encodeList(cl.PostLogoutRedirectURIs))
 }
 
 // ClientByID implements oauth.Store.

@@ -14,12 +14,12 @@ import (
 var familyTexts = []string{
 	"id", "client_id", "user_id", "scope", "audience", "email", "claims", "master_id", "generation", "rotated_at",
 	"auth_time", "created_at", "idle_expires_at", "expires_at", "purge_at", "first_ip", "first_user_agent", "last_ip",
-	"last_user_agent", "revoked_at", "revoke_reason", "jkt",
+	"last_user_agent", "revoked_at", "revoke_reason", "jkt", "login_id",
 }
 
 var (
 	insertFamily = sql(`INSERT INTO families (` + strings.Join(familyTexts, ", ") + `, salt, unborn, slot_id, slot)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	selectFamily    = `SELECT ` + packed(familyTexts) + `, salt FROM families `
 	selectHeld      = `SELECT ` + packed(familyTexts) + `, salt, unborn, slot_id, slot FROM families `
 	familyByID      = sql(selectFamily + `WHERE id = ? AND unborn = 0`)
@@ -43,6 +43,9 @@ var (
 	revokeFamily = sql(`UPDATE families SET revoked_at = ?2, revoke_reason = ?3 WHERE id = ?1 AND revoked_at = 0`)
 	revokeOfUser = sql(`UPDATE families SET revoked_at = ?3, revoke_reason = ?4
 		WHERE id IN (SELECT id FROM families WHERE user_id = ?1 AND revoked_at = 0 AND id <> ?2 LIMIT ?5)`)
+	revokeAmong = sql(`UPDATE families SET revoked_at = ?5, revoke_reason = ?6
+		WHERE id IN (SELECT id FROM families WHERE user_id = ?1 AND revoked_at = 0 AND (?2 = '' OR login_id = ?2) AND (?3 = '' OR client_id = ?3)
+			AND NOT EXISTS (SELECT 1 FROM json_each(scope) WHERE value = ?4) LIMIT ?7)`)
 	updateFamilyClaims = sql(`UPDATE families SET claims = ?2 WHERE user_id = ?1 AND revoked_at = 0`)
 	updateFamilyEmail  = sql(`UPDATE families SET email = ?2 WHERE user_id = ?1 AND revoked_at = 0 AND email <> ''`)
 	revokeOfClient     = sql(`UPDATE families SET revoked_at = ?2, revoke_reason = ?3
@@ -78,6 +81,7 @@ func scanFamily(r *row) oauth.Family {
 		RevokedAt:      f.time(),
 		RevokeReason:   f.text(),
 		JKT:            f.text(),
+		LoginID:        f.text(),
 		Salt:           r.blob(),
 	}
 }
@@ -88,7 +92,7 @@ func familyValues(f oauth.Family) []driver.Value {
 		f.ID, f.ClientID, f.UserID, encodeList(f.Scope), encodeList(f.Audience), f.Email, f.Claims, f.MasterID,
 		f.Generation, millis(f.RotatedAt), millis(f.AuthTime), millis(f.CreatedAt), millis(f.IdleExpiresAt),
 		millis(f.ExpiresAt), millis(f.PurgeAt), f.FirstIP, f.FirstUserAgent, f.LastIP, f.LastUserAgent,
-		millis(f.RevokedAt), f.RevokeReason, f.JKT, f.Salt, integer(f.Unborn), f.SlotID, f.Slot,
+		millis(f.RevokedAt), f.RevokeReason, f.JKT, f.LoginID, f.Salt, integer(f.Unborn), f.SlotID, f.Slot,
 	}
 }
 
@@ -207,6 +211,13 @@ func (s *Store) RevokeFamiliesOfUser(ctx context.Context, uid, except string, at
 func (s *Store) RevokeFamiliesOfClient(ctx context.Context, clientID string, at time.Time, reason string) (int, error) {
 	return s.revokeInSteps(ctx, func(c *conn) (int, error) {
 		return c.exec(revokeOfClient, clientID, millis(at), reason, int64(revokeStep))
+	})
+}
+
+// RevokeFamiliesAmong implements oauth.Store.
+func (s *Store) RevokeFamiliesAmong(ctx context.Context, a oauth.Among, at time.Time, reason string) (int, error) {
+	return s.revokeInSteps(ctx, func(c *conn) (int, error) {
+		return c.exec(revokeAmong, a.UserID, a.LoginID, a.ClientID, a.Sparing, millis(at), reason, int64(revokeStep))
 	})
 }
 

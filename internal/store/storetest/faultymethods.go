@@ -154,6 +154,10 @@ func (f *Faulty) RevokeFamiliesOfClient(ctx context.Context, clientID string, at
 	return inject(ctx, f, "RevokeFamiliesOfClient", func() (int, error) { return f.inner.RevokeFamiliesOfClient(ctx, clientID, at, reason) })
 }
 
+func (f *Faulty) RevokeFamiliesAmong(ctx context.Context, a oauth.Among, at time.Time, reason string) (int, error) {
+	return inject(ctx, f, "RevokeFamiliesAmong", func() (int, error) { return f.inner.RevokeFamiliesAmong(ctx, a, at, reason) })
+}
+
 func (f *Faulty) SetFamilyClaims(ctx context.Context, uid, claims string) (int, error) {
 	return inject(ctx, f, "SetFamilyClaims", func() (int, error) { return f.inner.SetFamilyClaims(ctx, uid, claims) })
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,6 +21,7 @@ func (s *suite) revocations() []test {
 		{"F6_nothing rotates once RevokeFamiliesOfUser returned", s.revokeAllBeatsRotate},
 		{"F7_RevokeFamiliesOfUser", s.revokeOfUser},
 		{"F7_RevokeFamiliesOfClient", s.revokeOfClient},
+		{"F7_RevokeFamiliesAmong", s.revokeAmong},
 	}
 }
 
@@ -235,4 +237,52 @@ func (s *suite) revokeOfClient(t *testing.T) {
 		}
 	}
 	allRevoked(t, st, "", at, "client_disabled")
+}
+
+// revokeAmong holds a selection to what it names, unborn families among it.
+func (s *suite) revokeAmong(t *testing.T) {
+	all := map[string]oauth.Family{}
+	for i, name := range []string{"named", "unborn", "another login", "no login", "another client", "another user", "spared"} {
+		all[name] = sampleFamily(i + 1)
+	}
+	alter := func(name string, by func(f *oauth.Family)) {
+		f := all[name]
+		by(&f)
+		all[name] = f
+	}
+	unborn := unbornFamily(2)
+	alter("unborn", func(f *oauth.Family) { f.Held = unborn.Held })
+	alter("another login", func(f *oauth.Family) { f.LoginID = uid(98) })
+	alter("no login", func(f *oauth.Family) { f.LoginID = "" })
+	alter("another client", func(f *oauth.Family) { f.ClientID = "app" })
+	alter("another user", func(f *oauth.Family) { f.UserID = "user-2" })
+	alter("spared", func(f *oauth.Family) { f.Scope = []string{"openid", "offline_access"} })
+	for _, c := range []struct {
+		among oauth.Among
+		ends  []string
+	}{
+		{oauth.Among{UserID: "user-1", LoginID: uid(99), Sparing: "offline_access"}, []string{"named", "unborn", "another client"}},
+		{oauth.Among{UserID: "user-1", ClientID: "web"}, []string{"named", "unborn", "another login", "no login", "spared"}},
+		{oauth.Among{UserID: "user-1", ClientID: "web", LoginID: uid(99)}, []string{"named", "unborn", "spared"}},
+		{oauth.Among{UserID: "user-3", LoginID: uid(99)}, nil},
+	} {
+		st, ctx := s.fresh(t), t.Context()
+		for _, f := range all {
+			ok(t, st.CreateFamily(ctx, f))
+		}
+		for _, want := range []int{len(c.ends), 0} {
+			n, err := st.RevokeFamiliesAmong(ctx, c.among, epoch.Add(time.Hour), "logout")
+			ok(t, err)
+			if n != want {
+				t.Errorf("%+v ended %d families; want %d", c.among, n, want)
+			}
+		}
+		for name, f := range all {
+			now, err := st.HeldFamily(ctx, f.ID)
+			ok(t, err)
+			if ended := !now.RevokedAt.IsZero(); ended != slices.Contains(c.ends, name) || ended && now.RevokeReason != "logout" {
+				t.Errorf("%+v: %s has RevokedAt %v, reason %q", c.among, name, now.RevokedAt, now.RevokeReason)
+			}
+		}
+	}
 }

@@ -150,6 +150,9 @@ func calls() []call {
 		{"RevokeFamiliesOfClient", func(ctx context.Context, st store.Store) error {
 			return drop(st.RevokeFamiliesOfClient(ctx, "web", epoch, "logout"))
 		}},
+		{"RevokeFamiliesAmong", func(ctx context.Context, st store.Store) error {
+			return drop(st.RevokeFamiliesAmong(ctx, oauth.Among{UserID: "user-1", LoginID: uid(99)}, epoch, "logout"))
+		}},
 		{"SetFamilyClaims", func(ctx context.Context, st store.Store) error {
 			return drop(st.SetFamilyClaims(ctx, "user-1", "{}"))
 		}},
