@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"encoding/json"
 	"slices"
 	"testing"
 	"time"
@@ -107,6 +108,41 @@ func TestK1_PromiseIsReliedOnOnceAllRingsKeepIt(t *testing.T) {
 	}
 	if age := other.ring.Published().MaxAge; w.now.Add(age).After(first.ActivateAt) {
 		t.Errorf("a copy without key %d lives for %v; the key signs in %v", first.Seq, age, first.ActivateAt.Sub(w.now))
+	}
+}
+
+// Verifiers that are given the whole set and take its first key find one that signs,
+// at every moment of a turn, also when the keys before it are still published.
+func TestSigningKeysArePublishedFirst(t *testing.T) {
+	w := newWorld(t)
+	algs := []string{ES256, EdDSA}
+	r := newReplica(t, w.store, w.vault, algPolicy(algs...), &w.now)
+	most := 0
+	for range 3 * 12 {
+		r.poll(t)
+		set := r.ring.Published().Keys
+		most = max(most, len(set))
+		var first, sign []string
+		for i, alg := range algs {
+			var jwk struct{ Kid string }
+			if err := json.Unmarshal(set[i], &jwk); err != nil {
+				t.Fatal(err)
+			}
+			_, kid, err := r.ring.SignWith(alg, "at+jwt", []byte("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, sign = append(first, jwk.Kid), append(sign, kid)
+		}
+		slices.Sort(first)
+		slices.Sort(sign)
+		if !slices.Equal(first, sign) {
+			t.Fatalf("at %v the first keys of the set are %v; %v sign", w.now, first, sign)
+		}
+		w.now = w.now.Add(5 * time.Minute)
+	}
+	if most <= 2*len(algs) {
+		t.Errorf("never more than %d keys were published: none of an earlier turn", most)
 	}
 }
 

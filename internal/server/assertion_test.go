@@ -220,6 +220,30 @@ func TestClientAssertionsRefused(t *testing.T) {
 	}
 }
 
+// TestAMalformedAssertionNamesWhomItClaims has the events of assertions that cannot
+// be read tell which client is claimed, as a claim and not as the event's client.
+func TestAMalformedAssertionNamesWhomItClaims(t *testing.T) {
+	w, s := newWorld(t), newSigner(t, "k1")
+	w.addReports(s)
+	foreign := s.sign(t, assertion().with("sub", "shop"), nil)
+	for name, c := range map[string]struct {
+		form   values
+		detail string
+	}{
+		"its iss":           {asserted(foreign), "claims to be the client reports"},
+		"an iss that lies":  {asserted(s.sign(t, assertion().with("iss", "x y").with("sub", "shop"), nil)), "claims to be the client x y"},
+		"its client_id":     {asserted("x", "client_id", "reports"), "claims to be the client reports"},
+		"nobody":            {asserted("x"), ""},
+		"not a client's id": {asserted("x", "client_id", "a\nb"), ""},
+	} {
+		w.postAs("/oauth/token", c.form)
+		events := w.journal.take()
+		if len(events) != 1 || events[0].Reason.String() != "malformed_assertion" || events[0].Detail != c.detail || events[0].ClientID != "" {
+			t.Errorf("%s: events %+v; want one of malformed_assertion, the detail %q, without a client", name, events, c.detail)
+		}
+	}
+}
+
 // TestClientAssertionCountsOnce presents one assertion to two replicas, in a
 // race and later.
 func TestClientAssertionCountsOnce(t *testing.T) {
