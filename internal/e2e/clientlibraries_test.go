@@ -24,6 +24,8 @@ var clientLibraries = []clientLibrary{
 	{"Authlib", "Python", "deb:python3-authlib", clientThings},
 	{"requests-oauthlib", "Python", "deb:python3-requests-oauthlib",
 		[]string{"password", "refresh_token", "client_credentials", "revocation", "resource"}},
+	{"oauth2", "Rust", "cargo:oauth2", []string{"password", "refresh_token", "client_credentials", "revocation", "introspection", "resource"}},
+	{"Spring Security", "Java", "mvn:spring-security-oauth2-client", []string{"refresh_token", "client_credentials", "private_key_jwt", "resource"}},
 }
 
 // checkDid holds what a program did against what is said of its library. Not

@@ -13,13 +13,11 @@ import com.nimbusds.jwt.JWTClaimsSet;
 import com.nimbusds.jwt.proc.DefaultJWTClaimsVerifier;
 import com.nimbusds.jwt.proc.DefaultJWTProcessor;
 import com.sun.net.httpserver.HttpServer;
-import java.io.FileInputStream;
+import io.smallrye.jwt.auth.principal.DefaultJWTParser;
+import io.smallrye.jwt.auth.principal.JWTAuthContextInfo;
 import java.net.InetSocketAddress;
 import java.net.URI;
 import java.net.URL;
-import java.security.KeyStore;
-import java.security.cert.Certificate;
-import java.security.cert.CertificateFactory;
 import java.security.interfaces.ECPublicKey;
 import java.security.interfaces.RSAPublicKey;
 import java.util.HashSet;
@@ -29,9 +27,6 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Executors;
 import java.util.stream.Collectors;
-import javax.net.ssl.HttpsURLConnection;
-import javax.net.ssl.SSLContext;
-import javax.net.ssl.TrustManagerFactory;
 import org.jose4j.jwa.AlgorithmConstraints;
 import org.jose4j.jwk.HttpsJwks;
 import org.jose4j.jwt.consumer.JwtConsumer;
@@ -115,32 +110,26 @@ public class Resource {
         return decoder;
     }
 
+    /** What Quarkus verifies tokens with. */
+    static Check smallrye() {
+        var config = new JWTAuthContextInfo(ISSUER + "/.well-known/jwks.json", ISSUER);
+        config.setSignatureAlgorithm(ALGS.stream().map(io.smallrye.jwt.algorithm.SignatureAlgorithm::fromAlgorithm).collect(Collectors.toSet()));
+        config.setExpectedAudience(Set.of(AUDIENCE));
+        config.setTlsCertificatePath(System.getenv("CA_FILE"));
+        var parser = new DefaultJWTParser(config);
+        return parser::parse;
+    }
+
     /** What Spring Security does with the scheme DPoP. */
     static ProofCheck springDPoP() {
         var provider = new DPoPAuthenticationProvider(new ProviderManager(new JwtAuthenticationProvider(springDecoder())));
         return (token, proof, method, url) -> provider.authenticate(new DPoPAuthenticationToken(token, proof, method, url));
     }
 
-    static void trust(String file) throws Exception {
-        KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
-        store.load(null, null);
-        int n = 0;
-        try (var in = new FileInputStream(file)) {
-            for (Certificate c : CertificateFactory.getInstance("X.509").generateCertificates(in)) {
-                store.setCertificateEntry("ca" + n++, c);
-            }
-        }
-        var managers = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-        managers.init(store);
-        SSLContext context = SSLContext.getInstance("TLS");
-        context.init(null, managers.getTrustManagers(), null);
-        SSLContext.setDefault(context);
-        HttpsURLConnection.setDefaultSSLSocketFactory(context.getSocketFactory());
-    }
-
     public static void main(String[] args) throws Exception {
-        trust(System.getenv("CA_FILE"));
-        Map<String, Check> checks = new TreeMap<>(Map.of("/nimbus", nimbus(), "/jose4j", jose4j(), "/java-jwt", auth0(), "/spring", spring()));
+        Trust.only(System.getenv("CA_FILE"));
+        Map<String, Check> checks = new TreeMap<>(Map.of(
+            "/nimbus", nimbus(), "/jose4j", jose4j(), "/java-jwt", auth0(), "/spring", spring(), "/smallrye", smallrye()));
         ProofCheck proven = springDPoP();
         String[] at = System.getenv("LISTEN").split(":");
         HttpServer server = HttpServer.create(new InetSocketAddress(at[0], Integer.parseInt(at[1])), 0);

@@ -16,6 +16,8 @@ import (
 	"github.com/MicahParks/keyfunc/v3"
 	auth0jwks "github.com/auth0/go-jwt-middleware/v2/jwks"
 	auth0 "github.com/auth0/go-jwt-middleware/v2/validator"
+	auth0jwks3 "github.com/auth0/go-jwt-middleware/v3/jwks"
+	auth03 "github.com/auth0/go-jwt-middleware/v3/validator"
 	fiberjwt "github.com/gofiber/contrib/jwt"
 	"github.com/gofiber/fiber/v2"
 	"github.com/golang-jwt/jwt/v5"
@@ -33,7 +35,7 @@ import (
 // These need much compiling: they are there with the tag installed.
 func init() {
 	for name, makes := range map[string]func(context.Context, config) (check, error){
-		"auth0": auth0Middleware, "echo-jwt": echoJWT, "fiber-jwt": fiberJWT, "oauth2-proxy": oauth2Proxy, "zitadel-rs": zitadelRS,
+		"auth0": auth0Middleware, "auth0-3": auth0Middleware3, "echo-jwt": echoJWT, "fiber-jwt": fiberJWT, "oauth2-proxy": oauth2Proxy, "zitadel-rs": zitadelRS,
 		"kube-apiserver": kubeAPIServer, "opa": opa,
 	} {
 		libraries[name] = makes
@@ -64,6 +66,28 @@ func auth0Middleware(_ context.Context, c config) (check, error) {
 	const life = 5 * time.Minute // as its examples have it
 	keys := auth0jwks.NewCachingProvider(issuer, life, auth0jwks.WithSynchronousRefresh(true))
 	validator, err := auth0.New(keys.KeyFunc, auth0.RS256, c.issuer, []string{c.audience})
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, token string) error {
+		_, err := validator.ValidateToken(ctx, token)
+		return err
+	}, nil
+}
+
+// auth0Middleware3 is the major version after: it takes one algorithm too, and who
+// finds the set too old waits for the next one.
+func auth0Middleware3(_ context.Context, c config) (check, error) {
+	issuer, err := url.Parse(c.issuer)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := auth0jwks3.NewCachingProvider(auth0jwks3.WithIssuerURL(issuer))
+	if err != nil {
+		return nil, err
+	}
+	validator, err := auth03.New(auth03.WithKeyFunc(keys.KeyFunc), auth03.WithAlgorithm(auth03.RS256),
+		auth03.WithIssuer(c.issuer), auth03.WithAudience(c.audience))
 	if err != nil {
 		return nil, err
 	}
