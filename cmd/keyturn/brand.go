@@ -24,6 +24,12 @@ func (d *deployment) pages(issuer string, s *services) (*pages.Pages, error) {
 	return p, nil
 }
 
+// checkPages checks the files of the pages.
+func (d *deployment) checkPages() error {
+	_, err := d.pages(d.cfg.Issuer, &services{})
+	return err
+}
+
 // brandOf returns the brand that the settings describe, or an error if the logo cannot be used.
 func brandOf(c *config.Config) (b pages.Brand, err error) {
 	b = pages.Brand{Name: c.PageName, Privacy: c.PagePrivacyURL, Terms: c.PageTermsURL, Support: c.PageSupportURL}

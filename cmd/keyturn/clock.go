@@ -18,12 +18,34 @@ const keepTimeEvery = 10 * time.Second
 // steadily starts the clock that a wrong wall clock does not move (T1), at the time
 // in the store. onJump may be nil.
 func (d *deployment) steadily(ctx context.Context, onJump func(by time.Duration)) error {
-	last, err := d.store.SteadyTime(ctx)
+	last, err := d.lastTime(ctx)
 	if err != nil {
 		return err
 	}
 	d.clock = steady.New(wallClock, elapsedSince(time.Now()), last, onJump)
 	return nil
+}
+
+// lastTime returns the latest time that the store knows to be past, or the zero Time
+// for a new store. A copy has no time stored, nor has a store that only older versions
+// served: there the heads of the audit log tell. Those of a store without keys are of
+// commands that prepared it, however long ago.
+func (d *deployment) lastTime(ctx context.Context) (time.Time, error) {
+	last, err := d.store.SteadyTime(ctx)
+	if err != nil || !last.IsZero() {
+		return last, err
+	}
+	served, err := d.store.Keys(ctx)
+	if err != nil || len(served) == 0 {
+		return last, err
+	}
+	heads, err := d.store.Anchors(ctx)
+	for _, a := range heads {
+		if a.At.After(last) {
+			last = a.At
+		}
+	}
+	return last, err
 }
 
 // clockJumped logs a jump of the clock.

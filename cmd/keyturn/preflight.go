@@ -24,7 +24,7 @@ func (d *deployment) checkToServe() error {
 	}
 	_, pepperErr := d.pepper()
 	memoryErr := passwords.CheckMemory(os.DirFS("/"), d.cfg.PasswordParams(), d.cfg.HashConcurrency)
-	return errors.Join(err, pepperErr, memoryErr, checkTLS(d.cfg), d.checkPlaceOfStore(), d.checkAudit(), d.checkNotLost())
+	return errors.Join(err, pepperErr, memoryErr, checkTLS(d.cfg), d.checkPages(), d.checkPlaceOfStore(), d.checkAudit(), d.checkNotLost())
 }
 
 // checkPlaceOfStore checks whether a SQLite store can be created or written at its

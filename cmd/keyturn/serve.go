@@ -232,7 +232,10 @@ func (d *deployment) background(ctx context.Context, s *services) (wait func()) 
 		every(ctx, surveyEvery, func() { d.surveyHashes(ctx, s) })
 	})
 	all.Go(func() { every(ctx, sweepEvery, func() { d.sweep(ctx, s) }) })
-	all.Go(func() { every(ctx, keepTimeEvery, func() { d.keepTime(ctx) }) })
+	all.Go(func() {
+		d.keepTime(ctx) // at once: store copy tells by it that the store is served
+		every(ctx, keepTimeEvery, func() { d.keepTime(ctx) })
+	})
 	all.Go(func() { every(ctx, settleEvery, func() { d.settleRefreshes(ctx, s) }) })
 	all.Go(func() { every(ctx, settleEvery, func() { d.settleDecisionsAgain(ctx) }) })
 	all.Go(func() { d.reopenOnHangup(ctx) })

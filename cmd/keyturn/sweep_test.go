@@ -15,11 +15,13 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/keyturn/keyturn/internal/audit"
 	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/mongodb"
 	"github.com/keyturn/keyturn/internal/store/storetest"
+	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 )
 
@@ -117,6 +119,26 @@ func TestT1_AWrongMinutePurgesNothing(t *testing.T) {
 	}
 	if _, err := d.store.FamilyByID(t.Context(), "expired"); err == nil {
 		t.Error("what had expired before it was not swept")
+	}
+}
+
+// TestT1_ACopyBelievesNoWrongClock starts the first server on a copy, which has no time
+// stored, with a clock that is 45 days ahead of the last that the copy knows of.
+func TestT1_ACopyBelievesNoWrongClock(t *testing.T) {
+	t.Chdir(t.TempDir())
+	d := openHere(t, t.Output())
+	defer d.close()
+	const ahead = 45 * 24 * time.Hour
+	head := audit.Anchor{Chain: "copied", Seq: 7, At: time.Now().Add(-ahead)}
+	if err := errors.Join(d.store.SetAnchor(t.Context(), head), d.steadily(t.Context(), nil)); err != nil || d.clock.Offset() != 0 {
+		t.Errorf("a store without keys has been served: %v, %v", d.clock.Offset(), err)
+	}
+	err := d.store.Put(t.Context(), store.Records{Keys: []keys.Record{{KID: "k", Alg: "ES256", CreatedAt: head.At}}})
+	if err := errors.Join(err, d.steadily(t.Context(), nil)); err != nil || d.clock.Offset() < ahead {
+		t.Errorf("the clock is taken to be off by %v, %v", d.clock.Offset(), err)
+	}
+	if past := d.past(); time.Until(past) > time.Hour-ahead {
+		t.Errorf("what had expired by %v would be deleted", past)
 	}
 }
 

@@ -213,6 +213,10 @@ func TestAStartThatFailsForItsSettingsHasMadeNothing(t *testing.T) {
 		"no store's folder": {flags: []string{"--store", "sqlite:missing/keyturn.db"}, setting: "store"},
 		"store is a folder": {flags: []string{"--store", "sqlite:."}, setting: "store"},
 		"a log's log":       {flags: []string{"--audit-log", os.Args[0] + "/audit.log"}, setting: "audit_log"},
+		"no logo":           {flags: []string{"--page-logo-file", "missing"}, setting: "page_logo_file"},
+		"a logo of no kind": {flags: []string{"--page-logo-file", "/etc/passwd"}, setting: "page_logo_file"},
+		"no messages":       {flags: []string{"--page-messages-dir", "missing"}, setting: "page_messages_dir"},
+		"other messages":    {flags: []string{"--page-messages-dir", "/etc"}, setting: "page_messages_dir"},
 		"audit is a folder": {flags: []string{"--audit-log", "."}, setting: "audit_log"},
 	} {
 		t.Run(name, func(t *testing.T) {

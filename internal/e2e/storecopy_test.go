@@ -133,6 +133,30 @@ func TestA2_ARefusedCopyIsNoTampering(t *testing.T) {
 	})
 }
 
+// TestF6_ACopyIsNotWrittenOverItsOriginal: with the ends swapped, what was revoked since
+// the copy would live again. The original's heads do not tell, since its server stores
+// them now and then.
+func TestF6_ACopyIsNotWrittenOverItsOriginal(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+		s := openShop(t, d)
+		revoked := s.login(t, s.confidential, email, password)
+		copied := "sqlite:" + filepath.Join(d.dir, "copy.db")
+		d.must(t, nil, "store", "copy", "--from", d.store, "--to", copied)
+		s.insist(t, "/oauth/revoke", "token", revoked.RefreshToken)
+		back := func() {
+			t.Helper()
+			if o := d.run(t, "store", "copy", "--from", copied, "--to", d.store, "--audit-log", d.auditLog); o.code != 1 || !strings.Contains(o.stderr, "a server has run on it") {
+				t.Errorf("exit code %d, %s", o.code, o.stderr)
+			}
+		}
+		back()
+		s.lives(t, s.confidential, revoked, false)
+		s.stop(t)
+		back()
+	})
+}
+
 // TestA2_ACopyIsToldFromItsOriginalBeforeAServerRan: no command on it writes into the
 // log of the original by accident.
 func TestA2_ACopyIsToldFromItsOriginalBeforeAServerRan(t *testing.T) {

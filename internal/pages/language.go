@@ -1,8 +1,10 @@
 package pages
 
 import (
+	"cmp"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -60,8 +62,12 @@ func readLanguages(dir string) (*languages, error) {
 		pattern string
 	}{{messageFiles, "messages/*.json"}, {os.DirFS(dir), "*.json"}} {
 		names, err := fs.Glob(source.files, source.pattern)
-		if err != nil || len(names) == 0 && dir != "" {
-			return nil, fmt.Errorf("%s has no file such as de.json (%v)", dir, err)
+		if err == nil && len(names) == 0 && dir != "" {
+			_, err = os.ReadDir(dir)
+			err = cmp.Or(err, errors.New("it has no file such as de.json"))
+		}
+		if err != nil {
+			return nil, err
 		}
 		for _, name := range names {
 			l, err := readMessages(source.files, name)

@@ -44,9 +44,11 @@ func parseDirectoryDigest(encoded string) (scheme, error) {
 	}
 	h := digestHash{name: name}
 	size := digestFunctions[name]().Size()
-	both, err := base64.StdEncoding.Strict().DecodeString(encoded[end:])
-	if len(encoded[end:]) == hex.EncodedLen(size) {
-		both, err = hex.DecodeString(encoded[end:])
+	// The length does not tell them apart: that of a digest in hexadecimal is also
+	// that of one in base64 with some lengths of salt.
+	both, err := hex.DecodeString(encoded[end:])
+	if err != nil || len(both) != size {
+		both, err = base64.StdEncoding.Strict().DecodeString(encoded[end:])
 	}
 	if err != nil || len(both) < size || len(both) > size+maxSaltBytes {
 		return nil, fmt.Errorf("%s hash must be the base64 of %d bytes and at most %d of salt", name, size, maxSaltBytes)

@@ -1,6 +1,7 @@
 package passwords
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"reflect"
@@ -52,6 +53,27 @@ func TestU3_ImportedHashesVerify(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestU3_SaltsOfEveryLength: base64 with some of them is as long as a digest in
+// hexadecimal.
+func TestU3_SaltsOfEveryLength(t *testing.T) {
+	for label, name := range directoryDigests {
+		if !strings.HasPrefix(label, "{S") || label == "{SHA}" || label == "{SHA256}" || label == "{SHA512}" {
+			continue // without a salt
+		}
+		for n := 1; n <= maxSaltBytes; n++ {
+			salt := bytes.Repeat([]byte{0xa5}, n)
+			h := digestFunctions[name]()
+			h.Write([]byte(vectorPassword))
+			h.Write(salt)
+			encoded := label + base64.StdEncoding.EncodeToString(append(h.Sum(nil), salt...))
+			hash, err := Parse(encoded)
+			if err != nil || !hash.Verify(vectorPassword) || hash.Verify(vectorPassword+" ") {
+				t.Errorf("%s with %d bytes of salt: %v", label, n, err)
+			}
+		}
 	}
 }
 

@@ -211,10 +211,12 @@ func dead() map[string]func(w *world, t tokens) string {
 		return func(w *world, _ tokens) string { return w.token(saying().with(name, value)) }
 	}
 	return map[string]func(w *world, t tokens) string{
-		"bad_token":       func(*world, tokens) string { return "x" },
-		"foreign_issuer":  with("iss", "https://other.example"),
-		"expired_token":   with("exp", time.Now().Add(-time.Hour).Unix()),
-		"future_token":    with("iat", time.Now().Add(time.Minute).Unix()),
+		"bad_token":      func(*world, tokens) string { return "x" },
+		"foreign_issuer": with("iss", "https://other.example"),
+		"expired_token":  with("exp", time.Now().Add(-time.Hour).Unix()),
+		"future_token": func(w *world, _ tokens) string {
+			return w.token(saying().with("iat", time.Now().Add(time.Minute).Unix()))
+		},
 		"unknown_session": with("sid", uuid.NewString()),
 		"unknown_client":  with("client_id", "nobody"),
 		"disabled_client": func(w *world, _ tokens) string {

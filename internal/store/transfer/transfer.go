@@ -124,6 +124,15 @@ func CheckTarget(ctx context.Context, from, to store.Store, now time.Time) error
 			unknown = a.Chain
 		}
 	}
+	// The heads alone do not tell: a server stores them now and then. The time it
+	// stores from its start on is not copied, so that a store that has one was served.
+	served, err := to.SteadyTime(ctx)
+	if err != nil {
+		return err
+	}
+	if !served.IsZero() {
+		return fmt.Errorf("%w: a server has run on it; name an empty store", refusal)
+	}
 	if unknown != "" {
 		return fmt.Errorf("%w: the audit chain %s in it has lines that the source knows nothing of; name an empty store", refusal, unknown)
 	}

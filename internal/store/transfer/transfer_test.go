@@ -211,6 +211,10 @@ func TestATargetInUseIsRefused(t *testing.T) {
 			move(t, from, to)
 			must(t, to.SetAnchor(t.Context(), audit.Anchor{Chain: "c", Seq: 5}))
 		},
+		"a server has run on the copy": func(t *testing.T, from, to store.Store) {
+			move(t, from, to)
+			must(t, to.SetSteadyTime(t.Context(), now))
+		},
 		"it has a client that the source has not": func(t *testing.T, from, to store.Store) {
 			move(t, from, to)
 			must(t, to.CreateClient(t.Context(), oauth.Client{ID: "a"}))
