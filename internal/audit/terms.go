@@ -113,7 +113,7 @@ var vocabulary = []Term{
 		Action: UserLoggedOut, Category: words("authentication session"), Type: words("end"), Stands: AtOnce,
 		When:    "a user logged out at the page, by themselves or sent by an application, and so many sessions that were begun through that log-in were ended with it",
 		Success: []Reason{ReasonLogout},
-		Failure: slices.Concat(unread, []Reason{ReasonForeignForm, ReasonStore, ReasonHungUp, ReasonMalformedClientID, ReasonUnknownClient, ReasonDisabledClient, ReasonTwoClients, ReasonRedirectURI}),
+		Failure: slices.Concat(unread, []Reason{ReasonForeignForm, ReasonConflict, ReasonStore, ReasonHungUp, ReasonMalformedClientID, ReasonUnknownClient, ReasonDisabledClient, ReasonTwoClients, ReasonRedirectURI}),
 		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.count keyturn.detail"),
 	}, {
 		Action: CodeIssued, Category: words("authentication api"), Type: words("info access"),
