@@ -105,7 +105,8 @@ func (p *program) showDemo(ctx context.Context, d *deployment, issuer string) {
 		}
 	}
 	if ctx.Err() == nil {
-		d.log.Error().Err(err).Msg("the demo's first token")
+		d.log.Error().Err(err).Str("file", demoFile).
+			Msg("the demo user cannot log in; if their password or client was changed since, the file no longer says how: change it back (users passwd), or begin anew in an empty directory")
 	}
 }
 
