@@ -88,6 +88,37 @@ func TestT1_WhatIsRevokedInAWrongMinuteStaysSo(t *testing.T) {
 	})
 }
 
+// TestT1_ATimeIsKnownFromTheStartOn: a server that is killed as soon as it served, and a
+// copy that none has served yet, are started by a clock that is 45 days ahead. They doubt
+// it, and sessions are there when it is right again.
+func TestT1_ATimeIsKnownFromTheStartOn(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+		clock := newWrongClock(t, "0s")
+		d.program, d.launch = clock.program, clock.launch
+		s := openShop(t, d)
+		issuer, session := s.url, s.login(t, s.public, email, password)
+		ahead := func(what string) {
+			t.Helper()
+			clock.set(t, "1080h")
+			s.server = d.serveAs(t, issuer)
+			if !warnsOf(t, s.url, "clock_jumped") {
+				t.Errorf("%s: it believes its clock", what)
+			}
+			clock.set(t, "0s")
+			eventually(t, "the clock is right again", func() bool { return !warnsOf(t, s.url, "clock_jumped") })
+			session = s.grant(t, s.public, "grant_type", "refresh_token", "refresh_token", session.RefreshToken)
+		}
+		s.kill(t)
+		ahead("after a kill")
+		s.stop(t)
+		copied := "sqlite:" + filepath.Join(d.dir, "copied.db")
+		d.must(t, nil, "store", "copy", "--from", d.store, "--to", copied)
+		d.store = copied
+		ahead("on a copy")
+	})
+}
+
 // TestT1_AClockThatIsWrongForAMinute: 45 days ahead and back again, and sessions
 // and keys are as if it had not happened; two hours behind, and a spent token is
 // not taken for two hours more.
