@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -64,7 +63,7 @@ func readLanguages(dir string) (*languages, error) {
 		names, err := fs.Glob(source.files, source.pattern)
 		if err == nil && len(names) == 0 && dir != "" {
 			_, err = os.ReadDir(dir)
-			err = cmp.Or(err, errors.New("it has no file such as de.json"))
+			err = fmt.Errorf("it is to have files such as de.json: %w", cmp.Or(err, fs.ErrNotExist))
 		}
 		if err != nil {
 			return nil, err
