@@ -37,7 +37,8 @@ var reserved = map[string]bool{
 	"client_id": true, "scope": true, "auth_time": true, "acr": true, "amr": true, "azp": true, "sid": true,
 	"nonce": true, "at_hash": true, "c_hash": true, "cnf": true, "act": true, "may_act": true,
 	"typ": true, "alg": true, "kid": true, "active": true, "token_type": true, "username": true,
-	"email": true, "email_verified": true, "events": true, "authorization_details": true,
+	"email": true, "email_verified": true, "name": true, "given_name": true, "family_name": true,
+	"preferred_username": true, "updated_at": true, "events": true, "authorization_details": true,
 	RolesClaim: true,
 }
 
