@@ -5,11 +5,12 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/keyturn/keyturn/internal/base64url"
 )
 
 const (
@@ -42,7 +43,7 @@ func NewMaster() (line string, err error) {
 	if _, err := rand.Read(secret); err != nil {
 		return "", fmt.Errorf("making a master key: %w", err)
 	}
-	return masterPrefix + base64.RawURLEncoding.EncodeToString(secret), nil
+	return masterPrefix + base64url.Encode(secret), nil
 }
 
 // ParseMasters parses a master key file: one key a line, kt_mk_ followed by 32
@@ -84,13 +85,8 @@ var errMasterForm = errors.New("not a master key; kt_mk_ and 43 characters of ba
 
 func parseMaster(line []byte) ([]byte, error) {
 	text, ok := bytes.CutPrefix(line, []byte(masterPrefix))
-	// The length is checked first: the decoder skips line breaks.
-	if !ok || len(text) != base64.RawURLEncoding.EncodedLen(masterSize) {
-		return nil, errMasterForm
-	}
-	secret := make([]byte, masterSize)
-	n, err := base64.RawURLEncoding.Strict().Decode(secret, text)
-	if err != nil || n != masterSize {
+	secret, err := base64url.Decode(string(text))
+	if err != nil || !ok || len(secret) != masterSize {
 		return nil, errMasterForm
 	}
 	return secret, nil

@@ -10,6 +10,8 @@ import (
 	"io"
 	"strings"
 	"sync"
+
+	"github.com/keyturn/keyturn/internal/base64url"
 )
 
 // maxToken bounds the size of a token that is parsed, in bytes.
@@ -65,7 +67,7 @@ func (s *signer) header(typ string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	h := base64.RawURLEncoding.EncodeToString(text)
+	h := base64url.Encode(text)
 	s.headers.Store(typ, h)
 	return h, nil
 }
@@ -134,12 +136,8 @@ func compactParts(s string) (parts [3][]byte, ok bool) {
 	}
 	n := 0
 	for part := range strings.SplitSeq(s, ".") {
-		// The decoder skips line breaks, which are not base64url.
-		if part == "" || strings.ContainsAny(part, "\r\n") {
-			return parts, false
-		}
-		decoded, err := base64.RawURLEncoding.Strict().DecodeString(part)
-		if err != nil {
+		decoded, err := base64url.Decode(part)
+		if err != nil || part == "" {
 			return parts, false
 		}
 		parts[n] = decoded

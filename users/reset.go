@@ -5,13 +5,14 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+
+	"github.com/keyturn/keyturn/internal/base64url"
 )
 
 const (
@@ -46,7 +47,7 @@ func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	return resetPrefix + base64.RawURLEncoding.EncodeToString(append(secret, uid...)), expires, nil
+	return resetPrefix + base64url.Encode(append(secret, uid...)), expires, nil
 }
 
 // RedeemReset replaces the password of the account of a one-time token and ends all
@@ -84,10 +85,10 @@ func (s *Service) ownerOf(ctx context.Context, token string) (User, error) {
 
 func parseReset(token string) (secret []byte, uid string, ok bool) {
 	encoded, ok := strings.CutPrefix(token, resetPrefix)
-	if !ok || len(token) > maxResetToken || strings.ContainsAny(encoded, "\r\n") {
+	if !ok || len(token) > maxResetToken {
 		return nil, "", false
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	b, err := base64url.Decode(encoded)
 	if err != nil || len(b) <= resetSecretBytes || !isUID(string(b[resetSecretBytes:])) {
 		return nil, "", false
 	}

@@ -7,7 +7,6 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/base64url"
 	"github.com/keyturn/keyturn/internal/jws"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/internal/strictjson"
@@ -185,12 +185,12 @@ func thumbprint(key jose.JSONWebKey) string {
 	if err != nil {
 		panic(err) // ParseKey only returns types with a thumbprint
 	}
-	return base64.RawURLEncoding.EncodeToString(sum)
+	return base64url.Encode(sum)
 }
 
 // Hash returns the SHA-256 of text in base64url. That of an access token is the ath
 // of its proofs.
 func Hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	return base64url.Encode(sum[:])
 }

@@ -3,11 +3,12 @@ package dpop
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"time"
 
 	"github.com/keyturn/keyturn/keys"
+
+	"github.com/keyturn/keyturn/internal/base64url"
 )
 
 // nonceLife is how long a nonce is valid.
@@ -35,15 +36,12 @@ func NewChecker(masters *keys.Masters, needsNonce bool, skew time.Duration, now 
 
 func (n nonces) make(now time.Time) string {
 	b := binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))
-	return base64.RawURLEncoding.EncodeToString(append(b, tag(n.keys[0], b)...))
+	return base64url.Encode(append(b, tag(n.keys[0], b)...))
 }
 
 // read returns when a nonce was made, or false if it is not one of the server's.
 func (n nonces) read(nonce string) (time.Time, bool) {
-	if len(nonce) != base64.RawURLEncoding.EncodedLen(nonceTime+nonceTag) {
-		return time.Time{}, false
-	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(nonce)
+	b, err := base64url.Decode(nonce)
 	if err != nil || len(b) != nonceTime+nonceTag {
 		return time.Time{}, false
 	}

@@ -9,13 +9,13 @@ import (
 	"crypto/rsa"
 	_ "crypto/sha256" // for crypto.Hash
 	_ "crypto/sha512"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"math/big"
 	"slices"
 	"strings"
 
+	"github.com/keyturn/keyturn/internal/base64url"
 	"github.com/keyturn/keyturn/internal/strictjson"
 )
 
@@ -43,25 +43,16 @@ type Header struct {
 
 var errNoJWS = errors.New("it is no JWS of the form that is due")
 
-// base64url has the characters of the parts. encoding/base64 would skip line
-// breaks.
-const base64url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-
 // Parse parses the compact form.
 func Parse(text string) (Compact, error) {
 	parts := strings.Split(text, ".")
-	if len(parts) != 3 || strings.Trim(text, base64url+".") != "" {
+	if len(parts) != 3 {
 		return Compact{}, errNoJWS
 	}
 	decoded := make([][]byte, len(parts))
 	for i, part := range parts {
-		for _, c := range []byte(part) {
-			if strings.IndexByte(base64url, c) < 0 {
-				return Compact{}, errNoJWS
-			}
-		}
 		var err error
-		if decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
+		if decoded[i], err = base64url.Decode(part); err != nil {
 			return Compact{}, errNoJWS
 		}
 	}

@@ -28,9 +28,10 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/audit/report":     {own: []string{"internal/audit", "internal/audit/line", "internal/audit/verify"}},
 	"internal/problem":          {own: []string{"docs", "internal/audit", "internal/dpop", "internal/refusal", "internal/strictjson"}},
 	"internal/strictjson":       {},
+	"internal/base64url":        {},
 	"internal/refusal":          {own: []string{"internal/audit"}},
-	"internal/jws":              {own: []string{"internal/strictjson"}, foreign: []string{"github.com/go-jose/"}},
-	"internal/dpop":             {own: []string{"internal/audit", "internal/jws", "internal/refusal", "internal/strictjson", "keys"}, foreign: []string{"github.com/go-jose/"}},
+	"internal/jws":              {own: []string{"internal/base64url", "internal/strictjson"}, foreign: []string{"github.com/go-jose/"}},
+	"internal/dpop":             {own: []string{"internal/audit", "internal/base64url", "internal/jws", "internal/refusal", "internal/strictjson", "keys"}, foreign: []string{"github.com/go-jose/"}},
 	"internal/config":           {own: []string{"internal/clientip", "internal/passwords", "internal/store/mongodb", "keys", "oauth", "users"}, foreign: []string{"github.com/spf13/pflag", "go.yaml.in/yaml"}},
 	"internal/clientip":         {foreign: []string{"github.com/pires/go-proxyproto"}},
 	"internal/dpop/dpoptest":    {foreign: []string{"github.com/go-jose/"}},
@@ -41,9 +42,9 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"docs":                      {},
 	"internal/decision":         {own: []string{"internal/audit", "internal/refusal"}, foreign: []string{"github.com/google/uuid"}},
 	"internal/doctor":           {own: []string{"keys"}},
-	"keys":                      {own: []string{"internal/audit", "internal/decision"}, foreign: []string{"github.com/go-jose/", "golang.org/x/crypto"}},
+	"keys":                      {own: []string{"internal/audit", "internal/base64url", "internal/decision"}, foreign: []string{"github.com/go-jose/", "golang.org/x/crypto"}},
 	"users": {
-		own:     []string{"internal/listing", "internal/decision", "internal/audit", "internal/passwords", "internal/problem", "internal/refusal", "internal/strictjson", "internal/throttle"},
+		own:     []string{"internal/base64url", "internal/listing", "internal/decision", "internal/audit", "internal/passwords", "internal/problem", "internal/refusal", "internal/strictjson", "internal/throttle"},
 		foreign: []string{"golang.org/x/text", "github.com/google/uuid"},
 	},
 	"internal/passwords": {
@@ -55,7 +56,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/throttle":                {own: []string{"internal/audit", "internal/refusal"}},
 	"wellknown":                        {own: []string{"keys", "internal/problem"}},
 	"oauth": {
-		own:     []string{"internal/listing", "internal/decision", "docs", "keys", "users", "internal/audit", "internal/dpop", "internal/jws", "internal/problem", "internal/refusal", "internal/strictjson"},
+		own:     []string{"internal/base64url", "internal/listing", "internal/decision", "docs", "keys", "users", "internal/audit", "internal/dpop", "internal/jws", "internal/problem", "internal/refusal", "internal/strictjson"},
 		foreign: []string{"github.com/google/uuid", "github.com/go-jose/", "code.dny.dev/ssrf"},
 	},
 	"internal/store":                   {own: []string{"internal/audit", "internal/steady", "internal/throttle", "keys", "oauth", "users"}},
