@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/strictjson"
 )
@@ -88,7 +89,7 @@ var errStaleKeys = errors.New("the signing keys have not been read from the stor
 
 // mint signs c for at most ttl from now. No token outlives the planned time of
 // its signing key in the JWKS (K3).
-func (s *Service) mint(c claims, client Client, now time.Time) (minted, error) {
+func (s *Service) mint(c claims, client clients.Client, now time.Time) (minted, error) {
 	ttl := s.settings.AccessTTL
 	if client.AccessTTL > 0 {
 		ttl = min(ttl, client.AccessTTL)
@@ -156,7 +157,7 @@ func (s *Service) check(ctx context.Context, token string) (claims, error) {
 func (s *Service) checkClient(ctx context.Context, id string) error {
 	client, err := s.store.ClientByID(ctx, id)
 	switch {
-	case errors.Is(err, ErrNoClient):
+	case errors.Is(err, clients.ErrNotFound):
 		return errNotLive{audit.ReasonUnknownClient}
 	case err != nil:
 		return err

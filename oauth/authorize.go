@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
@@ -52,7 +53,7 @@ func (a *Answer) Location() string {
 // authorization is an authorization request as it is read.
 type authorization struct {
 	values url.Values
-	client Client
+	client clients.Client
 	// What is set from here on may be told to the client.
 	redirectURI     string
 	posted          bool
@@ -132,12 +133,12 @@ func (s *Service) addressee(ctx context.Context, a *authorization) *refusal.Erro
 	switch {
 	case len(id) != 1:
 		return malformed(audit.ReasonNoClient, "The parameter client_id has to be there once.")
-	case !ValidClientID(id[0]):
+	case !clients.ValidID(id[0]):
 		return malformed(audit.ReasonMalformedClientID, "The application is not known here.")
 	}
 	client, err := s.store.ClientByID(ctx, id[0])
 	switch {
-	case errors.Is(err, ErrNoClient):
+	case errors.Is(err, clients.ErrNotFound):
 		return malformed(audit.ReasonUnknownClient, "The application is not known here.")
 	case err != nil:
 		return refusal.Undecided(audit.ReasonStore, err)
@@ -148,7 +149,7 @@ func (s *Service) addressee(ctx context.Context, a *authorization) *refusal.Erro
 		return malformed(audit.ReasonDisabledClient, "The application is not known here.")
 	case len(redirect) != 1:
 		return malformed(audit.ReasonRedirectURI, "The parameter redirect_uri has to be there once.")
-	case !client.redirectsTo(redirect[0]):
+	case !client.RedirectsTo(redirect[0]):
 		return malformed(audit.ReasonRedirectURI, "The application is not registered with this redirect_uri.")
 	}
 	a.client, a.redirectURI = client, redirect[0]
@@ -234,7 +235,7 @@ const maxNonce = 512
 func (s *Service) readReach(a *authorization) *unauthorized {
 	e := authorizationCodeGrant.servedTo(a.client, s.settings)
 	if e == nil {
-		a.scope, e = a.client.grantable(a.get("scope"))
+		a.scope, e = a.client.Grantable(a.get("scope"))
 	}
 	if e == nil {
 		a.audience, e = target(a.values["resource"], s.settings.reach(a.client, a.scope))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/refusal"
@@ -71,7 +72,7 @@ func (s *Service) logInBrowser(ctx context.Context, login, password string, befo
 		return Cookie{}, refusalOf(err)
 	}
 	event.UserID, event.UserEmail = user.UID, user.Email
-	f := s.families.begin(ctx, Client{RefreshIdleTTL: ttl, RefreshTTL: ttl}, user, nil, nil)
+	f := s.families.begin(ctx, clients.Client{RefreshIdleTTL: ttl, RefreshTTL: ttl}, user, nil, nil)
 	if before.UserID == user.UID {
 		f.LoginID = before.root()
 	}

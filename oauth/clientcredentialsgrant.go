@@ -4,13 +4,14 @@ import (
 	"context"
 	"strings"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // clientCredentialsGrant is the grant of RFC 6749 §4.4: the client acts for
 // itself, and its id is the subject (RFC 9068 §2.2).
-var clientCredentialsGrant = grant{name: GrantClientCredentials, confidential: true, decide: (*Service).issueToClient}
+var clientCredentialsGrant = grant{name: clients.GrantClientCredentials, confidential: true, decide: (*Service).issueToClient}
 
 func (s *Service) issueToClient(ctx context.Context, q *tokenRequest) (issued, *refusal.Error) {
 	scope, aud, e := q.reach(func([]string) []string { return q.client.Audience })

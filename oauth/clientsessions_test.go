@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/oauth"
@@ -37,10 +38,10 @@ func (all *events) last(t *testing.T) audit.Event {
 func TestEndSessionsOfAClient(t *testing.T) {
 	f := newFixture(t, nil)
 	var log events
-	clients := &oauth.Clients{Store: f.store, Audit: &log, AccessTTL: time.Hour, Now: f.clock.now}
+	registry := &clients.Registry{Store: f.store, Audit: &log, AccessTTL: time.Hour, Now: f.clock.now}
 	_, token := f.login(t)
 	for _, want := range []int{1, 0} {
-		if n, err := clients.EndSessions(f.ctx, app.ID); n != want || err != nil {
+		if n, err := registry.EndSessions(f.ctx, app.ID); n != want || err != nil {
 			t.Errorf("%d, %v; want %d", n, err, want)
 		}
 		if e := log.last(t); e.Action != audit.SessionsEnded || e.ClientID != app.ID || e.Count != want || e.Outcome != audit.Success {
@@ -49,7 +50,7 @@ func TestEndSessionsOfAClient(t *testing.T) {
 	}
 	f.refuse(t, token, app.ID, "ended_session")
 	f.login(t) // the client is none the worse
-	if n, err := clients.EndSessions(f.ctx, "none"); n != 0 || !errors.Is(err, oauth.ErrNoClient) {
+	if n, err := registry.EndSessions(f.ctx, "none"); n != 0 || !errors.Is(err, clients.ErrNotFound) {
 		t.Errorf("an unknown client: %d, %v", n, err)
 	}
 	if e := log.last(t); e.Outcome != audit.Failure || e.Reason != audit.ReasonUnknownClient {

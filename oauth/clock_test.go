@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/oauth"
@@ -59,7 +60,7 @@ func TestT1_ASessionOfAWrongMinuteLivesOn(t *testing.T) {
 // TestT1_TheRetryWindowIsElapsedTime: a clock set back does not stretch it, and one
 // set forward makes no thief of who tries again.
 func TestT1_TheRetryWindowIsElapsedTime(t *testing.T) {
-	f := newFixture(t, func(s *oauth.Settings) { s.RetryWindow = oauth.RetryWindow(30 * time.Second) })
+	f := newFixture(t, func(s *oauth.Settings) { s.RetryWindow = clients.RetryWindow(30 * time.Second) })
 	_, token := f.login(t)
 	if _, _, err := f.Refresh(f.ctx, token, app.ID, ""); err != nil {
 		t.Fatal(err)

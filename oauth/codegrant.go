@@ -7,13 +7,14 @@ import (
 	"errors"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/users"
 )
 
 // authorizationCodeGrant serves RFC 6749 §4.1.3, with RFC 7636.
-var authorizationCodeGrant = grant{name: GrantAuthorizationCode, decide: (*Service).exchangeCode}
+var authorizationCodeGrant = grant{name: clients.GrantAuthorizationCode, decide: (*Service).exchangeCode}
 
 // exchangeCode begins the session that a code grants. Nobody learns of a code what
 // they could not prove to be told, and who has not the verifier ends nothing.

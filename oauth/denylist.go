@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
@@ -33,4 +34,13 @@ func denials(store Store, rec audit.Recorder, now func() time.Time) *decision.Ma
 		Conflict: ErrDeniedChanged,
 		Same:     func(_, _ DeniedToken) bool { return true }, // only the slot ever changes
 	}}
+}
+
+// spend puts an id on the denylist until then, and reports whether it was not there.
+func (s *Service) spend(ctx context.Context, id string, until time.Time) (bool, error) {
+	err := s.store.DenyToken(ctx, DeniedToken{JTI: id, ExpireAt: until.Add(purgeGrace)})
+	if errors.Is(err, ErrTokenDenied) {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -50,12 +50,6 @@ var answers = [...]struct {
 	refusal.NeedsNonce:       {http.StatusBadRequest, "use_dpop_nonce"},
 }
 
-// clientRefused returns the refusal of a client that failed to authenticate. Only
-// the audit log gets the reason.
-func clientRefused(reason audit.Reason) *refusal.Error {
-	return refusal.New(refusal.BadClient, reason, "")
-}
-
 // refusalOf converts err to a refusal; an error that is not one means that the
 // store could not answer. It returns nil for nil.
 func refusalOf(err error) *refusal.Error {

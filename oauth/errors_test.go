@@ -3,9 +3,11 @@ package oauth
 import (
 	"errors"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
@@ -22,5 +24,15 @@ func TestEveryRefusalIsAnErrorOfRFC6749(t *testing.T) {
 		if (rec.Header().Get("Retry-After") != "") != e.Temporary() {
 			t.Errorf("code %d says Retry-After %q", code, rec.Header().Get("Retry-After"))
 		}
+	}
+}
+
+func TestEveryGrantOfAClientIsServed(t *testing.T) {
+	var served []string
+	for _, g := range grants {
+		served = append(served, g.name)
+	}
+	if !slices.Equal(served, clients.Grants()) {
+		t.Errorf("clients can be registered for %q, and the grants are %q", clients.Grants(), served)
 	}
 }

@@ -2,15 +2,9 @@ package oauth
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"net/http"
-	"net/netip"
-	"time"
 
-	"github.com/go-jose/go-jose/v4"
-
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/users"
@@ -19,7 +13,7 @@ import (
 // What the tests in package oauth_test, which use the real stores, need of the
 // inside.
 
-func (f *Families) Start(ctx context.Context, c Client, uid, email string, scope, audience []string) (Family, string, error) {
+func (f *Families) Start(ctx context.Context, c clients.Client, uid, email string, scope, audience []string) (Family, string, error) {
 	fam := f.begin(ctx, c, users.User{UID: uid, Email: email}, scope, audience)
 	token, err := f.tokens.derive(fam)
 	if err != nil {
@@ -35,7 +29,7 @@ func (f *Families) Refresh(ctx context.Context, token, clientID, scope string) (
 		return Family{}, "", &deadToken{reason: refusalReason(err)}
 	}
 	r := &refresh{families: f, token: p, from: audit.RequestFrom(ctx), ask: &tokenRequest{
-		by: credentials{id: clientID}, grant: grant{name: GrantRefreshToken}, scope: scope,
+		by: clients.Credentials{ID: clientID}, grant: grant{name: clients.GrantRefreshToken}, scope: scope,
 	}, end: func(ctx context.Context, dead *deadToken) error {
 		_, err := f.store.RevokeFamily(ctx, dead.family.ID, f.now(), dead.reason.String())
 		return err
@@ -63,21 +57,4 @@ func RefusalOf(err error) (Refusal, bool) {
 		return Refusal{}, false
 	}
 	return Refusal{no.reason.String(), no.reuse, no.presented, no.family.Generation}, true
-}
-
-// TrustingClientKeys is a ClientKeys that trusts the certificates of a test.
-func TrustingClientKeys(allowed []netip.Prefix, roots *x509.CertPool, now func() time.Time) *ClientKeys {
-	k := NewClientKeys(allowed, now)
-	k.client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: roots}
-	return k
-}
-
-// Keys returns the kids that the client's set has when kid is looked for.
-func (k *ClientKeys) Keys(ctx context.Context, c Client, kid string) ([]string, error) {
-	keys, err := k.of(ctx, c, func(key jose.JSONWebKey) bool { return key.KeyID == kid })
-	var kids []string
-	for _, key := range keys {
-		kids = append(kids, key.KeyID)
-	}
-	return kids, err
 }

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/users"
@@ -50,7 +52,7 @@ const purgeGrace = time.Hour
 const purgeSteps = 8
 
 // begin returns a family for a user who has just logged in. It is still to be stored.
-func (f *Families) begin(ctx context.Context, client Client, user users.User, scope, audience []string) Family {
+func (f *Families) begin(ctx context.Context, client clients.Client, user users.User, scope, audience []string) Family {
 	now, latest := f.now().UTC().Truncate(time.Millisecond), f.latest()
 	from := audit.RequestFrom(ctx)
 	fam := Family{
@@ -87,8 +89,8 @@ func (f *Families) ahead(t time.Time) bool {
 // lifetimes returns when a family last used at now expires because it is not used,
 // and when its record may be removed, which is after its last access token has
 // expired.
-func (f *Families) lifetimes(client Client, expires, now time.Time) (idle, purge time.Time) {
-	idle = now.Add(orDefault(client.RefreshIdleTTL, f.settings.RefreshIdleTTL))
+func (f *Families) lifetimes(client clients.Client, expires, now time.Time) (idle, purge time.Time) {
+	idle = now.Add(cmp.Or(client.RefreshIdleTTL, f.settings.RefreshIdleTTL))
 	if idle.After(expires) {
 		idle = expires
 	}
@@ -101,15 +103,8 @@ func (f *Families) lifetimes(client Client, expires, now time.Time) (idle, purge
 }
 
 // end returns when a family that began at now expires, however much it is used.
-func (f *Families) end(client Client, now time.Time) time.Time {
-	return now.Add(orDefault(client.RefreshTTL, f.settings.RefreshTTL))
-}
-
-func orDefault(d, def time.Duration) time.Duration {
-	if d > 0 {
-		return d
-	}
-	return def
+func (f *Families) end(client clients.Client, now time.Time) time.Time {
+	return now.Add(cmp.Or(client.RefreshTTL, f.settings.RefreshTTL))
 }
 
 // prove checks that a token is the family's, which may be the zero Family.

@@ -7,16 +7,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/oauth"
 )
 
 var testSettings = oauth.Settings{
 	Issuer: "https://login.example.com", AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 30 * 24 * time.Hour,
-	RetryWindow: oauth.RetryUntilUsed, PasswordGrant: true,
+	RetryWindow: clients.RetryUntilUsed, PasswordGrant: true,
 }
 
-var app = oauth.Client{ID: "app", Public: true, Grants: []string{oauth.GrantPassword, oauth.GrantRefreshToken}, Scope: []string{"openid", "email"}, Audience: []string{"https://api.example.com"}}
+var app = clients.Client{ID: "app", Public: true, Grants: []string{clients.GrantPassword, clients.GrantRefreshToken}, Scope: []string{"openid", "email"}, Audience: []string{"https://api.example.com"}}
 
 func TestF1_ARefreshMovesTheFamilyByOne(t *testing.T) {
 	f := newFixture(t, nil)
@@ -38,22 +39,22 @@ func TestF1_ARefreshMovesTheFamilyByOne(t *testing.T) {
 // or until the window of the deployment, or of the client, is over. Then it is
 // reuse, and the family ends (F3).
 func TestF2_ARetryYieldsTheSameSuccessor(t *testing.T) {
-	const bound = oauth.RetryWindow(30 * time.Second)
+	const bound = clients.RetryWindow(30 * time.Second)
 	for _, c := range []struct {
-		deployment, client oauth.RetryWindow
+		deployment, client clients.RetryWindow
 		after              time.Duration
 		again              bool
 	}{
-		{oauth.RetryUntilUsed, 0, 0, true},
-		{oauth.RetryUntilUsed, 0, testSettings.RefreshIdleTTL - time.Millisecond, true},
-		{oauth.RetryUntilUsed, bound, 30 * time.Second, true},
-		{oauth.RetryUntilUsed, bound, 30*time.Second + time.Millisecond, false},
-		{oauth.RetryUntilUsed, oauth.RetryNever, 0, false},
+		{clients.RetryUntilUsed, 0, 0, true},
+		{clients.RetryUntilUsed, 0, testSettings.RefreshIdleTTL - time.Millisecond, true},
+		{clients.RetryUntilUsed, bound, 30 * time.Second, true},
+		{clients.RetryUntilUsed, bound, 30*time.Second + time.Millisecond, false},
+		{clients.RetryUntilUsed, clients.RetryNever, 0, false},
 		{bound, 0, 30 * time.Second, true},
 		{bound, 0, 30*time.Second + time.Millisecond, false},
-		{bound, oauth.RetryUntilUsed, time.Hour, true},
-		{oauth.RetryNever, 0, 0, false},
-		{oauth.RetryNever, oauth.RetryUntilUsed, time.Hour, true},
+		{bound, clients.RetryUntilUsed, time.Hour, true},
+		{clients.RetryNever, 0, 0, false},
+		{clients.RetryNever, clients.RetryUntilUsed, time.Hour, true},
 	} {
 		f := newFixture(t, func(s *oauth.Settings) { s.RetryWindow = c.deployment })
 		seen, err := f.store.HeldClient(f.ctx, app.ID)
@@ -114,7 +115,7 @@ func TestF2_ManyAtOnceGetOneSuccessor(t *testing.T) {
 }
 
 func TestF2_StrictWithoutAWindow(t *testing.T) {
-	f := newFixture(t, func(s *oauth.Settings) { s.RetryWindow = oauth.RetryNever })
+	f := newFixture(t, func(s *oauth.Settings) { s.RetryWindow = clients.RetryNever })
 	fam, token := f.login(t)
 	var wins, ends int
 	var mu sync.Mutex
@@ -163,7 +164,7 @@ func TestF3_ReuseEndsTheFamilyBeforeTheAnswer(t *testing.T) {
 		"after the window":             func(f *fixture, first, _ string) string { f.clock.advance(31 * time.Second); return first },
 		"after its successor was used": func(f *fixture, first, second string) string { f.spend(t, second); return first },
 	} {
-		f := newFixture(t, func(s *oauth.Settings) { s.RetryWindow = oauth.RetryWindow(30 * time.Second) })
+		f := newFixture(t, func(s *oauth.Settings) { s.RetryWindow = clients.RetryWindow(30 * time.Second) })
 		fam, first := f.login(t)
 		second := f.spend(t, first)
 		no := f.refuse(t, reuse(f, first, second), app.ID, "reused_token")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/decision"
 )
 
@@ -105,4 +106,4 @@ func (r Rotation) Apply(f Family) Family {
 // rotation, or nil to leave the family as it is, or an error to refuse. A store
 // may call it more than once, and in a goroutine that others wait for: it must be
 // quick and have no side effects.
-type Decide func(f Family, by Client) (*Rotation, error)
+type Decide func(f Family, by clients.Client) (*Rotation, error)

@@ -3,6 +3,7 @@ package oauth
 import (
 	"net/http"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
@@ -26,14 +27,14 @@ func (s *Service) FirstPartyClient() string { return s.settings.FirstPartyClient
 // LogIn starts a session of the user with that address and password. It binds
 // the session to the key of the request's DPoP proof, if there is one.
 func (s *Service) LogIn(r *http.Request, email, password string) (Tokens, *refusal.Error) {
-	q := s.firstPartyRequest(GrantPassword)
+	q := s.firstPartyRequest(clients.GrantPassword)
 	q.username, q.password = email, password
 	return s.firstPartyGrant(r, q)
 }
 
 // Refresh continues the session of a refresh token.
 func (s *Service) Refresh(r *http.Request, token string) (Tokens, *refusal.Error) {
-	q := s.firstPartyRequest(GrantRefreshToken)
+	q := s.firstPartyRequest(clients.GrantRefreshToken)
 	q.refreshToken = token
 	return s.firstPartyGrant(r, q)
 }
@@ -41,7 +42,7 @@ func (s *Service) Refresh(r *http.Request, token string) (Tokens, *refusal.Error
 func (s *Service) firstPartyRequest(grant string) *tokenRequest {
 	id := s.settings.FirstPartyClient
 	return &tokenRequest{
-		grantType: grant, by: credentials{id: id, named: true},
+		grantType: grant, by: clients.Credentials{ID: id, Named: true},
 		event: audit.Event{Action: audit.TokenRefused, Grant: grant, ClientID: id},
 	}
 }

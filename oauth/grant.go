@@ -5,16 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
-)
-
-// The grant types that Keyturn serves.
-const (
-	GrantAuthorizationCode = "authorization_code"
-	GrantPassword          = "password"
-	GrantRefreshToken      = "refresh_token"
-	GrantClientCredentials = "client_credentials"
 )
 
 // grant is one grant type. Each has a file of its own, which has all that sets
@@ -33,8 +26,7 @@ type grant struct {
 	decide       func(*Service, context.Context, *tokenRequest) (issued, *refusal.Error)
 }
 
-// grants is the table of the grant types. The token endpoint, the metadata, the
-// registration of clients and the words for what is not served are made from it.
+// grants is the table of the grant types: those that a client can be registered for.
 var grants = []grant{authorizationCodeGrant, passwordGrant, refreshTokenGrant, clientCredentialsGrant}
 
 // grantNamed returns the grant type of that name, the zero grant if there is
@@ -48,18 +40,11 @@ func grantNamed(name string) grant {
 	return grant{}
 }
 
-// Grants lists the grant types that Keyturn serves.
-func Grants() []string { return grantsWhere(func(grant) bool { return true }) }
-
 // Grants lists the grant types that the deployment serves.
 func (s Settings) Grants() []string {
-	return grantsWhere(func(g grant) bool { return g.off == nil || g.off(s) == nil })
-}
-
-func grantsWhere(is func(grant) bool) []string {
 	var names []string
 	for _, g := range grants {
-		if is(g) {
+		if g.off == nil || g.off(s) == nil {
 			names = append(names, g.name)
 		}
 	}
@@ -73,13 +58,13 @@ func servedGrant(name string) (grant, *refusal.Error) {
 	case name == "":
 		return g, refusal.New(refusal.Malformed, audit.ReasonNoGrantType, "The parameter grant_type is missing.")
 	case g.name == "":
-		return g, refusal.New(refusal.UnsupportedGrant, audit.ReasonUnsupportedGrantType, "Use one of the grant types "+strings.Join(Grants(), ", ")+".")
+		return g, refusal.New(refusal.UnsupportedGrant, audit.ReasonUnsupportedGrantType, "Use one of the grant types "+strings.Join(clients.Grants(), ", ")+".")
 	}
 	return g, nil
 }
 
 // servedTo refuses the grant to a client, or in a deployment, that has not got it.
-func (g grant) servedTo(client Client, s Settings) *refusal.Error {
+func (g grant) servedTo(client clients.Client, s Settings) *refusal.Error {
 	if g.off != nil {
 		if e := g.off(s); e != nil {
 			return e

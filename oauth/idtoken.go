@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/users"
@@ -74,8 +75,8 @@ func IDTokenClaims() []string {
 // known of the user's profile, the zero one at a refresh, which need not say it
 // again (OpenID Connect Core §12.2).
 // The apps of the /auth routes, which name themselves nowhere, get none.
-func (s *Service) identify(out *issued, q *tokenRequest, client Client, about profile) *refusal.Error {
-	if !slices.Contains(out.scope, "openid") || q.by.named {
+func (s *Service) identify(out *issued, q *tokenRequest, client clients.Client, about profile) *refusal.Error {
+	if !slices.Contains(out.scope, "openid") || q.by.Named {
 		return nil
 	}
 	f, now := out.family, s.now()

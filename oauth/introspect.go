@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
@@ -52,12 +53,12 @@ func (i introspection) MarshalJSON() ([]byte, error) {
 
 // mayAskAbout reports whether the client may introspect a live access token: one
 // issued to it, or for an audience that it may ask about (RFC 7662 §4).
-func (c Client) mayAskAbout(token claims) bool {
-	about := c.Introspects
+func mayAskAbout(client clients.Client, token claims) bool {
+	about := client.Introspects
 	if len(about) == 0 {
-		about = c.Audience
+		about = client.Audience
 	}
-	return token.ClientID == c.ID || len(kept(token.Audience, about)) > 0
+	return token.ClientID == client.ID || len(kept(token.Audience, about)) > 0
 }
 
 // Introspect is the introspection endpoint (RFC 7662), for confidential clients.
@@ -79,12 +80,12 @@ func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.
 	if e != nil {
 		return introspection{}, e
 	}
-	client, e := s.authenticateClient(ctx, r, f, event)
+	client, e := s.clients.AuthenticateRequest(ctx, r, f.values, event)
 	if e != nil {
 		return introspection{}, e
 	}
 	if client.Public {
-		return introspection{}, clientRefused(audit.ReasonPublicClient)
+		return introspection{}, clients.Refused(audit.ReasonPublicClient)
 	}
 	token := f.get("token")
 	switch {
@@ -103,7 +104,7 @@ func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.
 		return introspection{}, refusal.Undecided(audit.ReasonStore, err)
 	}
 	event.UserID, event.SessionID, event.TokenID = c.Subject, c.Session, c.ID
-	if !client.mayAskAbout(c) {
+	if !mayAskAbout(client, c) {
 		event.Reason = audit.ReasonForeignAudience
 		return introspection{}, nil
 	}
@@ -119,7 +120,7 @@ func (s *Service) introspect(ctx context.Context, r *http.Request, event *audit.
 	}, nil
 }
 
-func (s *Service) introspectRefreshToken(ctx context.Context, client Client, token string, event *audit.Event) (introspection, *refusal.Error) {
+func (s *Service) introspectRefreshToken(ctx context.Context, client clients.Client, token string, event *audit.Event) (introspection, *refusal.Error) {
 	family, p, err := s.families.find(ctx, token)
 	var no *deadToken
 	switch {
@@ -142,7 +143,7 @@ func (s *Service) introspectRefreshToken(ctx context.Context, client Client, tok
 		event.Reason = audit.ReasonSpentToken
 	default:
 		return introspection{
-			Active: true, TokenType: GrantRefreshToken, Issuer: s.settings.Issuer, Subject: family.UserID,
+			Active: true, TokenType: clients.GrantRefreshToken, Issuer: s.settings.Issuer, Subject: family.UserID,
 			Expiry: family.IdleExpiresAt.Unix(), IssuedAt: family.RotatedAt.Unix(), ClientID: family.ClientID, Confirmation: boundTo(family.JKT),
 			Scope: strings.Join(family.Scope, " "), AuthTime: family.AuthTime.Unix(), Session: family.ID,
 			RefreshTimeout: int64(family.IdleExpiresAt.Sub(now).Seconds()), AuthorizationExpiresIn: int64(family.ExpiresAt.Sub(now).Seconds()),

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/internal/strictjson"
@@ -72,7 +73,7 @@ func (s *Service) readLogout(ctx context.Context, values url.Values, event *audi
 	switch {
 	case out.ClientID == "":
 		out.ClientID = hint.Audience
-	case !ValidClientID(out.ClientID):
+	case !clients.ValidID(out.ClientID):
 		return malformed(audit.ReasonMalformedClientID, "The application is not known here.")
 	case hint.Audience != "" && hint.Audience != out.ClientID:
 		return malformed(audit.ReasonTwoClients, "The ID token was issued to another client than the client_id names.")
@@ -85,7 +86,7 @@ func (s *Service) readLogout(ctx context.Context, values url.Values, event *audi
 	}
 	client, err := s.store.ClientByID(ctx, out.ClientID)
 	switch {
-	case errors.Is(err, ErrNoClient):
+	case errors.Is(err, clients.ErrNotFound):
 		return malformed(audit.ReasonUnknownClient, "The application is not known here.")
 	case err != nil:
 		return Logout{}, idToken{}, refusal.Undecided(audit.ReasonStore, err)

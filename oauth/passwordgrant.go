@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/dpop"
@@ -14,7 +15,7 @@ import (
 )
 
 // passwordGrant serves RFC 6749 §4.3.
-var passwordGrant = grant{name: GrantPassword, off: passwordGrantOff, decide: (*Service).checkPassword}
+var passwordGrant = grant{name: clients.GrantPassword, off: passwordGrantOff, decide: (*Service).checkPassword}
 
 func passwordGrantOff(s Settings) *refusal.Error {
 	if s.PasswordGrant {
@@ -78,7 +79,7 @@ func (s *Service) login(ctx context.Context, q *tokenRequest, user users.User, f
 		return issued{}, refusalOf(err)
 	}
 	q.event = told
-	if slices.Contains(q.client.Grants, GrantRefreshToken) {
+	if slices.Contains(q.client.Grants, clients.GrantRefreshToken) {
 		out.carry(refresh, family, s.now())
 	}
 	out.email = user.Email
@@ -108,7 +109,7 @@ func (s *Service) stillServed(ctx context.Context, clientID string) *refusal.Err
 	var dead errNotLive
 	switch {
 	case errors.As(err, &dead):
-		return clientRefused(dead.reason)
+		return clients.Refused(dead.reason)
 	case err != nil:
 		return refusal.Undecided(audit.ReasonStore, err)
 	}
@@ -117,7 +118,7 @@ func (s *Service) stillServed(ctx context.Context, clientID string) *refusal.Err
 
 // issue mints an access token of the family, bound to the key of the proof if
 // there is one.
-func (s *Service) issue(f Family, client Client, proof *dpop.Proof, scope, aud []string) (issued, *refusal.Error) {
+func (s *Service) issue(f Family, client clients.Client, proof *dpop.Proof, scope, aud []string) (issued, *refusal.Error) {
 	c := claims{
 		Subject: f.UserID, Audience: aud, Scope: strings.Join(scope, " "),
 		AuthTime: f.AuthTime.Unix(), Session: f.ID, Confirmation: boundTo(thumbprint(proof)),

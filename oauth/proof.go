@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/refusal"
@@ -71,7 +72,7 @@ func proofSpent(err error) *refusal.Error {
 
 // provesKey refuses a request without a proof from a client whose registration
 // requires bound tokens (RFC 9449 §5.2).
-func (q *tokenRequest) provesKey(client Client) *refusal.Error {
+func (q *tokenRequest) provesKey(client clients.Client) *refusal.Error {
 	if client.DPoPBound && q.proof == nil {
 		return refusal.New(refusal.BadProof, audit.ReasonNoProof, "The client's tokens are bound to its key: send a DPoP proof.")
 	}
@@ -82,7 +83,7 @@ func (q *tokenRequest) provesKey(client Client) *refusal.Error {
 // request. It is "" for a confidential client, which authenticates at each refresh
 // anyway (RFC 9449 §5).
 func (q *tokenRequest) sessionKey() string {
-	if q.client.Public || q.by.named {
+	if q.client.Public || q.by.Named {
 		return thumbprint(q.proof)
 	}
 	return ""

@@ -1,10 +1,13 @@
 package oauth
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/keyturn/keyturn/clients"
 )
 
 // TestNothingThatCanRefreshIsRemoved moves a session on under random settings:
@@ -16,14 +19,14 @@ func TestNothingThatCanRefreshIsRemoved(t *testing.T) {
 			return time.Duration(rapid.Int64Range(int64(least/time.Millisecond), int64(400*24*time.Hour/time.Millisecond)).Draw(t, name)) * time.Millisecond
 		}
 		settings := Settings{AccessTTL: lifetime("access_token_ttl", time.Second), RefreshIdleTTL: lifetime("idle", time.Millisecond), RefreshTTL: lifetime("whole", time.Second)}
-		client := Client{}
+		client := clients.Client{}
 		if rapid.Bool().Draw(t, "client's own") {
 			client.RefreshTTL = lifetime("client's whole", time.Second)
 			client.RefreshIdleTTL = lifetime("client's idle", time.Millisecond)
 		}
 		now := time.UnixMilli(rapid.Int64Range(0, 4_000_000_000_000).Draw(t, "now")).UTC()
 		f := &Families{settings: settings}
-		expires := now.Add(orDefault(client.RefreshTTL, settings.RefreshTTL))
+		expires := now.Add(cmp.Or(client.RefreshTTL, settings.RefreshTTL))
 		for range 20 {
 			idle, purge := f.lifetimes(client, expires, now)
 			if idle.After(expires) || idle.Before(now) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/refusal"
@@ -26,7 +27,7 @@ type refresh struct {
 	// same generation as family.
 	attempt
 	// The result of the last decision, and at the end the family as it is then.
-	client          Client
+	client          clients.Client
 	scope, audience []string
 	family          Family
 	// unanswered means that the token is the previous one and that its successor
@@ -42,7 +43,7 @@ type refresh struct {
 // could not answer.
 func (r *refresh) run(ctx context.Context) (successor string, err error) {
 	f := r.families
-	r.family, err = f.store.RotateFamily(ctx, r.token.familyID, r.ask.by.id, r.decide)
+	r.family, err = f.store.RotateFamily(ctx, r.token.familyID, r.ask.by.ID, r.decide)
 	if p := r.ask.proof; err == nil && p != nil && r.retried() {
 		// The store spent no proof, since it had nothing to write.
 		err = f.store.DenyToken(ctx, spending(p))
@@ -65,7 +66,7 @@ func (r *refresh) run(ctx context.Context) (successor string, err error) {
 // the client inside the step that rotates the family (see Decide), perhaps more
 // than once. So a refresh needs one call to the store, and a client that is
 // disabled meanwhile gets no token.
-func (r *refresh) decide(fam Family, client Client) (*Rotation, error) {
+func (r *refresh) decide(fam Family, client clients.Client) (*Rotation, error) {
 	r.client = client
 	err := r.check(fam)
 	var rotation *Rotation
@@ -102,7 +103,7 @@ func (r *refresh) check(fam Family) error {
 
 // checkClient returns an error unless the client authenticates and may refresh.
 func (r *refresh) checkClient() error {
-	if e := r.ask.by.prove(r.client); e != nil {
+	if e := r.ask.by.Prove(r.client); e != nil {
 		return e
 	}
 	if e := r.ask.grant.servedTo(r.client, r.families.settings); e != nil {
@@ -144,7 +145,7 @@ func (r *refresh) checkFamily(fam Family) error {
 	case fam.ClientID != r.client.ID:
 		// The first-party routes know no other client's tokens; who sends one there
 		// has used the wrong address.
-		dead.reason, dead.reuse = audit.ReasonForeignClient, !r.ask.by.named
+		dead.reason, dead.reuse = audit.ReasonForeignClient, !r.ask.by.Named
 	case !alive && !confirmedAlive:
 		dead.reason = audit.ReasonExpiredSession
 	case !alive || !confirmedAlive:
@@ -155,7 +156,7 @@ func (r *refresh) checkFamily(fam Family) error {
 		return nil
 	case r.token.generation == fam.Generation-1 && window > 0 && r.families.ahead(fam.RotatedAt):
 		return refusal.Undecided(audit.ReasonClockUnconfirmed, nil)
-	case r.token.generation == fam.Generation-1 && window.open(confirmed.Sub(fam.RotatedAt)):
+	case r.token.generation == fam.Generation-1 && window.Open(confirmed.Sub(fam.RotatedAt)):
 		return nil
 	default:
 		dead.reason, dead.reuse = audit.ReasonReusedToken, true
@@ -168,7 +169,7 @@ func (r *refresh) checkFamily(fam Family) error {
 func (r *refresh) checkReach(fam Family) error {
 	var e *refusal.Error
 	scope := kept(fam.Scope, r.client.Scope)
-	if r.scope, e = narrow(r.ask.scope, scope, scope); e != nil {
+	if r.scope, e = clients.Narrow(r.ask.scope, scope, scope); e != nil {
 		return e
 	}
 	audience := kept(fam.Audience, r.families.settings.reach(r.client, r.scope))

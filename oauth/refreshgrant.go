@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // refreshTokenGrant serves RFC 6749 §6.
-var refreshTokenGrant = grant{name: GrantRefreshToken, provesClient: true, decide: (*Service).refreshToken}
+var refreshTokenGrant = grant{name: clients.GrantRefreshToken, provesClient: true, decide: (*Service).refreshToken}
 
 func (s *Service) refreshToken(ctx context.Context, q *tokenRequest) (issued, *refusal.Error) {
 	token, err := s.families.tokens.parseToken(q.refreshToken)
@@ -53,7 +54,7 @@ func (s *Service) refreshToken(ctx context.Context, q *tokenRequest) (issued, *r
 func (s *Service) refuseUnread(ctx context.Context, q *tokenRequest, cause error) *refusal.Error {
 	r := &refresh{families: s.families, ask: q}
 	var err error
-	if r.client, err = s.store.ClientByID(ctx, q.by.id); err == nil || errors.Is(err, ErrNoClient) {
+	if r.client, err = s.store.ClientByID(ctx, q.by.ID); err == nil || errors.Is(err, clients.ErrNotFound) {
 		err = r.checkClient()
 	}
 	switch {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/refusal"
@@ -34,7 +35,7 @@ func (s *Service) revoke(ctx context.Context, r *http.Request, event *audit.Even
 	if e != nil {
 		return e
 	}
-	client, e := s.authenticateClient(ctx, r, f, event)
+	client, e := s.clients.AuthenticateRequest(ctx, r, f.values, event)
 	if e != nil {
 		return e
 	}
@@ -50,7 +51,7 @@ func (s *Service) revoke(ctx context.Context, r *http.Request, event *audit.Even
 
 var foreignToken = refusal.New(refusal.BadGrant, audit.ReasonForeignClient, "The token was not issued to this client.")
 
-func (s *Service) revokeRefreshToken(ctx context.Context, client Client, token string, event *audit.Event) *refusal.Error {
+func (s *Service) revokeRefreshToken(ctx context.Context, client clients.Client, token string, event *audit.Event) *refusal.Error {
 	family, _, err := s.families.find(ctx, token)
 	var no *deadToken
 	switch {
@@ -75,7 +76,7 @@ func (s *Service) revokeRefreshToken(ctx context.Context, client Client, token s
 	return nil
 }
 
-func (s *Service) revokeAccessToken(ctx context.Context, client Client, token string, event *audit.Event) *refusal.Error {
+func (s *Service) revokeAccessToken(ctx context.Context, client clients.Client, token string, event *audit.Event) *refusal.Error {
 	c, err := s.checkSignature(token)
 	dead, _ := errors.AsType[errNotLive](err)
 	// A token that only the wall clock takes for expired may become valid again, and one

@@ -7,6 +7,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/dpop"
@@ -34,7 +35,7 @@ type Settings struct {
 	BrowserTTL, RememberTTL time.Duration
 	// RetryWindow is how long the token just spent may be presented again; a
 	// client's own counts instead.
-	RetryWindow RetryWindow
+	RetryWindow clients.RetryWindow
 	// PasswordGrant switches the password grant for the whole deployment.
 	PasswordGrant bool
 	// FirstPartyClient is the client that the /auth routes act for.
@@ -54,8 +55,8 @@ type Service struct {
 	settings Settings
 	now      func() time.Time
 
-	clientKeys *ClientKeys
-	proofs     *dpop.Checker
+	clients *clients.Authenticator
+	proofs  *dpop.Checker
 }
 
 // Options are the parts of a Service; every one is needed.
@@ -63,7 +64,7 @@ type Options struct {
 	Store    Store
 	Families *Families
 	// ClientKeys finds the keys of clients that have some.
-	ClientKeys *ClientKeys
+	ClientKeys *clients.Keys
 	// Proofs judges DPoP proofs.
 	Proofs   *dpop.Checker
 	Users    *users.Service
@@ -77,9 +78,14 @@ type Options struct {
 
 // NewService puts a Service together.
 func NewService(o Options) *Service {
-	return &Service{
+	s := &Service{
 		Recorder: decision.Recorder{Audit: o.Audit, OnError: o.OnError},
 		store:    o.Store, families: o.Families, users: o.Users, ring: o.Ring,
-		settings: o.Settings, now: o.Now, clientKeys: o.ClientKeys, proofs: o.Proofs,
+		settings: o.Settings, now: o.Now, proofs: o.Proofs,
 	}
+	s.clients = &clients.Authenticator{
+		Store: o.Store, Keys: o.ClientKeys, Spend: s.spend, Issuer: o.Settings.Issuer, TokenEndpoint: o.Settings.TokenEndpoint,
+		ClockSkew: o.Settings.ClockSkew, Now: o.Now,
+	}
+	return s
 }

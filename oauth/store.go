@@ -5,18 +5,13 @@ import (
 	"errors"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // What a Store answers. Test with errors.Is.
 var (
-	// ErrNoClient means that no such client exists.
-	ErrNoClient error = refusal.New(refusal.NotFound, audit.ReasonUnknownClient, "no such client")
-	// ErrClientExists means that the client id is taken.
-	ErrClientExists error = refusal.New(refusal.Taken, audit.ReasonClientExists, "client exists")
-	// ErrClientChanged means that the client was changed since it was read.
-	ErrClientChanged error = refusal.New(refusal.Conflict, audit.ReasonConflict, "client changed meanwhile")
 	// ErrTokenDenied means that the token is on the denylist already.
 	ErrTokenDenied error = refusal.New(refusal.Taken, audit.ReasonRevokedToken, "token denied before")
 	// ErrDeniedChanged means that the denylist does not have the token, or no
@@ -42,25 +37,7 @@ type Among struct{ UserID, LoginID, ClientID, Sparing string }
 // millisecond. To every method that does not say so an unborn record (see
 // decision.Held) is none, though it holds its id.
 type Store interface {
-	// CreateClient adds c, an unborn one too, or returns ErrClientExists.
-	CreateClient(ctx context.Context, c Client) error
-	// ClientByID returns one client or ErrNoClient.
-	ClientByID(ctx context.Context, id string) (Client, error)
-	// ListClients returns at most limit clients with an ID above after, by ID.
-	ListClients(ctx context.Context, after string, limit int) ([]Client, error)
-	// HeldClient returns one client, an unborn one too, or ErrNoClient. It sees
-	// every write acknowledged before it began.
-	HeldClient(ctx context.Context, id string) (Client, error)
-	// ReplaceClient puts next in the place of the client seen, which has the
-	// same ID, if its Version and its UpdatedAt are still seen's; it stores
-	// the Version after seen's. ErrClientChanged if they are not, ErrNoClient if
-	// there is no such client.
-	ReplaceClient(ctx context.Context, seen, next Client) error
-	// RemoveClient removes the client seen on the same condition.
-	RemoveClient(ctx context.Context, seen Client) error
-	// PendingClients returns at most limit clients, unborn ones too, whose slot
-	// is not empty.
-	PendingClients(ctx context.Context, limit int) ([]Client, error)
+	clients.Store
 
 	// CreateFamily adds f, an unborn one too, or returns ErrFamilyExists: of many
 	// calls with one ID, on whatever replicas, one succeeds.
@@ -100,8 +77,6 @@ type Store interface {
 	// is not ended and was there when the call began, but the one named except, and
 	// returns how many it ended.
 	RevokeFamiliesOfUser(ctx context.Context, uid, except string, at time.Time, reason string) (int, error)
-	// RevokeFamiliesOfClient does the same for a client.
-	RevokeFamiliesOfClient(ctx context.Context, clientID string, at time.Time, reason string) (int, error)
 	// RevokeFamiliesAmong does the same for those that are among.
 	RevokeFamiliesAmong(ctx context.Context, among Among, at time.Time, reason string) (int, error)
 	// SetFamilyClaims replaces Claims in every family of the user that is not

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/refusal"
@@ -53,8 +54,8 @@ func (s *Service) decide(ctx context.Context, q *tokenRequest) (issued, *refusal
 	g, unserved := servedGrant(q.grantType)
 	// 2. Authenticate the client. A grant that does so itself, in the step that
 	// decides, still leaves an assertion to this: one is spent only once.
-	if !g.provesClient || q.by.assertion != nil {
-		client, e := s.authenticate(ctx, q.by)
+	if !g.provesClient || q.by.HasAssertion() {
+		client, e := s.clients.Authenticate(ctx, q.by)
 		if e != nil {
 			return issued{}, e
 		}
@@ -80,7 +81,7 @@ func (s *Service) decide(ctx context.Context, q *tokenRequest) (issued, *refusal
 // zero value asks for nothing, as nobody.
 type tokenRequest struct {
 	grantType string
-	by        credentials
+	by        clients.Credentials
 	// proof is of the key that the tokens are to be bound to, nil for none. It was
 	// found good, and is spent by the grant that takes it.
 	proof     *dpop.Proof
@@ -95,7 +96,7 @@ type tokenRequest struct {
 	loginID string
 
 	// client and grant are what by and grantType named, once they are known.
-	client Client
+	client clients.Client
 	grant  grant
 	// event is what the audit log is to be told.
 	event audit.Event
@@ -107,11 +108,11 @@ func readTokenRequest(r *http.Request) (*tokenRequest, *refusal.Error) {
 	if e != nil {
 		return q, e
 	}
-	if q.by, e = readCredentials(r, f); e != nil {
-		q.by.tellClaim(&q.event)
+	if q.by, e = clients.ReadCredentials(r, f.values); e != nil {
+		q.by.TellClaim(&q.event)
 		return q, e
 	}
-	q.event.ClientID = q.by.id
+	q.event.ClientID = q.by.ID
 	q.grantType, q.scope, q.resources = f.get("grant_type"), f.get("scope"), f.all("resource")
 	q.username, q.password, q.refreshToken = f.get("username"), f.get("password"), f.get("refresh_token")
 	q.code, q.redirectURI, q.verifier = f.get("code"), f.get("redirect_uri"), f.get("code_verifier")
@@ -121,7 +122,7 @@ func readTokenRequest(r *http.Request) (*tokenRequest, *refusal.Error) {
 // reach returns the scope and, of the audiences that a grant of it may be for, the
 // part that the client gets of what it asks for at the beginning.
 func (q *tokenRequest) reach(audiences func(scope []string) []string) (scope, aud []string, e *refusal.Error) {
-	if scope, e = q.client.grantable(q.scope); e != nil {
+	if scope, e = q.client.Grantable(q.scope); e != nil {
 		return nil, nil, e
 	}
 	aud, e = target(q.resources, audiences(scope))

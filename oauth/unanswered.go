@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/keyturn/keyturn/clients"
 )
 
 const (
@@ -134,7 +136,7 @@ func (f *Families) Settle(ctx context.Context) (int, error) {
 // token: a client may have a token one generation newer than the family was, and
 // older ones must not become valid again.
 func (f *Families) restore(ctx context.Context, before Family, presented int64, at time.Time, stands func(now Family) bool) error {
-	_, err := f.store.RotateFamily(ctx, before.ID, before.ClientID, func(now Family, _ Client) (*Rotation, error) {
+	_, err := f.store.RotateFamily(ctx, before.ID, before.ClientID, func(now Family, _ clients.Client) (*Rotation, error) {
 		if !now.RevokedAt.IsZero() || !stands(now) {
 			return nil, nil
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/storetest"
 	"github.com/keyturn/keyturn/oauth"
@@ -40,7 +41,7 @@ type outage struct {
 type switched struct{ store.Store }
 
 // refreshesOn are the replicas of a deployment whose store can fail.
-func refreshesOn(t *testing.T, window oauth.RetryWindow) (f *fixture, at *switched, replica func() *oauth.Families) {
+func refreshesOn(t *testing.T, window clients.RetryWindow) (f *fixture, at *switched, replica func() *oauth.Families) {
 	f = newFixture(t, func(s *oauth.Settings) { s.RetryWindow = window })
 	at = &switched{f.store.(store.Store)}
 	masters := newMasters(t)
@@ -82,7 +83,7 @@ func outages() []outage {
 // later, on this replica or on another. Nobody else was given the successor, so
 // nobody is taken for a thief, not even without a retry window.
 func TestF2_AnOutageLongerThanTheWindowLogsNobodyOut(t *testing.T) {
-	for _, window := range []oauth.RetryWindow{oauth.RetryWindow(30 * time.Second), oauth.RetryNever} {
+	for _, window := range []clients.RetryWindow{clients.RetryWindow(30 * time.Second), clients.RetryNever} {
 		for _, o := range outages() {
 			for _, elsewhere := range []bool{false, true} {
 				f, at, replica := refreshesOn(t, window)
@@ -123,7 +124,7 @@ func TestF2_AnOutageLongerThanTheWindowLogsNobodyOut(t *testing.T) {
 // doubt, the one before it.
 func TestF3_DoubtExcusesOneTokenOnly(t *testing.T) {
 	for _, o := range outages() {
-		f, at, _ := refreshesOn(t, oauth.RetryWindow(30*time.Second))
+		f, at, _ := refreshesOn(t, clients.RetryWindow(30*time.Second))
 		fam, old := f.login(t)
 		token := f.spend(t, old)
 		if err := o.refresh(f.Families, at, token); err == nil {
@@ -146,7 +147,7 @@ func TestF3_DoubtExcusesOneTokenOnly(t *testing.T) {
 
 // TestF2_SettlingGoesOnWhenTheStoreIsBack settles while the store is still away.
 func TestF2_SettlingGoesOnWhenTheStoreIsBack(t *testing.T) {
-	f, at, _ := refreshesOn(t, oauth.RetryWindow(30*time.Second))
+	f, at, _ := refreshesOn(t, clients.RetryWindow(30*time.Second))
 	_, token := f.login(t)
 	_ = outages()[1].refresh(f.Families, at, token)
 	good := at.Store
@@ -169,7 +170,7 @@ func TestF2_SettlingGoesOnWhenTheStoreIsBack(t *testing.T) {
 // TestT1_AWrongMinuteSettlesNothingAway: a refresh in doubt is not forgotten because a
 // clock calls its session expired that elapsed time does not confirm.
 func TestT1_AWrongMinuteSettlesNothingAway(t *testing.T) {
-	f, at, replica := refreshesOn(t, oauth.RetryNever)
+	f, at, replica := refreshesOn(t, clients.RetryNever)
 	_, token := f.login(t)
 	good := at.Store
 	if err := outages()[1].refresh(f.Families, at, token); err == nil {

@@ -4,10 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/strictjson"
-	"github.com/keyturn/keyturn/users"
 )
 
 // userClaims returns those members of the JSON object all that names lists,
@@ -23,17 +22,11 @@ func userClaims(all string, names []string) (members, error) {
 		return nil, fmt.Errorf("the claims of a session: %w", err)
 	}
 	for name := range claims {
-		if !slices.Contains(names, name) || !mayClaim(name) {
+		if !slices.Contains(names, name) || !clients.MayClaim(name) {
 			delete(claims, name)
 		}
 	}
 	return membersOf(claims)
-}
-
-// mayClaim reports whether a token's member of that name is one of the user's
-// claims.
-func mayClaim(name string) bool {
-	return name == users.RolesClaim || users.CheckClaimName(name) == nil
 }
 
 // claimsIn returns the user's claims in the payload of one of our access
@@ -44,7 +37,7 @@ func claimsIn(payload []byte) (members, error) {
 		return nil, err
 	}
 	for name := range claims {
-		if !mayClaim(name) {
+		if !clients.MayClaim(name) {
 			delete(claims, name)
 		}
 	}
@@ -72,23 +65,4 @@ func (m members) into(object []byte) []byte {
 	}
 	object = append(object[:len(object)-1], ',')
 	return append(append(object, m...), '}')
-}
-
-// checkClientClaims refuses names that no user's account can have.
-func checkClientClaims(client Client) error {
-	for _, name := range client.Claims {
-		if !mayClaim(name) {
-			return fmt.Errorf("claim %q: use %s, or the name of a custom claim, which is not one of the names that the server itself uses",
-				name, users.RolesClaim)
-		}
-	}
-	return nil
-}
-
-// describeClaims lists the claims in a client's tokens for the audit log.
-func describeClaims(client Client) string {
-	if len(client.Claims) == 0 {
-		return ""
-	}
-	return "; claims: " + strings.Join(client.Claims, " ")
 }

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/config"
-	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -17,7 +17,7 @@ import (
 // who it is; "clients add" and "clients update" share them.
 type clientFlags struct {
 	cmd                 *cobra.Command
-	client              oauth.Client
+	client              clients.Client
 	scope, defaultScope string
 	jwksFile            string
 	retryWindow         string
@@ -26,7 +26,7 @@ type clientFlags struct {
 func newClientFlags(cmd *cobra.Command) *clientFlags {
 	c := &clientFlags{cmd: cmd}
 	f := cmd.Flags()
-	f.StringSliceVar(&c.client.Grants, "grant", nil, "a grant that the client may use: "+strings.Join(oauth.Grants(), ", ")+" (repeat for several)")
+	f.StringSliceVar(&c.client.Grants, "grant", nil, "a grant that the client may use: "+strings.Join(clients.Grants(), ", ")+" (repeat for several)")
 	f.StringSliceVar(&c.client.RedirectURIs, "redirect-uri", nil, "where the grant authorization_code may send users back to, compared exactly but for the port of http://127.0.0.1 and http://[::1] (repeat for several)")
 	f.StringSliceVar(&c.client.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where it may send users after they have logged out, compared exactly (repeat for several)")
 	f.StringVar(&c.scope, "scope", "", "what the client may ask for, separated by spaces")
@@ -52,10 +52,10 @@ func (c *clientFlags) read(p *program, algs []string) error {
 		return usageError{fmt.Errorf("--client-signing-alg %q: signing_algs has %s", alg, strings.Join(algs, ", "))}
 	}
 	var ok bool
-	if c.client.Scope, ok = oauth.ParseScope(c.scope); !ok {
+	if c.client.Scope, ok = clients.ParseScope(c.scope); !ok {
 		return usageError{fmt.Errorf("--scope %q: use scope names separated by spaces (RFC 6749 §3.3)", c.scope)}
 	}
-	if c.client.DefaultScope, ok = oauth.ParseScope(c.defaultScope); !ok {
+	if c.client.DefaultScope, ok = clients.ParseScope(c.defaultScope); !ok {
 		return usageError{fmt.Errorf("--default-scope %q: use scope names separated by spaces (RFC 6749 §3.3)", c.defaultScope)}
 	}
 	if c.retryWindow != "" {
@@ -76,7 +76,7 @@ func (c *clientFlags) read(p *program, algs []string) error {
 }
 
 // apply changes in client what the flags given say.
-func (c *clientFlags) apply(client *oauth.Client) {
+func (c *clientFlags) apply(client *clients.Client) {
 	given := c.cmd.Flags().Changed
 	for flag, set := range map[string]func(){
 		"grant":                    func() { client.Grants = c.client.Grants },
@@ -112,7 +112,7 @@ func (p *program) readJWKS(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	keys, err := oauth.ParseClientJWKS(text)
+	keys, err := clients.ParseJWKS(text)
 	if err != nil {
 		return "", err
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -42,7 +42,7 @@ type clientRow struct {
 	CreatedAt      time.Time       `json:"created_at"`
 }
 
-func clientRowOf(c oauth.Client, secret string) clientRow {
+func clientRowOf(c clients.Client, secret string) clientRow {
 	return clientRow{
 		ClientID: c.ID, ClientSecret: secret, Public: c.Public, AuthMethod: c.AuthMethod(), JWKS: json.RawMessage(c.JWKS), JWKSURI: c.JWKSURI,
 		Grants: orEmpty(c.Grants), RedirectURIs: c.RedirectURIs, PostLogout: c.PostLogoutRedirectURIs, Scope: strings.Join(c.Scope, " "), DefaultScope: strings.Join(c.DefaultScope, " "),
@@ -71,8 +71,8 @@ func (p *program) clientsCommand() *cobra.Command {
 		p.clientsAddCommand(), p.clientsListCommand(), p.clientsUpdateCommand(), p.clientsRotateSecretCommand(), p.clientsDisableCommand(), p.clientsLogoutCommand())
 }
 
-func (d *deployment) clients() *oauth.Clients {
-	return &oauth.Clients{Store: d.store, Audit: d.audit, AccessTTL: d.cfg.AccessTokenTTL, RefreshIdleTTL: d.cfg.RefreshIdleTTL, Now: wallClock, IsUser: d.isUser}
+func (d *deployment) clients() *clients.Registry {
+	return &clients.Registry{Store: d.store, Audit: d.audit, AccessTTL: d.cfg.AccessTokenTTL, RefreshIdleTTL: d.cfg.RefreshIdleTTL, Now: wallClock, IsUser: d.isUser}
 }
 
 // isUser reports whether an account has the id.
@@ -87,7 +87,7 @@ func (d *deployment) isUser(ctx context.Context, id string) (bool, error) {
 // isClient reports whether a client has the id.
 func (d *deployment) isClient(ctx context.Context, id string) (bool, error) {
 	_, err := d.store.ClientByID(ctx, id)
-	if errors.Is(err, oauth.ErrNoClient) {
+	if errors.Is(err, clients.ErrNotFound) {
 		return false, nil
 	}
 	return err == nil, err
@@ -125,7 +125,7 @@ alone.`,
 		}
 		flags.client.ID = args[0]
 		made, secret, err := d.clients().Add(d.ctx, flags.client)
-		if errors.Is(err, oauth.ErrClientExists) {
+		if errors.Is(err, clients.ErrExists) {
 			return fmt.Errorf("client %s exists already", args[0])
 		}
 		if err != nil {
@@ -173,8 +173,8 @@ loses it.`,
 func (p *program) clientsListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the clients", Args: cobra.NoArgs}
 	p.withStore(cmd, func(d *deployment, _ []string) error {
-		rows, err := listAll(d.ctx, d.store.ListClients, func(c oauth.Client) string { return c.ID },
-			func(c oauth.Client) clientRow { return clientRowOf(c, "") })
+		rows, err := listAll(d.ctx, d.store.ListClients, func(c clients.Client) string { return c.ID },
+			func(c clients.Client) clientRow { return clientRowOf(c, "") })
 		if err != nil {
 			return err
 		}

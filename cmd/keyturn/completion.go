@@ -6,16 +6,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/config"
-	"github.com/keyturn/keyturn/oauth"
 )
 
 // choices returns the values that a shell can complete, by flag.
 func choices() map[string][]string {
 	stores := []string{"sqlite:", "mongodb://"}
 	byFlag := map[string][]string{
-		"output": {"text", "json"}, "grant": oauth.Grants(), "outcome": {"success", "failure"}, "action": actions(),
+		"output": {"text", "json"}, "grant": clients.Grants(), "outcome": {"success", "failure"}, "action": actions(),
 		"store": stores, "from": stores, "to": stores,
 	}
 	for _, s := range config.Settings() {

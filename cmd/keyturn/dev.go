@@ -13,9 +13,9 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/docs"
 	"github.com/keyturn/keyturn/internal/config"
-	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -67,8 +67,8 @@ func (d *deployment) makeDemo(s *services) error {
 	if err != nil {
 		return fmt.Errorf("--dev: the demo user: %w; start in an empty directory", err)
 	}
-	_, made.ClientSecret, err = d.clients().Add(d.ctx, oauth.Client{
-		ID: made.ClientID, Grants: oauth.Grants(), RedirectURIs: []string{demoCallback}, Scope: []string{"openid", "email", "profile"}, Audience: []string{demoAudience},
+	_, made.ClientSecret, err = d.clients().Add(d.ctx, clients.Client{
+		ID: made.ClientID, Grants: clients.Grants(), RedirectURIs: []string{demoCallback}, Scope: []string{"openid", "email", "profile"}, Audience: []string{demoAudience},
 	})
 	if err != nil {
 		return fmt.Errorf("--dev: the demo client: %w; start in an empty directory", err)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/clients"
 )
 
 // lookForFirstParty records whether the client of the /auth routes is registered,
@@ -15,7 +15,7 @@ func (d *deployment) lookForFirstParty(ctx context.Context) {
 		return
 	}
 	_, err := d.store.ClientByID(ctx, id)
-	if err != nil && !errors.Is(err, oauth.ErrNoClient) {
+	if err != nil && !errors.Is(err, clients.ErrNotFound) {
 		return // other messages report that the store does not answer
 	}
 	missing := err != nil

@@ -38,8 +38,8 @@ Made for a container's health check, where no other program is at hand.`,
 	return cmd
 }
 
-// clients returns the Finder of client addresses for the settings.
-func clients(cfg *config.Config) clientip.Finder {
+// clientFinder returns the Finder of client addresses for the settings.
+func clientFinder(cfg *config.Config) clientip.Finder {
 	return clientip.Finder{Trusted: cfg.TrustedProxies, Source: clientip.Source(cfg.ClientAddress)}
 }
 
@@ -52,7 +52,7 @@ func ready(ctx context.Context, cfg *config.Config) (int, error) {
 		host = "127.0.0.1"
 	}
 	scheme := "http"
-	clients := clients(cfg)
+	clients := clientFinder(cfg)
 	transport := &http.Transport{DialContext: clients.Dial}
 	if cfg.TLSCertFile != "" {
 		scheme = "https"

@@ -286,7 +286,7 @@ func (s *services) server(d *deployment, issuer string) *server.Server {
 	return server.New(server.Settings{
 		Issuer:      issuer,
 		TLSCertFile: d.cfg.TLSCertFile, TLSKeyFile: d.cfg.TLSKeyFile, HSTS: strings.HasPrefix(issuer, "https:"),
-		Clients:     clients(d.cfg),
+		Clients:     clientFinder(d.cfg),
 		CORSOrigins: d.cfg.CORSOrigins,
 		Profiling:   d.cfg.Profiling, RequestTimeout: d.cfg.RequestTimeout, ShutdownDelay: d.cfg.ShutdownDelay, ShutdownTimeout: d.cfg.ShutdownTimeout,
 	}, server.Handlers{

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/dpop"
@@ -46,7 +47,7 @@ func (d *deployment) services(issuer string) (*services, error) {
 		return nil, err
 	}
 	s.oauth = oauth.NewService(oauth.Options{
-		Store: d.store, Families: s.families, ClientKeys: oauth.NewClientKeys(d.cfg.ClientJWKSNetworks, wallClock), Proofs: dpop.NewChecker(masters, d.cfg.DPoPNonce, d.cfg.ClockSkew, wallClock), Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
+		Store: d.store, Families: s.families, ClientKeys: clients.NewKeys(d.cfg.ClientJWKSNetworks, wallClock), Proofs: dpop.NewChecker(masters, d.cfg.DPoPNonce, d.cfg.ClockSkew, wallClock), Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
 		OnError: d.requestLog, Now: wallClock,
 	})
 	if s.pages, err = d.pages(issuer, s); err != nil {
@@ -63,7 +64,7 @@ func (d *deployment) metadataConfig(issuer string, s *services) wellknown.Config
 	return wellknown.Config{
 		Issuer: issuer, Grants: d.oauthSettings(issuer).Grants(), Scopes: []string{"openid", "email", "profile", oauth.ScopeOffline}, Claims: oauth.IDTokenClaims(),
 		ResponseModes: oauth.ResponseModes(), Prompts: oauth.Prompts(), Locales: s.pages.Languages(),
-		ClientAuth: []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}, ClientAuthAlgs: oauth.AssertionAlgs(), ProofAlgs: dpop.Algs(), Published: d.published(s.ring),
+		ClientAuth: []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}, ClientAuthAlgs: clients.AssertionAlgs(), ProofAlgs: dpop.Algs(), Published: d.published(s.ring),
 	}
 }
 

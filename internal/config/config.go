@@ -11,7 +11,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/clients"
 )
 
 // Config holds every setting, parsed and checked. Load makes it; it is not
@@ -65,7 +65,7 @@ type Config struct {
 	// BrowserRememberTTL is zero if nobody is asked whether to stay logged in.
 	BrowserSessionTTL, BrowserRememberTTL time.Duration
 	// RetryWindow is that of F2.
-	RetryWindow oauth.RetryWindow
+	RetryWindow clients.RetryWindow
 
 	PasswordMinLength int
 	Argon2Memory      uint32

@@ -5,16 +5,16 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/keys"
-	"github.com/keyturn/keyturn/oauth"
 )
 
 // ParseRetryWindow parses the form of RetryWindow.String: until-used, 0 or a
 // duration.
-func ParseRetryWindow(s string) (oauth.RetryWindow, error) {
-	if s == oauth.RetryUntilUsed.String() {
-		return oauth.RetryUntilUsed, nil
+func ParseRetryWindow(s string) (clients.RetryWindow, error) {
+	if s == clients.RetryUntilUsed.String() {
+		return clients.RetryUntilUsed, nil
 	}
 	d, err := ParseDuration(s)
 	if err != nil {
@@ -23,7 +23,7 @@ func ParseRetryWindow(s string) (oauth.RetryWindow, error) {
 	if d < 0 || d > longest {
 		return 0, errNotAccepted
 	}
-	return cmp.Or(oauth.RetryWindow(d), oauth.RetryNever), nil
+	return cmp.Or(clients.RetryWindow(d), clients.RetryNever), nil
 }
 
 // AcceptedRetryWindow describes what ParseRetryWindow accepts.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/clients"
 )
 
 // loadArgs loads with flags, variables and, unless yaml is empty, a file.
@@ -71,7 +71,7 @@ func TestDefaults(t *testing.T) {
 		KeyRotationInterval: 720 * time.Hour, KeyPublishLead: 24 * time.Hour,
 		KeyPollInterval: 10 * time.Second, ClockSkew: 30 * time.Second, JWKSMaxAge: 15 * time.Minute,
 		AccessTokenTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour, BrowserSessionTTL: 12 * time.Hour, BrowserRememberTTL: 720 * time.Hour, PageName: "Keyturn",
-		RetryWindow: oauth.RetryUntilUsed, PasswordGrant: true, Signup: true, PasswordMinLength: 15,
+		RetryWindow: clients.RetryUntilUsed, PasswordGrant: true, Signup: true, PasswordMinLength: 15,
 		Argon2Memory: 19456, Argon2Time: 2, Argon2Threads: 1, HashConcurrency: runtime.GOMAXPROCS(0),
 		LoginThrottle: true, ShutdownTimeout: 15 * time.Second, RequestTimeout: 10 * time.Second,
 		sources: c.sources,
@@ -170,7 +170,7 @@ func TestFileTakesYAMLTypes(t *testing.T) {
 		"login_throttle: false", "retry_window: 0", "issuer:", "trusted_proxies:", "refresh_ttl: 30d", "",
 	}, "\n"), nil)
 	if c.Argon2Time != 3 || c.Argon2Memory != 19456 || c.PasswordGrant || c.Signup || c.LoginThrottle ||
-		c.RetryWindow != oauth.RetryNever || c.Issuer != "http://127.0.0.1:8080" || c.TrustedProxies != nil || c.RefreshTTL != 720*time.Hour {
+		c.RetryWindow != clients.RetryNever || c.Issuer != "http://127.0.0.1:8080" || c.TrustedProxies != nil || c.RefreshTTL != 720*time.Hour {
 		t.Errorf("got %+v", c)
 	}
 	for name, yaml := range map[string]string{"empty": "\n", "comment": "# nothing\n", "one document": "---\nlog_level: info\n"} {

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/clientip"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/keys"
-	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -234,7 +234,7 @@ func access() []Setting {
 }
 
 func checkClientID(s string) error {
-	if s != "" && !oauth.ValidClientID(s) {
+	if s != "" && !clients.ValidID(s) {
 		return errNotAccepted
 	}
 	return nil

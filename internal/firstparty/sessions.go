@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/oauth"
 )
@@ -31,7 +32,7 @@ func (h *Handlers) LogIn(w http.ResponseWriter, r *http.Request) {
 		Email    string `json:"email"`
 		Password string `json:"password"`
 	}
-	if !h.read(w, r, h.unread(oauth.GrantPassword), &body) {
+	if !h.read(w, r, h.unread(clients.GrantPassword), &body) {
 		return
 	}
 	tokens, e := h.OAuth.LogIn(r, body.Email, body.Password)
@@ -45,7 +46,7 @@ func (h *Handlers) Refresh(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		RefreshToken string `json:"refresh_token"`
 	}
-	if !h.read(w, r, h.unread(oauth.GrantRefreshToken), &body) {
+	if !h.read(w, r, h.unread(clients.GrantRefreshToken), &body) {
 		return
 	}
 	tokens, e := h.OAuth.Refresh(r, body.RefreshToken)

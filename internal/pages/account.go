@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/oauth"
@@ -44,7 +45,7 @@ func (p *Pages) view(w http.ResponseWriter, r *http.Request) view {
 
 // setRequest has a page go on with an authorization request, if it is one.
 func (v *view) setRequest(query string) {
-	if request, err := url.ParseQuery(query); err == nil && oauth.ValidClientID(request.Get("client_id")) {
+	if request, err := url.ParseQuery(query); err == nil && clients.ValidID(request.Get("client_id")) {
 		v.Request, v.ClientID = request.Encode(), request.Get("client_id")
 	}
 }

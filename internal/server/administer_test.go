@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/internal/store/storetest"
 	"github.com/keyturn/keyturn/internal/userfile"
-	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -234,7 +234,7 @@ func settleErrands() []errand {
 		}, audit.SessionsEnded, "account_changed", "", 0},
 		{func(w faultyWorld) error {
 			w.disableClient("shop")
-			_, err := (&oauth.Clients{Store: w.store, Audit: w.audit, Now: later}).Settle(w.t.Context())
+			_, err := (&clients.Registry{Store: w.store, Audit: w.audit, Now: later}).Settle(w.t.Context())
 			return err
 		}, audit.SessionsEnded, "client_disabled", "", 0},
 	}
@@ -278,42 +278,42 @@ func importErrands() []errand {
 }
 
 func clientErrands() []errand {
-	with := func(do func(w faultyWorld, c *oauth.Clients) error) func(faultyWorld) error {
+	with := func(do func(w faultyWorld, c *clients.Registry) error) func(faultyWorld) error {
 		return func(w faultyWorld) error {
-			return do(w, &oauth.Clients{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now})
+			return do(w, &clients.Registry{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now})
 		}
 	}
 	add := func(id string, grants ...string) func(faultyWorld) error {
-		return with(func(w faultyWorld, c *oauth.Clients) error {
-			_, _, err := c.Add(w.t.Context(), oauth.Client{ID: id, Grants: grants})
+		return with(func(w faultyWorld, c *clients.Registry) error {
+			_, _, err := c.Add(w.t.Context(), clients.Client{ID: id, Grants: grants})
 			return err
 		})
 	}
-	update := func(id string, apply func(*oauth.Client)) func(faultyWorld) error {
-		return with(func(w faultyWorld, c *oauth.Clients) error {
+	update := func(id string, apply func(*clients.Client)) func(faultyWorld) error {
+		return with(func(w faultyWorld, c *clients.Registry) error {
 			_, err := c.Update(w.t.Context(), id, apply)
 			return err
 		})
 	}
 	turn := func(id string) func(faultyWorld) error {
-		return with(func(w faultyWorld, c *oauth.Clients) error {
+		return with(func(w faultyWorld, c *clients.Registry) error {
 			_, err := c.RotateSecret(w.t.Context(), id)
 			return err
 		})
 	}
 	disable := func(id string) func(faultyWorld) error {
-		return with(func(w faultyWorld, c *oauth.Clients) error {
+		return with(func(w faultyWorld, c *clients.Registry) error {
 			_, err := c.Disable(w.t.Context(), id)
 			return err
 		})
 	}
 	logout := func(id string) func(faultyWorld) error {
-		return with(func(w faultyWorld, c *oauth.Clients) error {
+		return with(func(w faultyWorld, c *clients.Registry) error {
 			_, err := c.EndSessions(w.t.Context(), id)
 			return err
 		})
 	}
-	same := func(*oauth.Client) {}
+	same := func(*clients.Client) {}
 	return []errand{
 		{add("new", "password"), audit.ClientAdded, "", "", 0},
 		{add("new"), audit.ClientAdded, "invalid_registration", "", 0},
@@ -321,10 +321,10 @@ func clientErrands() []errand {
 		{add("new", "password"), audit.ClientAdded, "failed", "CreateClient", 0},
 		{update("shop", same), audit.ClientChanged, "", "", 0},
 		{update("nobody", same), audit.ClientChanged, "unknown_client", "", 0},
-		{update("shop", func(c *oauth.Client) { c.Grants = nil }), audit.ClientChanged, "invalid_registration", "", 0},
+		{update("shop", func(c *clients.Client) { c.Grants = nil }), audit.ClientChanged, "invalid_registration", "", 0},
 		{update("shop", same), audit.ClientChanged, "failed", "ReplaceClient", 0},
 		{func(w faultyWorld) error {
-			return update("shop", func(*oauth.Client) { w.change("shop", same) })(w)
+			return update("shop", func(*clients.Client) { w.change("shop", same) })(w)
 		}, audit.ClientChanged, "conflict", "", 0},
 		{turn("shop"), audit.ClientSecretTurned, "", "", 0},
 		{turn("nobody"), audit.ClientSecretTurned, "unknown_client", "", 0},
@@ -343,16 +343,16 @@ func clientErrands() []errand {
 // is the subject of tokens (RFC 9700 §4.15).
 func TestNoClientIsAUser(t *testing.T) {
 	w := newWorld(t)
-	clients := &oauth.Clients{
+	registry := &clients.Registry{
 		Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now,
 		IsUser: func(_ context.Context, id string) (bool, error) { return id == w.uid, nil },
 	}
-	client := oauth.Client{ID: w.uid, Grants: []string{"client_credentials"}}
-	if _, _, err := clients.Add(t.Context(), client); err == nil {
+	client := clients.Client{ID: w.uid, Grants: []string{"client_credentials"}}
+	if _, _, err := registry.Add(t.Context(), client); err == nil {
 		t.Error("a client was given the id of a user")
 	}
 	client.ID = "another"
-	if _, _, err := clients.Add(t.Context(), client); err != nil {
+	if _, _, err := registry.Add(t.Context(), client); err != nil {
 		t.Errorf("an id of its own: %v", err)
 	}
 	w.users.IsClient = func(_ context.Context, id string) (bool, error) { return id == "shop", nil }

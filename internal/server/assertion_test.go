@@ -14,8 +14,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/oauth"
 )
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -73,8 +73,8 @@ func (s signer) sign(t testing.TB, c claims, header map[jose.HeaderKey]any) stri
 // addReports registers a client that authenticates with s.
 func (w *world) addReports(s signer) {
 	w.t.Helper()
-	c := &oauth.Clients{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
-	_, secret, err := c.Add(w.t.Context(), oauth.Client{ID: "reports", Grants: []string{"client_credentials"}, JWKS: s.jwks(w.t)})
+	c := &clients.Registry{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
+	_, secret, err := c.Add(w.t.Context(), clients.Client{ID: "reports", Grants: []string{"client_credentials"}, JWKS: s.jwks(w.t)})
 	must(w.t, err)
 	if secret != "" {
 		w.t.Error("a client with keys was given a secret")
@@ -123,8 +123,8 @@ func TestClientAssertionsAccepted(t *testing.T) {
 			t.Errorf("%s as audience, which the client is not registered for: %d %s", name, rec.Code, rec.Body)
 		}
 	}
-	_, err := (&oauth.Clients{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}).Update(t.Context(), "reports",
-		func(c *oauth.Client) { c.TokenEndpointAudience = true })
+	_, err := (&clients.Registry{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}).Update(t.Context(), "reports",
+		func(c *clients.Client) { c.TokenEndpointAudience = true })
 	must(t, err)
 	for name, c := range map[string]claims{"the token endpoint": at, "both": both} {
 		if rec := w.postAs("/oauth/token", asserted(s.sign(t, c.with("jti", name), nil))); rec.Code != 200 {
@@ -287,8 +287,8 @@ func TestClientAssertionCountsOnce(t *testing.T) {
 func TestUpdatedClientKeysReplaceTheOld(t *testing.T) {
 	w, old, next := newWorld(t), newSigner(t, "k1"), newSigner(t, "k2")
 	w.addReports(old)
-	c := &oauth.Clients{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
-	_, err := c.Update(t.Context(), "reports", func(c *oauth.Client) { c.JWKS = next.jwks(t) })
+	c := &clients.Registry{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
+	_, err := c.Update(t.Context(), "reports", func(c *clients.Client) { c.JWKS = next.jwks(t) })
 	must(t, err)
 	for status, s := range map[int]signer{401: old, 200: next} {
 		if rec := w.postAs("/oauth/token", asserted(s.sign(t, assertion(), nil))); rec.Code != status {
@@ -296,7 +296,7 @@ func TestUpdatedClientKeysReplaceTheOld(t *testing.T) {
 		}
 	}
 	// A client that had a secret loses it with its first key.
-	_, err = c.Update(t.Context(), "shop", func(c *oauth.Client) { c.JWKS = next.jwks(t) })
+	_, err = c.Update(t.Context(), "shop", func(c *clients.Client) { c.JWKS = next.jwks(t) })
 	must(t, err)
 	if rec := w.post("/oauth/token", values{"grant_type": {"client_credentials"}}); rec.Code != 401 {
 		t.Errorf("the old secret: %d, want 401", rec.Code)
@@ -314,7 +314,7 @@ func TestUpdatedClientKeysReplaceTheOld(t *testing.T) {
 // reads the client itself, take assertions as seriously as any other.
 func TestClientAssertionsAtRefresh(t *testing.T) {
 	w, s := newWorld(t), newSigner(t, "k1")
-	w.update(func(c *oauth.Client) { c.JWKS = s.jwks(t) })
+	w.update(func(c *clients.Client) { c.JWKS = s.jwks(t) })
 	by := func(s signer, v values) values {
 		v.Set("client_assertion_type", assertionType)
 		v.Set("client_assertion", s.sign(t, assertion().with("iss", "shop").with("sub", "shop"), nil))

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/mongodb"
@@ -56,14 +57,14 @@ func (l *ledger) ReplaceUser(ctx context.Context, seen, next users.User) error {
 	return l.wrote(l.Store.ReplaceUser(ctx, seen, next), seenUser(seen), seenUser(next), seen.SlotID, next.SlotID)
 }
 
-func seenClient(c oauth.Client) string {
+func seenClient(c clients.Client) string {
 	if c.Unborn {
 		return ""
 	}
 	return fmt.Sprint(c.UpdatedAt, c.Disabled, c.Scope, c.SecretHash)
 }
 
-func (l *ledger) ReplaceClient(ctx context.Context, seen, next oauth.Client) error {
+func (l *ledger) ReplaceClient(ctx context.Context, seen, next clients.Client) error {
 	return l.wrote(l.Store.ReplaceClient(ctx, seen, next), seenClient(seen), seenClient(next), seen.SlotID, next.SlotID)
 }
 
@@ -142,7 +143,7 @@ func (w faultyWorld) randomDecision(ctx context.Context, r *rand.Rand) {
 	if u, err := w.faulty.Unwrap().UserByEmailKey(ctx, address); err == nil {
 		uid = u.UID
 	}
-	clients := &oauth.Clients{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
+	registry := &clients.Registry{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
 	client := fmt.Sprintf("client%d", r.IntN(2))
 	name := fmt.Sprint("name", r.IntN(1000))
 	// What becomes of it is for the log and the store to say.
@@ -165,13 +166,13 @@ func (w faultyWorld) randomDecision(ctx context.Context, r *rand.Rand) {
 	case 8:
 		_, _, _ = w.users.IssueReset(ctx, uid, time.Hour)
 	case 9:
-		_, _, _ = clients.Add(ctx, oauth.Client{ID: client, Grants: []string{"password"}})
+		_, _, _ = registry.Add(ctx, clients.Client{ID: client, Grants: []string{"password"}})
 	case 10:
-		_, _ = clients.Update(ctx, client, func(c *oauth.Client) { c.Scope = []string{name} })
+		_, _ = registry.Update(ctx, client, func(c *clients.Client) { c.Scope = []string{name} })
 	case 11:
-		_, _ = clients.RotateSecret(ctx, client)
+		_, _ = registry.RotateSecret(ctx, client)
 	case 12:
-		_, _ = clients.Disable(ctx, client)
+		_, _ = registry.Disable(ctx, client)
 	case 13:
 		w.post("/oauth/token", values{"grant_type": {"password"}, "username": {email}, "password": {password}})
 	case 14:
@@ -298,8 +299,8 @@ func (w faultyWorld) settleOnce(ctx context.Context, ahead time.Duration) (left 
 	later := func() time.Time { return time.Now().Add(ahead) }
 	sessions := oauth.SessionEnder{Store: w.store, Audit: w.audit, Now: later}
 	accounts := users.Service{Store: w.store, Sessions: sessions, Audit: w.audit, Now: later}
-	clients := oauth.Clients{Store: w.store, Audit: w.audit, Now: later}
-	for _, settle := range []func(context.Context) (int, error){accounts.SettleDecisions, clients.SettleDecisions, sessions.SettleDecisions} {
+	registry := clients.Registry{Store: w.store, Audit: w.audit, Now: later}
+	for _, settle := range []func(context.Context) (int, error){accounts.SettleDecisions, registry.SettleDecisions, sessions.SettleDecisions} {
 		_, err := settle(ctx)
 		left = errors.Join(left, err)
 	}

@@ -4,11 +4,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/mongodb"
 	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
-	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -49,7 +49,7 @@ func TestF7_ADisablingThatDiedIsFinished(t *testing.T) {
 		"client": {
 			func(w *world) { w.disableClient("shop") },
 			func(w *world, now func() time.Time) (int, error) {
-				return (&oauth.Clients{Store: w.store, Audit: w.audit, Now: now}).Settle(w.t.Context())
+				return (&clients.Registry{Store: w.store, Audit: w.audit, Now: now}).Settle(w.t.Context())
 			},
 			audit.Event{Reason: audit.ReasonClientDisabled, ClientID: "shop"},
 		},

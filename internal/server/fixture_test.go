@@ -19,6 +19,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/clientip"
@@ -203,7 +204,7 @@ func keyPolicy(alg string) keys.Policy {
 func (w *world) build() http.Handler {
 	settings := oauth.Settings{
 		Issuer: issuer, TokenEndpoint: issuer + "/oauth/token", ClockSkew: 30 * time.Second, AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour, BrowserTTL: 12 * time.Hour, RememberTTL: 720 * time.Hour,
-		RetryWindow: oauth.RetryWindow(30 * time.Second), PasswordGrant: !w.passwordGrantOff, FirstPartyClient: "shop",
+		RetryWindow: clients.RetryWindow(30 * time.Second), PasswordGrant: !w.passwordGrantOff, FirstPartyClient: "shop",
 	}
 	hasher, err := passwords.NewHasher(passwords.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2)
 	must(w.t, err)
@@ -215,7 +216,7 @@ func (w *world) build() http.Handler {
 	proofClock := w.proofClock
 	now := func() time.Time { return time.Now().Add(w.wallOff) }
 	o := oauth.NewService(oauth.Options{
-		Store: w.store, Families: oauth.NewFamilies(w.store, w.masters, settings, now, func() time.Time { return time.Now().Add(w.steadyOff) }), ClientKeys: oauth.NewClientKeys(nil, time.Now),
+		Store: w.store, Families: oauth.NewFamilies(w.store, w.masters, settings, now, func() time.Time { return time.Now().Add(w.steadyOff) }), ClientKeys: clients.NewKeys(nil, time.Now),
 		Proofs: dpop.NewChecker(w.masters, w.needsNonce, 30*time.Second, func() time.Time { return time.Now().Add(proofClock) }),
 		Users:  w.users, Ring: w.keeper.Ring(),
 		Audit: w.audit, Settings: settings, OnError: fail, Now: now,
@@ -226,7 +227,7 @@ func (w *world) build() http.Handler {
 	})
 	must(w.t, err)
 	metadata, err := wellknown.NewMetadata(wellknown.Config{
-		Issuer: issuer, Grants: oauth.Grants(), Scopes: []string{"openid"}, ResponseModes: oauth.ResponseModes(), ClientAuth: []string{"client_secret_basic"}, Published: w.keeper.Ring().Published,
+		Issuer: issuer, Grants: clients.Grants(), Scopes: []string{"openid"}, ResponseModes: oauth.ResponseModes(), ClientAuth: []string{"client_secret_basic"}, Published: w.keeper.Ring().Published,
 	})
 	must(w.t, err)
 	health := &server.Health{Store: w.store.Ping, Keys: func() (string, error) { return "", nil }, OnError: func(string, error) {}}
@@ -245,17 +246,17 @@ func (w *world) register() {
 	u, err := w.users.Add(w.t.Context(), users.NewUser{Email: email, FirstName: "Ada", Password: password})
 	must(w.t, err)
 	w.uid = u.UID
-	clients := &oauth.Clients{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
-	_, w.secret, err = clients.Add(w.t.Context(), oauth.Client{
-		ID: "shop", Grants: oauth.Grants(), RedirectURIs: []string{callback}, PostLogoutRedirectURIs: []string{farewell}, Scope: []string{"openid", "email", "profile"}, Audience: []string{"https://api.example.com"},
+	registry := &clients.Registry{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
+	_, w.secret, err = registry.Add(w.t.Context(), clients.Client{
+		ID: "shop", Grants: clients.Grants(), RedirectURIs: []string{callback}, PostLogoutRedirectURIs: []string{farewell}, Scope: []string{"openid", "email", "profile"}, Audience: []string{"https://api.example.com"},
 	})
 	must(w.t, err)
-	_, _, err = clients.Add(w.t.Context(), oauth.Client{
+	_, _, err = registry.Add(w.t.Context(), clients.Client{
 		ID: "native", Public: true, Grants: []string{"authorization_code", "refresh_token"}, Scope: []string{"openid", "email"},
 		RedirectURIs: []string{"http://127.0.0.1/callback", "com.example.app:/callback"},
 	})
 	must(w.t, err)
-	_, _, err = clients.Add(w.t.Context(), oauth.Client{ID: "page", Public: true, Grants: []string{"password", "refresh_token"}, Scope: []string{"openid"}})
+	_, _, err = registry.Add(w.t.Context(), clients.Client{ID: "page", Public: true, Grants: []string{"password", "refresh_token"}, Scope: []string{"openid"}})
 	must(w.t, err)
 }
 

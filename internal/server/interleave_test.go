@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store/storetest"
-	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -24,10 +24,10 @@ func (w faultyWorld) meanwhile(method string, do func()) {
 }
 
 // bystander is another process that works on the same store.
-func (w faultyWorld) bystander() (oauth.Clients, func(reason string) error) {
+func (w faultyWorld) bystander() (clients.Registry, func(reason string) error) {
 	inner := w.faulty.Unwrap()
-	clients := oauth.Clients{Store: inner, Audit: &journal{t: w.t}, AccessTTL: time.Hour, Now: time.Now}
-	return clients, func(reason string) error {
+	registry := clients.Registry{Store: inner, Audit: &journal{t: w.t}, AccessTTL: time.Hour, Now: time.Now}
+	return registry, func(reason string) error {
 		_, err := inner.RevokeFamiliesOfUser(w.t.Context(), w.uid, "", time.Now(), reason)
 		return err
 	}

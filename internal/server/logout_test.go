@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store/storetest"
 	"github.com/keyturn/keyturn/oauth"
@@ -70,7 +71,7 @@ func led(rec *httptest.ResponseRecorder) bool {
 // replica; what was begun through it ends with it, and nothing else.
 func TestLogOutByAnApplication(t *testing.T) {
 	onBothStores(t, func(t *testing.T, w *world) {
-		w.change("shop", func(c *oauth.Client) {
+		w.change("shop", func(c *clients.Client) {
 			c.DefaultScope, c.Scope = c.Scope, append(slices.Clone(c.Scope), "offline_access")
 		})
 		other := w.loggedIn()

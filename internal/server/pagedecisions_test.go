@@ -9,9 +9,9 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store/storetest"
-	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -157,7 +157,7 @@ func pageRefusals() []decided {
 			return w.browser().authorize(asks(setting("prompt", "none")))
 		}, 303, issue, "login_required"},
 		{"a grant that was withdrawn", after(func(w *world, _ tokens) {
-			w.change("shop", func(c *oauth.Client) { c.Grants = []string{"password"} })
+			w.change("shop", func(c *clients.Client) { c.Grants = []string{"password"} })
 		}, authorizing(nil)), 303, issue, "grant_not_allowed"},
 		{"malformed scope", authorizing(setting("scope", "a\"b")), 303, issue, "malformed_scope"},
 		{"wide scope", authorizing(setting("scope", "openid admin")), 303, issue, "scope_not_allowed"},

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/dpop/dpoptest"
@@ -116,7 +117,7 @@ func TestF8_AClientThatMustProveAKey(t *testing.T) {
 	h := w.holder()
 	before := read[bound](t, w.serve(w.tokenRequest("shop", login())), 200)
 	for _, id := range []string{"shop", "page"} {
-		w.change(id, func(c *oauth.Client) { c.DPoPBound = true })
+		w.change(id, func(c *clients.Client) { c.DPoPBound = true })
 	}
 	w.journal.take()
 	for name, r := range map[string]struct {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/storetest"
@@ -176,7 +177,7 @@ func asserting(path string, action audit.Action) []decided {
 			return w.postAs(path, asserted(text))
 		}, 401, action, "assertion_replayed"},
 		{"keys out of reach", func(w *world, t tokens) *httptest.ResponseRecorder {
-			must(w.t, w.store.CreateClient(w.t.Context(), oauth.Client{
+			must(w.t, w.store.CreateClient(w.t.Context(), clients.Client{
 				ID: "reports", Grants: []string{"client_credentials"}, JWKSURI: "https://127.0.0.1:1/keys", CreatedAt: time.Now(), UpdatedAt: time.Now(),
 			}))
 			return w.postAs(path, asserted(newSigner(w.t, "k1").sign(w.t, assertion(), nil)))
@@ -220,7 +221,7 @@ func dead() map[string]func(w *world, t tokens) string {
 		"unknown_session": with("sid", uuid.NewString()),
 		"unknown_client":  with("client_id", "nobody"),
 		"disabled_client": func(w *world, _ tokens) string {
-			must(w.t, w.store.CreateClient(w.t.Context(), oauth.Client{ID: "gone", Disabled: true, CreatedAt: time.Now(), UpdatedAt: time.Now()}))
+			must(w.t, w.store.CreateClient(w.t.Context(), clients.Client{ID: "gone", Disabled: true, CreatedAt: time.Now(), UpdatedAt: time.Now()}))
 			return w.token(saying().with("client_id", "gone"))
 		},
 		"revoked_token": func(w *world, t tokens) string {
@@ -252,7 +253,7 @@ func stale() map[string]func(w *world, t tokens) string {
 		"expired_session": func(w *world, t tokens) string {
 			live, err := w.store.FamiliesOfUser(w.t.Context(), w.uid, time.Now(), 1)
 			must(w.t, err)
-			_, err = w.store.RotateFamily(w.t.Context(), live[0].ID, "shop", func(f oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+			_, err = w.store.RotateFamily(w.t.Context(), live[0].ID, "shop", func(f oauth.Family, _ clients.Client) (*oauth.Rotation, error) {
 				return &oauth.Rotation{
 					Presented: f.Generation - 1, MasterID: f.MasterID, At: f.RotatedAt, IdleExpiresAt: f.CreatedAt, PurgeAt: f.PurgeAt,
 				}, nil
@@ -264,7 +265,7 @@ func stale() map[string]func(w *world, t tokens) string {
 }
 
 // change changes a client behind everybody's back.
-func (w *world) change(id string, apply func(*oauth.Client)) {
+func (w *world) change(id string, apply func(*clients.Client)) {
 	c, err := w.store.ClientByID(w.t.Context(), id)
 	must(w.t, err)
 	seen := c
@@ -273,7 +274,7 @@ func (w *world) change(id string, apply func(*oauth.Client)) {
 	must(w.t, w.store.ReplaceClient(w.t.Context(), seen, c))
 }
 
-func (w *world) disableClient(id string) { w.change(id, func(c *oauth.Client) { c.Disabled = true }) }
+func (w *world) disableClient(id string) { w.change(id, func(c *clients.Client) { c.Disabled = true }) }
 
 // alter changes the account behind everybody's back.
 func (w *world) alter(apply func(*users.User)) {

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
-	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -38,7 +38,7 @@ func notGranted() []decided {
 		}, 400, action, "password_grant_off"},
 		{"another's grant", formAs("/oauth/token", "client_id", "page", "grant_type", "client_credentials"), 400, action, "grant_not_allowed"},
 		{"public client", func(w *world, t tokens) *httptest.ResponseRecorder {
-			must(w.t, w.store.CreateClient(w.t.Context(), oauth.Client{
+			must(w.t, w.store.CreateClient(w.t.Context(), clients.Client{
 				ID: "odd", Public: true, Grants: []string{"client_credentials"}, CreatedAt: time.Now(), UpdatedAt: time.Now(),
 			}))
 			return w.postAs("/oauth/token", values{"client_id": {"odd"}, "grant_type": {"client_credentials"}})
@@ -78,7 +78,7 @@ func notRefreshed() []decided {
 	rows := []decided{
 		{"no refresh token", form("/oauth/token", values{"grant_type": {"refresh_token"}}), 400, audit.TokenRefused, "no_refresh_token"},
 		{"audience withdrawn", after(func(w *world, _ tokens) {
-			w.change("shop", func(c *oauth.Client) { c.Audience = nil })
+			w.change("shop", func(c *clients.Client) { c.Audience = nil })
 		}, refreshing(held)), 400, audit.TokenRefused, "audience_withdrawn"},
 		{"retry", after(spend(1), refreshing(held)), 200, audit.TokenRefreshed, "retry"},
 		{"reuse", after(spend(2), refreshing(held)), 400, audit.TokenReuse, "reused_token"},

@@ -9,7 +9,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
-	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/clients"
 )
 
 // grantedTo is what a token answer and the token in it say.
@@ -35,9 +35,9 @@ func (w *world) granted(v values) grantedTo {
 }
 
 // update changes the client shop.
-func (w *world) update(apply func(*oauth.Client)) {
+func (w *world) update(apply func(*clients.Client)) {
 	w.t.Helper()
-	c := &oauth.Clients{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
+	c := &clients.Registry{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
 	_, err := c.Update(w.t.Context(), "shop", apply)
 	must(w.t, err)
 }
@@ -74,7 +74,7 @@ func TestScopeGranted(t *testing.T) {
 		"the default at login":          {[]string{"email", "openid"}, login(), "email openid"},
 		"asked in the client's own way": {nil, login("scope", "profile openid"), "profile openid"},
 	} {
-		w.update(func(cl *oauth.Client) { cl.DefaultScope = c.byDefault })
+		w.update(func(cl *clients.Client) { cl.DefaultScope = c.byDefault })
 		if got := w.granted(c.form); got.Scope != c.want || got.inToken != c.want {
 			t.Errorf("%s: the answer says %q, the token %q; want %q", name, got.Scope, got.inToken, c.want)
 		}
@@ -136,7 +136,7 @@ const billing = "https://billing.example.com"
 func TestResourceChoosesTheAudience(t *testing.T) {
 	w := newWorld(t)
 	api := "https://api.example.com"
-	w.update(func(c *oauth.Client) { c.Audience = []string{api, billing} })
+	w.update(func(c *clients.Client) { c.Audience = []string{api, billing} })
 	for name, c := range map[string]struct {
 		form values
 		want []string
@@ -177,8 +177,8 @@ func TestResourceChoosesTheAudience(t *testing.T) {
 func TestF7_OpenIDIsForTheIssuerToo(t *testing.T) {
 	w := newWorld(t)
 	const api = "https://api.example.com"
-	clients := &oauth.Clients{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
-	_, _, err := clients.Add(t.Context(), oauth.Client{
+	registry := &clients.Registry{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
+	_, _, err := registry.Add(t.Context(), clients.Client{
 		ID: "team", Public: true, Grants: []string{"password", "refresh_token"}, Scope: []string{"openid", "email"}, Audience: []string{api},
 	})
 	must(t, err)
@@ -245,9 +245,9 @@ func TestIntrospectionTellsTheAddress(t *testing.T) {
 // client whose session lives.
 func TestWhatIsTakenFromAClientIsGoneAtRefresh(t *testing.T) {
 	w := newWorld(t)
-	w.update(func(c *oauth.Client) { c.Audience = append(c.Audience, billing) })
+	w.update(func(c *clients.Client) { c.Audience = append(c.Audience, billing) })
 	session := w.granted(login())
-	w.update(func(c *oauth.Client) { c.Scope, c.Audience = []string{"openid", "orders:read"}, []string{billing} })
+	w.update(func(c *clients.Client) { c.Scope, c.Audience = []string{"openid", "orders:read"}, []string{billing} })
 	next := w.granted(refresh(session.Refresh))
 	if next.inToken != "openid" || !slices.Equal(next.audience, []string{billing, issuer}) {
 		t.Errorf("after the change: scope %q, audience %v; want what is left, openid and %s", next.inToken, next.audience, billing)
@@ -256,7 +256,7 @@ func TestWhatIsTakenFromAClientIsGoneAtRefresh(t *testing.T) {
 	if got := read[struct{ Error string }](t, rec, 400); got.Error != "invalid_scope" {
 		t.Errorf("what was taken away: %s", got.Error)
 	}
-	w.update(func(c *oauth.Client) { c.Audience = []string{"https://other.example.com"} })
+	w.update(func(c *clients.Client) { c.Audience = []string{"https://other.example.com"} })
 	rec = w.post("/oauth/token", refresh(next.Refresh))
 	if got := read[struct{ Error string }](t, rec, 400); got.Error != "invalid_grant" {
 		t.Errorf("a session for nothing any more: %s", got.Error)

@@ -4,6 +4,7 @@ import (
 	"net/http/httptest"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/dpop/dpoptest"
@@ -27,7 +28,7 @@ func notProven() []decided {
 	password := values{"grant_type": {"password"}, "username": {email}, "password": {password}}
 	rows := []decided{
 		{"no proof of one that must", after(func(w *world, _ tokens) {
-			w.change("shop", func(c *oauth.Client) { c.DPoPBound = true })
+			w.change("shop", func(c *clients.Client) { c.DPoPBound = true })
 		}, form("/oauth/token", password)), 400, audit.TokenRefused, "no_proof"},
 		{"a bound session's token alone", func(w *world, _ tokens) *httptest.ResponseRecorder {
 			return w.postAs("/oauth/token", refresh(w.boundSession().Refresh, "client_id", "page"))

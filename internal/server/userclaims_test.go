@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -47,8 +47,8 @@ func (w *world) tokensOf(form url.Values) tokens {
 // at the login, at a refresh, and to introspection.
 func TestRolesReachTheToken(t *testing.T) {
 	w := newWorld(t)
-	clients := &oauth.Clients{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
-	_, _, err := clients.Add(t.Context(), oauth.Client{
+	registry := &clients.Registry{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
+	_, _, err := registry.Add(t.Context(), clients.Client{
 		ID: "team", Public: true, Grants: []string{"password", "refresh_token"}, Scope: []string{"openid"}, Claims: []string{"roles", "tier"},
 	})
 	must(t, err)
@@ -63,7 +63,7 @@ func TestRolesReachTheToken(t *testing.T) {
 	}
 	wantClaims(t, "of a client that is told nothing", claimsOf(t, w.login().Access), nil, nil)
 
-	w.update(func(c *oauth.Client) { c.Introspects = []string{issuer} })
+	w.update(func(c *clients.Client) { c.Introspects = []string{issuer} })
 	introspected := read[map[string]any](t, w.post("/oauth/introspect", url.Values{"token": {login.Access}}), 200)
 	wantClaims(t, "introspection", introspected, []any{"admin", "editor"}, "gold")
 	if introspected["active"] != true {
@@ -78,7 +78,7 @@ func TestRolesReachTheToken(t *testing.T) {
 	_, err = w.users.SetClaims(t.Context(), w.uid, []string{"editor"}, `{"tier":"gold"}`)
 	must(t, err)
 	wantClaims(t, "after a role was taken away", refresh(), []any{"editor"}, "gold")
-	_, err = clients.Update(t.Context(), "team", func(c *oauth.Client) { c.Claims = []string{"tier"} })
+	_, err = registry.Update(t.Context(), "team", func(c *clients.Client) { c.Claims = []string{"tier"} })
 	must(t, err)
 	wantClaims(t, "after the client was told less", refresh(), nil, "gold")
 	_, err = w.users.SetClaims(t.Context(), w.uid, nil, "")
@@ -115,10 +115,10 @@ func TestANewAddressReachesTheToken(t *testing.T) {
 // have put there.
 func TestReservedClaimsNeverReachTheToken(t *testing.T) {
 	w := newWorld(t)
-	client := oauth.Client{ID: "team", Public: true, Grants: []string{"password", "refresh_token"}, Claims: []string{"sub", "scope", "tier"}}
+	client := clients.Client{ID: "team", Public: true, Grants: []string{"password", "refresh_token"}, Claims: []string{"sub", "scope", "tier"}}
 	must(t, w.store.CreateClient(t.Context(), client))
-	clients := &oauth.Clients{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
-	if _, err := clients.Update(t.Context(), "team", func(*oauth.Client) {}); err == nil {
+	registry := &clients.Registry{Store: w.store, Audit: w.audit, AccessTTL: time.Hour, Now: time.Now}
+	if _, err := registry.Update(t.Context(), "team", func(*clients.Client) {}); err == nil {
 		t.Error("a client is registered with a reserved name")
 	}
 	w.alter(func(u *users.User) { u.Claims = `{"scope":"admin","sub":"root","tier":1}` })

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -9,7 +10,7 @@ import (
 // Records are records of several kinds, as they are stored.
 type Records struct {
 	Users    []users.User
-	Clients  []oauth.Client
+	Clients  []clients.Client
 	Families []oauth.Family
 	Keys     []keys.Record
 	Denied   []oauth.DeniedToken

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/listing"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
@@ -116,7 +117,7 @@ func (i *inspector) keys(ctx context.Context) error {
 
 func (i *inspector) clients(ctx context.Context) error {
 	i.clientIDs = map[string]bool{"": true} // a browser's log-in is of no client
-	for c, err := range listing.All(ctx, i.store.ListClients, func(c oauth.Client) string { return c.ID }) {
+	for c, err := range listing.All(ctx, i.store.ListClients, func(c clients.Client) string { return c.ID }) {
 		if err != nil {
 			return err
 		}
@@ -171,7 +172,7 @@ func (i *inspector) refersTo(ctx context.Context, f oauth.Family) error {
 	if err != nil {
 		return err
 	}
-	noClient, err := missing(ctx, i.clientIDs, f.ClientID, i.store.ClientByID, oauth.ErrNoClient)
+	noClient, err := missing(ctx, i.clientIDs, f.ClientID, i.store.ClientByID, clients.ErrNotFound)
 	if err != nil || !noUser && !noClient {
 		return err
 	}

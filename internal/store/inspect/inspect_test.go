@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/inspect"
 	"github.com/keyturn/keyturn/internal/store/mongodb"
@@ -90,7 +91,7 @@ func TestRecordsThatDoNotFit(t *testing.T) {
 		ctx := t.Context()
 		given, lost := newMasters(t), newMasters(t)
 		must(t, s.CreateUser(ctx, users.User{UID: "u1", Email: "a@example.com", EmailKey: "a@example.com", CreatedAt: now, UpdatedAt: now}))
-		must(t, s.CreateClient(ctx, oauth.Client{ID: "app", Public: true, CreatedAt: now, UpdatedAt: now}))
+		must(t, s.CreateClient(ctx, clients.Client{ID: "app", Public: true, CreatedAt: now, UpdatedAt: now}))
 		addKey(t, s, given, 0, nil)
 		ended, expired := family("ended", "gone", "gone", lost.Primary()), family("expired", "gone", "gone", lost.Primary())
 		ended.RevokedAt, expired.IdleExpiresAt = now, now
@@ -157,7 +158,7 @@ func (g growing) ListUsers(ctx context.Context, after string, limit int) ([]user
 
 func TestAStoreInUseIsNotWrong(t *testing.T) {
 	onBothStores(t, func(t *testing.T, s store.Store) {
-		must(t, s.CreateClient(t.Context(), oauth.Client{ID: "app", Public: true, CreatedAt: now, UpdatedAt: now}))
+		must(t, s.CreateClient(t.Context(), clients.Client{ID: "app", Public: true, CreatedAt: now, UpdatedAt: now}))
 		check(t, growing{s, t}, nil)
 	})
 }
@@ -165,7 +166,7 @@ func TestAStoreInUseIsNotWrong(t *testing.T) {
 // TestManyAreCounted names some and counts the rest.
 func TestManyAreCounted(t *testing.T) {
 	onBothStores(t, func(t *testing.T, s store.Store) {
-		must(t, s.CreateClient(t.Context(), oauth.Client{ID: "app", Public: true, CreatedAt: now, UpdatedAt: now}))
+		must(t, s.CreateClient(t.Context(), clients.Client{ID: "app", Public: true, CreatedAt: now, UpdatedAt: now}))
 		for n := range 13 {
 			must(t, s.CreateFamily(t.Context(), family(string(rune('a'+n)), "u2", "app", "")))
 		}

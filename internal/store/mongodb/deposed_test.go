@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -37,7 +38,7 @@ func TestK5_F6_ADeposedPrimaryDecidesNothing(t *testing.T) {
 	if denied, err := st.TokenDenied(ctx, "new"); err == nil && !denied {
 		t.Error("a token counts that was denied")
 	}
-	if _, err := st.ClientByID(ctx, "new"); errors.Is(err, oauth.ErrNoClient) {
+	if _, err := st.ClientByID(ctx, "new"); errors.Is(err, clients.ErrNotFound) {
 		t.Error("a client that was registered is said not to be")
 	}
 	if f, err := st.FamilyByID(ctx, "f"); err == nil && f.RevokedAt.IsZero() {
@@ -101,7 +102,7 @@ func TestF7_ADeposedPrimaryOfTheClientsDecidesNoRefresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	rotate := func() (disabled bool, err error) {
-		_, err = st.RotateFamily(t.Context(), "f", "web", func(_ oauth.Family, by oauth.Client) (*oauth.Rotation, error) {
+		_, err = st.RotateFamily(t.Context(), "f", "web", func(_ oauth.Family, by clients.Client) (*oauth.Rotation, error) {
 			if disabled = by.Disabled; !disabled {
 				t.Error("a refresh was decided by the client that has been")
 			}

@@ -10,6 +10,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
@@ -30,11 +31,11 @@ var writes = []struct {
 		_, err := st.AddCount(ctx, "k", 1, time.Now())
 		return err
 	}},
-	{"CreateClient", "insert", func(ctx context.Context, st *Store) error { return st.CreateClient(ctx, oauth.Client{ID: "c"}) }},
+	{"CreateClient", "insert", func(ctx context.Context, st *Store) error { return st.CreateClient(ctx, clients.Client{ID: "c"}) }},
 	{"ReplaceClient", "update", func(ctx context.Context, st *Store) error {
-		return st.ReplaceClient(ctx, oauth.Client{ID: "c"}, oauth.Client{ID: "c"})
+		return st.ReplaceClient(ctx, clients.Client{ID: "c"}, clients.Client{ID: "c"})
 	}},
-	{"RemoveClient", "delete", func(ctx context.Context, st *Store) error { return st.RemoveClient(ctx, oauth.Client{ID: "c"}) }},
+	{"RemoveClient", "delete", func(ctx context.Context, st *Store) error { return st.RemoveClient(ctx, clients.Client{ID: "c"}) }},
 	{"HoldFamily", "update", func(ctx context.Context, st *Store) error {
 		return st.HoldFamily(ctx, oauth.Family{ID: "f"}, oauth.Family{ID: "f"})
 	}},
@@ -164,7 +165,7 @@ func TestDeadlinesReachTheServer(t *testing.T) {
 			t.Errorf("%s: %v", w.name, err)
 		}
 	}
-	_, err := st.RotateFamily(ctx, "f", "c", func(oauth.Family, oauth.Client) (*oauth.Rotation, error) { return &oauth.Rotation{}, nil })
+	_, err := st.RotateFamily(ctx, "f", "c", func(oauth.Family, clients.Client) (*oauth.Rotation, error) { return &oauth.Rotation{}, nil })
 	if err != nil {
 		t.Errorf("RotateFamily: %v", err)
 	}

@@ -31,8 +31,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/store"
-	"github.com/keyturn/keyturn/oauth"
 )
 
 // Store keeps everything in one database. It is safe for concurrent use, by any
@@ -54,7 +54,7 @@ type Store struct {
 	// latest are the collections for data that decides something and that no later
 	// write confirms: reads see every write acknowledged before.
 	latest      struct{ users, families, clients, keys, denied, anchors *mongo.Collection }
-	clientReads *jointReads[oauth.Client] // of latest.clients
+	clientReads *jointReads[clients.Client] // of latest.clients
 
 	engine Engine
 	log    func(wrong bool, line string)
@@ -129,9 +129,9 @@ func newStore(client *mongo.Client, database string) *Store {
 	} {
 		*at = db.Collection(c.Name(), options.Collection().SetReadConcern(readconcern.Linearizable()))
 	}
-	s.clientReads = newJointReads(func(ctx context.Context, id string) (oauth.Client, error) {
+	s.clientReads = newJointReads(func(ctx context.Context, id string) (clients.Client, error) {
 		filter := bson.M{"_id": id, "unborn": absent}
-		return one[clientRecord](s.latest.clients.FindOne(ctx, filter), "reading a client", oauth.ErrNoClient)
+		return one[clientRecord](s.latest.clients.FindOne(ctx, filter), "reading a client", clients.ErrNotFound)
 	})
 	return s
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/mongodb"
 	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
@@ -59,7 +60,7 @@ var errRefused = errors.New("refused")
 
 // rotate presents the token of f's generation.
 func rotate(ctx context.Context, st *mongodb.Store, f oauth.Family) (oauth.Family, error) {
-	return st.RotateFamily(ctx, f.ID, f.ClientID, func(seen oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+	return st.RotateFamily(ctx, f.ID, f.ClientID, func(seen oauth.Family, _ clients.Client) (*oauth.Rotation, error) {
 		if seen.ID == "" || seen.Generation > f.Generation || !seen.RevokedAt.IsZero() {
 			return nil, errRefused
 		}
@@ -138,7 +139,7 @@ func TestF6_EndedBetweenLookAndWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	looks := 0
-	_, err := st.RotateFamily(t.Context(), f.ID, f.ClientID, func(seen oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+	_, err := st.RotateFamily(t.Context(), f.ID, f.ClientID, func(seen oauth.Family, _ clients.Client) (*oauth.Rotation, error) {
 		if looks++; !seen.RevokedAt.IsZero() {
 			return nil, errRefused
 		}
@@ -168,14 +169,14 @@ func TestF2_AWriteThatComesLateFindsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	looks := 0
-	stands, err := st.RotateFamily(t.Context(), f.ID, f.ClientID, func(seen oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+	stands, err := st.RotateFamily(t.Context(), f.ID, f.ClientID, func(seen oauth.Family, _ clients.Client) (*oauth.Rotation, error) {
 		if looks++; looks > 1 {
 			return nil, nil
 		}
 		back := &oauth.Rotation{
 			Presented: f.Generation - 1, MasterID: f.MasterID, At: f.RotatedAt.Add(time.Millisecond), IdleExpiresAt: f.IdleExpiresAt, PurgeAt: f.PurgeAt,
 		}
-		_, err := other.RotateFamily(t.Context(), f.ID, f.ClientID, func(oauth.Family, oauth.Client) (*oauth.Rotation, error) { return back, nil })
+		_, err := other.RotateFamily(t.Context(), f.ID, f.ClientID, func(oauth.Family, clients.Client) (*oauth.Rotation, error) { return back, nil })
 		if err != nil {
 			t.Error(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
@@ -20,7 +21,7 @@ import (
 func (s *Store) Put(ctx context.Context, r store.Records) error {
 	return errors.Join(
 		s.putUsers(ctx, r.Users),
-		put(ctx, s.clients, r.Clients, func(c oauth.Client) (any, any) { return c.ID, clientRecord(c) }),
+		put(ctx, s.clients, r.Clients, func(c clients.Client) (any, any) { return c.ID, clientRecord(c) }),
 		put(ctx, s.families, r.Families, func(f oauth.Family) (any, any) { return f.ID, familyRecord(f) }),
 		put(ctx, s.keys, r.Keys, func(k keys.Record) (any, any) { return k.Seq, newKeyDocument(k) }),
 		put(ctx, s.denied, r.Denied, func(d oauth.DeniedToken) (any, any) { return d.JTI, deniedRecord(d) }),

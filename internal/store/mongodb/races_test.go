@@ -8,6 +8,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/oauth"
 )
@@ -87,7 +88,7 @@ func TestF6_AStaleLookIsNotTheLastWord(t *testing.T) {
 	}
 	t.Cleanup(func() { st.Close() })
 	ended := errors.New("ended")
-	_, err = st.RotateFamily(t.Context(), "f", "c", func(f oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+	_, err = st.RotateFamily(t.Context(), "f", "c", func(f oauth.Family, _ clients.Client) (*oauth.Rotation, error) {
 		if f.Generation != 5 {
 			t.Errorf("decide was shown %+v", f)
 		}

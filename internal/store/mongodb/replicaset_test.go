@@ -9,6 +9,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/oauth"
 )
@@ -118,7 +119,7 @@ func many(doc bson.Raw) bool {
 func askEverything(t *testing.T, st *Store) {
 	t.Helper()
 	_, _ = st.FamilyByID(t.Context(), "linear")
-	_, _ = st.RotateFamily(t.Context(), "both", "linear", func(oauth.Family, oauth.Client) (*oauth.Rotation, error) { return &oauth.Rotation{}, nil })
+	_, _ = st.RotateFamily(t.Context(), "both", "linear", func(oauth.Family, clients.Client) (*oauth.Rotation, error) { return &oauth.Rotation{}, nil })
 	of := reflect.TypeFor[store.Store]()
 	for i := range of.NumMethod() {
 		m := of.Method(i)

@@ -8,6 +8,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/oauth"
 )
 
@@ -25,7 +26,7 @@ const maxRaces = 8
 // where none follows is the family looked at again, linearizably. No write proves
 // anything of the client, so it is read linearizably, at the same time.
 func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, decide oauth.Decide) (oauth.Family, error) {
-	var by oauth.Client
+	var by clients.Client
 	var clientErr error
 	var client sync.WaitGroup
 	client.Go(func() { by, clientErr = s.ClientByID(ctx, clientID) })
@@ -34,7 +35,7 @@ func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, dec
 		f, err := familyIn(ctx, families, familyID)
 		client.Wait()
 		switch {
-		case clientErr != nil && !errors.Is(clientErr, oauth.ErrNoClient):
+		case clientErr != nil && !errors.Is(clientErr, clients.ErrNotFound):
 			return oauth.Family{}, clientErr
 		case err != nil && !errors.Is(err, oauth.ErrNoFamily):
 			return oauth.Family{}, err

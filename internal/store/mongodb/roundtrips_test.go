@@ -8,6 +8,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/oauth"
 )
 
@@ -37,7 +38,7 @@ func TestARefreshIsTwoRoundTrips(t *testing.T) {
 		}
 		return answer
 	})
-	_, err := st.RotateFamily(t.Context(), "f", "c", func(oauth.Family, oauth.Client) (*oauth.Rotation, error) { return &oauth.Rotation{}, nil })
+	_, err := st.RotateFamily(t.Context(), "f", "c", func(oauth.Family, clients.Client) (*oauth.Rotation, error) { return &oauth.Rotation{}, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/keys"
@@ -26,7 +27,7 @@ func simulatedFamily(id string) oauth.Family {
 
 // refresh moves the family f on to generation 6, once.
 func refresh(ctx context.Context, st *Store) error {
-	_, err := st.RotateFamily(ctx, "f", "web", func(f oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+	_, err := st.RotateFamily(ctx, "f", "web", func(f oauth.Family, _ clients.Client) (*oauth.Rotation, error) {
 		switch {
 		case !f.RevokedAt.IsZero():
 			return nil, errEnded
@@ -81,7 +82,7 @@ var changes = []struct {
 		next.Disabled = true
 		return st.ReplaceUser(ctx, seen, next)
 	}, nil},
-	{"F5 CreateClient", func(ctx context.Context, st *Store) error { return st.CreateClient(ctx, oauth.Client{ID: "new"}) }, is(oauth.ErrClientExists)},
+	{"F5 CreateClient", func(ctx context.Context, st *Store) error { return st.CreateClient(ctx, clients.Client{ID: "new"}) }, is(clients.ErrExists)},
 	{"F5 DenyToken", func(ctx context.Context, st *Store) error {
 		return st.DenyToken(ctx, oauth.DeniedToken{JTI: "new", ExpireAt: future})
 	}, is(oauth.ErrTokenDenied)},
@@ -122,7 +123,7 @@ func furnish(t *testing.T, st *Store) {
 	if err := errors.Join(err,
 		st.CreateFamily(ctx, simulatedFamily("f")), st.CreateFamily(ctx, other),
 		st.CreateUser(ctx, users.User{UID: "u", EmailKey: "a@example.com"}),
-		st.CreateClient(ctx, oauth.Client{ID: "web"}), st.DenyToken(ctx, simulatedDenied()),
+		st.CreateClient(ctx, clients.Client{ID: "web"}), st.DenyToken(ctx, simulatedDenied()),
 		st.CreateKey(ctx, keys.Record{KID: "key", CreatedAt: future, ActivateAt: future}),
 		st.SetAnchor(ctx, audit.Anchor{Chain: "chain", Seq: 5, At: future}),
 	); err != nil {
@@ -133,7 +134,7 @@ func furnish(t *testing.T, st *Store) {
 // contents is what a store holds.
 type contents struct {
 	Users    []users.User
-	Clients  []oauth.Client
+	Clients  []clients.Client
 	Families []oauth.Family
 	Denied   []oauth.DeniedToken
 	Keys     []keys.Record

@@ -6,6 +6,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
 	"github.com/keyturn/keyturn/oauth"
 )
@@ -41,7 +42,7 @@ func TestStorageOfASessionStaysConstant(t *testing.T) {
 	before := stored()
 	const refreshes = 100
 	for n := range int64(refreshes) {
-		_, err := st.RotateFamily(t.Context(), "f", "web", func(seen oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+		_, err := st.RotateFamily(t.Context(), "f", "web", func(seen oauth.Family, _ clients.Client) (*oauth.Rotation, error) {
 			at := at.Add(time.Duration(n+1) * time.Hour)
 			return &oauth.Rotation{Presented: seen.Generation, MasterID: "m1", At: at, IdleExpiresAt: at.Add(48 * time.Hour),
 				PurgeAt: at.Add(721 * time.Hour), IP: "192.0.2.2", UserAgent: "next"}, nil

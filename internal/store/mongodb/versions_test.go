@@ -10,9 +10,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/keys"
-	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -35,7 +35,7 @@ func TestWhatANewerVersionWroteStays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	change := func(u func(*users.User), c func(*oauth.Client)) {
+	change := func(u func(*users.User), c func(*clients.Client)) {
 		t.Helper()
 		user, err := st.HeldUser(ctx, "u")
 		must(err)
@@ -49,9 +49,9 @@ func TestWhatANewerVersionWroteStays(t *testing.T) {
 		must(st.ReplaceClient(ctx, client, nextClient))
 	}
 	change(func(u *users.User) { u.Username, u.UsernameKey, u.Roles = "A", "a", []string{"r"} },
-		func(c *oauth.Client) { c.Claims, c.JWKS = []string{"c"}, "{}" })
+		func(c *clients.Client) { c.Claims, c.JWKS = []string{"c"}, "{}" })
 	change(func(u *users.User) { u.Username, u.UsernameKey, u.Roles, u.UpdatedAt = "", "", nil, future },
-		func(c *oauth.Client) {
+		func(c *clients.Client) {
 			c.Claims, c.JWKS, c.Disabled, c.UpdatedAt = nil, "", true, future.Add(time.Second)
 		})
 	must(refresh(ctx, st))

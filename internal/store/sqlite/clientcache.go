@@ -1,6 +1,8 @@
 package sqlite
 
-import "github.com/keyturn/keyturn/oauth"
+import (
+	"github.com/keyturn/keyturn/clients"
+)
 
 // maxCachedClients bounds the clients in a cache.
 const maxCachedClients = 256
@@ -13,7 +15,7 @@ const maxCachedClients = 256
 // connection, and so with a transaction that is undone after a fault.
 type clientCache struct {
 	version int64
-	byID    map[string]oauth.Client
+	byID    map[string]clients.Client
 }
 
 var dataVersion = sql(`PRAGMA data_version`)
@@ -29,7 +31,7 @@ func (c *conn) refreshClients() error {
 
 // client returns a client, or the zero Client. It is for the writing connection,
 // inside a transaction.
-func (c *conn) client(id string) (oauth.Client, error) {
+func (c *conn) client(id string) (clients.Client, error) {
 	if cl, ok := c.clients.byID[id]; ok {
 		return cl, nil
 	}
@@ -38,7 +40,7 @@ func (c *conn) client(id string) (oauth.Client, error) {
 		return cl, err
 	}
 	if c.clients.byID == nil || len(c.clients.byID) >= maxCachedClients {
-		c.clients.byID = make(map[string]oauth.Client)
+		c.clients.byID = make(map[string]clients.Client)
 	}
 	c.clients.byID[id] = cl
 	return cl, nil

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/oauth"
 )
@@ -20,8 +21,8 @@ func TestF7_ARefreshSeesTheClientAsItIs(t *testing.T) {
 	if err := server.CreateFamily(ctx, f); err != nil {
 		t.Fatal(err)
 	}
-	shown := func() (by oauth.Client) {
-		_, err := server.RotateFamily(ctx, f.ID, "web", func(_ oauth.Family, c oauth.Client) (*oauth.Rotation, error) {
+	shown := func() (by clients.Client) {
+		_, err := server.RotateFamily(ctx, f.ID, "web", func(_ oauth.Family, c clients.Client) (*oauth.Rotation, error) {
 			by = c
 			return nil, nil
 		})
@@ -51,7 +52,7 @@ func TestF7_ARefreshSeesTheClientAsItIs(t *testing.T) {
 	for i, by := range []*Store{server, command, server} {
 		changed := client("web")
 		changed.JWKSURI = "https://example.com/" + string(rune('a'+i))
-		if err := by.Put(ctx, store.Records{Clients: []oauth.Client{changed}}); err != nil {
+		if err := by.Put(ctx, store.Records{Clients: []clients.Client{changed}}); err != nil {
 			t.Fatal(err)
 		}
 		expect(t, "put", shown().JWKSURI, changed.JWKSURI)

@@ -3,7 +3,7 @@ package sqlite
 import (
 	"context"
 
-	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/clients"
 )
 
 const clientColumns = `id, public, secret_hash, jwks, jwks_uri, grants, scope, default_scope, audience, claims,
@@ -24,8 +24,8 @@ var (
 	deleteClient = clientWrite(`DELETE FROM clients WHERE id = ?`)
 )
 
-func scanClient(r *row) oauth.Client {
-	return oauth.Client{
+func scanClient(r *row) clients.Client {
+	return clients.Client{
 		ID:             r.text(),
 		Public:         r.flag(),
 		SecretHash:     r.blob(),
@@ -47,7 +47,7 @@ func scanClient(r *row) oauth.Client {
 
 		Introspects:           r.list(),
 		TokenEndpointAudience: r.flag(),
-		RetryWindow:           oauth.RetryWindow(r.duration()),
+		RetryWindow:           clients.RetryWindow(r.duration()),
 		DPoPBound:             r.flag(),
 		RedirectURIs:          r.list(),
 
@@ -56,18 +56,18 @@ func scanClient(r *row) oauth.Client {
 }
 
 // CreateClient implements oauth.Store.
-func (s *Store) CreateClient(ctx context.Context, cl oauth.Client) error {
+func (s *Store) CreateClient(ctx context.Context, cl clients.Client) error {
 	return s.transact(ctx, func(c *conn) (int, error) {
 		n, err := writeClient(c, insertClient, cl)
 		if taken(err) {
-			err = oauth.ErrClientExists
+			err = clients.ErrExists
 		}
 		return n, err
 	})
 }
 
 // writeClient runs insertClient, replaceClient or putClient.
-func writeClient(c *conn, s *statement, cl oauth.Client) (int, error) {
+func writeClient(c *conn, s *statement, cl clients.Client) (int, error) {
 	return c.exec(s, cl.ID, integer(cl.Public), cl.SecretHash, cl.JWKS, cl.JWKSURI,
 		encodeList(cl.Grants), encodeList(cl.Scope), encodeList(cl.DefaultScope), encodeList(cl.Audience), encodeList(cl.Claims),
 		int64(cl.AccessTTL), int64(cl.RefreshIdleTTL), int64(cl.RefreshTTL),
@@ -77,22 +77,22 @@ func writeClient(c *conn, s *statement, cl oauth.Client) (int, error) {
 }
 
 // ClientByID implements oauth.Store.
-func (s *Store) ClientByID(ctx context.Context, id string) (oauth.Client, error) {
-	return found(ctx, s, clientByID, scanClient, oauth.ErrNoClient, id)
+func (s *Store) ClientByID(ctx context.Context, id string) (clients.Client, error) {
+	return found(ctx, s, clientByID, scanClient, clients.ErrNotFound, id)
 }
 
 // ListClients implements oauth.Store.
-func (s *Store) ListClients(ctx context.Context, after string, n int) ([]oauth.Client, error) {
+func (s *Store) ListClients(ctx context.Context, after string, n int) ([]clients.Client, error) {
 	return listed(ctx, s, clientsAfter, scanClient, after, limit(n))
 }
 
 // HeldClient implements oauth.Store.
-func (s *Store) HeldClient(ctx context.Context, id string) (oauth.Client, error) {
-	return found(ctx, s, heldClient, scanClient, oauth.ErrNoClient, id)
+func (s *Store) HeldClient(ctx context.Context, id string) (clients.Client, error) {
+	return found(ctx, s, heldClient, scanClient, clients.ErrNotFound, id)
 }
 
 // ReplaceClient implements oauth.Store.
-func (s *Store) ReplaceClient(ctx context.Context, seen, next oauth.Client) error {
+func (s *Store) ReplaceClient(ctx context.Context, seen, next clients.Client) error {
 	return s.transact(ctx, func(c *conn) (int, error) {
 		if err := stillClient(c, seen); err != nil {
 			return 0, err
@@ -103,7 +103,7 @@ func (s *Store) ReplaceClient(ctx context.Context, seen, next oauth.Client) erro
 }
 
 // RemoveClient implements oauth.Store.
-func (s *Store) RemoveClient(ctx context.Context, seen oauth.Client) error {
+func (s *Store) RemoveClient(ctx context.Context, seen clients.Client) error {
 	return s.transact(ctx, func(c *conn) (int, error) {
 		if err := stillClient(c, seen); err != nil {
 			return 0, err
@@ -114,15 +114,15 @@ func (s *Store) RemoveClient(ctx context.Context, seen oauth.Client) error {
 
 // stillClient checks, inside a transaction that writes, that a client is as it
 // was seen.
-func stillClient(c *conn, seen oauth.Client) error {
-	now, err := one(c, heldClient, scanClient, oauth.ErrNoClient, seen.ID)
+func stillClient(c *conn, seen clients.Client) error {
+	now, err := one(c, heldClient, scanClient, clients.ErrNotFound, seen.ID)
 	if err == nil && (now.Version != seen.Version || !now.UpdatedAt.Equal(instant(millis(seen.UpdatedAt)))) {
-		err = oauth.ErrClientChanged
+		err = clients.ErrChanged
 	}
 	return err
 }
 
 // PendingClients implements oauth.Store.
-func (s *Store) PendingClients(ctx context.Context, n int) ([]oauth.Client, error) {
+func (s *Store) PendingClients(ctx context.Context, n int) ([]clients.Client, error) {
 	return listed(ctx, s, clientsPending, scanClient, limit(n))
 }

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/keys"
-	"github.com/keyturn/keyturn/oauth"
 )
 
 func TestFileIsItsOwnersOnly(t *testing.T) {
@@ -231,7 +231,7 @@ func TestOnlyATakenValueIsTaken(t *testing.T) {
 		t.Errorf("a key that was refused: %v", err)
 	}
 	err = s.CreateClient(t.Context(), client("c"))
-	if errors.Is(err, oauth.ErrClientExists) || err == nil || !strings.Contains(err.Error(), "no clients here") {
+	if errors.Is(err, clients.ErrExists) || err == nil || !strings.Contains(err.Error(), "no clients here") {
 		t.Errorf("a client that was refused: %v", err)
 	}
 }
@@ -273,7 +273,7 @@ func TestAFileThatIsNotThereAnyMore(t *testing.T) {
 			if _, err := s.ClientByID(t.Context(), "app"); err != nil {
 				t.Errorf("a read after the file was put back: %v", err)
 			}
-			if _, err := s.ClientByID(t.Context(), "ghost"); !errors.Is(err, oauth.ErrNoClient) {
+			if _, err := s.ClientByID(t.Context(), "ghost"); !errors.Is(err, clients.ErrNotFound) {
 				t.Errorf("the write that was refused: %v", err)
 			}
 		})

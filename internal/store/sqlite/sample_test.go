@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/oauth"
 )
 
@@ -50,11 +51,11 @@ func rotation(f oauth.Family, presented int64) *oauth.Rotation {
 
 // rotate makes r of f, whatever f stands at.
 func rotate(ctx context.Context, s *Store, f oauth.Family, r *oauth.Rotation) (oauth.Family, error) {
-	return s.RotateFamily(ctx, f.ID, f.ClientID, func(oauth.Family, oauth.Client) (*oauth.Rotation, error) { return r, nil })
+	return s.RotateFamily(ctx, f.ID, f.ClientID, func(oauth.Family, clients.Client) (*oauth.Rotation, error) { return r, nil })
 }
 
-func client(id string) oauth.Client {
-	return oauth.Client{
+func client(id string) clients.Client {
+	return clients.Client{
 		ID:         id,
 		SecretHash: make([]byte, 32),
 		Grants:     []string{"password", "refresh_token"},

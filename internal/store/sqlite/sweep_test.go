@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/oauth"
 )
@@ -89,15 +90,15 @@ func (l latencies) String() string {
 // refreshing has 32 clients refresh sessions of their own until done.
 func refreshing(t *testing.T, s *Store, families []oauth.Family, done <-chan struct{}) latencies {
 	t.Helper()
-	const clients = 32
+	const callers = 32
 	var all sync.WaitGroup
-	took := make([]latencies, clients)
-	for c := range clients {
+	took := make([]latencies, callers)
+	for c := range callers {
 		all.Go(func() {
-			for n := c; ; n += clients {
+			for n := c; ; n += callers {
 				f := families[n%len(families)]
 				begin := time.Now()
-				_, err := s.RotateFamily(context.Background(), f.ID, f.ClientID, func(seen oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+				_, err := s.RotateFamily(context.Background(), f.ID, f.ClientID, func(seen oauth.Family, _ clients.Client) (*oauth.Rotation, error) {
 					return rotation(seen, seen.Generation), nil
 				})
 				if err != nil {

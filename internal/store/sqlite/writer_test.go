@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/oauth"
 )
 
@@ -258,7 +259,7 @@ func TestPanicInAWrite(t *testing.T) {
 	panicked := make(chan any)
 	go func() {
 		defer func() { panicked <- recover() }()
-		_, _ = s.RotateFamily(t.Context(), f.ID, f.ClientID, func(oauth.Family, oauth.Client) (*oauth.Rotation, error) {
+		_, _ = s.RotateFamily(t.Context(), f.ID, f.ClientID, func(oauth.Family, clients.Client) (*oauth.Rotation, error) {
 			panic("a slip")
 		})
 	}()

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/store"
-	"github.com/keyturn/keyturn/oauth"
 )
 
 func (s *suite) clients() []test {
@@ -23,7 +23,7 @@ func (s *suite) clients() []test {
 	}
 }
 
-func clientByID(t *testing.T, st store.Store, id string) oauth.Client {
+func clientByID(t *testing.T, st store.Store, id string) clients.Client {
 	t.Helper()
 	c, err := st.ClientByID(t.Context(), id)
 	ok(t, err)
@@ -34,8 +34,8 @@ func (s *suite) clientRoundTrip(t *testing.T) {
 	st, ctx := s.fresh(t), t.Context()
 	full := sampleClient("full")
 	full.Disabled = true
-	public := oauth.Client{ID: "public", Public: true, Scope: []string{}, Grants: []string{"password"}}
-	for _, c := range []oauth.Client{full, public, {ID: "bare"}} {
+	public := clients.Client{ID: "public", Public: true, Scope: []string{}, Grants: []string{"password"}}
+	for _, c := range []clients.Client{full, public, {ID: "bare"}} {
 		ok(t, st.CreateClient(ctx, c))
 		same(t, "by id", clientByID(t, st, c.ID), c)
 	}
@@ -60,11 +60,11 @@ func (s *suite) clientUnknown(t *testing.T) {
 	ok(t, st.CreateClient(ctx, sampleClient("web")))
 	for _, id := range []string{"", "Web", "web ", "other"} {
 		_, err := st.ClientByID(ctx, id)
-		is(t, err, oauth.ErrNoClient)
+		is(t, err, clients.ErrNotFound)
 		_, err = st.HeldClient(ctx, id)
-		is(t, err, oauth.ErrNoClient)
-		is(t, st.ReplaceClient(ctx, sampleClient(id), sampleClient(id)), oauth.ErrNoClient)
-		is(t, st.RemoveClient(ctx, sampleClient(id)), oauth.ErrNoClient)
+		is(t, err, clients.ErrNotFound)
+		is(t, st.ReplaceClient(ctx, sampleClient(id), sampleClient(id)), clients.ErrNotFound)
+		is(t, st.RemoveClient(ctx, sampleClient(id)), clients.ErrNotFound)
 	}
 	same(t, "the other client", clientByID(t, st, "web"), sampleClient("web"))
 }
@@ -72,7 +72,7 @@ func (s *suite) clientUnknown(t *testing.T) {
 func (s *suite) clientTaken(t *testing.T) {
 	st, ctx := s.fresh(t), t.Context()
 	ok(t, st.CreateClient(ctx, sampleClient("web")))
-	is(t, st.CreateClient(ctx, oauth.Client{ID: "web"}), oauth.ErrClientExists)
+	is(t, st.CreateClient(ctx, clients.Client{ID: "web"}), clients.ErrExists)
 	same(t, "the first client", clientByID(t, st, "web"), sampleClient("web"))
 }
 
@@ -83,8 +83,8 @@ func (s *suite) clientTakenRace(t *testing.T) {
 		switch err := stores[i%2].CreateClient(ctx, sampleClient("web")); {
 		case err == nil:
 			wins.Add(1)
-		case !errors.Is(err, oauth.ErrClientExists):
-			t.Errorf("error is %v; want %v", err, oauth.ErrClientExists)
+		case !errors.Is(err, clients.ErrExists):
+			t.Errorf("error is %v; want %v", err, clients.ErrExists)
 		}
 	})
 	if wins.Load() != 1 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
@@ -86,32 +87,32 @@ func (f *Faulty) ResetCounts(ctx context.Context, keys []string) error {
 	return f.write(ctx, "ResetCounts", func() error { return f.inner.ResetCounts(ctx, keys) })
 }
 
-func (f *Faulty) CreateClient(ctx context.Context, c oauth.Client) error {
+func (f *Faulty) CreateClient(ctx context.Context, c clients.Client) error {
 	return f.write(ctx, "CreateClient", func() error { return f.inner.CreateClient(ctx, c) })
 }
 
-func (f *Faulty) ClientByID(ctx context.Context, id string) (oauth.Client, error) {
-	return inject(ctx, f, "ClientByID", func() (oauth.Client, error) { return f.inner.ClientByID(ctx, id) })
+func (f *Faulty) ClientByID(ctx context.Context, id string) (clients.Client, error) {
+	return inject(ctx, f, "ClientByID", func() (clients.Client, error) { return f.inner.ClientByID(ctx, id) })
 }
 
-func (f *Faulty) ListClients(ctx context.Context, after string, limit int) ([]oauth.Client, error) {
-	return inject(ctx, f, "ListClients", func() ([]oauth.Client, error) { return f.inner.ListClients(ctx, after, limit) })
+func (f *Faulty) ListClients(ctx context.Context, after string, limit int) ([]clients.Client, error) {
+	return inject(ctx, f, "ListClients", func() ([]clients.Client, error) { return f.inner.ListClients(ctx, after, limit) })
 }
 
-func (f *Faulty) HeldClient(ctx context.Context, id string) (oauth.Client, error) {
-	return inject(ctx, f, "HeldClient", func() (oauth.Client, error) { return f.inner.HeldClient(ctx, id) })
+func (f *Faulty) HeldClient(ctx context.Context, id string) (clients.Client, error) {
+	return inject(ctx, f, "HeldClient", func() (clients.Client, error) { return f.inner.HeldClient(ctx, id) })
 }
 
-func (f *Faulty) ReplaceClient(ctx context.Context, seen, next oauth.Client) error {
+func (f *Faulty) ReplaceClient(ctx context.Context, seen, next clients.Client) error {
 	return f.write(ctx, "ReplaceClient", func() error { return f.inner.ReplaceClient(ctx, seen, next) })
 }
 
-func (f *Faulty) RemoveClient(ctx context.Context, seen oauth.Client) error {
+func (f *Faulty) RemoveClient(ctx context.Context, seen clients.Client) error {
 	return f.write(ctx, "RemoveClient", func() error { return f.inner.RemoveClient(ctx, seen) })
 }
 
-func (f *Faulty) PendingClients(ctx context.Context, limit int) ([]oauth.Client, error) {
-	return inject(ctx, f, "PendingClients", func() ([]oauth.Client, error) { return f.inner.PendingClients(ctx, limit) })
+func (f *Faulty) PendingClients(ctx context.Context, limit int) ([]clients.Client, error) {
+	return inject(ctx, f, "PendingClients", func() ([]clients.Client, error) { return f.inner.PendingClients(ctx, limit) })
 }
 
 func (f *Faulty) HeldFamily(ctx context.Context, id string) (oauth.Family, error) {

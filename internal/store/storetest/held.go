@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/oauth"
@@ -206,14 +207,14 @@ func (s *suite) replaceClient(t *testing.T) {
 	was := sampleClient("web")
 	ok(t, st.CreateClient(ctx, was))
 	ok(t, st.CreateClient(ctx, sampleClient("other")))
-	full := oauth.Client{
+	full := clients.Client{
 		ID: "web", Public: true, JWKSURI: "https://new.example.com/jwks", Grants: []string{"client_credentials"}, Scope: []string{"a", "b"},
 		DefaultScope: []string{"b"}, Audience: []string{"urn:new"}, Claims: []string{"tier"}, Introspects: []string{"urn:b"},
 		TokenEndpointAudience: true, AccessTTL: time.Second, RefreshIdleTTL: time.Minute,
-		RefreshTTL: time.Hour, RetryWindow: oauth.RetryWindow(time.Minute), Disabled: true, CreatedAt: epoch.Add(time.Minute), UpdatedAt: epoch.Add(time.Hour), Held: held(0, false),
+		RefreshTTL: time.Hour, RetryWindow: clients.RetryWindow(time.Minute), Disabled: true, CreatedAt: epoch.Add(time.Minute), UpdatedAt: epoch.Add(time.Hour), Held: held(0, false),
 	}
-	bare := oauth.Client{ID: "web", CreatedAt: epoch, UpdatedAt: epoch.Add(2 * time.Hour)}
-	for _, next := range []oauth.Client{full, bare, full, was} {
+	bare := clients.Client{ID: "web", CreatedAt: epoch, UpdatedAt: epoch.Add(2 * time.Hour)}
+	for _, next := range []clients.Client{full, bare, full, was} {
 		ok(t, st.ReplaceClient(ctx, was, next))
 		next.Version = was.Version + 1
 		same(t, "stored", clientByID(t, st, "web"), next)
@@ -223,16 +224,16 @@ func (s *suite) replaceClient(t *testing.T) {
 		older, other := next, next
 		older.Version--
 		other.UpdatedAt = other.UpdatedAt.Add(time.Millisecond)
-		for _, seen := range []oauth.Client{was, older, other} {
-			is(t, st.ReplaceClient(ctx, seen, full), oauth.ErrClientChanged)
-			is(t, st.RemoveClient(ctx, seen), oauth.ErrClientChanged)
+		for _, seen := range []clients.Client{was, older, other} {
+			is(t, st.ReplaceClient(ctx, seen, full), clients.ErrChanged)
+			is(t, st.RemoveClient(ctx, seen), clients.ErrChanged)
 		}
 		same(t, "after refusals", clientByID(t, st, "web"), next)
 		was = next
 	}
 	ok(t, st.RemoveClient(ctx, was))
 	_, err := st.HeldClient(ctx, "web")
-	is(t, err, oauth.ErrNoClient)
+	is(t, err, clients.ErrNotFound)
 	same(t, "the other client", clientByID(t, st, "other"), sampleClient("other"))
 	ok(t, st.CreateClient(ctx, sampleClient("web")))
 }
@@ -247,8 +248,8 @@ func (s *suite) replaceClientRace(t *testing.T) {
 		switch err := stores[i%2].ReplaceClient(ctx, sampleClient("web"), next); {
 		case err == nil:
 			wins.Add(1)
-		case !errors.Is(err, oauth.ErrClientChanged):
-			t.Errorf("error is %v; want %v", err, oauth.ErrClientChanged)
+		case !errors.Is(err, clients.ErrChanged):
+			t.Errorf("error is %v; want %v", err, clients.ErrChanged)
 		}
 	})
 	s.wonOnce(t, wins.Load())
@@ -260,21 +261,21 @@ func (s *suite) unbornClient(t *testing.T) {
 	c.Held = held(0, true)
 	ok(t, st.CreateClient(ctx, c))
 	_, err := st.ClientByID(ctx, "web")
-	is(t, err, oauth.ErrNoClient)
+	is(t, err, clients.ErrNotFound)
 	all, err := st.ListClients(ctx, "", 10)
 	ok(t, err)
 	same(t, "listed", all, nil)
-	is(t, st.CreateClient(ctx, sampleClient("web")), oauth.ErrClientExists)
+	is(t, st.CreateClient(ctx, sampleClient("web")), clients.ErrExists)
 	ok(t, st.CreateFamily(ctx, sampleFamily(1)))
-	if _, err := st.RotateFamily(ctx, uid(1), "web", func(_ oauth.Family, by oauth.Client) (*oauth.Rotation, error) {
-		same(t, "what a refresh is shown", by, oauth.Client{})
+	if _, err := st.RotateFamily(ctx, uid(1), "web", func(_ oauth.Family, by clients.Client) (*oauth.Rotation, error) {
+		same(t, "what a refresh is shown", by, clients.Client{})
 		return nil, errRefused
 	}); !errors.Is(err, errRefused) {
 		t.Error(err)
 	}
 	pending, err := st.PendingClients(ctx, 10)
 	ok(t, err)
-	same(t, "pending", pending, []oauth.Client{c})
+	same(t, "pending", pending, []clients.Client{c})
 	born := sampleClient("web")
 	ok(t, st.ReplaceClient(ctx, c, born))
 	born.Version = 1

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
@@ -31,7 +32,7 @@ func everything() store.Records {
 	gone.Disabled = true
 	return store.Records{
 		Users:    []users.User{sampleUser(1), disabled},
-		Clients:  []oauth.Client{gone, sampleClient("web")},
+		Clients:  []clients.Client{gone, sampleClient("web")},
 		Families: []oauth.Family{sampleFamily(1), ended},
 		Keys:     []keys.Record{sampleKey(0), archived},
 		Denied:   []oauth.DeniedToken{deniedUntil("a", epoch), owing("b", epoch.Add(time.Hour))},

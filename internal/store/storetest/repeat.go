@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
@@ -24,11 +25,11 @@ var again = map[string]error{
 	"CreateUser":    users.ErrEmailTaken,
 	"ReplaceUser":   users.ErrConflict,
 	"RemoveUser":    users.ErrNotFound,
-	"ReplaceClient": oauth.ErrClientChanged,
-	"RemoveClient":  oauth.ErrNoClient,
+	"ReplaceClient": clients.ErrChanged,
+	"RemoveClient":  clients.ErrNotFound,
 	"HoldFamily":    oauth.ErrFamilyChanged,
 	"RemoveFamily":  oauth.ErrNoFamily,
-	"CreateClient":  oauth.ErrClientExists,
+	"CreateClient":  clients.ErrExists,
 	"CreateFamily":  errAny,
 	"RotateFamily":  errRefused,
 	"DenyToken":     oauth.ErrTokenDenied,
@@ -43,7 +44,7 @@ var errAny = errors.New("any error")
 // contents is everything that a store holds.
 type contents struct {
 	Users    []users.User
-	Clients  []oauth.Client
+	Clients  []clients.Client
 	Families []oauth.Family
 	Pending  []oauth.Family
 	Denied   []oauth.DeniedToken

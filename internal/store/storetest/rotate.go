@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/oauth"
 )
 
@@ -51,15 +52,15 @@ func (s *suite) rotateUndecided(t *testing.T) {
 	for _, c := range []struct {
 		familyID, clientID string
 		family             oauth.Family
-		client             oauth.Client
+		client             clients.Client
 	}{
 		{f.ID, web.ID, f, web},
-		{f.ID, "nobody", f, oauth.Client{}},
+		{f.ID, "nobody", f, clients.Client{}},
 		{uid(9), web.ID, oauth.Family{}, web},
-		{"", "", oauth.Family{}, oauth.Client{}},
+		{"", "", oauth.Family{}, clients.Client{}},
 	} {
 		for _, err := range []error{nil, errRefused} {
-			got, answer := st.RotateFamily(ctx, c.familyID, c.clientID, func(seen oauth.Family, by oauth.Client) (*oauth.Rotation, error) {
+			got, answer := st.RotateFamily(ctx, c.familyID, c.clientID, func(seen oauth.Family, by clients.Client) (*oauth.Rotation, error) {
 				same(t, "the family shown", seen, c.family)
 				same(t, "the client shown", by, c.client)
 				return nil, err
@@ -72,7 +73,7 @@ func (s *suite) rotateUndecided(t *testing.T) {
 			}
 		}
 	}
-	_, err := st.RotateFamily(ctx, uid(9), web.ID, func(oauth.Family, oauth.Client) (*oauth.Rotation, error) {
+	_, err := st.RotateFamily(ctx, uid(9), web.ID, func(oauth.Family, clients.Client) (*oauth.Rotation, error) {
 		r := refreshOf(f)
 		return &r.Rotation, nil
 	})
@@ -87,7 +88,7 @@ func (s *suite) rotateCounting(t *testing.T) {
 	f := create(t, stores[0], sampleFamily(1))
 	var steps atomic.Int64
 	race(40, func(i int) {
-		_, err := stores[i%2].RotateFamily(ctx, f.ID, f.ClientID, func(seen oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+		_, err := stores[i%2].RotateFamily(ctx, f.ID, f.ClientID, func(seen oauth.Family, _ clients.Client) (*oauth.Rotation, error) {
 			next := refreshOf(seen)
 			return &next.Rotation, nil
 		})
@@ -122,7 +123,7 @@ func (s *suite) rotateSpending(t *testing.T) {
 	ok(t, err)
 	same(t, "rotated with another", familyByID(t, st, b.ID), rotated(b, second))
 	first.Presented, first.Spends.JTI = a.Generation+1, "proof 3"
-	_, err = st.RotateFamily(ctx, a.ID, a.ClientID, func(oauth.Family, oauth.Client) (*oauth.Rotation, error) {
+	_, err = st.RotateFamily(ctx, a.ID, a.ClientID, func(oauth.Family, clients.Client) (*oauth.Rotation, error) {
 		return &first.Rotation, errRefused
 	})
 	is(t, err, errRefused)

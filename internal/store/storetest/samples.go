@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/store"
@@ -53,8 +54,8 @@ func sampleUser(n int) users.User {
 	}
 }
 
-func sampleClient(id string) oauth.Client {
-	return oauth.Client{
+func sampleClient(id string) clients.Client {
+	return clients.Client{
 		ID:                     id,
 		SecretHash:             []byte{0, 1, 2, 255},
 		JWKS:                   `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`,
@@ -72,7 +73,7 @@ func sampleClient(id string) oauth.Client {
 		AccessTTL:              90 * time.Second,
 		RefreshIdleTTL:         36 * time.Hour,
 		RefreshTTL:             720*time.Hour + time.Millisecond,
-		RetryWindow:            oauth.RetryUntilUsed,
+		RetryWindow:            clients.RetryUntilUsed,
 		CreatedAt:              epoch,
 		UpdatedAt:              epoch.Add(time.Millisecond),
 	}
@@ -130,7 +131,7 @@ func refreshOf(f oauth.Family) refresh {
 var errRefused = errors.New("refused")
 
 // decide is an oauth.Decide that lets the live generation on, and any above.
-func (r refresh) decide(f oauth.Family, _ oauth.Client) (*oauth.Rotation, error) {
+func (r refresh) decide(f oauth.Family, _ clients.Client) (*oauth.Rotation, error) {
 	if f.ID == "" || !f.RevokedAt.IsZero() || f.Generation > r.Presented {
 		return nil, errRefused
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/oauth"
@@ -226,7 +227,7 @@ func (s *suite) cancelled(t *testing.T) {
 	_, err := st.UserByID(t.Context(), uid(2))
 	is(t, err, users.ErrNotFound)
 	_, err = st.ClientByID(t.Context(), "new")
-	is(t, err, oauth.ErrNoClient)
+	is(t, err, clients.ErrNotFound)
 	if denied(t, st, "jti") || len(allKeys(t, st)) != 1 || len(allAnchors(t, st)) != 0 {
 		t.Error("a cancelled write was done")
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
@@ -64,8 +65,8 @@ func kinds() []kind {
 		},
 		{
 			name: "clients",
-			read: pages(store.Store.ListClients, func(c oauth.Client) string { return c.ID }, nil),
-			put:  put(func(r *store.Records) *[]oauth.Client { return &r.Clients }),
+			read: pages(store.Store.ListClients, func(c clients.Client) string { return c.ID }, nil),
+			put:  put(func(r *store.Records) *[]clients.Client { return &r.Clients }),
 			size: func(s store.Sizes) int64 { return s.Clients },
 		},
 		{
@@ -188,7 +189,7 @@ func removeUser(ctx context.Context, s store.Store, uid string) error {
 func newItem(id string, r any) (item, error) {
 	same := r
 	switch v := r.(type) {
-	case oauth.Client:
+	case clients.Client:
 		v.Grants, v.Scope, v.Audience, v.DefaultScope = some(v.Grants), some(v.Scope), some(v.Audience), some(v.DefaultScope)
 		v.Claims = some(v.Claims)
 		if len(v.SecretHash) == 0 {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/mongodb"
@@ -60,8 +61,8 @@ func fill(t *testing.T, s store.Store) {
 		id := fmt.Sprintf("u%d", i)
 		must(t, s.CreateUser(ctx, users.User{UID: id, Email: id + "@Example.com", EmailKey: id + "@example.com", PasswordHash: "$argon2id$x", Epoch: int64(i), CreatedAt: at, UpdatedAt: at, PasswordChangedAt: at}))
 	}
-	must(t, s.CreateClient(ctx, oauth.Client{ID: "shop", Grants: []string{"password"}, SecretHash: []byte{1, 2}, AccessTTL: time.Minute, CreatedAt: at, UpdatedAt: at}))
-	must(t, s.CreateClient(ctx, oauth.Client{ID: "page", Public: true, Scope: []string{"openid"}, CreatedAt: at, UpdatedAt: at}))
+	must(t, s.CreateClient(ctx, clients.Client{ID: "shop", Grants: []string{"password"}, SecretHash: []byte{1, 2}, AccessTTL: time.Minute, CreatedAt: at, UpdatedAt: at}))
+	must(t, s.CreateClient(ctx, clients.Client{ID: "page", Public: true, Scope: []string{"openid"}, CreatedAt: at, UpdatedAt: at}))
 	for i := range 512 {
 		must(t, s.CreateFamily(ctx, oauth.Family{
 			ID: fmt.Sprintf("f%04d", i), ClientID: "shop", UserID: "u1", Scope: []string{"openid"}, Salt: []byte{byte(i)}, MasterID: "m", Generation: int64(i),
@@ -217,7 +218,7 @@ func TestATargetInUseIsRefused(t *testing.T) {
 		},
 		"it has a client that the source has not": func(t *testing.T, from, to store.Store) {
 			move(t, from, to)
-			must(t, to.CreateClient(t.Context(), oauth.Client{ID: "a"}))
+			must(t, to.CreateClient(t.Context(), clients.Client{ID: "a"}))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,4 +1,4 @@
-package oauth_test
+package clients_test
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/clients"
 )
 
 // okp is an Ed25519 public key with that kid.
@@ -70,8 +70,8 @@ func TestClientJWKSIsNotFetchedFromPrivateAddresses(t *testing.T) {
 	p.publish(set(okp("a")))
 	_, port, _ := strings.Cut(strings.TrimPrefix(p.URL, "https://"), ":")
 	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "127.1.2.3"} {
-		keys := oauth.TrustingClientKeys(nil, p.roots(), time.Now)
-		_, err := keys.Keys(t.Context(), oauth.Client{JWKSURI: "https://" + host + ":" + port + "/jwks"}, "a")
+		keys := clients.TrustingKeys(nil, p.roots(), time.Now)
+		_, err := keys.Keys(t.Context(), clients.Client{JWKSURI: "https://" + host + ":" + port + "/jwks"}, "a")
 		if err == nil || !strings.Contains(err.Error(), "prohibited IP") && !strings.Contains(err.Error(), "no such host") {
 			t.Errorf("%s: %v; want the address to be prohibited", host, err)
 		}
@@ -79,8 +79,8 @@ func TestClientJWKSIsNotFetchedFromPrivateAddresses(t *testing.T) {
 	for _, address := range []string{
 		"10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "[fe80::1]", "[fc00::1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]",
 	} {
-		keys := oauth.NewClientKeys(nil, time.Now)
-		_, err := keys.Keys(t.Context(), oauth.Client{JWKSURI: "https://" + address + "/jwks"}, "a")
+		keys := clients.NewKeys(nil, time.Now)
+		_, err := keys.Keys(t.Context(), clients.Client{JWKSURI: "https://" + address + "/jwks"}, "a")
 		if err == nil || !strings.Contains(err.Error(), "prohibited IP") {
 			t.Errorf("%s: %v; want the address to be prohibited", address, err)
 		}
@@ -88,8 +88,8 @@ func TestClientJWKSIsNotFetchedFromPrivateAddresses(t *testing.T) {
 	if n := p.fetches.Load(); n != 0 {
 		t.Errorf("%d fetches arrived at a private address", n)
 	}
-	keys := oauth.TrustingClientKeys(loopback, p.roots(), time.Now)
-	if got, err := keys.Keys(t.Context(), oauth.Client{JWKSURI: p.URL}, "a"); err != nil || !slices.Equal(got, []string{"a"}) {
+	keys := clients.TrustingKeys(loopback, p.roots(), time.Now)
+	if got, err := keys.Keys(t.Context(), clients.Client{JWKSURI: p.URL}, "a"); err != nil || !slices.Equal(got, []string{"a"}) {
 		t.Errorf("from a network that is allowed: %v, %v", got, err)
 	}
 }
@@ -126,8 +126,8 @@ func TestClientJWKSIsFetchedWithCare(t *testing.T) {
 				c.serve = func(http.ResponseWriter, *http.Request) { <-left }
 			}
 			p.answer(c.serve)
-			keys := oauth.TrustingClientKeys(loopback, p.roots(), time.Now)
-			got, err := keys.Keys(t.Context(), oauth.Client{JWKSURI: p.URL + "/"}, "a")
+			keys := clients.TrustingKeys(loopback, p.roots(), time.Now)
+			got, err := keys.Keys(t.Context(), clients.Client{JWKSURI: p.URL + "/"}, "a")
 			if err == nil || !strings.Contains(err.Error(), c.want) || got != nil {
 				t.Errorf("got %v, %v; want an error with %q", got, err, c.want)
 			}
@@ -139,14 +139,14 @@ func TestClientJWKSIsFetchedWithCare(t *testing.T) {
 	t.Run("foreign certificate", func(t *testing.T) {
 		p := newPublisher(t)
 		p.publish(set(okp("a")))
-		keys := oauth.TrustingClientKeys(loopback, x509.NewCertPool(), time.Now)
-		if _, err := keys.Keys(t.Context(), oauth.Client{JWKSURI: p.URL}, "a"); err == nil || !strings.Contains(err.Error(), "certificate") {
+		keys := clients.TrustingKeys(loopback, x509.NewCertPool(), time.Now)
+		if _, err := keys.Keys(t.Context(), clients.Client{JWKSURI: p.URL}, "a"); err == nil || !strings.Contains(err.Error(), "certificate") {
 			t.Errorf("error is %v", err)
 		}
 	})
 	t.Run("plain http", func(t *testing.T) {
-		keys := oauth.NewClientKeys(loopback, time.Now)
-		if _, err := keys.Keys(t.Context(), oauth.Client{JWKSURI: "http://127.0.0.1:1/"}, "a"); err == nil || !strings.Contains(err.Error(), "https") {
+		keys := clients.NewKeys(loopback, time.Now)
+		if _, err := keys.Keys(t.Context(), clients.Client{JWKSURI: "http://127.0.0.1:1/"}, "a"); err == nil || !strings.Contains(err.Error(), "https") {
 			t.Errorf("error is %v", err)
 		}
 	})
@@ -156,8 +156,8 @@ func TestClientJWKSIsCached(t *testing.T) {
 	p := newPublisher(t)
 	p.publish(set(okp("a"), `{"kty":"RSA","use":"enc","kid":"e","e":"AQAB","n":"AQAB"}`))
 	now := time.Now()
-	keys := oauth.TrustingClientKeys(loopback, p.roots(), func() time.Time { return now })
-	client := oauth.Client{JWKSURI: p.URL}
+	keys := clients.TrustingKeys(loopback, p.roots(), func() time.Time { return now })
+	client := clients.Client{JWKSURI: p.URL}
 	step := func(after time.Duration, kid string, want []string, fetches int64) {
 		t.Helper()
 		now = now.Add(after)
@@ -188,11 +188,11 @@ func TestClientJWKSIsCached(t *testing.T) {
 func TestClientJWKSIsFetchedOnceForMany(t *testing.T) {
 	p := newPublisher(t)
 	p.publish(set(okp("a")))
-	keys := oauth.TrustingClientKeys(loopback, p.roots(), time.Now)
+	keys := clients.TrustingKeys(loopback, p.roots(), time.Now)
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			if _, err := keys.Keys(context.Background(), oauth.Client{JWKSURI: p.URL}, "a"); err != nil {
+			if _, err := keys.Keys(context.Background(), clients.Client{JWKSURI: p.URL}, "a"); err != nil {
 				t.Error(err)
 			}
 		})
@@ -209,9 +209,9 @@ func TestClientJWKSThatIsSlowDelaysNoKnownKey(t *testing.T) {
 	p := newPublisher(t)
 	p.publish(set(okp("a")))
 	var now atomic.Int64
-	keys := oauth.TrustingClientKeys(loopback, p.roots(), func() time.Time { return time.Unix(now.Load(), 0) })
+	keys := clients.TrustingKeys(loopback, p.roots(), func() time.Time { return time.Unix(now.Load(), 0) })
 	now.Store(time.Now().Unix())
-	client := oauth.Client{JWKSURI: p.URL}
+	client := clients.Client{JWKSURI: p.URL}
 	if _, err := keys.Keys(t.Context(), client, "a"); err != nil {
 		t.Fatal(err)
 	}
@@ -245,8 +245,8 @@ func TestClientJWKSIsFetchedForWhoHangsUp(t *testing.T) {
 		fmt.Fprint(w, set(okp("a")))
 	})
 	now := time.Now()
-	keys := oauth.TrustingClientKeys(loopback, p.roots(), func() time.Time { return now })
-	client := oauth.Client{JWKSURI: p.URL}
+	keys := clients.TrustingKeys(loopback, p.roots(), func() time.Time { return now })
+	client := clients.Client{JWKSURI: p.URL}
 	_, _ = keys.Keys(ctx, client, "a") // nobody is there for the answer
 	if got, err := keys.Keys(t.Context(), client, "a"); err != nil || !slices.Equal(got, []string{"a"}) || p.fetches.Load() != 1 {
 		t.Errorf("got %v, %v after %d fetches; want the key after one", got, err, p.fetches.Load())
@@ -270,7 +270,7 @@ func TestParseClientJWKS(t *testing.T) {
 		"wrong alg":      {set(strings.Replace(okp("a"), "}", `,"alg":"HS256"}`, 1)), "alg"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := oauth.ParseClientJWKS([]byte(c.text))
+			_, err := clients.ParseJWKS([]byte(c.text))
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %v; want %q", err, c.want)
 			}
@@ -282,7 +282,7 @@ func FuzzParseClientJWKS(f *testing.F) {
 	f.Add(set(okp("a")))
 	f.Add(`{"keys":[{"kty":"RSA","e":"AQAB","n":"AQAB"},{"kty":"EC","crv":"P-256","x":"","y":""}]}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		keys, err := oauth.ParseClientJWKS([]byte(text))
+		keys, err := clients.ParseJWKS([]byte(text))
 		if (err == nil) != (len(keys) > 0) {
 			t.Errorf("%d keys and %v", len(keys), err)
 		}

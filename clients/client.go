@@ -1,4 +1,6 @@
-package oauth
+// Package clients knows the registered clients: what each may ask for, and how it
+// proves that it is itself.
+package clients
 
 import (
 	"time"

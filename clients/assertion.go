@@ -1,10 +1,10 @@
-package oauth
+package clients
 
 import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -48,8 +48,8 @@ type assertion struct {
 
 // readAssertion returns the client assertion of a request, or nil if there is
 // none.
-func readAssertion(f form) (*assertion, *refusal.Error) {
-	text, kind := f.get("client_assertion"), f.get("client_assertion_type")
+func readAssertion(f url.Values) (*assertion, *refusal.Error) {
+	text, kind := f.Get("client_assertion"), f.Get("client_assertion_type")
 	switch {
 	case text == "" && kind == "":
 		return nil, nil
@@ -58,7 +58,7 @@ func readAssertion(f form) (*assertion, *refusal.Error) {
 	case kind != assertionType:
 		return nil, refusal.New(refusal.Malformed, audit.ReasonAssertionType, "Use the client_assertion_type "+assertionType+".")
 	}
-	malformed := clientRefused(audit.ReasonMalformedAssertion)
+	malformed := Refused(audit.ReasonMalformedAssertion)
 	if len(text) > maxAssertion {
 		return nil, malformed
 	}
@@ -81,34 +81,34 @@ func readAssertion(f form) (*assertion, *refusal.Error) {
 	if a.claims.Issuer != a.claims.Subject || !slices.Contains(AssertionAlgs(), a.Header.Alg) {
 		return a, malformed
 	}
-	return a, checkClientID(a.client)
+	return a, checkID(a.client)
 }
 
 // checkAssertion verifies a client assertion (RFC 7523 §3) and spends it: each
 // authenticates one request, across all replicas.
-func (s *Service) checkAssertion(ctx context.Context, a *assertion, client Client) *refusal.Error {
-	if e := s.verifyAssertion(ctx, a, client); e != nil {
+func (by *Authenticator) checkAssertion(ctx context.Context, a *assertion, client Client) *refusal.Error {
+	if e := by.verifyAssertion(ctx, a, client); e != nil {
 		return e
 	}
-	if e := s.judgeAssertion(a.claims, client); e != nil {
+	if e := by.judgeAssertion(a.claims, client); e != nil {
 		return e
 	}
 	sum := sha256.Sum256([]byte(client.ID + "\x00" + a.claims.ID))
 	id := "assertion " + base64.RawURLEncoding.EncodeToString(sum[:])
-	err := s.store.DenyToken(ctx, DeniedToken{JTI: id, ExpireAt: a.claims.Expiry.Time().Add(s.settings.ClockSkew + purgeGrace)})
+	first, err := by.Spend(ctx, id, a.claims.Expiry.Time().Add(by.ClockSkew))
 	switch {
-	case errors.Is(err, ErrTokenDenied):
-		return assertionRefused(audit.ReasonAssertionReplayed, "The client assertion was used before: make one for each request.")
 	case err != nil:
 		return refusal.Undecided(audit.ReasonStore, err)
+	case !first:
+		return assertionRefused(audit.ReasonAssertionReplayed, "The client assertion was used before: make one for each request.")
 	}
 	return nil
 }
 
 // verifyAssertion verifies the signature with the key that the assertion names, or
 // with each key that fits if it names none.
-func (s *Service) verifyAssertion(ctx context.Context, a *assertion, client Client) *refusal.Error {
-	keys, err := s.clientKeys.of(ctx, client, a.fits)
+func (by *Authenticator) verifyAssertion(ctx context.Context, a *assertion, client Client) *refusal.Error {
+	keys, err := by.Keys.of(ctx, client, a.fits)
 	if err != nil {
 		e := assertionRefused(audit.ReasonKeysUnavailable, "The key set of the client cannot be used just now.")
 		e.Cause = err
@@ -119,7 +119,7 @@ func (s *Service) verifyAssertion(ctx context.Context, a *assertion, client Clie
 			return nil
 		}
 	}
-	return clientRefused(audit.ReasonWrongAssertionKey)
+	return Refused(audit.ReasonWrongAssertionKey)
 }
 
 // fits reports whether a key may have made the signature, by its id and its
@@ -131,10 +131,10 @@ func (a *assertion) fits(key jose.JSONWebKey) bool {
 }
 
 // judgeAssertion checks the claims of an assertion with a valid signature.
-func (s *Service) judgeAssertion(c jwt.Claims, client Client) *refusal.Error {
-	now, skew := s.now(), s.settings.ClockSkew
+func (by *Authenticator) judgeAssertion(c jwt.Claims, client Client) *refusal.Error {
+	now, skew := by.Now(), by.ClockSkew
 	switch {
-	case !s.isAudience(c.Audience, client):
+	case !by.isAudience(c.Audience, client):
 		return assertionRefused(audit.ReasonAssertionAudience, "The aud of the client assertion must be the issuer, and nothing else.")
 	case c.ID == "" || len(c.ID) > 512:
 		return assertionRefused(audit.ReasonAssertionJTI, "The client assertion needs a jti of at most 512 bytes.")
@@ -155,9 +155,9 @@ func (s *Service) judgeAssertion(c jwt.Claims, client Client) *refusal.Error {
 // (draft-ietf-oauth-rfc7523bis §4): another server of the client's could name our
 // token endpoint as its own, and would get assertions that we accept. A client may
 // be registered to use that URL nevertheless.
-func (s *Service) isAudience(aud jwt.Audience, client Client) bool {
+func (by *Authenticator) isAudience(aud jwt.Audience, client Client) bool {
 	foreign := func(value string) bool {
-		return value != s.settings.Issuer && !(client.TokenEndpointAudience && value == s.settings.TokenEndpoint)
+		return value != by.Issuer && !(client.TokenEndpointAudience && value == by.TokenEndpoint)
 	}
 	return len(aud) > 0 && !slices.ContainsFunc(aud, foreign)
 }

@@ -1,4 +1,4 @@
-package oauth
+package clients
 
 import (
 	"crypto/rand"
@@ -9,16 +9,16 @@ import (
 	"hash/crc32"
 )
 
-const clientSecretPrefix = "kt_cs_"
+const secretPrefix = "kt_cs_"
 
-// newClientSecret returns a client secret of 256 random bits, with a prefix and
+// newSecret returns a client secret of 256 random bits, with a prefix and
 // a checksum by which secret scanners recognise a leaked one, and the hash to
 // store. The secret is shown once and stored nowhere.
-func newClientSecret() (secret string, hash []byte) {
+func newSecret() (secret string, hash []byte) {
 	raw := make([]byte, 32, 36)
 	rand.Read(raw) // never fails: crypto/rand.Read crashes the program instead
 	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
-	secret = clientSecretPrefix + base64.RawURLEncoding.EncodeToString(raw)
+	secret = secretPrefix + base64.RawURLEncoding.EncodeToString(raw)
 	sum := sha256.Sum256([]byte(secret))
 	return secret, sum[:]
 }

@@ -1,4 +1,4 @@
-package oauth
+package clients
 
 import (
 	"context"
@@ -16,13 +16,13 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// ClientKeys finds the keys that clients sign their assertions with. It fetches
+// Keys finds the keys that clients sign their assertions with. It fetches
 // sets at a jwks_uri with care, because the name server of the URL's owner
 // decides where it leads: over https only, without a proxy, following no
 // redirect, with small limits of time and size, and only from public addresses,
 // unless the operator allows a network. The address is checked when it is
-// dialled, after the name was resolved. ClientKeys is safe for concurrent use.
-type ClientKeys struct {
+// dialled, after the name was resolved. Keys is safe for concurrent use.
+type Keys struct {
 	client *http.Client
 	now    func() time.Time
 
@@ -55,9 +55,9 @@ type remoteSet struct {
 	failure error
 }
 
-// NewClientKeys returns a ClientKeys that fetches from public addresses and
+// NewKeys returns a Keys that fetches from public addresses and
 // from the networks allowed.
-func NewClientKeys(allowed []netip.Prefix, now func() time.Time) *ClientKeys {
+func NewKeys(allowed []netip.Prefix, now func() time.Time) *Keys {
 	var v4, v6 []netip.Prefix
 	for _, p := range allowed {
 		if p.Addr().Is4() {
@@ -68,7 +68,7 @@ func NewClientKeys(allowed []netip.Prefix, now func() time.Time) *ClientKeys {
 	}
 	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
 	dialer := &net.Dialer{Timeout: remotePatience, Control: guard.Safe}
-	return &ClientKeys{
+	return &Keys{
 		client: &http.Client{
 			Transport: &http.Transport{
 				DialContext: dialer.DialContext,
@@ -87,9 +87,9 @@ func NewClientKeys(allowed []netip.Prefix, now func() time.Time) *ClientKeys {
 
 // of returns the keys of a client. If no key of a fetched set fits, the set is
 // fetched again, in case the client has a new one.
-func (k *ClientKeys) of(ctx context.Context, client Client, fits func(jose.JSONWebKey) bool) ([]jose.JSONWebKey, error) {
+func (k *Keys) of(ctx context.Context, client Client, fits func(jose.JSONWebKey) bool) ([]jose.JSONWebKey, error) {
 	if client.JWKS != "" {
-		return ParseClientJWKS([]byte(client.JWKS))
+		return ParseJWKS([]byte(client.JWKS))
 	}
 	set := k.set(client.JWKSURI)
 	if keys, ok := set.good(k.now(), fits); ok {
@@ -153,7 +153,7 @@ func (s *remoteSet) last(now time.Time, uri string) ([]jose.JSONWebKey, error) {
 
 // set returns the remoteSet of a jwks_uri. Their number is bounded by that of
 // registered clients' URIs.
-func (k *ClientKeys) set(uri string) *remoteSet {
+func (k *Keys) set(uri string) *remoteSet {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s, ok := k.sets[uri]
@@ -164,9 +164,9 @@ func (k *ClientKeys) set(uri string) *remoteSet {
 	return s
 }
 
-func (k *ClientKeys) fetch(ctx context.Context, uri string) ([]jose.JSONWebKey, error) {
+func (k *Keys) fetch(ctx context.Context, uri string) ([]jose.JSONWebKey, error) {
 	// A store may contain a URI that an earlier version accepted.
-	if err := checkClientJWKSURI(uri); err != nil {
+	if err := checkJWKSURI(uri); err != nil {
 		return nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, uri, nil)
@@ -182,9 +182,9 @@ func (k *ClientKeys) fetch(ctx context.Context, uri string) ([]jose.JSONWebKey, 
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("it answered %s; redirects are not followed", res.Status)
 	}
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxClientJWKS+1))
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxJWKS+1))
 	if err != nil {
 		return nil, err
 	}
-	return usableClientKeys(text)
+	return usableKeys(text)
 }

@@ -1,4 +1,4 @@
-package oauth
+package clients
 
 import (
 	"encoding/json"
@@ -14,14 +14,14 @@ import (
 
 // Limits of a client's key set.
 const (
-	maxClientJWKS = 64 << 10 // bytes
-	maxClientKeys = 16
+	maxJWKS = 64 << 10 // bytes
+	maxKeys = 16
 )
 
-// ParseClientJWKS parses a client's JWK set for registration. It must only have
+// ParseJWKS parses a client's JWK set for registration. It must only have
 // public keys that can verify a client assertion; otherwise the whole set is
 // refused, and the error says which key is wrong and why.
-func ParseClientJWKS(text []byte) ([]jose.JSONWebKey, error) {
+func ParseJWKS(text []byte) ([]jose.JSONWebKey, error) {
 	raw, err := splitJWKS(text)
 	if err != nil {
 		return nil, err
@@ -41,9 +41,9 @@ func ParseClientJWKS(text []byte) ([]jose.JSONWebKey, error) {
 	return keys, nil
 }
 
-// usableClientKeys is ParseClientJWKS for a set that a client publishes. It
+// usableKeys is ParseJWKS for a set that a client publishes. It
 // skips keys for other purposes.
-func usableClientKeys(text []byte) ([]jose.JSONWebKey, error) {
+func usableKeys(text []byte) ([]jose.JSONWebKey, error) {
 	raw, err := splitJWKS(text)
 	if err != nil {
 		return nil, err
@@ -65,18 +65,18 @@ func splitJWKS(text []byte) ([]json.RawMessage, error) {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	switch {
-	case len(text) > maxClientJWKS:
-		return nil, fmt.Errorf("the JWK set is larger than %d bytes", maxClientJWKS)
+	case len(text) > maxJWKS:
+		return nil, fmt.Errorf("the JWK set is larger than %d bytes", maxJWKS)
 	case strictjson.Unmarshal(text, &set) != nil || set.Keys == nil:
 		return nil, errors.New(`it is not a JWK set: {"keys":[…]} (RFC 7517 §5)`)
-	case len(set.Keys) == 0 || len(set.Keys) > maxClientKeys:
-		return nil, fmt.Errorf("the JWK set has %d keys: use 1 to %d", len(set.Keys), maxClientKeys)
+	case len(set.Keys) == 0 || len(set.Keys) > maxKeys:
+		return nil, fmt.Errorf("the JWK set has %d keys: use 1 to %d", len(set.Keys), maxKeys)
 	}
 	return set.Keys, nil
 }
 
-// checkClientJWKSURI returns an error if a client's jwks_uri cannot be used.
-func checkClientJWKSURI(s string) error {
+// checkJWKSURI returns an error if a client's jwks_uri cannot be used.
+func checkJWKSURI(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.Port() == "0" || u.User != nil || u.Fragment != "" || len(s) > 512 {
 		return fmt.Errorf("jwks_uri %q: use an https URL without user or fragment, of at most 512 characters", s)

@@ -1,4 +1,4 @@
-package oauth
+package clients
 
 import "time"
 
@@ -29,8 +29,8 @@ func (w RetryWindow) String() string {
 	return time.Duration(w).String()
 }
 
-// open reports whether a token spent that long ago, whose successor was not used,
+// Open reports whether a token spent that long ago, whose successor was not used,
 // still counts as a retry.
-func (w RetryWindow) open(age time.Duration) bool {
+func (w RetryWindow) Open(age time.Duration) bool {
 	return w == RetryUntilUsed || w > 0 && age <= time.Duration(w)
 }

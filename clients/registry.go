@@ -1,6 +1,7 @@
-package oauth
+package clients
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,8 @@ import (
 	"github.com/keyturn/keyturn/keys"
 )
 
-// Clients registers clients, for operators.
-type Clients struct {
+// Registry registers clients, for operators.
+type Registry struct {
 	Store Store
 	Audit audit.Recorder
 	// IsUser reports whether a user has the id; nil asks nobody. A client that has
@@ -33,10 +34,10 @@ type Clients struct {
 
 // Add checks and registers a client and returns it with its secret, which is
 // empty for a client that is public or has keys, and shown only this once.
-func (c *Clients) Add(ctx context.Context, client Client) (Client, string, error) {
+func (c *Registry) Add(ctx context.Context, client Client) (Client, string, error) {
 	var secret string
 	if !client.Public && !client.hasKeys() {
-		secret, client.SecretHash = newClientSecret()
+		secret, client.SecretHash = newSecret()
 	}
 	now := c.Now().UTC().Truncate(time.Millisecond)
 	client.CreatedAt, client.UpdatedAt = now, now
@@ -57,10 +58,10 @@ func (c *Clients) Add(ctx context.Context, client Client) (Client, string, error
 		err = invalid(err)
 	} else {
 		err = c.maker().Add(ctx, decision.Change[Client]{Event: event, After: client}, func(err error) bool {
-			if errors.Is(err, ErrClientExists) {
+			if errors.Is(err, ErrExists) {
 				_, err = c.Store.ClientByID(ctx, client.ID)
 			}
-			return errors.Is(err, ErrNoClient)
+			return errors.Is(err, ErrNotFound)
 		})
 	}
 	if err = c.conclude(ctx, event, err); err != nil {
@@ -83,9 +84,9 @@ func described(c Client) string {
 
 // Update changes a registered client: apply is given what it is now and leaves
 // in it what it shall be. Its id, its kind and whether it is disabled stay. A
-// client that is given keys loses its secret. ErrNoClient if there is no such
+// client that is given keys loses its secret. ErrNotFound if there is no such
 // client. Sessions that live keep what the client may still have.
-func (c *Clients) Update(ctx context.Context, id string, apply func(*Client)) (Client, error) {
+func (c *Registry) Update(ctx context.Context, id string, apply func(*Client)) (Client, error) {
 	client, _, err := c.change(ctx, audit.Event{Action: audit.ClientChanged}, id, func(client *Client, e *audit.Event) error {
 		old := *client
 		apply(client)
@@ -106,8 +107,8 @@ func (c *Clients) Update(ctx context.Context, id string, apply func(*Client)) (C
 	return client, err
 }
 
-func (c *Clients) check(client Client) error {
-	if !ValidClientID(client.ID) {
+func (c *Registry) check(client Client) error {
+	if !ValidID(client.ID) {
 		return fmt.Errorf("client id %q: use 1 to 128 visible ASCII characters", client.ID)
 	}
 	if len(client.Grants) == 0 {
@@ -137,10 +138,10 @@ func (c *Clients) check(client Client) error {
 			return fmt.Errorf("default scope %q: it is not in the client's scope", s)
 		}
 	}
-	if err := checkClientKeys(client); err != nil {
+	if err := checkKeys(client); err != nil {
 		return err
 	}
-	if err := checkClientClaims(client); err != nil {
+	if err := checkClaims(client); err != nil {
 		return err
 	}
 	if alg := client.SigningAlg; alg != "" && !slices.Contains(keys.Algorithms(), alg) {
@@ -154,7 +155,7 @@ func (c *Clients) check(client Client) error {
 	return c.checkLifetimes(client)
 }
 
-func checkClientKeys(client Client) error {
+func checkKeys(client Client) error {
 	switch {
 	case !client.hasKeys():
 		return nil
@@ -163,13 +164,13 @@ func checkClientKeys(client Client) error {
 	case client.JWKS != "" && client.JWKSURI != "":
 		return errors.New("give a client's keys or the URL of its keys, not both (RFC 7591 §2)")
 	case client.JWKSURI != "":
-		return checkClientJWKSURI(client.JWKSURI)
+		return checkJWKSURI(client.JWKSURI)
 	}
-	_, err := ParseClientJWKS([]byte(client.JWKS))
+	_, err := ParseJWKS([]byte(client.JWKS))
 	return err
 }
 
-func (c *Clients) checkLifetimes(client Client) error {
+func (c *Registry) checkLifetimes(client Client) error {
 	switch {
 	case client.AccessTTL < 0 || client.RefreshIdleTTL < 0 || client.RefreshTTL < 0:
 		return errors.New("a lifetime cannot be negative")
@@ -179,9 +180,9 @@ func (c *Clients) checkLifetimes(client Client) error {
 		return fmt.Errorf("access token lifetime %s: use 1s or more", client.AccessTTL)
 	case client.RetryWindow < RetryNever:
 		return fmt.Errorf("retry window %d: it cannot be negative", client.RetryWindow)
-	case client.RetryWindow > 0 && time.Duration(client.RetryWindow) >= orDefault(client.RefreshIdleTTL, c.RefreshIdleTTL):
+	case client.RetryWindow > 0 && time.Duration(client.RetryWindow) >= cmp.Or(client.RefreshIdleTTL, c.RefreshIdleTTL):
 		return fmt.Errorf("retry window %s: a spent token would outlive its session, which ends unused after %s; use %s, or less",
-			client.RetryWindow, orDefault(client.RefreshIdleTTL, c.RefreshIdleTTL), RetryUntilUsed)
+			client.RetryWindow, cmp.Or(client.RefreshIdleTTL, c.RefreshIdleTTL), RetryUntilUsed)
 	case client.RefreshTTL > 0 && client.RefreshIdleTTL > client.RefreshTTL:
 		return fmt.Errorf("idle lifetime %s is longer than the whole lifetime %s of a session", client.RefreshIdleTTL, client.RefreshTTL)
 	}
@@ -189,9 +190,9 @@ func (c *Clients) checkLifetimes(client Client) error {
 }
 
 // RotateSecret gives the client a new secret and returns it; the old one is
-// void at once. ErrNoClient if there is no such client.
-func (c *Clients) RotateSecret(ctx context.Context, id string) (string, error) {
-	secret, hash := newClientSecret()
+// void at once. ErrNotFound if there is no such client.
+func (c *Registry) RotateSecret(ctx context.Context, id string) (string, error) {
+	secret, hash := newSecret()
 	_, _, err := c.change(ctx, audit.Event{Action: audit.ClientSecretTurned}, id, func(client *Client, _ *audit.Event) error {
 		switch {
 		case client.Public:
@@ -211,12 +212,12 @@ func (c *Clients) RotateSecret(ctx context.Context, id string) (string, error) {
 // SettleDecisions carries forward what a process that died, or could not reach
 // the store or the audit log, left on its way. Run it every second or so, on
 // every replica.
-func (c *Clients) SettleDecisions(ctx context.Context) (int, error) { return c.maker().Settle(ctx) }
+func (c *Registry) SettleDecisions(ctx context.Context) (int, error) { return c.maker().Settle(ctx) }
 
 // change reads the client id, has alter make of it what it shall be, and carries
 // that out with its one event. alter is given the event to fill in, may be called
 // again, and refuses with an error.
-func (c *Clients) change(ctx context.Context, event audit.Event, id string, alter func(client *Client, e *audit.Event) error) (Client, audit.Event, error) {
+func (c *Registry) change(ctx context.Context, event audit.Event, id string, alter func(client *Client, e *audit.Event) error) (Client, audit.Event, error) {
 	event.ClientID, event.Outcome = id, audit.Success
 	client, e, err := c.maker().Revise(ctx, decision.Revision[Client]{
 		Event: event,
@@ -238,7 +239,7 @@ func (c *Clients) change(ctx context.Context, event audit.Event, id string, alte
 
 // conclude writes the event of a change that was refused, or that the store could
 // not make, and returns why.
-func (c *Clients) conclude(ctx context.Context, event audit.Event, err error) error {
+func (c *Registry) conclude(ctx context.Context, event audit.Event, err error) error {
 	if err == nil || decision.Concluded(err) {
 		return err
 	}

@@ -1,4 +1,4 @@
-package oauth
+package clients
 
 import (
 	"crypto/ecdsa"
@@ -82,12 +82,12 @@ func TestKeysOfAnotherUseAreNotRegistered(t *testing.T) {
 		strings.Replace(text(&ec.PublicKey, ""), "keys", "Keys", 1): false,
 		`{"keys":[],` + text(&ec.PublicKey, "")[1:]:                 false,
 	} {
-		if _, err := ParseClientJWKS([]byte(set)); (err == nil) != good {
+		if _, err := ParseJWKS([]byte(set)); (err == nil) != good {
 			t.Errorf("%.200s: error %v", set, err)
 		}
 	}
 	for uri, good := range map[string]bool{"https://a.example/jwks": true, "https://a.example:8443/jwks": true, "https://a.example:0/jwks": false} {
-		if err := checkClientJWKSURI(uri); (err == nil) != good {
+		if err := checkJWKSURI(uri); (err == nil) != good {
 			t.Errorf("%s: error %v", uri, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package oauth
+package clients
 
 import (
 	"context"
@@ -14,10 +14,10 @@ import (
 const settleGrace = time.Minute
 
 // Disable disables the client, ends its sessions (F7) and returns the number of
-// live ones. It returns ErrNoClient if there is no such client. Repeating it is
+// live ones. It returns ErrNotFound if there is no such client. Repeating it is
 // harmless. With decision.ErrOwed the client is disabled and only the event is
 // missing.
-func (c *Clients) Disable(ctx context.Context, id string) (int, error) {
+func (c *Registry) Disable(ctx context.Context, id string) (int, error) {
 	_, e, err := c.change(ctx, audit.Event{Action: audit.ClientDisabled}, id, func(client *Client, _ *audit.Event) error {
 		client.Disabled = true
 		return nil
@@ -26,10 +26,10 @@ func (c *Clients) Disable(ctx context.Context, id string) (int, error) {
 }
 
 // EndSessions ends every session of the client, for an operator, and returns
-// their number. Users can log in again. It returns ErrNoClient if there is no
+// their number. Users can log in again. It returns ErrNotFound if there is no
 // such client. Repeating it is harmless. With decision.ErrOwed the sessions
 // have ended and only the event is missing.
-func (c *Clients) EndSessions(ctx context.Context, id string) (int, error) {
+func (c *Registry) EndSessions(ctx context.Context, id string) (int, error) {
 	event := audit.Event{Action: audit.SessionsEnded, Reason: audit.ReasonLoggedOutByOperator}
 	_, e, err := c.change(ctx, event, id, func(*Client, *audit.Event) error { return nil })
 	return e.Count, err
@@ -40,7 +40,7 @@ func (c *Clients) EndSessions(ctx context.Context, id string) (int, error) {
 // returns the number of ended sessions and writes a SessionsEnded event for
 // each client that had any. It continues after a client that fails and returns
 // the errors joined. Call it about every minute on every replica.
-func (c *Clients) Settle(ctx context.Context) (int, error) {
+func (c *Registry) Settle(ctx context.Context) (int, error) {
 	total := 0
 	var errs []error
 	for client, err := range listing.All(ctx, c.Store.ListClients, func(c Client) string { return c.ID }) {
@@ -60,7 +60,7 @@ func (c *Clients) Settle(ctx context.Context) (int, error) {
 }
 
 // settle records an event only if it ended sessions; usually there are none.
-func (c *Clients) settle(ctx context.Context, id string) (int, error) {
+func (c *Registry) settle(ctx context.Context, id string) (int, error) {
 	ended, err := c.Store.RevokeFamiliesOfClient(ctx, id, c.Now(), audit.ReasonClientDisabled.String())
 	if ended == 0 {
 		return 0, err

@@ -1,4 +1,4 @@
-package oauth
+package clients
 
 import (
 	"fmt"
@@ -12,10 +12,10 @@ const (
 	maxRedirectLength = 1024
 )
 
-// redirectsTo reports whether the client may have its answers at uri, which is
+// RedirectsTo reports whether the client may have its answers at uri, which is
 // compared as it is (RFC 9700 §2.1). Of a URL on the loopback interface any port is
 // right: a native app takes the one that is free (RFC 8252 §7.3).
-func (c Client) redirectsTo(uri string) bool {
+func (c Client) RedirectsTo(uri string) bool {
 	host, rest, ok := cutLoopback(uri)
 	return slices.ContainsFunc(c.RedirectURIs, func(registered string) bool {
 		if !ok {
