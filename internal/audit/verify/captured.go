@@ -10,8 +10,9 @@ import (
 
 // A container runtime captures a log that goes to a stream and wraps each line:
 // Docker's json-file driver in JSON ({"log":"…\n","stream":"stdout","time":"…"}),
-// the runtimes of Kubernetes in a prefix ("TIME stdout F …"). Both split long
-// lines.
+// the runtimes of Kubernetes in a prefix ("TIME stdout F …"). Both split long lines.
+// The first line of a file decides for all of them: otherwise a line in one of these
+// forms could be put into a plain file and pass for the program's operational log.
 
 // captured is a line of a captured stream.
 type captured struct {
@@ -21,28 +22,60 @@ type captured struct {
 	stream string
 }
 
-const (
-	dockerStart = `{"log":"`
-	maxCRIStart = 64
-)
+// unwrap parses a line as one kind of runtime wrote it. It returns false for any
+// other line.
+type unwrap func(raw []byte) (c captured, ok bool)
 
-// uncapture parses a line as a container runtime wrote it. It returns false for
-// any other line.
-func uncapture(raw []byte) (c captured, ok bool) {
-	if bytes.HasPrefix(raw, []byte(dockerStart)) {
-		var d struct {
-			Log    *string `json:"log"`
-			Stream string  `json:"stream"`
+// formOf returns the form of a file with that first line, or nil if it was not
+// captured.
+func formOf(first []byte) unwrap {
+	for _, form := range []unwrap{fromDocker, fromCRI} {
+		if _, ok := form(first); ok {
+			return form
 		}
-		if json.Unmarshal(raw, &d) != nil || d.Log == nil {
+	}
+	return nil
+}
+
+// fromDocker accepts any JSON object with a string "log", because other writers of
+// this form add members and space. A member that stands twice would show other readers
+// another line than the one that is checked.
+func fromDocker(raw []byte) (c captured, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return c, false
+	}
+	members := map[string]json.RawMessage{}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
 			return c, false
 		}
-		text, whole := bytes.CutSuffix([]byte(*d.Log), []byte{'\n'})
-		return captured{text, !whole, d.Stream}, true
+		var value json.RawMessage
+		if _, twice := members[name.(string)]; twice || d.Decode(&value) != nil {
+			return c, false
+		}
+		members[name.(string)] = value
 	}
-	// A Keyturn line begins with a brace, a time does not.
+	if _, err := d.Token(); err != nil || len(bytes.TrimSpace(raw[d.InputOffset():])) > 0 {
+		return c, false
+	}
+	var text *string
+	if json.Unmarshal(members["log"], &text) != nil || text == nil {
+		return c, false
+	}
+	_ = json.Unmarshal(members["stream"], &c.stream) // else it is not from standard error
+	ended := false
+	c.text, ended = bytes.CutSuffix([]byte(*text), []byte{'\n'})
+	c.more = !ended
+	return c, true
+}
+
+const maxCRIStart = 64
+
+func fromCRI(raw []byte) (c captured, ok bool) {
 	at, rest, ok := bytes.Cut(raw[:min(len(raw), maxCRIStart)], []byte{' '})
-	if !ok || len(at) < len("2006-01-02T15:04:05Z") || at[0] == '{' {
+	if !ok || len(at) < len("2006-01-02T15:04:05Z") {
 		return c, false
 	}
 	if _, err := time.Parse(time.RFC3339Nano, string(at)); err != nil {
@@ -65,8 +98,8 @@ func uncapture(raw []byte) (c captured, ok bool) {
 	return captured{raw[start:], string(tag) == "P", string(stream)}, true
 }
 
-// foreign reports whether a captured line is from the program's operational log,
+// operational reports whether a captured line is from the program's operational log,
 // which goes to standard error and shares the capture with the audit log.
-func (c captured) foreign(whole []byte) bool {
+func (c captured) operational(whole []byte) bool {
 	return c.stream == "stderr" && !line.IsPiece(whole) && !line.IsWhole(whole)
 }

@@ -98,6 +98,9 @@ func (v *verifier) report() Report {
 			add("lines %d to %d of chain %s come after its last signature; the hashes alone, and the store if it was asked, vouch for them", c.vouched+1, c.seq, c.id)
 		}
 	}
+	if v.beside > 0 {
+		add("%d lines of an operational log, captured beside this one from standard error, were passed over", v.beside)
+	}
 	if v.o.Keys == nil {
 		add("signatures of checkpoints were not checked: no keys at hand")
 	}

@@ -11,6 +11,5 @@ var (
 	Bare   = bare
 	Sorted = sorted
 	LogsOf = logsOf
-	// Uncapture is exported for its fuzz target.
-	Uncapture = uncapture
+	FormOf = formOf
 )

@@ -23,7 +23,7 @@ type source struct {
 	r     *lineReader
 	place place
 	line  []byte
-	whole bool
+	as    kind
 }
 
 // sourcesOf groups files by the log that they belong to. Files rotated from the
@@ -80,7 +80,7 @@ func logsOf(all []dated, room int) (logs []int, ok bool) {
 	chains := map[[line.IDLen]byte]int{}
 	for i, f := range all {
 		var last [line.IDLen]byte
-		look := func(_ int64, text []byte) error {
+		look := func(_ int64, text []byte, _ kind) error {
 			k, err := line.Parse(text)
 			if err != nil || string(k.ID) == string(last[:]) {
 				return nil
@@ -97,7 +97,7 @@ func logsOf(all []dated, room int) (logs []int, ok bool) {
 			}
 			return nil
 		}
-		if err := readLines(f.path, look, look); err != nil {
+		if err := readLines(f.path, look); err != nil {
 			return nil, false
 		}
 	}
@@ -106,13 +106,12 @@ func logsOf(all []dated, room int) (logs []int, ok bool) {
 
 var errRoom = errors.New("more chains than can be told apart")
 
-// merge calls fn with each line of the sources, and whether it ended in a
-// newline, in the order of time and, for equal times, of the sources. It holds
-// one line of each open source. Within a source the order is kept: after a line
+// merge calls fn with each line of the sources in the order of time and, for equal
+// times, of the sources. It holds one line of each open source. Within a source the order is kept: after a line
 // whose clock was ahead, the lines wait until the other sources reach that time;
 // after the clock was set back, the lines come at once. An error of fn ends the
 // reading and is returned.
-func merge(sources []*source, fn func(at place, text []byte, whole bool) error) error {
+func merge(sources []*source, fn func(at place, text []byte, as kind) error) error {
 	h := make(byTime, len(sources))
 	copy(h, sources)
 	heap.Init(&h)
@@ -124,7 +123,7 @@ func merge(sources []*source, fn func(at place, text []byte, whole bool) error) 
 	for len(h) > 0 {
 		s := h[0]
 		if s.r != nil {
-			if err := fn(s.place, s.line, s.whole); err != nil {
+			if err := fn(s.place, s.line, s.as); err != nil {
 				return err
 			}
 		}
@@ -158,7 +157,7 @@ func (s *source) next() (more bool, err error) {
 			}
 			s.place, s.files = place{file: s.files[0]}, s.files[1:]
 		}
-		s.line, s.whole, err = s.r.next()
+		s.line, s.as, err = s.r.next()
 		switch {
 		case errors.Is(err, io.EOF):
 			s.close()

@@ -271,6 +271,19 @@ var mutations = []struct {
 		}
 		return all
 	}},
+	{"something put in that is no line of the log", func(s *specimen) (all []mutated) {
+		strangers := map[string]string{"an operational line": `{"level":"info","message":"serving"}`, "nothing": ""}
+		for name, wrap := range captures {
+			strangers[name+"'s standard error"] = wrap(strangers["an operational line"], "stderr", false)
+			strangers[name+"'s standard output"] = wrap(s.lines[len(s.lines)-1], "stdout", false)
+		}
+		for name, stranger := range strangers {
+			for to := range len(s.lines) + 1 {
+				all = append(all, mutated{fmt.Sprintf("%s before line %d", name, to+1), text(insert(s.lines, to, stranger))})
+			}
+		}
+		return all
+	}},
 	{"an older state of the whole log", func(s *specimen) (all []mutated) {
 		for n := range len(s.lines) - 1 {
 			all = append(all, mutated{fmt.Sprintf("%d lines", n+1), text(s.lines[:n+1])})

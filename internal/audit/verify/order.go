@@ -77,14 +77,14 @@ type dated struct {
 
 // firstTime returns the time of a file's first good line, or zero if it has none.
 func firstTime(path string) (at time.Time, err error) {
-	first := func(_ int64, text []byte) error {
+	first := func(_ int64, text []byte, _ kind) error {
 		if _, err := line.Parse(text); err != nil {
 			return nil
 		}
 		at = line.Time(text)
 		return errFirst
 	}
-	if err := readLines(path, first, first); err != nil && err != errFirst {
+	if err := readLines(path, first); err != nil && err != errFirst {
 		return at, err
 	}
 	return at, nil

@@ -22,29 +22,39 @@ import (
 // line is only valid during the call, and cut at line.Max bytes. An error of fn ends
 // the reading and is returned.
 func Lines(files []string, fn func(text []byte) error) error {
-	return merge(sourcesOf(files), func(_ place, text []byte, _ bool) error { return fn(text[:min(len(text), line.Max)]) })
+	return merge(sourcesOf(files), func(_ place, text []byte, as kind) error {
+		if as == beside {
+			return nil
+		}
+		return fn(text[:min(len(text), line.Max)])
+	})
 }
 
-// readLines calls fn with each line that ends in a newline and its number in the file,
-// and then last with the text after the last newline, if any. Of a line longer than
-// line.Max it passes a beginning that is also longer, and not the rest.
-func readLines(path string, fn, last func(number int64, text []byte) error) error {
+// kind says what a line is, as far as its file's form shows.
+type kind int
+
+const (
+	whole  kind = iota // it ends in a newline
+	piece              // it is the text after the file's last newline
+	stray              // it is not in the form of the file's first line
+	beside             // it is of the operational log, captured beside this one
+)
+
+// readLines calls fn with each line of a file and its number there. Of a line longer
+// than line.Max it passes a beginning that is also longer, and not the rest.
+func readLines(path string, fn func(number int64, text []byte, as kind) error) error {
 	r, err := openLines(path)
 	if err != nil {
 		return err
 	}
 	defer r.close()
 	for {
-		text, whole, err := r.next()
-		switch {
-		case errors.Is(err, io.EOF):
+		text, as, err := r.next()
+		if errors.Is(err, io.EOF) {
 			return nil
-		case err != nil:
-			return err
-		case whole:
-			err = fn(r.number, text)
-		default:
-			err = last(r.number, text)
+		}
+		if err == nil {
+			err = fn(r.number, text, as)
 		}
 		if err != nil {
 			return err
@@ -91,6 +101,8 @@ type lineReader struct {
 	over   bool // the last line ends the file
 	// number is the number of the last line in the file, counted from 1.
 	number int64
+	// form is that of a captured file, or nil.
+	form unwrap
 	// parts holds the beginning of an incomplete line for each stream of a captured
 	// log.
 	parts map[string][]byte
@@ -129,22 +141,37 @@ func (l *lineReader) close() {
 
 // next returns the next line of the log, as rawNext does, without the wrapping of a
 // container runtime.
-func (l *lineReader) next() (text []byte, whole bool, err error) {
+func (l *lineReader) next() (text []byte, as kind, err error) {
 	for {
-		text, whole, err = l.rawNext()
+		text, ended, err := l.rawNext()
 		if errors.Is(err, io.EOF) {
 			for stream, held := range l.parts {
 				delete(l.parts, stream)
-				return held, false, nil
+				if (captured{stream: stream}).operational(held) {
+					return held, beside, nil
+				}
+				return held, piece, nil
 			}
 		}
 		if err != nil {
-			return nil, false, err
+			return nil, piece, err
 		}
-		l.number++
-		c, ok := uncapture(text)
-		if !ok {
-			return text, whole, nil
+		if l.number++; l.number == 1 {
+			l.form = formOf(text)
+		}
+		as := whole
+		if !ended {
+			as = piece
+		}
+		if l.form == nil {
+			return text, as, nil
+		}
+		c, ok := l.form(text)
+		switch {
+		case !ok && ended:
+			return text, stray, nil
+		case !ok:
+			return nil, piece, nil // of the wrapping
 		}
 		if held := l.parts[c.stream]; len(held) > 0 || c.more {
 			if l.parts == nil {
@@ -158,9 +185,10 @@ func (l *lineReader) next() (text []byte, whole bool, err error) {
 			delete(l.parts, c.stream)
 			c.text = held
 		}
-		if !c.foreign(c.text) {
-			return c.text, whole, nil
+		if c.operational(c.text) {
+			as = beside
 		}
+		return c.text, as, nil
 	}
 }
 

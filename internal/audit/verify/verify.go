@@ -33,13 +33,11 @@ func (v *verifier) files(files []string) (Report, error) {
 	for _, s := range sources {
 		for _, name := range s.files {
 			v.place = place{file: name}
-			at := func(check func([]byte) error) func(int64, []byte) error {
-				return func(number int64, text []byte) error {
-					v.place.line = number - 1
-					return check(text)
-				}
-			}
-			if err := readLines(name, at(v.take), at(v.unfinished)); err != nil {
+			err := readLines(name, func(number int64, text []byte, as kind) error {
+				v.place.line = number
+				return v.read(text, as)
+			})
+			if err != nil {
 				return v.report(), err
 			}
 		}
@@ -60,18 +58,14 @@ func Each(files []string, o Options, fn func(text []byte) error) (Report, error)
 		v.place.file = s.files[len(s.files)-1] // for logs without any line
 	}
 	var bad *BadLine
-	err := merge(sources, func(at place, text []byte, whole bool) error {
+	err := merge(sources, func(at place, text []byte, as kind) error {
 		if bad == nil {
-			v.place = place{at.file, at.line - 1}
-			check := v.take
-			if !whole {
-				check = v.unfinished
-			}
-			if err := check(text); err != nil && !errors.As(err, &bad) {
+			v.place = at
+			if err := v.read(text, as); err != nil && !errors.As(err, &bad) {
 				return err
 			}
 		}
-		if bad == nil && v.repeated {
+		if as == beside || bad == nil && v.repeated {
 			return nil
 		}
 		return fn(text[:min(len(text), line.Max)])
@@ -134,6 +128,8 @@ type verifier struct {
 	// misplaced is the first line that is not where it was written.
 	misplaced *BadLine
 	rep       Report
+	// beside counts the lines of operational logs.
+	beside int64
 	// repeated is set if the last line was skipped.
 	repeated bool
 	// attested holds the latest attested head of each chain.
@@ -175,10 +171,23 @@ func newVerifier(o Options) *verifier {
 	return v
 }
 
+// read checks one line of a file.
+func (v *verifier) read(text []byte, as kind) error {
+	switch as {
+	case beside:
+		v.beside++
+		return nil
+	case stray:
+		return v.fail(v.place.bad("the line is not in the form of the first one, which a container's runtime wrote: it was put there, or two files were joined that have to be given apart"))
+	case piece:
+		return v.unfinished(text)
+	}
+	return v.take(text)
+}
+
 // take checks one line. A nil error does not mean that the line is good: only the next
 // line of its chain shows that.
 func (v *verifier) take(text []byte) error {
-	v.place.line++
 	k, err := line.Parse(text)
 	if err != nil {
 		return v.fail(v.place.bad("%v", err))
