@@ -101,6 +101,8 @@ func TestA3_ALossOverSyslogIsTold(t *testing.T) {
 	c.Until(t, "the loss is told", func() bool {
 		return strings.Contains(strings.Join(c.Lines(), "\n"), `"action":"audit-events-lost"`)
 	})
+	// The receiver has the line before the server knows that it was written.
+	eventually(t, "decisions are made again", s.ready)
 	grant()
 	s.stop(t)
 	log := c.check(t, s.deployment)
