@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/audittest"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )

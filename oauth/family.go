@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"time"
 
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/decision"
 )
 

@@ -3,8 +3,8 @@ package oauth
 import (
 	"net/http"
 
-	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/internal/strictjson"
 )

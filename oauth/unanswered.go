@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/strictjson"
 )
 

@@ -13,8 +13,8 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/docs"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/users"
 )

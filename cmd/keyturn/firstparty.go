@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 )
 
 // lookForFirstParty records whether the client of the /auth routes is registered,

@@ -11,7 +11,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 )
 
 // Config holds every setting, parsed and checked. Load makes it; it is not

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/keys"
 )

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/clientip"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/users"

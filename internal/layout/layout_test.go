@@ -32,7 +32,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/refusal":          {own: []string{"internal/audit"}},
 	"internal/jws":              {own: []string{"internal/base64url", "internal/strictjson"}, foreign: []string{"github.com/go-jose/"}},
 	"internal/dpop":             {own: []string{"internal/audit", "internal/base64url", "internal/jws", "internal/refusal", "internal/strictjson", "keys"}, foreign: []string{"github.com/go-jose/"}},
-	"internal/config":           {own: []string{"clients", "internal/clientip", "internal/passwords", "internal/store/mongodb", "keys", "oauth", "users"}, foreign: []string{"github.com/spf13/pflag", "go.yaml.in/yaml"}},
+	"internal/config":           {own: []string{"internal/clients", "internal/clientip", "internal/passwords", "internal/store/mongodb", "keys", "oauth", "users"}, foreign: []string{"github.com/spf13/pflag", "go.yaml.in/yaml"}},
 	"internal/clientip":         {foreign: []string{"github.com/pires/go-proxyproto"}},
 	"internal/dpop/dpoptest":    {foreign: []string{"github.com/go-jose/"}},
 	"internal/layout":           {},
@@ -55,23 +55,23 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/userfile":                {own: []string{"internal/passwords", "internal/refusal", "internal/strictjson", "users"}, foreign: []string{"golang.org/x/text"}},
 	"internal/throttle":                {own: []string{"internal/audit", "internal/refusal"}},
 	"wellknown":                        {own: []string{"keys", "internal/problem"}},
-	"clients": {
+	"internal/clients": {
 		own:     []string{"internal/base64url", "internal/listing", "internal/decision", "keys", "users", "internal/audit", "internal/jws", "internal/refusal", "internal/strictjson"},
 		foreign: []string{"github.com/go-jose/", "code.dny.dev/ssrf"},
 	},
 	"oauth": {
-		own:     []string{"clients", "internal/base64url", "internal/decision", "docs", "keys", "users", "internal/audit", "internal/dpop", "internal/problem", "internal/refusal", "internal/strictjson"},
+		own:     []string{"internal/clients", "internal/base64url", "internal/decision", "docs", "keys", "users", "internal/audit", "internal/dpop", "internal/problem", "internal/refusal", "internal/strictjson"},
 		foreign: []string{"github.com/google/uuid"},
 	},
-	"internal/store":                   {own: []string{"clients", "internal/audit", "internal/steady", "internal/throttle", "keys", "oauth", "users"}},
-	"internal/store/transfer":          {own: []string{"clients", "internal/store", "internal/audit", "keys", "oauth", "users"}},
-	"internal/store/inspect":           {own: []string{"clients", "internal/listing", "internal/store", "keys", "oauth", "users"}},
-	"internal/store/storetest":         {own: []string{"clients", "internal/decision", "internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"github.com/google/uuid"}},
-	"internal/store/sqlite":            {own: []string{"clients", "internal/decision", "internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"modernc.org/sqlite"}},
-	"internal/store/mongodb":           {own: []string{"clients", "internal/decision", "internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"go.mongodb.org/mongo-driver/v2"}},
+	"internal/store":                   {own: []string{"internal/clients", "internal/audit", "internal/steady", "internal/throttle", "keys", "oauth", "users"}},
+	"internal/store/transfer":          {own: []string{"internal/clients", "internal/store", "internal/audit", "keys", "oauth", "users"}},
+	"internal/store/inspect":           {own: []string{"internal/clients", "internal/listing", "internal/store", "keys", "oauth", "users"}},
+	"internal/store/storetest":         {own: []string{"internal/clients", "internal/decision", "internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"github.com/google/uuid"}},
+	"internal/store/sqlite":            {own: []string{"internal/clients", "internal/decision", "internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"modernc.org/sqlite"}},
+	"internal/store/mongodb":           {own: []string{"internal/clients", "internal/decision", "internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"go.mongodb.org/mongo-driver/v2"}},
 	"internal/store/mongodb/mongotest": {foreign: []string{"go.mongodb.org/mongo-driver/v2", "github.com/google/uuid"}},
-	"internal/firstparty":              {own: []string{"clients", "internal/decision", "internal/audit", "internal/problem", "internal/refusal", "oauth", "users"}},
-	"internal/pages":                   {own: []string{"clients", "internal/decision", "internal/audit", "internal/problem", "internal/refusal", "oauth", "users"}, foreign: []string{"golang.org/x/text"}},
+	"internal/firstparty":              {own: []string{"internal/clients", "internal/decision", "internal/audit", "internal/problem", "internal/refusal", "oauth", "users"}},
+	"internal/pages":                   {own: []string{"internal/clients", "internal/decision", "internal/audit", "internal/problem", "internal/refusal", "oauth", "users"}, foreign: []string{"golang.org/x/text"}},
 	"internal/server": {
 		own:     []string{"docs", "internal/firstparty", "internal/pages", "internal/audit", "internal/clientip", "internal/problem", "oauth", "wellknown"},
 		foreign: []string{"github.com/gorilla/mux", "github.com/rs/", "github.com/prometheus/client_golang", "github.com/google/uuid"},
@@ -129,7 +129,7 @@ func TestDomainBringsNoMachinery(t *testing.T) {
 		"github.com/prometheus/", "go.mongodb.org/", "modernc.org/", "net/http/pprof"}
 	for _, platform := range []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64"} {
 		system, machine, _ := strings.Cut(platform, "/")
-		cmd := exec.Command("go", "list", "-deps", "-f", "{{.ImportPath}}", module+"keys", module+"users", module+"clients", module+"oauth", module+"wellknown")
+		cmd := exec.Command("go", "list", "-deps", "-f", "{{.ImportPath}}", module+"keys", module+"users", module+"internal/clients", module+"oauth", module+"wellknown")
 		cmd.Env = append(os.Environ(), "GOOS="+system, "GOARCH="+machine, "CGO_ENABLED=0")
 		out, err := cmd.CombinedOutput()
 		if err != nil {

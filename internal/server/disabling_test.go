@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/mongodb"
 	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"

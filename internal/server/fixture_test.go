@@ -19,10 +19,10 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/audit/audittest"
 	"github.com/keyturn/keyturn/internal/clientip"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/firstparty"

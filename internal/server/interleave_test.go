@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/store/storetest"
 	"github.com/keyturn/keyturn/users"
 )

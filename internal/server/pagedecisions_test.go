@@ -9,8 +9,8 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/store/storetest"
 	"github.com/keyturn/keyturn/users"
 )

@@ -4,8 +4,8 @@ import (
 	"net/http/httptest"
 	"time"
 
-	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/dpop/dpoptest"
 	"github.com/keyturn/keyturn/oauth"

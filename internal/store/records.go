@@ -1,7 +1,7 @@
 package store
 
 import (
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/listing"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"

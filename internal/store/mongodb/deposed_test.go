@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/store/mongodb/mongotest"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"

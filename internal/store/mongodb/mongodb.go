@@ -31,7 +31,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/store"
 )
 

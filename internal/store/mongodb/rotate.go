@@ -8,7 +8,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/oauth"
 )
 

@@ -1,7 +1,7 @@
 package sqlite
 
 import (
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 )
 
 // maxCachedClients bounds the clients in a cache.

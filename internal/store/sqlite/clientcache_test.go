@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/oauth"
 )

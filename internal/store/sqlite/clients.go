@@ -3,7 +3,7 @@ package sqlite
 import (
 	"context"
 
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 )
 
 const clientColumns = `id, public, secret_hash, jwks, jwks_uri, grants, scope, default_scope, audience, claims,

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/oauth"
 )
 

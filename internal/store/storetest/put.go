@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"

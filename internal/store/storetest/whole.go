@@ -5,8 +5,8 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/keyturn/keyturn/clients"
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"

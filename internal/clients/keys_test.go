@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keyturn/keyturn/clients"
+	"github.com/keyturn/keyturn/internal/clients"
 )
 
 // okp is an Ed25519 public key with that kid.
