@@ -46,8 +46,8 @@ func (s *Server) class(c class, route string, serve http.HandlerFunc) http.Handl
 		ctx, cancel := context.WithTimeout(audit.WithRequest(r.Context(), from), s.settings.RequestTimeout)
 		defer cancel()
 		r = r.WithContext(ctx)
-		// It is to find net/http's own writer, which it has wait until a client
-		// that is still sending has read the answer.
+		// MaxBytesReader is given net/http's own writer, the one that it can tell to
+		// close the connection after an answer to a body that is too large.
 		r.Body = http.MaxBytesReader(w, r.Body, c.maxBody)
 		h := rec.Header()
 		h["X-Request-Id"] = []string{from.ID}
