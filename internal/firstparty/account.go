@@ -32,9 +32,9 @@ func accountOf(u users.User) account {
 func (h *Handlers) SignUp(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Email     string `json:"email"`
-		Username  string `json:"username"`
-		FirstName string `json:"first_name"`
-		LastName  string `json:"last_name"`
+		Username  string `json:"username,omitempty"`
+		FirstName string `json:"first_name,omitempty"`
+		LastName  string `json:"last_name,omitempty"`
 		Password  string `json:"password"`
 	}
 	if !h.read(w, r, audit.Event{Action: audit.UserSignedUp}, &body) {

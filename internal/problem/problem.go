@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -61,7 +62,8 @@ func Unavailable(w http.ResponseWriter) { Refuse(w, &refusal.Error{}) }
 
 // ReadJSON decodes the body into v strictly: the content type must be JSON and
 // the body exactly one object. Each member must be one of v's, spelled exactly
-// so, and occur once.
+// so, and occur once. The members of v are texts; each must be there and not be
+// empty, unless its tag says omitempty. A member that is null is not there.
 func ReadJSON(r *http.Request, v any) *refusal.Error {
 	media, _, err := mime.ParseMediaType(Field(r, "Content-Type"))
 	if err != nil || media != "application/json" {
@@ -79,7 +81,24 @@ func ReadJSON(r *http.Request, v any) *refusal.Error {
 		return unreadable(refusal.Malformed, "The body could not be read to its end.")
 	}
 	if err := strictjson.UnmarshalKnown(body, v); err != nil {
-		return unreadable(refusal.Malformed, "The body is not the JSON object expected: "+describe(err))
+		e := unreadable(refusal.Malformed, "The body is not the JSON object expected: "+describe(err))
+		if typ, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			e.Field = typ.Field
+		}
+		return e
+	}
+	return missing(reflect.ValueOf(v).Elem())
+}
+
+// missing refuses a body without a member that is needed.
+func missing(v reflect.Value) *refusal.Error {
+	for i := range v.NumField() {
+		name, optional, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		if optional == "" && v.Field(i).IsZero() {
+			e := unreadable(refusal.Malformed, "The body is not the JSON object expected: the member "+strconv.Quote(name)+" is missing or empty.")
+			e.Field = name
+			return e
+		}
 	}
 	return nil
 }

@@ -88,7 +88,7 @@ func profiles(mux *http.ServeMux) {
 
 func (s *Server) listenerFor(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           h,
+		Handler:           ownFraming(h),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       s.settings.RequestTimeout,
 		WriteTimeout:      s.settings.RequestTimeout + readHeaderTimeout,
