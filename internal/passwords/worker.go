@@ -39,7 +39,7 @@ func Work(in io.Reader, out io.Writer) error {
 	// The signal that stops the server is often sent to all of its processes, and the
 	// server may need this one until its last request is answered.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	giveWay()
+	prepare()
 	// Work collects a job's memory after the job, while nobody waits. During a job
 	// there is nothing to collect.
 	debug.SetGCPercent(-1)

@@ -11,9 +11,9 @@ const niceness = 10
 // terminal go to the server alone.
 func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// giveWay lowers the priority of this process. Failures are ignored: the worker
+// prepare lowers the priority of this process. Failures are ignored: the worker
 // computes all the same.
-func giveWay() {
+func prepare() {
 	if now, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0); err == nil {
 		_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, now+niceness)
 	}

@@ -11,4 +11,4 @@ func apart() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{CreationFlags: belowNormal | syscall.CREATE_NEW_PROCESS_GROUP}
 }
 
-func giveWay() {}
+func prepare() {}
