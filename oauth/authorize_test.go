@@ -35,6 +35,8 @@ func FuzzCode(f *testing.F) {
 	f.Add(sealed)
 	f.Add(strings.TrimPrefix(sealed, codePrefix))
 	f.Add(codePrefix)
+	f.Add(sealed[:20] + "\n" + sealed[20:])
+	f.Add(sealed + "\r\n")
 	f.Add(sealed[:len(sealed)-4])
 	f.Fuzz(func(t *testing.T, text string) {
 		if _, err := k.open(text); err == nil && text != sealed {

@@ -5,11 +5,11 @@ import (
 	"crypto/cipher"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/base64url"
 	"github.com/keyturn/keyturn/keys"
 )
 
@@ -54,7 +54,7 @@ func (c code) verifies(verifier string) bool {
 		return false
 	}
 	sum := sha256.Sum256([]byte(verifier))
-	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(c.Challenge)) == 1
+	return subtle.ConstantTimeCompare([]byte(base64url.Encode(sum[:])), []byte(c.Challenge)) == 1
 }
 
 // unreserved are the characters of a verifier.
@@ -63,8 +63,8 @@ const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 // isDigest reports whether s is the base64url of a SHA-256: a challenge (RFC 7636
 // §4.2) or a key's thumbprint (RFC 9449 §10).
 func isDigest(s string) bool {
-	raw, err := tokenEncoding.DecodeString(s)
-	return err == nil && len(raw) == sha256.Size && len(s) == tokenEncoding.EncodedLen(sha256.Size)
+	raw, err := base64url.Decode(s)
+	return err == nil && len(raw) == sha256.Size
 }
 
 // codeKeys seal and open codes. Immutable after creation.
@@ -94,7 +94,7 @@ func newCodeKeys(m *keys.Masters) *codeKeys {
 
 func (k *codeKeys) seal(c code) string {
 	text, _ := json.Marshal(c) // texts and numbers can always be encoded
-	return codePrefix + tokenEncoding.EncodeToString(k.primary.Seal(nil, nil, text, []byte(codePrefix)))
+	return codePrefix + base64url.Encode(k.primary.Seal(nil, nil, text, []byte(codePrefix)))
 }
 
 // open returns what is in a code of ours.
@@ -103,7 +103,7 @@ func (k *codeKeys) open(sealed string) (code, error) {
 	if !ok || len(encoded) > maxCode {
 		return code{}, errMalformed
 	}
-	raw, err := tokenEncoding.DecodeString(encoded)
+	raw, err := base64url.Decode(encoded)
 	if err != nil {
 		return code{}, errMalformed
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/base64url"
 	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/users"
@@ -112,7 +113,7 @@ func algorithmOf(jws string) string {
 		Alg string `json:"alg"`
 	}
 	encoded, _, _ := strings.Cut(jws, ".")
-	text, err := tokenEncoding.DecodeString(encoded)
+	text, err := base64url.Decode(encoded)
 	if err == nil {
 		err = json.Unmarshal(text, &header)
 	}
@@ -127,8 +128,8 @@ func algorithmOf(jws string) string {
 func accessHash(alg, token string) string {
 	if alg == "EdDSA" || alg == "Ed25519" {
 		sum := sha512.Sum512([]byte(token))
-		return tokenEncoding.EncodeToString(sum[:len(sum)/2])
+		return base64url.Encode(sum[:len(sum)/2])
 	}
 	sum := sha256.Sum256([]byte(token))
-	return tokenEncoding.EncodeToString(sum[:len(sum)/2])
+	return base64url.Encode(sum[:len(sum)/2])
 }

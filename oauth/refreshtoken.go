@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/keyturn/keyturn/internal/base64url"
 	"github.com/keyturn/keyturn/keys"
 )
 
@@ -42,8 +42,6 @@ var (
 	errMalformed = errors.New("not a refresh token")
 	errForged    = errors.New("refresh token was not made here")
 )
-
-var tokenEncoding = base64.RawURLEncoding.Strict()
 
 // tokenKeys derives and checks refresh tokens. Immutable after creation.
 type tokenKeys struct {
@@ -115,11 +113,8 @@ func (k *tokenKeys) parseToken(token string) (presented, error) {
 // decodeToken undoes the encoding and checks the crc32.
 func decodeToken(prefix, token string) ([]byte, error) {
 	encoded, ok := strings.CutPrefix(token, prefix)
-	if !ok || len(encoded) != tokenEncoding.EncodedLen(rawTokenLen) {
-		return nil, errMalformed
-	}
-	raw, err := tokenEncoding.DecodeString(encoded)
-	if err != nil || len(raw) != rawTokenLen {
+	raw, err := base64url.Decode(encoded)
+	if err != nil || !ok || len(raw) != rawTokenLen {
 		return nil, errMalformed
 	}
 	end := rawTokenLen - 4
@@ -160,7 +155,7 @@ func (k *tokenKeys) derive(f Family) (string, error) {
 	raw = append(raw, k.mac(master, id, f.Salt, f.Generation)...)
 	raw = append(raw, outerTag(master.tag, raw)...)
 	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
-	return k.prefix + tokenEncoding.EncodeToString(raw), nil
+	return k.prefix + base64url.Encode(raw), nil
 }
 
 func (k *tokenKeys) mac(m masterKeys, id uuid.UUID, salt []byte, generation int64) []byte {

@@ -35,7 +35,7 @@ type Service struct {
 	Policy Policy
 	// Sessions ends the sessions of an account.
 	Sessions Sessions
-	// IsClient reports whether a client has the id; if nil, no id is taken for a
+	// IsClient reports whether a client has the id, in any case; if nil, no id is taken for a
 	// client's.
 	IsClient func(ctx context.Context, id string) (bool, error)
 	// Audit receives the events.

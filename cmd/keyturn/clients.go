@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/clients"
+	"github.com/keyturn/keyturn/internal/listing"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -75,22 +76,23 @@ func (d *deployment) clients() *clients.Registry {
 	return &clients.Registry{Store: d.store, Audit: d.audit, AccessTTL: d.cfg.AccessTokenTTL, RefreshIdleTTL: d.cfg.RefreshIdleTTL, Now: wallClock, IsUser: d.isUser}
 }
 
-// isUser reports whether an account has the id.
+// isUser reports whether an account has the id, in any case.
 func (d *deployment) isUser(ctx context.Context, id string) (bool, error) {
-	_, err := d.store.UserByID(ctx, id)
-	if errors.Is(err, users.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	return holds(ctx, d.store.ListUsers, func(u users.User) string { return u.UID }, id)
 }
 
-// isClient reports whether a client has the id.
+// isClient reports whether a client has the id, in any case.
 func (d *deployment) isClient(ctx context.Context, id string) (bool, error) {
-	_, err := d.store.ClientByID(ctx, id)
-	if errors.Is(err, clients.ErrNotFound) {
-		return false, nil
+	return holds(ctx, d.store.ListClients, func(c clients.Client) string { return c.ID }, id)
+}
+
+func holds[T any](ctx context.Context, list func(context.Context, string, int) ([]T, error), id func(T) string, wanted string) (bool, error) {
+	for record, err := range listing.All(ctx, list, id) {
+		if err != nil || strings.EqualFold(id(record), wanted) {
+			return err == nil, err
+		}
 	}
-	return err == nil, err
+	return false, nil
 }
 
 func (p *program) clientsAddCommand() *cobra.Command {

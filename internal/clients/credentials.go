@@ -71,7 +71,7 @@ func parseBasic(header string) (Credentials, bool) {
 	if !ok || !strings.EqualFold(scheme, "Basic") {
 		return Credentials{}, false
 	}
-	raw, err := base64.StdEncoding.DecodeString(strings.TrimLeft(encoded, " "))
+	raw, err := base64.StdEncoding.Strict().DecodeString(strings.TrimLeft(encoded, " "))
 	if err != nil {
 		return Credentials{}, false
 	}

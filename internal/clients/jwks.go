@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
+	"strings"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -77,9 +77,11 @@ func splitJWKS(text []byte) ([]json.RawMessage, error) {
 
 // checkJWKSURI returns an error if a client's jwks_uri cannot be used.
 func checkJWKSURI(s string) error {
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.Port() == "0" || u.User != nil || u.Fragment != "" || len(s) > 512 {
-		return fmt.Errorf("jwks_uri %q: use an https URL without user or fragment, of at most 512 characters", s)
+	switch u, why := parseURI(s); {
+	case why != "":
+		return fmt.Errorf("jwks_uri %q: %s", s, why)
+	case !strings.HasPrefix(s, "https://") || u.Hostname() == "":
+		return fmt.Errorf("jwks_uri %q: use an https URL", s)
 	}
 	return nil
 }

@@ -2,15 +2,11 @@ package clients
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 )
 
-const (
-	maxRedirectURIs   = 50
-	maxRedirectLength = 1024
-)
+const maxRedirectURIs = 50
 
 // RedirectsTo reports whether the client may have its answers at uri, which is
 // compared as it is (RFC 9700 §2.1). Of a URL on the loopback interface any port is
@@ -35,7 +31,7 @@ func cutLoopback(uri string) (host, rest string, ok bool) {
 		}
 		if after, port := strings.CutPrefix(rest, ":"); port {
 			rest = strings.TrimLeft(after, "0123456789")
-			if digits := len(after) - len(rest); digits < 1 || digits > 5 {
+			if !isPort(after[:len(after)-len(rest)]) {
 				return "", "", false
 			}
 		}
@@ -65,14 +61,10 @@ func checkRedirectURIs(client Client) error {
 
 // whyNoRedirect says what keeps uri from being a redirect URI, if anything does.
 func whyNoRedirect(uri string, public bool) string {
-	u, err := url.Parse(uri)
+	u, why := parseURI(uri)
 	switch {
-	case err != nil || len(uri) > maxRedirectLength || strings.ContainsFunc(uri, func(c rune) bool { return c <= ' ' || c > '~' || c == '\\' || c == '*' }):
-		return fmt.Sprintf("use an absolute URI of at most %d visible ASCII characters, without wildcards", maxRedirectLength)
-	case strings.Contains(uri, "#"):
-		return "it must have no fragment (RFC 6749 §3.1.2)"
-	case u.User != nil:
-		return "it must name no user"
+	case why != "":
+		return why
 	case strings.HasPrefix(uri, "https://") && u.Hostname() != "":
 		return ""
 	case strings.HasPrefix(uri, "http://"):

@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/jws"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/keys"
 )
@@ -20,7 +21,7 @@ import (
 type Registry struct {
 	Store Store
 	Audit audit.Recorder
-	// IsUser reports whether a user has the id; nil asks nobody. A client that has
+	// IsUser reports whether a user has the id, in any case; nil asks nobody. A client that has
 	// a user's id could pass for the user as the subject of a token (RFC 9700
 	// §4.15).
 	IsUser func(ctx context.Context, id string) (bool, error)
@@ -166,7 +167,12 @@ func checkKeys(client Client) error {
 	case client.JWKSURI != "":
 		return checkJWKSURI(client.JWKSURI)
 	}
-	_, err := ParseJWKS([]byte(client.JWKS))
+	keys, err := ParseJWKS([]byte(client.JWKS))
+	for i := range keys {
+		if unsound := jws.CheckSound(keys[i].Key); unsound != nil {
+			err = fmt.Errorf("key %d of the JWK set: %w", i+1, unsound)
+		}
+	}
 	return err
 }
 

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/store"
+	"github.com/keyturn/keyturn/internal/store/mongodb"
+	"github.com/keyturn/keyturn/users"
+)
+
+// TestNoClientIsAUserInAnotherCase keeps the ids of clients and of users apart, both
+// ways, also for who compares them without regard to case (RFC 9700 §4.15).
+func TestNoClientIsAUserInAnotherCase(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s, err := openStore(t.Context(), "sqlite:keyturn.db", mongodb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := store.Records{Users: []users.User{{UID: "Runner", Email: "r@example.com", EmailKey: "r@example.com", CreatedAt: time.Now()}}}
+	if err := errors.Join(s.Put(t.Context(), records), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	line := `{"uid":"WEB","email":"w@example.com","password_hash":"$2b$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234"}`
+	if err := os.WriteFile("users.jsonl", []byte(line+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ command, says string }{
+		{"clients add Runner --grant client_credentials", "the id of a user"},
+		{"clients add rUNNER --grant client_credentials", "the id of a user"},
+		{"clients add web --grant client_credentials", ""},
+		{"users import users.jsonl", "is the id of a client"},
+	} {
+		var out bytes.Buffer
+		p := &program{stdin: strings.NewReader(""), stdout: &out, stderr: &out}
+		if code := p.run(t.Context(), strings.Fields(c.command)); (code == exitOK) != (c.says == "") || !strings.Contains(out.String(), c.says) {
+			t.Errorf("%s: exit code %d, %s", c.command, code, &out)
+		}
+	}
+}
