@@ -31,6 +31,9 @@ type Family struct {
 	// LoginID is the browser's log-in with which the family ends when its user logs
 	// out, or empty. It never changes.
 	LoginID string
+	// TellEnd says that the client is to be told when the family ends (OpenID Connect
+	// Back-Channel Logout 1.0), and was not yet.
+	TellEnd bool
 	// Salt enters the derivation of the family's tokens. MasterID names the
 	// master secret for the token of the live generation.
 	Salt     []byte

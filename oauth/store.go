@@ -85,6 +85,10 @@ type Store interface {
 	// SetFamilyEmail replaces Email in every such family that has one, and
 	// returns how many.
 	SetFamilyEmail(ctx context.Context, uid, email string) (int, error)
+	// UntoldFamilies returns at most limit families that have ended and have TellEnd.
+	UntoldFamilies(ctx context.Context, limit int) ([]Family, error)
+	// ToldFamily takes TellEnd from a family, and reports whether it had it.
+	ToldFamily(ctx context.Context, id string) (bool, error)
 	// FamiliesOfUser returns the user's families that are neither ended nor
 	// expired at now, newest first, at most limit.
 	FamiliesOfUser(ctx context.Context, uid string, now time.Time, limit int) ([]Family, error)

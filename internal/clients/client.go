@@ -28,6 +28,9 @@ type Client struct {
 	RedirectURIs []string
 	// PostLogoutRedirectURIs are where users may be sent after they have logged out.
 	PostLogoutRedirectURIs []string
+	// BackchannelLogoutURI is where the client is told of sessions that ended (OpenID
+	// Connect Back-Channel Logout 1.0), or empty.
+	BackchannelLogoutURI string
 	// Scope lists what the client may ask for, DefaultScope what it gets where
 	// it asks for nothing (empty: all of Scope); Audience the resource servers
 	// that its tokens may be for.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"github.com/keyturn/keyturn/internal/clients"
+	"github.com/keyturn/keyturn/internal/outbox"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -14,6 +15,7 @@ type Records struct {
 	Families []oauth.Family
 	Keys     []keys.Record
 	Denied   []oauth.DeniedToken
+	Messages []outbox.Message
 }
 
 // Sizes are the numbers of records of the kinds that can be many.

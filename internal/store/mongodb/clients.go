@@ -20,6 +20,7 @@ type clientRecord struct {
 	Grants                 []string            `bson:"grants"`
 	RedirectURIs           []string            `bson:"redirect_uris,omitempty"`
 	PostLogoutRedirectURIs []string            `bson:"post_logout_redirect_uris,omitempty"`
+	BackchannelLogoutURI   string              `bson:"backchannel_logout_uri,omitempty"`
 	Scope                  []string            `bson:"scope"`
 	DefaultScope           []string            `bson:"default_scope,omitempty"`
 	Audience               []string            `bson:"audience"`

@@ -22,6 +22,7 @@ type familyRecord struct {
 	Claims         string    `bson:"claims,omitempty"`
 	JKT            string    `bson:"jkt,omitempty"`
 	LoginID        string    `bson:"login_id,omitempty"`
+	TellEnd        bool      `bson:"tell_end,omitempty"`
 	Salt           []byte    `bson:"salt"`
 	MasterID       string    `bson:"master_id"`
 	Generation     int64     `bson:"generation"`
@@ -61,6 +62,21 @@ func (s *Store) FamilyByID(ctx context.Context, id string) (oauth.Family, error)
 
 func familyIn(ctx context.Context, families *mongo.Collection, id string) (oauth.Family, error) {
 	return one[familyRecord](families.FindOne(ctx, bson.M{"_id": id, "unborn": absent}), "reading a session", oauth.ErrNoFamily)
+}
+
+// UntoldFamilies implements oauth.Store.
+func (s *Store) UntoldFamilies(ctx context.Context, limit int) ([]oauth.Family, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	ended := bson.M{"tell_end": true, "revoked_at": bson.M{"$gt": time.Time{}}, "unborn": absent}
+	return list[familyRecord](ctx, s.families, ended, options.Find().SetLimit(int64(limit)))
+}
+
+// ToldFamily implements oauth.Store.
+func (s *Store) ToldFamily(ctx context.Context, id string) (bool, error) {
+	told, err := found(s.families.UpdateOne(ctx, bson.M{"_id": id, "tell_end": true}, bson.M{"$unset": bson.M{"tell_end": ""}}))
+	return told, failed("changing a session", err)
 }
 
 // FamiliesOfUser implements oauth.Store.

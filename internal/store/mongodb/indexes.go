@@ -47,6 +47,9 @@ func (s *Store) indexes() []index {
 			{Key: "user_id", Value: 1}, {Key: "revoked_at", Value: 1}, {Key: "created_at", Value: -1}, {Key: "_id", Value: -1},
 		}},
 		{on: s.families, name: "client_live", keys: bson.D{{Key: "client_id", Value: 1}, {Key: "revoked_at", Value: 1}}},
+		// Sparse: a live family without the field takes no place in it.
+		{on: s.families, name: "untold", keys: bson.D{{Key: "tell_end", Value: 1}, {Key: "revoked_at", Value: 1}}, sparse: true},
+		{on: s.messages, name: "due", keys: bson.D{{Key: "destination", Value: 1}, {Key: "due_at", Value: 1}}},
 		{on: s.families, name: "purge_at", keys: swept("purge_at")},
 		{on: s.keys, name: indexKID, keys: ascending("kid"), unique: true},
 		{on: s.keys, name: "archived", keys: bson.D{{Key: "archived", Value: 1}, {Key: "_id", Value: 1}}},

@@ -50,6 +50,7 @@ type Store struct {
 	anchors   *mongo.Collection
 	places    *mongo.Collection
 	steady    *mongo.Collection
+	messages  *mongo.Collection
 
 	// latest are the collections for data that decides something and that no later
 	// write confirms: reads see every write acknowledged before.
@@ -120,6 +121,7 @@ func newStore(client *mongo.Client, database string) *Store {
 		counters:   db.Collection("counters"),
 		hashKinds:  db.Collection("hash_kinds"),
 		steady:     db.Collection("steady_time"),
+		messages:   db.Collection("messages"),
 		anchors:    db.Collection("audit_anchors"),
 		places:     db.Collection("audit_places"),
 	}
@@ -138,7 +140,7 @@ func newStore(client *mongo.Client, database string) *Store {
 
 // collections lists all collections of the store.
 func (s *Store) collections() []*mongo.Collection {
-	return []*mongo.Collection{s.users, s.clients, s.families, s.keys, s.denied, s.counters, s.hashKinds, s.steady, s.anchors, s.places}
+	return []*mongo.Collection{s.users, s.clients, s.families, s.keys, s.denied, s.counters, s.hashKinds, s.steady, s.messages, s.anchors, s.places}
 }
 
 // Options are the settings of a deployment besides the URI.

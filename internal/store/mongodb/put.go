@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/keyturn/keyturn/internal/clients"
+	"github.com/keyturn/keyturn/internal/outbox"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
@@ -24,6 +25,7 @@ func (s *Store) Put(ctx context.Context, r store.Records) error {
 		put(ctx, s.clients, r.Clients, func(c clients.Client) (any, any) { return c.ID, clientRecord(c) }),
 		put(ctx, s.families, r.Families, func(f oauth.Family) (any, any) { return f.ID, familyRecord(f) }),
 		put(ctx, s.keys, r.Keys, func(k keys.Record) (any, any) { return k.Seq, newKeyDocument(k) }),
+		put(ctx, s.messages, r.Messages, func(m outbox.Message) (any, any) { return m.ID, messageRecord(m) }),
 		put(ctx, s.denied, r.Denied, func(d oauth.DeniedToken) (any, any) { return d.JTI, deniedRecord(d) }),
 	)
 }

@@ -12,15 +12,17 @@ import (
 // Sweep implements store.Store.
 func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error) {
 	removed := 0
+	told := bson.A{bson.M{"tell_end": absent}, bson.M{"revoked_at": notEnded}}
 	for _, kind := range []struct {
 		in    *mongo.Collection
 		field string
+		past  bson.M
 	}{
-		{s.families, "purge_at"},
-		{s.denied, "expire_at"},
-		{s.counters, "expire_at"},
+		{s.families, "purge_at", bson.M{"$or": told}},
+		{s.denied, "expire_at", bson.M{}},
+		{s.counters, "expire_at", bson.M{}},
 	} {
-		n, err := sweep(ctx, kind.in, kind.field, now, limit)
+		n, err := sweep(ctx, kind.in, kind.field, kind.past, now, limit)
 		removed += n
 		if err != nil {
 			return removed, failed("removing what has expired from "+kind.in.Name(), err)
@@ -29,14 +31,14 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (int, error
 	return removed, nil
 }
 
-// sweep removes at most limit documents whose field is past and that have no
+// sweep removes at most limit of the documents past whose field is past and that have no
 // decision. The condition is repeated in the delete, so that a document whose
 // life was extended meanwhile stays.
-func sweep(ctx context.Context, c *mongo.Collection, field string, now time.Time, limit int) (int, error) {
+func sweep(ctx context.Context, c *mongo.Collection, field string, past bson.M, now time.Time, limit int) (int, error) {
 	if limit <= 0 {
 		return 0, nil
 	}
-	past := bson.M{field: bson.M{"$lte": now}, "slot_id": absent}
+	past[field], past["slot_id"] = bson.M{"$lte": now}, absent
 	cursor, err := c.Find(ctx, past, options.Find().
 		SetProjection(bson.M{"_id": 1}).SetSort(bson.M{field: 1}).SetLimit(int64(limit)))
 	if err != nil {

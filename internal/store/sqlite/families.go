@@ -14,17 +14,19 @@ import (
 var familyTexts = []string{
 	"id", "client_id", "user_id", "scope", "audience", "email", "claims", "master_id", "generation", "rotated_at",
 	"auth_time", "created_at", "idle_expires_at", "expires_at", "purge_at", "first_ip", "first_user_agent", "last_ip",
-	"last_user_agent", "revoked_at", "revoke_reason", "jkt", "login_id",
+	"last_user_agent", "revoked_at", "revoke_reason", "jkt", "login_id", "tell_end",
 }
 
 var (
 	insertFamily = sql(`INSERT INTO families (` + strings.Join(familyTexts, ", ") + `, salt, unborn, slot_id, slot)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	selectFamily    = `SELECT ` + packed(familyTexts) + `, salt FROM families `
 	selectHeld      = `SELECT ` + packed(familyTexts) + `, salt, unborn, slot_id, slot FROM families `
 	familyByID      = sql(selectFamily + `WHERE id = ? AND unborn = 0`)
 	heldFamily      = sql(selectHeld + `WHERE id = ?`)
 	familiesAfter   = sql(selectFamily + `WHERE id > ? AND unborn = 0 ORDER BY id LIMIT ?`)
+	familiesUntold  = sql(selectFamily + `WHERE tell_end = 1 AND revoked_at > 0 AND unborn = 0 LIMIT ?`)
+	familyTold      = sql(`UPDATE families SET tell_end = 0 WHERE id = ? AND tell_end = 1`)
 	familiesPending = sql(selectHeld + `WHERE slot_id > '' LIMIT ?`)
 	holdFamily      = sql(`UPDATE families SET unborn = ?3, slot_id = ?4, slot = ?5 WHERE id = ?1 AND slot_id = ?2`)
 	holdEndedFamily = sql(`UPDATE families SET unborn = ?3, slot_id = ?4, slot = ?5, revoked_at = ?6, revoke_reason = ?7
@@ -82,6 +84,7 @@ func scanFamily(r *row) oauth.Family {
 		RevokeReason:   f.text(),
 		JKT:            f.text(),
 		LoginID:        f.text(),
+		TellEnd:        f.integer() != 0,
 		Salt:           r.blob(),
 	}
 }
@@ -92,7 +95,7 @@ func familyValues(f oauth.Family) []driver.Value {
 		f.ID, f.ClientID, f.UserID, encodeList(f.Scope), encodeList(f.Audience), f.Email, f.Claims, f.MasterID,
 		f.Generation, millis(f.RotatedAt), millis(f.AuthTime), millis(f.CreatedAt), millis(f.IdleExpiresAt),
 		millis(f.ExpiresAt), millis(f.PurgeAt), f.FirstIP, f.FirstUserAgent, f.LastIP, f.LastUserAgent,
-		millis(f.RevokedAt), f.RevokeReason, f.JKT, f.LoginID, f.Salt, integer(f.Unborn), f.SlotID, f.Slot,
+		millis(f.RevokedAt), f.RevokeReason, f.JKT, f.LoginID, integer(f.TellEnd), f.Salt, integer(f.Unborn), f.SlotID, f.Slot,
 	}
 }
 
@@ -240,6 +243,17 @@ func (s *Store) revokeInSteps(ctx context.Context, step func(c *conn) (int, erro
 			return total, err
 		}
 	}
+}
+
+// UntoldFamilies implements oauth.Store.
+func (s *Store) UntoldFamilies(ctx context.Context, n int) ([]oauth.Family, error) {
+	return listed(ctx, s, familiesUntold, scanFamily, limit(n))
+}
+
+// ToldFamily implements oauth.Store.
+func (s *Store) ToldFamily(ctx context.Context, id string) (bool, error) {
+	n, err := s.exec(ctx, familyTold, id)
+	return n > 0, err
 }
 
 // FamiliesOfUser implements oauth.Store.

@@ -9,11 +9,12 @@ import (
 // A record replaces every other record that it conflicts with, so that two
 // accounts may have swapped their addresses.
 var (
-	putUser   = sql(`INSERT OR REPLACE` + afterInsert(insertUser))
-	putClient = clientWrite(`INSERT OR REPLACE` + afterInsert(insertClient))
-	putFamily = sql(`INSERT OR REPLACE` + afterInsert(insertFamily))
-	putKey    = sql(`INSERT OR REPLACE` + afterInsert(insertKey))
-	putDenied = sql(`INSERT OR REPLACE INTO denied (` + deniedColumns + `) VALUES (?,?,?,?)`)
+	putUser    = sql(`INSERT OR REPLACE` + afterInsert(insertUser))
+	putClient  = clientWrite(`INSERT OR REPLACE` + afterInsert(insertClient))
+	putFamily  = sql(`INSERT OR REPLACE` + afterInsert(insertFamily))
+	putKey     = sql(`INSERT OR REPLACE` + afterInsert(insertKey))
+	putMessage = sql(`INSERT OR REPLACE` + afterInsert(insertMessage))
+	putDenied  = sql(`INSERT OR REPLACE INTO denied (` + deniedColumns + `) VALUES (?,?,?,?)`)
 
 	countUsers    = sql(`SELECT count(*) FROM users`)
 	countClients  = sql(`SELECT count(*) FROM clients`)
@@ -48,6 +49,11 @@ func put(c *conn, r store.Records) error {
 	}
 	for _, k := range r.Keys {
 		if _, err := writeKey(c, putKey, k); err != nil {
+			return err
+		}
+	}
+	for _, m := range r.Messages {
+		if _, err := c.exec(putMessage, messageValues(m)...); err != nil {
 			return err
 		}
 	}

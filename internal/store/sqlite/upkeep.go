@@ -9,7 +9,7 @@ import (
 var (
 	ping          = sql(`UPDATE pings SET count = count + 1 WHERE id = 1`)
 	sweepFamilies = sql(`DELETE FROM families WHERE id IN
-		(SELECT id FROM families WHERE purge_at <= ? AND slot_id = '' ORDER BY purge_at LIMIT ?)`)
+		(SELECT id FROM families WHERE purge_at <= ? AND slot_id = '' AND (tell_end = 0 OR revoked_at = 0) ORDER BY purge_at LIMIT ?)`)
 	readAutoVacuum = sql(`PRAGMA auto_vacuum`)
 	countFree      = sql(`PRAGMA freelist_count`)
 	giveBack       = sql(`PRAGMA incremental_vacuum(128)`)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/clients"
+	"github.com/keyturn/keyturn/internal/outbox"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
@@ -165,6 +166,38 @@ func (f *Faulty) SetFamilyClaims(ctx context.Context, uid, claims string) (int, 
 
 func (f *Faulty) SetFamilyEmail(ctx context.Context, uid, email string) (int, error) {
 	return inject(ctx, f, "SetFamilyEmail", func() (int, error) { return f.inner.SetFamilyEmail(ctx, uid, email) })
+}
+
+func (f *Faulty) UntoldFamilies(ctx context.Context, limit int) ([]oauth.Family, error) {
+	return inject(ctx, f, "UntoldFamilies", func() ([]oauth.Family, error) { return f.inner.UntoldFamilies(ctx, limit) })
+}
+
+func (f *Faulty) ToldFamily(ctx context.Context, id string) (bool, error) {
+	return inject(ctx, f, "ToldFamily", func() (bool, error) { return f.inner.ToldFamily(ctx, id) })
+}
+
+func (f *Faulty) AddMessage(ctx context.Context, m outbox.Message, most int) error {
+	return f.write(ctx, "AddMessage", func() error { return f.inner.AddMessage(ctx, m, most) })
+}
+
+func (f *Faulty) DueDestinations(ctx context.Context, due outbox.Due, limit int) ([]string, error) {
+	return inject(ctx, f, "DueDestinations", func() ([]string, error) { return f.inner.DueDestinations(ctx, due, limit) })
+}
+
+func (f *Faulty) DueMessages(ctx context.Context, to string, due outbox.Due, limit int) ([]outbox.Message, error) {
+	return inject(ctx, f, "DueMessages", func() ([]outbox.Message, error) { return f.inner.DueMessages(ctx, to, due, limit) })
+}
+
+func (f *Faulty) ReplaceMessage(ctx context.Context, seen, next outbox.Message) error {
+	return f.write(ctx, "ReplaceMessage", func() error { return f.inner.ReplaceMessage(ctx, seen, next) })
+}
+
+func (f *Faulty) RemoveMessage(ctx context.Context, seen outbox.Message) error {
+	return f.write(ctx, "RemoveMessage", func() error { return f.inner.RemoveMessage(ctx, seen) })
+}
+
+func (f *Faulty) Messages(ctx context.Context, after string, limit int) ([]outbox.Message, error) {
+	return inject(ctx, f, "Messages", func() ([]outbox.Message, error) { return f.inner.Messages(ctx, after, limit) })
 }
 
 func (f *Faulty) FamiliesOfUser(ctx context.Context, uid string, now time.Time, limit int) ([]oauth.Family, error) {

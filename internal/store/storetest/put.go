@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/clients"
+	"github.com/keyturn/keyturn/internal/outbox"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
@@ -36,6 +37,7 @@ func everything() store.Records {
 		Families: []oauth.Family{sampleFamily(1), ended},
 		Keys:     []keys.Record{sampleKey(0), archived},
 		Denied:   []oauth.DeniedToken{deniedUntil("a", epoch), owing("b", epoch.Add(time.Hour))},
+		Messages: []outbox.Message{sampleMessage(1), takenUp(sampleMessage(2))},
 	}
 }
 
@@ -45,6 +47,7 @@ func (s *suite) holds(t *testing.T, st store.Store, want store.Records) {
 	same(t, "accounts", got.Users, want.Users)
 	same(t, "clients", got.Clients, want.Clients)
 	same(t, "families", got.Families, want.Families)
+	same(t, "messages", got.Messages, want.Messages)
 	same(t, "denied tokens", got.Denied, want.Denied)
 	same(t, "keys", append(got.Keys, got.Archived...), want.Keys)
 	sizes, err := st.Sizes(t.Context())
@@ -74,6 +77,7 @@ func (s *suite) putOver(t *testing.T) {
 	next.Families[0].Generation, next.Families[0].RevokedAt, next.Families[0].RevokeReason = 1, epoch, "reuse"
 	next.Families[1].RevokedAt, next.Families[1].RevokeReason = time.Time{}, "" // as after a restored backup
 	next.Keys[0].Sealed, next.Keys[0].Version = nil, 4
+	next.Messages[0] = takenUp(next.Messages[0])
 	next.Denied[0].ExpireAt = epoch.Add(-time.Hour)
 	next.Families = append(next.Families, sampleFamily(3)) // one that is new among those that are not
 	ok(t, st.Put(ctx, next))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/clients"
+	"github.com/keyturn/keyturn/internal/outbox"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
@@ -22,20 +23,23 @@ func (s *suite) repeats() []test {
 // again is what the repetition of a write that was done says; nil where it
 // succeeds once more.
 var again = map[string]error{
-	"CreateUser":    users.ErrEmailTaken,
-	"ReplaceUser":   users.ErrConflict,
-	"RemoveUser":    users.ErrNotFound,
-	"ReplaceClient": clients.ErrChanged,
-	"RemoveClient":  clients.ErrNotFound,
-	"HoldFamily":    oauth.ErrFamilyChanged,
-	"RemoveFamily":  oauth.ErrNoFamily,
-	"CreateClient":  clients.ErrExists,
-	"CreateFamily":  errAny,
-	"RotateFamily":  errRefused,
-	"DenyToken":     oauth.ErrTokenDenied,
-	"HoldDenied":    oauth.ErrDeniedChanged,
-	"CreateKey":     keys.ErrKeyExists,
-	"UpdateKey":     keys.ErrConflict,
+	"CreateUser":     users.ErrEmailTaken,
+	"ReplaceUser":    users.ErrConflict,
+	"RemoveUser":     users.ErrNotFound,
+	"ReplaceClient":  clients.ErrChanged,
+	"RemoveClient":   clients.ErrNotFound,
+	"HoldFamily":     oauth.ErrFamilyChanged,
+	"RemoveFamily":   oauth.ErrNoFamily,
+	"CreateClient":   clients.ErrExists,
+	"CreateFamily":   errAny,
+	"RotateFamily":   errRefused,
+	"DenyToken":      oauth.ErrTokenDenied,
+	"HoldDenied":     oauth.ErrDeniedChanged,
+	"AddMessage":     outbox.ErrQueued,
+	"ReplaceMessage": outbox.ErrChanged,
+	"RemoveMessage":  outbox.ErrChanged,
+	"CreateKey":      keys.ErrKeyExists,
+	"UpdateKey":      keys.ErrConflict,
 }
 
 // errAny stands for an error that is no one's in particular.
@@ -48,6 +52,7 @@ type contents struct {
 	Families []oauth.Family
 	Pending  []oauth.Family
 	Denied   []oauth.DeniedToken
+	Messages []outbox.Message
 	Keys     []keys.Record
 	Archived []keys.Record
 	Anchors  []audit.Anchor
@@ -56,7 +61,7 @@ type contents struct {
 func contentsOf(t *testing.T, st store.Store) (c contents) {
 	t.Helper()
 	ctx := t.Context()
-	var errs [8]error
+	var errs [9]error
 	c.Users, errs[0] = st.ListUsers(ctx, "", 1000)
 	c.Clients, errs[1] = st.ListClients(ctx, "", 1000)
 	c.Families, errs[2] = st.AllFamilies(ctx, "", 1000)
@@ -65,6 +70,7 @@ func contentsOf(t *testing.T, st store.Store) (c contents) {
 	c.Archived, errs[5] = st.ArchivedKeys(ctx)
 	c.Anchors, errs[6] = st.Anchors(ctx)
 	c.Pending, errs[7] = st.PendingFamilies(ctx, 1000)
+	c.Messages, errs[8] = st.Messages(ctx, "", 1000)
 	ok(t, errors.Join(errs[:]...))
 	return c
 }
@@ -111,7 +117,10 @@ func differs(t *testing.T, name string, before, after contents) {
 		for _, d := range c.Denied {
 			n += int64(len(d.SlotID))
 		}
-		return n + int64(len(c.Pending)+len(c.Users)+len(c.Clients)+len(c.Families)+len(c.Keys)+len(c.Denied))
+		for _, m := range c.Messages {
+			n += m.Tries
+		}
+		return n + int64(len(c.Messages)+len(c.Pending)+len(c.Users)+len(c.Clients)+len(c.Families)+len(c.Keys)+len(c.Denied))
 	}
 	if count(before) == count(after) {
 		t.Errorf("%s: the write that was to persist did not", name)

@@ -45,6 +45,7 @@ func Run(t *testing.T, f Factory) {
 		{"rotate", s.rotations()},
 		{"revoke", s.revocations()},
 		{"denylist", s.denylist()},
+		{"outbox", s.outbox()},
 		{"keys", s.keys()},
 		{"anchors", s.anchors()},
 		{"steady", s.steadyTime()},

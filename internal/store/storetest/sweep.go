@@ -91,7 +91,7 @@ func (s *suite) sweepExpired(t *testing.T) {
 func (s *suite) sweepOwing(t *testing.T) {
 	st, ctx := s.fresh(t), t.Context()
 	f := sampleFamily(1)
-	f.PurgeAt, f.RevokedAt, f.RevokeReason, f.Held = epoch, epoch, "logout", held(0, false)
+	f.PurgeAt, f.RevokedAt, f.RevokeReason, f.TellEnd, f.Held = epoch, epoch, "logout", false, held(0, false)
 	create(t, st, f)
 	for _, want := range []int{0, 1} {
 		if n, err := st.Sweep(ctx, epoch, 100); n != want || err != nil {

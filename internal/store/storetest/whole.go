@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/clients"
+	"github.com/keyturn/keyturn/internal/outbox"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -163,6 +164,20 @@ func calls() []call {
 		{"FamiliesOfUser", func(ctx context.Context, st store.Store) error {
 			return drop(st.FamiliesOfUser(ctx, "user-1", epoch, 1))
 		}},
+		{"UntoldFamilies", func(ctx context.Context, st store.Store) error { return drop(st.UntoldFamilies(ctx, 1)) }},
+		{"ToldFamily", func(ctx context.Context, st store.Store) error { return drop(st.ToldFamily(ctx, uid(1))) }},
+		{"AddMessage", func(ctx context.Context, st store.Store) error { return st.AddMessage(ctx, sampleMessage(2), 0) }},
+		{"DueDestinations", func(ctx context.Context, st store.Store) error {
+			return drop(st.DueDestinations(ctx, outbox.Due{At: epoch, Never: epoch}, 1))
+		}},
+		{"DueMessages", func(ctx context.Context, st store.Store) error {
+			return drop(st.DueMessages(ctx, "client web", outbox.Due{At: epoch, Never: epoch}, 1))
+		}},
+		{"ReplaceMessage", func(ctx context.Context, st store.Store) error {
+			return st.ReplaceMessage(ctx, sampleMessage(1), takenUp(sampleMessage(1)))
+		}},
+		{"RemoveMessage", func(ctx context.Context, st store.Store) error { return st.RemoveMessage(ctx, sampleMessage(3)) }},
+		{"Messages", func(ctx context.Context, st store.Store) error { return drop(st.Messages(ctx, "", 1)) }},
 		{"DenyToken", func(ctx context.Context, st store.Store) error { return st.DenyToken(ctx, deniedUntil("jti", epoch)) }},
 		{"HeldDenied", func(ctx context.Context, st store.Store) error { return drop(st.HeldDenied(ctx, "owing")) }},
 		{"HoldDenied", func(ctx context.Context, st store.Store) error {
@@ -208,6 +223,8 @@ func furnish(t *testing.T, st store.Store) {
 	create(t, st, unbornFamily(7))
 	create(t, st, unbornFamily(8))
 	ok(t, st.DenyToken(ctx, owing("owing", epoch)))
+	ok(t, st.AddMessage(ctx, sampleMessage(1), 0))
+	ok(t, st.AddMessage(ctx, sampleMessage(3), 0))
 	ok(t, st.CreateKey(ctx, sampleKey(0)))
 }
 

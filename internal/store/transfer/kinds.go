@@ -11,6 +11,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/clients"
+	"github.com/keyturn/keyturn/internal/outbox"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
@@ -42,7 +43,7 @@ type kind struct {
 	// put stores records in place of existing ones.
 	put func(ctx context.Context, s store.Store, records []any) error
 	// remove removes a record; nil if records are removed only by expiring.
-	remove func(ctx context.Context, s store.Store, id string) error
+	remove func(ctx context.Context, s store.Store, record any) error
 	// size selects the number of records from a store's sizes; nil if there are
 	// few.
 	size func(store.Sizes) int64
@@ -81,6 +82,12 @@ func kinds() []kind {
 			read: pages(store.Store.AllFamilies, func(f oauth.Family) string { return f.ID }, func(f oauth.Family) time.Time { return f.PurgeAt }),
 			put:  put(func(r *store.Records) *[]oauth.Family { return &r.Families }),
 			size: func(s store.Sizes) int64 { return s.Families },
+		},
+		{
+			name:   "messages",
+			read:   pages(store.Store.Messages, func(m outbox.Message) string { return m.ID }, nil),
+			put:    put(func(r *store.Records) *[]outbox.Message { return &r.Messages }),
+			remove: removeMessage,
 		},
 		{
 			name: "denied tokens",
@@ -173,8 +180,8 @@ func each[T any](write func(s store.Store, ctx context.Context, r T) error) func
 	}
 }
 
-func removeUser(ctx context.Context, s store.Store, uid string) error {
-	u, err := s.HeldUser(ctx, uid)
+func removeUser(ctx context.Context, s store.Store, record any) error {
+	u, err := s.HeldUser(ctx, record.(users.User).UID)
 	if err == nil {
 		err = s.RemoveUser(ctx, u)
 	}
@@ -182,6 +189,10 @@ func removeUser(ctx context.Context, s store.Store, uid string) error {
 		return nil
 	}
 	return err
+}
+
+func removeMessage(ctx context.Context, s store.Store, record any) error {
+	return s.RemoveMessage(ctx, record.(outbox.Message))
 }
 
 // newItem returns a record as an item. In its contents empty and absent lists

@@ -155,15 +155,15 @@ func CheckTarget(ctx context.Context, from, to store.Store, now time.Time) error
 // removeGone removes from a copy what the source no longer has. It comes first,
 // so that a new record can have the name of a removed one.
 func removeGone(ctx context.Context, k kind, from, to store.Store, now time.Time) error {
-	var gone []string
+	var gone []any
 	err := sideBySide(ctx, k, from, to, now, func(p pair) error {
 		if p.a == nil {
-			gone = append(gone, p.b.id)
+			gone = append(gone, p.b.record)
 		}
 		return nil
 	})
-	for _, id := range gone {
-		err = errors.Join(err, k.remove(ctx, to, id))
+	for _, record := range gone {
+		err = errors.Join(err, k.remove(ctx, to, record))
 	}
 	return err
 }

@@ -1,0 +1,264 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	// lease is how long a message is left to who took it up, patience how long one try
+	// may take.
+	lease    = time.Minute
+	patience = 20 * time.Second
+	// The wait after a try that failed doubles from firstWait to longestWait. A message
+	// is given up when a try fails after maxAge, or after maxTries, which take as long
+	// and need no clock.
+	firstWait   = 5 * time.Second
+	longestWait = time.Hour
+	maxAge      = 24 * time.Hour
+	maxTries    = 36
+	// never is further ahead than any message is ever due.
+	never = longestWait + 2*lease
+	// A destination whose try failed rests for a while, which doubles from every to
+	// longestRest.
+	longestRest = time.Minute
+	// every is how often a Box looks for what is due.
+	every = time.Second
+	// maxDestinations are served at once, with maxAtOnce messages to each; batch are read
+	// at once.
+	maxDestinations = 16
+	maxAtOnce       = 4
+	batch           = 100
+)
+
+// ErrFinal, wrapped by an error of Send, means that no other try would succeed.
+var ErrFinal = errors.New("it is not to be tried again")
+
+// Kind is how messages of one kind are sent.
+type Kind struct {
+	// Send sends m, or returns nil if there is nothing to send any more. It may be called
+	// again for one that was sent, if the process dies before it notes that.
+	Send func(ctx context.Context, m Message) error
+	// GiveUp tells that m is not sent, for that cause. If it fails, m is kept.
+	GiveUp func(ctx context.Context, m Message, cause error) error
+}
+
+// Box sends the messages of a Store. Several replicas may have one on the same data.
+// It is safe for concurrent use; the fields are not to be changed once it runs.
+type Box struct {
+	Store Store
+	// Kinds has every kind by its name.
+	Kinds map[string]Kind
+	// Now is the time that no wrong clock moves (T1).
+	Now func() time.Time
+	// OnError is told of a store that does not answer.
+	OnError func(error)
+
+	mu    sync.Mutex
+	rests map[string]rest
+}
+
+// rest is how a destination is left alone. It goes by elapsed time.
+type rest struct {
+	busy  bool
+	until time.Time
+	last  time.Duration
+}
+
+// Add adds a message, due at once, unless it is there, if agreed then says so. agreed
+// takes away the reason for the message, and reports whether it was there: of several
+// replicas that found the reason one has the message, and a process that dies between
+// the two steps loses none.
+func (b *Box) Add(ctx context.Context, m Message, most int, agreed func(context.Context) (bool, error)) error {
+	m.CreatedAt = b.Now().UTC().Truncate(time.Millisecond)
+	m.DueAt, m.Holder = m.CreatedAt, uuid.NewString()
+	if agreed == nil {
+		return b.Store.AddMessage(ctx, m, most)
+	}
+	held := m
+	held.DueAt = m.CreatedAt.Add(lease)
+	added := b.Store.AddMessage(ctx, held, most)
+	if added != nil && !errors.Is(added, ErrQueued) {
+		return added
+	}
+	yes, err := agreed(ctx)
+	switch {
+	case err != nil || added != nil:
+		return err
+	case !yes:
+		err = b.Store.RemoveMessage(ctx, held)
+	default:
+		err = b.Store.ReplaceMessage(ctx, held, m)
+	}
+	if errors.Is(err, ErrChanged) {
+		return nil // the lease was over, and another went on with it
+	}
+	return err
+}
+
+// Run sends what is due until ctx ends, and returns when nothing is under way.
+func (b *Box) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	gate := make(chan struct{}, maxDestinations)
+	for t := time.NewTicker(every); ; {
+		b.look(ctx, gate, &all)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			all.Wait()
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// look begins to serve the destinations that have messages due.
+func (b *Box) look(ctx context.Context, gate chan struct{}, all *sync.WaitGroup) {
+	found, err := b.Store.DueDestinations(ctx, b.due(), 1000)
+	b.failed(ctx, err)
+	for _, to := range found {
+		select {
+		case gate <- struct{}{}:
+		default:
+			return // as many are served as may be
+		}
+		if !b.begin(to) {
+			<-gate
+			continue
+		}
+		all.Go(func() {
+			defer func() { <-gate }()
+			b.end(to, b.serve(ctx, to))
+		})
+	}
+}
+
+func (b *Box) due() Due {
+	now := b.Now()
+	return Due{At: now, Never: now.Add(never)}
+}
+
+func (b *Box) failed(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil && b.OnError != nil {
+		b.OnError(err)
+	}
+}
+
+// begin reports whether the destination neither is served nor rests, and from then on is
+// served.
+func (b *Box) begin(to string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.rests[to]
+	if r.busy || time.Now().Before(r.until) {
+		return false
+	}
+	if b.rests == nil {
+		b.rests = map[string]rest{}
+	}
+	r.busy = true
+	b.rests[to] = r
+	return true
+}
+
+// end ends the serving of a destination, which rests unless all went well.
+func (b *Box) end(to string, well bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if well {
+		delete(b.rests, to)
+		return
+	}
+	last := min(max(every, 2*b.rests[to].last), longestRest)
+	b.rests[to] = rest{until: time.Now().Add(last), last: last}
+}
+
+// serve sends what is due to a destination, and reports whether it took all.
+func (b *Box) serve(ctx context.Context, to string) bool {
+	for ctx.Err() == nil {
+		found, err := b.Store.DueMessages(ctx, to, b.due(), batch)
+		if b.failed(ctx, err); err != nil || len(found) == 0 {
+			return err == nil
+		}
+		var down atomic.Bool
+		var all sync.WaitGroup
+		gate := make(chan struct{}, maxAtOnce)
+		for _, m := range found {
+			gate <- struct{}{}
+			all.Go(func() {
+				defer func() { <-gate }()
+				b.failed(ctx, b.try(ctx, m, &down))
+			})
+		}
+		if all.Wait(); down.Load() || len(found) < batch {
+			return !down.Load()
+		}
+	}
+	return true
+}
+
+// try takes up one message and sends it. Once the destination is down it only gives up
+// what is too old.
+func (b *Box) try(ctx context.Context, m Message, down *atomic.Bool) error {
+	if ctx.Err() != nil || down.Load() && !b.old(m) {
+		return nil
+	}
+	held := m
+	held.Tries, held.Holder, held.DueAt = m.Tries+1, uuid.NewString(), b.Now().Add(lease)
+	if err := b.Store.ReplaceMessage(ctx, m, held); err != nil {
+		return unless(err, ErrChanged)
+	}
+	kind, known := b.Kinds[m.Kind]
+	if !known {
+		return nil // of a newer version, which runs beside this one
+	}
+	cause := errors.New("its destination does not answer")
+	if !down.Load() {
+		cause = b.send(ctx, kind, held)
+	}
+	final := errors.Is(cause, ErrFinal)
+	if cause != nil && !final {
+		down.Store(true)
+	}
+	// What became of it is noted even if the server is to stop.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if cause != nil && (final || b.old(held)) {
+		cause = kind.GiveUp(ctx, held, cause)
+	}
+	if cause == nil {
+		return unless(b.Store.RemoveMessage(ctx, held), ErrChanged)
+	}
+	next := held
+	next.DueAt = b.Now().Add(waitAfter(held.Tries))
+	return unless(b.Store.ReplaceMessage(ctx, held, next), ErrChanged)
+}
+
+func (b *Box) send(ctx context.Context, kind Kind, m Message) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return kind.Send(ctx, m)
+}
+
+// old reports whether m is given up if it cannot be sent now.
+func (b *Box) old(m Message) bool { return m.Tries >= maxTries || b.Now().Sub(m.CreatedAt) > maxAge }
+
+// waitAfter is how long a message waits after so many tries.
+func waitAfter(tries int64) time.Duration {
+	if tries > 10 {
+		return longestWait
+	}
+	return min(firstWait<<max(tries-1, 0), longestWait)
+}
+
+func unless(err, expected error) error {
+	if errors.Is(err, expected) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,345 @@
+package outbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/outbox"
+	"github.com/keyturn/keyturn/internal/store/sqlite"
+)
+
+// post is a destination for messages, in place of a network.
+type post struct {
+	mu    sync.Mutex
+	got   []string
+	tried map[string]int
+	lost  []string
+	// does says what becomes of a try; nil takes all.
+	does func(ctx context.Context, m outbox.Message) error
+	// told is what GiveUp answers.
+	told error
+}
+
+func (p *post) send(ctx context.Context, m outbox.Message) error {
+	p.mu.Lock()
+	if p.tried == nil {
+		p.tried = map[string]int{}
+	}
+	p.tried[m.ID]++
+	does := p.does
+	p.mu.Unlock()
+	if does != nil {
+		if err := does(ctx, m); err != nil {
+			return err
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.got = append(p.got, m.ID)
+	return nil
+}
+
+func (p *post) giveUp(_ context.Context, m outbox.Message, _ error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.told == nil {
+		p.lost = append(p.lost, m.ID)
+	}
+	return p.told
+}
+
+func (p *post) set(change func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change()
+}
+
+// sent are the messages that arrived, in the order of their ids.
+func (p *post) sent() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Sorted(slices.Values(p.got))
+}
+
+func (p *post) given() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Sorted(slices.Values(p.lost))
+}
+
+func (p *post) tries(id string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.tried[id]
+}
+
+// open opens an outbox; each call is one more replica.
+func open(t *testing.T, path string, p *post, now func() time.Time) *outbox.Box {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return &outbox.Box{
+		Store: s, Kinds: map[string]outbox.Kind{"k": {Send: p.send, GiveUp: p.giveUp}}, Now: now,
+		OnError: func(err error) { t.Errorf("the store failed: %v", err) },
+	}
+}
+
+// run runs a box until the function that it returns is called.
+func run(b *outbox.Box) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+func add(t *testing.T, b *outbox.Box, id, to string) {
+	t.Helper()
+	if err := b.Add(t.Context(), outbox.Message{ID: id, Kind: "k", To: to, Payload: []byte(id)}, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wants(t *testing.T, what string, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: %q; want %q", what, got, want)
+	}
+}
+
+func left(t *testing.T, b *outbox.Box) []outbox.Message {
+	t.Helper()
+	found, err := b.Store.Messages(t.Context(), "", 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+var errDown = errors.New("down")
+
+// TestADestinationThatHangsKeepsUpNoOther has one destination hang with more messages
+// than are read at once, and another refuse.
+func TestADestinationThatHangsKeepsUpNoOther(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	synctest.Test(t, func(t *testing.T) {
+		p := &post{does: func(ctx context.Context, m outbox.Message) error {
+			switch m.To {
+			case "hangs":
+				<-ctx.Done()
+				return ctx.Err()
+			case "refuses":
+				return errDown
+			}
+			return nil
+		}}
+		b := open(t, path, p, time.Now)
+		for i := range 250 {
+			add(t, b, fmt.Sprintf("a%03d", i), "hangs")
+			add(t, b, fmt.Sprintf("b%03d", i), "refuses")
+		}
+		add(t, b, "c", "works")
+		stop := run(b)
+		time.Sleep(2 * time.Second)
+		wants(t, "sent", p.sent(), "c")
+		add(t, b, "d", "works")
+		time.Sleep(2 * time.Second)
+		wants(t, "sent beside those that hang", p.sent(), "c", "d")
+		p.set(func() { p.does = nil })
+		time.Sleep(3 * time.Minute)
+		if n := len(p.sent()); n != 502 || len(left(t, b)) != 0 {
+			t.Errorf("%d are sent once all works, and %d are left", n, len(left(t, b)))
+		}
+		stop()
+		for _, m := range p.sent() {
+			if n := p.tries(m); n > 3 {
+				t.Errorf("%s was tried %d times within minutes", m, n)
+			}
+		}
+	})
+}
+
+// TestAMessageIsRetriedAndGivenUp is a day with a destination that is down.
+func TestAMessageIsRetriedAndGivenUp(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	synctest.Test(t, func(t *testing.T) {
+		p := &post{does: func(context.Context, outbox.Message) error { return errDown }}
+		b := open(t, path, p, time.Now)
+		add(t, b, "m", "down")
+		stop := run(b)
+		time.Sleep(time.Hour)
+		stop()
+		if n := p.tries("m"); n < 8 || n > 12 {
+			t.Errorf("%d tries in an hour", n)
+		}
+		stop = run(open(t, path, p, time.Now)) // after a restart
+		time.Sleep(22 * time.Hour)
+		wants(t, "given up before a day", p.given())
+		p.set(func() { p.told = errors.New("the audit log is away") })
+		time.Sleep(3 * time.Hour)
+		wants(t, "given up while nobody can be told", p.given())
+		p.set(func() { p.told = nil })
+		time.Sleep(2 * time.Hour)
+		stop()
+		wants(t, "given up", p.given(), "m")
+		wants(t, "sent", p.sent())
+		if n := p.tries("m"); n > 40 || len(left(t, b)) != 0 {
+			t.Errorf("%d tries, and %d are left", n, len(left(t, b)))
+		}
+	})
+}
+
+// TestADeadDestinationEmpties gives up many messages to one destination without a try of
+// each.
+func TestADeadDestinationEmpties(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	synctest.Test(t, func(t *testing.T) {
+		p := &post{does: func(context.Context, outbox.Message) error { return errDown }}
+		b := open(t, path, p, time.Now)
+		for i := range 1000 {
+			add(t, b, fmt.Sprintf("m%04d", i), "down")
+		}
+		time.Sleep(25 * time.Hour) // no server runs
+		stop := run(b)
+		time.Sleep(time.Hour)
+		stop()
+		if n := len(p.given()); n != 1000 || len(left(t, b)) != 0 {
+			t.Errorf("%d are given up, and %d left", n, len(left(t, b)))
+		}
+	})
+}
+
+// TestWhatIsFinalIsNotTriedAgain refuses one message for good, which says nothing about
+// its destination.
+func TestWhatIsFinalIsNotTriedAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	synctest.Test(t, func(t *testing.T) {
+		p := &post{does: func(_ context.Context, m outbox.Message) error {
+			if m.ID == "a" {
+				return fmt.Errorf("no such mailbox: %w", outbox.ErrFinal)
+			}
+			return nil
+		}}
+		b := open(t, path, p, time.Now)
+		add(t, b, "a", "there")
+		add(t, b, "b", "there")
+		stop := run(b)
+		time.Sleep(2 * time.Second)
+		stop()
+		wants(t, "sent", p.sent(), "b")
+		wants(t, "given up", p.given(), "a")
+		if p.tries("a") != 1 {
+			t.Errorf("it was tried %d times", p.tries("a"))
+		}
+	})
+}
+
+// TestReplicasSendOnce has five replicas send at once.
+func TestReplicasSendOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	synctest.Test(t, func(t *testing.T) {
+		p := &post{}
+		var stops []func()
+		var b *outbox.Box
+		for range 5 {
+			b = open(t, path, p, time.Now)
+			stops = append(stops, run(b))
+		}
+		var want []string
+		for i := range 300 {
+			want = append(want, fmt.Sprintf("m%03d", i))
+			add(t, b, want[i], fmt.Sprint("to ", i%7))
+		}
+		time.Sleep(5 * time.Minute)
+		for _, stop := range stops {
+			stop()
+		}
+		wants(t, "sent", p.sent(), want...)
+	})
+}
+
+// TestAProcessThatDiesLosesNone takes a message up and never says what became of it.
+func TestAProcessThatDiesLosesNone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	synctest.Test(t, func(t *testing.T) {
+		p := &post{}
+		b := open(t, path, p, time.Now)
+		add(t, b, "m", "to")
+		seen := left(t, b)[0]
+		died := seen
+		died.Holder, died.Tries, died.DueAt = "died", 1, time.Now().Add(time.Minute)
+		if err := b.Store.ReplaceMessage(t.Context(), seen, died); err != nil {
+			t.Fatal(err)
+		}
+		stop := run(b)
+		defer stop()
+		time.Sleep(50 * time.Second)
+		wants(t, "sent while another has it", p.sent())
+		time.Sleep(15 * time.Second)
+		wants(t, "sent", p.sent(), "m")
+	})
+}
+
+// TestT1_AClockThatWasAheadKeepsNoMessage has a replica whose clock was a year ahead
+// take a message up and fail; the others need not wait for the year.
+func TestT1_AClockThatWasAheadKeepsNoMessage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	synctest.Test(t, func(t *testing.T) {
+		p := &post{does: func(context.Context, outbox.Message) error { return errDown }}
+		ahead := open(t, path, p, func() time.Time { return time.Now().Add(365 * 24 * time.Hour) })
+		add(t, ahead, "m", "to")
+		stop := run(ahead)
+		time.Sleep(time.Second)
+		stop()
+		if p.tries("m") != 1 || len(p.given()) != 0 {
+			t.Fatalf("%d tries, given up: %q", p.tries("m"), p.given())
+		}
+		p.set(func() { p.does = nil })
+		stop = run(open(t, path, p, time.Now))
+		defer stop()
+		time.Sleep(2 * time.Second)
+		wants(t, "sent by a right clock", p.sent(), "m")
+	})
+}
+
+// TestAddTakesTheReasonAway adds a message for a reason that several replicas find.
+func TestAddTakesTheReasonAway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	synctest.Test(t, func(t *testing.T) {
+		p := &post{}
+		b := open(t, path, p, time.Now)
+		m := outbox.Message{ID: "m", Kind: "k", To: "to"}
+		says := func(yes bool, err error) func(context.Context) (bool, error) {
+			return func(context.Context) (bool, error) { return yes, err }
+		}
+		if err := b.Add(t.Context(), m, 0, says(false, nil)); err != nil || len(left(t, b)) != 0 {
+			t.Errorf("a reason that another took away: %v, and %d are left", err, len(left(t, b)))
+		}
+		// A process that dies here: the message is there, and so is the reason.
+		if err := b.Add(t.Context(), m, 0, says(false, errDown)); !errors.Is(err, errDown) || len(left(t, b)) != 1 {
+			t.Errorf("a reason that could not be taken away: %v, and %d are left", err, len(left(t, b)))
+		}
+		if err := b.Add(t.Context(), m, 0, says(true, nil)); err != nil || len(left(t, b)) != 1 {
+			t.Errorf("once more: %v, and %d are left", err, len(left(t, b)))
+		}
+		stop := run(b)
+		defer stop()
+		time.Sleep(2 * time.Minute)
+		wants(t, "sent", p.sent(), "m")
+	})
+}
