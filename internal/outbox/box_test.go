@@ -149,7 +149,7 @@ func TestADestinationThatHangsKeepsUpNoOther(t *testing.T) {
 			return nil
 		}}
 		b := open(t, path, p, time.Now)
-		for i := range 250 {
+		for i := range 120 {
 			add(t, b, fmt.Sprintf("a%03d", i), "hangs")
 			add(t, b, fmt.Sprintf("b%03d", i), "refuses")
 		}
@@ -162,7 +162,7 @@ func TestADestinationThatHangsKeepsUpNoOther(t *testing.T) {
 		wants(t, "sent beside those that hang", p.sent(), "c", "d")
 		p.set(func() { p.does = nil })
 		time.Sleep(3 * time.Minute)
-		if n := len(p.sent()); n != 502 || len(left(t, b)) != 0 {
+		if n := len(p.sent()); n != 242 || len(left(t, b)) != 0 {
 			t.Errorf("%d are sent once all works, and %d are left", n, len(left(t, b)))
 		}
 		stop()
@@ -211,14 +211,14 @@ func TestADeadDestinationEmpties(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &post{does: func(context.Context, outbox.Message) error { return errDown }}
 		b := open(t, path, p, time.Now)
-		for i := range 1000 {
+		for i := range 210 {
 			add(t, b, fmt.Sprintf("m%04d", i), "down")
 		}
 		time.Sleep(25 * time.Hour) // no server runs
 		stop := run(b)
 		time.Sleep(time.Hour)
 		stop()
-		if n := len(p.given()); n != 1000 || len(left(t, b)) != 0 {
+		if n := len(p.given()); n != 210 || len(left(t, b)) != 0 {
 			t.Errorf("%d are given up, and %d left", n, len(left(t, b)))
 		}
 	})
@@ -249,19 +249,19 @@ func TestWhatIsFinalIsNotTriedAgain(t *testing.T) {
 	})
 }
 
-// TestReplicasSendOnce has five replicas send at once.
+// TestReplicasSendOnce has three replicas send at once.
 func TestReplicasSendOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keyturn.db")
 	synctest.Test(t, func(t *testing.T) {
 		p := &post{}
 		var stops []func()
 		var b *outbox.Box
-		for range 5 {
+		for range 3 {
 			b = open(t, path, p, time.Now)
 			stops = append(stops, run(b))
 		}
 		var want []string
-		for i := range 300 {
+		for i := range 40 {
 			want = append(want, fmt.Sprintf("m%03d", i))
 			add(t, b, want[i], fmt.Sprint("to ", i%7))
 		}
