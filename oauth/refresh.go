@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/clients"
@@ -203,11 +202,12 @@ func (r *refresh) retries(fam Family) bool {
 func (r *refresh) retried() bool { return r.before.Generation == r.family.Generation }
 
 func (r *refresh) rotation(fam Family) *Rotation {
-	now := r.families.now().UTC().Truncate(time.Millisecond)
-	rotation := &Rotation{
-		Presented: r.token.generation, MasterID: r.families.tokens.primary, At: now, IP: r.from.IP, UserAgent: r.from.UserAgent,
-	}
+	// A retry would be too late for its window if the spending was dated by a clock that
+	// is behind.
 	latest, end := r.families.latest(), fam.ExpiresAt
+	rotation := &Rotation{
+		Presented: r.token.generation, MasterID: r.families.tokens.primary, At: latest, IP: r.from.IP, UserAgent: r.from.UserAgent,
+	}
 	if limit := r.families.end(r.client, latest); r.families.ahead(fam.CreatedAt) && limit.Before(end) {
 		end, rotation.ExpiresAt = limit, limit
 	}
