@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -111,13 +112,13 @@ func validPort(host string) bool {
 	return err == nil && port > 0
 }
 
-// parseProxy parses the address or network of a trusted proxy.
-func parseProxy(s string) (netip.Prefix, error) {
-	prefix, err := parseNetwork(s)
-	if err == nil && prefix.Bits() == 0 {
-		return netip.Prefix{}, errors.New("trusting everybody would let every caller choose the address that is throttled and logged")
-	}
-	return prefix, err
+// The widest network that a setting takes is as wide as the widest private one, 10.0.0.0/8
+// or fc00::/7: what a wider one is trusted with is given to strangers.
+const widest4, widest6 = 8, 7
+
+// networks is a kind of lists of addresses and networks that are trusted.
+func networks(field func(*Config) *[]netip.Prefix) kind {
+	return listOf(field, fmt.Sprintf("addresses and networks, such as 10.0.0.7 or 10.0.0.0/8, none wider than /%d, or /%d of IPv6", widest4, widest6), parseNetwork, showNetwork)
 }
 
 // parseNetwork parses an address or a network.
@@ -134,6 +135,8 @@ func parseNetwork(s string) (netip.Prefix, error) {
 		return netip.Prefix{}, errors.New("write it as an IPv4 network")
 	case prefix.Masked() != prefix:
 		return netip.Prefix{}, errors.New("it has bits set beyond its mask; " + prefix.Masked().String() + " would be the network")
+	case prefix.Addr().Is4() && prefix.Bits() < widest4, prefix.Addr().Is6() && prefix.Bits() < widest6:
+		return netip.Prefix{}, errors.New("it is so wide that strangers are in it; name your own networks")
 	}
 	return prefix, nil
 }

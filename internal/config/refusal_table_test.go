@@ -8,7 +8,7 @@ const (
 	wantIssuer    = "; accepted: an https URL without user, query, fragment or trailing slash, such as https://auth.example.com (http for localhost, 127.0.0.0/8 and [::1])"
 	wantListen    = "; accepted: HOST:PORT, such as 127.0.0.1:8080, [::1]:8080 or :8080"
 	wantAdmin     = "; accepted: HOST:PORT, such as 127.0.0.1:9090, or off"
-	wantProxies   = "; accepted: addresses and networks, such as 10.0.0.7 or 10.0.0.0/8"
+	wantProxies   = "; accepted: addresses and networks, such as 10.0.0.7 or 10.0.0.0/8, none wider than /8, or /7 of IPv6"
 	wantOrigins   = "; accepted: origins such as https://app.example.com or http://localhost:3000"
 	wantAuditLog  = "; accepted: the path of a file, stdout, stderr, syslog+tcp://HOST:PORT or syslog+tls://HOST:PORT"
 	wantSwitch    = "; accepted: true or on, false or off"
@@ -122,9 +122,21 @@ var refusedValues = []refusalTest{
 	{[]string{"--trusted-proxies=10.0.0.1/8"},
 		`trusted_proxies: "10.0.0.1/8" from the flag is refused: "10.0.0.1/8": it has bits set beyond its mask; 10.0.0.0/8 would be the network` + wantProxies},
 	{[]string{"--trusted-proxies=0.0.0.0/0"},
-		`trusted_proxies: "0.0.0.0/0" from the flag is refused: "0.0.0.0/0": trusting everybody would let every caller choose the address that is throttled and logged` + wantProxies},
+		`trusted_proxies: "0.0.0.0/0" from the flag is refused: "0.0.0.0/0": it is so wide that strangers are in it; name your own networks` + wantProxies},
 	{[]string{"--trusted-proxies=::/0"},
-		`trusted_proxies: "::/0" from the flag is refused: "::/0": trusting everybody would let every caller choose the address that is throttled and logged` + wantProxies},
+		`trusted_proxies: "::/0" from the flag is refused: "::/0": it is so wide that strangers are in it; name your own networks` + wantProxies},
+	{[]string{"--trusted-proxies=128.0.0.0/1"},
+		`trusted_proxies: "128.0.0.0/1" from the flag is refused: "128.0.0.0/1": it is so wide that strangers are in it; name your own networks` + wantProxies},
+	{[]string{"--trusted-proxies=10.0.0.0/7"},
+		`trusted_proxies: "10.0.0.0/7" from the flag is refused: "10.0.0.0/7": it is so wide that strangers are in it; name your own networks` + wantProxies},
+	{[]string{"--trusted-proxies=2000::/3"},
+		`trusted_proxies: "2000::/3" from the flag is refused: "2000::/3": it is so wide that strangers are in it; name your own networks` + wantProxies},
+	{[]string{"--client-jwks-networks=0.0.0.0/0"},
+		`client_jwks_networks: "0.0.0.0/0" from the flag is refused: "0.0.0.0/0": it is so wide that strangers are in it; name your own networks` + wantProxies},
+	{[]string{"--client-jwks-networks=::/0"},
+		`client_jwks_networks: "::/0" from the flag is refused: "::/0": it is so wide that strangers are in it; name your own networks` + wantProxies},
+	{[]string{"--client-jwks-networks=0.0.0.0/1"},
+		`client_jwks_networks: "0.0.0.0/1" from the flag is refused: "0.0.0.0/1": it is so wide that strangers are in it; name your own networks` + wantProxies},
 	{[]string{"--trusted-proxies=::ffff:10.0.0.0/104"},
 		`trusted_proxies: "::ffff:10.0.0.0/104" from the flag is refused: "::ffff:10.0.0.0/104": write it as an IPv4 network` + wantProxies},
 	{[]string{"--trusted-proxies=fe80::1%eth0"},

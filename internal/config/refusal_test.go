@@ -34,7 +34,7 @@ func TestBoundsAreAccepted(t *testing.T) {
 		{"--store=mongodb://[::1]:27017"},
 		{"--listen=127.0.0.1:65535"}, {"--listen=[fe80::1%eth0]:80", "--issuer=https://a.example"},
 		{"--admin-listen=off"}, {"--admin-listen=:0"}, {"--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"},
-		{"--trusted-proxies=0.0.0.0/1 ::1 fd00::/8"},
+		{"--trusted-proxies=10.0.0.0/8 ::1 fc00::/7"},
 		{"--cors-origins=https://a.example:8443,http://localhost:3000,http://[::1]:3000,capacitor://localhost,http://a.example:443"},
 		{"--tls-cert-file=c", "--tls-key-file=k", "--issuer=https://localhost"},
 		{"--listen=0.0.0.0:8080", "--issuer=http://localhost:8080"},

@@ -120,8 +120,7 @@ func network() []Setting {
 			Help: "certificate chain (PEM) of the public listener; leave empty behind a proxy that ends TLS"},
 		{Name: "tls_key_file", kind: filePath(func(c *Config) *string { return &c.TLSKeyFile }, "the path of a PEM file"),
 			Help: "private key (PEM) that belongs to tls_cert_file"},
-		{Name: "trusted_proxies", kind: listOf(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies },
-			"addresses and networks, such as 10.0.0.7 or 10.0.0.0/8", parseProxy, showNetwork),
+		{Name: "trusted_proxies", kind: networks(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }),
 			Help: "proxies whose word on their client's address is believed; from anybody else it is ignored"},
 		{Name: "client_address", Default: string(clientip.XForwardedFor), kind: oneOf(func(c *Config) *string { return &c.ClientAddress }, clientip.Sources()...),
 			Help: "where a trusted proxy writes the address of its client: the header X-Forwarded-For, the header Forwarded (RFC 7239), or the PROXY protocol, version 1 or 2"},
@@ -227,8 +226,7 @@ func access() []Setting {
 		{Name: "first_party_client", kind: text(func(c *Config) *string { return &c.FirstPartyClient }, "text",
 			"the id of a client, 1 to 128 visible ASCII characters or spaces, or nothing", checkClientID),
 			Help: "client that the /auth routes act for; they are not served while this is empty"},
-		{Name: "client_jwks_networks", kind: listOf(func(c *Config) *[]netip.Prefix { return &c.ClientJWKSNetworks },
-			"addresses and networks, such as 10.0.0.7 or 10.0.0.0/8", parseNetwork, showNetwork),
+		{Name: "client_jwks_networks", kind: networks(func(c *Config) *[]netip.Prefix { return &c.ClientJWKSNetworks }),
 			Help: "networks of your own that a client's jwks_uri may lead to; without any, public addresses alone"},
 	}
 }
