@@ -150,6 +150,9 @@ func encodeClaims(claims map[string]any) (string, error) {
 	return strings.TrimSuffix(b.String(), "\n"), err
 }
 
+// CheckClaims returns what keeps roles and claims from being those of any account.
+func CheckClaims(roles []string, claims string) error { return new(User).setClaims(roles, claims) }
+
 // setClaims checks roles and claims and stores them in u.
 func (u *User) setClaims(roles []string, claims string) error {
 	var err error

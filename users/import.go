@@ -87,9 +87,9 @@ func (s *Service) CheckImport(n ImportUser) (User, error) {
 	if claims == "null" {
 		claims = ""
 	}
-	u, err := s.prepare(NewUser{
+	u, err := NewUser{
 		Email: n.Email, Username: n.Username, FirstName: n.FirstName, LastName: n.LastName, Roles: n.Roles, Claims: claims,
-	})
+	}.withoutPassword(s.now())
 	if err != nil {
 		return User{}, err
 	}

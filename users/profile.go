@@ -61,6 +61,11 @@ func (s *Service) namesFree(ctx context.Context, before, after User) error {
 	return nil
 }
 
+// Check returns what keeps p from being applied to any account.
+func (p Profile) Check() error {
+	return p.apply(&User{EmailKey: "any", UsernameKey: "any"})
+}
+
 // apply applies p to u, or returns the refusal of a field.
 func (p Profile) apply(u *User) (err error) {
 	if p.Email != nil {

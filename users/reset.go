@@ -24,6 +24,14 @@ const (
 	LongestReset = 7 * 24 * time.Hour
 )
 
+// CheckResetLife returns what keeps a one-time token from having such a life.
+func CheckResetLife(life time.Duration) error {
+	if life <= 0 || life > LongestReset {
+		return fmt.Errorf("a one-time token of %s: more than 0 and up to %s are accepted", life, LongestReset)
+	}
+	return nil
+}
+
 // IssueReset creates a one-time token whose holder can set a new password for the
 // account uid, within life. It replaces an earlier token. The password and the
 // account's sessions stay valid until the token is used; if they must not, the
@@ -32,8 +40,8 @@ const (
 // The store keeps only the SHA-256 of the token's secret. The error is ErrNotFound,
 // ErrConflict, decision.ErrNotRecorded or from the store.
 func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration) (token string, expires time.Time, err error) {
-	if life <= 0 || life > LongestReset {
-		return "", time.Time{}, fmt.Errorf("a one-time token of %s: more than 0 and up to %s are accepted", life, LongestReset)
+	if err := CheckResetLife(life); err != nil {
+		return "", time.Time{}, err
 	}
 	secret := make([]byte, resetSecretBytes)
 	rand.Read(secret) // never fails

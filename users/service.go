@@ -98,11 +98,8 @@ func (s *Service) signUp(ctx context.Context, n NewUser) (User, error) {
 	if _, _, err := EmailKey(n.Email); err != nil {
 		return User{}, err
 	}
-	u, err := s.prepare(n)
+	u, err := n.account(s.Policy, s.now())
 	if err != nil {
-		return User{}, err
-	}
-	if err := s.Policy.Check(n.Password, u); err != nil {
 		return User{}, err
 	}
 	if err := s.Hasher.Crowded(); err != nil {
@@ -121,10 +118,7 @@ func (s *Service) signUp(ctx context.Context, n NewUser) (User, error) {
 
 // Add creates an account for an operator. It is SignUp without the throttle.
 func (s *Service) Add(ctx context.Context, n NewUser) (User, error) {
-	u, err := s.prepare(n)
-	if err == nil {
-		err = s.Policy.Check(n.Password, u)
-	}
+	u, err := n.account(s.Policy, s.now())
 	if err == nil {
 		u, err = s.insert(ctx, audit.UserAdded, u, n.Password)
 	}
@@ -136,9 +130,23 @@ func (s *Service) ByID(ctx context.Context, uid string) (User, error) {
 	return s.Store.UserByID(ctx, uid)
 }
 
-// prepare returns a new account after checking everything but the password.
-func (s *Service) prepare(n NewUser) (User, error) {
-	now := s.now()
+// Check returns what keeps a store from ever having such an account, under a policy.
+func (n NewUser) Check(p Policy) error {
+	_, err := n.account(p, time.Time{})
+	return err
+}
+
+// account returns the account without its password's hash, or the refusal of a field.
+func (n NewUser) account(policy Policy, now time.Time) (User, error) {
+	u, err := n.withoutPassword(now)
+	if err == nil {
+		err = policy.Check(n.Password, u)
+	}
+	return u, err
+}
+
+// withoutPassword is account without its check of the password.
+func (n NewUser) withoutPassword(now time.Time) (User, error) {
 	u := User{UID: uuid.NewString(), CreatedAt: now, UpdatedAt: now, PasswordChangedAt: now}
 	p := Profile{Username: &n.Username, FirstName: &n.FirstName, LastName: &n.LastName}
 	if n.Email != "" || n.Username == "" {

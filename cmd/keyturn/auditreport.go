@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	auditreport "github.com/keyturn/keyturn/internal/audit/report"
 	"github.com/keyturn/keyturn/internal/audit/verify"
 	"github.com/keyturn/keyturn/internal/config"
@@ -51,6 +52,9 @@ the exit code is 1.`,
 	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, files []string) error {
 		if err := (&verify.Filter{Since: r.since.Time, Until: r.until.Time}).Check(); err != nil {
 			return usageError{err}
+		}
+		if err := checkReportFile(r.out); err != nil {
+			return err
 		}
 		r.verify.asks = cmd.Flags().Changed("store")
 		report, err := r.read(ctx, cfg, files)
@@ -110,10 +114,28 @@ func (r *reportFlags) check(ctx context.Context, cfg *config.Config, files []str
 	return integrity, err
 }
 
+// checkReportFile refuses a path that no report can be written to, before the log is
+// read. It spares every file that is no report: if the name was left out, the shell may
+// put the log in its place.
+func checkReportFile(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case path == "-":
+		return nil
+	case err != nil:
+		err = auditlog.TakesFiles(filepath.Dir(path))
+	case info.Mode().IsRegular() && !holdsReport(path):
+		err = errors.New("it is there, and no report: name another file, or remove it")
+	}
+	if err != nil {
+		return usageError{fmt.Errorf("--out %s: %w", path, err)}
+	}
+	return nil
+}
+
 // writeReport writes the report to path. A file is written completely or not at
-// all, and only its owner can read it, because it names people and addresses. It
-// replaces an earlier report, but no other file: if the name was left out, the
-// shell may put the log in its place. A pipe or a device is written to directly.
+// all, and only its owner can read it, because it names people and addresses. A pipe or
+// a device is written to directly.
 func (p *program) writeReport(path string, report *auditreport.Report) error {
 	write := func(w io.Writer) error {
 		buffered := bufio.NewWriter(w)
@@ -128,12 +150,8 @@ func (p *program) writeReport(path string, report *auditreport.Report) error {
 	if path == "-" {
 		return write(p.stdout)
 	}
-	switch info, err := os.Stat(path); {
-	case err != nil:
-	case !info.Mode().IsRegular():
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return writeThrough(path, write)
-	case !holdsReport(path):
-		return usageError{fmt.Errorf("--out %s: it is there, and no report: name another file, or remove it", path)}
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".keyturn-report-*")
 	if err != nil {

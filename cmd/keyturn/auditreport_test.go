@@ -68,7 +68,10 @@ func TestReportReplacesReportsAlone(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			err := p.writeReport(path, made)
+			err := checkReportFile(path)
+			if err == nil {
+				err = p.writeReport(path, made)
+			}
 			now, rerr := os.ReadFile(path)
 			if rerr != nil || (err != nil) != c.refuse || (string(now) == c.there) != c.refuse {
 				t.Errorf("error is %v, %v; the file begins %.40q", err, rerr, now)

@@ -96,17 +96,21 @@ func (f *verifyFlags) add(to *pflag.FlagSet) {
 }
 
 func (f verifyFlags) options(ctx context.Context, cfg *config.Config) (o verify.Options, err error) {
-	if f.asks || f.keys == "" && f.heads == "" {
-		o, err = verifyOptions(ctx, cfg)
-	}
-	if err == nil && f.keys != "" {
-		var set jose.JSONWebKeySet
-		err = readEvidence("keys", f.keys, &set)
-		o.Keys = verify.KeySet(set)
+	var kept jose.JSONWebKeySet
+	var heads []audit.Anchor
+	if f.keys != "" {
+		err = readEvidence("keys", f.keys, &kept)
 	}
 	if err == nil && f.heads != "" {
-		err = readEvidence("heads", f.heads, &o.Heads)
+		err = readEvidence("heads", f.heads, &heads)
 	}
+	if err == nil && (f.asks || f.keys == "" && f.heads == "") {
+		o, err = verifyOptions(ctx, cfg)
+	}
+	if f.keys != "" {
+		o.Keys = verify.KeySet(kept)
+	}
+	o.Heads = heads
 	o.Partial, o.Signed, o.Repeats = f.partial, f.signed, f.repeats
 	o.Elsewhere, o.Since = f.elsewhere, f.since.Time
 	return o, err
@@ -152,18 +156,15 @@ func readEvidence(flag, path string, v any) error {
 	return nil
 }
 
-// verifyOptions reads the heads and the public keys from the store. It does not
-// create a missing SQLite store: if none was named, only the chains are checked, and
-// the report says so.
+// verifyOptions reads the heads and the public keys from the store. It does not create a
+// missing SQLite store: if none was named, only the chains are checked, and the report
+// says so.
 func verifyOptions(ctx context.Context, cfg *config.Config) (o verify.Options, err error) {
-	if path := cfg.SQLitePath(); path != "" {
-		_, err := os.Stat(path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist) && cfg.SourceOf("store") == config.FromDefault:
-			return o, nil
-		case err != nil:
-			return o, fmt.Errorf("store: %w", err)
+	if err := checkThere(cfg); err != nil {
+		if errors.Is(err, fs.ErrNotExist) && cfg.SourceOf("store") == config.FromDefault {
+			err = nil
 		}
+		return o, err
 	}
 	s, err := openStore(ctx, cfg.Store.Reveal(), looking(cfg))
 	if err != nil {

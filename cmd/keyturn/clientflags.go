@@ -46,8 +46,9 @@ func newClientFlags(cmd *cobra.Command) *clientFlags {
 	return c
 }
 
-// read turns the flags into a client of a deployment that signs with algs.
-func (c *clientFlags) read(p *program, algs []string) error {
+// read turns the flags into a client of a deployment with these settings.
+func (c *clientFlags) read(p *program, cfg *config.Config) error {
+	algs := cfg.KeyPolicy().Algs
 	if alg := c.client.SigningAlg; alg != "" && !slices.Contains(algs, alg) {
 		return usageError{fmt.Errorf("--client-signing-alg %q: signing_algs has %s", alg, strings.Join(algs, ", "))}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/clients"
+	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/listing"
 	"github.com/keyturn/keyturn/users"
 )
@@ -118,14 +119,16 @@ alone.`,
 	}
 	flags := newClientFlags(cmd)
 	cmd.Flags().BoolVar(&flags.client.Public, "public", false, "the client has no secret")
-	p.withDeployment(cmd, func(d *deployment, args []string) error {
-		if err := flags.read(p, d.cfg.KeyPolicy().Algs); err != nil {
-			return err
-		}
+	p.preparesDeployment(cmd, func(cfg *config.Config, args []string) error {
 		if strings.HasPrefix(args[0], "-") {
 			return usageError{errDashedID}
 		}
 		flags.client.ID = args[0]
+		if err := flags.read(p, cfg); err != nil {
+			return err
+		}
+		return asUsage((&deployment{cfg: cfg}).clients().Check(flags.client))
+	}, func(d *deployment, args []string) error {
 		made, secret, err := d.clients().Add(d.ctx, flags.client)
 		if errors.Is(err, clients.ErrExists) {
 			return fmt.Errorf("client %s exists already", args[0])
@@ -159,10 +162,12 @@ loses it.`,
 		Args: cobra.ExactArgs(1),
 	}
 	flags := newClientFlags(cmd)
-	p.withDeployment(cmd, func(d *deployment, args []string) error {
-		if err := flags.read(p, d.cfg.KeyPolicy().Algs); err != nil {
+	p.withDeployment(cmd, func(cfg *config.Config, _ []string) error {
+		if err := flags.read(p, cfg); err != nil {
 			return err
 		}
+		return asUsage((&deployment{cfg: cfg}).clients().CheckValues(flags.client))
+	}, func(d *deployment, args []string) error {
 		made, err := d.clients().Update(d.ctx, args[0], flags.apply)
 		if err != nil {
 			return fmt.Errorf("client %s: %w", args[0], err)
@@ -200,7 +205,7 @@ func (p *program) clientsListCommand() *cobra.Command {
 
 func (p *program) clientsRotateSecretCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "rotate-secret ID", Short: "Give a client a new secret; the old one is void at once", Args: cobra.ExactArgs(1)}
-	p.withDeployment(cmd, func(d *deployment, args []string) error {
+	p.withDeployment(cmd, nil, func(d *deployment, args []string) error {
 		secret, err := d.clients().RotateSecret(d.ctx, args[0])
 		if err != nil {
 			return fmt.Errorf("client %s: %w", args[0], err)
@@ -212,7 +217,7 @@ func (p *program) clientsRotateSecretCommand() *cobra.Command {
 
 func (p *program) clientsDisableCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "disable ID", Short: "Refuse a client everything and end its sessions", Args: cobra.ExactArgs(1)}
-	p.withDeployment(cmd, func(d *deployment, args []string) error {
+	p.withDeployment(cmd, nil, func(d *deployment, args []string) error {
 		ended, err := d.clients().Disable(d.ctx, args[0])
 		if err != nil {
 			return fmt.Errorf("client %s: %w", args[0], err)

@@ -58,11 +58,49 @@ func (p *program) withSettings(cmd *cobra.Command, run func(ctx context.Context,
 	}
 }
 
-// withDeployment is like withSettings, with an open deployment.
-func (p *program) withDeployment(cmd *cobra.Command, run func(d *deployment, args []string) error) {
+// check refuses what is wrong in a command line by itself, before a store or a log is
+// opened or made. It may be nil.
+type check func(cfg *config.Config, args []string) error
+
+func (c check) of(cfg *config.Config, args []string) error {
+	if c == nil {
+		return nil
+	}
+	return c(cfg, args)
+}
+
+// withDeployment is like withSettings, with an open deployment, whose SQLite store must
+// exist already.
+func (p *program) withDeployment(cmd *cobra.Command, c check, run func(d *deployment, args []string) error) {
+	p.preparesDeployment(cmd, func(cfg *config.Config, args []string) error {
+		if err := c.of(cfg, args); err != nil {
+			return err
+		}
+		return checkThere(cfg)
+	}, run)
+}
+
+// preparesDeployment is like withDeployment, for commands that can come before the first
+// server: they make a SQLite store that is missing.
+func (p *program) preparesDeployment(cmd *cobra.Command, c check, run func(d *deployment, args []string) error) {
 	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, args []string) error {
+		if err := c.of(cfg, args); err != nil {
+			return err
+		}
 		return p.onDeployment(ctx, cfg, args, run)
 	})
+}
+
+// checkThere refuses a SQLite store that is missing.
+func checkThere(cfg *config.Config) error {
+	path := cfg.SQLitePath()
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("store: %w; name the one to work on with --store", err)
+	}
+	return nil
 }
 
 func (p *program) onDeployment(ctx context.Context, cfg *config.Config, args []string, run func(d *deployment, args []string) error) error {
@@ -87,10 +125,8 @@ func (p *program) withStore(cmd *cobra.Command, run func(d *deployment, args []s
 }
 
 func (p *program) onStore(ctx context.Context, cfg *config.Config, args []string, run func(d *deployment, args []string) error) error {
-	if path := cfg.SQLitePath(); path != "" {
-		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("store: %w; name the one to look at with --store", err)
-		}
+	if err := checkThere(cfg); err != nil {
+		return err
 	}
 	d := &deployment{ctx: ctx, cfg: cfg, log: p.logger(cfg)}
 	if err := d.openStore(looking(d.cfg)); err != nil {
@@ -103,18 +139,33 @@ func (p *program) onStore(ctx context.Context, cfg *config.Config, args []string
 // command's answer; audit events for it go to standard error.
 func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, error) {
 	d := &deployment{ctx: ctx, cfg: cfg, log: p.logger(cfg)}
-	err := errors.Join(d.checkAudit(), d.checkNotLost())
+	if _, err := d.pepper(); err != nil {
+		return nil, usageError{err}
+	}
+	if err := errors.Join(d.checkAudit(), d.checkNotLost()); err != nil {
+		return nil, err
+	}
+	var log auditlog.Options
+	begins, err := d.begins()
+	if err == nil && begins {
+		log.Sink, err = d.commandSink(ctx, nil, d.cfg.Store.Reveal())
+		if err == nil {
+			log.Reached, err = d.reachAudit(log)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
 	if err := d.openStore(passing(d.cfg)); err != nil {
-		return nil, err
+		return nil, errors.Join(err, log.Reached.Close())
 	}
-	sink, err := d.commandSink(ctx, d.store, d.cfg.Store.Reveal())
+	if !begins {
+		log.Sink, err = d.commandSink(ctx, d.store, d.cfg.Store.Reveal())
+	}
+	if err == nil {
+		d.audit, err = d.openAudit(log, d.store)
+	}
 	if err != nil {
-		return nil, errors.Join(err, d.store.Close())
-	}
-	if d.audit, err = d.openAudit(auditlog.Options{Sink: sink}, d.store); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
 	d.audit.SetSigner(&commandSigner{d: d})
@@ -124,6 +175,24 @@ func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, er
 // openAudit opens the audit log, with the program's values for what o leaves
 // open.
 func (d *deployment) openAudit(o auditlog.Options, anchors audit.AnchorStore) (*auditlog.Log, error) {
+	l, err := auditlog.Open(d.auditOptions(o))
+	if err != nil {
+		return nil, fmt.Errorf("audit_log %s: %w", o.Sink, err)
+	}
+	l.SetAnchors(anchors)
+	return l, nil
+}
+
+// reachAudit does of openAudit what makes nothing, before a store is made.
+func (d *deployment) reachAudit(o auditlog.Options) (*auditlog.Reached, error) {
+	reached, err := auditlog.Reach(d.auditOptions(o))
+	if err != nil {
+		return nil, fmt.Errorf("audit_log %s: %w", o.Sink, err)
+	}
+	return reached, nil
+}
+
+func (d *deployment) auditOptions(o auditlog.Options) auditlog.Options {
 	var err error
 	if o.Node, err = os.Hostname(); err != nil {
 		o.Node = "unknown"
@@ -135,12 +204,7 @@ func (d *deployment) openAudit(o auditlog.Options, anchors audit.AnchorStore) (*
 		Confirmed: d.past,
 	}
 	o.OnError = func(err error) { d.log.Error().Err(err).Msg("audit log") }
-	l, err := auditlog.Open(o)
-	if err != nil {
-		return nil, fmt.Errorf("audit_log %s: %w", o.Sink, err)
-	}
-	l.SetAnchors(anchors)
-	return l, nil
+	return o
 }
 
 func (d *deployment) close() error {

@@ -80,6 +80,9 @@ and the new ones have nothing left to make. It can be stopped and run again.`,
 		Args: cobra.NoArgs,
 	}
 	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, _ []string) error {
+		if err := checkThere(cfg); err != nil {
+			return err
+		}
 		s, err := openStore(ctx, cfg.Store.Reveal(), staying(cfg, p.logger(cfg)))
 		if err != nil {
 			return err

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/keys"
 )
 
@@ -18,9 +22,13 @@ func (p *program) keysCommand() *cobra.Command {
 		p.keysListCommand(), p.keysRotateCommand(), p.keysRevokeCommand(), p.keysRewrapCommand(), p.keysNewMasterCommand())
 }
 
-// withKeeper runs a command that manages signing keys.
-func (p *program) withKeeper(cmd *cobra.Command, run func(d *deployment, k *keys.Keeper, args []string) error) {
-	p.withDeployment(cmd, func(d *deployment, args []string) error {
+// withKeeper is withDeployment for a command that manages signing keys, of which
+// there must be some.
+func (p *program) withKeeper(cmd *cobra.Command, c check, run func(d *deployment, k *keys.Keeper, args []string) error) {
+	p.withDeployment(cmd, c, func(d *deployment, args []string) error {
+		if begins, err := d.begins(); err != nil || begins {
+			return cmp.Or(err, errors.New("the store holds no signing keys: the first start of a server makes them"))
+		}
 		masters, err := d.masters()
 		if err != nil {
 			return err
@@ -137,7 +145,12 @@ key_poll_interval. Nobody's verification fails: every resource server has the ke
 cached by then.`,
 		Args: cobra.NoArgs,
 	}
-	p.withKeeper(cmd, func(d *deployment, k *keys.Keeper, _ []string) error {
+	p.withKeeper(cmd, func(cfg *config.Config, _ []string) error {
+		if algs := cfg.KeyPolicy().Algs; alg != "" && !slices.Contains(algs, alg) {
+			return usageError{fmt.Errorf("--alg %q: signing_algs has %s", alg, strings.Join(algs, ", "))}
+		}
+		return nil
+	}, func(d *deployment, k *keys.Keeper, _ []string) error {
 		r, err := k.Rotate(d.ctx, alg)
 		if err != nil {
 			return err
@@ -161,10 +174,12 @@ made now signs after key_publish_lead.`,
 		Args:        cobra.ExactArgs(1),
 		Annotations: map[string]string{takesKID: "yes"},
 	}
-	p.withKeeper(cmd, func(d *deployment, k *keys.Keeper, args []string) error {
+	p.withKeeper(cmd, func(*config.Config, []string) error {
 		if reason == "" {
 			return usageError{errors.New("--reason is needed: the audit log keeps why")}
 		}
+		return nil
+	}, func(d *deployment, k *keys.Keeper, args []string) error {
 		if err := k.Revoke(d.ctx, args[0], reason); errors.Is(err, keys.ErrNoKey) {
 			return fmt.Errorf("no key %s; see keyturn keys list", args[0])
 		} else if err != nil {
@@ -186,7 +201,7 @@ sessions that began under it have ended (refresh_ttl). Safe to interrupt and to
 repeat.`,
 		Args: cobra.NoArgs,
 	}
-	p.withKeeper(cmd, func(d *deployment, k *keys.Keeper, _ []string) error {
+	p.withKeeper(cmd, nil, func(d *deployment, k *keys.Keeper, _ []string) error {
 		n, err := k.Rewrap(d.ctx, func(done, total int) { fmt.Fprintf(p.stderr, "%d of %d keys\n", done, total) })
 		if err != nil {
 			return err

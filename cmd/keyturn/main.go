@@ -69,6 +69,14 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// asUsage makes a refusal of what a command line says a usageError.
+func asUsage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
+
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
 	p.operator = operator(args, p.environ)

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -19,8 +17,8 @@ func TestAMasterKeyFileIsBounded(t *testing.T) {
 	}
 }
 
-// TestAMasterKeyFileThatOthersGetAt runs a command that reads the file twice, for
-// the keys and to sign its events: it warns once, and does its work.
+// TestAMasterKeyFileThatOthersGetAt runs a server, which reads the file twice, before it
+// opens anything and for its keys: it warns once, and does its work.
 func TestAMasterKeyFileThatOthersGetAt(t *testing.T) {
 	for mode, others := range map[fs.FileMode]string{
 		0o400: "", 0o600: "", 0o640: "", 0o644: "read", 0o444: "read", 0o604: "read", 0o620: "write", 0o602: "write", 0o666: "write",
@@ -37,20 +35,18 @@ func TestAMasterKeyFileThatOthersGetAt(t *testing.T) {
 			if err := os.Chmod("masters", mode); err != nil {
 				t.Fatal(err)
 			}
-			var stderr bytes.Buffer
-			p := &program{stdout: t.Output(), stderr: &stderr}
-			args := []string{"keys", "rotate", "--master-key-file", "masters", "--audit-log", filepath.Join(t.TempDir(), "audit.log")}
-			if code := p.run(t.Context(), args); code != exitOK {
+			_, code, stderr, _, _ := stopAt(t, 0, "--master-key-file", "masters")
+			if code != exitOK {
 				t.Errorf("exit code %d", code)
 			}
 			var said []string
-			for line := range strings.Lines(stderr.String()) {
+			for line := range strings.Lines(stderr) {
 				if _, what, found := strings.Cut(line, "other users can "); found {
 					said = append(said, strings.Fields(what)[0])
 				}
 			}
 			if got := strings.Join(said, " "); got != others {
-				t.Errorf("warnings say that others can %q the file; want %q; standard error:\n%s", got, others, &stderr)
+				t.Errorf("warnings say that others can %q the file; want %q; standard error:\n%s", got, others, stderr)
 			}
 		})
 	}

@@ -90,7 +90,7 @@ func copyPlaces(ctx context.Context, source audit.PlaceStore, uri string, target
 // the working directory says, so that no change is missing from the log by
 // accident. A flag overrides that; audit verify then names the chain if it is only
 // given the deployment's log. Standard output is reserved for a command's answer;
-// events for it go to standard error.
+// events for it go to standard error. s is nil for a store that is still to be made.
 func (d *deployment) commandSink(ctx context.Context, s audit.PlaceStore, uri string) (string, error) {
 	own, err := d.place()
 	if err != nil {
@@ -99,9 +99,11 @@ func (d *deployment) commandSink(ctx context.Context, s audit.PlaceStore, uri st
 	if d.cfg.SourceOf("audit_log") == config.FromFlag {
 		return stderrFor(own.Sink), nil
 	}
-	places, err := s.Places(ctx)
-	if err != nil {
-		return "", fmt.Errorf("looking for the deployment's audit log: %w", err)
+	var places []audit.Place
+	if s != nil {
+		if places, err = s.Places(ctx); err != nil {
+			return "", fmt.Errorf("looking for the deployment's audit log: %w", err)
+		}
 	}
 	identity, err := storeIdentity(uri)
 	if err != nil {

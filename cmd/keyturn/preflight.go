@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ func (d *deployment) checkToServe() error {
 	}
 	_, pepperErr := d.pepper()
 	memoryErr := passwords.CheckMemory(os.DirFS("/"), d.cfg.PasswordParams(), d.cfg.HashConcurrency)
-	return errors.Join(err, pepperErr, memoryErr, checkTLS(d.cfg), d.checkPages(), d.checkPlaceOfStore(), d.checkAudit(), d.checkNotLost())
+	return errors.Join(err, pepperErr, memoryErr, checkTLS(d.cfg), d.checkPages(), d.checkPlaceOfStore(), d.checkAudit(), cmp.Or(d.checkNotLost(), d.checkLogKnown()))
 }
 
 // checkPlaceOfStore checks whether a SQLite store can be created or written at its

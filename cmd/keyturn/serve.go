@@ -67,32 +67,14 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	if err != nil {
 		return usageError{err}
 	}
-	if err := d.openToServe(); err != nil {
-		return err
+	s, err := d.begin(issuer, dev)
+	if ctx.Err() != nil && s == nil {
+		// Whatever was interrupted is carried on by the next start.
+		log.Info().AnErr("interrupted", err).Msg("told to stop before the start was complete")
+		return nil
 	}
-	defer func() { err = errors.Join(err, d.close()) }()
-	s, err := d.services(issuer)
 	if err != nil {
 		return err
-	}
-	if err := s.users.Hasher.StartWorkers(d.workerEnded); err != nil {
-		return err
-	}
-	if err := s.keeper.Poll(ctx); err != nil {
-		return fmt.Errorf("signing keys: %w", err)
-	}
-	d.markMaster()
-	d.audit.SetSigner(s.ring)
-	if dev {
-		if err := d.makeDemo(s); err != nil {
-			return err
-		}
-	}
-	if err := d.audit.Record(ctx, audit.Event{Action: audit.ServerStarted, Outcome: audit.Success}); err != nil {
-		return fmt.Errorf("audit_log %s: %w", cfg.AuditLog, err)
-	}
-	if err := d.tellPlace(ctx); err != nil {
-		return fmt.Errorf("telling the store where the audit log is: %w", err)
 	}
 	log.Info().Str("issuer", issuer).Stringer("listen", public.Addr()).Str("version", version()).Msg("serving")
 	// The server works on while it drains.
@@ -111,9 +93,56 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	if err != nil {
 		stopped.Outcome, stopped.Detail = audit.Failure, err.Error()
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
+	return errors.Join(err, d.lastly(func(ctx context.Context) error { return d.audit.Record(ctx, stopped) }), d.close())
+}
+
+// lastly does what a signal to stop must not interrupt.
+func (d *deployment) lastly(do func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), lastWord)
 	defer cancel()
-	return errors.Join(err, d.audit.Record(ctx, stopped))
+	return do(ctx)
+}
+
+// begin opens everything and records the start. The services are nil if the start
+// failed, and everything is closed again.
+func (d *deployment) begin(issuer string, dev bool) (s *services, err error) {
+	if err := d.ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := d.openToServe(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s, err = nil, errors.Join(err, d.close())
+		}
+	}()
+	if s, err = d.services(issuer); err != nil {
+		return nil, err
+	}
+	if err := s.users.Hasher.StartWorkers(d.workerEnded); err != nil {
+		return nil, err
+	}
+	if err := s.keeper.Poll(d.ctx); err != nil {
+		return nil, fmt.Errorf("signing keys: %w", err)
+	}
+	d.markMaster()
+	d.audit.SetSigner(s.ring)
+	if dev {
+		if err := d.makeDemo(s); err != nil {
+			return nil, err
+		}
+	}
+	if err := d.tellPlace(d.ctx); err != nil {
+		return nil, fmt.Errorf("telling the store where the audit log is: %w", err)
+	}
+	err = d.lastly(func(ctx context.Context) error {
+		return d.audit.Record(ctx, audit.Event{Action: audit.ServerStarted, Outcome: audit.Success})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("audit_log %s: %w", d.cfg.AuditLog, err)
+	}
+	return s, nil
 }
 
 func (d *deployment) workerEnded(err error) {
@@ -123,8 +152,13 @@ func (d *deployment) workerEnded(err error) {
 // openToServe opens the store and the audit log for a server, which attests the
 // chains that it finds.
 func (d *deployment) openToServe() error {
-	if err := d.openStore(staying(d.cfg, d.log)); err != nil {
+	log := auditlog.Options{Sink: d.cfg.AuditLog, Keep: d.cfg.AuditBuffer, Lose: d.cfg.AuditLoss}
+	var err error
+	if log.Reached, err = d.reachAudit(log); err != nil {
 		return err
+	}
+	if err := d.openStore(staying(d.cfg, d.log)); err != nil {
+		return errors.Join(err, log.Reached.Close())
 	}
 	if e, on := engineOf(d.store); on {
 		level := zerolog.InfoLevel
@@ -134,14 +168,14 @@ func (d *deployment) openToServe() error {
 		d.log.WithLevel(level).Str("product", e.Product).Str("version", e.Version).Str("topology", e.Topology).Stringer("uri", d.cfg.Store).
 			Str("breaks", e.Breaks).Msg("the store stands on " + e.String())
 	}
-	seen, err := d.store.Anchors(d.ctx)
+	log.Seen, err = d.store.Anchors(d.ctx)
 	if err == nil {
 		err = d.steadily(d.ctx, d.clockJumped)
 	}
-	if err == nil {
-		d.audit, err = d.openAudit(auditlog.Options{Sink: d.cfg.AuditLog, Seen: seen, Keep: d.cfg.AuditBuffer, Lose: d.cfg.AuditLoss}, d.store)
-	}
 	if err != nil {
+		return errors.Join(err, d.store.Close(), log.Reached.Close())
+	}
+	if d.audit, err = d.openAudit(log, d.store); err != nil {
 		return errors.Join(err, d.store.Close())
 	}
 	if err := d.compareLog(); err != nil {
@@ -150,40 +184,57 @@ func (d *deployment) openToServe() error {
 	return nil
 }
 
-// compareLog compares the store with what else tells of it. It refuses an empty store
-// beside the log of a deployment that is not known to it, and warns if the log is ahead
-// of the store, as it is when that was restored by means that know nothing of the log,
-// and if a deployment begins under a master key that was given: whether that was in use
-// before, nothing here can tell.
-func (d *deployment) compareLog() error {
-	records, err := d.store.Keys(d.ctx)
-	if err != nil {
-		return err
+// unknownChains returns the chains at the end of the log of which the store, if it is
+// open already, has never heard.
+func (d *deployment) unknownChains() ([]string, error) {
+	chains, err := auditlog.Former(d.cfg.AuditLog)
+	if err != nil || d.store == nil {
+		return chains, err
 	}
-	former, err := d.audit.Former()
-	if err != nil {
-		return err
-	}
-	known, err := d.store.Anchors(d.ctx) // now: who begins a chain tells the store first
-	if err != nil {
-		return err
-	}
+	known, err := d.store.Anchors(d.ctx) // after the log: who begins a chain tells the store first
 	for _, a := range known {
-		former = slices.DeleteFunc(former, func(chain string) bool { return chain == a.Chain })
+		chains = slices.DeleteFunc(chains, func(chain string) bool { return chain == a.Chain })
 	}
-	begins, master, ahead := len(records) == 0, d.masterElsewhere(), len(former) > 0
-	switch {
-	case ahead && begins:
-		return fmt.Errorf("store %s holds no keys, and the audit log %s ends with lines of chain %s, of which it has never heard: the store was lost, or one of the two is another deployment's; "+
-			"move the empty store away and put the store back, or a backup of it; to begin anew, move the log away", d.cfg.Store, d.cfg.AuditLog, former[0])
-	case ahead:
-		d.log.Warn().Str("audit_log", d.cfg.AuditLog).Strs("chains", former).
+	return chains, err
+}
+
+// checkLogKnown refuses to begin beside the log of a deployment that is not known to
+// the store.
+func (d *deployment) checkLogKnown() error {
+	begins, err := d.begins()
+	if err != nil || !begins {
+		return err
+	}
+	unknown, err := d.unknownChains()
+	if err != nil || len(unknown) == 0 {
+		return err
+	}
+	return fmt.Errorf("store %s holds no keys, and the audit log %s ends with lines of chain %s, of which it has never heard: the store was lost, or one of the two is another deployment's; "+
+		"put the store back, or a backup of it, in place of an empty one; to begin anew, move the log away", d.cfg.Store, d.cfg.AuditLog, unknown[0])
+}
+
+// compareLog compares the store with what else tells of it, besides checkLogKnown: it
+// warns if the log is ahead of the store, as it is when that was restored by means that
+// know nothing of the log, and if a deployment begins under a master key that was given:
+// whether that was in use before, nothing here can tell.
+func (d *deployment) compareLog() error {
+	if err := d.checkLogKnown(); err != nil {
+		return err
+	}
+	unknown, err := d.unknownChains()
+	if err != nil {
+		return err
+	}
+	begins, err := d.begins()
+	switch master := d.masterElsewhere(); {
+	case len(unknown) > 0:
+		d.log.Warn().Str("audit_log", d.cfg.AuditLog).Strs("chains", unknown).
 			Msg("the audit log is ahead of the store, which has never heard of chains at its end: if the store was restored, say so with keyturn store restored FILE…; if not, see what keyturn audit verify says")
 	case begins && master != "":
 		d.log.Warn().Stringer("store", d.cfg.Store).Str("master_key", master).
 			Msg("THE STORE HOLDS NO KEYS: a new deployment begins in it. If this master key was in use before, the store was lost, or it is another: stop, put it back or restore a backup, and start again. store_must_exist: true refuses such a start")
 	}
-	return nil
+	return err
 }
 
 // quietTime is how far apart the lines are about events that could not be

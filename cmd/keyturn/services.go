@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/clients"
+	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/firstparty"
@@ -122,13 +123,17 @@ func (d *deployment) users() (*users.Service, error) {
 	}
 	hasher.SetPepper(pepper)
 	service := users.Service{
-		Store: d.store, Hasher: hasher, Policy: users.Policy{MinLength: d.cfg.PasswordMinLength},
+		Store: d.store, Hasher: hasher, Policy: passwordPolicy(d.cfg),
 		Sessions: oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: wallClock}, IsClient: d.isClient, Audit: d.audit, Now: wallClock,
 	}
 	if d.cfg.LoginThrottle {
 		service.Throttle = throttle.New(d.store, wallClock)
 	}
 	return users.NewService(service)
+}
+
+func passwordPolicy(cfg *config.Config) users.Policy {
+	return users.Policy{MinLength: cfg.PasswordMinLength}
 }
 
 // firstParty answers the /auth routes, or is nil where no app is named that

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -66,12 +67,14 @@ that the command can be repeated; one that is not the account's is.`,
 	cmd.Flags().StringVar(&session, "session", "", "end this session alone")
 	cmd.Flags().StringVar(&allBut, "all-but", "", "end all sessions but this one, which must live")
 	cmd.MarkFlagsMutuallyExclusive("session", "all-but")
-	p.withUser(cmd, func(d *deployment, s *users.Service, u users.User) error {
+	p.withUser(cmd, func(_ *config.Config, args []string) error {
 		for _, flag := range []string{"session", "all-but"} {
 			if f := cmd.Flags().Lookup(flag); f.Changed && f.Value.String() == "" {
-				return usageError{fmt.Errorf("--%s is empty: give a session's id; see keyturn users sessions %s", flag, nameOf(u))}
+				return usageError{fmt.Errorf("--%s is empty: give a session's id; see keyturn users sessions %s", flag, args[0])}
 			}
 		}
+		return nil
+	}, func(d *deployment, s *users.Service, u users.User) error {
 		n, err := endSessions(d, s, u, session, allBut)
 		if errors.Is(err, users.ErrNoSession) && session != "" {
 			return fmt.Errorf("%s has no session %s; see keyturn users sessions %s", nameOf(u), session, nameOf(u))
@@ -102,7 +105,7 @@ func (p *program) clientsLogoutCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "logout ID", Short: "End all sessions of a client; its users can log in again", Args: cobra.ExactArgs(1),
 	}
-	p.withDeployment(cmd, func(d *deployment, args []string) error {
+	p.withDeployment(cmd, nil, func(d *deployment, args []string) error {
 		n, err := d.clients().EndSessions(d.ctx, args[0])
 		if err != nil {
 			return fmt.Errorf("client %s: %w", args[0], err)

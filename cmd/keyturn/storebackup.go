@@ -166,12 +166,12 @@ func decideRestore(d *deployment, partial, from string) (e audit.Event, told fun
 			return e, nil, err
 		}
 	}
-	e, doubtful, err := d.takeOver(sink, filepath.Base(from), files, false)
+	e, doubtful, err := d.takeOver(sink, filepath.Base(from), files, false, false)
 	var bad *verify.BadLine
 	if errors.As(err, &bad) {
 		// The log may be what was attacked, and the service has to go on.
 		d.log.Error().Err(err).Msg("the heads of the log are not taken over, since it does not verify")
-		e, _, err = d.takeOver(sink, filepath.Base(from), nil, false)
+		e, _, err = d.takeOver(sink, filepath.Base(from), nil, false, false)
 	}
 	if doubtful != nil {
 		d.log.Error().Err(doubtful).Msg("the store is restored; of the log it takes over less than all")
@@ -205,8 +205,9 @@ func giveTo(dir, file string) error {
 
 // takeOver stores the heads of the log in files, which is ahead of a restored store,
 // in the store, and records that. It leaves out the chains that nothing vouches for,
-// which doubtful names, unless all is set.
-func (d *deployment) takeOver(sink, backup string, files []string, all bool) (e audit.Event, doubtful, err error) {
+// which doubtful names, unless all is set. What was restored elsewhere has to lack
+// something: the event would explain what is still to be lost.
+func (d *deployment) takeOver(sink, backup string, files []string, elsewhere, all bool) (e audit.Event, doubtful, err error) {
 	e = auditDecision(audit.StoreRestored)
 	known, err := d.store.Anchors(d.ctx)
 	if err != nil {
@@ -229,6 +230,9 @@ func (d *deployment) takeOver(sink, backup string, files []string, all bool) (e 
 		if err != nil {
 			return e, nil, err
 		}
+		if elsewhere && len(found)+len(others) == 0 {
+			return e, nil, errNotRestored
+		}
 		if ahead = found; all {
 			ahead = append(ahead, others...)
 		} else if len(others) > 0 {
@@ -246,6 +250,8 @@ func (d *deployment) takeOver(sink, backup string, files []string, all bool) (e 
 	}
 	return e, doubtful, nil
 }
+
+var errNotRestored = errors.New("the store knows the log as far as these files hold it, so it was not restored, or newer files of the log are missing; nothing is recorded")
 
 // notVouchedFor names the latest of the chains that a restored store does not take over.
 func notVouchedFor(chains []audit.Anchor) error {
@@ -269,7 +275,8 @@ made since. FILE… are all files of the log, which is verified as far as the st
 knows it: the store takes the heads of its chains over, so that nothing in it can be
 changed from now on, and the event store-restored tells audit verify why.
 
-A chain without a signature by a key that the store knows is named and not taken over:
+A store that knows all of the log is refused. While a server runs, its log is up to a
+minute ahead of the store: that is no reason to say this. A chain without a signature by a key that the store knows is named and not taken over:
 anybody may have put it there. Commands without the master keys leave such chains, and
 servers whose keys were all made since the backup. Look at them, and repeat the command
 with --unsigned if they are the deployment's own.`,
@@ -284,7 +291,7 @@ with --unsigned if they are the deployment's own.`,
 		if err != nil {
 			return err
 		}
-		e, doubtful, err := d.takeOver(sink, "restored by other means", files, unsigned)
+		e, doubtful, err := d.takeOver(sink, "restored by other means", files, true, unsigned)
 		if err != nil {
 			return err
 		}

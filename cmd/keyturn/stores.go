@@ -137,11 +137,6 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 	if err := checkHolds(ctx, source); err != nil {
 		return fmt.Errorf("--from: %w", err)
 	}
-	target, err := openStore(ctx, to, staying(cfg, p.logger(cfg)))
-	if err != nil {
-		return fmt.Errorf("--to: %w", err)
-	}
-	defer target.Close()
 	d := &deployment{ctx: audit.WithRequest(ctx, audit.Request{Operator: p.operator}), cfg: cfg, log: p.logger(cfg), store: source}
 	sink, err := d.commandSink(ctx, source, from)
 	if err != nil {
@@ -151,6 +146,16 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 	if err != nil {
 		return err
 	}
+	reached, err := d.reachAudit(auditlog.Options{Sink: sink})
+	if err != nil {
+		return err
+	}
+	defer reached.Close()
+	target, err := openStore(ctx, to, staying(cfg, p.logger(cfg)))
+	if err != nil {
+		return fmt.Errorf("--to: %w", err)
+	}
+	defer target.Close()
 	// A copy's events are in the source's log. The target has to know their chains too
 	// if that log is, or was, its own. Nothing is written to another deployment's store.
 	copied, knowing := auditDecision(audit.StoreCopied), audit.AnchorStore(bothStores{source, target})

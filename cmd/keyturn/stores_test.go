@@ -112,7 +112,7 @@ func TestA1_ARestoreThatFailsIsRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.store = forgetful{stores[1], string(before)}
-	if _, _, err := d.takeOver("audit.log", "a backup", []string{"audit.log"}, true); err == nil || !strings.Contains(err.Error(), "the disk is full") {
+	if _, _, err := d.takeOver("audit.log", "a backup", []string{"audit.log"}, false, true); err == nil || !strings.Contains(err.Error(), "the disk is full") {
 		t.Errorf("%v", err)
 	}
 	after, err := os.ReadFile("audit.log")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -47,10 +48,10 @@ func (p *program) usersCommand() *cobra.Command {
 		p.usersSessionsCommand(), p.usersLogoutCommand())
 }
 
-// withUser runs a command on the account that its first argument names by
-// e-mail address, uid or username.
-func (p *program) withUser(cmd *cobra.Command, run func(d *deployment, s *users.Service, u users.User) error) {
-	p.withDeployment(cmd, func(d *deployment, args []string) error {
+// withUser is withDeployment for a command on the account that its first argument
+// names by e-mail address, uid or username.
+func (p *program) withUser(cmd *cobra.Command, c check, run func(d *deployment, s *users.Service, u users.User) error) {
+	p.withDeployment(cmd, c, func(d *deployment, args []string) error {
 		s, err := d.users()
 		if err != nil {
 			return err
@@ -93,8 +94,7 @@ none. Its user logs in with either.`,
   keyturn users add --username kiosk --password-file kiosk.pw`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	p.withDeployment(cmd, func(d *deployment, args []string) error {
-		var err error
+	p.preparesDeployment(cmd, func(cfg *config.Config, args []string) (err error) {
 		if len(args) > 0 {
 			n.Email = args[0]
 		}
@@ -105,6 +105,8 @@ none. Its user logs in with either.`,
 		if n.Password, err = p.readSecret("password-file", passwordFile); err != nil {
 			return err
 		}
+		return asUsage(n.Check(passwordPolicy(cfg)))
+	}, func(d *deployment, _ []string) error {
 		s, err := d.users()
 		if err != nil {
 			return err
@@ -149,11 +151,13 @@ func (p *program) usersListCommand() *cobra.Command {
 func (p *program) usersPasswdCommand() *cobra.Command {
 	var passwordFile string
 	cmd := &cobra.Command{Use: "passwd EMAIL|USERNAME|UID --password-file FILE|-", Short: "Set a new password and end all sessions of the account", Args: cobra.ExactArgs(1)}
-	p.withUser(cmd, func(d *deployment, s *users.Service, u users.User) error {
-		password, err := p.readSecret("password-file", passwordFile)
-		if err != nil {
+	var password string
+	p.withUser(cmd, func(cfg *config.Config, _ []string) (err error) {
+		if password, err = p.readSecret("password-file", passwordFile); err != nil {
 			return err
 		}
+		return asUsage(passwordPolicy(cfg).Check(password, users.User{}))
+	}, func(d *deployment, s *users.Service, u users.User) error {
 		if err := s.ResetPassword(d.ctx, u.UID, password); err != nil {
 			return err
 		}
@@ -165,7 +169,7 @@ func (p *program) usersPasswdCommand() *cobra.Command {
 
 func (p *program) usersStateCommand(name, short string, disable bool) *cobra.Command {
 	cmd := &cobra.Command{Use: name + " EMAIL|USERNAME|UID", Short: short, Args: cobra.ExactArgs(1)}
-	p.withUser(cmd, func(d *deployment, s *users.Service, u users.User) error {
+	p.withUser(cmd, nil, func(d *deployment, s *users.Service, u users.User) error {
 		change := s.Enable
 		if disable {
 			change = s.Disable

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -62,17 +63,20 @@ out keep what they say until they expire. Names that the server itself uses
   keyturn users claims ada@example.com --no-roles`,
 		Args: cobra.ExactArgs(1),
 	}
-	p.withUser(cmd, func(d *deployment, s *users.Service, u users.User) error {
+	var object string
+	p.withUser(cmd, func(*config.Config, []string) (err error) {
+		if object, err = said.object(); err != nil {
+			return err
+		}
+		return asUsage(users.CheckClaims(said.roles, object))
+	}, func(d *deployment, s *users.Service, u users.User) error {
 		roles, claims := u.Roles, u.Claims
 		given := cmd.Flags().Changed
 		if given("role") || noRoles {
 			roles = said.roles
 		}
 		if given("claim") || noClaims {
-			var err error
-			if claims, err = said.object(); err != nil {
-				return err
-			}
+			claims = object
 		}
 		u, err := s.SetClaims(d.ctx, u.UID, roles, claims)
 		if err != nil {
@@ -109,7 +113,7 @@ username are free again; the audit log keeps its uid and what it did. To keep an
 address taken, disable the account instead.`,
 		Args: cobra.ExactArgs(1),
 	}
-	p.withUser(cmd, func(d *deployment, s *users.Service, u users.User) error {
+	p.withUser(cmd, nil, func(d *deployment, s *users.Service, u users.User) error {
 		if err := s.Delete(d.ctx, u.UID); err != nil {
 			return err
 		}
@@ -132,7 +136,7 @@ else may know the password, disable the account or end its sessions too.`,
 		Example: `  keyturn users reset ada@example.com --valid-for 1h`,
 		Args:    cobra.ExactArgs(1),
 	}
-	p.withUser(cmd, func(d *deployment, s *users.Service, u users.User) error {
+	p.withUser(cmd, func(*config.Config, []string) error { return asUsage(users.CheckResetLife(life)) }, func(d *deployment, s *users.Service, u users.User) error {
 		token, expires, err := s.IssueReset(d.ctx, u.UID, life)
 		if err != nil {
 			return err

@@ -2,10 +2,14 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	auditlog "github.com/keyturn/keyturn/internal/audit/log"
+	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/userfile"
 	"github.com/keyturn/keyturn/users"
 )
@@ -22,23 +26,25 @@ you guard the store. Sessions and one-time tokens are not in it.`,
 		Example: `  keyturn users export accounts.jsonl`,
 		Args:    cobra.ExactArgs(1),
 	}
-	p.withDeployment(cmd, func(d *deployment, args []string) error {
+	var as userfile.Format
+	p.withDeployment(cmd, func(_ *config.Config, args []string) (err error) {
 		if args[0] == "-" && format == "" {
 			format = string(userfile.JSONLines)
 		}
-		format, err := formatOf(args[0], format)
-		if err != nil {
-			return err
+		if as, err = formatOf(args[0], format, userfile.JSONLines, userfile.CSV); err == nil && args[0] != "-" {
+			err = checkNewFile(args[0])
 		}
+		return err
+	}, func(d *deployment, args []string) error {
 		s, err := d.users()
 		if err != nil {
 			return err
 		}
 		if args[0] == "-" {
-			_, err := userfile.Export(d.ctx, s, p.stdout, format)
+			_, err := userfile.Export(d.ctx, s, p.stdout, as)
 			return err
 		}
-		n, err := exportTo(d, s, args[0], format)
+		n, err := exportTo(d, s, args[0], as)
 		if err != nil {
 			return err
 		}
@@ -46,6 +52,14 @@ you guard the store. Sessions and one-time tokens are not in it.`,
 	})
 	cmd.Flags().StringVar(&format, "format", "", "jsonl or csv (default: by the file's name; jsonl to standard output)")
 	return cmd
+}
+
+// checkNewFile refuses a path at which no new file can be made.
+func checkNewFile(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return &fs.PathError{Op: "make", Path: path, Err: fs.ErrExist}
+	}
+	return auditlog.TakesFiles(filepath.Dir(path))
 }
 
 // exportTo writes a new file. It removes a file that it could not finish.

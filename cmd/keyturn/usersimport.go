@@ -66,7 +66,7 @@ everything and writes nothing.`,
 		Args: cobra.ExactArgs(1),
 	}
 	p.withSettings(cmd, func(ctx context.Context, cfg *config.Config, args []string) (err error) {
-		if options.Format, err = formatOf(args[0], format); err != nil {
+		if options.Format, err = formatOf(args[0], format, userfile.JSONLines, userfile.CSV, userfile.Keycloak, userfile.Firebase); err != nil {
 			return err
 		}
 		if options.Firebase, err = firebaseProject(project); err != nil {
@@ -125,17 +125,21 @@ func firebaseProject(path string) (*passwords.FirebaseProject, error) {
 	return &project, nil
 }
 
-// formatOf returns the given format, or the one of the file's extension.
-func formatOf(path, format string) (userfile.Format, error) {
-	switch {
-	case format != "":
-		return userfile.Format(format), nil
-	case filepath.Ext(path) == ".csv":
-		return userfile.CSV, nil
-	case filepath.Ext(path) == ".jsonl":
-		return userfile.JSONLines, nil
+// formatOf returns the given format, or the one of the file's extension, if it is among
+// those accepted.
+func formatOf(path, format string, accepted ...userfile.Format) (userfile.Format, error) {
+	said := format
+	if ext := filepath.Ext(path); format == "" && (ext == ".csv" || ext == ".jsonl") {
+		said = ext[1:]
 	}
-	return "", usageError{fmt.Errorf("%s: its name does not say its format: use --format %s, %s, %s or %s", path, userfile.JSONLines, userfile.CSV, userfile.Keycloak, userfile.Firebase)}
+	if of := userfile.Format(said); slices.Contains(accepted, of) {
+		return of, nil
+	}
+	words := fmt.Sprintf("%s", accepted)
+	if format != "" {
+		return "", usageError{fmt.Errorf("--format %q: use one of %s", format, words)}
+	}
+	return "", usageError{fmt.Errorf("%s: its name does not say its format: use --format with one of %s", path, words)}
 }
 
 // progressBar returns a reader of in that shows its progress on standard error,

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -25,17 +26,21 @@ Should the command fail half way, repeat it by the uid.`,
   keyturn users update ada@example.com --username ''`,
 		Args: cobra.ExactArgs(1),
 	}
-	p.withUser(cmd, func(d *deployment, s *users.Service, u users.User) error {
+	var profile users.Profile
+	p.withUser(cmd, func(*config.Config, []string) error {
 		said := func(flag string, value *string) *string {
 			if !cmd.Flags().Changed(flag) {
 				return nil
 			}
 			return value
 		}
-		u, err := s.UpdateProfile(d.ctx, u.UID, users.Profile{
+		profile = users.Profile{
 			Email: said("email", &email), Username: said("username", &username),
 			FirstName: said("first-name", &first), LastName: said("last-name", &last),
-		})
+		}
+		return asUsage(profile.Check())
+	}, func(d *deployment, s *users.Service, u users.User) error {
+		u, err := s.UpdateProfile(d.ctx, u.UID, profile)
 		if err != nil {
 			return err
 		}

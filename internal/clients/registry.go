@@ -45,7 +45,7 @@ func (c *Registry) Add(ctx context.Context, client Client) (Client, string, erro
 	event := audit.Event{
 		Action: audit.ClientAdded, Outcome: audit.Success, ClientID: client.ID, Scope: strings.Join(client.Scope, " "), Detail: described(client),
 	}
-	err := c.check(client)
+	err := c.Check(client)
 	if err == nil && c.IsUser != nil {
 		var is bool
 		if is, err = c.IsUser(ctx, client.ID); err != nil {
@@ -95,7 +95,7 @@ func (c *Registry) Update(ctx context.Context, id string, apply func(*Client)) (
 		if client.hasKeys() {
 			client.SecretHash = nil
 		}
-		err := c.check(*client)
+		err := c.Check(*client)
 		if err == nil && !client.Public && !client.hasKeys() && len(client.SecretHash) == 0 {
 			err = errors.New("without its keys the client could not authenticate: give it other keys, or register another client")
 		}
@@ -108,17 +108,16 @@ func (c *Registry) Update(ctx context.Context, id string, apply func(*Client)) (
 	return client, err
 }
 
-func (c *Registry) check(client Client) error {
+// Check returns what keeps a client from being registered, without asking the store.
+func (c *Registry) Check(client Client) error {
 	if !ValidID(client.ID) {
 		return fmt.Errorf("client id %q: use 1 to 128 visible ASCII characters", client.ID)
 	}
 	if len(client.Grants) == 0 {
 		return fmt.Errorf("name at least one grant: %s", strings.Join(Grants(), ", "))
 	}
-	for _, g := range client.Grants {
-		if !slices.Contains(Grants(), g) {
-			return fmt.Errorf("grant %q: use %s", g, strings.Join(Grants(), ", "))
-		}
+	if err := c.CheckValues(client); err != nil {
+		return err
 	}
 	if client.Public && slices.Contains(client.Grants, GrantClientCredentials) {
 		return errors.New("a public client cannot use client_credentials: it has no secret (RFC 6749 §4.4)")
@@ -129,11 +128,6 @@ func (c *Registry) check(client Client) error {
 	if err := checkRedirectURIs(client); err != nil {
 		return err
 	}
-	for _, s := range client.Scope {
-		if !validScopeToken(s) {
-			return fmt.Errorf("scope %q: use visible ASCII characters but quote and backslash (RFC 6749 §3.3)", s)
-		}
-	}
 	for _, s := range client.DefaultScope {
 		if !slices.Contains(client.Scope, s) {
 			return fmt.Errorf("default scope %q: it is not in the client's scope", s)
@@ -141,6 +135,32 @@ func (c *Registry) check(client Client) error {
 	}
 	if err := checkKeys(client); err != nil {
 		return err
+	}
+	return c.checkLifetimes(client)
+}
+
+// CheckValues is Check for a part of a client: it returns which value no client may
+// have, whatever its other values are.
+func (c *Registry) CheckValues(client Client) error {
+	for _, g := range client.Grants {
+		if !slices.Contains(Grants(), g) {
+			return fmt.Errorf("grant %q: use %s", g, strings.Join(Grants(), ", "))
+		}
+	}
+	for _, s := range client.Scope {
+		if !validScopeToken(s) {
+			return fmt.Errorf("scope %q: use visible ASCII characters but quote and backslash (RFC 6749 §3.3)", s)
+		}
+	}
+	for _, uri := range slices.Concat(client.RedirectURIs, client.PostLogoutRedirectURIs) {
+		if why := whyNoRedirect(uri, true); why != "" {
+			return fmt.Errorf("redirect URI %q: %s", uri, why)
+		}
+	}
+	if client.JWKSURI != "" {
+		if err := checkJWKSURI(client.JWKSURI); err != nil {
+			return err
+		}
 	}
 	if err := checkClaims(client); err != nil {
 		return err
@@ -153,7 +173,7 @@ func (c *Registry) check(client Client) error {
 			return fmt.Errorf("audience %q: use a URI or a name without spaces or fragment", a)
 		}
 	}
-	return c.checkLifetimes(client)
+	return c.checkAccessTTL(client)
 }
 
 func checkKeys(client Client) error {
@@ -165,7 +185,7 @@ func checkKeys(client Client) error {
 	case client.JWKS != "" && client.JWKSURI != "":
 		return errors.New("give a client's keys or the URL of its keys, not both (RFC 7591 §2)")
 	case client.JWKSURI != "":
-		return checkJWKSURI(client.JWKSURI)
+		return nil // CheckValues looked at it
 	}
 	keys, err := ParseJWKS([]byte(client.JWKS))
 	for i := range keys {
@@ -176,7 +196,7 @@ func checkKeys(client Client) error {
 	return err
 }
 
-func (c *Registry) checkLifetimes(client Client) error {
+func (c *Registry) checkAccessTTL(client Client) error {
 	switch {
 	case client.AccessTTL < 0 || client.RefreshIdleTTL < 0 || client.RefreshTTL < 0:
 		return errors.New("a lifetime cannot be negative")
@@ -184,6 +204,12 @@ func (c *Registry) checkLifetimes(client Client) error {
 		return fmt.Errorf("access token lifetime %s: a client's may be shorter than the deployment's access_token_ttl (%s), not longer", client.AccessTTL, c.AccessTTL)
 	case client.AccessTTL > 0 && client.AccessTTL < time.Second:
 		return fmt.Errorf("access token lifetime %s: use 1s or more", client.AccessTTL)
+	}
+	return nil
+}
+
+func (c *Registry) checkLifetimes(client Client) error {
+	switch {
 	case client.RetryWindow < RetryNever:
 		return fmt.Errorf("retry window %d: it cannot be negative", client.RetryWindow)
 	case client.RetryWindow > 0 && time.Duration(client.RetryWindow) >= cmp.Or(client.RefreshIdleTTL, c.RefreshIdleTTL):

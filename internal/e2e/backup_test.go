@@ -168,6 +168,10 @@ func TestA2_AServerSaysThatItsLogIsAheadOfItsStore(t *testing.T) {
 			t.Errorf("audit verify: exit code %d, %s", o.code, o.stderr)
 		}
 		d.must(t, nil, "store", "restored", d.auditLog)
+		told := readFile(t, d.auditLog)
+		if o := d.run(t, "store", "restored", d.auditLog); o.code != 1 || !strings.Contains(o.stderr, "was not restored") || readFile(t, d.auditLog) != told {
+			t.Errorf("said again: exit code %d, %s%s", o.code, o.stdout, o.stderr)
+		}
 		s.stop(t)
 		s = d.serve(t)
 		s.stop(t)

@@ -107,6 +107,7 @@ func TestHelpShowsOwnFlagsFirst(t *testing.T) {
 func TestRotateSaysWhenItsKeySigns(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t, "")
+	d.serve(t).stop(t)
 	o := execute(t, nil, "", append([]string{"keys", "rotate"}, d.flags()...)...)
 	if o.code != 0 || !strings.Contains(o.stdout, " signs from ") || !strings.Contains(o.stdout, "(in 1d0h)") {
 		t.Errorf("the first turn: exit code %d, %s%s", o.code, o.stdout, o.stderr)

@@ -30,7 +30,9 @@ func TestAnEngineThatBreaksPromisesIsRefused(t *testing.T) {
 	if got.code != 0 || !strings.Contains(got.stdout, `"FerretDB 1"`) || !strings.Contains(got.stdout, "both can succeed") {
 		t.Errorf("store migrate: exit code %d, %s%s", got.code, got.stdout, got.stderr)
 	}
-	if got := execute(t, nil, "", "store", "migrate", "--store", "sqlite:"+t.TempDir()+"/k.db"); got.code != 0 || !strings.Contains(got.stdout, "up to date") {
+	file := newDeployment(t, "")
+	file.addClient(t, "shop", "--grant", "client_credentials")
+	if got := execute(t, nil, "", "store", "migrate", "--store", file.store); got.code != 0 || !strings.Contains(got.stdout, "up to date") {
 		t.Errorf("store migrate of SQLite: exit code %d, %s%s", got.code, got.stdout, got.stderr)
 	}
 	d := newDeployment(t, uri)

@@ -56,14 +56,20 @@ func openFile(path string, o Options) (*file, error) {
 // for the commands of a restore and what went before them.
 const formerRead = 4 << 20
 
-// former returns the ids of the chains at the end of the file.
-func (s *file) former() (chains []string, err error) {
-	size, err := s.f.Seek(0, io.SeekEnd)
+// Former returns the ids of the chains at the end of a file. There are none in a sink
+// that is no file, or is missing.
+func Former(path string) (chains []string, err error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, nil
+	}
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	end := make([]byte, min(size, formerRead))
-	n, err := s.readAt(s.f, end, size-int64(len(end)))
+	defer f.Close()
+	end := make([]byte, min(info.Size(), formerRead))
+	n, err := f.ReadAt(end, info.Size()-int64(len(end)))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}

@@ -99,10 +99,14 @@ func newEntry() any {
 // Close the log.
 func Open(o Options) (*Log, error) {
 	o = withDefaults(o)
-	s, place, err := openSink(o)
-	if err != nil {
-		return nil, err
+	if o.Reached == nil {
+		s, place, err := openSink(o)
+		if err != nil {
+			return nil, err
+		}
+		o.Reached = &Reached{s, place}
 	}
+	s, place := o.Reached.sink, o.Reached.place
 	l := &Log{
 		chain:   line.NewChainID(o.Now()),
 		node:    o.Node + ":" + place,
@@ -194,6 +198,34 @@ func Check(o Options) error {
 	return f.Close()
 }
 
+// Reached is a sink that is open before its Log.
+type Reached struct {
+	sink  sink
+	place string
+}
+
+// Close lets go of the sink of a Log that came to nothing. r may be nil.
+func (r *Reached) Close() error {
+	if r == nil {
+		return nil
+	}
+	return r.sink.close()
+}
+
+// Reach does of Open what makes nothing: it connects to a receiver and opens a pipe or
+// a device. Of a file it checks what Check does, and returns nil.
+func Reach(o Options) (*Reached, error) {
+	if err := Check(o); err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(o.Sink)
+	if missing := err != nil; !isSyslog(o.Sink) && (missing || info.Mode().IsRegular()) {
+		return nil, nil
+	}
+	s, place, err := openSink(withDefaults(o))
+	return &Reached{s, place}, err
+}
+
 // TakesFiles reports why this process can make no file in a directory, or nil. It
 // makes none.
 func TakesFiles(dir string) error {
@@ -209,15 +241,6 @@ func TakesFiles(dir string) error {
 // machine and the file (or stream) on it, so that the verifier knows which
 // chains must be found together.
 func (l *Log) Node() string { return l.node }
-
-// Former returns the ids of the chains at the end of the file; of another sink nothing
-// can be read. Call it before the first event is recorded.
-func (l *Log) Former() ([]string, error) {
-	if f, ok := l.sink.(*file); ok {
-		return f.former()
-	}
-	return nil, nil
-}
 
 // SetSigner gives the log the keys to sign checkpoints with. Without it there
 // are none.
