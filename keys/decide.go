@@ -102,7 +102,7 @@ func refusedWrite(err error) (audit.Reason, bool) {
 func (k *Keeper) maker() *decision.Maker[Record] { return records{k.store, k.now}.maker(k.audit) }
 
 // SettleDecisions completes the decisions about keys that were interrupted. A Keeper
-// does this at each poll; commands call it when they begin.
+// does this at each poll; servers call it every second, and commands when they begin.
 func SettleDecisions(ctx context.Context, store Store, rec audit.Recorder, now func() time.Time) (int, error) {
 	return records{store, now}.maker(rec).Settle(ctx)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
@@ -19,12 +20,27 @@ func (d *deployment) settleDecisions(ctx context.Context) (int, error) {
 	var errs []error
 	for _, settle := range []func(context.Context) (int, error){
 		accounts.SettleDecisions, d.clients().SettleDecisions, sessions.SettleDecisions,
+		func(ctx context.Context) (int, error) { return keys.SettleDecisions(ctx, d.store, d.audit, time.Now) },
 	} {
 		n, err := settle(ctx)
 		total += n
-		errs = append(errs, err)
+		if errs = append(errs, err); ctx.Err() != nil {
+			break
+		}
 	}
 	return total, errors.Join(errs...)
+}
+
+// settleFirstTime bounds settleDecisions before a command, which has something else to do.
+const settleFirstTime = 2 * time.Second
+
+// settleDecisionsFirst calls settleDecisions before a command.
+func (d *deployment) settleDecisionsFirst() {
+	ctx, cancel := context.WithTimeout(d.ctx, settleFirstTime)
+	defer cancel()
+	if _, err := d.settleDecisions(ctx); err != nil {
+		d.log.Warn().Err(err).Msg("a decision that was interrupted before this command is still on its way")
+	}
 }
 
 // settleDecisionsAgain calls settleDecisions; a server calls it every second.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -19,7 +18,6 @@ import (
 	"github.com/keyturn/keyturn/internal/steady"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/mongodb"
-	"github.com/keyturn/keyturn/keys"
 )
 
 // deployment is what commands that touch data work on: the settings, the open
@@ -108,11 +106,7 @@ func (p *program) onDeployment(ctx context.Context, cfg *config.Config, args []s
 	if err != nil {
 		return err
 	}
-	_, err = d.settleDecisions(d.ctx)
-	_, keysErr := keys.SettleDecisions(d.ctx, d.store, d.audit, time.Now)
-	if err := errors.Join(err, keysErr); err != nil {
-		d.log.Warn().Err(err).Msg("a decision that was interrupted before this command is still on its way")
-	}
+	d.settleDecisionsFirst()
 	return errors.Join(run(d, args), d.close())
 }
 

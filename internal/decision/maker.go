@@ -16,9 +16,10 @@ const (
 	// maxOwed bounds the events that a record owes at once, except to operators, whom
 	// nobody may keep from taking rights away.
 	maxOwed = 16
-	// maxHang is how long a log that hangs keeps those who need not wait for it: longer
-	// than a slow store and a slow log take for the first event of a command.
-	maxHang = 10 * time.Second
+	// maxHang is how long a log that hangs keeps those who need not wait for it. A
+	// command is done with it within ten seconds: it waits so long for its own event,
+	// half of that for those that are owed, and a second where it is known to hang.
+	maxHang = 5 * time.Second
 )
 
 // Maker carries out decisions on records of one kind. It is safe for concurrent

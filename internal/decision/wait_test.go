@@ -241,6 +241,29 @@ func TestA3_TakingRightsAwayWaitsForNoChangeInDoubt(t *testing.T) {
 	}
 }
 
+// TestA3_TakingRightsAwayIsDoneThoughTheLogHangs: it waits for its event as long as is
+// documented, whoever asks.
+func TestA3_TakingRightsAwayIsDoneThoughTheLogHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &shelf{notes: map[string]note{"n": {Name: "n", Text: "as it was"}}}
+		before, began := s.notes["n"], time.Now()
+		_, err := s.maker(hanging{}).Decide(context.Background(), decision.Change[note]{
+			Event: audit.Event{Action: audit.ClientDisabled, Outcome: audit.Success}, Before: &before, After: note{Name: "n", Text: "disabled"},
+		})
+		if took := time.Since(began); !errors.Is(err, decision.ErrOwed) || took > 5*time.Second || s.notes["n"].Text != "disabled" {
+			t.Errorf("%v after %v; it stands as %+v", err, took, s.notes["n"])
+		}
+	})
+}
+
+// hanging is a log that answers nobody.
+type hanging struct{}
+
+func (hanging) Record(ctx context.Context, _ audit.Event) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 // byOthers are the decisions that no Maker carries out.
 var byOthers = map[audit.Action]string{
 	audit.TokenRefreshed: "a family's generation is taken back",

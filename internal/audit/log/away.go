@@ -32,6 +32,7 @@ func (l *Log) Away() (why error, stands bool) {
 
 // wrote records the result of a write of n events.
 func (l *Log) wrote(err error, n int) {
+	l.hung.Store(false)
 	if err == nil {
 		l.cause.Store(nil)
 		l.w.refused = 0

@@ -1,6 +1,7 @@
 package log_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -45,5 +46,53 @@ func TestA3_AFullLogIsToldAndTried(t *testing.T) {
 		if rep := audittest.MustVerify(t, verify.Options{}, audittest.WriteLines(t, audittest.SplitLines(w.String()))); rep.Lines != 2 {
 			t.Errorf("%+v", rep)
 		}
+	})
+}
+
+// TestA3_AHangingLogKeepsNobodyTwice has one event wait for a log that hangs as long as
+// its caller can, and then an event whose caller could wait for ever, and who closes the
+// log. When the log answers, all is as before.
+func TestA3_AHangingLogKeepsNobodyTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &gated{}
+		l, err := auditlog.Open(auditlog.Options{Writer: w, Node: "n"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		audittest.Record(t, l, 1)
+		takes := func(what string, want time.Duration, do func() error) {
+			t.Helper()
+			began := time.Now()
+			if err := do(); (err == nil) != (want == 0) || time.Since(began) != want {
+				t.Errorf("%s: %v after %v; want %v", what, err, time.Since(began), want)
+			}
+		}
+		unbounded := func() error { return l.Record(t.Context(), audit.Event{Action: audit.UserRead}) }
+		w.close()
+		takes("an event with five seconds", 5*time.Second, func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			return l.Record(ctx, audit.Event{Action: audit.UserRead})
+		})
+		takes("the next event", auditlog.StallTime, unbounded)
+		w.open()
+		synctest.Wait()
+		w.close()
+		audittest.Elapse(time.Minute) // a write that hung has ended: this one may take its time
+		done := make(chan error)
+		go func() { done <- unbounded() }()
+		audittest.Elapse(time.Minute)
+		w.open()
+		if err := <-done; err != nil {
+			t.Errorf("after a minute: %v", err)
+		}
+		w.close()
+		takes("an event with three seconds", 3*time.Second, func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			return l.Record(ctx, audit.Event{Action: audit.UserRead})
+		})
+		takes("to close", auditlog.StallTime, l.Close)
+		w.open()
 	})
 }

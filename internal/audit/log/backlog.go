@@ -13,8 +13,9 @@ import (
 
 const (
 	// stallTime is how long an event waits for a sink that does not answer
-	// before a log that may keep events takes the sink to be away. retryTime is
-	// how long such a log waits between two attempts.
+	// before a log that may keep events takes the sink to be away, and how long
+	// it waits for one that is known to hang. retryTime is how long a log that
+	// may keep events waits between two attempts.
 	stallTime = time.Second
 	retryTime = 250 * time.Millisecond
 )

@@ -66,6 +66,9 @@ type Log struct {
 	failures atomic.Uint64
 	// cause is why the last write failed.
 	cause atomic.Pointer[error]
+	// hung is set if an event waited for the sink in vain until its caller's time was
+	// over, and no write has ended since.
+	hung atomic.Bool
 	// owed is set while the last anchor did not reach the store.
 	owed atomic.Bool
 }
@@ -261,14 +264,16 @@ func (l *Log) SetAnchors(s audit.AnchorStore) {
 
 // Record writes e with the Request in ctx and returns when the kernel has it.
 // If ctx ends first, Record returns an error that wraps ctx.Err(); the event
-// may then have been written or not. A caller whose decision can no longer be
-// taken back passes context.WithoutCancel(ctx).
+// may then have been written or not. A sink that is known to hang is given a
+// second. A caller whose decision can no longer be taken back passes
+// context.WithoutCancel(ctx).
 func (l *Log) Record(ctx context.Context, e audit.Event) error {
 	err := l.record(ctx, &e)
 	if err != nil {
 		l.failures.Add(1)
 		if errors.Is(err, context.DeadlineExceeded) && !l.backlog.on() {
 			l.cause.Store(&err) // it hangs; what is written in the end, or a probe, takes that back
+			l.hung.Store(true)
 		}
 		return notRecorded{err}
 	}
@@ -324,7 +329,7 @@ func (l *Log) enqueue(ctx context.Context, en *entry) error {
 // await waits until the writer answers.
 func (l *Log) await(ctx context.Context, en *entry) error {
 	var stalled <-chan time.Time
-	if l.backlog.on() {
+	if l.backlog.on() || l.hung.Load() {
 		t := time.NewTimer(stallTime)
 		defer t.Stop()
 		stalled = t.C
@@ -335,6 +340,9 @@ func (l *Log) await(ctx context.Context, en *entry) error {
 			l.entries.Put(en)
 			return err
 		case <-stalled:
+			if !l.backlog.on() {
+				return en.leave(errStalled)
+			}
 			l.fell(errStalled)
 			if l.setAside(en) {
 				return nil
@@ -381,15 +389,20 @@ func (l *Log) Reopen() error {
 
 // Close writes what waits, signs and anchors the head, syncs and closes the
 // file. Events recorded later get ErrClosed. A sink that hangs is given up after
-// five seconds. A second Close returns what the first returned.
+// five seconds, or one if it is known to hang. A second Close returns what the
+// first returned.
 func (l *Log) Close() error {
 	l.once.Do(func() { close(l.closing) })
-	late := time.NewTimer(closeTime)
+	wait := closeTime
+	if l.hung.Load() {
+		wait = stallTime
+	}
+	late := time.NewTimer(wait)
 	defer late.Stop()
 	select {
 	case <-l.stopped:
 		return l.err
 	case <-late.C:
-		return fmt.Errorf("audit log %s: it hangs, and was given up after %v", l.name, closeTime)
+		return fmt.Errorf("audit log %s: it hangs, and was given up after %v", l.name, wait)
 	}
 }
