@@ -136,13 +136,16 @@ func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, er
 	if _, err := d.pepper(); err != nil {
 		return nil, usageError{err}
 	}
-	if err := errors.Join(d.checkAudit(), d.checkNotLost()); err != nil {
+	if err := d.checkNotLost(); err != nil {
 		return nil, err
 	}
 	var log auditlog.Options
 	begins, err := d.begins()
 	if err == nil && begins {
-		log.Sink, err = d.commandSink(ctx, nil, d.cfg.Store.Reveal())
+		err = d.checkAudit()
+		if err == nil {
+			log.Sink, err = d.commandSink(ctx, nil, d.cfg.Store.Reveal())
+		}
 		if err == nil {
 			log.Reached, err = d.reachAudit(log)
 		}
@@ -158,6 +161,11 @@ func (p *program) open(ctx context.Context, cfg *config.Config) (*deployment, er
 	}
 	if err == nil {
 		d.audit, err = d.openAudit(log, d.store)
+		if err != nil && d.isOwn(log.Sink) {
+			// What takes rights away must be possible all the same, and nothing else is.
+			log.Reached = auditlog.Absent(log.Sink, errors.Unwrap(err))
+			d.audit, err = d.openAudit(log, d.store)
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.store.Close())

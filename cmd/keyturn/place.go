@@ -116,9 +116,34 @@ func (d *deployment) commandSink(ctx context.Context, s audit.PlaceStore, uri st
 	return sink, err
 }
 
+// isOwn reports whether servers of the deployment write to the sink, so that one of them
+// writes the events there that a command owes.
+func (d *deployment) isOwn(sink string) bool {
+	own, err := d.place()
+	if err != nil {
+		return false
+	}
+	identity, err := storeIdentity(d.cfg.Store.Reveal())
+	if err != nil {
+		return false
+	}
+	places, err := d.store.Places(d.ctx)
+	return err == nil && slices.ContainsFunc(nearTo(own, placesOf(identity, places)), func(p audit.Place) bool { return p.Sink == sink })
+}
+
+// placesOf returns where servers of the store write, and not those of its original.
+func placesOf(identity string, places []audit.Place) []audit.Place {
+	return slices.DeleteFunc(slices.Clone(places), func(p audit.Place) bool { return p.Store != "" && p.Store != identity })
+}
+
+// nearTo returns the places that can be written from where own is.
+func nearTo(own audit.Place, places []audit.Place) []audit.Place {
+	return slices.DeleteFunc(slices.Clone(places), func(p audit.Place) bool { return p.Host != own.Host && !strings.Contains(p.Sink, "://") })
+}
+
 // chooseSink chooses the sink of commandSink without a flag.
 func chooseSink(own audit.Place, identity string, places []audit.Place) (string, error) {
-	of := slices.DeleteFunc(slices.Clone(places), func(p audit.Place) bool { return p.Store != "" && p.Store != identity })
+	of := placesOf(identity, places)
 	if len(of) == 0 && len(places) > 0 {
 		return "", usageError{fmt.Errorf("%s is a copy of %s, whose servers write their audit log to %s:%s: start a server on the copy, or name a log of its own with --audit-log",
 			identity, places[0].Store, places[0].Host, places[0].Sink)}
@@ -126,12 +151,7 @@ func chooseSink(own audit.Place, identity string, places []audit.Place) (string,
 	if len(of) == 0 {
 		of = []audit.Place{own}
 	}
-	var near []audit.Place
-	for _, p := range of {
-		if p.Host == own.Host || strings.Contains(p.Sink, "://") {
-			near = append(near, p)
-		}
-	}
+	near := nearTo(own, of)
 	if len(near) == 0 {
 		return "", usageError{fmt.Errorf("the deployment's audit log is at %s:%s, which cannot be written from %s: run the command there, or name a log with --audit-log, which audit verify must then be given too",
 			of[0].Host, of[0].Sink, own.Host)}

@@ -201,11 +201,16 @@ func Check(o Options) error {
 	return f.Close()
 }
 
-// Reached is a sink that is open before its Log.
+// Reached is what stands in for a sink that the Log is to open itself: one that is
+// open before, or none.
 type Reached struct {
 	sink  sink
 	place string
 }
+
+// Absent is a sink that could not be opened. Its Log refuses every event for that
+// reason.
+func Absent(place string, why error) *Reached { return &Reached{absent{why}, place} }
 
 // Close lets go of the sink of a Log that came to nothing. r may be nil.
 func (r *Reached) Close() error {

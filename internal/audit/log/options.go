@@ -42,7 +42,7 @@ type Options struct {
 	// If both are 0, no decision takes effect without its event (A3). An event
 	// (EventsLost) says what was lost once the sink is back.
 	Keep, Lose int
-	// Reached is what Reach returned for these options, or nil.
+	// Reached is what Reach or Absent returned, or nil.
 	Reached *Reached
 	// Rotation says how a file is rotated; a stream never is.
 	Rotation Rotation

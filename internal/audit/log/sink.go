@@ -121,3 +121,12 @@ func (s *stream) close() error {
 	}
 	return err
 }
+
+// absent is a sink that could not be opened.
+type absent struct{ why error }
+
+func (a absent) begin(int) (string, error)  { return "", a.why }
+func (a absent) append([]byte) (int, error) { return 0, a.why }
+func (absent) sync() error                  { return nil }
+func (absent) reopen() error                { return nil }
+func (absent) close() error                 { return nil }
