@@ -33,7 +33,8 @@ belongs to. If the store is at hand, the checkpoints' signatures and the chains'
 heads are checked as well, which finds lines cut off at the end.
 
 With --keys or --heads the store is not asked, unless --store is given as well: what
-the files hold is then judged by what was kept elsewhere.
+the files hold is then judged by what was kept elsewhere. With --no-store it is not
+asked in any case.
 
 Chains that the store or the heads know must be in the files. Give the logs of all
 replicas together, or say with --elsewhere whose chains are in other logs, and with
@@ -80,6 +81,7 @@ with 3 where a file, the keys, the heads or the store cannot be read.`,
 // verifyFlags are the flags about the evidence for audit verify.
 type verifyFlags struct {
 	partial, signed, repeats bool
+	alone                    bool // do not ask the store
 	asks                     bool // ask the store even if keys or heads are given
 	keys, heads              string
 	elsewhere                []string
@@ -91,11 +93,15 @@ func (f *verifyFlags) add(to *pflag.FlagSet) {
 	to.BoolVar(&f.signed, "signed", false, "refuse chains without a signature, as commands without the master keys leave them")
 	to.BoolVar(&f.repeats, "repeats", false, "pass over exact repeats of lines, which syslog brings when a connection was cut")
 	to.StringSliceVar(&f.elsewhere, "elsewhere", nil, "the chains of this node are in other logs; a * at its end stands for any ending")
+	to.BoolVar(&f.alone, "no-store", false, "do not ask the store, whichever the settings name")
 	to.StringVar(&f.keys, "keys", "", "verify signatures with the public keys in this file (keyturn audit keys)")
 	to.StringVar(&f.heads, "heads", "", "the log must hold the lines that this file names (keyturn audit heads)")
 }
 
 func (f verifyFlags) options(ctx context.Context, cfg *config.Config) (o verify.Options, err error) {
+	if f.alone && f.asks {
+		return o, usageError{errors.New("--no-store and --store contradict each other")}
+	}
 	var kept jose.JSONWebKeySet
 	var heads []audit.Anchor
 	if f.keys != "" {
@@ -104,7 +110,7 @@ func (f verifyFlags) options(ctx context.Context, cfg *config.Config) (o verify.
 	if err == nil && f.heads != "" {
 		err = readEvidence("heads", f.heads, &heads)
 	}
-	if err == nil && (f.asks || f.keys == "" && f.heads == "") {
+	if err == nil && (f.asks || !f.alone && f.keys == "" && f.heads == "") {
 		o, err = verifyOptions(ctx, cfg)
 	}
 	if f.keys != "" {
