@@ -27,6 +27,8 @@ type Authorization struct {
 	ClientID, LoginHint string
 	// Locales are the languages that the client prefers for the page.
 	Locales string
+	// Request is what to go on with when the user has logged in.
+	Request url.Values
 }
 
 // Answer is what a client is told, through the browser.
@@ -53,6 +55,8 @@ func (a *Answer) Location() string {
 // authorization is an authorization request as it is read.
 type authorization struct {
 	values url.Values
+	// pushed is the request that values are of, if it was pushed.
+	pushed *pushed
 	client clients.Client
 	// What is set from here on may be told to the client.
 	redirectURI     string
@@ -87,22 +91,35 @@ func ResponseModes() []string { return []string{"query", "form_post"} }
 // cannot be told to a client is refused with an error, for the page.
 func (s *Service) Authorize(ctx context.Context, values url.Values, cookie string) (Authorization, *refusal.Error) {
 	a := &authorization{values: values, event: audit.Event{Action: audit.CodeIssued}}
-	if e := s.addressee(ctx, a); e != nil {
+	e := s.openPushed(a)
+	if e == nil {
+		e = s.addressee(ctx, a)
+	}
+	if e != nil {
 		return Authorization{}, s.Conclude(ctx, a.event, e)
 	}
 	no := s.readAuthorization(a)
+	if no == nil && a.client.RequiresPAR && a.pushed == nil {
+		no = &unauthorized{Error: refusal.New(refusal.Malformed, audit.ReasonNotPushed, "The application has to push its requests (RFC 9126).")}
+	}
 	var login Login
 	if no == nil {
 		login, no = s.suitable(ctx, a, cookie)
 	}
 	if no == nil && login.session.ID == "" {
-		return Authorization{ClientID: a.client.ID, LoginHint: a.get("login_hint"), Locales: a.get("ui_locales")}, nil
+		return Authorization{ClientID: a.client.ID, LoginHint: a.get("login_hint"), Locales: a.get("ui_locales"), Request: s.goOn(a)}, nil
+	}
+	if a.pushed != nil && (no == nil || !no.Temporary()) {
+		if e = s.spendPushed(ctx, a.pushed); e != nil && !e.Temporary() {
+			return Authorization{}, s.Conclude(ctx, a.event, e)
+		} else if e != nil {
+			no = &unauthorized{Error: e}
+		}
 	}
 	params := url.Values{}
 	if no == nil {
 		params.Set("code", s.makeCode(a, login))
 	}
-	var e *refusal.Error
 	if no != nil {
 		e = no.Error
 	}
@@ -129,7 +146,7 @@ func (s *Service) addressee(ctx context.Context, a *authorization) *refusal.Erro
 	malformed := func(reason audit.Reason, text string) *refusal.Error {
 		return refusal.New(refusal.Malformed, reason, text)
 	}
-	id, redirect := a.values["client_id"], a.values["redirect_uri"]
+	id := a.values["client_id"]
 	switch {
 	case len(id) != 1:
 		return malformed(audit.ReasonNoClient, "The parameter client_id has to be there once.")
@@ -144,15 +161,23 @@ func (s *Service) addressee(ctx context.Context, a *authorization) *refusal.Erro
 		return refusal.Undecided(audit.ReasonStore, err)
 	}
 	a.event.ClientID = client.ID
-	switch {
-	case client.Disabled:
+	if client.Disabled {
 		return malformed(audit.ReasonDisabledClient, "The application is not known here.")
-	case len(redirect) != 1:
-		return malformed(audit.ReasonRedirectURI, "The parameter redirect_uri has to be there once.")
-	case !client.RedirectsTo(redirect[0]):
-		return malformed(audit.ReasonRedirectURI, "The application is not registered with this redirect_uri.")
 	}
-	a.client, a.redirectURI = client, redirect[0]
+	a.client = client
+	return a.readRedirect()
+}
+
+// readRedirect finds where the client may be told anything.
+func (a *authorization) readRedirect() *refusal.Error {
+	redirect := a.values["redirect_uri"]
+	switch {
+	case len(redirect) != 1:
+		return refusal.New(refusal.Malformed, audit.ReasonRedirectURI, "The parameter redirect_uri has to be there once.")
+	case !a.client.RedirectsTo(redirect[0]):
+		return refusal.New(refusal.Malformed, audit.ReasonRedirectURI, "The application is not registered with this redirect_uri.")
+	}
+	a.redirectURI = redirect[0]
 	return nil
 }
 
@@ -274,16 +299,4 @@ func (s *Service) makeCode(a *authorization, login Login) string {
 	}
 	a.event.UserID, a.event.UserEmail, a.event.SessionID, a.event.Scope = c.UserID, login.User.Email, c.SessionID, strings.Join(c.Scope, " ")
 	return s.families.codes.seal(c)
-}
-
-// AfterLogin returns the request to go on with when the user has logged in for it:
-// without what asked for that, which is done.
-func AfterLogin(values url.Values) url.Values {
-	rest := url.Values{}
-	for name, list := range values {
-		if name != "max_age" && name != "prompt" {
-			rest[name] = list
-		}
-	}
-	return rest
 }

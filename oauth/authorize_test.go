@@ -18,10 +18,11 @@ func FuzzCode(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	k := newCodeKeys(masters)
+	k := newSealer(masters, codePrefix, "code")
 	want := code{SessionID: "s", ClientID: "c", Redirect: []byte{1}, Challenge: "p", Scope: []string{"openid"}, UserID: "u", Expires: 1}
 	sealed := k.seal(want)
-	if got, err := k.open(sealed); err != nil || !reflect.DeepEqual(got, want) {
+	var got code
+	if err := k.open(sealed, &got); err != nil || !reflect.DeepEqual(got, want) {
 		f.Fatalf("%+v, %v", got, err)
 	}
 	other, _ := keys.NewMaster()
@@ -29,7 +30,7 @@ func FuzzCode(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	if got, err := newCodeKeys(turned).open(sealed); err != nil || got.SessionID != "s" {
+	if err := newSealer(turned, codePrefix, "code").open(sealed, &got); err != nil {
 		f.Fatalf("after the master key was turned: %v", err)
 	}
 	f.Add(sealed)
@@ -39,7 +40,7 @@ func FuzzCode(f *testing.F) {
 	f.Add(sealed + "\r\n")
 	f.Add(sealed[:len(sealed)-4])
 	f.Fuzz(func(t *testing.T, text string) {
-		if _, err := k.open(text); err == nil && text != sealed {
+		if err := k.open(text, &code{}); err == nil && text != sealed {
 			t.Errorf("%q is taken for a code", text)
 		}
 	})

@@ -1,24 +1,18 @@
 package oauth
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"strings"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/base64url"
-	"github.com/keyturn/keyturn/keys"
 )
 
 const (
 	codePrefix = "kt_ac_"
 	// codeTTL is how long a code may be exchanged.
 	codeTTL = time.Minute
-	// maxCode bounds what is taken for a code, in bytes.
-	maxCode = 8 << 10
 )
 
 // code is an authorization code (RFC 6749 §1.3.1): what was granted, sealed for
@@ -65,56 +59,4 @@ const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 func isDigest(s string) bool {
 	raw, err := base64url.Decode(s)
 	return err == nil && len(raw) == sha256.Size
-}
-
-// codeKeys seal and open codes. Immutable after creation.
-type codeKeys struct {
-	primary cipher.AEAD
-	all     []cipher.AEAD
-}
-
-func newCodeKeys(m *keys.Masters) *codeKeys {
-	k := &codeKeys{}
-	for _, id := range m.IDs() {
-		key, _ := m.Derive(id, "keyturn/code/v1")
-		block, err := aes.NewCipher(key)
-		if err != nil {
-			panic(err) // the key has the right length
-		}
-		aead, err := cipher.NewGCMWithRandomNonce(block)
-		if err != nil {
-			panic(err) // so has the block
-		}
-		if k.all = append(k.all, aead); id == m.Primary() {
-			k.primary = aead
-		}
-	}
-	return k
-}
-
-func (k *codeKeys) seal(c code) string {
-	text, _ := json.Marshal(c) // texts and numbers can always be encoded
-	return codePrefix + base64url.Encode(k.primary.Seal(nil, nil, text, []byte(codePrefix)))
-}
-
-// open returns what is in a code of ours.
-func (k *codeKeys) open(sealed string) (code, error) {
-	encoded, ok := strings.CutPrefix(sealed, codePrefix)
-	if !ok || len(encoded) > maxCode {
-		return code{}, errMalformed
-	}
-	raw, err := base64url.Decode(encoded)
-	if err != nil {
-		return code{}, errMalformed
-	}
-	for _, aead := range k.all {
-		text, err := aead.Open(nil, nil, raw, []byte(codePrefix))
-		if err != nil {
-			continue
-		}
-		var c code
-		err = json.Unmarshal(text, &c)
-		return c, err
-	}
-	return code{}, errForged
 }

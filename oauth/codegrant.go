@@ -27,8 +27,8 @@ func (s *Service) exchangeCode(ctx context.Context, q *tokenRequest) (issued, *r
 	case q.verifier == "":
 		return issued{}, refusal.New(refusal.Malformed, audit.ReasonVerifier, "The parameter code_verifier is missing.")
 	}
-	c, err := s.families.codes.open(q.code)
-	if err != nil {
+	var c code
+	if err := s.families.codes.open(q.code, &c); err != nil {
 		return issued{}, codeRefused(audit.ReasonBadCode)
 	}
 	q.event.UserID, q.event.SessionID = c.UserID, c.SessionID

@@ -69,8 +69,11 @@ func refusalOf(err error) *refusal.Error {
 var errorPage = docs.URL("clients.md#errors-of-the-token-endpoint")
 
 // writeError writes e in the form of RFC 6749 §5.2.
-func writeError(w http.ResponseWriter, e *refusal.Error) {
-	answer := answers[e.Code]
+func writeError(w http.ResponseWriter, e *refusal.Error) { writeErrorAs(w, e, answers[e.Code].code) }
+
+// writeErrorAs is writeError with another error code than the table has.
+func writeErrorAs(w http.ResponseWriter, e *refusal.Error, code string) {
+	status := answers[e.Code].status
 	if e.Temporary() {
 		problem.RetryAfter(w, e.RetryAfter)
 	}
@@ -80,14 +83,14 @@ func writeError(w http.ResponseWriter, e *refusal.Error) {
 	if e.Code == refusal.WrongEncoding {
 		w.Header().Set("Accept-Encoding", "identity") // RFC 9110 §15.5.16
 	}
-	if answer.status == http.StatusUnauthorized {
+	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Basic realm="keyturn", charset="UTF-8"`)
 	}
-	writeJSON(w, answer.status, struct {
+	writeJSON(w, status, struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description,omitempty"`
 		URI         string `json:"error_uri"`
-	}{answer.code, e.Public(), errorPage})
+	}{code, e.Public(), errorPage})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -21,9 +21,10 @@ type Families struct {
 	store  Store
 	tokens *tokenKeys
 	// cookies are the tokens of sessions that a browser has, codes the grants on
-	// their way to a session.
+	// their way to a session, pushes the requests for one.
 	cookies  *tokenKeys
-	codes    *codeKeys
+	codes    *sealer
+	pushes   *sealer
 	settings Settings
 	now      func() time.Time
 	// confirmed is now as elapsed time confirms it: what ends a session for good
@@ -38,7 +39,7 @@ type Families struct {
 func NewFamilies(store Store, masters *keys.Masters, settings Settings, now, confirmed func() time.Time) *Families {
 	return &Families{
 		store: store, tokens: newTokenKeys(masters, refreshPrefix, "refresh"), cookies: newTokenKeys(masters, browserPrefix, "browser"),
-		codes: newCodeKeys(masters), settings: settings, now: now, confirmed: confirmed,
+		codes: newSealer(masters, codePrefix, "code"), pushes: newSealer(masters, requestURIPrefix, "par"), settings: settings, now: now, confirmed: confirmed,
 	}
 }
 

@@ -1,6 +1,5 @@
 // Package oauth is the authorization server proper, which is one idea because
-// its endpoints, its grants and its clients all decide over the same
-// refresh-token families.
+// its endpoints and its grants all decide over the same refresh-token families.
 package oauth
 
 import (

@@ -20,6 +20,7 @@ const (
 
 	authorizePath  = "/oauth/authorize"
 	logoutPath     = "/oauth/logout"
+	parPath        = "/oauth/par"
 	revokePath     = "/oauth/revoke"
 	introspectPath = "/oauth/introspect"
 	userInfoPath   = "/oauth/userinfo"
@@ -79,6 +80,7 @@ type metadata struct {
 	Issuer                string   `json:"issuer"`
 	AuthorizationEndpoint string   `json:"authorization_endpoint"`
 	TokenEndpoint         string   `json:"token_endpoint"`
+	PAREndpoint           string   `json:"pushed_authorization_request_endpoint"`
 	RevocationEndpoint    string   `json:"revocation_endpoint"`
 	IntrospectionEndpoint string   `json:"introspection_endpoint"`
 	UserInfoEndpoint      string   `json:"userinfo_endpoint,omitempty"`
@@ -156,6 +158,7 @@ func (m *Metadata) describe(algs []string) metadata {
 	d := metadata{
 		Issuer:                c.Issuer,
 		TokenEndpoint:         TokenEndpoint(c.Issuer),
+		PAREndpoint:           base + parPath,
 		RevocationEndpoint:    base + revokePath,
 		IntrospectionEndpoint: base + introspectPath,
 		JWKSURI:               base + JWKSPath,

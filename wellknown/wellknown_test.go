@@ -284,6 +284,7 @@ func TestMetadata(t *testing.T) {
 	want := `{"issuer":"https://login.example.com",` +
 		`"authorization_endpoint":"https://login.example.com/oauth/authorize",` +
 		`"token_endpoint":"https://login.example.com/oauth/token",` +
+		`"pushed_authorization_request_endpoint":"https://login.example.com/oauth/par",` +
 		`"revocation_endpoint":"https://login.example.com/oauth/revoke",` +
 		`"introspection_endpoint":"https://login.example.com/oauth/introspect",` +
 		`"userinfo_endpoint":"https://login.example.com/oauth/userinfo",` +

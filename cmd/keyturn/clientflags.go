@@ -35,6 +35,7 @@ func newClientFlags(cmd *cobra.Command) *clientFlags {
 	f.StringSliceVar(&c.client.Introspects, "introspect", nil, "an audience whose tokens it may ask the introspection endpoint about (repeat for several; default: those of --audience)")
 	f.BoolVar(&c.client.TokenEndpointAudience, "token-endpoint-audience", false, "take assertions of this client that were made for the token endpoint's URL, and not for the issuer alone")
 	f.BoolVar(&c.client.DPoPBound, "dpop-bound-access-tokens", false, "every token of this client is to be bound to a key of its own, of which it sends a proof (DPoP, RFC 9449)")
+	f.BoolVar(&c.client.RequiresPAR, "require-pushed-authorization-requests", false, "take authorization requests of this client only if it has pushed them (PAR, RFC 9126)")
 	f.StringSliceVar(&c.client.Claims, "claim", nil, "what its tokens say of the user beside the scope: "+users.RolesClaim+", or the name of a custom claim (repeat for several)")
 	f.StringVar(&c.client.SigningAlg, "client-signing-alg", "", "what its access tokens are signed with, one of signing_algs (default: the first)")
 	f.StringVar(&c.jwksFile, "jwks-file", "", "file with the client's public keys, a JWK set (- for standard input): it authenticates with them and has no secret")
@@ -80,23 +81,24 @@ func (c *clientFlags) read(p *program, cfg *config.Config) error {
 func (c *clientFlags) apply(client *clients.Client) {
 	given := c.cmd.Flags().Changed
 	for flag, set := range map[string]func(){
-		"grant":                    func() { client.Grants = c.client.Grants },
-		"redirect-uri":             func() { client.RedirectURIs = c.client.RedirectURIs },
-		"post-logout-redirect-uri": func() { client.PostLogoutRedirectURIs = c.client.PostLogoutRedirectURIs },
-		"scope":                    func() { client.Scope = c.client.Scope },
-		"default-scope":            func() { client.DefaultScope = c.client.DefaultScope },
-		"audience":                 func() { client.Audience = c.client.Audience },
-		"introspect":               func() { client.Introspects = c.client.Introspects },
-		"token-endpoint-audience":  func() { client.TokenEndpointAudience = c.client.TokenEndpointAudience },
-		"dpop-bound-access-tokens": func() { client.DPoPBound = c.client.DPoPBound },
-		"claim":                    func() { client.Claims = c.client.Claims },
-		"client-signing-alg":       func() { client.SigningAlg = c.client.SigningAlg },
-		"jwks-file":                func() { client.JWKS, client.JWKSURI = c.client.JWKS, "" },
-		"jwks-uri":                 func() { client.JWKS, client.JWKSURI = "", c.client.JWKSURI },
-		"client-access-token-ttl":  func() { client.AccessTTL = c.client.AccessTTL },
-		"client-refresh-idle-ttl":  func() { client.RefreshIdleTTL = c.client.RefreshIdleTTL },
-		"client-refresh-ttl":       func() { client.RefreshTTL = c.client.RefreshTTL },
-		"client-retry-window":      func() { client.RetryWindow = c.client.RetryWindow },
+		"grant":                                 func() { client.Grants = c.client.Grants },
+		"redirect-uri":                          func() { client.RedirectURIs = c.client.RedirectURIs },
+		"post-logout-redirect-uri":              func() { client.PostLogoutRedirectURIs = c.client.PostLogoutRedirectURIs },
+		"scope":                                 func() { client.Scope = c.client.Scope },
+		"default-scope":                         func() { client.DefaultScope = c.client.DefaultScope },
+		"audience":                              func() { client.Audience = c.client.Audience },
+		"introspect":                            func() { client.Introspects = c.client.Introspects },
+		"token-endpoint-audience":               func() { client.TokenEndpointAudience = c.client.TokenEndpointAudience },
+		"dpop-bound-access-tokens":              func() { client.DPoPBound = c.client.DPoPBound },
+		"require-pushed-authorization-requests": func() { client.RequiresPAR = c.client.RequiresPAR },
+		"claim":                                 func() { client.Claims = c.client.Claims },
+		"client-signing-alg":                    func() { client.SigningAlg = c.client.SigningAlg },
+		"jwks-file":                             func() { client.JWKS, client.JWKSURI = c.client.JWKS, "" },
+		"jwks-uri":                              func() { client.JWKS, client.JWKSURI = "", c.client.JWKSURI },
+		"client-access-token-ttl":               func() { client.AccessTTL = c.client.AccessTTL },
+		"client-refresh-idle-ttl":               func() { client.RefreshIdleTTL = c.client.RefreshIdleTTL },
+		"client-refresh-ttl":                    func() { client.RefreshTTL = c.client.RefreshTTL },
+		"client-retry-window":                   func() { client.RetryWindow = c.client.RetryWindow },
 	} {
 		if given(flag) {
 			set()

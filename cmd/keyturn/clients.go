@@ -34,6 +34,7 @@ type clientRow struct {
 	Introspects    []string        `json:"introspects,omitempty"`
 	AtEndpoint     bool            `json:"token_endpoint_audience,omitempty"`
 	DPoPBound      bool            `json:"dpop_bound_access_tokens,omitempty"`
+	RequiresPAR    bool            `json:"require_pushed_authorization_requests,omitempty"`
 	Claims         []string        `json:"claims,omitempty"`
 	SigningAlg     string          `json:"signing_alg,omitempty"`
 	AccessTTL      string          `json:"access_token_ttl,omitempty"`
@@ -48,7 +49,7 @@ func clientRowOf(c clients.Client, secret string) clientRow {
 	return clientRow{
 		ClientID: c.ID, ClientSecret: secret, Public: c.Public, AuthMethod: c.AuthMethod(), JWKS: json.RawMessage(c.JWKS), JWKSURI: c.JWKSURI,
 		Grants: orEmpty(c.Grants), RedirectURIs: c.RedirectURIs, PostLogout: c.PostLogoutRedirectURIs, Scope: strings.Join(c.Scope, " "), DefaultScope: strings.Join(c.DefaultScope, " "),
-		Audience: orEmpty(c.Audience), Introspects: c.Introspects, AtEndpoint: c.TokenEndpointAudience, DPoPBound: c.DPoPBound, Claims: c.Claims, SigningAlg: c.SigningAlg,
+		Audience: orEmpty(c.Audience), Introspects: c.Introspects, AtEndpoint: c.TokenEndpointAudience, DPoPBound: c.DPoPBound, RequiresPAR: c.RequiresPAR, Claims: c.Claims, SigningAlg: c.SigningAlg,
 		AccessTTL: ttl(c.AccessTTL), RefreshIdleTTL: ttl(c.RefreshIdleTTL), RefreshTTL: ttl(c.RefreshTTL), RetryWindow: c.RetryWindow.String(),
 		Disabled: c.Disabled, CreatedAt: c.CreatedAt,
 	}

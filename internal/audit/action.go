@@ -15,6 +15,7 @@ const (
 	UserLoggedIn       Action = "user-logged-in"       // at the page
 	UserLoggedOut      Action = "user-logged-out"      // at the page, and at the applications reached through it
 	CodeIssued         Action = "code-issued"          // the authorization endpoint
+	RequestPushed      Action = "request-pushed"       // RFC 9126
 	UserInfoRead       Action = "userinfo-read"        // OpenID Connect UserInfo
 	UserSignedUp       Action = "user-signed-up"       // POST /auth/signup, or the page
 	UserRead           Action = "user-read"            // GET /auth/me

@@ -64,6 +64,8 @@ var (
 	ReasonScopeNotAllowed       = Reason{"scope_not_allowed", "the client, or the session, may not have the scope asked for"}
 	ReasonResourceNotAllowed    = Reason{"resource_not_allowed", "the client may not have tokens for the resource asked for"}
 	ReasonRedirectURI           = Reason{"redirect_uri", "the redirect URI is missing, or another than the client is registered with or the code was made for"}
+	ReasonRequestURI            = Reason{"request_uri", "the request_uri is none that the client was given, was used before, or has expired"}
+	ReasonNotPushed             = Reason{"not_pushed", "the client is registered to push its authorization requests, and did not"}
 	ReasonResponseType          = Reason{"response_type", "the authorization request is for something else than a code"}
 	ReasonChallenge             = Reason{"code_challenge", "the authorization request has no PKCE challenge, or none by S256"}
 	ReasonVerifier              = Reason{"code_verifier", "the verifier is missing, or not that of the code's challenge: somebody else may have asked for the code"}

@@ -36,12 +36,15 @@ var (
 	}
 	badProof = []Reason{
 		ReasonRepeatedProof, ReasonMalformedProof, ReasonProofKey, ReasonProofSignature, ReasonProofTarget, ReasonProofTime,
-		ReasonNoProofNonce, ReasonProofNonce, ReasonProofReplayed, ReasonNoProof,
+		ReasonNoProofNonce, ReasonProofNonce, ReasonProofReplayed,
 	}
 	notExchanged  = []Reason{ReasonNoCode, ReasonBadCode, ReasonExpiredCode, ReasonRedirectURI, ReasonVerifier, ReasonForeignProofKey, ReasonConflict}
 	notAuthorized = []Reason{
-		ReasonNoClient, ReasonMalformedClientID, ReasonUnknownClient, ReasonDisabledClient, ReasonRedirectURI, ReasonResponseType, ReasonChallenge, ReasonNoConsent, ReasonLoginRequired, ReasonGrantNotAllowed,
-		ReasonMalformedScope, ReasonScopeNotAllowed, ReasonResourceNotAllowed, ReasonStore, ReasonHungUp,
+		ReasonNoClient, ReasonMalformedClientID, ReasonUnknownClient, ReasonDisabledClient, ReasonLoginRequired, ReasonNotPushed, ReasonStore, ReasonHungUp,
+	}
+	badAuthorization = []Reason{
+		ReasonRequestURI, ReasonRedirectURI, ReasonResponseType, ReasonChallenge, ReasonNoConsent, ReasonGrantNotAllowed,
+		ReasonMalformedScope, ReasonScopeNotAllowed, ReasonResourceNotAllowed,
 	}
 	unverified = []Reason{ReasonBadToken, ReasonForeignIssuer, ReasonExpiredToken}
 	notLive    = []Reason{ReasonRevokedToken, ReasonUnknownSession, ReasonEndedSession, ReasonUnknownClient, ReasonDisabledClient}
@@ -86,7 +89,7 @@ var vocabulary = []Term{
 	}, {
 		Action: TokenRefused, Category: words("authentication api"), Type: words("info denied"),
 		When:    "a token request was turned away",
-		Failure: slices.Concat(unread, unproven, ungranted, badProof, notLoggedIn, notRefreshed, notExchanged),
+		Failure: slices.Concat(unread, unproven, ungranted, badProof, []Reason{ReasonNoProof}, notLoggedIn, notRefreshed, notExchanged),
 		Fields: words("user.id user.email keyturn.client_id keyturn.session_id keyturn.grant_type keyturn.generation " +
 			"keyturn.presented_generation keyturn.detail"),
 	}, {
@@ -118,8 +121,13 @@ var vocabulary = []Term{
 	}, {
 		Action: CodeIssued, Category: words("authentication api"), Type: words("info access"),
 		When:    "the authorization endpoint answered an application: with a code for its user, who had logged in, or with an error; to show the page is no decision",
-		Success: silent, Failure: slices.Concat(unread, notAuthorized),
+		Success: silent, Failure: slices.Concat(unread, notAuthorized, badAuthorization),
 		Fields: words("user.id user.email keyturn.client_id keyturn.session_id keyturn.scope"),
+	}, {
+		Action: RequestPushed, Category: words("authentication api"), Type: words("info"),
+		When:    "a client pushed an authorization request, which its user's browser is to come with",
+		Success: silent, Failure: slices.Concat(unread, unproven, badAuthorization, badProof, []Reason{ReasonForeignProofKey}),
+		Fields: words("keyturn.client_id keyturn.scope keyturn.detail"),
 	}, {
 		Action: UserInfoRead, Category: words("api iam"), Type: words("access user info"),
 		When:    "a token's bearer read the claims about its user",
@@ -274,7 +282,7 @@ var vocabulary = []Term{
 	}, {
 		Action: RequestRefused, Category: words("api"), Type: words("denied"),
 		When:    "a request came without an access token that counts, or without the proof that it is bound to, or failed inside the server",
-		Failure: slices.Concat([]Reason{ReasonMalformedBearer, ReasonNoToken}, unverified, notLive, badProof, []Reason{ReasonFutureToken, ReasonProofToken, ReasonForeignProofKey, ReasonUnboundToken, ReasonForeignAudience, ReasonForeignClient, ReasonScopeNotGranted, ReasonStore, ReasonHungUp, ReasonPanic}),
+		Failure: slices.Concat([]Reason{ReasonMalformedBearer, ReasonNoToken}, unverified, notLive, badProof, []Reason{ReasonNoProof, ReasonFutureToken, ReasonProofToken, ReasonForeignProofKey, ReasonUnboundToken, ReasonForeignAudience, ReasonForeignClient, ReasonScopeNotGranted, ReasonStore, ReasonHungUp, ReasonPanic}),
 		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.jti"),
 	}, {
 		Action: ServerStarted, Category: words("process"), Type: words("start"),

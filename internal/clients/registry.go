@@ -128,6 +128,9 @@ func (c *Registry) Check(client Client) error {
 	if err := checkRedirectURIs(client); err != nil {
 		return err
 	}
+	if client.RequiresPAR && !slices.Contains(client.Grants, GrantAuthorizationCode) {
+		return fmt.Errorf("pushed authorization requests are for the grant %s", GrantAuthorizationCode)
+	}
 	for _, s := range client.DefaultScope {
 		if !slices.Contains(client.Scope, s) {
 			return fmt.Errorf("default scope %q: it is not in the client's scope", s)

@@ -149,7 +149,8 @@ func hungUps() []hungUp {
 		rows = append(rows, hungUp{route: route, page: true, actions: changes, stands: heldOver})
 	}
 	return append(rows, hungUp{route: "POST /oauth/introspect", actions: changes, stands: heldOver,
-		form: func(v *victim) []string { return []string{"token", v.held.AccessToken} }})
+		form: func(v *victim) []string { return []string{"token", v.held.AccessToken} }},
+		hungUp{route: "POST /oauth/par", page: true, actions: changes, stands: heldOver, form: func(*victim) []string { return []string{"response_type", "code"} }})
 }
 
 // TestF9_WhoHangsUpChangesNothingThatIsLoggedOtherwise cuts connections at random

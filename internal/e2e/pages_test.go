@@ -51,7 +51,8 @@ func templatesOfPages(t *testing.T) (names []string) {
 
 // TestAnApplicationInABrowser has oidc-client-ts log a user in from a page of another
 // site, knowing the issuer alone, and renew by refresh token. A hidden frame, which gets
-// no cookie there, is told that the user has to log in.
+// no cookie there, is told that the user has to log in. openid-client pushes its requests
+// to the same server.
 func TestAnApplicationInABrowser(t *testing.T) {
 	t.Parallel()
 	mux := http.NewServeMux()
@@ -85,5 +86,17 @@ func TestAnApplicationInABrowser(t *testing.T) {
 	ask(t, r, &met, "node", filepath.Join(node, "oidc-page.mjs"), origin+"/")
 	if met.Error != "" || met.Email != email || met.Name != "Ada Lovelace" || met.Sub != s.uid || !met.Renewed || met.Frame != "login_required" {
 		t.Errorf("the page met %+v", met)
+	}
+
+	pusher := d.addClient(t, "pusher", "--grant", "authorization_code", "--redirect-uri", "http://127.0.0.1/callback", "--scope", "openid email",
+		"--require-pushed-authorization-requests")
+	var got struct {
+		Members             []string
+		Sub, Plain, Refused string
+		Again               int
+	}
+	ask(t, s.request(pusher), &got, "node", filepath.Join(node, "par.mjs"))
+	if !slices.Equal(got.Members, []string{"client_id", "request_uri"}) || got.Sub != s.uid || got.Again != 400 || got.Plain != "invalid_request" || got.Refused != "invalid_scope" {
+		t.Errorf("a client that pushes its requests: %+v", got)
 	}
 }

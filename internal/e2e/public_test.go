@@ -24,7 +24,7 @@ func TestCORS(t *testing.T) {
 	const page, stranger = "https://app.example.com", "https://evil.example.com"
 	s := openShop(t, newDeployment(t, "", "--first-party-client", "app", "--cors-origins", page))
 	for path, method := range map[string]string{
-		"/oauth/token": "POST", "/oauth/revoke": "POST", "/auth/login": "POST", "/auth/me": "GET", "/auth/sessions": "DELETE",
+		"/oauth/token": "POST", "/oauth/par": "POST", "/oauth/revoke": "POST", "/auth/login": "POST", "/auth/me": "GET", "/auth/sessions": "DELETE",
 	} {
 		if a := preflight(t, s.url+path, page, method); a.header.Get(allowOrigin) != page || a.status >= 300 ||
 			!strings.Contains(strings.ToLower(a.header.Get("Access-Control-Allow-Headers")), "authorization") {
@@ -100,6 +100,7 @@ func TestMetadata(t *testing.T) {
 		Issuer        string
 		Token         string   `json:"token_endpoint"`
 		JWKS          string   `json:"jwks_uri"`
+		PAR           string   `json:"pushed_authorization_request_endpoint"`
 		Revocation    string   `json:"revocation_endpoint"`
 		Introspection string   `json:"introspection_endpoint"`
 		UserInfo      string   `json:"userinfo_endpoint"`
@@ -109,7 +110,7 @@ func TestMetadata(t *testing.T) {
 	}
 	a.decode(t, &m)
 	if m.Issuer != s.url || m.Token != s.url+"/oauth/token" || m.JWKS != s.url+"/.well-known/jwks.json" ||
-		m.Revocation != s.url+"/oauth/revoke" || m.Introspection != s.url+"/oauth/introspect" || m.UserInfo != s.url+"/oauth/userinfo" {
+		m.PAR != s.url+"/oauth/par" || m.Revocation != s.url+"/oauth/revoke" || m.Introspection != s.url+"/oauth/introspect" || m.UserInfo != s.url+"/oauth/userinfo" {
 		t.Errorf("endpoints %+v, want those of %s", m, s.url)
 	}
 	slices.Sort(m.Grants)

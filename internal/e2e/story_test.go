@@ -134,8 +134,11 @@ var formToken = regexp.MustCompile(`name="token" value="([^"]+)"`)
 
 // tellPage has a user log in at the page, for an application, and log out.
 func (s storyteller) tellPage() {
-	s.deployment.addClient(s.t, "wiki", "--grant", "authorization_code", "--redirect-uri", "https://wiki.example.com/callback", "--scope", "openid email")
+	wiki := s.deployment.addClient(s.t, "wiki", "--grant", "authorization_code", "--redirect-uri", "https://wiki.example.com/callback", "--scope", "openid email")
 	browser := s.as(adasIP, "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+	asks := values("response_type", "code", "client_id", "wiki", "redirect_uri", "https://wiki.example.com/callback",
+		"code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method", "S256")
+	s.as("192.0.2.30", "wiki/3.1").send("POST", "/oauth/par", basic(wiki), formType, asks.Encode(), 201)
 	token := formToken.FindStringSubmatch(browser.send("GET", "/account", "", "", "", 200).body)
 	if token == nil {
 		s.t.Fatal("the page has no form")
@@ -144,8 +147,7 @@ func (s storyteller) tellPage() {
 	in := browser.send("POST", "/account/login", "", formType, values("token", token[1], "username", email, "password", password).Encode(), 303)
 	session, _, _ := strings.Cut(in.header.Get("Set-Cookie"), ";")
 	browser.cookies += "; " + session
-	browser.send("GET", "/oauth/authorize?"+values("response_type", "code", "client_id", "wiki", "redirect_uri", "https://wiki.example.com/callback",
-		"code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method", "S256").Encode(), "", "", "", 303)
+	browser.send("GET", "/oauth/authorize?"+asks.Encode(), "", "", "", 303)
 	browser.send("POST", "/account/logout", "", formType, values("token", token[1]).Encode(), 200)
 }
 

@@ -77,7 +77,7 @@ func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) {
 	case len(request) == 0:
 		w.Header().Set("Location", view{language: p.languageOf(r, ""), pages: p}.Path(""))
 	default:
-		w.Header().Set("Location", p.base+AuthorizePath+"?"+oauth.AfterLogin(request).Encode())
+		w.Header().Set("Location", p.base+AuthorizePath+"?"+p.OAuth.AfterLogin(request).Encode())
 	}
 	p.cookies.logIn(w, made, remember)
 	w.WriteHeader(http.StatusSeeOther)

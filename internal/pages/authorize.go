@@ -22,7 +22,7 @@ func (p *Pages) Authorize(w http.ResponseWriter, r *http.Request) {
 		p.showError(w, r, e)
 	case a.Answer == nil:
 		p.show(w, http.StatusOK, "login", view{
-			language: p.languageOf(r, a.Locales), Token: p.formToken(w, r), Request: values.Encode(), ClientID: a.ClientID, Name: a.LoginHint,
+			language: p.languageOf(r, a.Locales), Token: p.formToken(w, r), Request: a.Request.Encode(), ClientID: a.ClientID, Name: a.LoginHint,
 		})
 	case a.Answer.Posted:
 		p.show(w, http.StatusOK, "post", view{language: p.languageOf(r, ""), ClientID: a.ClientID, Answer: a.Answer})

@@ -90,6 +90,7 @@ func decisions() []decided {
 		{"code", authorizing(nil), 303, audit.CodeIssued, ""},
 		{"code for an unknown client", authorizing(func(v url.Values) { v.Set("client_id", "nobody") }), 400, audit.CodeIssued, "unknown_client"},
 		{"code without PKCE", authorizing(func(v url.Values) { v.Del("code_challenge") }), 303, audit.CodeIssued, "code_challenge"},
+		{"push", form("/oauth/par", pushes(nil)), 201, audit.RequestPushed, ""},
 		{"exchange", exchanging(nil), 200, audit.TokenIssued, ""},
 		{"log-in at the page", atLogin(email, password, nil), 303, audit.UserLoggedIn, ""},
 		{"failed log-in at the page", atLogin(email, "no", nil), 403, audit.UserLoggedIn, "wrong_password"},

@@ -276,7 +276,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 				method, path, _ := strings.Cut(route, " ")
 				w.sendJSON(method, path, " ", nil)
 			}
-			for _, path := range []string{"/oauth/token", "/oauth/revoke", "/oauth/introspect"} {
+			for _, path := range []string{"/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/introspect"} {
 				raw(path, strings.NewReader(""), "Content-Encoding", "gzip")(w, tokens{})
 			}
 		},
@@ -307,7 +307,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 				r.Header.Set("Authorization", "Bearer "+held.Access)
 				w.serve(r)
 			}
-			for _, path := range []string{"/oauth/revoke", "/oauth/introspect"} {
+			for _, path := range []string{"/oauth/par", "/oauth/revoke", "/oauth/introspect"} {
 				w.post(path, values{"token": {strings.Repeat("x", 40<<10)}})
 				w.post(path, values{})
 				w.postAs(path, values{"token": {"x"}, "client_id": {"shop"}, "client_secret": {"wrong"}})

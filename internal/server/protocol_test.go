@@ -50,7 +50,7 @@ func (w *world) tokenOf(payload string) string {
 
 func protocolCases() []protocolCase {
 	return slices.Concat(
-		clientAuthCases(), formCases(), tokenCases(), revocationCases(), introspectionCases(), bearerCases(), firstPartyCases(), methodCases(),
+		clientAuthCases(), formCases(), tokenCases(), pushCases(), revocationCases(), introspectionCases(), bearerCases(), firstPartyCases(), methodCases(),
 		pathCases(), corsCases(), documentCases(),
 	)
 }
@@ -61,7 +61,7 @@ func post(section, path, body string, status int, code string, header ...string)
 	return protocolCase{section, "POST", path, slices.Concat(formHeader, header), body, status, code}
 }
 
-var oauthEndpoints = []string{"/oauth/token", "/oauth/revoke", "/oauth/introspect"}
+var oauthEndpoints = []string{"/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/introspect"}
 
 // TestProtocol sends each case to a world of its own kind and holds the answer to
 // what the RFC says, and every answer to what all have in common.

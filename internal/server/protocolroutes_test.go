@@ -124,7 +124,7 @@ func firstPartyCases() (cases []protocolCase) {
 
 // servedRoutes are all routes and the methods that they take.
 var servedRoutes = map[string][]string{
-	"/oauth/token": {"POST"}, "/oauth/revoke": {"POST"}, "/oauth/introspect": {"POST"}, "/oauth/userinfo": {"GET", "POST"}, "/oauth/logout": {"GET", "POST"},
+	"/oauth/token": {"POST"}, "/oauth/par": {"POST"}, "/oauth/revoke": {"POST"}, "/oauth/introspect": {"POST"}, "/oauth/userinfo": {"GET", "POST"}, "/oauth/logout": {"GET", "POST"},
 	"/auth/signup": {"POST"}, "/auth/reset": {"POST"}, "/auth/login": {"POST"}, "/auth/refresh": {"POST"}, "/auth/logout": {"POST"},
 	"/auth/me": {"GET"}, "/auth/password": {"POST"}, "/auth/sessions": {"GET", "DELETE"}, "/auth/sessions/x": {"DELETE"},
 	"/account": {"GET"}, "/account/login": {"GET", "POST"}, "/account/logout": {"GET", "POST"}, "/account/signup": {"GET", "POST"},
@@ -153,7 +153,7 @@ func pathCases() (cases []protocolCase) {
 		"/", "//", "/oauth", "/oauth/", "/oauth/token/", "//oauth/token", "/oauth//token", "/./oauth/token", "/oauth/../oauth/token", "/oauth/%74oken",
 		"/OAUTH/TOKEN", "/oauth/token%00", "/oauth/token%2f", "/auth", "/auth/", "/auth//me", "/auth/sessions/", "/auth/sessions/a/b", "/.well-known/",
 		"//.well-known/jwks.json", "/.well-known/jwks.json/", "/.well-known/../healthz", "/healthz/", "/metrics", "/debug/pprof/", "/favicon.ico", "/robots.txt",
-		"/oauth/par", "/oauth/token;x", "/..", "/%2e%2e/healthz",
+		"/oauth/par/", "/oauth/token;x", "/..", "/%2e%2e/healthz",
 	} {
 		for _, method := range []string{"GET", "POST", "CONNECT"} {
 			cases = append(cases, protocolCase{"RFC 3986 §6", method, path, nil, "", 404, "not-found"})

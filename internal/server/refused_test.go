@@ -15,8 +15,8 @@ import (
 // every reason that a request can leave in the log.
 func refusals() []decided {
 	return slices.Concat(
-		reading("/oauth/token", audit.TokenRefused), reading("/oauth/revoke", audit.TokenRevoked), reading("/oauth/introspect", audit.TokenIntrospected),
-		notGranted(), notRefreshed(), notProven(), notAlive(), notRevoked(), notBorne(), notLogged(), notChanged(), pageRefusals(),
+		reading("/oauth/token", audit.TokenRefused), reading("/oauth/revoke", audit.TokenRevoked), reading("/oauth/introspect", audit.TokenIntrospected), reading("/oauth/par", audit.RequestPushed),
+		notGranted(), notRefreshed(), notProven(), notAlive(), notRevoked(), notBorne(), notLogged(), notChanged(), pageRefusals(), notPushed(),
 	)
 }
 

@@ -46,6 +46,7 @@ func (s *Server) router(h Handlers) http.Handler {
 	})
 
 	s.route(r, tokenClass, "/oauth/token", methods{"POST": h.OAuth.Token})
+	s.route(r, tokenClass, "/oauth/par", methods{"POST": h.OAuth.Push})
 	s.route(r, tokenClass, "/oauth/revoke", methods{"POST": h.OAuth.Revoke})
 	s.route(r, tokenClass, "/oauth/introspect", methods{"POST": h.OAuth.Introspect})
 	s.route(r, tokenClass, "/oauth/userinfo", methods{"GET": h.OAuth.UserInfo, "POST": h.OAuth.UserInfo})

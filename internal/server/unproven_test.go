@@ -50,23 +50,7 @@ func notProven() []decided {
 			return []string{h.Prove(h.w.t, dpoptest.With(c, "ath", dpop.Hash("another")))}
 		}), 401, audit.RequestRefused, "proof_token"},
 	}
-	replayed := func(h holder, c dpoptest.Claims) []string {
-		proof := h.Prove(h.w.t, c)
-		p, e := h.w.checker().Check([]string{proof}, dpop.Request{Method: c["htm"].(string), URL: c["htu"].(string)})
-		if e != nil {
-			h.w.t.Fatal(e)
-		}
-		must(h.w.t, h.w.store.DenyToken(h.w.t.Context(), oauth.DeniedToken{JTI: p.ID, ExpireAt: p.Until}))
-		return []string{proof}
-	}
-	nonceless := func(h holder, c dpoptest.Claims) []string {
-		h.w.needsNonce = true
-		h.w.handler = h.w.build()
-		return []string{h.Prove(h.w.t, c)}
-	}
-	for _, c := range append(badProofs(),
-		badProof{"replayed", replayed, "", "proof_replayed"}, badProof{"no nonce", nonceless, "", "no_proof_nonce"},
-	) {
+	for _, c := range allBadProofs() {
 		rows = append(rows,
 			decided{"proof, " + c.name, func(w *world, _ tokens) *httptest.ResponseRecorder {
 				h := w.holder()
@@ -98,4 +82,23 @@ func (w *world) boundSession() (held bound) {
 // checker judges proofs as the world's server does.
 func (w *world) checker() *dpop.Checker {
 	return dpop.NewChecker(w.masters, false, 30*time.Second, time.Now)
+}
+
+// allBadProofs are also those that are good, but not here and now.
+func allBadProofs() []badProof {
+	replayed := func(h holder, c dpoptest.Claims) []string {
+		proof := h.Prove(h.w.t, c)
+		p, e := h.w.checker().Check([]string{proof}, dpop.Request{Method: c["htm"].(string), URL: c["htu"].(string)})
+		if e != nil {
+			h.w.t.Fatal(e)
+		}
+		must(h.w.t, h.w.store.DenyToken(h.w.t.Context(), oauth.DeniedToken{JTI: p.ID, ExpireAt: p.Until}))
+		return []string{proof}
+	}
+	nonceless := func(h holder, c dpoptest.Claims) []string {
+		h.w.needsNonce = true
+		h.w.handler = h.w.build()
+		return []string{h.Prove(h.w.t, c)}
+	}
+	return append(badProofs(), badProof{"replayed", replayed, "", "proof_replayed"}, badProof{"no nonce", nonceless, "", "no_proof_nonce"})
 }

@@ -27,6 +27,7 @@ type clientRecord struct {
 	Introspects            []string            `bson:"introspects,omitempty"`
 	TokenEndpointAudience  bool                `bson:"token_endpoint_audience,omitempty"`
 	DPoPBound              bool                `bson:"dpop_bound,omitempty"`
+	RequiresPAR            bool                `bson:"requires_par,omitempty"`
 	Claims                 []string            `bson:"claims,omitempty"`
 	SigningAlg             string              `bson:"signing_alg,omitempty"`
 	AccessTTL              time.Duration       `bson:"access_ttl_ns"`

@@ -71,6 +71,7 @@ func sampleClient(id string) clients.Client {
 		Claims:                 []string{"roles", "department"},
 		SigningAlg:             "RS256",
 		DPoPBound:              true,
+		RequiresPAR:            true,
 		AccessTTL:              90 * time.Second,
 		RefreshIdleTTL:         36 * time.Hour,
 		RefreshTTL:             720*time.Hour + time.Millisecond,
