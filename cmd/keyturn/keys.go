@@ -138,9 +138,11 @@ func (p *program) keysRotateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate",
 		Short: "Turn the keys early: the standby signs as soon as it may, a new one is published",
-		Long: `Makes the standby sign as soon as it has been published for key_publish_lead.
-Mostly it has, and signs at once; one that was made lately signs when the rest of
-that time is over: the answer says when. Running servers follow within
+		Long: `Makes the standby, the published key that is to sign next, sign as soon as it has
+been published for key_publish_lead. Mostly it has, and signs at once; one that was
+made lately signs when the rest of that time is over: the answer says when. Where
+that is settled already, as after a turn or a revocation within the last
+key_publish_lead, nothing changes and the exit code is 1. Running servers follow within
 key_poll_interval. Nobody's verification fails: every resource server has the key
 cached by then.`,
 		Args: cobra.NoArgs,

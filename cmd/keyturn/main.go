@@ -116,14 +116,18 @@ func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "keyturn",
 		Short: "OAuth 2 authorization server whose signing keys turn by themselves",
-		Long: `Keyturn is an OAuth 2 authorization server. Client applications send a user's
-password, and later a refresh token, to its token endpoint and get short-lived
-signed access tokens; resource servers fetch its public keys and verify those
-tokens alone.
+		Long: `Keyturn is an OAuth 2 and OpenID Connect authorization server. People log in at
+its pages, or with their password in an application of yours; applications get
+short-lived signed access tokens, and refresh tokens for more; resource servers
+fetch its public keys, which turn by themselves, and verify those tokens alone.
+Every decision is in one audit log that nobody can edit unnoticed.
 
 Start with "keyturn serve --dev" in an empty directory. Settings are flags,
 KEYTURN_* variables and an optional YAML file (--config), under the same names;
-"keyturn config" shows what is in force and where it came from.`,
+"keyturn config" shows what is in force and where it came from.
+
+The exit code is 0 for success, 1 for a failure, and 2 for a command line or a
+setting that is wrong, where nothing was made or changed; audit verify has 3 too.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,

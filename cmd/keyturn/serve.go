@@ -29,7 +29,7 @@ func (p *program) serveCommand() *cobra.Command {
 		Short: "Run the server",
 		Long: `Runs the server until it is told to stop (SIGTERM or SIGINT): it then answers 503
 at /readyz, serves on for shutdown_delay, finishes the requests under way and
-exits with 0. A second signal ends it at once. SIGHUP reopens the audit log.
+exits with 0; so it does when it is told to during its start. A second signal ends it at once. SIGHUP reopens the audit log.
 
 With --dev, in an empty directory and on loopback only, it makes everything it
 needs, a demo user and a demo client included, verifies a first token, and
