@@ -35,8 +35,9 @@ any age verify without the store.`,
 func (p *program) auditHeadsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "heads",
-		Short: "Print the heads of all chains, to keep elsewhere",
-		Long: `Prints the last line's number and hash of every chain, as the store holds them.
+		Short: "Print the head of every chain, the hash of its last line, to keep elsewhere",
+		Long: `Prints the number and the hash of the last line of every chain, as the store holds
+them; a chain is what one process wrote, each line with the hash of the one before.
 Kept where the servers cannot write and given to audit verify --heads, they show
 whether log and store were both set back or rewritten since.`,
 		Example: `  keyturn audit heads > heads-2026-11.json

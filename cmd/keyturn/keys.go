@@ -45,7 +45,7 @@ func (p *program) keysListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the signing keys, their states and times",
-		Long: `Lists the signing keys. A standby is published and will sign next; the active
+		Long: `Lists the signing keys by their ids (KID). A standby is published and will sign next; the active
 key signs; a retired one stays published until its last token has expired; a
 revoked one is out at once.`,
 		Args: cobra.NoArgs,
@@ -167,7 +167,7 @@ func (p *program) keysRevokeCommand() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "revoke KID --reason TEXT",
-		Short: "Take a leaked key out: its tokens die, the standby signs",
+		Short: "Take a leaked key out: its tokens die, and the standby, the next key, signs",
 		Long: `Takes a key out of the JWKS for good. Within key_poll_interval every replica
 refuses its tokens and signs with the standby. A resource server that verifies
 alone goes on accepting the key until its cached copy is jwks_max_age old; one that

@@ -16,8 +16,8 @@ import (
 )
 
 // checkToServe checks every file that the settings of a server name, and the memory that
-// they take, before anything is opened or created, so that a start that fails because of its settings leaves nothing
-// behind.
+// they take. It is called before anything is opened or made: a start that fails for its
+// settings leaves nothing behind.
 func (d *deployment) checkToServe() error {
 	_, err := d.givenMasters()
 	if errors.Is(err, errNoMasters) {

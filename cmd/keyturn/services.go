@@ -59,7 +59,7 @@ func (d *deployment) services(issuer string) (*services, error) {
 	return s, err
 }
 
-// metadataConfig is what the metadata advertise: the grants in force, and what
+// metadataConfig returns what the metadata advertise: the grants in force, and what
 // the userinfo endpoint answers.
 func (d *deployment) metadataConfig(issuer string, s *services) wellknown.Config {
 	return wellknown.Config{
@@ -136,8 +136,8 @@ func passwordPolicy(cfg *config.Config) users.Policy {
 	return users.Policy{MinLength: cfg.PasswordMinLength}
 }
 
-// firstParty answers the /auth routes, or is nil where no app is named that
-// could use them.
+// firstParty returns the handlers of the /auth routes, or nil if the settings name no
+// app that could use them.
 func (s *services) firstParty(d *deployment) *firstparty.Handlers {
 	if d.cfg.FirstPartyClient == "" {
 		return nil

@@ -12,7 +12,7 @@ import (
 func (p *program) usersUpdateCommand() *cobra.Command {
 	var email, username, first, last string
 	cmd := &cobra.Command{
-		Use:   "update EMAIL|UID",
+		Use:   "update EMAIL|USERNAME|UID",
 		Short: "Change an account's e-mail address, username or names",
 		Long: `Changes what the flags name, all of it or, if an address or a username is taken
 or not accepted, nothing. An empty --username, --first-name or --last-name takes

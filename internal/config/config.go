@@ -15,9 +15,9 @@ import (
 )
 
 // Config holds every setting, parsed and checked. Load makes it; it is not
-// changed afterwards and may be read from many goroutines. What each is for, and
-// in what unit, its Help in settings.go says; here stands what a reader of the
-// parsed value has to know beside that.
+// changed afterwards and may be read from many goroutines. The Help of a setting
+// in settings.go says what it is for, and in what unit. The comments here say what
+// a reader of the parsed value has to know beside that.
 type Config struct {
 	// Store may hold a password and therefore prints masked.
 	Store Secret
@@ -27,8 +27,8 @@ type Config struct {
 	MongoDBEngineRisk string
 	StoreMustExist    bool
 
-	// Issuer is empty only where Listen leaves the port to the system; IssuerFor
-	// tells it once the port is known.
+	// Issuer is empty only if Listen leaves the port to the system. IssuerFor
+	// returns it once the port is known.
 	Issuer string
 	Listen string
 	// AdminListen is empty if it is off.

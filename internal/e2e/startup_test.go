@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -239,6 +240,36 @@ func TestAStartThatFailsForItsSettingsHasMadeNothing(t *testing.T) {
 			}
 			left, err := os.ReadDir(dir)
 			if err != nil || len(left) > 0 {
+				t.Errorf("it left %v (%v)", left, err)
+			}
+		})
+	}
+}
+
+// TestAStartThatCannotBeginHasMadeNothing: the audit log or a port is not to be had.
+func TestAStartThatCannotBeginHasMadeNothing(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ flag, value string }{
+		"nobody receives": {"audit_log", "syslog+tcp://" + freePort(t)},
+		"nobody reads":    {"audit_log", pipe},
+		"port in use":     {"listen", taken.Addr().String()},
+		"admin's port":    {"admin_listen", taken.Addr().String()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			o := execute(t, nil, "", "serve", "--listen", freePort(t), "--admin-listen", "off", "--store", "sqlite:"+filepath.Join(dir, "keyturn.db"),
+				"--audit-log", filepath.Join(dir, "audit.log"), "--"+c.flag, c.value)
+			refusesToStart(t, o, c.flag)
+			if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 				t.Errorf("it left %v (%v)", left, err)
 			}
 		})
