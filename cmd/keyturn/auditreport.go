@@ -123,12 +123,12 @@ func checkReportFile(path string) error {
 	case path == "-":
 		return nil
 	case err != nil:
-		err = auditlog.TakesFiles(filepath.Dir(path))
+		if err = auditlog.TakesFiles(filepath.Dir(path)); err != nil {
+			err = fmt.Errorf("--out: %w", err)
+		}
+		return err
 	case info.Mode().IsRegular() && !holdsReport(path):
-		err = errors.New("it is there, and no report: name another file, or remove it")
-	}
-	if err != nil {
-		return usageError{fmt.Errorf("--out %s: %w", path, err)}
+		return usageError{fmt.Errorf("--out %s: it is there, and no report: name another file, or remove it", path)}
 	}
 	return nil
 }
