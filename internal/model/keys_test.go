@@ -113,15 +113,16 @@ func (r *ring) retires(i int) int8 {
 }
 
 // published are the keys that belong in the key set (K3): until no token of theirs can
-// be valid, and until a read confirms that their time is over.
-func (m keyRules) published(r keyReplica, clock int8) (set uint8) {
+// be valid, and until a read confirms that their time is over, by its own clock.
+func (m keyRules) published(r keyReplica, now, ahead int8) (set uint8) {
+	clock, read := now+ahead, r.read+ahead
 	for i, k := range r.view {
 		retires := r.view.retires(i)
 		over := retires + tokenTTL + margin
 		if m.mutant == leavesAtOnce {
 			over = retires
 		}
-		stays := retires == 0 || clock < over || r.read < retires+skew && m.mutant != leavesAtOnce
+		stays := retires == 0 || clock < over || read < retires+skew && m.mutant != leavesAtOnce
 		if k.made > 0 && k.revoked == 0 && (stays || r.view.signing(clock) == i) {
 			set |= 1 << i
 		}
@@ -135,6 +136,11 @@ func (m keyRules) promise(r keyReplica, now int8) int8 {
 		return maxAge
 	}
 	return max(0, min(maxAge, lead-skew-(now-r.read)))
+}
+
+// ttl is for how long a token lives that is signed now.
+func (m keyRules) ttl(r keyReplica, now int8) int8 {
+	return max(0, tokenTTL-max(0, now-r.read-poll-skew))
 }
 
 func (m keyRules) begin() keyWorld {
@@ -152,8 +158,8 @@ func (m keyRules) observed(w keyWorld) keyWorld {
 	for r, replica := range w.replica {
 		clock := w.now + m.ahead[r]
 		k := replica.view.signing(clock)
-		ttl := tokenTTL - max(0, w.now-replica.read-poll-skew)
-		if k < 0 || ttl <= 0 {
+		ttl := m.ttl(replica, w.now)
+		if k < 0 || ttl == 0 {
 			continue
 		}
 		w.live[k] = max(w.live[k], clock+ttl)
@@ -192,7 +198,7 @@ func (m keyRules) next(w keyWorld, to func(step, keyWorld)) {
 		}
 		if age := m.promise(replica, w.now); age > 0 && w.until == 0 {
 			after := w
-			after.copied, after.until = m.published(replica, w.now+m.ahead[r]), w.now+age
+			after.copied, after.until = m.published(replica, w.now, m.ahead[r]), w.now+age
 			then("the resource server with a copy fetches from replica WHO", r, 0, after)
 		}
 		if !w.wasCut && !replica.cut {
@@ -214,7 +220,7 @@ func (m keyRules) next(w keyWorld, to func(step, keyWorld)) {
 func (m keyRules) poll(w *keyWorld, r int8) {
 	clock := w.now + m.ahead[r]
 	s := &w.store
-	if current, signs := s.current(clock), s.signing(clock); signs > current && s[current].revoked > 0 {
+	if current, signs := s.current(clock), s.signing(clock); signs > current && s[current].revoked > s[current].signs {
 		s[signs].signs = min(s[signs].signs, max(s[current].revoked, s[signs].made))
 	}
 	if last := lastRevocation(*s); last > 0 && m.mutant != noSecondTurn && !slices.ContainsFunc(s[:], func(k signingKey) bool { return k.answers >= last }) {
@@ -285,7 +291,7 @@ func (m keyRules) tick(w keyWorld, to func(string, int8, int, keyWorld)) {
 		return
 	}
 	for r := range int8(3) {
-		after.kept = m.published(w.replica[r], w.now+m.ahead[r])
+		after.kept = m.published(w.replica[r], w.now, m.ahead[r])
 		to("the other resource server meets an unknown kid and fetches from replica WHO; a tick passes", r, 0, after)
 	}
 }
@@ -301,7 +307,7 @@ func (m keyRules) wrong(_ keyWorld, _ step, w keyWorld) string {
 			return "K1: a token lives, and its key is not in a copy that counts"
 		}
 		for r, replica := range w.replica {
-			if m.promise(replica, w.now) > 0 && m.published(replica, w.now+m.ahead[r])&bit == 0 {
+			if m.promise(replica, w.now) > 0 && m.published(replica, w.now, m.ahead[r])&bit == 0 {
 				if replica.view[k].made == 0 {
 					return "K1: a token lives, and a replica has not published its key"
 				}
@@ -312,7 +318,7 @@ func (m keyRules) wrong(_ keyWorld, _ step, w keyWorld) string {
 	revoked := lastRevocation(w.store)
 	for r, replica := range w.replica {
 		clock := w.now + m.ahead[r]
-		signs, set := replica.view.signing(clock), m.published(replica, clock)
+		signs, set := replica.view.signing(clock), m.published(replica, w.now, m.ahead[r])
 		switch {
 		case set == 0 || signs < 0:
 			return "K3: the key set is empty"
