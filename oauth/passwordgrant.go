@@ -58,7 +58,7 @@ func (s *Service) login(ctx context.Context, q *tokenRequest, user users.User, f
 	if e := s.spendProof(ctx, q.proof); e != nil {
 		return issued{}, e
 	}
-	out, e := s.issue(family, q.client, q.proof, family.Scope, family.Audience)
+	out, e := s.issue(&family, q.client, q.proof, family.Scope, family.Audience)
 	if e == nil {
 		e = s.identify(&out, q, q.client, profileOf(user))
 	}
@@ -118,7 +118,7 @@ func (s *Service) stillServed(ctx context.Context, clientID string) *refusal.Err
 
 // issue mints an access token of the family, bound to the key of the proof if
 // there is one.
-func (s *Service) issue(f Family, client clients.Client, proof *dpop.Proof, scope, aud []string) (issued, *refusal.Error) {
+func (s *Service) issue(f *Family, client clients.Client, proof *dpop.Proof, scope, aud []string) (issued, *refusal.Error) {
 	c := claims{
 		Subject: f.UserID, Audience: aud, Scope: strings.Join(scope, " "),
 		AuthTime: f.AuthTime.Unix(), Session: f.ID, Confirmation: boundTo(thumbprint(proof)),

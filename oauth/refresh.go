@@ -30,9 +30,8 @@ type refresh struct {
 	scope, audience []string
 	family          Family
 	// unanswered means that the token is the previous one and that its successor
-	// was given to nobody. known is then the family as its client knows it.
+	// was given to nobody.
 	unanswered bool
-	known      Family
 }
 
 // run spends the token: it advances the family by one generation. If the previous
@@ -67,32 +66,33 @@ func (r *refresh) run(ctx context.Context) (successor string, err error) {
 // disabled meanwhile gets no token.
 func (r *refresh) decide(fam Family, client clients.Client) (*Rotation, error) {
 	r.client = client
-	err := r.check(fam)
+	known := fam // as its client knows it
+	err := r.check(&fam, &known)
 	var rotation *Rotation
 	var after Family
-	if err == nil && !r.retries(fam) {
-		rotation = r.rotation(fam)
+	if err == nil && !r.retries(&fam) {
+		rotation = r.rotation(&fam)
 		after = rotation.Apply(fam)
 	}
-	r.families.unanswered.decided(&r.attempt, r.known, after)
+	r.families.unanswered.decided(&r.attempt, known, after)
 	return rotation, err
 }
 
 // check runs all checks. Their order matters: the caller learns about a token only
 // what it has proved a right to know.
-func (r *refresh) check(fam Family) error {
-	r.known, r.unanswered = fam, false
+func (r *refresh) check(fam, known *Family) error {
+	r.unanswered = false
 	if err := r.checkClient(); err != nil {
 		return err
 	}
-	if err := r.families.tokens.prove(fam, r.token); err != nil {
+	if err := r.families.tokens.prove(*fam, r.token); err != nil {
 		return err
 	}
 	if err := r.checkKey(fam); err != nil {
 		return err
 	}
 	if r.token.generation == fam.Generation-1 {
-		r.known, r.unanswered = r.families.unanswered.before(fam)
+		*known, r.unanswered = r.families.unanswered.before(*fam)
 	}
 	if err := r.checkFamily(fam); err != nil {
 		return err
@@ -114,8 +114,8 @@ func (r *refresh) checkClient() error {
 // checkKey returns an error unless the caller proves possession of the key that the
 // family is bound to. Somebody who has the token but not the key learns nothing
 // about the family and cannot end it (F8).
-func (r *refresh) checkKey(fam Family) error {
-	unproven := &deadToken{family: fam, presented: r.token.generation, unproven: true}
+func (r *refresh) checkKey(fam *Family) error {
+	var reason audit.Reason
 	switch {
 	case fam.JKT == "":
 		if e := r.ask.provesKey(r.client); e != nil {
@@ -123,30 +123,31 @@ func (r *refresh) checkKey(fam Family) error {
 		}
 		return nil
 	case r.ask.proof == nil:
-		unproven.reason = audit.ReasonNoProof
+		reason = audit.ReasonNoProof
 	case r.ask.proof.Thumbprint != fam.JKT:
-		unproven.reason = audit.ReasonForeignProofKey
+		reason = audit.ReasonForeignProofKey
 	default:
 		return nil
 	}
-	return unproven
+	return &deadToken{reason: reason, family: *fam, presented: r.token.generation, unproven: true}
 }
 
 // checkFamily returns an error unless the token, proved to be the family's, may be
 // spent.
-func (r *refresh) checkFamily(fam Family) error {
+func (r *refresh) checkFamily(fam *Family) error {
 	confirmed, window := r.families.confirmed(), cmp.Or(r.client.RetryWindow, r.families.settings.RetryWindow)
 	alive, confirmedAlive := fam.lives(r.families.now()), fam.lives(confirmed)
-	dead := &deadToken{family: fam, presented: r.token.generation}
+	var reason audit.Reason
+	reuse := false
 	switch {
 	case !fam.RevokedAt.IsZero():
-		dead.reason = audit.ReasonEndedSession
+		reason = audit.ReasonEndedSession
 	case fam.ClientID != r.client.ID:
 		// The first-party routes know no other client's tokens; who sends one there
 		// has used the wrong address.
-		dead.reason, dead.reuse = audit.ReasonForeignClient, !r.ask.by.Named
+		reason, reuse = audit.ReasonForeignClient, !r.ask.by.Named
 	case !alive && !confirmedAlive:
-		dead.reason = audit.ReasonExpiredSession
+		reason = audit.ReasonExpiredSession
 	case !alive || !confirmedAlive:
 		// A refusal would make the client discard its token because of a wrong
 		// clock (T1).
@@ -158,14 +159,14 @@ func (r *refresh) checkFamily(fam Family) error {
 	case r.token.generation == fam.Generation-1 && window.Open(confirmed.Sub(fam.RotatedAt)):
 		return nil
 	default:
-		dead.reason, dead.reuse = audit.ReasonReusedToken, true
+		reason, reuse = audit.ReasonReusedToken, true
 	}
-	return dead
+	return &deadToken{reason: reason, reuse: reuse, family: *fam, presented: r.token.generation}
 }
 
 // checkReach sets the scope and the audience: the requested part of what the family
 // has and what was not withdrawn from its client since the login (F7).
-func (r *refresh) checkReach(fam Family) error {
+func (r *refresh) checkReach(fam *Family) error {
 	var e *refusal.Error
 	scope := kept(fam.Scope, r.client.Scope)
 	if r.scope, e = clients.Narrow(r.ask.scope, scope, scope); e != nil {
@@ -183,7 +184,7 @@ func (r *refresh) checkReach(fam Family) error {
 
 // withdrawn reports whether the client may no longer use any of the family's
 // resource servers. Keyturn's own audience, the issuer, does not count.
-func (r *refresh) withdrawn(fam Family) bool {
+func (r *refresh) withdrawn(fam *Family) bool {
 	own := r.families.settings.Issuer
 	if slices.Contains(fam.Audience, own) && slices.Contains(r.client.Audience, own) {
 		return false
@@ -194,14 +195,14 @@ func (r *refresh) withdrawn(fam Family) bool {
 
 // retries reports whether a token that passed the checks is the previous one, so
 // that the same successor is returned again.
-func (r *refresh) retries(fam Family) bool {
+func (r *refresh) retries(fam *Family) bool {
 	return r.token.generation < fam.Generation && !r.unanswered
 }
 
 // retried reports, after run, whether the token had been spent before.
 func (r *refresh) retried() bool { return r.before.Generation == r.family.Generation }
 
-func (r *refresh) rotation(fam Family) *Rotation {
+func (r *refresh) rotation(fam *Family) *Rotation {
 	// A retry would be too late for its window if the spending was dated by a clock that
 	// is behind.
 	latest, end := r.families.latest(), fam.ExpiresAt

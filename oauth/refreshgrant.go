@@ -32,7 +32,7 @@ func (s *Service) refreshToken(ctx context.Context, q *tokenRequest) (issued, *r
 			s.OnError(ctx, err)
 		}
 	}
-	out, e := s.issue(r.family, r.client, q.proof, r.scope, r.audience)
+	out, e := s.issue(&r.family, r.client, q.proof, r.scope, r.audience)
 	if e == nil {
 		e = s.identify(&out, q, r.client, profile{})
 	}

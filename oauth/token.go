@@ -135,7 +135,7 @@ type issued struct {
 	refresh string
 	idToken string
 	scope   []string
-	family  Family
+	family  *Family // nil if no session stands behind it
 	// refreshTimeout is how long the refresh token may be held, sessionExpiresIn
 	// how long the session lasts at most.
 	refreshTimeout, sessionExpiresIn time.Duration
