@@ -177,13 +177,16 @@ func (s *Store) commitLoop() {
 // fill adds the waiting writes to the group, and those of callers that are about
 // to write: the larger the group, the fewer the fsyncs.
 func (s *Store) fill(group []*write) []*write {
-	runtime.Gosched()
-	for len(group) < groupLength {
-		select {
-		case w := <-s.writes:
-			group = append(group, w)
-		default:
-			return group
+	for grown := true; grown; {
+		runtime.Gosched()
+		grown = false
+		for more := true; more && len(group) < groupLength; {
+			select {
+			case w := <-s.writes:
+				group, grown = append(group, w), true
+			default:
+				more = false
+			}
 		}
 	}
 	return group
