@@ -127,15 +127,26 @@ func (s *scheduler) ending() (duty, bool) {
 // answering reports whether a key has to be created because one was revoked (K6). The
 // first key created after a revocation is this one: it signs before a standby created
 // earlier, which some copies of the key set hold beside the revoked key.
+//
+// Revocations that follow one another are answered together, so that the number of
+// keys is bounded: after an answer the ring gets no other for answerPause.
 func (s *scheduler) answering() (duty, bool) {
 	last := lastRevocation(s.all)
 	if s.signing < 0 || last.IsZero() || !s.wanted {
 		return duty{}, false
 	}
+	var before *Record // the first that answers the latest revocation that is answered
 	for i := range s.records {
-		if !s.records[i].Answers.Before(last) {
-			return duty{}, false
+		if r := &s.records[i]; before == nil || r.Answers.After(before.Answers) {
+			before = r
 		}
+	}
+	if !before.Answers.Before(last) {
+		return duty{}, false
+	}
+	since := s.now.Sub(before.CreatedAt)
+	if !before.Answers.IsZero() && since >= 0 && since < s.policy.answerPause() {
+		return duty{}, false
 	}
 	return duty{Kind: answer, Ring: s.ring, At: s.now.Add(leadFor(s.all, s.policy))}, true
 }

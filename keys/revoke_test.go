@@ -149,6 +149,63 @@ func TestK6_SecondTurnReachesVerifiersThatFetchForUnknownKids(t *testing.T) {
 	})
 }
 
+// TestK6_RevocationsInARow has an operator revoke whatever key there is, again and
+// again. The keys that are published are bounded: in each ring the answers to come are
+// those of one lead, and each revocation is answered as soon as the pause allows.
+func TestK6_RevocationsInARow(t *testing.T) {
+	vault := testMasters(t, 1).Vault()
+	rapid.Check(t, func(rt *rapid.T) {
+		s, _ := lived(rt, vault)
+		const most = 9 // answers to come
+		s.check = func(s *simulation) {
+			for _, r := range s.replicas {
+				if !r.serving {
+					continue
+				}
+				standbys := map[int]int{}
+				for _, k := range r.ring.current().view.Keys {
+					if k.State == Standby {
+						standbys[k.ring()]++
+					}
+				}
+				for ring, n := range standbys {
+					// Each answer may need a standby behind it (K2); there are
+					// the schedule's own, and the one that is made ahead.
+					if n > 2*most+2 {
+						s.fatalf("ring %d has %d standbys", ring, n)
+					}
+				}
+			}
+		}
+		lead := s.policy.Lead
+		for _, r := range s.store.records {
+			lead = max(lead, r.Lead)
+		}
+		worst := s.policy.answerPause() + lead + s.policy.Poll + s.policy.Skew + s.onePoll()
+		for range rapid.IntRange(2, 30).Draw(rt, "revocations") {
+			list := slices.DeleteFunc(slices.Clone(s.store.records), func(r Record) bool { return r.revoked() || r.Archived })
+			kid := list[rapid.IntRange(0, len(list)-1).Draw(rt, "which")].KID
+			err := s.operator().Revoke(context.Background(), kid, "stolen")
+			if err != nil && !errors.Is(err, ErrNoKey) { // it was just archived
+				s.fatalf("Revoke: %v", err)
+			}
+			if err == nil {
+				s.revoked[kid] = s.now
+			}
+			s.advance(between(rt, "pass", time.Millisecond, s.policy.answerPause()/2))
+			s.observe()
+		}
+		s.advance(worst)
+		for held := range s.kept {
+			for kid := range s.revoked {
+				if strings.Contains(held, kid) {
+					s.fatalf("a copy that holds the revoked key %d knows every key that has signed since", s.store.get(kid).Seq)
+				}
+			}
+		}
+	})
+}
+
 // Mishaps put the second turn off, but never for good: it is due as long as the
 // records say that a key was revoked and none answers it (K5).
 func TestK6_SecondTurnOutlivesMishaps(t *testing.T) { simulate(t, revocationsAreAnswered) }
@@ -158,8 +215,11 @@ func revocationsAreAnswered(s *simulation) {
 		return
 	}
 	records := s.store.records
+	// A ring that has just got an answer waits before it gets another.
+	pause := max(s.policy.answerPause(), s.older.answerPause()) + s.leastSkew + 2*max(s.policy.Poll, s.older.Poll) + s.onePoll()
+	pausing := slices.ContainsFunc(records, func(r Record) bool { return !r.Answers.IsZero() && s.now.Before(r.CreatedAt.Add(pause)) })
 	for _, gone := range records {
-		if gone.RevokedAt.IsZero() || gone.Archived {
+		if gone.RevokedAt.IsZero() || gone.Archived || pausing {
 			continue
 		}
 		answered := slices.ContainsFunc(records, func(r Record) bool {
