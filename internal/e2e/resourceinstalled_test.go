@@ -157,6 +157,10 @@ Not run, with what their installing takes on two cores:
 - Spring Boot 4.0.0's resource server: 51 jars, 24 MB, in 27 s; it verifies with the decoder of Spring Security above.
 - mozilla-django-oidc 4.0.1 with Django: 103 MB in 9 s. Its class for Django REST shows the token to userinfo and looks at no audience:
   it is for clients, and no check for a resource server.
+- django-oauth-toolkit 3.4.1 with Django: 15 packages, 14 MB fetched, in 8 s. Its resource server shows a token to introspection once and
+  stores the answer for the token's life, at most ` + "`RESOURCE_SERVER_TOKEN_CACHING_SECONDS`" + ` (10 h): it goes on accepting what was revoked.
+- fastify-jwt-jwks 3.1.2 with Fastify: 66 packages, 18 MB, in 9 s; it takes RS256 and EdDSA alone, whatever it is told
+  (` + "`--client-signing-alg RS256`" + `), and verifies with fast-jwt.
 - axum-jwt-auth 0.7.0: 244 crates, fetched in 16 s; it verifies with jsonwebtoken, which is above.
 - AppAuth for Java 0.11.1 is an archive for Android alone.
 - rack-oauth2 1.21.3 (Debian 12) takes the token out of the request, and leaves every check to the program, for which json-jwt is above.
