@@ -99,7 +99,7 @@ func TestK7_MastersNeverPrintTheirSecrets(t *testing.T) {
 
 func TestSealer(t *testing.T) {
 	m := testMasters(t, 2)
-	s := m.sealer()
+	s := m.Sealer(sealInfo)
 	sealed, err := s.Seal([]byte("private"), []byte("kid"))
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestSealer(t *testing.T) {
 		}
 	}
 	var missing *MissingMasterError
-	_, err = testMasters(t, 1).sealer().Open(sealed, []byte("kid"))
+	_, err = testMasters(t, 1).Sealer(sealInfo).Open(sealed, []byte("kid"))
 	if !errors.As(err, &missing) || missing.ID != m.Primary() {
 		t.Errorf("Open with other masters: %v", err)
 	}
@@ -166,7 +166,7 @@ func FuzzParseMasters(f *testing.F) {
 }
 
 func FuzzOpen(f *testing.F) {
-	s := testMasters(f, 1).sealer()
+	s := testMasters(f, 1).Sealer(sealInfo)
 	sealed, _ := s.Seal([]byte("private"), []byte("kid"))
 	f.Add(sealed)
 	f.Add(sealed[:sealMinimum-1])

@@ -53,7 +53,7 @@ func TestRewrapNamesTheMissingMaster(t *testing.T) {
 	missing, _ := w.vault.SealedUnder(id)
 	other, next := testMasters(t, 1), testMasters(t, 1)
 	standby := w.store.records[1]
-	sealed, err := other.sealer().Seal(openAll(t, w.vault, standby), []byte(standby.KID))
+	sealed, err := other.Sealer(sealInfo).Seal(openAll(t, w.vault, standby), []byte(standby.KID))
 	if err != nil {
 		t.Fatal(err)
 	}

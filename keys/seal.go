@@ -32,21 +32,22 @@ const (
 	sealMinimum = sealHeader + chacha20poly1305.NonceSizeX + chacha20poly1305.Overhead
 )
 
-// masterSealer seals with XChaCha20-Poly1305. Its output is
+// Sealer seals with XChaCha20-Poly1305, under keys of its own for each use. Its output is
 //
 //	version (1 byte) | master id (8) | nonce (24) | ciphertext and tag
 //
 // The nonce is random; at 192 bits it never repeats.
-type masterSealer struct {
+type Sealer struct {
 	primary string
 	aeads   map[string]cipher.AEAD
 }
 
-// sealer returns a sealer whose keys are derived from the master secrets.
-func (m *Masters) sealer() *masterSealer {
-	s := &masterSealer{primary: m.Primary(), aeads: make(map[string]cipher.AEAD)}
+// Sealer returns a sealer whose keys are derived from the master secrets for the use
+// that info names.
+func (m *Masters) Sealer(info string) *Sealer {
+	s := &Sealer{primary: m.Primary(), aeads: make(map[string]cipher.AEAD)}
 	for _, id := range m.IDs() {
-		key, _ := m.Derive(id, sealInfo)
+		key, _ := m.Derive(id, info)
 		aead, err := chacha20poly1305.NewX(key)
 		if err != nil {
 			// NewX refuses only a key of the wrong length.
@@ -58,7 +59,7 @@ func (m *Masters) sealer() *masterSealer {
 }
 
 // Seal returns plain encrypted and bound to aad.
-func (s *masterSealer) Seal(plain, aad []byte) ([]byte, error) {
+func (s *Sealer) Seal(plain, aad []byte) ([]byte, error) {
 	id, err := hex.DecodeString(s.primary)
 	if err != nil {
 		return nil, fmt.Errorf("sealing: %w", err)
@@ -75,7 +76,7 @@ func (s *masterSealer) Seal(plain, aad []byte) ([]byte, error) {
 
 // Open decrypts what was sealed with the same aad. The error is a
 // *MissingMasterError if the master secret is missing.
-func (s *masterSealer) Open(sealed, aad []byte) ([]byte, error) {
+func (s *Sealer) Open(sealed, aad []byte) ([]byte, error) {
 	id, ok := s.SealedUnder(sealed)
 	if !ok {
 		return nil, errDamaged
@@ -95,7 +96,7 @@ func (s *masterSealer) Open(sealed, aad []byte) ([]byte, error) {
 
 // SealedUnder returns the id of the master secret that opens sealed, or false if
 // sealed does not have this sealer's form.
-func (s *masterSealer) SealedUnder(sealed []byte) (string, bool) {
+func (s *Sealer) SealedUnder(sealed []byte) (string, bool) {
 	if len(sealed) < sealMinimum || sealed[0] != sealVersion {
 		return "", false
 	}

@@ -41,10 +41,10 @@ const maxSealed = 16 << 10
 
 // masterVault keeps private keys in the records (PKCS #8, sealed under the master
 // secrets), and in memory while they can sign.
-type masterVault struct{ sealer *masterSealer }
+type masterVault struct{ sealer *Sealer }
 
 // Vault returns the vault that seals keys under the master secrets.
-func (m *Masters) Vault() Vault { return masterVault{m.sealer()} }
+func (m *Masters) Vault() Vault { return masterVault{m.Sealer(sealInfo)} }
 
 func (v masterVault) Make(_ context.Context, alg string) (crypto.Signer, []byte, error) {
 	private, err := generate(alg)

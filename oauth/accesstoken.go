@@ -29,6 +29,8 @@ type claims struct {
 	ClientID string   `json:"client_id"`
 	Scope    string   `json:"scope,omitempty"`
 	AuthTime int64    `json:"auth_time,omitempty"`
+	Methods  []string `json:"amr,omitempty"`
+	Class    string   `json:"acr,omitempty"`
 	Session  string   `json:"sid,omitempty"`
 	Email    string   `json:"email,omitempty"`
 	// EmailVerified is set together with Email: no address is verified yet.

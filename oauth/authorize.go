@@ -80,7 +80,7 @@ type unauthorized struct {
 // once; resource may come often (RFC 8707 §2).
 var authorizationParameters = []string{
 	"client_id", "redirect_uri", "state", "response_mode", "response_type", "scope", "nonce", "code_challenge", "code_challenge_method",
-	"dpop_jkt", "prompt", "max_age", "login_hint", "ui_locales", "request", "request_uri", "registration",
+	"dpop_jkt", "prompt", "max_age", "login_hint", "ui_locales", "acr_values", "request", "request_uri", "registration",
 }
 
 // ResponseModes lists the ways in which an answer can come (OAuth 2.0 Multiple
@@ -279,7 +279,8 @@ func (s *Service) suitable(ctx context.Context, a *authorization, cookie string)
 		return Login{}, &unauthorized{Error: refusal.Undecided(audit.ReasonStore, err)}
 	}
 	old := a.hasMaxAge && s.now().Sub(login.session.AuthTime) > a.maxAge
-	if login.session.ID != "" && !old && !slices.Contains(a.prompts, "login") && !slices.Contains(a.prompts, "select_account") {
+	weak := login.session.Factor == "" && s.needsFactor(login.User, a.client, a.get("acr_values"))
+	if login.session.ID != "" && !old && !weak && !slices.Contains(a.prompts, "login") && !slices.Contains(a.prompts, "select_account") {
 		return login, nil
 	}
 	if slices.Contains(a.prompts, "none") {

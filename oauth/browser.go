@@ -1,8 +1,10 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"net/url"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
@@ -28,25 +30,61 @@ type Login struct {
 type Cookie struct {
 	Value   string
 	Expires time.Time
+	// Recovery are the recovery codes that a first second factor came with.
+	Recovery []string
 }
 
 // Caller is the user of the log-in, in its session.
-func (l Login) Caller() Caller { return Caller{UserID: l.User.UID, SessionID: l.session.ID} }
+func (l Login) Caller() Caller {
+	return Caller{UserID: l.User.UID, SessionID: l.session.ID, AuthTime: l.session.AuthTime}
+}
 
 // LogInBrowser begins a session for a browser, and ends the one that it has, if any.
-// One that is to be remembered lives for RememberTTL.
-func (s *Service) LogInBrowser(ctx context.Context, login, password, former string, remember bool) (Cookie, *refusal.Error) {
+// One that is to be remembered lives for RememberTTL. request is the authorization
+// request that the user logs in for, if there is one.
+func (s *Service) LogInBrowser(ctx context.Context, login, password, former string, remember bool, request url.Values) (Cookie, *refusal.Error) {
 	event := audit.Event{Action: audit.UserLoggedIn, UserEmail: presentedName(login)}
-	ttl := s.settings.BrowserTTL
+	return s.loggedIn(ctx, &event, former, func(before Family) (Cookie, *refusal.Error) {
+		return s.logInBrowser(ctx, login, password, before, s.browserTTL(remember), request, &event)
+	})
+}
+
+// LogInBrowserWithCode finishes a log-in whose second factor was due.
+func (s *Service) LogInBrowserWithCode(ctx context.Context, challenge, code, former string, remember bool) (Cookie, *refusal.Error) {
+	event := audit.Event{Action: audit.UserLoggedIn}
+	return s.loggedIn(ctx, &event, former, func(before Family) (Cookie, *refusal.Error) {
+		c, e := s.openChallenge(challenge, "")
+		if e != nil {
+			return Cookie{}, e
+		}
+		user, recovery, e := s.answerChallenge(ctx, c, code, &event)
+		if e != nil {
+			return Cookie{}, e
+		}
+		cookie, e := s.beginBrowser(ctx, user, before, c.SessionID, byCode, s.browserTTL(remember), &event)
+		if e != nil && errors.Is(e.Cause, ErrFamilyExists) {
+			e = refusal.New(refusal.BadChallenge, audit.ReasonBadChallenge, "")
+		}
+		cookie.Recovery = recovery
+		return cookie, e
+	})
+}
+
+func (s *Service) browserTTL(remember bool) time.Duration {
 	if remember {
-		ttl = s.settings.RememberTTL
+		return s.settings.RememberTTL
 	}
+	return s.settings.BrowserTTL
+}
+
+// loggedIn records what logIn comes to, and ends the session that the browser had.
+func (s *Service) loggedIn(ctx context.Context, event *audit.Event, former string, logIn func(before Family) (Cookie, *refusal.Error)) (Cookie, *refusal.Error) {
 	before, e := s.browserSession(ctx, former)
 	var cookie Cookie
 	if e == nil {
-		cookie, e = s.logInBrowser(ctx, login, password, before, ttl, &event)
+		cookie, e = logIn(before)
 	}
-	if e = s.Conclude(ctx, event, e); e != nil {
+	if e = s.Conclude(ctx, *event, e); e != nil {
 		return Cookie{}, e
 	}
 	// The former one is out of the browser's hands already.
@@ -60,7 +98,7 @@ func (s *Service) LogInBrowser(ctx context.Context, login, password, former stri
 	return cookie, nil
 }
 
-func (s *Service) logInBrowser(ctx context.Context, login, password string, before Family, ttl time.Duration, event *audit.Event) (Cookie, *refusal.Error) {
+func (s *Service) logInBrowser(ctx context.Context, login, password string, before Family, ttl time.Duration, request url.Values, event *audit.Event) (Cookie, *refusal.Error) {
 	switch {
 	case login == "":
 		return Cookie{}, refusal.New(refusal.BadCredentials, audit.ReasonNoUsername, "")
@@ -72,10 +110,22 @@ func (s *Service) logInBrowser(ctx context.Context, login, password string, befo
 		return Cookie{}, refusalOf(err)
 	}
 	event.UserID, event.UserEmail = user.UID, user.Email
+	// A client that cannot be read now asks for its factor when the user comes back.
+	client, _ := s.store.ClientByID(ctx, request.Get("client_id"))
+	if user.Factors.Due() || s.needsFactor(user, client, s.asked(request).Get("acr_values")) {
+		return Cookie{}, s.factorDue(user, "")
+	}
+	return s.beginBrowser(ctx, user, before, "", "", ttl, event)
+}
+
+// beginBrowser begins the session of a browser, with the id of the challenge that was
+// answered for it, if there was one.
+func (s *Service) beginBrowser(ctx context.Context, user users.User, before Family, id, factor string, ttl time.Duration, event *audit.Event) (Cookie, *refusal.Error) {
 	f := s.families.begin(ctx, clients.Client{RefreshIdleTTL: ttl, RefreshTTL: ttl}, user, nil, nil)
 	if before.UserID == user.UID {
 		f.LoginID = before.root()
 	}
+	f.ID, f.Factor = cmp.Or(id, f.ID), factor
 	value, err := s.families.cookies.derive(f)
 	if err != nil {
 		return Cookie{}, refusal.Undecided(audit.ReasonStore, err)
@@ -91,7 +141,7 @@ func (s *Service) logInBrowser(ctx context.Context, login, password string, befo
 		return Cookie{}, refusalOf(err)
 	}
 	*event = told
-	return Cookie{value, f.ExpiresAt}, nil
+	return Cookie{Value: value, Expires: f.ExpiresAt}, nil
 }
 
 // presentedName bounds what was sent as a name, for the audit log.

@@ -77,7 +77,7 @@ func (s *Service) redeem(ctx context.Context, q *tokenRequest, c code) (issued, 
 	q.event.UserEmail = user.Email
 	family = s.families.begin(ctx, q.client, user, scope, audience)
 	family.ID, family.AuthTime = c.SessionID, time.UnixMilli(c.AuthTime).UTC()
-	family.LoginID, q.loginID, q.nonce = login.root(), c.LoginID, c.Nonce
+	family.Factor, family.LoginID, q.loginID, q.nonce = login.Factor, login.root(), c.LoginID, c.Nonce
 	out, e := s.login(ctx, q, user, family)
 	if e != nil && errors.Is(e.Cause, ErrFamilyExists) {
 		if family, err = s.store.HeldFamily(ctx, c.SessionID); err != nil {

@@ -35,6 +35,11 @@ var answers = [...]struct {
 	refusal.NotFound:         {http.StatusBadRequest, "invalid_request"},
 
 	refusal.BadCredentials:   {http.StatusBadRequest, "invalid_grant"},
+	refusal.NeedsFactor:      {http.StatusBadRequest, "invalid_grant"},
+	refusal.NeedsEnrolment:   {http.StatusBadRequest, "invalid_grant"},
+	refusal.WrongCode:        {http.StatusBadRequest, "invalid_grant"},
+	refusal.BadChallenge:     {http.StatusBadRequest, "invalid_grant"},
+	refusal.StaleLogin:       {http.StatusUnauthorized, "insufficient_user_authentication"},
 	refusal.BadGrant:         {http.StatusBadRequest, "invalid_grant"},
 	refusal.BadResetToken:    {http.StatusBadRequest, "invalid_grant"},
 	refusal.BadClient:        {http.StatusUnauthorized, "invalid_client"},

@@ -21,12 +21,14 @@ type Families struct {
 	store  Store
 	tokens *tokenKeys
 	// cookies are the tokens of sessions that a browser has, codes the grants on
-	// their way to a session, pushes the requests for one.
-	cookies  *tokenKeys
-	codes    *sealer
-	pushes   *sealer
-	settings Settings
-	now      func() time.Time
+	// their way to a session, pushes the requests for one, and challenges the log-ins
+	// whose second factor is due.
+	cookies    *tokenKeys
+	codes      *sealer
+	pushes     *sealer
+	challenges *sealer
+	settings   Settings
+	now        func() time.Time
 	// confirmed is now as elapsed time confirms it: what ends a session for good
 	// goes by it (T1).
 	confirmed  func() time.Time
@@ -39,7 +41,7 @@ type Families struct {
 func NewFamilies(store Store, masters *keys.Masters, settings Settings, now, confirmed func() time.Time) *Families {
 	return &Families{
 		store: store, tokens: newTokenKeys(masters, refreshPrefix, "refresh"), cookies: newTokenKeys(masters, browserPrefix, "browser"),
-		codes: newSealer(masters, codePrefix, "code"), pushes: newSealer(masters, requestURIPrefix, "par"), settings: settings, now: now, confirmed: confirmed,
+		codes: newSealer(masters, codePrefix, "code"), pushes: newSealer(masters, requestURIPrefix, "par"), challenges: newSealer(masters, challengePrefix, "challenge"), settings: settings, now: now, confirmed: confirmed,
 	}
 }
 

@@ -34,6 +34,9 @@ type Family struct {
 	// TellEnd says that the client is to be told when the family ends (OpenID Connect
 	// Back-Channel Logout 1.0), and was not yet.
 	TellEnd bool
+	// Factor is the second factor that the user proved at the log-in, as RFC 8176 has
+	// it, or empty.
+	Factor string
 	// Salt enters the derivation of the family's tokens. MasterID names the
 	// master secret for the token of the live generation.
 	Salt     []byte

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/clients"
@@ -19,6 +20,8 @@ type Tokens struct {
 	UserID string
 	// Email is the user's address, after a login.
 	Email string
+	// Recovery are the recovery codes that a first second factor came with.
+	Recovery []string
 }
 
 // FirstPartyClient returns the id of the client of the deployment's own apps.
@@ -54,7 +57,7 @@ func (s *Service) firstPartyGrant(r *http.Request, q *tokenRequest) (Tokens, *re
 	if e != nil {
 		return Tokens{}, e
 	}
-	tokens := Tokens{TokenAnswer: out.answer(), UserID: out.family.UserID, Email: out.email}
+	tokens := Tokens{TokenAnswer: out.answer(), UserID: out.family.UserID, Email: out.email, Recovery: out.recovery}
 	tokens.Scope = ""
 	return tokens, nil
 }
@@ -62,6 +65,8 @@ func (s *Service) firstPartyGrant(r *http.Request, q *tokenRequest) (Tokens, *re
 // Caller identifies the access token of a first-party request.
 type Caller struct {
 	UserID, SessionID, ClientID, TokenID string
+	// AuthTime is when the user logged in.
+	AuthTime time.Time
 }
 
 // Caller returns the caller of a first-party route. It requires a live access
@@ -76,5 +81,5 @@ func (s *Service) Caller(r *http.Request) (Caller, *refusal.Error) {
 	if e != nil {
 		return Caller{}, e
 	}
-	return Caller{UserID: c.Subject, SessionID: c.Session, ClientID: c.ClientID, TokenID: c.ID}, nil
+	return Caller{UserID: c.Subject, SessionID: c.Session, ClientID: c.ClientID, TokenID: c.ID, AuthTime: time.Unix(c.AuthTime, 0)}, nil
 }

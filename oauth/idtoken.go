@@ -30,8 +30,9 @@ type idToken struct {
 	// AccessHash binds the access token to it (§3.1.3.6), Session is that one's.
 	AccessHash string `json:"at_hash"`
 	Session    string `json:"sid"`
-	// Methods are how the user proved who they are (RFC 8176).
+	// Methods are how the user proved who they are (RFC 8176), Class how well.
 	Methods []string `json:"amr"`
+	Class   string   `json:"acr,omitempty"`
 	Party   string   `json:"azp"`
 	email
 	profile
@@ -69,7 +70,7 @@ func profileOf(u users.User) profile {
 // IDTokenClaims lists the claims that ID tokens bear and the UserInfo endpoint can
 // answer.
 func IDTokenClaims() []string {
-	return append(UserInfoClaims(), "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "amr", "azp")
+	return append(UserInfoClaims(), "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "amr", "acr", "azp")
 }
 
 // identify adds an ID token to what was issued with the scope openid. about is what is
@@ -84,7 +85,7 @@ func (s *Service) identify(out *issued, q *tokenRequest, client clients.Client, 
 	id := idToken{
 		Issuer: s.settings.Issuer, Subject: f.UserID, Audience: client.ID, Party: client.ID,
 		IssuedAt: now.Unix(), Expiry: now.Add(out.access.expiresIn).Unix(), AuthTime: f.AuthTime.Unix(),
-		Nonce: q.nonce, Session: f.ID, Methods: []string{"pwd"},
+		Nonce: q.nonce, Session: f.ID, Methods: f.methods(), Class: f.class(),
 	}
 	if slices.Contains(out.scope, "email") {
 		id.email = emailOf(f.Email)

@@ -189,6 +189,15 @@ func (s *Service) AfterLogin(values url.Values) url.Values {
 	return loggedIn(values)
 }
 
+// asked returns the parameters of a request, also of one that names a pushed one.
+func (s *Service) asked(values url.Values) url.Values {
+	var p pushed
+	if s.families.pushes.open(values.Get("request_uri"), &p) == nil {
+		return p.Values
+	}
+	return values
+}
+
 func loggedIn(values url.Values) url.Values {
 	rest := url.Values{}
 	for name, list := range values {

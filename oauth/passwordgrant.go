@@ -25,6 +25,9 @@ func passwordGrantOff(s Settings) *refusal.Error {
 }
 
 func (s *Service) checkPassword(ctx context.Context, q *tokenRequest) (issued, *refusal.Error) {
+	if q.challenge != "" {
+		return s.finishLogin(ctx, q)
+	}
 	q.event.UserEmail = q.username
 	switch {
 	case q.username == "":
@@ -41,6 +44,12 @@ func (s *Service) checkPassword(ctx context.Context, q *tokenRequest) (issued, *
 		return issued{}, refusalOf(err)
 	}
 	q.event.UserID, q.event.UserEmail = user.UID, user.Email
+	switch due := user.Factors.Due() || s.needsFactor(user, q.client, ""); {
+	case due && q.by.Named:
+		return issued{}, s.factorDue(user, q.client.ID)
+	case due && !q.client.PasswordAlone:
+		return issued{}, unaskable
+	}
 	return s.login(ctx, q, user, s.families.begin(ctx, q.client, user, scope, aud))
 }
 
@@ -121,7 +130,7 @@ func (s *Service) stillServed(ctx context.Context, clientID string) *refusal.Err
 func (s *Service) issue(f *Family, client clients.Client, proof *dpop.Proof, scope, aud []string) (issued, *refusal.Error) {
 	c := claims{
 		Subject: f.UserID, Audience: aud, Scope: strings.Join(scope, " "),
-		AuthTime: f.AuthTime.Unix(), Session: f.ID, Confirmation: boundTo(thumbprint(proof)),
+		AuthTime: f.AuthTime.Unix(), Methods: f.methods(), Class: f.class(), Session: f.ID, Confirmation: boundTo(thumbprint(proof)),
 	}
 	if slices.Contains(scope, "email") {
 		c.setEmail(f.Email)

@@ -37,6 +37,8 @@ type Settings struct {
 	RetryWindow clients.RetryWindow
 	// PasswordGrant switches the password grant for the whole deployment.
 	PasswordGrant bool
+	// RequireFactor are the roles whose users need a second factor; "*" is everybody.
+	RequireFactor []string
 	// FirstPartyClient is the client that the /auth routes act for.
 	FirstPartyClient string
 }

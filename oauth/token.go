@@ -90,6 +90,8 @@ type tokenRequest struct {
 	// The parameters of single grants.
 	username, password, refreshToken string
 	code, redirectURI, verifier      string
+	// challenge is that of a log-in whose second factor was due.
+	challenge string
 	// nonce is that of the authorization request (OpenID Connect Core §2).
 	nonce string
 	// loginID is the log-in at the page that a code was made by.
@@ -141,6 +143,8 @@ type issued struct {
 	refreshTimeout, sessionExpiresIn time.Duration
 	// email is the user's address where a password was checked.
 	email string
+	// recovery are the recovery codes that a first second factor came with.
+	recovery []string
 	// undo takes back what the grant wrote, should its event fail.
 	undo func(context.Context)
 }

@@ -65,18 +65,27 @@ func checkRoles(roles []string) ([]string, error) {
 	}
 	var checked []string
 	for _, role := range roles {
-		role, err := checkName("roles", role)
+		role, err := CheckRole(role)
 		if err != nil {
 			return nil, err
-		}
-		if role == "" || strings.ContainsFunc(role, unicode.IsSpace) {
-			return nil, refuse("roles", "each must have 1 to %d visible characters and no space", maxRoleRunes)
 		}
 		if !slices.Contains(checked, role) {
 			checked = append(checked, role)
 		}
 	}
 	return checked, nil
+}
+
+// CheckRole returns the name of a role in NFC, or a refusal.
+func CheckRole(role string) (string, error) {
+	role, err := checkName("roles", role)
+	if err != nil {
+		return "", err
+	}
+	if role == "" || strings.ContainsFunc(role, unicode.IsSpace) {
+		return "", refuse("roles", "each must have 1 to %d visible characters and no space", maxRoleRunes)
+	}
+	return role, nil
 }
 
 // checkClaims returns a JSON object of custom claims in the form in which it is

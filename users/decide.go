@@ -37,8 +37,18 @@ func (s *Service) SettleDecisions(ctx context.Context) (int, error) { return s.m
 // also fills in the event, may be called again, and can refuse with an error. change
 // returns the changed account and the event.
 func (s *Service) change(ctx context.Context, event audit.Event, uid string, ends bool, alter func(u *User, e *audit.Event) error) (User, audit.Event, error) {
+	u, e, err := s.revise(ctx, event, uid, ends, alter)
+	if err == nil || decision.Concluded(err) {
+		return u, e, err
+	}
+	e.Count = 0
+	return User{}, e, s.conclude(ctx, e, err)
+}
+
+// revise is change, but records no refusal.
+func (s *Service) revise(ctx context.Context, event audit.Event, uid string, ends bool, alter func(u *User, e *audit.Event) error) (User, audit.Event, error) {
 	event.UserID, event.Outcome = uid, audit.Success
-	u, e, err := s.maker().Revise(ctx, decision.Revision[User]{
+	return s.maker().Revise(ctx, decision.Revision[User]{
 		Event: event, Ends: ends,
 		Read: func(ctx context.Context) (User, error) { return s.Store.UserByID(ctx, uid) },
 		Alter: func(u *User, e *audit.Event) error {
@@ -49,11 +59,6 @@ func (s *Service) change(ctx context.Context, event audit.Event, uid string, end
 			return err
 		},
 	})
-	if err == nil || decision.Concluded(err) {
-		return u, e, err
-	}
-	e.Count = 0
-	return User{}, e, s.conclude(ctx, e, err)
 }
 
 // later returns the current time, or a later time than than, which a clock ahead of

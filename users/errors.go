@@ -57,6 +57,7 @@ var invalidField = map[string]audit.Reason{
 	"uid":                 audit.ReasonInvalidUID,
 	"roles":               audit.ReasonInvalidRoles,
 	"claims":              audit.ReasonInvalidClaims,
+	"name":                audit.ReasonInvalidFactor,
 	"created_at":          audit.ReasonInvalidCreatedAt,
 	"password_changed_at": audit.ReasonInvalidPasswordChangedAt,
 }

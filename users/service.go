@@ -13,6 +13,7 @@ import (
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/internal/throttle"
+	"github.com/keyturn/keyturn/keys"
 )
 
 // Service decides everything about accounts. Its methods are safe for concurrent use,
@@ -35,6 +36,9 @@ type Service struct {
 	Policy Policy
 	// Sessions ends the sessions of an account.
 	Sessions Sessions
+	// Sealer keeps the secrets of second factors (see SealFactors); if nil, none can be
+	// enrolled or used, only removed.
+	Sealer *keys.Sealer
 	// IsClient reports whether a client has the id, in any case; if nil, no id is taken for a
 	// client's.
 	IsClient func(ctx context.Context, id string) (bool, error)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/factors"
 	"github.com/keyturn/keyturn/internal/passwords"
 )
 
@@ -36,6 +37,8 @@ type User struct {
 	// user may set a new password until ResetExpiresAt, or nil.
 	ResetHash      []byte
 	ResetExpiresAt time.Time
+	// Factors are the second factors, without which a password opens nothing.
+	Factors factors.Set
 	// Disabled accounts cannot log in and have no sessions.
 	Disabled bool
 	// Epoch grows whenever the account's sessions must end: at a password

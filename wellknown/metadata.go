@@ -38,8 +38,9 @@ type Config struct {
 	Scopes []string
 	// Claims are the claims that ID tokens bear or the UserInfo endpoint can answer.
 	Claims []string
-	// ResponseModes, Prompts and Locales are those of the authorization endpoint.
-	ResponseModes, Prompts, Locales []string
+	// ResponseModes, Prompts, Classes (acr) and Locales are those of the authorization
+	// endpoint.
+	ResponseModes, Prompts, Classes, Locales []string
 	// ClientAuth are the authentication methods of confidential clients.
 	// Public clients (none) may use the token and revocation endpoints.
 	ClientAuth []string
@@ -90,6 +91,7 @@ type metadata struct {
 	ResponseModes         []string `json:"response_modes_supported"`
 	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
 	Prompts               []string `json:"prompt_values_supported,omitempty"`
+	Classes               []string `json:"acr_values_supported,omitempty"`
 	Locales               []string `json:"ui_locales_supported,omitempty"`
 	// AnswersNameIssuer is RFC 9207's. RequestURIs left out would mean true
 	// (Discovery §3).
@@ -168,6 +170,7 @@ func (m *Metadata) describe(algs []string) metadata {
 		ResponseModes:         c.ResponseModes,
 		ChallengeMethods:      []string{"S256"},
 		Prompts:               c.Prompts,
+		Classes:               c.Classes,
 		Locales:               c.Locales,
 		AnswersNameIssuer:     true,
 		GrantTypes:            c.Grants,

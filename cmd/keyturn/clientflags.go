@@ -36,6 +36,8 @@ func newClientFlags(cmd *cobra.Command) *clientFlags {
 	f.BoolVar(&c.client.TokenEndpointAudience, "token-endpoint-audience", false, "take assertions of this client that were made for the token endpoint's URL, and not for the issuer alone")
 	f.BoolVar(&c.client.DPoPBound, "dpop-bound-access-tokens", false, "every token of this client is to be bound to a key of its own, of which it sends a proof (DPoP, RFC 9449)")
 	f.BoolVar(&c.client.RequiresPAR, "require-pushed-authorization-requests", false, "take authorization requests of this client only if it has pushed them (PAR, RFC 9126)")
+	f.BoolVar(&c.client.RequireFactor, "client-require-second-factor", false, "nobody logs in to it without a second factor; who has none sets one up at the log-in")
+	f.BoolVar(&c.client.PasswordAlone, "password-alone", false, "its password grant, which cannot ask for a code, opens accounts with a second factor without it")
 	f.StringSliceVar(&c.client.Claims, "claim", nil, "what its tokens say of the user beside the scope: "+users.RolesClaim+", or the name of a custom claim (repeat for several)")
 	f.StringVar(&c.client.SigningAlg, "client-signing-alg", "", "what its access tokens are signed with, one of signing_algs (default: the first)")
 	f.StringVar(&c.jwksFile, "jwks-file", "", "file with the client's public keys, a JWK set (- for standard input): it authenticates with them and has no secret")
@@ -91,6 +93,8 @@ func (c *clientFlags) apply(client *clients.Client) {
 		"token-endpoint-audience":               func() { client.TokenEndpointAudience = c.client.TokenEndpointAudience },
 		"dpop-bound-access-tokens":              func() { client.DPoPBound = c.client.DPoPBound },
 		"require-pushed-authorization-requests": func() { client.RequiresPAR = c.client.RequiresPAR },
+		"client-require-second-factor":          func() { client.RequireFactor = c.client.RequireFactor },
+		"password-alone":                        func() { client.PasswordAlone = c.client.PasswordAlone },
 		"claim":                                 func() { client.Claims = c.client.Claims },
 		"client-signing-alg":                    func() { client.SigningAlg = c.client.SigningAlg },
 		"jwks-file":                             func() { client.JWKS, client.JWKSURI = c.client.JWKS, "" },

@@ -47,6 +47,7 @@ func (d *deployment) services(issuer string) (*services, error) {
 	if s.users, err = d.users(); err != nil {
 		return nil, err
 	}
+	s.users.Sealer = masters.Sealer(users.SealFactors)
 	s.oauth = oauth.NewService(oauth.Options{
 		Store: d.store, Families: s.families, ClientKeys: clients.NewKeys(d.cfg.ClientJWKSNetworks, wallClock), Proofs: dpop.NewChecker(masters, d.cfg.DPoPNonce, d.cfg.ClockSkew, wallClock), Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
 		OnError: d.requestLog, Now: wallClock,
@@ -64,7 +65,7 @@ func (d *deployment) services(issuer string) (*services, error) {
 func (d *deployment) metadataConfig(issuer string, s *services) wellknown.Config {
 	return wellknown.Config{
 		Issuer: issuer, Grants: d.oauthSettings(issuer).Grants(), Scopes: []string{"openid", "email", "profile", oauth.ScopeOffline}, Claims: oauth.IDTokenClaims(),
-		ResponseModes: oauth.ResponseModes(), Prompts: oauth.Prompts(), Locales: s.pages.Languages(),
+		ResponseModes: oauth.ResponseModes(), Prompts: oauth.Prompts(), Classes: []string{oauth.MultiFactor}, Locales: s.pages.Languages(),
 		ClientAuth: []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}, ClientAuthAlgs: clients.AssertionAlgs(), ProofAlgs: dpop.Algs(), Published: d.published(s.ring),
 	}
 }
@@ -87,7 +88,7 @@ func (d *deployment) published(ring *keys.Ring) func() keys.PublishedSet {
 func (d *deployment) oauthSettings(issuer string) oauth.Settings {
 	return oauth.Settings{
 		Issuer: issuer, TokenEndpoint: wellknown.TokenEndpoint(issuer), ClockSkew: d.cfg.ClockSkew, AccessTTL: d.cfg.AccessTokenTTL, RefreshIdleTTL: d.cfg.RefreshIdleTTL, RefreshTTL: d.cfg.RefreshTTL,
-		BrowserTTL: d.cfg.BrowserSessionTTL, RememberTTL: d.cfg.BrowserRememberTTL, RetryWindow: d.cfg.RetryWindow, PasswordGrant: d.cfg.PasswordGrant, FirstPartyClient: d.cfg.FirstPartyClient,
+		BrowserTTL: d.cfg.BrowserSessionTTL, RememberTTL: d.cfg.BrowserRememberTTL, RetryWindow: d.cfg.RetryWindow, PasswordGrant: d.cfg.PasswordGrant, RequireFactor: d.cfg.RequireSecondFactor, FirstPartyClient: d.cfg.FirstPartyClient,
 	}
 }
 

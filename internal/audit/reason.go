@@ -83,6 +83,14 @@ var (
 	ReasonThrottled      = Reason{"throttled", "there were too many failed attempts; the password was not looked at"}
 	ReasonBusy           = Reason{"busy", "too many passwords are being hashed at once; nothing was decided"}
 	ReasonLoginRequired  = Reason{"login_required", "nobody is logged in in the browser; a client that asks for a code wants no page shown"}
+	ReasonFactorDue      = Reason{"factor_due", "the password is right, and the account has a second factor: a code of it is due, or cannot be asked for by this grant"}
+	ReasonEnrolmentDue   = Reason{"enrolment_due", "the password is right, and the account has to have a second factor, which it has not; one was offered"}
+	ReasonWrongCode      = Reason{"wrong_code", "the code of the second factor is wrong"}
+	ReasonUsedCode       = Reason{"used_code", "the code of the second factor was used before, or one after it: somebody else may have seen it"}
+	ReasonBadChallenge   = Reason{"bad_challenge", "the log-in that the code was sent for was not begun here, was finished before, or took too long"}
+	ReasonStaleLogin     = Reason{"stale_login", "the user logged in too long ago to change second factors"}
+	ReasonUnknownFactor  = Reason{"unknown_factor", "the account has no such second factor, or none at all"}
+	ReasonInvalidFactor  = Reason{"invalid_factor", "the second factor has no usable name or kind, or is one too many"}
 	ReasonBadResetToken  = Reason{"bad_reset_token", "the one-time token is not valid, was used or replaced, or has expired"}
 )
 

@@ -26,6 +26,7 @@ var (
 		ReasonMalformedScope, ReasonScopeNotAllowed, ReasonResourceNotAllowed, ReasonSigning, ReasonMalformedBody,
 	}
 	notLoggedIn = []Reason{
+		ReasonFactorDue, ReasonEnrolmentDue, ReasonWrongCode, ReasonUsedCode, ReasonBadChallenge,
 		ReasonNoUsername, ReasonNoPassword, ReasonUnknownUser, ReasonWrongPassword, ReasonPepperMissing, ReasonDisabledUser, ReasonAccountChanged,
 		ReasonThrottled, ReasonBusy,
 	}
@@ -58,6 +59,8 @@ var (
 	badAtImport  = []Reason{ReasonInvalidPasswordHash, ReasonInvalidUID, ReasonInvalidCreatedAt, ReasonInvalidPasswordChangedAt}
 	noAccount    = []Reason{ReasonUnknownUser, ReasonConflict, ReasonUnavailable}
 	notReplaced  = []Reason{ReasonPasswordRefused, ReasonBusy, ReasonConflict, ReasonUnavailable}
+	notFactor    = []Reason{ReasonUnknownUser, ReasonConflict, ReasonUnavailable, ReasonHungUp, ReasonStaleLogin}
+	atPage       = []Reason{ReasonForeignForm, ReasonLoginRequired}
 	noClient     = []Reason{ReasonUnknownClient, ReasonConflict, ReasonFailed}
 	accountAfter = words("user.id user.email keyturn.count keyturn.detail")
 )
@@ -199,6 +202,31 @@ var vocabulary = []Term{
 		When:    "somebody set a new password with a one-time token, and the account's sessions were ended",
 		Success: silent, Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonBadResetToken, ReasonHungUp}, notReplaced),
 		Fields: accountAfter,
+	}, {
+		Action: FactorBegun, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
+		When:    "a user began to enrol a second factor, which counts for nothing yet",
+		Success: silent, Failure: slices.Concat(notFactor, []Reason{ReasonMalformedBody, ReasonInvalidFactor}),
+		Fields: words("user.id user.email keyturn.detail"),
+	}, {
+		Action: FactorEnrolled, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
+		When:    "a user confirmed a second factor by a code, and no log-in goes without one from then on",
+		Success: silent, Failure: slices.Concat(notFactor, unread, atPage, []Reason{ReasonMalformedBody, ReasonUnknownFactor, ReasonWrongCode, ReasonBadChallenge, ReasonAccountChanged, ReasonInvalidFactor}),
+		Fields: words("user.id user.email keyturn.session_id keyturn.detail"),
+	}, {
+		Action: FactorUsed, Category: words("authentication"), Type: words("info"), Stands: WithEvent,
+		When:    "a code of a second factor, or a recovery code, was spent for a log-in",
+		Success: silent, Failure: undone,
+		Fields: words("user.id user.email keyturn.detail"),
+	}, {
+		Action: FactorRemoved, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
+		When:    "a user, or an operator, removed a second factor",
+		Success: silent, Failure: slices.Concat(notFactor, unread, atPage, []Reason{ReasonUnknownFactor}),
+		Fields: words("user.id user.email keyturn.session_id keyturn.detail"),
+	}, {
+		Action: RecoveryRenewed, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
+		When:    "a user got new recovery codes, and the former ones ended",
+		Success: silent, Failure: slices.Concat(notFactor, []Reason{ReasonUnknownFactor}),
+		Fields: words("user.id user.email keyturn.session_id keyturn.detail"),
 	}, {
 		Action: SessionsListed, Category: words("api session"), Type: words("access info"),
 		When:    "a user listed the own sessions",

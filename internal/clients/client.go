@@ -49,6 +49,10 @@ type Client struct {
 	// RequiresPAR has the client push every authorization request
 	// (require_pushed_authorization_requests, RFC 9126 §6).
 	RequiresPAR bool
+	// RequireFactor has nobody log in to the client without a second factor.
+	// PasswordAlone opens accounts with a second factor, or that have to have one, by
+	// the password grant without it: the grant cannot ask for a code.
+	RequireFactor, PasswordAlone bool
 	// Claims names what the client's tokens say of their user, of what the
 	// user's account holds: users.RolesClaim and custom claims.
 	Claims []string

@@ -80,6 +80,12 @@ func described(c Client) string {
 	if len(c.PostLogoutRedirectURIs) > 0 {
 		text += "; post-logout redirect URIs: " + strings.Join(c.PostLogoutRedirectURIs, " ")
 	}
+	if c.RequireFactor {
+		text += "; a second factor is required"
+	}
+	if c.PasswordAlone {
+		text += "; the password alone opens accounts with a second factor"
+	}
 	return text
 }
 
@@ -135,6 +141,9 @@ func (c *Registry) Check(client Client) error {
 		if !slices.Contains(client.Scope, s) {
 			return fmt.Errorf("default scope %q: it is not in the client's scope", s)
 		}
+	}
+	if client.RequireFactor && client.PasswordAlone {
+		return errors.New("a client that requires a second factor cannot take the password alone")
 	}
 	if err := checkKeys(client); err != nil {
 		return err

@@ -79,6 +79,8 @@ type Config struct {
 	Signup        bool
 	// DPoPNonce asks for a nonce in every DPoP proof.
 	DPoPNonce bool
+	// RequireSecondFactor are the roles whose users need a second factor; "*" is everybody.
+	RequireSecondFactor []string
 	// LoginThrottle is U4.
 	LoginThrottle bool
 	// CORSOrigins are as a browser writes them in the header Origin.

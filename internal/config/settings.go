@@ -216,6 +216,9 @@ func access() []Setting {
 			Help: "allow the password grant to clients that are registered with it; false switches it off for all"},
 		{Name: "signup", Default: "true", kind: switched(func(c *Config) *bool { return &c.Signup }, "true", "false"),
 			Help: "let people make themselves an account, at the page and at /auth/signup"},
+		{Name: "require_second_factor", kind: listOf(func(c *Config) *[]string { return &c.RequireSecondFactor },
+			"names of roles, or * for everybody", parseRole, func(s string) string { return s }),
+			Help: "roles whose users log in with a second factor alone; who has none sets one up at the log-in"},
 		{Name: "dpop_nonce", Default: "false", kind: switched(func(c *Config) *bool { return &c.DPoPNonce }, "true", "false"),
 			Help: "ask for a nonce of the server's in every DPoP proof, so that none can be made ahead of its time; costs a client one more request when its nonce is older than five minutes"},
 		{Name: "login_throttle", Default: "on", kind: switched(func(c *Config) *bool { return &c.LoginThrottle }, "on", "off"),
@@ -229,6 +232,13 @@ func access() []Setting {
 		{Name: "client_jwks_networks", kind: networks(func(c *Config) *[]netip.Prefix { return &c.ClientJWKSNetworks }),
 			Help: "networks of your own that a client's jwks_uri may lead to; without any, public addresses alone"},
 	}
+}
+
+func parseRole(s string) (string, error) {
+	if s == "*" {
+		return s, nil
+	}
+	return users.CheckRole(s)
 }
 
 func checkClientID(s string) error {

@@ -19,7 +19,7 @@ var samples = map[string]string{
 	"key_poll_interval": "1s", "clock_skew": "1ms", "jwks_max_age": "1m", "access_token_ttl": "5m",
 	"refresh_idle_ttl": "1h", "refresh_ttl": "2h", "browser_session_ttl": "3h", "retry_window": "1s", "password_min_length": "8",
 	"argon2_memory": "47104", "argon2_time": "3", "argon2_threads": "2", "pepper_file": "pepper", "hash_concurrency": "3",
-	"password_grant": "on", "signup": "true", "dpop_nonce": "true", "login_throttle": "on", "mongodb_engine_risk": "accept", "cors_origins": "https://app.example.com",
+	"password_grant": "on", "signup": "true", "dpop_nonce": "true", "require_second_factor": "admin,*", "login_throttle": "on", "mongodb_engine_risk": "accept", "cors_origins": "https://app.example.com",
 	"first_party_client": "app", "client_jwks_networks": "10.0.0.0/8,fc00::/7",
 	"browser_remember_ttl": "7d", "page_name": "Engines", "page_logo_file": "logo.svg", "page_color": "#0b57d0", "page_dark_color": "#8ab4f8", "page_privacy_url": "https://example.com/privacy",
 	"page_terms_url": "https://example.com/terms", "page_support_url": "mailto:help@example.com", "page_messages_dir": "messages",

@@ -1,6 +1,10 @@
 package e2e
 
 import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base32"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -18,7 +22,10 @@ import (
 
 // victim is an account whose client hangs up in the middle of a request.
 type victim struct {
-	email string
+	// factor is the id of a second factor, code one of it, recovery a recovery code and
+	// challenge what a log-in was answered.
+	factor, code, recovery, challenge string
+	email                             string
 	// held and other are two sessions of its; spent is a refresh token of held that
 	// was followed by two others.
 	held, other tokens
@@ -49,6 +56,7 @@ type hungUp struct {
 var changes = []audit.Action{
 	audit.UserSignedUp, audit.TokenIssued, audit.TokenRefreshed, audit.TokenReuse, audit.TokenRevoked, audit.SessionEnded, audit.SessionsEnded,
 	audit.PasswordChanged, audit.ResetRedeemed, audit.UserLoggedIn, audit.UserLoggedOut, audit.CodeIssued,
+	audit.FactorBegun, audit.FactorEnrolled, audit.FactorUsed, audit.FactorRemoved, audit.RecoveryRenewed,
 }
 
 func hungUps() []hungUp {
@@ -92,6 +100,21 @@ func hungUps() []hungUp {
 		mustSend(t, "GET", s.url+"/auth/sessions", bearer(v.held.AccessToken), "").decode(t, &list)
 		return len(list.Sessions) - 2
 	}
+	pending := func(t *testing.T, s *shop, v *victim) int {
+		t.Helper()
+		var list struct{ Factors []struct{ ID string } }
+		mustSend(t, "GET", s.url+"/auth/factors", bearer(v.held.AccessToken), "").decode(t, &list)
+		return len(list.Factors)
+	}
+	inForce := func(t *testing.T, s *shop, v *victim) int {
+		t.Helper()
+		var list struct{ Factors []struct{ Confirmed bool } }
+		mustSend(t, "GET", s.url+"/auth/factors", bearer(v.held.AccessToken), "").decode(t, &list)
+		if list.Factors[0].Confirmed {
+			return 1
+		}
+		return 0
+	}
 	// Whether it stood or not, the same again succeeds; the log tells of the first
 	// time once, and of no second.
 	refreshed := func(t *testing.T, s *shop, v *victim) int {
@@ -132,11 +155,27 @@ func hungUps() []hungUp {
 			body: func(*victim) any { return map[string]string{"current_password": password, "new_password": another} }},
 		{route: "POST /auth/reset", actions: []audit.Action{audit.ResetRedeemed}, stands: renewed,
 			body: func(v *victim) any { return map[string]string{"token": v.reset, "new_password": another} }},
+		{route: "POST /auth/factors", bearer: true, actions: []audit.Action{audit.FactorBegun}, stands: pending,
+			body: func(*victim) any { return map[string]string{"kind": "totp"} }},
+		{route: "POST /auth/factors/{id}", path: "/auth/factors/FACTOR", bearer: true, actions: []audit.Action{audit.FactorEnrolled}, stands: inForce,
+			body: func(v *victim) any { return map[string]string{"code": v.code} }},
+		{route: "DELETE /auth/factors/{id}", path: "/auth/factors/FACTOR", bearer: true, actions: []audit.Action{audit.FactorRemoved},
+			stands: func(t *testing.T, s *shop, v *victim) int { return 1 - pending(t, s, v) }},
+		{route: "POST /auth/recovery-codes", bearer: true, actions: []audit.Action{audit.RecoveryRenewed},
+			stands: func(t *testing.T, s *shop, v *victim) int {
+				a := postJSON(t, s.url+"/auth/login/factor", nil, map[string]string{"challenge": s.challenge(t, v), "code": v.recovery})
+				if a.status == http.StatusOK {
+					return 0
+				}
+				return 1
+			}},
+		{route: "POST /auth/login/factor", actions: []audit.Action{audit.TokenIssued}, stands: begun,
+			body: func(v *victim) any { return map[string]string{"challenge": v.challenge, "code": v.recovery} }},
 		{route: "POST /oauth/revoke", actions: []audit.Action{audit.TokenRevoked}, stands: heldOver,
 			form: func(v *victim) []string { return []string{"token", v.held.RefreshToken} }},
 	}
 	for _, route := range []string{
-		"GET /auth/me", "GET /auth/sessions", "GET /oauth/userinfo", "POST /oauth/userinfo", "GET /.well-known/jwks.json",
+		"GET /auth/me", "GET /auth/sessions", "GET /auth/factors", "GET /oauth/userinfo", "POST /oauth/userinfo", "GET /.well-known/jwks.json",
 		"GET /.well-known/oauth-authorization-server", "GET /.well-known/openid-configuration", "GET /openapi.yaml", "GET /healthz", "GET /readyz",
 	} {
 		rows = append(rows, hungUp{route: route, bearer: strings.Contains(route, "auth/") && !strings.Contains(route, "known"), actions: changes, stands: heldOver})
@@ -144,7 +183,7 @@ func hungUps() []hungUp {
 	for _, route := range []string{
 		"GET /oauth/authorize", "POST /oauth/authorize", "GET /oauth/logout", "POST /oauth/logout", "GET /account", "GET /account/login", "POST /account/login",
 		"GET /account/logout", "POST /account/logout", "GET /account/signup", "POST /account/signup", "GET /account/password", "POST /account/password",
-		"GET /account/sessions", "POST /account/sessions", "GET /account/logo", "GET /account/style.css", "GET /account/post.js",
+		"GET /account/sessions", "POST /account/sessions", "GET /account/factors", "POST /account/factors", "GET /account/factors/app", "POST /account/factors/app", "GET /account/logo", "GET /account/style.css", "GET /account/post.js",
 	} {
 		rows = append(rows, hungUp{route: route, page: true, actions: changes, stands: heldOver})
 	}
@@ -252,6 +291,12 @@ func (s *shop) victim(t *testing.T, n int, row hungUp) *victim {
 		s.must(t, &made, "users", "reset", v.email)
 		v.reset = made.Token
 	}
+	if strings.Contains(row.route, "factor") && row.actions[0] != audit.FactorBegun || row.actions[0] == audit.RecoveryRenewed {
+		s.secondFactor(t, v, row.actions[0] != audit.FactorEnrolled)
+	}
+	if row.route == "POST /auth/login/factor" {
+		v.challenge = s.challenge(t, v)
+	}
 	v.from = len(readFile(t, s.auditLog))
 	return v
 }
@@ -262,6 +307,7 @@ func (s *shop) written(t *testing.T, row hungUp, v *victim) string {
 	method, path, _ := strings.Cut(row.route, " ")
 	if row.path != "" {
 		path = strings.ReplaceAll(row.path, "OTHER", s.read(t, map[string]string{"other": v.other.AccessToken})["other"].Session)
+		path = strings.ReplaceAll(path, "FACTOR", v.factor)
 	}
 	head, body := "", ""
 	switch {
@@ -358,4 +404,41 @@ func (d *deployment) toldOf(t *testing.T, v *victim, actions []audit.Action) int
 		told[e.ID] = true
 	}
 	return len(told)
+}
+
+// secondFactor adds an authenticator app to the account, and confirms it or not.
+func (s *shop) secondFactor(t *testing.T, v *victim, confirm bool) {
+	t.Helper()
+	var made struct{ ID, Secret string }
+	postJSON(t, s.url+"/auth/factors", bearer(v.held.AccessToken), map[string]string{"kind": "totp"}).decode(t, &made)
+	v.factor, v.code = made.ID, totp(t, made.Secret)
+	if !confirm {
+		return
+	}
+	var got struct {
+		Codes []string `json:"recovery_codes"`
+	}
+	postJSON(t, s.url+"/auth/factors/"+v.factor, bearer(v.held.AccessToken), map[string]string{"code": v.code}).decode(t, &got)
+	v.recovery = got.Codes[0]
+}
+
+// totp is the code of an authenticator app now (RFC 6238).
+func totp(t *testing.T, secret string) string {
+	t.Helper()
+	key, err := base32.StdEncoding.DecodeString(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := hmac.New(sha1.New, key)
+	binary.Write(mac, binary.BigEndian, time.Now().Unix()/30)
+	sum := mac.Sum(nil)
+	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[sum[19]&15:])&(1<<31-1)%1e6)
+}
+
+// challenge logs in by the password alone.
+func (s *shop) challenge(t *testing.T, v *victim) string {
+	t.Helper()
+	var made struct{ Challenge string }
+	postJSON(t, s.url+"/auth/login", nil, map[string]string{"email": v.email, "password": password}).decode(t, &made)
+	return made.Challenge
 }

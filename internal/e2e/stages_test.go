@@ -27,6 +27,9 @@ type stage struct {
 	cannot string
 }
 
+// aClient registers a client that a block is about.
+const aClient = `keyturn clients add shop --grant password`
+
 // stages are all blocks that are not run as they stand.
 var stages = []stage{
 	{page: "README.md", has: "go run ./cmd/keyturn serve --dev", before: workspace,
@@ -55,6 +58,8 @@ var stages = []stage{
 	{page: "docs/performance.md", has: "-bench 'Sign|PollNothingNew|Keys'", cannot: aBenchmark},
 	{page: "docs/operating.md", has: "KEYTURN_TEST_EXPIRED", cannot: "it takes an hour; with few sessions the test runs among the others"},
 	{page: "docs/auditing.md", has: "imtcp", cannot: "TestA2_RsyslogIsKilled runs rsyslogd with it"},
+	{page: "docs/accounts.md", has: "--client-require-second-factor", before: aClient},
+	{page: "docs/clients.md", has: "--password-alone", before: aClient},
 	{page: "docs/accounts.md", has: "--format firebase", cannot: "TestU3_FirebasesUsersLogIn imports such a file"},
 	{page: "docs/accounts.md", has: "sqlite3 -csv -header app.db", before: `sqlite3 app.db "CREATE TABLE users (id INTEGER PRIMARY KEY,
 		email TEXT, hashed_password TEXT, is_active BOOLEAN)" "INSERT INTO users VALUES (7, 'grace@example.com',

@@ -165,11 +165,37 @@ func (s storyteller) tellFirstParty() {
 	got := s.json("POST", "/auth/login", "", map[string]string{"email": grace, "password": password}, 200)
 	s.json("GET", "/auth/me", got.AccessToken, nil, 200)
 	s.json("GET", "/auth/sessions", got.AccessToken, nil, 200)
+	s.tellFactors(grace, got.AccessToken)
 	s.json("POST", "/auth/password", got.AccessToken, map[string]string{"current_password": password, "new_password": next}, 200)
 	s.json("POST", "/auth/logout", got.AccessToken, nil, 204)
 	var made struct{ Token string }
 	s.must(s.t, &made, "users", "reset", grace)
 	s.json("POST", "/auth/reset", "", map[string]string{"token": made.Token, "new_password": password}, 200)
+}
+
+// tellFactors has a user enrol a second factor, log in with it and remove it.
+func (s storyteller) tellFactors(email, token string) {
+	post := func(path string, body any, status int) answer {
+		text, err := json.Marshal(body)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		authorization := "Bearer " + token
+		if strings.HasPrefix(path, "/auth/login") {
+			authorization = ""
+		}
+		return s.send("POST", path, authorization, "application/json", string(text), status)
+	}
+	var made struct {
+		ID, Secret, Challenge string
+		Codes                 []string `json:"recovery_codes"`
+	}
+	post("/auth/factors", map[string]string{"kind": "totp", "name": "phone"}, 201).decode(s.t, &made)
+	post("/auth/factors/"+made.ID, map[string]string{"code": totp(s.t, made.Secret)}, 200).decode(s.t, &made)
+	post("/auth/login", map[string]string{"email": email, "password": password}, 403).decode(s.t, &made)
+	post("/auth/login/factor", map[string]string{"challenge": made.Challenge, "code": made.Codes[0]}, 200)
+	s.json("POST", "/auth/recovery-codes", token, nil, 200)
+	s.json("DELETE", "/auth/factors/"+made.ID, token, nil, 204)
 }
 
 func (s storyteller) tellUsers() {

@@ -51,14 +51,8 @@ func (h *Handlers) SignUp(w http.ResponseWriter, r *http.Request) {
 
 // Me answers GET /auth/me.
 func (h *Handlers) Me(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
-	var e *refusal.Error
-	u, err := h.Users.ByID(r.Context(), by.UserID)
-	if err != nil {
-		// The token is live, so a missing account is a failure of the store.
-		e = refusal.Undecided(audit.ReasonStore, err)
-	}
-	event := audit.Event{Action: audit.UserRead, UserID: by.UserID, SessionID: by.SessionID, ClientID: by.ClientID}
-	answer(w, h.Conclude(r.Context(), event, e), http.StatusOK, accountOf(u))
+	u, e := h.own(r, by)
+	answer(w, e, http.StatusOK, accountOf(u))
 }
 
 // ChangePassword answers POST /auth/password. The caller's session goes on;

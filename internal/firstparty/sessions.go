@@ -12,7 +12,8 @@ import (
 type tokensAnswer struct {
 	Message string `json:"message,omitempty"`
 	oauth.TokenAnswer
-	User *userName `json:"user,omitempty"`
+	User     *userName `json:"user,omitempty"`
+	Recovery []string  `json:"recovery_codes,omitempty"`
 }
 
 type userName struct {
@@ -36,9 +37,27 @@ func (h *Handlers) LogIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	tokens, e := h.OAuth.LogIn(r, body.Email, body.Password)
-	answer(w, e, http.StatusOK, tokensAnswer{
-		Message: "Login successful", TokenAnswer: tokens.TokenAnswer, User: &userName{Email: tokens.Email, UID: tokens.UserID},
-	})
+	answer(w, e, http.StatusOK, loggedIn(tokens))
+}
+
+// LogInWithCode answers POST /auth/login/factor: a code for the challenge that a log-in
+// was answered.
+func (h *Handlers) LogInWithCode(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Challenge string `json:"challenge"`
+		Code      string `json:"code"`
+	}
+	if !h.read(w, r, h.unread(clients.GrantPassword), &body) {
+		return
+	}
+	tokens, e := h.OAuth.LogInWithCode(r, body.Challenge, body.Code)
+	answer(w, e, http.StatusOK, loggedIn(tokens))
+}
+
+func loggedIn(tokens oauth.Tokens) tokensAnswer {
+	return tokensAnswer{
+		Message: "Login successful", TokenAnswer: tokens.TokenAnswer, User: &userName{Email: tokens.Email, UID: tokens.UserID}, Recovery: tokens.Recovery,
+	}
 }
 
 // Refresh answers POST /auth/refresh.

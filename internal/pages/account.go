@@ -50,7 +50,8 @@ func (v *view) setRequest(query string) {
 	}
 }
 
-// LogIn answers POST /account/login, and leads on to what the user logs in for.
+// LogIn answers POST /account/login, and leads on to what the user logs in for. The form
+// has a name and a password, or the code of a second factor that was asked for.
 func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) {
 	form, e := p.readForm(r)
 	if e != nil && e != foreignForm {
@@ -59,26 +60,52 @@ func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) {
 	}
 	remember := p.RememberTTL > 0 && form.Get("remember") != ""
 	var made oauth.Cookie
-	if e != nil {
-		e = p.Conclude(r.Context(), audit.Event{Action: audit.UserLoggedIn}, e)
-	} else {
-		made, e = p.OAuth.LogInBrowser(r.Context(), form.Get("username"), form.Get("password"), read(r, p.cookies.session), remember)
-	}
 	request, err := url.ParseQuery(form.Get("request"))
 	if err != nil {
 		request = nil
 	}
+	former, challenge := read(r, p.cookies.session), form.Get("challenge")
 	switch {
 	case e != nil:
+		e = p.Conclude(r.Context(), audit.Event{Action: audit.UserLoggedIn}, e)
+	case challenge != "":
+		made, e = p.OAuth.LogInBrowserWithCode(r.Context(), challenge, form.Get("code"), former, remember)
+	default:
+		made, e = p.OAuth.LogInBrowser(r.Context(), form.Get("username"), form.Get("password"), former, remember, request)
+	}
+	if e != nil {
 		v := view{language: p.languageOf(r, request.Get("ui_locales")), Name: form.Get("username"), Remember: remember}
 		v.setRequest(form.Get("request"))
-		p.showAgain(w, r, "login", v, e)
+		v.Challenge, v.Secret, v.URI = e.Challenge, e.Secret, e.URI
+		switch {
+		case e.Code == refusal.NeedsFactor:
+			p.ask(w, r, "code", v)
+		case e.Code == refusal.NeedsEnrolment:
+			p.ask(w, r, "enrol", v)
+		case e.Secret != "":
+			p.showAgain(w, r, "enrol", v, e)
+		case challenge != "" && e.Code != refusal.BadChallenge:
+			v.Challenge = challenge
+			p.showAgain(w, r, "code", v, e)
+		default:
+			p.showAgain(w, r, "login", v, e)
+		}
 		return
-	case len(request) == 0:
-		w.Header().Set("Location", view{language: p.languageOf(r, ""), pages: p}.Path(""))
-	default:
-		w.Header().Set("Location", p.base+AuthorizePath+"?"+p.OAuth.AfterLogin(request).Encode())
+	}
+	next := view{language: p.languageOf(r, ""), pages: p}.Path("")
+	if len(request) > 0 {
+		next = p.base + AuthorizePath + "?" + p.OAuth.AfterLogin(request).Encode()
 	}
 	p.cookies.logIn(w, made, remember)
-	w.WriteHeader(http.StatusSeeOther)
+	if made.Recovery != nil {
+		p.show(w, http.StatusOK, "recovery", view{language: p.languageOf(r, request.Get("ui_locales")), Codes: made.Recovery, Next: next})
+		return
+	}
+	lead(w, next)
+}
+
+// ask shows a form for the first time.
+func (p *Pages) ask(w http.ResponseWriter, r *http.Request, page string, v view) {
+	v.Token = p.formToken(w, r)
+	p.show(w, http.StatusOK, page, v)
 }

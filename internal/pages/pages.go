@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/problem"
 	"github.com/keyturn/keyturn/internal/refusal"
@@ -31,6 +32,8 @@ const (
 	SignUpPath     = "/account/signup"
 	PasswordPath   = "/account/password"
 	SessionsPath   = "/account/sessions"
+	FactorsPath    = "/account/factors"
+	AppPath        = "/account/factors/app"
 	StylePath      = "/account/style.css"
 	ScriptPath     = "/account/post.js"
 	LogoPath       = "/account/logo"
@@ -44,7 +47,10 @@ var Script []byte
 //go:embed templates/*.html
 var files embed.FS
 
-var templates = template.Must(template.ParseFS(files, "templates/*.html"))
+var templates = template.Must(template.New("").Funcs(template.FuncMap{"forPeople": forPeople}).ParseFS(files, "templates/*.html"))
+
+// forPeople writes a time for people.
+func forPeople(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // Options are what Pages need.
 type Options struct {
@@ -134,6 +140,9 @@ func (p *Pages) showError(w http.ResponseWriter, r *http.Request, e *refusal.Err
 	case e.Code == refusal.BadCredentials: // only somebody who is logged in can be shown more
 		p.show(w, status, "login", view{language: v.language, Token: p.formToken(w, r), Wrong: "log_in_first"})
 		return
+	case e.Code == refusal.StaleLogin:
+		p.show(w, status, "login", view{language: v.language, Token: p.formToken(w, r), Wrong: "log_in_again"})
+		return
 	case e.Temporary():
 		problem.RetryAfter(w, e.RetryAfter)
 	case e.Code == refusal.WrongEncoding:
@@ -163,6 +172,14 @@ func wrongOf(e *refusal.Error, malformed string) (status int, key string) {
 		return http.StatusForbidden, "stale"
 	case e.Code == refusal.BadCredentials:
 		return http.StatusForbidden, "wrong_credentials"
+	case e.Code == refusal.WrongCode:
+		return http.StatusForbidden, "wrong_code"
+	case e.Code == refusal.BadChallenge:
+		return http.StatusForbidden, "stale"
+	case e.Code == refusal.StaleLogin:
+		return http.StatusForbidden, "log_in_again"
+	case e.Code == refusal.Unacceptable && e.Reason == audit.ReasonInvalidFactor:
+		return http.StatusUnprocessableEntity, "factors_most"
 	case e.Code == refusal.Throttled:
 		return http.StatusTooManyRequests, "throttled"
 	case e.Temporary():

@@ -20,12 +20,6 @@ type session struct {
 	CreatedAt, RotatedAt time.Time
 }
 
-// Since and Used are when the session began and was last used, for people.
-func (s session) Since() string { return s.CreatedAt.UTC().Format("2006-01-02 15:04 UTC") }
-
-// Used: see Since.
-func (s session) Used() string { return s.RotatedAt.UTC().Format("2006-01-02 15:04 UTC") }
-
 // ListSessions answers GET /account/sessions with the live sessions of the user.
 func (p *Pages) ListSessions(w http.ResponseWriter, r *http.Request) {
 	v, login, ok := p.whose(w, r)

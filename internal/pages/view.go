@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/keyturn/keyturn/internal/factors"
 	"github.com/keyturn/keyturn/oauth"
 )
 
@@ -26,6 +27,13 @@ type view struct {
 	// about. Detail says more, in English and for who develops, and RequestID names
 	// the event.
 	Wrong, Field, Detail, RequestID string
+	// Challenge is that of a log-in whose second factor is due. Secret and URI are what an
+	// authenticator app is set up with.
+	Challenge, Secret, URI string
+	// Factors are the user's, Codes new recovery codes, and Next leads on from them.
+	Factors factors.Set
+	Codes   []string
+	Next    string
 	// User is who is logged in, Note a message by its key.
 	User, Note string
 	// Sessions are those of the user.
@@ -103,11 +111,15 @@ func (v view) Choices() (list []choice) {
 		c := choice{Lang: l.Lang, Name: l.Say("language"), Dir: l.Say("dir"), Current: l.Lang == v.Lang}
 		request, err := url.ParseQuery(v.Request)
 		switch {
-		case v.Page == "login" && v.Request != "" && err == nil:
+		case v.Page == "recovery" || v.Page == "enrol" && v.User != "":
+			c.Path = other.Path("factors")
+		case (v.Page == "login" || v.Page == "code" || v.Page == "enrol") && v.Request != "" && err == nil:
 			request.Set("ui_locales", l.Lang)
 			c.Path = v.pages.base + AuthorizePath + "?" + request.Encode()
 		case v.Page == "account" || v.Page == "error":
 			c.Path = other.Path("")
+		case v.Page == "code" || v.Page == "enrol":
+			c.Path = other.Path("login")
 		default:
 			c.Path = other.WithRequest(v.Page)
 		}

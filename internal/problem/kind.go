@@ -24,8 +24,13 @@ var (
 	MalformedBearer   = Kind{"malformed-authorization", "Malformed authorization", http.StatusBadRequest}
 	BadProof          = Kind{"proof-refused", "Proof refused", http.StatusUnauthorized}
 	NeedsNonce        = Kind{"nonce-needed", "Nonce needed", http.StatusUnauthorized}
+	LoginTooOld       = Kind{"fresh-log-in-needed", "Fresh log-in needed", http.StatusUnauthorized}
 	NoToken           = Kind{"no-valid-access-token", "No valid access token", http.StatusUnauthorized}
 	WrongCredentials  = Kind{"wrong-credentials", "Wrong credentials", http.StatusForbidden}
+	FactorNeeded      = Kind{"second-factor-needed", "Second factor needed", http.StatusForbidden}
+	EnrolmentNeeded   = Kind{"second-factor-to-set-up", "Second factor to set up", http.StatusForbidden}
+	WrongCode         = Kind{"wrong-code", "Wrong code", http.StatusForbidden}
+	LoginOver         = Kind{"log-in-is-over", "Log-in is over", http.StatusForbidden}
 	SessionOver       = Kind{"session-is-over", "Session is over", http.StatusForbidden}
 	ResetTokenOver    = Kind{"one-time-token-is-over", "One-time token is over", http.StatusForbidden}
 	BeyondToken       = Kind{"beyond-the-access-token", "Beyond the access token", http.StatusForbidden}

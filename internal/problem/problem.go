@@ -27,6 +27,11 @@ type Details struct {
 	Detail string `json:"detail,omitempty"`
 	// Field names the member of the request that the problem is about.
 	Field string `json:"field,omitempty"`
+	// Challenge is what to send with the code of a second factor.
+	Challenge string `json:"challenge,omitempty"`
+	// Secret and URI are what an authenticator app is to be set up with.
+	Secret string `json:"secret,omitempty"`
+	URI    string `json:"otpauth_uri,omitempty"`
 }
 
 // Write answers with a problem document of kind k with the text detail.
@@ -37,7 +42,12 @@ func Write(w http.ResponseWriter, k Kind, detail string) {
 // WriteField is like Write, with the name of the offending member of the
 // request.
 func WriteField(w http.ResponseWriter, k Kind, field, detail string) {
-	body, err := json.Marshal(Details{Type: k.URI(), Title: k.Title, Status: k.Status, Detail: detail, Field: field})
+	k.write(w, Details{Detail: detail, Field: field})
+}
+
+func (k Kind) write(w http.ResponseWriter, d Details) {
+	d.Type, d.Title, d.Status = k.URI(), k.Title, k.Status
+	body, err := json.Marshal(d)
 	if err != nil {
 		body = []byte(`{}`)
 	}

@@ -16,7 +16,7 @@ var kinds = [...]Kind{
 	refusal.Malformed: MalformedBody, refusal.TooLarge: BodyTooLarge, refusal.WrongContentType: WrongContentType,
 	refusal.WrongEncoding: WrongContentType,
 	refusal.Unacceptable:  UnacceptableValue, refusal.Taken: Taken, refusal.Conflict: ChangedMeanwhile, refusal.NotFound: NotFound,
-	refusal.BadCredentials: WrongCredentials, refusal.BadGrant: SessionOver, refusal.BadResetToken: ResetTokenOver,
+	refusal.BadCredentials: WrongCredentials, refusal.BadGrant: SessionOver, refusal.NeedsFactor: FactorNeeded, refusal.NeedsEnrolment: EnrolmentNeeded, refusal.WrongCode: WrongCode, refusal.BadChallenge: LoginOver, refusal.StaleLogin: LoginTooOld, refusal.BadResetToken: ResetTokenOver,
 	refusal.BadClient: ClientNotReady, refusal.GrantNotAllowed: ClientNotReady, refusal.UnsupportedGrant: ClientNotReady,
 	refusal.BadScope: MalformedBody, refusal.BadTarget: MalformedBody,
 	refusal.NoToken: NoToken, refusal.BadBearer: MalformedBearer, refusal.BadToken: NoToken, refusal.BeyondToken: BeyondToken,
@@ -24,10 +24,10 @@ var kinds = [...]Kind{
 }
 
 // challenged are the error codes of refusals about an access token or its proof
-// (RFC 6750 §3.1, RFC 9449 §7.1). Their answers must have a challenge.
+// (RFC 6750 §3.1, RFC 9449 §7.1, RFC 9470 §3). Their answers must have a challenge.
 var challenged = map[refusal.Code]string{
 	refusal.NoToken: "", refusal.BadBearer: "invalid_request", refusal.BadToken: "invalid_token", refusal.BeyondToken: "insufficient_scope",
-	refusal.BadProof: "invalid_dpop_proof", refusal.NeedsNonce: "use_dpop_nonce",
+	refusal.StaleLogin: "insufficient_user_authentication", refusal.BadProof: "invalid_dpop_proof", refusal.NeedsNonce: "use_dpop_nonce",
 }
 
 // challenge sets WWW-Authenticate: the scheme of the request with the error and, if
@@ -62,5 +62,5 @@ func Refuse(w http.ResponseWriter, e *refusal.Error) {
 	if e.Code == refusal.WrongEncoding {
 		w.Header().Set("Accept-Encoding", "identity") // RFC 9110 §15.5.16
 	}
-	WriteField(w, kinds[e.Code], e.Field, e.Public())
+	kinds[e.Code].write(w, Details{Detail: e.Public(), Field: e.Field, Challenge: e.Challenge, Secret: e.Secret, URI: e.URI})
 }

@@ -49,6 +49,19 @@ const (
 	// BadCredentials means that a user's address or password is wrong, or that the
 	// account is disabled; the caller must not be told which (U1).
 	BadCredentials
+	// NeedsFactor means that the password was right, and the account has a second
+	// factor. The Challenge is to be answered with a code of it.
+	NeedsFactor
+	// NeedsEnrolment means that the password was right, and that the account has to have
+	// a second factor. The Challenge is to be answered with a code of an authenticator
+	// app that has the Secret.
+	NeedsEnrolment
+	// WrongCode means that a code of a second factor is wrong or was used.
+	WrongCode
+	// BadChallenge means that a challenge is not valid, or no longer.
+	BadChallenge
+	// StaleLogin means that the user logged in too long ago for this.
+	StaleLogin
 	// BadGrant means that a refresh token is not valid, or no longer.
 	BadGrant
 	// BadResetToken means that a one-time token is not valid, or no longer.
@@ -96,6 +109,9 @@ type Error struct {
 	Text string
 	// Field names the member of the request that the refusal is about.
 	Field string
+	// Challenge is what a code of a second factor has to be sent with. Secret and URI
+	// are what an authenticator app that is due is set up with.
+	Challenge, Secret, URI string
 	// Nonce is the nonce that the client's next DPoP proof may, or must, contain.
 	Nonce string
 	// ByProof says that the access token, or its refusal, uses the DPoP scheme and
@@ -180,6 +196,11 @@ var texts = map[Code]string{
 	Conflict:         "The account was changed meanwhile; try again.",
 	NotFound:         "There is no such thing.",
 	BadCredentials:   "Invalid email or password",
+	NeedsFactor:      "The account has a second factor.",
+	NeedsEnrolment:   "The account needs a second factor. Set up an authenticator app, and send a code of it with the challenge.",
+	WrongCode:        "The code is wrong or was used.",
+	BadChallenge:     "The log-in is not valid, was finished, or took too long; begin it again.",
+	StaleLogin:       "This needs a log-in of the last 10 minutes; log in again.",
 	BadGrant:         "The refresh token is not valid, has expired or was revoked.",
 	BadResetToken:    "The one-time token is not valid, was used, or has expired.",
 	BadClient:        "The client is unknown, its credentials are wrong, or it must authenticate another way.",

@@ -520,7 +520,7 @@ func TestFormsOfOthersAreRefused(t *testing.T) {
 		"an empty token":  {"Sec-Fetch-Site", "same-origin", setting("token", "")},
 		"token, unasked":  {"Origin", "null", without("token")},
 	} {
-		for _, path := range []string{"/account/login", "/account/logout", "/account/signup", "/account/password", "/account/sessions"} {
+		for _, path := range []string{"/account/login", "/account/logout", "/account/signup", "/account/password", "/account/sessions", "/account/factors", "/account/factors/app"} {
 			b := w.loggedIn()
 			cookie := b.cookies["keyturn"]
 			_, form := formOn(t, b.get("/account/logout"))

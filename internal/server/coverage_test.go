@@ -34,7 +34,7 @@ func (c *coverage) saw(route string, e audit.Event) {
 // same for everybody, and health.
 var undecided = []string{
 	"/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/openapi.yaml",
-	"/healthz", "/readyz", "/account", "/account/style.css", "/account/post.js", "/account/logo", "GET /account/login", "GET /account/logout", "GET /account/signup", "GET /account/password",
+	"/healthz", "/readyz", "/account", "/account/style.css", "/account/post.js", "/account/logo", "GET /account/login", "GET /account/logout", "GET /account/signup", "GET /account/password", "GET /account/factors", "GET /account/factors/app",
 }
 
 // checkRoutes walks the router: each method of each route has a decision, and
@@ -72,6 +72,7 @@ func (c *coverage) checkRoutes(t *testing.T) {
 // elsewhere are the events that other tests have the server write, each with the
 // directory and the name of a test that looks for it.
 var elsewhere = map[string]string{
+	"factor-used success":                   "internal/server TestA1_ACodeIsSpentWithItsEvent",
 	"token-refused failure account_changed": "internal/server TestF7_WhatEndsSessionsEndsALoginUnderWay",
 	"user-logged-in failure busy":           "internal/server TestU2_ThePageToo",
 	"token-refused failure busy":            "internal/e2e TestU2_Overload",

@@ -144,7 +144,7 @@ func TestA1_EveryDecisionLeavesOneEvent(t *testing.T) {
 
 // granted reports whether an answer says yes.
 func granted(rec *httptest.ResponseRecorder) bool {
-	return rec.Code < 400 && !strings.Contains(rec.Header().Get("Location"), "error=")
+	return rec.Code < 400 && !strings.Contains(rec.Body.String(), `name="challenge"`) && !strings.Contains(rec.Header().Get("Location"), "error=")
 }
 
 func TestA3_WithoutItsEventNoDecisionStands(t *testing.T) {

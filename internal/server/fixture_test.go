@@ -106,6 +106,7 @@ type world struct {
 	proofClock time.Duration
 	// passwordGrantOff switches the password grant off at the next build.
 	passwordGrantOff bool
+	requireFactor    []string
 	// signUpOff closes the sign-up at the next build.
 	signUpOff bool
 	store     store.Store
@@ -204,7 +205,7 @@ func keyPolicy(alg string) keys.Policy {
 func (w *world) build() http.Handler {
 	settings := oauth.Settings{
 		Issuer: issuer, TokenEndpoint: issuer + "/oauth/token", ClockSkew: 30 * time.Second, AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour, BrowserTTL: 12 * time.Hour, RememberTTL: 720 * time.Hour,
-		RetryWindow: clients.RetryWindow(30 * time.Second), PasswordGrant: !w.passwordGrantOff, FirstPartyClient: "shop",
+		RetryWindow: clients.RetryWindow(30 * time.Second), PasswordGrant: !w.passwordGrantOff, FirstPartyClient: "shop", RequireFactor: w.requireFactor,
 	}
 	hasher, err := passwords.NewHasher(passwords.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2)
 	must(w.t, err)
@@ -212,6 +213,7 @@ func (w *world) build() http.Handler {
 		Store: w.store, Hasher: hasher, Sessions: oauth.SessionEnder{Store: w.store, Audit: w.audit, Now: time.Now}, Audit: w.audit, Now: time.Now,
 	})
 	must(w.t, err)
+	w.users.Sealer = w.masters.Sealer(users.SealFactors)
 	fail := func(_ context.Context, err error) { w.t.Log("inside:", err) }
 	proofClock := w.proofClock
 	now := func() time.Time { return time.Now().Add(w.wallOff) }

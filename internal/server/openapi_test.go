@@ -177,12 +177,12 @@ func openAPICheck(t *testing.T, description string, all []exchange) []string {
 	return nil
 }
 
-var oneSession = regexp.MustCompile(`^/auth/sessions/.+`)
+var oneOf = regexp.MustCompile(`/auth/(sessions|factors)/[^/]+`)
 
 // template is the path of a URL as the description has it.
 func template(url string) string {
 	path, _, _ := strings.Cut(strings.TrimPrefix(url, issuer), "?")
-	return oneSession.ReplaceAllString(path, "/auth/sessions/{id}")
+	return oneOf.ReplaceAllString(path, "/auth/$1/{id}")
 }
 
 // documented lists every answer that is described.
@@ -225,7 +225,17 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			journeys["page: "+d.name] = func(_ *testing.T, w *world) { d.send(w, tokens{}) }
 		}
 	}
+	for _, d := range factorPages() {
+		journeys["page: "+d.name] = func(_ *testing.T, w *world) { d.send(w, tokens{}) }
+	}
 	maps.Copy(journeys, map[string]func(*testing.T, *world){
+		"a page of a log-in of a while ago": func(t *testing.T, w *world) {
+			said := w.handler.(*stenographer)
+			b := w.loggedIn()
+			later(w, app{}, nil)
+			said.next, w.handler = w.handler, said
+			b.get("/account/factors/app")
+		},
 		"documents": func(t *testing.T, w *world) {
 			for _, path := range []string{"/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/openapi.yaml"} {
 				w.get(path, "If-None-Match", w.get(path).Header().Get("ETag"))
@@ -238,7 +248,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			for _, path := range []string{"/account/style.css", "/account/post.js", "/account/logo"} {
 				w.get(path, "If-None-Match", w.get(path).Header().Get("ETag"))
 			}
-			for _, path := range []string{"/account", "/account/login", "/account/logout", "/account/signup", "/account/password", "/account/sessions"} {
+			for _, path := range []string{"/account", "/account/login", "/account/logout", "/account/signup", "/account/password", "/account/sessions", "/account/factors", "/account/factors/app"} {
 				w.get(path)
 			}
 			w.browser().authorize(asks(nil))
@@ -254,6 +264,10 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			w.journal.breakDown(true)
 			for _, path := range []string{"/oauth/authorize", "/oauth/logout"} {
 				w.serve(httptest.NewRequest("POST", path, strings.NewReader("a")))
+			}
+			_, form := formOn(t, b.get("/account/factors/app"))
+			for _, path := range []string{"/account/factors", "/account/factors/app"} {
+				b.post(path, form)
 			}
 			must(t, w.store.Close())
 			b.get("/account")
@@ -299,7 +313,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 		},
 		"bodies": func(t *testing.T, w *world) {
 			held := w.login()
-			for _, path := range []string{"/auth/signup", "/auth/login", "/auth/refresh", "/auth/reset", "/auth/password"} {
+			for _, path := range []string{"/auth/signup", "/auth/login", "/auth/login/factor", "/auth/refresh", "/auth/reset", "/auth/password", "/auth/factors", "/auth/factors/x"} {
 				w.sendJSON("POST", path, held.Access, map[string]string{"email": strings.Repeat("x", 17<<10)})
 				w.sendJSON("POST", path, held.Access, []string{"x"})
 				r := httptest.NewRequest("POST", path, strings.NewReader("a=b"))
@@ -328,6 +342,10 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 				w.sendJSON(method, path, "", nil)
 				w.sendJSON(method, path, foreign.Access, nil)
 			}
+			for _, route := range []string{"GET /auth/factors", "POST /auth/factors", "POST /auth/factors/x", "DELETE /auth/factors/x", "POST /auth/recovery-codes"} {
+				method, path, _ := strings.Cut(route, " ")
+				w.sendJSON(method, path, foreign.Access, nil)
+			}
 			w.sendJSON("DELETE", "/auth/sessions", "", nil)
 			w.sendJSON("DELETE", "/auth/sessions", foreign.Access, nil)
 			w.journal.breakDown(true)
@@ -354,6 +372,29 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 				w.serve(r)
 			}
 		},
+		"second factors": func(t *testing.T, w *world) {
+			held := w.login()
+			w.sendJSON("GET", "/auth/factors", held.Access, nil)
+			for _, route := range borne() {
+				method, path, _ := strings.Cut(route, " ")
+				if strings.Contains(path, "factors") || strings.Contains(path, "codes") {
+					w.sendJSON(method, path, "", nil)
+					w.sendJSON(method, path, held.Access, map[string]string{"code": "1"})
+				}
+			}
+			w.sendJSON("POST", "/auth/factors", held.Access, map[string]string{"kind": "totp"})
+			w.sendJSON("POST", "/auth/factors", held.Access, map[string]string{"kind": "totp", "name": "\n"})
+			a := w.enrol()
+			w.sendJSON("POST", "/auth/login", "", map[string]string{"email": email, "password": password})
+			w.answerChallenge(w.challenged(), "x")
+			got := read[tokens](t, w.answerChallenge(w.challenged(), a.recovery[0]), 200)
+			w.sendJSON("POST", "/auth/recovery-codes", got.Access, nil)
+			w.sendJSON("DELETE", "/auth/factors/"+a.id, got.Access, nil)
+			next, err := w.users.BeginTOTP(t.Context(), w.uid, "", "x")
+			must(t, err)
+			a.secret = next.Secret
+			w.sendJSON("POST", "/auth/factors/"+next.ID, got.Access, map[string]string{"code": a.code(time.Now())})
+		},
 		"refreshing": func(t *testing.T, w *world) {
 			held := w.login()
 			w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": held.Refresh})
@@ -377,6 +418,39 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			w.users.Store = changing{w.store}
 			w.sendJSON("POST", "/auth/reset", "", map[string]string{"token": token, "new_password": "another long sentence"})
 			w.sendJSON("POST", "/auth/password", held.Access, map[string]string{"current_password": password, "new_password": "another long sentence"})
+		},
+		"second factors that change meanwhile": func(t *testing.T, w *world) {
+			held, a := w.login(), w.enrol()
+			pending, err := w.users.BeginTOTP(t.Context(), w.uid, "", "x")
+			must(t, err)
+			all := func() {
+				w.sendJSON("GET", "/auth/factors", held.Access, nil)
+				w.sendJSON("POST", "/auth/factors", held.Access, map[string]string{"kind": "totp"})
+				w.sendJSON("POST", "/auth/factors/"+pending.ID, held.Access, map[string]string{"code": app{secret: pending.Secret}.code(time.Now())})
+				w.sendJSON("DELETE", "/auth/factors/"+a.id, held.Access, nil)
+				w.sendJSON("POST", "/auth/recovery-codes", held.Access, nil)
+			}
+			challenge := w.challenged()
+			sound := w.users.Store
+			w.users.Store = changing{w.store}
+			all()
+			w.answerChallenge(challenge, a.recovery[0])
+			w.users.Store = sound
+			w.journal.breakDown(true)
+			all()
+			w.answerChallenge(challenge, a.recovery[0])
+			w.journal.breakDown(false)
+			r := w.jsonRequest("POST", "/auth/login/factor", "", "", map[string]string{"challenge": challenge, "code": "1"})
+			r.Header.Set("DPoP", "x")
+			w.serve(r)
+			w.users.Throttle = throttle.New(w.store, time.Now)
+			for range 12 {
+				w.answerChallenge(challenge, "1")
+			}
+			u, err := w.store.UserByID(t.Context(), w.uid)
+			must(t, err)
+			must(t, w.store.RemoveUser(t.Context(), u))
+			all()
 		},
 	})
 	return journeys

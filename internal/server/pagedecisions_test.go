@@ -274,7 +274,8 @@ func pageRefusals() []decided {
 		}, 400, audit.TokenReuse, "reused_code"},
 	}
 	return slices.Concat(rows, unreadForms("/oauth/authorize", issue), unreadForms("/account/login", login), unreadForms("/account/logout", leave), unreadForms("/oauth/logout", leave),
-		unreadForms("/account/signup", audit.UserSignedUp), unreadForms("/account/password", audit.PasswordChanged), unreadForms("/account/sessions", audit.SessionEnded))
+		unreadForms("/account/signup", audit.UserSignedUp), unreadForms("/account/password", audit.PasswordChanged), unreadForms("/account/sessions", audit.SessionEnded),
+		unreadForms("/account/factors", audit.FactorRemoved), unreadForms("/account/factors/app", audit.FactorEnrolled))
 }
 
 // unreadForms are forms that no page reads.

@@ -57,11 +57,14 @@ func bearerCases() (cases []protocolCase) {
 // what is answered.
 func firstPartyCases() (cases []protocolCase) {
 	bodies := map[string]string{
-		"/auth/login":    `{"email":"{email}","password":"{password}"}`,
-		"/auth/refresh":  `{"refresh_token":"{refresh}"}`,
-		"/auth/reset":    `{"token":"kt_pr_x","new_password":"another long sentence"}`,
-		"/auth/signup":   `{"email":"eve@example.com","password":"a long enough sentence"}`,
-		"/auth/password": `{"current_password":"wrong","new_password":"another long sentence"}`,
+		"/auth/login":        `{"email":"{email}","password":"{password}"}`,
+		"/auth/refresh":      `{"refresh_token":"{refresh}"}`,
+		"/auth/reset":        `{"token":"kt_pr_x","new_password":"another long sentence"}`,
+		"/auth/signup":       `{"email":"eve@example.com","password":"a long enough sentence"}`,
+		"/auth/factors":      `{"kind":"totp","name":"phone"}`,
+		"/auth/factors/x":    `{"code":"123456"}`,
+		"/auth/login/factor": `{"challenge":"x","code":"123456"}`,
+		"/auth/password":     `{"current_password":"wrong","new_password":"another long sentence"}`,
 	}
 	for path, good := range bodies {
 		header := []string{"Content-Type", "application/json", "Authorization", "Bearer {access}"}
@@ -109,6 +112,10 @@ func firstPartyCases() (cases []protocolCase) {
 		{"/auth/signup", `{"email":"x","password":"a long enough sentence"}`, 422, "unacceptable-value"},
 		{"/auth/signup", `{"email":"eve@example.com","password":"short"}`, 422, "unacceptable-value"},
 		{"/auth/password", bodies["/auth/password"], 403, "wrong-credentials"},
+		{"/auth/factors", bodies["/auth/factors"], 201, ""},
+		{"/auth/factors/x", bodies["/auth/factors/x"], 404, "not-found"},
+		{"/auth/login/factor", bodies["/auth/login/factor"], 403, "log-in-is-over"},
+		{"/auth/login/factor", `{"challenge":"","code":"123456"}`, 400, "malformed-body"},
 	} {
 		cases = append(cases, protocolCase{"RFC 9457 §3", "POST", c.path, []string{"Content-Type", "application/json", "Authorization", "Bearer {access}"}, c.body, c.status, c.code})
 	}
@@ -119,6 +126,9 @@ func firstPartyCases() (cases []protocolCase) {
 		protocolCase{"RFC 9110 §9.3.1", "GET", "/auth/sessions", bearer, "", 200, ""},
 		protocolCase{"RFC 9110 §9.3.5", "DELETE", "/auth/sessions", bearer, "", 200, ""},
 		protocolCase{"RFC 9110 §15.5.5", "DELETE", "/auth/sessions/none", bearer, "", 404, "not-found"},
+		protocolCase{"RFC 9110 §9.3.1", "GET", "/auth/factors", bearer, "", 200, ""},
+		protocolCase{"RFC 9110 §15.5.5", "DELETE", "/auth/factors/none", bearer, "", 404, "not-found"},
+		protocolCase{"RFC 9110 §15.5.5", "POST", "/auth/recovery-codes", bearer, "", 404, "not-found"},
 		protocolCase{"RFC 9110 §9.3.3", "POST", "/auth/logout", bearer, "", 204, ""})
 }
 
@@ -126,9 +136,10 @@ func firstPartyCases() (cases []protocolCase) {
 var servedRoutes = map[string][]string{
 	"/oauth/token": {"POST"}, "/oauth/par": {"POST"}, "/oauth/revoke": {"POST"}, "/oauth/introspect": {"POST"}, "/oauth/userinfo": {"GET", "POST"}, "/oauth/logout": {"GET", "POST"},
 	"/auth/signup": {"POST"}, "/auth/reset": {"POST"}, "/auth/login": {"POST"}, "/auth/refresh": {"POST"}, "/auth/logout": {"POST"},
+	"/auth/login/factor": {"POST"}, "/auth/factors": {"GET", "POST"}, "/auth/factors/x": {"POST", "DELETE"}, "/auth/recovery-codes": {"POST"},
 	"/auth/me": {"GET"}, "/auth/password": {"POST"}, "/auth/sessions": {"GET", "DELETE"}, "/auth/sessions/x": {"DELETE"},
 	"/account": {"GET"}, "/account/login": {"GET", "POST"}, "/account/logout": {"GET", "POST"}, "/account/signup": {"GET", "POST"},
-	"/account/password": {"GET", "POST"}, "/account/sessions": {"GET", "POST"},
+	"/account/password": {"GET", "POST"}, "/account/sessions": {"GET", "POST"}, "/account/factors": {"GET", "POST"}, "/account/factors/app": {"GET", "POST"},
 	"/healthz": {"GET"}, "/readyz": {"GET"},
 	"/.well-known/jwks.json": {"GET"}, "/.well-known/oauth-authorization-server": {"GET"}, "/.well-known/openid-configuration": {"GET"}, "/openapi.yaml": {"GET"},
 }

@@ -58,6 +58,8 @@ func (s *Server) router(h Handlers) http.Handler {
 	s.route(r, page, pages.LogOutPath, methods{"GET": h.Pages.AskLogOut, "POST": h.Pages.LogOut})
 	s.route(r, page, pages.PasswordPath, methods{"GET": h.Pages.AskPassword, "POST": h.Pages.ChangePassword})
 	s.route(r, page, pages.SessionsPath, methods{"GET": h.Pages.ListSessions, "POST": h.Pages.EndSessions})
+	s.route(r, page, pages.FactorsPath, methods{"GET": h.Pages.Factors, "POST": h.Pages.ChangeFactors})
+	s.route(r, page, pages.AppPath, methods{"GET": h.Pages.AskApp, "POST": h.Pages.AddApp})
 	if h.SignUp {
 		s.route(r, page, pages.SignUpPath, methods{"GET": h.Pages.AskSignUp, "POST": h.Pages.SignUp})
 	}
@@ -108,10 +110,14 @@ func (s *Server) firstPartyRoutes(r *mux.Router, h *firstparty.Handlers, signUp 
 	}
 	s.route(r, firstParty, "/auth/reset", methods{"POST": h.ResetPassword})
 	s.route(r, firstParty, "/auth/login", methods{"POST": h.LogIn})
+	s.route(r, firstParty, "/auth/login/factor", methods{"POST": h.LogInWithCode})
 	s.route(r, firstParty, "/auth/refresh", methods{"POST": h.Refresh})
 	s.route(r, firstParty, "/auth/logout", methods{"POST": h.ForCaller(h.LogOut)})
 	s.route(r, firstParty, "/auth/me", methods{"GET": h.ForCaller(h.Me)})
 	s.route(r, firstParty, "/auth/password", methods{"POST": h.ForCaller(h.ChangePassword)})
+	s.route(r, firstParty, "/auth/factors", methods{"GET": h.ForCaller(h.Factors), "POST": h.ForCaller(h.AddFactor)})
+	s.route(r, firstParty, "/auth/factors/{id}", methods{"POST": h.ForCaller(h.ConfirmFactor), "DELETE": h.ForCaller(h.RemoveFactor)})
+	s.route(r, firstParty, "/auth/recovery-codes", methods{"POST": h.ForCaller(h.RenewRecoveryCodes)})
 	s.route(r, firstParty, "/auth/sessions", methods{"GET": h.ForCaller(h.Sessions), "DELETE": h.ForCaller(h.EndOtherSessions)})
 	s.route(r, firstParty, "/auth/sessions/{id}", methods{"DELETE": h.ForCaller(h.EndSession)})
 }

@@ -147,7 +147,7 @@ func TestResetByOneTimeToken(t *testing.T) {
 		token, password string
 		status          int
 	}{
-		"no token":        {"", next, 403},
+		"no token":        {"", next, 400},
 		"another token":   {"kt_pr_" + strings.Repeat("A", 91), next, 403},
 		"a weak password": {token, "short", 422},
 	} {

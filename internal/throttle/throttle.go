@@ -22,6 +22,10 @@ import (
 //	pair        5 in 24 hours    1 s           15 min
 //	account    50 in 24 hours    1 s           30 s
 //	network   100 in an hour     1 s           60 s
+//	codes       5 in 24 hours    1 s           1 h
+//
+// The last is for the codes of an account's second factors (see BeginCode), from
+// any network: six digits are few.
 //
 // A network is known to an account that has logged in from it within the last 30
 // days (up to 60); for it only the pair counts. So an attacker elsewhere cannot
@@ -78,11 +82,23 @@ type Attempt struct {
 // requester in ctx. Without an account only the network counts. The error is a
 // refusal (Throttled), or from the store.
 func (t *Throttle) Begin(ctx context.Context, account string) (*Attempt, error) {
+	return t.begin(ctx, func(a *Attempt) ([]*gate, []string) { return a.gatesFor(account, networkOf(audit.RequestFrom(ctx).IP)) })
+}
+
+// BeginCode is Begin for a code of a second factor. No network is known, and a success
+// clears nothing: whoever has the password and guesses gains nothing by what the owner
+// does. Account should change with the password, so that its owner ends their turns.
+func (t *Throttle) BeginCode(ctx context.Context, account string) (*Attempt, error) {
+	return t.begin(ctx, func(a *Attempt) ([]*gate, []string) { return []*gate{newGate(perCodes, a.at, account)}, nil })
+}
+
+func (t *Throttle) begin(ctx context.Context, gatesFor func(*Attempt) (gates []*gate, known []string)) (*Attempt, error) {
 	if t == nil {
 		return nil, nil
 	}
 	a := &Attempt{throttle: t, at: t.now()}
-	if err := a.look(ctx, account, networkOf(audit.RequestFrom(ctx).IP)); err != nil {
+	gates, known := gatesFor(a)
+	if err := a.look(ctx, gates, known); err != nil {
 		return nil, fmt.Errorf("read the throttle: %w", err)
 	}
 	wait, err := a.wait(ctx)
@@ -110,10 +126,9 @@ func throttled(wait time.Duration) error {
 	return &refusal.Error{Code: refusal.Throttled, Reason: audit.ReasonThrottled, RetryAfter: wait}
 }
 
-// look reads the failures of each gate, and whether the network is known to the
-// account.
-func (a *Attempt) look(ctx context.Context, account, network string) error {
-	gates, keys := a.gatesFor(account, network)
+// look reads the failures of each gate, and by the counters keys whether the network
+// is known to the account.
+func (a *Attempt) look(ctx context.Context, gates []*gate, keys []string) error {
 	known := len(keys) > 0
 	for _, g := range gates {
 		keys = append(keys, g.count, g.before)

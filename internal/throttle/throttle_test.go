@@ -130,6 +130,37 @@ func TestU4_AccountIsSlowedFromManyNetworks(t *testing.T) {
 	}
 }
 
+// A machine that guesses the codes of one account from everywhere for ten days, while
+// its owner logs in, gets few in.
+func TestU4_CodesCountPerAccount(t *testing.T) {
+	g := newGuesser(t)
+	judged := 0
+	begin := g.clock.now()
+	for i := 0; g.clock.now().Sub(begin) < 10*24*time.Hour; i++ {
+		a, err := g.BeginCode(from(t.Context(), fmt.Sprintf("10.%d.%d.1", i/250%250, i%250)), "ada")
+		switch {
+		case err != nil:
+			g.clock.advance(refusal.Of(err).RetryAfter)
+			continue
+		case i%100 == 0:
+			a.Succeed(t.Context())
+		default:
+			judged++
+		}
+		g.clock.advance(time.Second)
+	}
+	// Ten days hold 240 delays of an hour; marks may cut a third off each.
+	if judged < 150 || judged > 500 {
+		t.Errorf("%d guesses in ten days", judged)
+	}
+	if _, err := g.BeginCode(from(t.Context(), home), "grace"); err != nil {
+		t.Error(err)
+	}
+	if _, wait := g.try("ada", home); wait != 0 {
+		t.Errorf("the password has to wait %s", wait)
+	}
+}
+
 func TestU4_KnownNetworkIsNotLockedOut(t *testing.T) {
 	g := newGuesser(t)
 	a, _ := g.try("ada", home)

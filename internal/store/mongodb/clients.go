@@ -28,6 +28,8 @@ type clientRecord struct {
 	TokenEndpointAudience  bool                `bson:"token_endpoint_audience,omitempty"`
 	DPoPBound              bool                `bson:"dpop_bound,omitempty"`
 	RequiresPAR            bool                `bson:"requires_par,omitempty"`
+	RequireFactor          bool                `bson:"require_factor,omitempty"`
+	PasswordAlone          bool                `bson:"password_alone,omitempty"`
 	Claims                 []string            `bson:"claims,omitempty"`
 	SigningAlg             string              `bson:"signing_alg,omitempty"`
 	AccessTTL              time.Duration       `bson:"access_ttl_ns"`

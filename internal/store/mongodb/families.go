@@ -23,6 +23,7 @@ type familyRecord struct {
 	JKT            string    `bson:"jkt,omitempty"`
 	LoginID        string    `bson:"login_id,omitempty"`
 	TellEnd        bool      `bson:"tell_end,omitempty"`
+	Factor         string    `bson:"factor,omitempty"`
 	Salt           []byte    `bson:"salt"`
 	MasterID       string    `bson:"master_id"`
 	Generation     int64     `bson:"generation"`

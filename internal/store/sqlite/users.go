@@ -2,16 +2,19 @@ package sqlite
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 
+	"github.com/keyturn/keyturn/internal/factors"
 	"github.com/keyturn/keyturn/users"
 )
 
 const userColumns = `uid, email, email_key, username, username_key, first_name, last_name, roles, claims,
 	password_hash, reset_hash, reset_expires_at, disabled, epoch, unsettled, created_at, updated_at, password_changed_at,
-	version, unborn, slot_id, slot`
+	factors, version, unborn, slot_id, slot`
 
 var (
-	insertUser     = sql(`INSERT INTO users (` + userColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	insertUser     = sql(`INSERT INTO users (` + userColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	heldUser       = sql(`SELECT ` + userColumns + ` FROM users WHERE uid = ?`)
 	userByID       = sql(`SELECT ` + userColumns + ` FROM users WHERE uid = ? AND unborn = 0`)
 	userByEmail    = sql(`SELECT ` + userColumns + ` FROM users WHERE email_key = ? AND email_key <> '' AND unborn = 0`)
@@ -24,7 +27,7 @@ var (
 	replaceUser    = sql(`UPDATE users SET email = ?2, email_key = ?3, username = ?4, username_key = ?5, first_name = ?6, last_name = ?7,
 		roles = ?8, claims = ?9, password_hash = ?10, reset_hash = ?11, reset_expires_at = ?12, disabled = ?13, epoch = ?14,
 		unsettled = ?15, created_at = ?16, updated_at = ?17, password_changed_at = ?18,
-		version = ?19, unborn = ?20, slot_id = ?21, slot = ?22 WHERE uid = ?1`)
+		factors = ?19, version = ?20, unborn = ?21, slot_id = ?22, slot = ?23 WHERE uid = ?1`)
 	deleteUser = sql(`DELETE FROM users WHERE uid = ?`)
 	updateHash = sql(`UPDATE users SET password_hash = ?3, version = version + 1
 		WHERE uid = ?1 AND password_hash = ?2 AND slot_id = '' AND unborn = 0`)
@@ -51,8 +54,29 @@ func scanUser(r *row) users.User {
 		CreatedAt:         r.time(),
 		UpdatedAt:         r.time(),
 		PasswordChangedAt: r.time(),
+		Factors:           scanFactors(r),
 		Held:              scanHeld(r),
 	}
+}
+
+// encodeFactors returns the stored form of second factors: JSON, or nothing.
+func encodeFactors(s factors.Set) string {
+	if s.IsZero() {
+		return ""
+	}
+	text, _ := json.Marshal(s) // texts, times and numbers can always be encoded
+	return string(text)
+}
+
+func scanFactors(r *row) (s factors.Set) {
+	text := r.text()
+	if text == "" {
+		return s
+	}
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		r.wrong(r.next-1, fmt.Errorf("not a set of factors: %w", err))
+	}
+	return s
 }
 
 // CreateUser implements users.Store.
@@ -71,7 +95,7 @@ func writeUser(c *conn, s *statement, u users.User) (int, error) {
 	return c.exec(s, u.UID, u.Email, u.EmailKey, u.Username, u.UsernameKey, u.FirstName, u.LastName,
 		encodeList(u.Roles), u.Claims, u.PasswordHash, u.ResetHash, millis(u.ResetExpiresAt),
 		integer(u.Disabled), u.Epoch, integer(u.Unsettled),
-		millis(u.CreatedAt), millis(u.UpdatedAt), millis(u.PasswordChangedAt),
+		millis(u.CreatedAt), millis(u.UpdatedAt), millis(u.PasswordChangedAt), encodeFactors(u.Factors),
 		u.Version, integer(u.Unborn), u.SlotID, u.Slot)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/factors"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
@@ -35,18 +36,25 @@ func uid(n int) string { return fmt.Sprintf("%08x-0000-4000-8000-000000000000", 
 
 func sampleUser(n int) users.User {
 	return users.User{
-		UID:               uid(n),
-		Email:             fmt.Sprintf("User%d@Example.com", n),
-		EmailKey:          fmt.Sprintf("user%d@example.com", n),
-		Username:          fmt.Sprintf("User%d", n),
-		UsernameKey:       fmt.Sprintf("user%d", n),
-		FirstName:         "Ada",
-		LastName:          "Lovelace",
-		Roles:             []string{"admin", "editor"},
-		Claims:            `{"department":"engines"}`,
-		PasswordHash:      "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
-		ResetHash:         []byte{3, 0, 255},
-		ResetExpiresAt:    epoch.Add(24 * time.Hour),
+		UID:            uid(n),
+		Email:          fmt.Sprintf("User%d@Example.com", n),
+		EmailKey:       fmt.Sprintf("user%d@example.com", n),
+		Username:       fmt.Sprintf("User%d", n),
+		UsernameKey:    fmt.Sprintf("user%d", n),
+		FirstName:      "Ada",
+		LastName:       "Lovelace",
+		Roles:          []string{"admin", "editor"},
+		Claims:         `{"department":"engines"}`,
+		PasswordHash:   "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
+		ResetHash:      []byte{3, 0, 255},
+		ResetExpiresAt: epoch.Add(24 * time.Hour),
+		Factors: factors.Set{
+			List: []factors.Factor{
+				{ID: uid(n + 100), Kind: factors.TOTP, Name: odd[0], CreatedAt: epoch, LastUsedAt: epoch.Add(time.Hour), Sealed: []byte{1, 0, 255}, Step: 1 << 40, Params: factors.Params{Algorithm: "SHA512", Digits: 8, Period: 60}},
+				{ID: uid(n + 200), Kind: factors.TOTP, Pending: true, CreatedAt: epoch, Sealed: []byte{2}},
+			},
+			Recovery: [][]byte{{0, 1}, {255}},
+		},
 		Epoch:             7,
 		CreatedAt:         epoch,
 		UpdatedAt:         epoch.Add(time.Millisecond),
@@ -72,6 +80,8 @@ func sampleClient(id string) clients.Client {
 		SigningAlg:             "RS256",
 		DPoPBound:              true,
 		RequiresPAR:            true,
+		RequireFactor:          true,
+		PasswordAlone:          true,
 		AccessTTL:              90 * time.Second,
 		RefreshIdleTTL:         36 * time.Hour,
 		RefreshTTL:             720*time.Hour + time.Millisecond,
@@ -93,6 +103,7 @@ func sampleFamily(n int) oauth.Family {
 		JKT:            "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
 		LoginID:        uid(99),
 		TellEnd:        true,
+		Factor:         "otp",
 		Salt:           []byte{0, 1, 2, 3, 254, 255},
 		MasterID:       "m1",
 		Generation:     5,

@@ -2,6 +2,7 @@
 // JavaScript too, and what axe-core finds on every page, on a telephone and on a desk, by
 // day and by night. It reads a request and prints what went wrong.
 import { readFileSync } from 'node:fs'
+import { createHmac } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { chromium } from 'playwright-core'
 
@@ -54,6 +55,14 @@ const fill = async (page, values) => {
   await follow(page, 'form button[type=submit]')
 }
 const completes = (page) => page.$$eval('form input:not([type=hidden], [type=checkbox])', (list) => list.map((i) => i.autocomplete))
+// code is what an authenticator app shows that has the key, this step or one after it.
+const code = (key, steps) => {
+  const bits = [...key.replaceAll(' ', '')].map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0')).join('')
+  const counter = Buffer.alloc(8)
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps))
+  const sum = createHmac('sha1', Buffer.from(bits.match(/.{8}/g).map((b) => parseInt(b, 2)))).update(counter).digest()
+  return String((sum.readUInt32BE(sum[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, '0')
+}
 const sessionCookie = async (context) => (await context.cookies()).find((c) => c.name === 'keyturn')
 
 try {
@@ -127,6 +136,30 @@ try {
   await fill(page, { password: 'a compiler for plain English' })
   expect('who signed up', await page.textContent('.about strong'), 'grace@example.com')
 
+  await follow(page, 'nav >> text=Second factor')
+  await check(page, 'factors')
+  await follow(page, 'text=Set up an authenticator app')
+  await check(page, 'enrol')
+  const key = await page.textContent('code')
+  await fill(page, { code: 'x' })
+  await check(page, 'enrol, wrong')
+  expect('the key after a wrong code', await page.textContent('code'), key)
+  await fill(page, { code: code(key, 0) })
+  await check(page, 'recovery')
+  const recovery = await page.$$eval('code', (list) => list.map((c) => c.textContent))
+  expect('the recovery codes', recovery.length, 10)
+  await follow(page, 'text=Continue')
+  await check(page, 'factors, one')
+  await follow(page, 'nav >> text=Log out')
+  await follow(page, 'form button')
+  await fill(page, { username: 'grace@example.com', password: 'a compiler for plain English' })
+  await check(page, 'code')
+  expect('what a password manager reads', await completes(page), ['one-time-code'])
+  await fill(page, { code: code(key, 0) })
+  await check(page, 'code, used')
+  await fill(page, { code: code(key, 1) })
+  expect('who knew the code', await page.textContent('.about strong'), 'grace@example.com')
+
   await page.goto(at('/oauth/authorize?client_id=nobody'))
   await check(page, 'error')
 
@@ -142,6 +175,7 @@ try {
   expect('the language', await reader.page.getAttribute('html', 'lang'), 'de')
   await follow(reader.page, '.other a')
   await fill(reader.page, { username: 'grace@example.com', password: 'a compiler for plain English' })
+  await fill(reader.page, { code: recovery[0].toLowerCase() })
   expect('the language after the log-in', await heading(reader.page), 'Ihr Konto')
 } catch (error) {
   wrong.push(String(error))

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/factors"
+	"github.com/keyturn/keyturn/users"
+)
+
+// factorRow is a second factor as commands print it.
+type factorRow struct {
+	ID         string       `json:"id"`
+	Kind       factors.Kind `json:"kind"`
+	Name       string       `json:"name,omitempty"`
+	Confirmed  bool         `json:"confirmed"`
+	CreatedAt  time.Time    `json:"created_at"`
+	LastUsedAt time.Time    `json:"last_used_at,omitzero"`
+}
+
+func (p *program) usersFactorsCommand() *cobra.Command {
+	var remove string
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "factors EMAIL|USERNAME|UID",
+		Short: "List the second factors of an account, or remove one or all",
+		Long: `Lists the second factors of an account; with --remove or --remove-all it takes
+them away, for a user who has lost them. With the last one the recovery codes go.
+From then on the password alone opens the account, unless a second factor is
+required: then whoever logs in next sets one up. Make sure that it is its user who
+asks, and set another password too where somebody else may know it.`,
+		Example: `  keyturn users factors ada@example.com
+  keyturn users factors ada@example.com --remove-all`,
+		Args: cobra.ExactArgs(1),
+	}
+	cmd.Flags().StringVar(&remove, "remove", "", "remove the factor of this id")
+	cmd.Flags().BoolVar(&all, "remove-all", false, "remove every factor")
+	cmd.MarkFlagsMutuallyExclusive("remove", "remove-all")
+	p.withUser(cmd, func(*config.Config, []string) error {
+		if cmd.Flags().Changed("remove") && remove == "" {
+			return usageError{errors.New("--remove is empty: give the id of a factor")}
+		}
+		return nil
+	}, func(d *deployment, s *users.Service, u users.User) error {
+		switch {
+		case remove != "":
+			return p.removeFactors(d, s, u, remove)
+		case all:
+			var ids []string
+			for _, f := range u.Factors.List {
+				ids = append(ids, f.ID)
+			}
+			return p.removeFactors(d, s, u, ids...)
+		}
+		return p.printFactors(u)
+	})
+	return cmd
+}
+
+func (p *program) removeFactors(d *deployment, s *users.Service, u users.User, ids ...string) error {
+	for _, id := range ids {
+		if err := s.RemoveFactor(d.ctx, u.UID, id); errors.Is(err, users.ErrNoFactor) {
+			return fmt.Errorf("%s has no second factor %s; see keyturn users factors %s", nameOf(u), id, nameOf(u))
+		} else if err != nil {
+			return err
+		}
+	}
+	return p.say(answer{"uid": u.UID, "removed": len(ids)}, "%s of %s removed\n", counted(len(ids), "second factor"), nameOf(u))
+}
+
+func (p *program) printFactors(u users.User) error {
+	rows := make([]factorRow, 0, len(u.Factors.List))
+	for _, f := range u.Factors.List {
+		rows = append(rows, factorRow{f.ID, f.Kind, f.Name, !f.Pending, f.CreatedAt, f.LastUsedAt})
+	}
+	now := time.Now()
+	return p.print(rows, func(w io.Writer) {
+		table(w, "FACTOR\tKIND\tNAME\tSTATE\tADDED\tLAST USED", func(row func(...any)) {
+			for _, r := range rows {
+				state, used := "in force", ""
+				if !r.Confirmed {
+					state = "not confirmed"
+				}
+				if !r.LastUsedAt.IsZero() {
+					used = when(r.LastUsedAt, now)
+				}
+				row(r.ID, r.Kind, r.Name, state, when(r.CreatedAt, now), used)
+			}
+		})
+	})
+}

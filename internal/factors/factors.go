@@ -1,0 +1,91 @@
+// Package factors defines the second factors of an account: what proves, besides the
+// password, that it is its user who logs in. It computes and compares, and decides
+// nothing: package users keeps the factors in the account and decides about them.
+package factors
+
+import (
+	"slices"
+	"time"
+)
+
+// Kind is a kind of second factor.
+type Kind string
+
+// TOTP is an authenticator app with time-based one-time passwords (RFC 6238).
+const TOTP Kind = "totp"
+
+// Most bounds the factors of an account, pending ones included.
+const Most = 10
+
+// Factor is one second factor.
+type Factor struct {
+	// ID is a UUID.
+	ID   string `json:"id" bson:"id"`
+	Kind Kind   `json:"kind" bson:"kind"`
+	// Name is what the user calls it.
+	Name string `json:"name,omitempty" bson:"name,omitempty"`
+	// Pending factors were not confirmed by a code, and count for nothing.
+	Pending    bool      `json:"pending,omitempty" bson:"pending,omitempty"`
+	CreatedAt  time.Time `json:"created_at" bson:"created_at"`
+	LastUsedAt time.Time `json:"last_used_at,omitzero" bson:"last_used_at,omitempty"`
+	// Sealed is the secret, sealed under the master key (K7).
+	Sealed []byte `json:"sealed,omitempty" bson:"sealed,omitempty"`
+	// Step is the last time step whose code was used: neither it nor an earlier one
+	// is taken again, whatever the clock says (T1).
+	Step int64 `json:"step,omitempty" bson:"step,omitempty"`
+	// Params are those of an imported one.
+	Params `bson:",inline"`
+}
+
+// Set is the second factors of an account.
+type Set struct {
+	List []Factor `json:"list,omitempty" bson:"list,omitempty"`
+	// Recovery are the SHA-256 of the recovery codes that were not used.
+	Recovery [][]byte `json:"recovery,omitempty" bson:"recovery,omitempty"`
+}
+
+// IsZero reports whether there is nothing in the set.
+func (s Set) IsZero() bool { return len(s.List) == 0 && len(s.Recovery) == 0 }
+
+// Due reports whether a log-in needs a second factor.
+func (s Set) Due() bool {
+	return slices.ContainsFunc(s.List, func(f Factor) bool { return !f.Pending })
+}
+
+// Clone returns a copy that shares no list with s.
+func (s Set) Clone() Set { return Set{slices.Clone(s.List), slices.Clone(s.Recovery)} }
+
+// Add returns the set with a pending factor in the place of one that was pending, or
+// false if there are too many.
+func (s Set) Add(f Factor) (Set, bool) {
+	s = s.Clone()
+	s.List = slices.DeleteFunc(s.List, func(f Factor) bool { return f.Pending })
+	if len(s.List) >= Most {
+		return s, false
+	}
+	s.List = append(s.List, f)
+	return s, true
+}
+
+// Find returns the place of a factor in the list, or -1.
+func (s Set) Find(id string) int {
+	return slices.IndexFunc(s.List, func(f Factor) bool { return f.ID == id })
+}
+
+// Remove returns the set without a factor, or false if there is none of that id. The
+// recovery codes go with the last factor that they stand in for.
+func (s Set) Remove(id string) (Set, bool) {
+	at := s.Find(id)
+	if at < 0 {
+		return s, false
+	}
+	s = s.Clone()
+	s.List = slices.Delete(s.List, at, at+1)
+	if !s.Due() {
+		s.Recovery = nil
+	}
+	if len(s.List) == 0 {
+		s.List = nil
+	}
+	return s, true
+}

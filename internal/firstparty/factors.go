@@ -1,0 +1,117 @@
+package firstparty
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/factors"
+	"github.com/keyturn/keyturn/internal/refusal"
+	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
+)
+
+type factor struct {
+	ID         string       `json:"id"`
+	Kind       factors.Kind `json:"kind"`
+	Name       string       `json:"name,omitempty"`
+	Confirmed  bool         `json:"confirmed"`
+	CreatedAt  time.Time    `json:"created_at"`
+	LastUsedAt time.Time    `json:"last_used_at,omitzero"`
+}
+
+// Factors answers GET /auth/factors.
+func (h *Handlers) Factors(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
+	u, e := h.own(r, by)
+	list := make([]factor, len(u.Factors.List))
+	for i, f := range u.Factors.List {
+		list[i] = factor{f.ID, f.Kind, f.Name, !f.Pending, f.CreatedAt, f.LastUsedAt}
+	}
+	answer(w, e, http.StatusOK, struct {
+		Factors  []factor `json:"factors"`
+		Recovery int      `json:"recovery_codes_left"`
+	}{list, len(u.Factors.Recovery)})
+}
+
+// AddFactor answers POST /auth/factors with the secret of an authenticator app, which
+// counts once it is confirmed.
+func (h *Handlers) AddFactor(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
+	var body struct {
+		Kind factors.Kind `json:"kind"`
+		Name string       `json:"name,omitempty"`
+	}
+	if !h.readFresh(w, r, by, audit.FactorBegun, &body) {
+		return
+	}
+	if body.Kind != factors.TOTP {
+		e := &refusal.Error{Code: refusal.Unacceptable, Field: "kind", Reason: audit.ReasonInvalidFactor, Text: "the kind totp is accepted"}
+		answer(w, h.Conclude(r.Context(), audit.Event{Action: audit.FactorBegun, UserID: by.UserID}, e), 0, nil)
+		return
+	}
+	made, err := h.Users.BeginTOTP(r.Context(), by.UserID, body.Name, h.OAuth.Name())
+	h.answerCall(w, r, err, http.StatusCreated, struct {
+		ID     string `json:"id"`
+		Secret string `json:"secret"`
+		URI    string `json:"otpauth_uri"`
+	}{made.ID, made.Secret, made.URI})
+}
+
+type recovery struct {
+	Message string   `json:"message"`
+	Codes   []string `json:"recovery_codes,omitempty"`
+}
+
+// ConfirmFactor answers POST /auth/factors/ID. With the first factor it answers the
+// recovery codes.
+func (h *Handlers) ConfirmFactor(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
+	var body struct {
+		Code string `json:"code"`
+	}
+	if !h.readFresh(w, r, by, audit.FactorEnrolled, &body) {
+		return
+	}
+	codes, err := h.Users.ConfirmFactor(r.Context(), by.UserID, r.PathValue("id"), body.Code)
+	h.answerCall(w, r, err, http.StatusOK, recovery{"The second factor is in force", codes})
+}
+
+// RemoveFactor answers DELETE /auth/factors/ID.
+func (h *Handlers) RemoveFactor(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
+	if h.fresh(w, r, by, audit.FactorRemoved) {
+		h.answerCall(w, r, h.Users.RemoveFactor(r.Context(), by.UserID, r.PathValue("id")), http.StatusNoContent, nil)
+	}
+}
+
+// RenewRecoveryCodes answers POST /auth/recovery-codes.
+func (h *Handlers) RenewRecoveryCodes(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
+	if !h.fresh(w, r, by, audit.RecoveryRenewed) {
+		return
+	}
+	codes, err := h.Users.RenewRecoveryCodes(r.Context(), by.UserID)
+	h.answerCall(w, r, err, http.StatusOK, recovery{"The former recovery codes have ended", codes})
+}
+
+// readFresh is read for a caller who has just logged in.
+func (h *Handlers) readFresh(w http.ResponseWriter, r *http.Request, by oauth.Caller, action audit.Action, v any) bool {
+	return h.read(w, r, audit.Event{Action: action, UserID: by.UserID}, v) && h.fresh(w, r, by, action)
+}
+
+// fresh refuses a caller who logged in too long ago, and records that.
+func (h *Handlers) fresh(w http.ResponseWriter, r *http.Request, by oauth.Caller, action audit.Action) bool {
+	e := h.OAuth.Fresh(by)
+	if e != nil {
+		answer(w, h.Conclude(r.Context(), audit.Event{Action: action, UserID: by.UserID}, e), 0, nil)
+	}
+	return e == nil
+}
+
+// own returns the caller's account, and records that it was read.
+func (h *Handlers) own(r *http.Request, by oauth.Caller) (users.User, *refusal.Error) {
+	var e *refusal.Error
+	u, err := h.Users.ByID(r.Context(), by.UserID)
+	if err != nil {
+		// The token is live, so a missing account is a failure of the store.
+		e = refusal.Undecided(audit.ReasonStore, err)
+	}
+	event := audit.Event{Action: audit.UserRead, UserID: by.UserID, SessionID: by.SessionID, ClientID: by.ClientID}
+	return u, h.Conclude(r.Context(), event, e)
+}

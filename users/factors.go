@@ -1,0 +1,252 @@
+package users
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/factors"
+	"github.com/keyturn/keyturn/internal/refusal"
+	"github.com/keyturn/keyturn/internal/throttle"
+)
+
+// SealFactors names the use of a sealer of Masters that keeps the secrets of second
+// factors.
+const SealFactors = "keyturn/factor/v1"
+
+// Enrolment is a second factor that its user has still to confirm. The secret is shown
+// once.
+type Enrolment struct {
+	ID, Secret, URI string
+}
+
+var (
+	// ErrNoFactor means that the account has no such second factor.
+	ErrNoFactor error = refusal.New(refusal.NotFound, audit.ReasonUnknownFactor, "There is no such second factor.")
+
+	errWrongCode = refusal.New(refusal.WrongCode, audit.ReasonWrongCode, "")
+	errUsedCode  = refusal.New(refusal.WrongCode, audit.ReasonUsedCode, "")
+)
+
+// BeginTOTP adds an authenticator app, which issuer names, to the account uid. It
+// counts once ConfirmFactor has seen a code of it, and takes the place of another that
+// was not confirmed. The error is ErrNotFound, a refusal (Unacceptable), ErrConflict,
+// decision.ErrNotRecorded or from the store.
+func (s *Service) BeginTOTP(ctx context.Context, uid, name, issuer string) (Enrolment, error) {
+	f := factors.Factor{ID: uuid.NewString(), Kind: factors.TOTP, Pending: true, CreatedAt: s.now()}
+	secret := factors.NewSecret()
+	sealed, sealErr := s.Sealer.Seal(secret, []byte(f.ID))
+	u, _, err := s.change(ctx, audit.Event{Action: audit.FactorBegun}, uid, false, func(u *User, e *audit.Event) (err error) {
+		if sealErr != nil {
+			return sealErr
+		}
+		if f.Name, err = checkName("name", name); err != nil {
+			return err
+		}
+		f.Sealed = sealed
+		var ok bool
+		if u.Factors, ok = u.Factors.Add(f); !ok {
+			return errTooMany
+		}
+		e.Detail = describe(f)
+		return nil
+	})
+	if err != nil {
+		return Enrolment{}, err
+	}
+	return EnrolmentOf(u, f.ID, secret, issuer), nil
+}
+
+// EnrolmentOf is what an authenticator app of u is set up with.
+func EnrolmentOf(u User, id string, secret []byte, issuer string) Enrolment {
+	return Enrolment{id, factors.Text(secret), factors.URI(secret, issuer, cmp.Or(u.Email, u.Username))}
+}
+
+// describe names a factor for the audit log.
+func describe(f factors.Factor) string { return string(f.Kind) + " " + f.ID }
+
+// ConfirmFactor makes a pending factor count, and spends the code that its user sent
+// for it. With the first factor the account gets recovery codes, which are returned
+// and kept nowhere. The error is ErrNotFound, ErrNoFactor, a refusal (WrongCode),
+// ErrConflict, decision.ErrNotRecorded or from the store.
+func (s *Service) ConfirmFactor(ctx context.Context, uid, id, code string) (recovery []string, err error) {
+	codes, hashes := factors.NewRecoveryCodes()
+	_, _, err = s.change(ctx, audit.Event{Action: audit.FactorEnrolled}, uid, false, func(u *User, e *audit.Event) error {
+		recovery = nil
+		at := u.Factors.Find(id)
+		if at < 0 || !u.Factors.List[at].Pending {
+			return ErrNoFactor
+		}
+		e.Detail = describe(u.Factors.List[at])
+		first := !u.Factors.Due()
+		if err := s.spendTOTP(u, at, factors.ParseCode(code)); err != nil {
+			return err
+		}
+		if u.Factors.List[at].Pending = false; first {
+			recovery, u.Factors.Recovery = codes, hashes
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return recovery, nil
+}
+
+// RemoveFactor removes a second factor of the account uid, for its user or an
+// operator. The error is ErrNotFound, ErrNoFactor, ErrConflict,
+// decision.ErrNotRecorded or from the store.
+func (s *Service) RemoveFactor(ctx context.Context, uid, id string) error {
+	_, _, err := s.change(ctx, audit.Event{Action: audit.FactorRemoved}, uid, false, func(u *User, e *audit.Event) error {
+		at := u.Factors.Find(id)
+		if at < 0 {
+			return ErrNoFactor
+		}
+		e.Detail = describe(u.Factors.List[at])
+		u.Factors, _ = u.Factors.Remove(id)
+		return nil
+	})
+	return err
+}
+
+// RenewRecoveryCodes replaces the recovery codes of the account uid. The new ones are
+// returned and kept nowhere. The error is ErrNotFound, ErrNoFactor (there is nothing
+// that they could stand in for), ErrConflict, decision.ErrNotRecorded or from the store.
+func (s *Service) RenewRecoveryCodes(ctx context.Context, uid string) ([]string, error) {
+	codes, hashes := factors.NewRecoveryCodes()
+	_, _, err := s.change(ctx, audit.Event{Action: audit.RecoveryRenewed}, uid, false, func(u *User, _ *audit.Event) error {
+		if !u.Factors.Due() {
+			return ErrNoFactor
+		}
+		u.Factors = u.Factors.Clone()
+		u.Factors.Recovery = hashes
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return codes, nil
+}
+
+// EnrolTOTP adds an authenticator app that has the secret to u, as factor id, once a code
+// of it was seen; as ConfirmFactor it returns recovery codes with the first factor. It
+// writes the event of a success; the caller writes that of an error, which is as
+// UseFactor's.
+func (s *Service) EnrolTOTP(ctx context.Context, u User, id string, secret []byte, code string) (recovery []string, err error) {
+	codes, hashes := factors.NewRecoveryCodes()
+	f := factors.Factor{ID: id, Kind: factors.TOTP, CreatedAt: s.now(), LastUsedAt: s.now()}
+	var verdict factors.Verdict
+	if verdict, f.Step = f.Check(secret, factors.ParseCode(code), s.now()); verdict != factors.Right {
+		return nil, errWrongCode
+	}
+	if f.Sealed, err = s.Sealer.Seal(secret, []byte(id)); err != nil {
+		return nil, err
+	}
+	err = s.reviseAs(ctx, audit.FactorEnrolled, u, func(now *User, e *audit.Event) (err error) {
+		first := !now.Factors.Due()
+		if first != !u.Factors.Due() || now.Factors.Find(id) >= 0 {
+			return refusal.New(refusal.BadChallenge, audit.ReasonAccountChanged, "")
+		}
+		e.Detail = describe(f)
+		var ok bool
+		if now.Factors, ok = now.Factors.Add(f); !ok {
+			return errTooMany
+		}
+		if recovery = nil; first {
+			recovery, now.Factors.Recovery = codes, hashes
+		}
+		return nil
+	})
+	return recovery, err
+}
+
+var errTooMany = refuse("name", "an account has at most %d second factors: remove one first", factors.Most)
+
+// reviseAs changes the account u, as which a log-in began, and records no refusal.
+func (s *Service) reviseAs(ctx context.Context, action audit.Action, u User, alter func(now *User, e *audit.Event) error) error {
+	event := audit.Event{Action: action, Outcome: audit.Success, UserID: u.UID, UserEmail: u.Email}
+	_, _, err := s.revise(ctx, event, u.UID, false, func(now *User, e *audit.Event) error {
+		if now.Epoch != u.Epoch || now.Disabled {
+			return wrong(audit.ReasonAccountChanged, u.UID)
+		}
+		return alter(now, e)
+	})
+	return err
+}
+
+// UseFactor spends a code of a second factor of u, or a recovery code, for a log-in
+// that knew the password. A code counts once on all replicas together, since one
+// conditional write of the account spends it. Guesses are slowed on a count of the
+// account and its password (U4), so that who sets another password has it anew; a
+// recovery code, which nobody guesses, is never slowed. UseFactor writes the event of a
+// success; the caller writes that of an error: a refusal (WrongCode, Throttled,
+// BadCredentials), ErrConflict, or one that is decision.Concluded or from the store.
+func (s *Service) UseFactor(ctx context.Context, u User, code string) (err error) {
+	c := factors.ParseCode(code)
+	var attempt *throttle.Attempt
+	if !c.IsRecovery() {
+		if attempt, err = s.Throttle.BeginCode(ctx, fmt.Sprintf("%s %d", u.UID, u.Epoch)); err != nil {
+			return err
+		}
+	}
+	err = s.reviseAs(ctx, audit.FactorUsed, u, func(now *User, e *audit.Event) error { return s.spend(now, c, e) })
+	switch {
+	case err == nil:
+		attempt.Succeed(ctx)
+	case !refusal.Is(err, refusal.WrongCode):
+		attempt.Withdraw(ctx)
+	}
+	return err
+}
+
+// spend spends a code of any factor of u.
+func (s *Service) spend(u *User, c factors.Code, e *audit.Event) error {
+	if rest, ok := u.Factors.SpendRecovery(c); ok {
+		u.Factors = rest
+		e.Detail = fmt.Sprintf("recovery code; %d left", len(rest.Recovery))
+		return nil
+	}
+	refused := error(errWrongCode)
+	for at, f := range u.Factors.List {
+		if f.Pending {
+			continue
+		}
+		err := s.spendTOTP(u, at, c)
+		switch {
+		case err == nil:
+			e.Detail = describe(f)
+			return nil
+		case errors.Is(err, errUsedCode):
+			refused = err
+		case !errors.Is(err, errWrongCode):
+			return err
+		}
+	}
+	return refused
+}
+
+// spendTOTP spends a code of one factor of u.
+func (s *Service) spendTOTP(u *User, at int, c factors.Code) error {
+	f := u.Factors.List[at]
+	secret, err := s.Sealer.Open(f.Sealed, []byte(f.ID))
+	if err != nil {
+		return fmt.Errorf("open the second factor %s: %w", f.ID, err)
+	}
+	defer clear(secret)
+	now := s.now()
+	switch verdict, step := f.Check(secret, c, now); verdict {
+	case factors.Right:
+		f.Step, f.LastUsedAt = step, now
+	case factors.Used:
+		return errUsedCode
+	default:
+		return errWrongCode
+	}
+	u.Factors = u.Factors.Clone()
+	u.Factors.List[at] = f
+	return nil
+}
