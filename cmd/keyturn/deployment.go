@@ -199,7 +199,7 @@ func (d *deployment) auditOptions(o auditlog.Options) auditlog.Options {
 	if o.Node, err = os.Hostname(); err != nil {
 		o.Node = "unknown"
 	}
-	o.Version = version()
+	o.Version, o.Now = version(), wallClock
 	o.CAFile = d.cfg.AuditCAFile
 	o.Rotation = auditlog.Rotation{
 		Size: int64(d.cfg.AuditRotateSize) << 20, Age: d.cfg.AuditRotateAge, Keep: d.cfg.AuditKeep, KeepAge: d.cfg.AuditKeepAge,

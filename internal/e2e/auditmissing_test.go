@@ -92,5 +92,11 @@ func TestA2_WhatIsMissingNeverPasses(t *testing.T) {
 		if o := mistyped.run(t, "audit", "verify", d.auditLog); o.code != 3 || !strings.Contains(o.stderr, "none.db") {
 			t.Errorf("with a store that is not there: exit code %d; want 3: %s", o.code, o.stderr)
 		}
+		if o := mistyped.run(t, "audit", "verify", "--no-store", d.auditLog); o.code != 2 {
+			t.Errorf("with a store and --no-store: exit code %d; want 2: %s", o.code, o.stderr)
+		}
+		if o := execute(t, []string{"KEYTURN_STORE=" + mistyped.store}, "", "audit", "verify", "--no-store", d.auditLog); o.code != 0 {
+			t.Errorf("with --no-store: exit code %d; want 0: %s", o.code, o.stderr)
+		}
 	})
 }

@@ -82,7 +82,7 @@ func (s *Scribe) stuffing() {
 	s.Login("user31@example.org", "198.51.100.66", "python-requests/2.32")
 }
 
-// guessing is at one account, from many addresses.
+// guessing tries many passwords at one account, from many addresses.
 func (s *Scribe) guessing() {
 	s.t.Helper()
 	for i := range 25 {

@@ -64,7 +64,7 @@ func (m *MemoryAnchors) Anchors(context.Context) ([]audit.Anchor, error) {
 // Fail makes SetAnchor return err from now on.
 func (m *MemoryAnchors) Fail(err error) { m.fail(err, true) }
 
-// FailHeads is Fail that lets chains be announced.
+// FailHeads is like Fail, but lets chains be announced.
 func (m *MemoryAnchors) FailHeads(err error) { m.fail(err, false) }
 
 func (m *MemoryAnchors) fail(err error, all bool) {
@@ -136,7 +136,7 @@ func (s *Signer) JWK() jose.JSONWebKey {
 	return jose.JSONWebKey{Key: &s.key.PublicKey, KeyID: s.KID, Algorithm: string(jose.ES256)}
 }
 
-// Keys is what a verifier looks the key up in.
+// Keys returns the function by which a verifier looks up the key.
 func (s *Signer) Keys() func(string) (jose.JSONWebKey, bool) {
 	return verify.KeySet(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{
 		s.JWK(),
