@@ -46,7 +46,11 @@ var stages = []stage{
 	{page: "docs/operating.md", has: "keyturn.master-key > young", inDemo: true},
 	{page: "docs/operating.md", has: "mongodump", cannot: "no MongoDB and none of its tools can be installed on the machines that build this"},
 	{page: "docs/operating.md", has: "sh.shardCollection", cannot: "no MongoDB and none of its tools can be installed on the machines that build this; TestEveryCollectionHasItsShardKey holds it to the table"},
-	{page: "docs/operating.md", has: "store restored", before: "keyturn serve --issuer https://login.example.com",
+	{page: "docs/operating.md", has: "store restored", before: `keyturn serve --issuer https://login.example.com
+keyturn store backup behind.db
+keyturn clients add later --public --grant password
+rm keyturn.db*
+mv behind.db keyturn.db`,
 		after: `keyturn audit verify keyturn-audit.log | grep 'restored by other means'`},
 	{page: "docs/auditing.md", has: "docker exec", cannot: "there is no container engine on the machines that build this; TestA3_ACommandBesideAServerWhoseLogIsAStream does without"},
 	{page: "docs/operating.md", has: "docker compose", cannot: "there is no container engine on the machines that build this"},
