@@ -60,7 +60,7 @@ func (f *Families) begin(ctx context.Context, client clients.Client, user users.
 	from := audit.RequestFrom(ctx)
 	fam := Family{
 		ID: uuid.NewString(), ClientID: client.ID, UserID: user.UID, Claims: user.TokenClaims(), Scope: scope, Audience: audience,
-		Salt: newSalt(), MasterID: f.tokens.primary,
+		TellEnd: client.BackchannelLogoutURI != "", Salt: newSalt(), MasterID: f.tokens.primary,
 		AuthTime: now, CreatedAt: now, RotatedAt: now,
 		ExpiresAt: f.end(client, latest),
 		FirstIP:   from.IP, FirstUserAgent: from.UserAgent, LastIP: from.IP, LastUserAgent: from.UserAgent,

@@ -86,6 +86,8 @@ type metadata struct {
 	IntrospectionEndpoint string   `json:"introspection_endpoint"`
 	UserInfoEndpoint      string   `json:"userinfo_endpoint,omitempty"`
 	EndSessionEndpoint    string   `json:"end_session_endpoint"`
+	BackchannelLogout     bool     `json:"backchannel_logout_supported"`
+	BackchannelSessions   bool     `json:"backchannel_logout_session_supported"`
 	JWKSURI               string   `json:"jwks_uri"`
 	ResponseTypes         []string `json:"response_types_supported"`
 	ResponseModes         []string `json:"response_modes_supported"`
@@ -166,6 +168,8 @@ func (m *Metadata) describe(algs []string) metadata {
 		JWKSURI:               base + JWKSPath,
 		AuthorizationEndpoint: base + authorizePath,
 		EndSessionEndpoint:    base + logoutPath,
+		BackchannelLogout:     true,
+		BackchannelSessions:   true,
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         c.ResponseModes,
 		ChallengeMethods:      []string{"S256"},

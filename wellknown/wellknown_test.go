@@ -289,6 +289,7 @@ func TestMetadata(t *testing.T) {
 		`"introspection_endpoint":"https://login.example.com/oauth/introspect",` +
 		`"userinfo_endpoint":"https://login.example.com/oauth/userinfo",` +
 		`"end_session_endpoint":"https://login.example.com/oauth/logout",` +
+		`"backchannel_logout_supported":true,"backchannel_logout_session_supported":true,` +
 		`"jwks_uri":"https://login.example.com/.well-known/jwks.json",` +
 		`"response_types_supported":["code"],` +
 		`"response_modes_supported":["query"],` +

@@ -29,6 +29,7 @@ func newClientFlags(cmd *cobra.Command) *clientFlags {
 	f.StringSliceVar(&c.client.Grants, "grant", nil, "a grant that the client may use: "+strings.Join(clients.Grants(), ", ")+" (repeat for several)")
 	f.StringSliceVar(&c.client.RedirectURIs, "redirect-uri", nil, "where the grant authorization_code may send users back to, compared exactly but for the port of http://127.0.0.1 and http://[::1] (repeat for several)")
 	f.StringSliceVar(&c.client.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where it may send users after they have logged out, compared exactly (repeat for several)")
+	f.StringVar(&c.client.BackchannelLogoutURI, "backchannel-logout-uri", "", "where it is told of each of its sessions that ends (OpenID Connect Back-Channel Logout)")
 	f.StringVar(&c.scope, "scope", "", "what the client may ask for, separated by spaces")
 	f.StringVar(&c.defaultScope, "default-scope", "", "what it gets where it asks for nothing (default: all that it may ask for)")
 	f.StringSliceVar(&c.client.Audience, "audience", nil, "a resource server that its tokens may be for (repeat for several)")
@@ -86,6 +87,7 @@ func (c *clientFlags) apply(client *clients.Client) {
 		"grant":                                 func() { client.Grants = c.client.Grants },
 		"redirect-uri":                          func() { client.RedirectURIs = c.client.RedirectURIs },
 		"post-logout-redirect-uri":              func() { client.PostLogoutRedirectURIs = c.client.PostLogoutRedirectURIs },
+		"backchannel-logout-uri":                func() { client.BackchannelLogoutURI = c.client.BackchannelLogoutURI },
 		"scope":                                 func() { client.Scope = c.client.Scope },
 		"default-scope":                         func() { client.DefaultScope = c.client.DefaultScope },
 		"audience":                              func() { client.Audience = c.client.Audience },

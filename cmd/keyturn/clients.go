@@ -28,6 +28,7 @@ type clientRow struct {
 	Grants         []string        `json:"grants"`
 	RedirectURIs   []string        `json:"redirect_uris,omitempty"`
 	PostLogout     []string        `json:"post_logout_redirect_uris,omitempty"`
+	Backchannel    string          `json:"backchannel_logout_uri,omitempty"`
 	Scope          string          `json:"scope"`
 	DefaultScope   string          `json:"default_scope,omitempty"`
 	Audience       []string        `json:"audience"`
@@ -50,7 +51,7 @@ type clientRow struct {
 func clientRowOf(c clients.Client, secret string) clientRow {
 	return clientRow{
 		ClientID: c.ID, ClientSecret: secret, Public: c.Public, AuthMethod: c.AuthMethod(), JWKS: json.RawMessage(c.JWKS), JWKSURI: c.JWKSURI,
-		Grants: orEmpty(c.Grants), RedirectURIs: c.RedirectURIs, PostLogout: c.PostLogoutRedirectURIs, Scope: strings.Join(c.Scope, " "), DefaultScope: strings.Join(c.DefaultScope, " "),
+		Grants: orEmpty(c.Grants), RedirectURIs: c.RedirectURIs, PostLogout: c.PostLogoutRedirectURIs, Backchannel: c.BackchannelLogoutURI, Scope: strings.Join(c.Scope, " "), DefaultScope: strings.Join(c.DefaultScope, " "),
 		Audience: orEmpty(c.Audience), Introspects: c.Introspects, AtEndpoint: c.TokenEndpointAudience, DPoPBound: c.DPoPBound, RequiresPAR: c.RequiresPAR, RequireFactor: c.RequireFactor, PasswordAlone: c.PasswordAlone, Claims: c.Claims, SigningAlg: c.SigningAlg,
 		AccessTTL: ttl(c.AccessTTL), RefreshIdleTTL: ttl(c.RefreshIdleTTL), RefreshTTL: ttl(c.RefreshTTL), RetryWindow: c.RetryWindow.String(),
 		Disabled: c.Disabled, CreatedAt: c.CreatedAt,

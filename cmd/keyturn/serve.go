@@ -236,6 +236,8 @@ func (d *deployment) background(ctx context.Context, s *services) (wait func()) 
 	})
 	all.Go(func() { every(ctx, settleEvery, func() { d.settleRefreshes(ctx, s) }) })
 	all.Go(func() { every(ctx, settleEvery, func() { d.settleDecisionsAgain(ctx) }) })
+	all.Go(func() { every(ctx, settleEvery, func() { d.queueEndings(ctx, s) }) })
+	all.Go(func() { s.outbox.Run(ctx) })
 	all.Go(func() { d.reopenOnHangup(ctx) })
 	return all.Wait
 }

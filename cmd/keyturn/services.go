@@ -11,6 +11,7 @@ import (
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/firstparty"
+	"github.com/keyturn/keyturn/internal/outbox"
 	"github.com/keyturn/keyturn/internal/pages"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/throttle"
@@ -28,6 +29,8 @@ type services struct {
 	families *oauth.Families
 	oauth    *oauth.Service
 	pages    *pages.Pages
+	outbox   *outbox.Box
+	endings  *oauth.Backchannel
 	jwks     *wellknown.JWKS
 	metadata *wellknown.Metadata
 }
@@ -52,6 +55,11 @@ func (d *deployment) services(issuer string) (*services, error) {
 		Store: d.store, Families: s.families, ClientKeys: clients.NewKeys(d.cfg.ClientJWKSNetworks, wallClock), Proofs: dpop.NewChecker(masters, d.cfg.DPoPNonce, d.cfg.ClockSkew, wallClock), Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
 		OnError: d.requestLog, Now: wallClock,
 	})
+	s.outbox = &outbox.Box{Store: d.store, Now: d.clock.Now, OnError: d.outboxTrouble}
+	s.endings = &oauth.Backchannel{
+		Store: d.store, Clients: d.store, Box: s.outbox, Sender: clients.NewLogoutSender(d.cfg.ClientJWKSNetworks), Ring: s.ring, Audit: d.audit, Issuer: issuer, Now: wallClock,
+	}
+	s.outbox.Kinds = map[string]outbox.Kind{oauth.LogoutKind: s.endings.Kind()}
 	if s.pages, err = d.pages(issuer, s); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ const (
 	TokenIntrospected  Action = "token-introspected"   // RFC 7662
 	UserLoggedIn       Action = "user-logged-in"       // at the page
 	UserLoggedOut      Action = "user-logged-out"      // at the page, and at the applications reached through it
+	LogoutUndelivered  Action = "logout-undelivered"   // an application was not told of the end of a session
 	CodeIssued         Action = "code-issued"          // the authorization endpoint
 	RequestPushed      Action = "request-pushed"       // RFC 9126
 	UserInfoRead       Action = "userinfo-read"        // OpenID Connect UserInfo

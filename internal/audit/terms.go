@@ -122,6 +122,11 @@ var vocabulary = []Term{
 		Failure: slices.Concat(unread, []Reason{ReasonForeignForm, ReasonConflict, ReasonStore, ReasonHungUp, ReasonMalformedClientID, ReasonUnknownClient, ReasonDisabledClient, ReasonTwoClients, ReasonRedirectURI}),
 		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.count keyturn.detail"),
 	}, {
+		Action: LogoutUndelivered, Category: words("session"), Type: words("info error"),
+		When:    "an application was not told of the end of a session: its backchannel_logout_uri did not take the word within a day, or wants none (410)",
+		Failure: []Reason{ReasonUndelivered},
+		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.detail"),
+	}, {
 		Action: CodeIssued, Category: words("authentication api"), Type: words("info access"),
 		When:    "the authorization endpoint answered an application: with a code for its user, who had logged in, or with an error; to show the page is no decision",
 		Success: silent, Failure: slices.Concat(unread, notAuthorized, badAuthorization),

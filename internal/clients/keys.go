@@ -5,23 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
-	"code.dny.dev/ssrf"
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Keys finds the keys that clients sign their assertions with. It fetches
-// sets at a jwks_uri with care, because the name server of the URL's owner
-// decides where it leads: over https only, without a proxy, following no
-// redirect, with small limits of time and size, and only from public addresses,
-// unless the operator allows a network. The address is checked when it is
-// dialled, after the name was resolved. Keys is safe for concurrent use.
+// Keys finds the keys that clients sign their assertions with, at a jwks_uri over
+// https only. It is safe for concurrent use.
 type Keys struct {
 	client *http.Client
 	now    func() time.Time
@@ -39,8 +33,6 @@ const (
 	// remotePause is the least time between two fetches of one URL, whatever
 	// keys are asked for.
 	remotePause = 10 * time.Second
-	// remotePatience bounds one fetch.
-	remotePatience = 4 * time.Second
 )
 
 // remoteSet is the last answer of one jwks_uri. The one token of turn belongs
@@ -58,31 +50,7 @@ type remoteSet struct {
 // NewKeys returns a Keys that fetches from public addresses and
 // from the networks allowed.
 func NewKeys(allowed []netip.Prefix, now func() time.Time) *Keys {
-	var v4, v6 []netip.Prefix
-	for _, p := range allowed {
-		if p.Addr().Is4() {
-			v4 = append(v4, p)
-		} else {
-			v6 = append(v6, p)
-		}
-	}
-	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
-	dialer := &net.Dialer{Timeout: remotePatience, Control: guard.Safe}
-	return &Keys{
-		client: &http.Client{
-			Transport: &http.Transport{
-				DialContext: dialer.DialContext,
-				// Every connection is dialled, and so checked, anew.
-				DisableKeepAlives:      true,
-				DisableCompression:     true,
-				MaxResponseHeaderBytes: 16 << 10,
-			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			Timeout:       remotePatience,
-		},
-		now:  now,
-		sets: map[string]*remoteSet{},
-	}
+	return &Keys{client: guarded(allowed), now: now, sets: map[string]*remoteSet{}}
 }
 
 // of returns the keys of a client. If no key of a fetched set fits, the set is

@@ -80,6 +80,9 @@ func described(c Client) string {
 	if len(c.PostLogoutRedirectURIs) > 0 {
 		text += "; post-logout redirect URIs: " + strings.Join(c.PostLogoutRedirectURIs, " ")
 	}
+	if c.BackchannelLogoutURI != "" {
+		text += "; back-channel logout URI: " + c.BackchannelLogoutURI
+	}
 	if c.RequireFactor {
 		text += "; a second factor is required"
 	}
@@ -133,6 +136,11 @@ func (c *Registry) Check(client Client) error {
 	}
 	if err := checkRedirectURIs(client); err != nil {
 		return err
+	}
+	if uri := client.BackchannelLogoutURI; uri != "" {
+		if err := checkBackchannelURI(uri); err != nil {
+			return err
+		}
 	}
 	if client.RequiresPAR && !slices.Contains(client.Grants, GrantAuthorizationCode) {
 		return fmt.Errorf("pushed authorization requests are for the grant %s", GrantAuthorizationCode)

@@ -47,6 +47,7 @@ func TestRegisteredURIs(t *testing.T) {
 		logOut := Client{Grants: []string{GrantAuthorizationCode}, RedirectURIs: []string{"https://a.example"}, PostLogoutRedirectURIs: []string{uri}}
 		for what, err := range map[string]error{
 			"redirect_uri": checkRedirectURIs(redirect), "post_logout_redirect_uri": checkRedirectURIs(logOut), "jwks_uri": checkJWKSURI(uri),
+			"backchannel_logout_uri": checkBackchannelURI(uri),
 		} {
 			if (err == nil) != good {
 				t.Errorf("%q as %s: %v", uri, what, err)

@@ -230,7 +230,7 @@ func access() []Setting {
 			"the id of a client, 1 to 128 visible ASCII characters or spaces, or nothing", checkClientID),
 			Help: "client that the /auth routes act for; they are not served while this is empty"},
 		{Name: "client_jwks_networks", kind: networks(func(c *Config) *[]netip.Prefix { return &c.ClientJWKSNetworks }),
-			Help: "networks of your own that a client's jwks_uri may lead to; without any, public addresses alone"},
+			Help: "networks of your own that a client's jwks_uri and backchannel_logout_uri may lead to; without any, public addresses alone"},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/dpop/dpoptest"
 )
 
@@ -92,10 +94,11 @@ const (
 // and returns the log.
 func tellStory(t *testing.T) []string {
 	t.Helper()
-	d := newDeployment(t, "", "--first-party-client", "app", "--trusted-proxies", "127.0.0.1", "--retry-window", "0s")
+	d := newDeployment(t, "", "--first-party-client", "app", "--trusted-proxies", "127.0.0.1", "--retry-window", "0s", "--client-jwks-networks", "127.0.0.0/8")
 	s := storyteller{openShop(t, d), t, adasIP, adasPhone, "", ""}
 	s.tellTokens()
 	s.tellBound()
+	s.tellUndelivered()
 	s.tellPage()
 	s.tellFirstParty()
 	s.tellUsers()
@@ -157,6 +160,20 @@ func (s storyteller) tellBound() {
 	owner.proof = dpoptest.New(s.t, "ES256").Prove(s.t, dpoptest.For("POST", s.url+"/auth/login"))
 	held := owner.json("POST", "/auth/login", "", map[string]string{"email": email, "password": password}, 200)
 	s.as(thiefIP, "python-requests/2.32").json("POST", "/auth/refresh", "", map[string]string{"refresh_token": held.RefreshToken}, 401)
+}
+
+// tellUndelivered ends a session of an application that wants to be told of none.
+func (s storyteller) tellUndelivered() {
+	gone := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) }))
+	defer gone.Close()
+	s.deployment.must(s.t, nil, "clients", "add", "legacy", "--public", "--grant", "password", "--grant", "refresh_token", "--backchannel-logout-uri", gone.URL)
+	phone := s.as(adasIP, adasPhone)
+	var got tokens
+	phone.send("POST", "/oauth/token", "", formType, values("grant_type", "password", "username", email, "password", password, "client_id", "legacy").Encode(), 200).decode(s.t, &got)
+	phone.send("POST", "/oauth/revoke", "", formType, values("token", got.RefreshToken, "client_id", "legacy").Encode(), 200)
+	eventually(s.t, "the application's answer is in the log", func() bool {
+		return pick(strings.Split(readFile(s.t, s.deployment.auditLog), "\n"), audit.LogoutUndelivered, audit.Failure) != ""
+	})
 }
 
 func (s storyteller) tellFirstParty() {

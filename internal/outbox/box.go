@@ -72,33 +72,26 @@ type rest struct {
 
 // Add adds a message, due at once, unless it is there, if agreed then says so. agreed
 // takes away the reason for the message, and reports whether it was there: of several
-// replicas that found the reason one has the message, and a process that dies between
-// the two steps loses none.
-func (b *Box) Add(ctx context.Context, m Message, most int, agreed func(context.Context) (bool, error)) error {
+// replicas that found the reason one has the message. Send is to take it away too, for a
+// process that dies between the two steps. Add reports whether it added the message.
+func (b *Box) Add(ctx context.Context, m Message, most int, agreed func(context.Context) (bool, error)) (bool, error) {
 	m.CreatedAt = b.Now().UTC().Truncate(time.Millisecond)
-	m.DueAt, m.Holder = m.CreatedAt, uuid.NewString()
-	if agreed == nil {
-		return b.Store.AddMessage(ctx, m, most)
-	}
-	held := m
-	held.DueAt = m.CreatedAt.Add(lease)
-	added := b.Store.AddMessage(ctx, held, most)
-	if added != nil && !errors.Is(added, ErrQueued) {
-		return added
+	m.DueAt, m.Holder = m.CreatedAt.Add(lease), uuid.NewString()
+	err := b.Store.AddMessage(ctx, m, most)
+	if err != nil {
+		return false, unless(err, ErrQueued) // whoever added it goes on with it
 	}
 	yes, err := agreed(ctx)
 	switch {
-	case err != nil || added != nil:
-		return err
+	case err != nil:
+		return false, err
 	case !yes:
-		err = b.Store.RemoveMessage(ctx, held)
-	default:
-		err = b.Store.ReplaceMessage(ctx, held, m)
+		return false, unless(b.Store.RemoveMessage(ctx, m), ErrChanged)
 	}
-	if errors.Is(err, ErrChanged) {
-		return nil // the lease was over, and another went on with it
-	}
-	return err
+	due := m
+	due.DueAt = m.CreatedAt
+	// If the lease is over, another goes on with it.
+	return true, unless(b.Store.ReplaceMessage(ctx, m, due), ErrChanged)
 }
 
 // Run sends what is due until ctx ends, and returns when nothing is under way.

@@ -110,8 +110,9 @@ func run(b *outbox.Box) (stop func()) {
 
 func add(t *testing.T, b *outbox.Box, id, to string) {
 	t.Helper()
-	if err := b.Add(t.Context(), outbox.Message{ID: id, Kind: "k", To: to, Payload: []byte(id)}, 0, nil); err != nil {
-		t.Fatal(err)
+	yes := func(context.Context) (bool, error) { return true, nil }
+	if added, err := b.Add(t.Context(), outbox.Message{ID: id, Kind: "k", To: to, Payload: []byte(id)}, 0, yes); err != nil || !added {
+		t.Fatalf("added: %v, %v", added, err)
 	}
 }
 
@@ -333,15 +334,19 @@ func TestAddTakesTheReasonAway(t *testing.T) {
 		says := func(yes bool, err error) func(context.Context) (bool, error) {
 			return func(context.Context) (bool, error) { return yes, err }
 		}
-		if err := b.Add(t.Context(), m, 0, says(false, nil)); err != nil || len(left(t, b)) != 0 {
-			t.Errorf("a reason that another took away: %v, and %d are left", err, len(left(t, b)))
+		never := func(context.Context) (bool, error) {
+			t.Error("the reason was taken away by who does not have the message")
+			return true, nil
+		}
+		if added, err := b.Add(t.Context(), m, 0, says(false, nil)); added || err != nil || len(left(t, b)) != 0 {
+			t.Errorf("a reason that another took away: %v, %v, and %d are left", added, err, len(left(t, b)))
 		}
 		// A process that dies here: the message is there, and so is the reason.
-		if err := b.Add(t.Context(), m, 0, says(false, errDown)); !errors.Is(err, errDown) || len(left(t, b)) != 1 {
-			t.Errorf("a reason that could not be taken away: %v, and %d are left", err, len(left(t, b)))
+		if added, err := b.Add(t.Context(), m, 0, says(false, errDown)); added || !errors.Is(err, errDown) || len(left(t, b)) != 1 {
+			t.Errorf("a reason that could not be taken away: %v, %v, and %d are left", added, err, len(left(t, b)))
 		}
-		if err := b.Add(t.Context(), m, 0, says(true, nil)); err != nil || len(left(t, b)) != 1 {
-			t.Errorf("once more: %v, and %d are left", err, len(left(t, b)))
+		if added, err := b.Add(t.Context(), m, 0, never); added || err != nil || len(left(t, b)) != 1 {
+			t.Errorf("once more: %v, %v, and %d are left", added, err, len(left(t, b)))
 		}
 		stop := run(b)
 		defer stop()

@@ -1,0 +1,17 @@
+package main
+
+import "context"
+
+// outboxTrouble logs that the outbox could not be read or written. It is logged only at
+// debug level, because /readyz and the log report a store that does not answer anyway.
+func (d *deployment) outboxTrouble(err error) {
+	d.log.Debug().Err(err).Msg("what is to be sent waits in the outbox")
+}
+
+// queueEndings puts the sessions that ended into the outbox, whose clients are to be
+// told.
+func (d *deployment) queueEndings(ctx context.Context, s *services) {
+	if _, err := s.endings.Queue(ctx); err != nil && ctx.Err() == nil {
+		d.outboxTrouble(err)
+	}
+}
