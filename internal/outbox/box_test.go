@@ -161,6 +161,14 @@ func TestADestinationThatHangsKeepsUpNoOther(t *testing.T) {
 		add(t, b, "d", "works")
 		time.Sleep(2 * time.Second)
 		wants(t, "sent beside those that hang", p.sent(), "c", "d")
+		time.Sleep(time.Minute)
+		tries := 0
+		for i := range 120 {
+			tries += p.tries(fmt.Sprintf("b%03d", i))
+		}
+		if tries < 3 || tries > 30 {
+			t.Errorf("who refuses was asked %d times in a minute", tries)
+		}
 		p.set(func() { p.does = nil })
 		time.Sleep(3 * time.Minute)
 		if n := len(p.sent()); n != 242 || len(left(t, b)) != 0 {
@@ -260,7 +268,10 @@ func TestWhatIsFinalIsNotTriedAgain(t *testing.T) {
 func TestReplicasSendOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keyturn.db")
 	synctest.Test(t, func(t *testing.T) {
-		p := &post{}
+		p := &post{does: func(context.Context, outbox.Message) error {
+			time.Sleep(3 * time.Second)
+			return nil
+		}}
 		var stops []func()
 		var b *outbox.Box
 		for range 3 {
