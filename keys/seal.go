@@ -94,6 +94,12 @@ func (s *Sealer) Open(sealed, aad []byte) ([]byte, error) {
 	return plain, nil
 }
 
+// Outdated reports whether sealed is not under the primary master secret.
+func (s *Sealer) Outdated(sealed []byte) bool {
+	id, ok := s.SealedUnder(sealed)
+	return ok && id != s.primary
+}
+
 // SealedUnder returns the id of the master secret that opens sealed, or false if
 // sealed does not have this sealer's form.
 func (s *Sealer) SealedUnder(sealed []byte) (string, bool) {

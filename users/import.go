@@ -6,7 +6,10 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/factors"
 	"github.com/keyturn/keyturn/internal/passwords"
 )
 
@@ -30,12 +33,22 @@ type ImportUser struct {
 	Password     string `json:"password,omitempty"`
 	// Disabled accounts are imported so that their address stays taken.
 	Disabled bool `json:"disabled,omitempty"`
+	// TOTP are authenticator apps, which come into force at once.
+	TOTP []ImportTOTP `json:"totp,omitempty"`
 	// Roles and Claims are what tokens may say about the user.
 	Roles  []string        `json:"roles,omitempty"`
 	Claims json.RawMessage `json:"claims,omitempty"`
 	// When the account was created and its password set; now if zero.
 	CreatedAt         time.Time `json:"created_at,omitzero"`
 	PasswordChangedAt time.Time `json:"password_changed_at,omitzero"`
+}
+
+// ImportTOTP is an authenticator app of an account of another system.
+type ImportTOTP struct {
+	// Secret is in base 32, as apps take it.
+	Secret string `json:"secret"`
+	Name   string `json:"name,omitempty"`
+	factors.Params
 }
 
 // Import creates an account from n, for an operator. The error is a refused field,
@@ -48,6 +61,9 @@ func (s *Service) Import(ctx context.Context, n ImportUser) (User, error) {
 
 func (s *Service) importOne(ctx context.Context, n ImportUser) (User, error) {
 	u, err := s.checkNew(ctx, n)
+	if err == nil {
+		err = s.sealImported(&u)
+	}
 	if err != nil {
 		return User{}, err
 	}
@@ -94,6 +110,9 @@ func (s *Service) CheckImport(n ImportUser) (User, error) {
 		return User{}, err
 	}
 	u.Disabled = n.Disabled
+	if u.Factors, err = importFactors(n.TOTP, u.CreatedAt); err != nil {
+		return User{}, err
+	}
 	if n.UID != "" {
 		if !isUID(n.UID) {
 			return User{}, refuse("uid", "must have 1 to %d letters, digits and ._:@|- characters", maxUIDBytes)
@@ -120,6 +139,43 @@ func (s *Service) CheckImport(n ImportUser) (User, error) {
 	}
 	u.PasswordHash = n.PasswordHash
 	return u, nil
+}
+
+// importFactors returns the factors of an account to import, whose secrets are not
+// sealed yet.
+func importFactors(list []ImportTOTP, at time.Time) (set factors.Set, err error) {
+	if len(list) > factors.Most {
+		return set, refuse("totp", "an account has at most %d second factors", factors.Most)
+	}
+	for _, n := range list {
+		f := factors.Factor{ID: uuid.NewString(), Kind: factors.TOTP, CreatedAt: at, Params: n.Params}
+		if f.Name, err = checkName("name", n.Name); err != nil {
+			return set, err
+		}
+		secret, err := factors.ParseText(n.Secret)
+		if err == nil {
+			err = factors.CheckTOTP(secret, n.Params)
+		}
+		if err != nil {
+			return set, refuse("totp", "%s", err)
+		}
+		f.Sealed = secret
+		set.List = append(set.List, f)
+	}
+	return set, nil
+}
+
+// sealImported seals the secrets of importFactors.
+func (s *Service) sealImported(u *User) (err error) {
+	for i, f := range u.Factors.List {
+		if s.Sealer == nil {
+			return refuse("totp", "cannot be kept without the master key: set master_key_file, or start a server of the store once")
+		}
+		if u.Factors.List[i].Sealed, err = s.Sealer.Seal(f.Sealed, []byte(f.ID)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // formerTime returns a time of another system, which must be in the past, or now

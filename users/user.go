@@ -1,5 +1,5 @@
-// Package users keeps the accounts: who may log in, with which password, and
-// how often a wrong one may be tried.
+// Package users keeps the accounts, which is one idea because whatever decides who may
+// log in, by which password and which second factor, decides over the same record.
 package users
 
 import (

@@ -15,6 +15,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/keys"
+	"github.com/keyturn/keyturn/users"
 )
 
 func (p *program) keysCommand() *cobra.Command {
@@ -196,7 +197,7 @@ made now signs after key_publish_lead.`,
 func (p *program) keysRewrapCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rewrap",
-		Short: "Seal every private key under the first master key",
+		Short: "Seal every private key, and the secrets of second factors, under the first master key",
 		Long: `To turn the master key: put a new line (keyturn keys new-master) first into the
 master key file, restart the servers, run this, and remove the old line once all
 sessions that began under it have ended (refresh_ttl). Safe to interrupt and to
@@ -205,10 +206,18 @@ repeat.`,
 	}
 	p.withKeeper(cmd, nil, func(d *deployment, k *keys.Keeper, _ []string) error {
 		n, err := k.Rewrap(d.ctx, func(done, total int) { fmt.Fprintf(p.stderr, "%d of %d keys\n", done, total) })
+		var s *users.Service
+		if err == nil {
+			s, err = d.users()
+		}
 		if err != nil {
 			return err
 		}
-		return p.say(answer{"rewrapped": n}, "%s sealed anew\n", counted(n, "key"))
+		accounts, err := s.RewrapFactors(d.ctx)
+		if err != nil {
+			return err
+		}
+		return p.say(answer{"rewrapped": n, "accounts": accounts}, "%s sealed anew, and the second factors of %s\n", counted(n, "key"), counted(accounts, "account"))
 	})
 	return cmd
 }

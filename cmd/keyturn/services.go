@@ -120,7 +120,7 @@ func (d *deployment) keeper(masters *keys.Masters, rec audit.Recorder, onError f
 func (d *deployment) keyTrouble(err error) { d.log.Error().Err(err).Msg("signing keys") }
 
 // users puts the accounts together. It needs no master key: commands that manage
-// accounts make no tokens.
+// accounts make no tokens. With one they can open and keep the secrets of second factors.
 func (d *deployment) users() (*users.Service, error) {
 	hasher, err := passwords.NewHasher(d.cfg.PasswordParams(), d.cfg.HashConcurrency)
 	if err != nil {
@@ -137,6 +137,9 @@ func (d *deployment) users() (*users.Service, error) {
 	}
 	if d.cfg.LoginThrottle {
 		service.Throttle = throttle.New(d.store, wallClock)
+	}
+	if masters, err := d.givenMasters(); err == nil {
+		service.Sealer = masters.Sealer(users.SealFactors)
 	}
 	return users.NewService(service)
 }

@@ -20,8 +20,8 @@ func (p *program) usersExportCommand() *cobra.Command {
 		Use:   "export FILE|-",
 		Short: "Write all accounts to a file, password hashes included",
 		Long: `Writes every account as JSON Lines (.jsonl) or CSV (.csv), in the fields that
-"users import" reads: ids, names, roles, claims, times and password hashes. The
-file is made for its owner alone (mode 0600) and must not exist yet; guard it as
+"users import" reads: ids, names, roles, claims, times, password hashes and the
+secrets of authenticator apps, as they are. The file is made for its owner alone (mode 0600) and must not exist yet; guard it as
 you guard the store. Sessions and one-time tokens are not in it.`,
 		Example: `  keyturn users export accounts.jsonl`,
 		Args:    cobra.ExactArgs(1),

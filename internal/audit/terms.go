@@ -299,9 +299,9 @@ var vocabulary = []Term{
 		Fields: words("keyturn.kid"),
 	}, {
 		Action: KeyRewrapped, Category: words("iam configuration"), Type: words("admin change"), Stands: AtOnce,
-		When:    "a signing key was sealed anew under another key-encryption key",
+		When:    "a signing key, or the second factors of an account, were sealed anew under another key-encryption key",
 		Success: silent, Failure: []Reason{ReasonCannotOpen, ReasonStoreError},
-		Fields: words("keyturn.kid"),
+		Fields: words("keyturn.kid user.id user.email keyturn.detail"),
 	}, {
 		Action: StoreCopied, Category: words("iam database configuration"), Type: words("admin change"), Stands: WithEvent,
 		When:    "an operator copies one store into another, or makes a backup",

@@ -213,6 +213,20 @@ func (s storyteller) tellFactors(email, token string) {
 	post("/auth/login/factor", map[string]string{"challenge": made.Challenge, "code": made.Codes[0]}, 200)
 	s.json("POST", "/auth/recovery-codes", token, nil, 200)
 	s.json("DELETE", "/auth/factors/"+made.ID, token, nil, 204)
+	post("/auth/factors", map[string]string{"kind": "totp", "name": "tablet"}, 201)
+	var list []struct {
+		ID, Kind, Name string
+		Confirmed      bool
+	}
+	s.must(s.t, &list, "users", "factors", email)
+	if len(list) != 1 || list[0].Kind != "totp" || list[0].Name != "tablet" || list[0].Confirmed {
+		s.t.Errorf("%+v", list)
+	}
+	if o := s.run(s.t, "users", "factors", email, "--remove", made.ID); o.code == 0 {
+		s.t.Error("a second factor was removed twice")
+	}
+	s.must(s.t, nil, "users", "factors", email, "--remove", list[0].ID)
+	s.must(s.t, nil, "users", "factors", email, "--remove-all")
 }
 
 func (s storyteller) tellUsers() {

@@ -21,6 +21,7 @@ import (
 	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/factors"
 	"github.com/keyturn/keyturn/internal/throttle"
+	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
@@ -443,6 +444,58 @@ func TestT1_AWrongClockLocksNobodyOut(t *testing.T) {
 	}
 	w.users.Now = now
 	read[tokens](t, w.answerChallenge(w.challenged(), a.next()), 200)
+}
+
+// TestK7_FactorsAreSealedAnew: after a turn of the master key the secrets are under the
+// new one alone; who has not the former one leaves them as they are.
+func TestK7_FactorsAreSealedAnew(t *testing.T) {
+	onBothStores(t, func(t *testing.T, w *world) {
+		a := w.enrol()
+		line, err := keys.NewMaster()
+		must(t, err)
+		former := line
+		under := func(lines string) {
+			masters, err := keys.ParseMasters([]byte(lines))
+			must(t, err)
+			w.users.Sealer = masters.Sealer(users.SealFactors)
+		}
+		tells := func(outcome audit.Outcome, reason string) {
+			t.Helper()
+			events := w.journal.take()
+			if len(events) != 1 || events[0].Action != audit.KeyRewrapped || events[0].UserID != w.uid || events[0].Outcome != outcome || events[0].Reason.String() != reason {
+				t.Errorf("%+v", events)
+			}
+		}
+		w.journal.take()
+		under(line)
+		if n, err := w.users.RewrapFactors(t.Context()); n != 0 || err == nil {
+			t.Errorf("without the former master key: %d, %v", n, err)
+		}
+		tells(audit.Failure, "cannot_open")
+		under(line + "\n" + w.master)
+		w.journal.breakDown(true)
+		if n, err := w.users.RewrapFactors(t.Context()); n != 0 || err == nil {
+			t.Errorf("A3: without a log: %d, %v", n, err)
+		}
+		w.journal.breakDown(false)
+		w.journal.take()
+		_, err = w.users.SettleDecisions(t.Context())
+		must(t, err)
+		tells(audit.Success, "")
+		second, err := keys.NewMaster()
+		must(t, err)
+		line = second
+		under(second + "\n" + former)
+		if n, err := w.users.RewrapFactors(t.Context()); n != 1 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		tells(audit.Success, "")
+		if n, err := w.users.RewrapFactors(t.Context()); n != 0 || err != nil || len(w.journal.take()) > 0 {
+			t.Errorf("again: %d, %v", n, err)
+		}
+		under(line)
+		read[tokens](t, w.answerChallenge(w.challenged(), a.next()), 200)
+	})
 }
 
 // TestA1_ACodeIsSpentWithItsEvent: that a code was spent is one decision, and that the

@@ -58,14 +58,19 @@ func Export(ctx context.Context, s *users.Service, w io.Writer, format Format) (
 
 // exportColumns are importFields without the plain password.
 var exportColumns = []string{
-	"uid", "email", "username", "first_name", "last_name", "password_hash", "disabled", "roles", "claims",
+	"uid", "email", "username", "first_name", "last_name", "password_hash", "disabled", "roles", "claims", "totp",
 	"created_at", "password_changed_at",
 }
 
 // record returns u in the order of exportColumns.
 func record(u users.ImportUser) []string {
+	totp := ""
+	if len(u.TOTP) > 0 {
+		text, _ := json.Marshal(u.TOTP) // texts and numbers can always be encoded
+		totp = string(text)
+	}
 	return []string{
 		u.UID, u.Email, u.Username, u.FirstName, u.LastName, u.PasswordHash, strconv.FormatBool(u.Disabled),
-		strings.Join(u.Roles, " "), string(u.Claims), u.CreatedAt.Format(time.RFC3339Nano), u.PasswordChangedAt.Format(time.RFC3339Nano),
+		strings.Join(u.Roles, " "), string(u.Claims), totp, u.CreatedAt.Format(time.RFC3339Nano), u.PasswordChangedAt.Format(time.RFC3339Nano),
 	}
 }

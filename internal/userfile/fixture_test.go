@@ -12,6 +12,7 @@ import (
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/passwords/passwordstest"
 	"github.com/keyturn/keyturn/internal/store/sqlite"
+	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
@@ -66,6 +67,20 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	return &fixture{Service: s, store: store, events: log}
+}
+
+// seal gives the fixture a master key.
+func (f *fixture) seal(t testing.TB) {
+	t.Helper()
+	line, err := keys.NewMaster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	masters, err := keys.ParseMasters([]byte(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Sealer = masters.Sealer(users.SealFactors)
 }
 
 // withAda has an account for ada@example.org, and no events.

@@ -1,6 +1,7 @@
 package userfile
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/passwords/passwordstest"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // importWith imports a file and returns its report, its losses and its accounts'
@@ -77,6 +79,59 @@ func TestKeycloakLosesNothingWithoutAWord(t *testing.T) {
 	want = map[string]int{"second factors": 4, "duties to change a temporary password": 1, "groups": 1}
 	if got != "5 imported, 2 present" || !maps.Equal(dropped, want) {
 		t.Errorf("%s\n%v; want %v", got, dropped, want)
+	}
+}
+
+// TestKeycloaksAppsGoOn: the codes are those of RFC 6238, appendix B, whose secret is a
+// text, as Keycloak makes one.
+func TestKeycloaksAppsGoOn(t *testing.T) {
+	const text = "12345678901234567890"
+	user := func(name, secret, how string) string {
+		return `{"email":"` + name + `@x.org","totp":true,"credentials":[{"type":"password","algorithm":"pbkdf2-sha256","hashIterations":2000,"hashedSaltedValue":"` +
+			b64Digest + `","salt":"` + b64Salt + `"},{"type":"otp","userLabel":"phone","secretData":"{\"value\":\"` + secret + `\"}","credentialData":"` + strings.ReplaceAll(how, `"`, `\"`) + `"}]}`
+	}
+	in := "[" + strings.Join([]string{
+		user("six", text, `{"subType":"totp","digits":6,"counter":0,"period":30,"algorithm":"HmacSHA1"}`),
+		user("eight", text, `{"subType":"totp","digits":8,"period":30,"algorithm":"HmacSHA1"}`),
+		user("long", text+"123456789012", `{"subType":"totp","digits":8,"period":30,"algorithm":"HmacSHA256"}`),
+		user("encoded", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", `{"subType":"totp","digits":6,"period":30,"algorithm":"HmacSHA1","secretEncoding":"BASE32"}`),
+		user("counter", text, `{"subType":"hotp","digits":6,"counter":7,"algorithm":"HmacSHA1"}`),
+		user("weak", text, `{"subType":"totp","digits":6,"period":30,"algorithm":"HmacMD5"}`),
+	}, ",") + "]"
+	f := newFixture(t)
+	if got, _, _ := f.importWith(t, in, Options{Format: Keycloak}); !strings.HasPrefix(got, "0 imported") || !strings.Contains(got, "master key") {
+		t.Errorf("without a master key: %s", got)
+	}
+	f.seal(t)
+	got, _, uids := f.importWith(t, in, Options{Format: Keycloak})
+	if !strings.HasPrefix(got, "4 imported") || !strings.Contains(got, "user 5: it has a second factor") || !strings.Contains(got, "user 6: totp: its algorithm") {
+		t.Error(got)
+	}
+	var file bytes.Buffer
+	for _, format := range []Format{JSONLines, CSV} {
+		file.Reset()
+		if _, err := Export(t.Context(), f.Service, &file, format); err != nil || !strings.Contains(file.String(), "phone") {
+			t.Fatalf("%v: %s", err, file.String())
+		}
+		g := newFixture(t)
+		g.seal(t)
+		if got := g.importAll(t, file.String(), format, false); got != "4 imported, 0 present" {
+			t.Fatalf("%s: %s", format, got)
+		}
+		g.Now = func() time.Time { return time.Unix(1111111109, 0) }
+		for name, code := range map[string]string{"six": "081804", "eight": "07081804", "long": "68084774", "encoded": "081804"} {
+			u := g.accounts(t)[uids[name+"@x.org"]]
+			if err := g.UseFactor(t.Context(), u, "000000"); !refusal.Is(err, refusal.WrongCode) {
+				t.Errorf("%s, a guess: %v", name, err)
+			}
+			if err := g.UseFactor(t.Context(), u, code); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	f.Sealer = nil
+	if _, err := Export(t.Context(), f.Service, &file, JSONLines); err == nil || !strings.Contains(err.Error(), "master key") {
+		t.Errorf("an export that would lose a second factor: %v", err)
 	}
 }
 

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/factors"
 	"github.com/keyturn/keyturn/internal/strictjson"
+	"github.com/keyturn/keyturn/users"
 )
 
 // keycloakUser is a user of a Keycloak realm export (UserRepresentation), with
@@ -40,6 +42,7 @@ type keycloakUser struct {
 // their members.
 type keycloakCredential struct {
 	Type           string `json:"type"`
+	Label          string `json:"userLabel"`
 	SecretData     string `json:"secretData"`
 	CredentialData string `json:"credentialData"`
 	Temporary      bool   `json:"temporary"`
@@ -71,6 +74,10 @@ func (o Options) keycloakUser(text []byte, line *Line) error {
 	if k.Created > 0 {
 		u.CreatedAt = time.UnixMilli(k.Created).UTC()
 	}
+	var err error
+	if u.TOTP, err = totpOf(k.Credentials); err != nil {
+		return err
+	}
 	at := slices.IndexFunc(k.Credentials, func(c keycloakCredential) bool { return c.Type == "password" })
 	if at < 0 {
 		return errors.New("no password among its credentials")
@@ -78,7 +85,6 @@ func (o Options) keycloakUser(text []byte, line *Line) error {
 	if err := o.dropFrom(k, k.Credentials[at], line); err != nil {
 		return err
 	}
-	var err error
 	u.PasswordHash, err = k.Credentials[at].hash()
 	return err
 }
@@ -89,9 +95,9 @@ func (o Options) dropFrom(k keycloakUser, password keycloakCredential, line *Lin
 		"groups": len(k.Groups) > 0, "client roles": len(k.ClientRoles) > 0, "attributes": len(k.Attributes) > 0,
 		"identities of other providers": len(k.Identities) > 0,
 	}
-	secondFactor := k.TOTP
+	secondFactor := k.TOTP && len(line.Account.TOTP) == 0
 	for _, c := range k.Credentials {
-		secondFactor = secondFactor || c.Type != "password" && c.Type != "password-history"
+		secondFactor = secondFactor || c.Type != "password" && c.Type != "password-history" && !c.isTOTP()
 	}
 	temporary := password.Temporary
 	for _, action := range k.RequiredActions {
@@ -117,6 +123,54 @@ func (o Options) dropFrom(k keycloakUser, password keycloakCredential, line *Lin
 		}
 	}
 	return nil
+}
+
+// isTOTP reports whether a credential is an authenticator app that codes are made by
+// the time for.
+func (c keycloakCredential) isTOTP() bool {
+	var how struct {
+		Kind string `json:"subType"`
+	}
+	return c.Type == "otp" && strictjson.Unmarshal([]byte(c.CredentialData), &how) == nil && how.Kind == "totp"
+}
+
+// totp returns the authenticator apps among the credentials.
+func totpOf(credentials []keycloakCredential) (list []users.ImportTOTP, err error) {
+	for _, c := range credentials {
+		if !c.isTOTP() {
+			continue
+		}
+		one, err := c.totp()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}
+
+// totp returns the app. Its secret is the text itself, but where an encoding is named.
+func (c keycloakCredential) totp() (users.ImportTOTP, error) {
+	var secret struct {
+		Value string `json:"value"`
+	}
+	var how struct {
+		Digits    int    `json:"digits"`
+		Period    int64  `json:"period"`
+		Algorithm string `json:"algorithm"`
+		Encoding  string `json:"secretEncoding"`
+	}
+	if err := errors.Join(strictjson.Unmarshal([]byte(c.SecretData), &secret), strictjson.Unmarshal([]byte(c.CredentialData), &how)); err != nil {
+		return users.ImportTOTP{}, errors.New("its second factor's secretData or credentialData is not JSON")
+	}
+	n := users.ImportTOTP{Secret: factors.Text([]byte(secret.Value)), Name: c.Label}
+	if strings.EqualFold(how.Encoding, "BASE32") {
+		n.Secret = secret.Value
+	} else if how.Encoding != "" {
+		return n, errors.New("its second factor's secret is in an unknown encoding")
+	}
+	n.Algorithm, n.Digits, n.Period = strings.TrimPrefix(how.Algorithm, "Hmac"), how.Digits, how.Period
+	return n, nil
 }
 
 // isKeycloaksOwnRole reports whether a realm role is one that Keycloak gives to

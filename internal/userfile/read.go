@@ -254,7 +254,7 @@ func inWords(err error) error {
 }
 
 var importFields = []string{
-	"uid", "email", "username", "first_name", "last_name", "password_hash", "password", "disabled", "roles", "claims",
+	"uid", "email", "username", "first_name", "last_name", "password_hash", "password", "disabled", "roles", "claims", "totp",
 	"created_at", "password_changed_at",
 }
 
@@ -279,6 +279,12 @@ func set(u *users.ImportUser, column, value string) (known bool, err error) {
 	case "claims":
 		if value != "" {
 			u.Claims = json.RawMessage(value)
+		}
+	case "totp":
+		if value != "" {
+			if err := strictjson.UnmarshalKnown([]byte(value), &u.TOTP); err != nil {
+				return true, fmt.Errorf("totp must be a JSON list of objects with a secret: %w", inWords(err))
+			}
 		}
 	case "created_at":
 		return true, setTime(&u.CreatedAt, column, value)

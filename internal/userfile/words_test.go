@@ -26,7 +26,7 @@ func TestWhatIsWrongIsSaidInPlainWords(t *testing.T) {
 		{JSONLines, `{"email":7}`, "email is of the wrong type"},
 		{JSONLines, `{"roles":"hunter2"}`, "roles is of the wrong type"},
 		{JSONLines, `{"roles":["a",{"hunter2":1}]}`, "roles is of the wrong type"},
-		{JSONLines, user + `"uid":true}`, "line 1: not a JSON object with the fields uid, email, username, first_name, last_name, password_hash, password, disabled, roles, claims, created_at, password_changed_at: uid must be a text or a whole number"},
+		{JSONLines, user + `"uid":true}`, "line 1: not a JSON object with the fields uid, email, username, first_name, last_name, password_hash, password, disabled, roles, claims, totp, created_at, password_changed_at: uid must be a text or a whole number"},
 		{JSONLines, user + `"uid":17.0}`, "uid must be a text or a whole number"},
 		{JSONLines, user + `"uid":1e3}`, "uid must be a text or a whole number"},
 		{JSONLines, user + `"uid":{"$oid":"hunter2"}}`, "uid must be a text or a whole number"},

@@ -132,6 +132,14 @@ func (i *inspector) users(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		for _, f := range u.Factors.List {
+			if i.masters == nil || len(f.Sealed) == 0 {
+				continue
+			}
+			if id, _ := i.masters.Sealer(users.SealFactors).SealedUnder(f.Sealed); !i.masters.Has(id) {
+				i.report("accounts with a second factor under the master key "+id+", which is not given", restoreMaster, u.UID)
+			}
+		}
 		if i.userIDs[u.UID] = true; len(i.userIDs)%listing.Page == 0 {
 			i.progress("reading accounts", int64(len(i.userIDs)), i.sizes.Users)
 		}
