@@ -48,6 +48,7 @@ var wrongLines = map[string][]string{
 	"users disable":         {""},
 	"users enable":          {""},
 	"users export":          {"", "accounts", "pw --format jsonl", "accounts.jsonl --format keycloak", "missing/accounts.jsonl"},
+	"users factors":         {"", "ada --remove=", "ada --remove x --remove-all"},
 	"users import":          {"", "accounts", "missing.jsonl", "pw --format xml", "pw --format firebase --firebase-project missing"},
 	"users list":            {"extra"},
 	"users logout":          {"", "ada --session=", "ada --session a --all-but b"},
