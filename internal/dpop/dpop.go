@@ -108,7 +108,11 @@ func (c *Checker) Check(headers []string, r Request) (*Proof, *refusal.Error) {
 	if !signed.SignedBy(key.Key) {
 		return nil, refuse(audit.ReasonProofSignature, "The DPoP proof is not signed with the key in its header.")
 	}
-	p := &Proof{Thumbprint: thumbprint(key)}
+	sum, err := key.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return nil, refuse(audit.ReasonProofKey, "The jwk in the header of the DPoP proof has no thumbprint.")
+	}
+	p := &Proof{Thumbprint: base64url.Encode(sum)}
 	return p, c.judge(p, said, r)
 }
 
@@ -178,14 +182,6 @@ func publicKey(text json.RawMessage) (jose.JSONWebKey, bool) {
 		return key, false
 	}
 	return key, err == nil
-}
-
-func thumbprint(key jose.JSONWebKey) string {
-	sum, err := key.Thumbprint(crypto.SHA256)
-	if err != nil {
-		panic(err) // ParseKey only returns types with a thumbprint
-	}
-	return base64url.Encode(sum)
 }
 
 // Hash returns the SHA-256 of text in base64url. That of an access token is the ath

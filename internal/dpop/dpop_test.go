@@ -1,7 +1,9 @@
 package dpop_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -11,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/base64url"
 	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/dpop/dpoptest"
+	"github.com/keyturn/keyturn/internal/jws"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/keys"
 )
@@ -223,6 +227,38 @@ func text(t *testing.T, v any) string {
 	return string(b)
 }
 
+// signedByAnybody are proofs for the request under Ed25519 keys of small order, for which
+// the neutral point and zero sign every text.
+func signedByAnybody(t testing.TB) (proofs []string) {
+	t.Helper()
+	neutral := append([]byte{1}, make([]byte, ed25519.PublicKeySize-1)...)
+	minus := bytes.Repeat([]byte{0xff}, ed25519.PublicKeySize)
+	minus[0], minus[31] = 0xee, 0x7f
+	for _, x := range [][]byte{neutral, append(neutral[:31:31], 0x80), minus} {
+		for _, alg := range []string{"EdDSA", jws.Ed25519} {
+			header := mustJSON(t, map[string]any{"typ": "dpop+jwt", "alg": alg, "jwk": map[string]string{"kty": "OKP", "crv": "Ed25519", "x": base64url.Encode(x)}})
+			claims := mustJSON(t, dpoptest.For("POST", url))
+			signed := base64url.Encode(header) + "." + base64url.Encode(claims)
+			signature := append(append([]byte{}, neutral...), make([]byte, 32)...)
+			if !ed25519.Verify(x, []byte(signed), signature) {
+				t.Fatalf("%x signs no more for everything", x)
+			}
+			proofs = append(proofs, signed+"."+base64url.Encode(signature))
+		}
+	}
+	return proofs
+}
+
+// TestProofsThatAnybodySignsAreRefused before the signature counts for anything.
+func TestProofsThatAnybodySignsAreRefused(t *testing.T) {
+	c := newChecker(t)
+	for _, proof := range signedByAnybody(t) {
+		if p, e := c.Check([]string{proof}, request); e == nil || e.Reason.String() != "proof_key" || e.Code != refusal.BadProof {
+			t.Errorf("%s: %+v, %+v", proof, p, e)
+		}
+	}
+}
+
 // TestProofsOfAToken has proofs beside an access token.
 func TestProofsOfAToken(t *testing.T) {
 	c, h := newChecker(t), dpoptest.New(t, "ES256")
@@ -268,6 +304,9 @@ func FuzzProof(f *testing.F) {
 	f.Add(header, `{"jti":"a","htm":"POST","htu":"`+url+`","iat":1800000000}`)
 	f.Add(header, `{"jti":"a","htm":"POST","htu":"HTTPS://LOGIN.example.com:443/oauth/./%74oken?x#y","iat":1800000000.5,"nonce":"x"}`)
 	f.Add(`{"typ":"dpop+jwt","alg":"RS256","jwk":{"kty":"RSA","n":"AQ","e":"AQAB"}}`, `{}`)
+	for _, proof := range signedByAnybody(f) {
+		f.Add(proof, "")
+	}
 	f.Fuzz(func(t *testing.T, header, claims string) {
 		// What is signed well is judged by what it says.
 		p, e := c.Check([]string{h.SignText(t, header, claims)}, request)

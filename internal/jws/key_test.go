@@ -1,6 +1,7 @@
 package jws_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -202,28 +203,49 @@ func TestOnlySoundKeysAreRegistered(t *testing.T) {
 			t.Errorf("%s as modulus was taken", what)
 		}
 	}
+}
+
+// smallOrder are the points of the orders 1, 2, 4, 8 and 8, some of them with the other
+// sign or written as more than the prime, and a y that no point has.
+var smallOrder = []string{
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"0100000000000000000000000000000000000000000000000000000000000080",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0000000000000000000000000000000000000000000000000000000000000080",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+	"0200000000000000000000000000000000000000000000000000000000000000",
+}
+
+// okpKey is the text of an Ed25519 key with that x, in hexadecimal.
+func okpKey(t testing.TB, x string) string {
+	t.Helper()
+	raw, err := hex.DecodeString(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return `{"kty":"OKP","crv":"Ed25519","x":"` + base64url.Encode(raw) + `"}`
+}
+
+// TestPointsThatAnybodySignsForAreNoKeys, wherever a key comes from.
+func TestPointsThatAnybodySignsForAreNoKeys(t *testing.T) {
 	for range 20 {
-		if key, _, _ := ed25519.GenerateKey(rand.Reader); jws.CheckSound(key) != nil {
-			t.Fatalf("the key %x was refused", key)
+		key, _, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := jws.ParseKey([]byte(okpKey(t, hex.EncodeToString(key)))); err != nil {
+			t.Fatalf("the key %x was refused: %v", key, err)
 		}
 	}
-	// The points of the orders 1, 2, 4, 8 and 8, some of them with the other sign or
-	// written as more than the prime, and a y that no point has.
-	for _, text := range []string{
-		"0100000000000000000000000000000000000000000000000000000000000000",
-		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-		"0000000000000000000000000000000000000000000000000000000000000000",
-		"0000000000000000000000000000000000000000000000000000000000000080",
-		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
-		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
-		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-		"0200000000000000000000000000000000000000000000000000000000000000",
-	} {
-		key, _ := hex.DecodeString(text)
-		if jws.CheckSound(ed25519.PublicKey(key)) == nil {
-			t.Errorf("the point %s was taken", text)
-		}
+	for _, x := range smallOrder {
+		refuses(t, "the point "+x, okpKey(t, x))
 	}
 }
 
@@ -235,6 +257,9 @@ func FuzzParseKey(f *testing.F) {
 		f.Add(with(m, "_", nil))
 		f.Add(also(m, `"Kty":"EC"`))
 	}
+	for _, x := range smallOrder {
+		f.Add(okpKey(f, x))
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		key, err := jws.ParseKey([]byte(text))
 		if err != nil {
@@ -242,6 +267,9 @@ func FuzzParseKey(f *testing.F) {
 		}
 		if !key.Valid() || !key.IsPublic() || jws.AlgsOf(key.Key) == nil {
 			t.Fatalf("%q is no key", text)
+		}
+		if _, err := key.Thumbprint(crypto.SHA256); err != nil {
+			t.Fatalf("%q has no thumbprint: %v", text, err)
 		}
 		again, err := key.MarshalJSON()
 		if err != nil {

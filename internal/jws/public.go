@@ -59,6 +59,9 @@ func (m *members) okp() (ed25519.PublicKey, error) {
 	if err != nil || len(x) != ed25519.PublicKeySize {
 		return nil, fmt.Errorf("its x is not the base64url of %d bytes", ed25519.PublicKeySize)
 	}
+	if !isPoint(x) {
+		return nil, errors.New("its x is no point of its curve that a key may be")
+	}
 	return x, nil
 }
 
