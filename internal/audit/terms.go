@@ -122,7 +122,7 @@ var vocabulary = []Term{
 		Failure: slices.Concat(unread, []Reason{ReasonForeignForm, ReasonConflict, ReasonStore, ReasonHungUp, ReasonMalformedClientID, ReasonUnknownClient, ReasonDisabledClient, ReasonTwoClients, ReasonRedirectURI}),
 		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.count keyturn.detail"),
 	}, {
-		Action: LogoutUndelivered, Category: words("session"), Type: words("info error"),
+		Action: LogoutUndelivered, Category: words("session"), Type: words("info"),
 		When:    "an application was not told of the end of a session: its backchannel_logout_uri did not take the word within a day, or wants none (410)",
 		Failure: []Reason{ReasonUndelivered},
 		Fields:  words("user.id keyturn.client_id keyturn.session_id keyturn.detail"),
