@@ -16,18 +16,22 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/refusal"
+	"github.com/keyturn/keyturn/users"
 )
 
 // Authorization is what the authorization endpoint decided (RFC 6749 §3.1): an
-// answer for the client, or that the user has to log in first.
+// answer for the client, or that the user has to log in or to consent first.
 type Authorization struct {
-	// Answer goes to the client; nil while the user has to log in.
+	// Answer goes to the client; nil while the user has to log in or to consent.
 	Answer *Answer
 	// ClientID is who asks, LoginHint the name that the client expects.
 	ClientID, LoginHint string
 	// Locales are the languages that the client prefers for the page.
 	Locales string
-	// Request is what to go on with when the user has logged in.
+	// User has logged in, and is to consent to what the client Asks.
+	User users.User
+	Asks []string
+	// Request is what to go on with when the user has logged in, or has consented.
 	Request url.Values
 }
 
@@ -90,25 +94,44 @@ func ResponseModes() []string { return []string{"query", "form_post"} }
 // Authorize decides an authorization request of a browser that has the cookie. What
 // cannot be told to a client is refused with an error, for the page.
 func (s *Service) Authorize(ctx context.Context, values url.Values, cookie string) (Authorization, *refusal.Error) {
-	a := &authorization{values: values, event: audit.Event{Action: audit.CodeIssued}}
-	e := s.openPushed(a)
-	if e == nil {
+	a, login, no, e := s.readRequest(ctx, values, cookie)
+	switch {
+	case e != nil:
+		return Authorization{}, s.Conclude(ctx, a.event, e)
+	case no == nil && login.session.ID == "":
+		return Authorization{ClientID: a.client.ID, LoginHint: a.get("login_hint"), Locales: a.get("ui_locales"), Request: s.goOn(a)}, nil
+	case no == nil && a.needsConsent(login.User) && !slices.Contains(a.prompts, "none"):
+		return Authorization{ClientID: a.client.ID, User: login.User, Asks: a.asked(), Locales: a.get("ui_locales"), Request: s.goOn(a)}, nil
+	case no == nil && a.needsConsent(login.User):
+		no = &unauthorized{refusal.New(refusal.BadCredentials, audit.ReasonNoConsent, "The user has to consent."), "consent_required"}
+	}
+	return s.answer(ctx, a, login, no)
+}
+
+// readRequest reads an authorization request, and finds the log-in that it is to be
+// answered for: the zero one if the user has to log in. e is for the page, no for the
+// client.
+func (s *Service) readRequest(ctx context.Context, values url.Values, cookie string) (a *authorization, login Login, no *unauthorized, e *refusal.Error) {
+	a = &authorization{values: values, event: audit.Event{Action: audit.CodeIssued}}
+	if e = s.openPushed(a); e == nil {
 		e = s.addressee(ctx, a)
 	}
 	if e != nil {
-		return Authorization{}, s.Conclude(ctx, a.event, e)
+		return a, Login{}, nil, e
 	}
-	no := s.readAuthorization(a)
+	no = s.readAuthorization(a)
 	if no == nil && a.client.RequiresPAR && a.pushed == nil {
 		no = &unauthorized{Error: refusal.New(refusal.Malformed, audit.ReasonNotPushed, "The application has to push its requests (RFC 9126).")}
 	}
-	var login Login
 	if no == nil {
 		login, no = s.suitable(ctx, a, cookie)
 	}
-	if no == nil && login.session.ID == "" {
-		return Authorization{ClientID: a.client.ID, LoginHint: a.get("login_hint"), Locales: a.get("ui_locales"), Request: s.goOn(a)}, nil
-	}
+	return a, login, no, nil
+}
+
+// answer answers a client with a code for the log-in, or with the error if there is one.
+func (s *Service) answer(ctx context.Context, a *authorization, login Login, no *unauthorized) (Authorization, *refusal.Error) {
+	var e *refusal.Error
 	if a.pushed != nil && (no == nil || !no.Temporary()) {
 		if e = s.spendPushed(ctx, a.pushed); e != nil && !e.Temporary() {
 			return Authorization{}, s.Conclude(ctx, a.event, e)
@@ -235,23 +258,18 @@ func (s *Service) readAuthorization(a *authorization) *unauthorized {
 	}
 	a.prompts = strings.Fields(a.get("prompt"))
 	for _, p := range a.prompts {
-		if !slices.Contains(Prompts(), p) && p != "consent" {
+		if !slices.Contains(Prompts(), p) {
 			return invalid(audit.ReasonMalformedParameter, "Use one of the prompts "+strings.Join(Prompts(), ", ")+".")
 		}
 	}
-	switch {
-	case len(a.prompts) > 1 && slices.Contains(a.prompts, "none"):
+	if len(a.prompts) > 1 && slices.Contains(a.prompts, "none") {
 		return invalid(audit.ReasonMalformedParameter, "The prompt none excludes all others.")
-	case slices.Contains(a.prompts, "consent"):
-		no := invalid(audit.ReasonNoConsent, "Users are not asked for their consent here.")
-		no.code = "consent_required"
-		return no
 	}
 	return s.readReach(a)
 }
 
 // Prompts lists what a request can ask to be done (OpenID Connect Core §3.1.2.1).
-func Prompts() []string { return []string{"none", "login", "select_account"} }
+func Prompts() []string { return []string{"none", "login", "select_account", "consent"} }
 
 // maxNonce bounds a nonce, in bytes: a code bears it.
 const maxNonce = 512

@@ -74,6 +74,10 @@ func (s *Service) redeem(ctx context.Context, q *tokenRequest, c code) (issued, 
 	if e != nil {
 		return issued{}, e
 	}
+	q.consented = scope
+	if e := s.stillConsents(ctx, q, user.UID); e != nil {
+		return issued{}, e
+	}
 	q.event.UserEmail = user.Email
 	family = s.families.begin(ctx, q.client, user, scope, audience)
 	family.ID, family.AuthTime = c.SessionID, time.UnixMilli(c.AuthTime).UTC()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -117,13 +116,7 @@ func (s *Service) push(r *http.Request, event *audit.Event) (string, *unauthoriz
 // pushedParameters are those of the request, without those that authenticate the
 // client.
 func pushedParameters(values url.Values) url.Values {
-	rest := url.Values{}
-	for name, list := range values {
-		if name != "client_secret" && name != "client_assertion" && name != "client_assertion_type" {
-			rest[name] = slices.Clone(list)
-		}
-	}
-	return rest
+	return without("client_secret", "client_assertion", "client_assertion_type")(values)
 }
 
 // openPushed puts the pushed request in the place of one that names it (§4): nothing
@@ -178,17 +171,6 @@ func (s *Service) named(p pushed) url.Values {
 	return values
 }
 
-// AfterLogin returns the request to go on with when the user has logged in for it:
-// without what asked for that, which is done.
-func (s *Service) AfterLogin(values url.Values) url.Values {
-	var p pushed
-	if s.families.pushes.open(values.Get("request_uri"), &p) == nil {
-		p.Values = loggedIn(p.Values)
-		return s.named(p)
-	}
-	return loggedIn(values)
-}
-
 // asked returns the parameters of a request, also of one that names a pushed one.
 func (s *Service) asked(values url.Values) url.Values {
 	var p pushed
@@ -196,14 +178,4 @@ func (s *Service) asked(values url.Values) url.Values {
 		return p.Values
 	}
 	return values
-}
-
-func loggedIn(values url.Values) url.Values {
-	rest := url.Values{}
-	for name, list := range values {
-		if name != "max_age" && name != "prompt" {
-			rest[name] = list
-		}
-	}
-	return rest
 }

@@ -103,10 +103,14 @@ func (s *Service) stillGood(ctx context.Context, user users.User, q *tokenReques
 	if e := s.stillServed(ctx, q.client.ID); e != nil {
 		return e
 	}
-	if q.loginID != "" {
-		if _, e := s.loginOf(ctx, q.loginID); e != nil {
-			return e
-		}
+	if q.loginID == "" {
+		return nil
+	}
+	if _, e := s.loginOf(ctx, q.loginID); e != nil {
+		return e
+	}
+	if e := s.stillConsents(ctx, q, user.UID); e != nil {
+		return e
 	}
 	return nil
 }

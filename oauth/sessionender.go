@@ -44,6 +44,12 @@ func (e SessionEnder) EndSessionsOf(ctx context.Context, uid, except, reason str
 	return e.Store.RevokeFamiliesOfUser(ctx, uid, except, e.Now(), reason)
 }
 
+// EndSessionsWith ends every live session that the user has with the client and returns
+// how many it ended.
+func (e SessionEnder) EndSessionsWith(ctx context.Context, uid, clientID, reason string) (int, error) {
+	return e.Store.RevokeFamiliesAmong(ctx, Among{UserID: uid, ClientID: clientID}, e.Now(), reason)
+}
+
 // SessionOf reports whether the session id is live. It returns users.ErrNoSession
 // if the session is not one of the user's.
 func (e SessionEnder) SessionOf(ctx context.Context, uid, id string) (bool, error) {

@@ -94,6 +94,8 @@ type tokenRequest struct {
 	challenge string
 	// nonce is that of the authorization request (OpenID Connect Core §2).
 	nonce string
+	// consented is the scope that the user of a code has to let a third party have.
+	consented []string
 	// loginID is the log-in at the page that a code was made by.
 	loginID string
 

@@ -24,7 +24,9 @@ func (s *Service) maker() *decision.Maker[User] {
 		Same:     func(now, after User) bool { return now.UpdatedAt.Equal(after.UpdatedAt) },
 		Shell:    func(u User) User { u.Disabled = true; return u },
 		Follow:   s.follow,
-		Follows:  func(a audit.Action) bool { return endings[a] != "" || a == audit.UserChanged },
+		Follows: func(a audit.Action) bool {
+			return endings[a] != "" || a == audit.UserChanged || a == audit.ConsentWithdrawn
+		},
 	}}
 }
 
@@ -89,6 +91,11 @@ func (s *Service) follow(ctx context.Context, u User, e *audit.Event) (err error
 		if _, err = s.Sessions.SetClaimsOf(ctx, u.UID, u.TokenClaims()); err == nil {
 			_, err = s.Sessions.SetEmailOf(ctx, u.UID, u.Email)
 		}
+		return err
+	}
+	if e.Action == audit.ConsentWithdrawn {
+		n, err := s.Sessions.EndSessionsWith(ctx, u.UID, e.ClientID, endConsentWithdrawn)
+		e.Count += n
 		return err
 	}
 	n, err := s.Sessions.EndSessionsOf(ctx, u.UID, e.SessionID, endings[e.Action])

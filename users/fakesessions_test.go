@@ -17,6 +17,8 @@ func (m *memory) SetClaimsOf(_ context.Context, uid, claims string) (int, error)
 	return len(m.sessions[uid]), nil
 }
 
+func (m *memory) EndSessionsWith(context.Context, string, string, string) (int, error) { return 0, nil }
+
 func (m *memory) EndSessionsOf(_ context.Context, uid, except, reason string) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -12,11 +12,12 @@ import (
 
 // Reasons of ended sessions, for Sessions.
 const (
-	endPasswordChanged = "password_changed"
-	endPasswordReset   = "password_reset"
-	endUserDisabled    = "user_disabled"
-	endUserDeleted     = "user_deleted"
-	endLoggedOut       = "logged_out_by_operator"
+	endPasswordChanged  = "password_changed"
+	endPasswordReset    = "password_reset"
+	endUserDisabled     = "user_disabled"
+	endUserDeleted      = "user_deleted"
+	endConsentWithdrawn = "consent_withdrawn"
+	endLoggedOut        = "logged_out_by_operator"
 )
 
 // ChangePassword replaces the password of the account uid, for its user, and ends

@@ -39,6 +39,8 @@ type User struct {
 	ResetExpiresAt time.Time
 	// Factors are the second factors, without which a password opens nothing.
 	Factors factors.Set
+	// Consents are what the user lets clients have, of each client one.
+	Consents []Consent
 	// Disabled accounts cannot log in and have no sessions.
 	Disabled bool
 	// Epoch grows whenever the account's sessions must end: at a password
@@ -103,6 +105,9 @@ type Sessions interface {
 	// EndSessionsOf ends every live session of the user but except (may be
 	// empty) and returns how many it ended.
 	EndSessionsOf(ctx context.Context, uid, except, reason string) (int, error)
+	// EndSessionsWith ends every live session that the user has with the client and
+	// returns how many it ended.
+	EndSessionsWith(ctx context.Context, uid, clientID, reason string) (int, error)
 	// SessionOf reports whether the session id is live. It returns ErrNoSession
 	// if the user has no session of that id.
 	SessionOf(ctx context.Context, uid, id string) (live bool, err error)

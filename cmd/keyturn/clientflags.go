@@ -36,6 +36,7 @@ func newClientFlags(cmd *cobra.Command) *clientFlags {
 	f.StringSliceVar(&c.client.Introspects, "introspect", nil, "an audience whose tokens it may ask the introspection endpoint about (repeat for several; default: those of --audience)")
 	f.BoolVar(&c.client.TokenEndpointAudience, "token-endpoint-audience", false, "take assertions of this client that were made for the token endpoint's URL, and not for the issuer alone")
 	f.BoolVar(&c.client.DPoPBound, "dpop-bound-access-tokens", false, "every token of this client is to be bound to a key of its own, of which it sends a proof (DPoP, RFC 9449)")
+	f.BoolVar(&c.client.ThirdParty, "third-party", false, "the client is somebody else's: users are asked before it gets anything, and can withdraw that")
 	f.BoolVar(&c.client.RequiresPAR, "require-pushed-authorization-requests", false, "take authorization requests of this client only if it has pushed them (PAR, RFC 9126)")
 	f.BoolVar(&c.client.RequireFactor, "client-require-second-factor", false, "nobody logs in to it without a second factor; who has none sets one up at the log-in")
 	f.BoolVar(&c.client.PasswordAlone, "password-alone", false, "its password grant, which cannot ask for a code, opens accounts with a second factor without it")
@@ -97,6 +98,7 @@ func (c *clientFlags) apply(client *clients.Client) {
 		"require-pushed-authorization-requests": func() { client.RequiresPAR = c.client.RequiresPAR },
 		"client-require-second-factor":          func() { client.RequireFactor = c.client.RequireFactor },
 		"password-alone":                        func() { client.PasswordAlone = c.client.PasswordAlone },
+		"third-party":                           func() { client.ThirdParty = c.client.ThirdParty },
 		"claim":                                 func() { client.Claims = c.client.Claims },
 		"client-signing-alg":                    func() { client.SigningAlg = c.client.SigningAlg },
 		"jwks-file":                             func() { client.JWKS, client.JWKSURI = c.client.JWKS, "" },

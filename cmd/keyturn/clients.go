@@ -35,6 +35,7 @@ type clientRow struct {
 	Introspects    []string        `json:"introspects,omitempty"`
 	AtEndpoint     bool            `json:"token_endpoint_audience,omitempty"`
 	DPoPBound      bool            `json:"dpop_bound_access_tokens,omitempty"`
+	ThirdParty     bool            `json:"third_party,omitempty"`
 	RequiresPAR    bool            `json:"require_pushed_authorization_requests,omitempty"`
 	RequireFactor  bool            `json:"require_second_factor,omitempty"`
 	PasswordAlone  bool            `json:"password_alone,omitempty"`
@@ -52,7 +53,7 @@ func clientRowOf(c clients.Client, secret string) clientRow {
 	return clientRow{
 		ClientID: c.ID, ClientSecret: secret, Public: c.Public, AuthMethod: c.AuthMethod(), JWKS: json.RawMessage(c.JWKS), JWKSURI: c.JWKSURI,
 		Grants: orEmpty(c.Grants), RedirectURIs: c.RedirectURIs, PostLogout: c.PostLogoutRedirectURIs, Backchannel: c.BackchannelLogoutURI, Scope: strings.Join(c.Scope, " "), DefaultScope: strings.Join(c.DefaultScope, " "),
-		Audience: orEmpty(c.Audience), Introspects: c.Introspects, AtEndpoint: c.TokenEndpointAudience, DPoPBound: c.DPoPBound, RequiresPAR: c.RequiresPAR, RequireFactor: c.RequireFactor, PasswordAlone: c.PasswordAlone, Claims: c.Claims, SigningAlg: c.SigningAlg,
+		Audience: orEmpty(c.Audience), Introspects: c.Introspects, AtEndpoint: c.TokenEndpointAudience, DPoPBound: c.DPoPBound, ThirdParty: c.ThirdParty, RequiresPAR: c.RequiresPAR, RequireFactor: c.RequireFactor, PasswordAlone: c.PasswordAlone, Claims: c.Claims, SigningAlg: c.SigningAlg,
 		AccessTTL: ttl(c.AccessTTL), RefreshIdleTTL: ttl(c.RefreshIdleTTL), RefreshTTL: ttl(c.RefreshTTL), RetryWindow: c.RetryWindow.String(),
 		Disabled: c.Disabled, CreatedAt: c.CreatedAt,
 	}

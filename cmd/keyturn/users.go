@@ -45,7 +45,7 @@ func (p *program) usersCommand() *cobra.Command {
 		p.usersStateCommand("disable", "Refuse an account every login and end its sessions", true),
 		p.usersStateCommand("enable", "Let a disabled account log in again", false),
 		p.usersDeleteCommand(), p.usersResetCommand(), p.usersUpdateCommand(), p.usersClaimsCommand(),
-		p.usersSessionsCommand(), p.usersLogoutCommand(), p.usersFactorsCommand())
+		p.usersSessionsCommand(), p.usersLogoutCommand(), p.usersFactorsCommand(), p.usersGrantsCommand())
 }
 
 // withUser is withDeployment for a command on the account that its first argument

@@ -49,6 +49,7 @@ var wrongLines = map[string][]string{
 	"users enable":          {""},
 	"users export":          {"", "accounts", "pw --format jsonl", "accounts.jsonl --format keycloak", "missing/accounts.jsonl"},
 	"users factors":         {"", "ada --remove=", "ada --remove x --remove-all"},
+	"users grants":          {"", "ada --withdraw="},
 	"users import":          {"", "accounts", "missing.jsonl", "pw --format xml", "pw --format firebase --firebase-project missing"},
 	"users list":            {"extra"},
 	"users logout":          {"", "ada --session=", "ada --session a --all-but b"},

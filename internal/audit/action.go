@@ -27,6 +27,9 @@ const (
 	UserChanged        Action = "user-changed"         // address, names, roles or claims, by an operator
 	UserDeleted        Action = "user-deleted"         // by an operator
 	UsersExported      Action = "users-exported"       // by an operator
+	ConsentGiven       Action = "consent-given"        // by the user, to a client
+	ConsentWithdrawn   Action = "consent-withdrawn"    // by the user or an operator; its sessions are ended
+	ConsentsListed     Action = "consents-listed"      // GET /auth/grants, or the page
 	PasswordChanged    Action = "password-changed"     // by the user
 	PasswordReset      Action = "password-reset"       // by an operator
 	ResetIssued        Action = "reset-issued"         // a one-time token, by an operator

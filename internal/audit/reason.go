@@ -69,7 +69,8 @@ var (
 	ReasonResponseType          = Reason{"response_type", "the authorization request is for something else than a code"}
 	ReasonChallenge             = Reason{"code_challenge", "the authorization request has no PKCE challenge, or none by S256"}
 	ReasonVerifier              = Reason{"code_verifier", "the verifier is missing, or not that of the code's challenge: somebody else may have asked for the code"}
-	ReasonNoConsent             = Reason{"consent_required", "the client wants the user to be asked for consent, which is not done here"}
+	ReasonNoConsent             = Reason{"consent_required", "the user does not let the client have what it asks for, and it wants no page shown; or the consent was withdrawn"}
+	ReasonConsentRefused        = Reason{"consent_refused", "the user does not want the client to have what it asks for"}
 	ReasonAudienceWithdrawn     = Reason{"audience_withdrawn", "the client may have no more tokens for what the session was for"}
 )
 
@@ -82,6 +83,7 @@ var (
 	ReasonAccountChanged = Reason{"account_changed", "the account changed while the login was under way, or sessions are ended because it did"}
 	ReasonThrottled      = Reason{"throttled", "there were too many failed attempts; the password was not looked at"}
 	ReasonBusy           = Reason{"busy", "too many passwords are being hashed at once; nothing was decided"}
+	ReasonUnknownConsent = Reason{"unknown_consent", "the user lets no such client have anything"}
 	ReasonLoginRequired  = Reason{"login_required", "nobody is logged in in the browser; a client that asks for a code wants no page shown"}
 	ReasonFactorDue      = Reason{"factor_due", "the password is right, and the account has a second factor: a code of it is due, or cannot be asked for by this grant"}
 	ReasonEnrolmentDue   = Reason{"enrolment_due", "the password is right, and the account has to have a second factor, which it has not; one was offered"}

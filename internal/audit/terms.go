@@ -39,12 +39,12 @@ var (
 		ReasonRepeatedProof, ReasonMalformedProof, ReasonProofKey, ReasonProofSignature, ReasonProofTarget, ReasonProofTime,
 		ReasonNoProofNonce, ReasonProofNonce, ReasonProofReplayed,
 	}
-	notExchanged  = []Reason{ReasonNoCode, ReasonBadCode, ReasonExpiredCode, ReasonRedirectURI, ReasonVerifier, ReasonForeignProofKey, ReasonConflict}
-	notAuthorized = []Reason{
-		ReasonNoClient, ReasonMalformedClientID, ReasonUnknownClient, ReasonDisabledClient, ReasonLoginRequired, ReasonNotPushed, ReasonStore, ReasonHungUp,
+	notExchanged  = []Reason{ReasonNoCode, ReasonBadCode, ReasonExpiredCode, ReasonRedirectURI, ReasonVerifier, ReasonForeignProofKey, ReasonNoConsent, ReasonConflict}
+	notAuthorized = []Reason{ReasonConsentRefused,
+		ReasonNoClient, ReasonMalformedClientID, ReasonUnknownClient, ReasonDisabledClient, ReasonLoginRequired, ReasonNoConsent, ReasonNotPushed, ReasonStore, ReasonHungUp,
 	}
 	badAuthorization = []Reason{
-		ReasonRequestURI, ReasonRedirectURI, ReasonResponseType, ReasonChallenge, ReasonNoConsent, ReasonGrantNotAllowed,
+		ReasonRequestURI, ReasonRedirectURI, ReasonResponseType, ReasonChallenge, ReasonGrantNotAllowed,
 		ReasonMalformedScope, ReasonScopeNotAllowed, ReasonResourceNotAllowed,
 	}
 	unverified = []Reason{ReasonBadToken, ReasonForeignIssuer, ReasonExpiredToken}
@@ -185,6 +185,22 @@ var vocabulary = []Term{
 		Action: UsersExported, Category: words("iam database"), Type: words("admin access"),
 		When: "an operator had all accounts written out, password hashes included", Success: silent,
 		Fields: words("keyturn.detail"),
+	}, {
+		Action: ConsentGiven, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
+		When:    "a user let a client have a scope",
+		Success: silent, Failure: slices.Concat([]Reason{ReasonForeignForm, ReasonLoginRequired, ReasonHungUp}, unread, noAccount),
+		Fields: words("user.id user.email keyturn.client_id keyturn.session_id keyturn.scope keyturn.detail"),
+	}, {
+		Action: ConsentWithdrawn, Category: words("iam session"), Type: words("user change end"), Stands: AtOnce,
+		When:    "what a client might have of a user was withdrawn, by the user or an operator, and the sessions of the user with it were ended",
+		Success: []Reason{ReasonEndedByUser, ReasonLoggedOutByOperator},
+		Failure: slices.Concat([]Reason{ReasonUnknownConsent, ReasonForeignForm, ReasonLoginRequired, ReasonHungUp}, unread, noAccount),
+		Fields:  words("user.id user.email keyturn.client_id keyturn.session_id keyturn.count keyturn.detail"),
+	}, {
+		Action: ConsentsListed, Category: words("api iam"), Type: words("access user info"),
+		When:    "a user listed what clients may have",
+		Success: silent, Failure: []Reason{ReasonStore, ReasonHungUp},
+		Fields: words("user.id keyturn.client_id keyturn.session_id keyturn.count"),
 	}, {
 		Action: PasswordChanged, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
 		When:    "a user changed the own password, and the other sessions were ended",

@@ -46,6 +46,9 @@ type Client struct {
 	// DPoPBound has every token of the client bound to a key of its own, of which it
 	// has to send a proof (dpop_bound_access_tokens, RFC 9449 §5.2).
 	DPoPBound bool
+	// ThirdParty clients are somebody else's: their users are asked before they get
+	// anything.
+	ThirdParty bool
 	// RequiresPAR has the client push every authorization request
 	// (require_pushed_authorization_requests, RFC 9126 §6).
 	RequiresPAR bool

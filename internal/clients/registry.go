@@ -74,6 +74,9 @@ func (c *Registry) Add(ctx context.Context, client Client) (Client, string, erro
 // described says what the log is to know of a registration beside the scope.
 func described(c Client) string {
 	text := "grants: " + strings.Join(c.Grants, " ") + "; authenticates by: " + c.AuthMethod() + describeClaims(c)
+	if c.ThirdParty {
+		text += "; third party"
+	}
 	if len(c.RedirectURIs) > 0 {
 		text += "; redirect URIs: " + strings.Join(c.RedirectURIs, " ")
 	}
@@ -141,6 +144,9 @@ func (c *Registry) Check(client Client) error {
 		if err := checkBackchannelURI(uri); err != nil {
 			return err
 		}
+	}
+	if client.ThirdParty && slices.Contains(client.Grants, GrantPassword) {
+		return fmt.Errorf("a third party's client cannot use the grant %s: its users' passwords are none of its business", GrantPassword)
 	}
 	if client.RequiresPAR && !slices.Contains(client.Grants, GrantAuthorizationCode) {
 		return fmt.Errorf("pushed authorization requests are for the grant %s", GrantAuthorizationCode)

@@ -37,20 +37,22 @@ type decided struct {
 
 // elsewhere are the actions whose events other tests take away.
 var elsewhere = map[audit.Action]string{
-	audit.TokenRefreshed:  "TestA3_NoSpaceLeft",
-	audit.UserLoggedIn:    "TestA3_WhatWasNotRecordedDidNotHappen of package server",
-	audit.FactorBegun:     "TestA3_FactorsStandOnlyWithTheirEvents of package server",
-	audit.FactorEnrolled:  "TestA3_FactorsStandOnlyWithTheirEvents of package server",
-	audit.FactorRemoved:   "TestA3_FactorsStandOnlyWithTheirEvents of package server",
-	audit.RecoveryRenewed: "TestA3_FactorsStandOnlyWithTheirEvents of package server",
-	audit.FactorUsed:      "TestA3_ACodeIsNotLostToAFullLog of package server",
-	audit.KeyCreated:      "TestA3_KeysOweTheirEvents of package keys",
-	audit.KeyErased:       "TestA3_KeysOweTheirEvents of package keys",
-	audit.KeyArchived:     "TestA3_KeysOweTheirEvents of package keys",
-	audit.KeyRewrapped:    "TestK7_RewrapSurvivesKill",
-	audit.StoreCopied:     "TestA3_ACopyStandsOnlyWithItsEvent",
-	audit.StoreRestored:   "TestA3_ACopyStandsOnlyWithItsEvent",
-	audit.UserLoggedOut:   "TestA3_ALogOutOwesItsEvent of package server",
+	audit.TokenRefreshed:   "TestA3_NoSpaceLeft",
+	audit.UserLoggedIn:     "TestA3_WhatWasNotRecordedDidNotHappen of package server",
+	audit.FactorBegun:      "TestA3_FactorsStandOnlyWithTheirEvents of package server",
+	audit.FactorEnrolled:   "TestA3_FactorsStandOnlyWithTheirEvents of package server",
+	audit.FactorRemoved:    "TestA3_FactorsStandOnlyWithTheirEvents of package server",
+	audit.RecoveryRenewed:  "TestA3_FactorsStandOnlyWithTheirEvents of package server",
+	audit.FactorUsed:       "TestA3_ACodeIsNotLostToAFullLog of package server",
+	audit.KeyCreated:       "TestA3_KeysOweTheirEvents of package keys",
+	audit.KeyErased:        "TestA3_KeysOweTheirEvents of package keys",
+	audit.KeyArchived:      "TestA3_KeysOweTheirEvents of package keys",
+	audit.KeyRewrapped:     "TestK7_RewrapSurvivesKill",
+	audit.StoreCopied:      "TestA3_ACopyStandsOnlyWithItsEvent",
+	audit.StoreRestored:    "TestA3_ACopyStandsOnlyWithItsEvent",
+	audit.UserLoggedOut:    "TestA3_ALogOutOwesItsEvent of package server",
+	audit.ConsentGiven:     "TestA3_ConsentStandsOnlyWithItsEvent of package server",
+	audit.ConsentWithdrawn: "TestA3_ConsentStandsOnlyWithItsEvent of package server",
 }
 
 const another = "seven candles orbit a plum"

@@ -31,7 +31,7 @@ var heard struct {
 }
 
 var (
-	described   = regexp.MustCompile(`^/(oauth|auth|\.well-known)/[a-z./-]+$|^/(healthz|readyz|openapi\.yaml)$|^/auth/sessions/[^/]+$`)
+	described   = regexp.MustCompile(`^/(oauth|auth|\.well-known)/[a-z./-]+$|^/(healthz|readyz|openapi\.yaml)$|^/auth/(sessions|grants)/[^/]+$`)
 	describedBy = regexp.MustCompile(`^(GET|POST|DELETE)$`)
 )
 

@@ -175,7 +175,7 @@ func hungUps() []hungUp {
 			form: func(v *victim) []string { return []string{"token", v.held.RefreshToken} }},
 	}
 	for _, route := range []string{
-		"GET /auth/me", "GET /auth/sessions", "GET /auth/factors", "GET /oauth/userinfo", "POST /oauth/userinfo", "GET /.well-known/jwks.json",
+		"GET /auth/me", "GET /auth/sessions", "GET /auth/factors", "GET /auth/grants", "GET /oauth/userinfo", "POST /oauth/userinfo", "GET /.well-known/jwks.json",
 		"GET /.well-known/oauth-authorization-server", "GET /.well-known/openid-configuration", "GET /openapi.yaml", "GET /healthz", "GET /readyz",
 	} {
 		rows = append(rows, hungUp{route: route, bearer: strings.Contains(route, "auth/") && !strings.Contains(route, "known"), actions: changes, stands: heldOver})
@@ -183,12 +183,13 @@ func hungUps() []hungUp {
 	for _, route := range []string{
 		"GET /oauth/authorize", "POST /oauth/authorize", "GET /oauth/logout", "POST /oauth/logout", "GET /account", "GET /account/login", "POST /account/login",
 		"GET /account/logout", "POST /account/logout", "GET /account/signup", "POST /account/signup", "GET /account/password", "POST /account/password",
-		"GET /account/sessions", "POST /account/sessions", "GET /account/factors", "POST /account/factors", "GET /account/factors/app", "POST /account/factors/app", "GET /account/logo", "GET /account/style.css", "GET /account/post.js",
+		"GET /account/sessions", "POST /account/sessions", "POST /account/consent", "GET /account/applications", "POST /account/applications", "GET /account/factors", "POST /account/factors", "GET /account/factors/app", "POST /account/factors/app", "GET /account/logo", "GET /account/style.css", "GET /account/post.js",
 	} {
 		rows = append(rows, hungUp{route: route, page: true, actions: changes, stands: heldOver})
 	}
 	return append(rows, hungUp{route: "POST /oauth/introspect", actions: changes, stands: heldOver,
 		form: func(v *victim) []string { return []string{"token", v.held.AccessToken} }},
+		hungUp{route: "DELETE /auth/grants/{id}", path: "/auth/grants/none", bearer: true, page: true, actions: changes, stands: heldOver},
 		hungUp{route: "POST /oauth/par", page: true, actions: changes, stands: heldOver, form: func(*victim) []string { return []string{"response_type", "code"} }})
 }
 

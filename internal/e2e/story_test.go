@@ -135,9 +135,13 @@ func (s storyteller) tellTokens() {
 // formToken is in every form of a page.
 var formToken = regexp.MustCompile(`name="token" value="([^"]+)"`)
 
-// tellPage has a user log in at the page, for an application, and log out.
+// userToken is the user who is asked for consent.
+var userToken = regexp.MustCompile(`name="user" value="([^"]+)"`)
+
+// tellPage has a user log in at the page, for an application of a third party, and log
+// out.
 func (s storyteller) tellPage() {
-	wiki := s.deployment.addClient(s.t, "wiki", "--grant", "authorization_code", "--redirect-uri", "https://wiki.example.com/callback", "--scope", "openid email")
+	wiki := s.deployment.addClient(s.t, "wiki", "--third-party", "--grant", "authorization_code", "--redirect-uri", "https://wiki.example.com/callback", "--scope", "openid email")
 	browser := s.as(adasIP, "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
 	asks := values("response_type", "code", "client_id", "wiki", "redirect_uri", "https://wiki.example.com/callback",
 		"code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method", "S256")
@@ -150,7 +154,14 @@ func (s storyteller) tellPage() {
 	in := browser.send("POST", "/account/login", "", formType, values("token", token[1], "username", email, "password", password).Encode(), 303)
 	session, _, _ := strings.Cut(in.header.Get("Set-Cookie"), ";")
 	browser.cookies += "; " + session
+	uid := userToken.FindStringSubmatch(browser.send("GET", "/oauth/authorize?"+asks.Encode(), "", "", "", 200).body)
+	if uid == nil {
+		s.t.Fatal("nobody is asked for consent")
+	}
+	browser.send("POST", "/account/consent", "", formType, values("token", token[1], "user", uid[1], "request", asks.Encode(), "decision", "allow").Encode(), 303)
 	browser.send("GET", "/oauth/authorize?"+asks.Encode(), "", "", "", 303)
+	browser.send("GET", "/account/applications", "", "", "", 200)
+	browser.send("POST", "/account/applications", "", formType, values("token", token[1], "application", "wiki").Encode(), 303)
 	browser.send("POST", "/account/logout", "", formType, values("token", token[1]).Encode(), 200)
 }
 

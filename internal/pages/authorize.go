@@ -1,11 +1,13 @@
 package pages
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/refusal"
+	"github.com/keyturn/keyturn/oauth"
 )
 
 // Authorize answers GET /oauth/authorize.
@@ -17,9 +19,19 @@ func (p *Pages) Authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a, e := p.OAuth.Authorize(r.Context(), values, read(r, p.cookies.session))
+	p.authorized(w, r, a, e)
+}
+
+// authorized leads or shows what came of an authorization request.
+func (p *Pages) authorized(w http.ResponseWriter, r *http.Request, a oauth.Authorization, e *refusal.Error) {
 	switch {
 	case e != nil:
 		p.showError(w, r, e)
+	case a.Asks != nil:
+		p.show(w, http.StatusOK, "consent", view{
+			language: p.languageOf(r, a.Locales), Token: p.formToken(w, r), Request: a.Request.Encode(), ClientID: a.ClientID,
+			Asked: a.Asks, UID: a.User.UID, Name: cmp.Or(a.User.Email, a.User.Username),
+		})
 	case a.Answer == nil:
 		p.show(w, http.StatusOK, "login", view{
 			language: p.languageOf(r, a.Locales), Token: p.formToken(w, r), Request: a.Request.Encode(), ClientID: a.ClientID, Name: a.LoginHint,

@@ -24,19 +24,21 @@ import (
 
 // The paths of the pages and of what belongs to them, below the issuer.
 const (
-	AuthorizePath  = "/oauth/authorize"
-	EndSessionPath = "/oauth/logout"
-	AccountPath    = "/account"
-	LogInPath      = "/account/login"
-	LogOutPath     = "/account/logout"
-	SignUpPath     = "/account/signup"
-	PasswordPath   = "/account/password"
-	SessionsPath   = "/account/sessions"
-	FactorsPath    = "/account/factors"
-	AppPath        = "/account/factors/app"
-	StylePath      = "/account/style.css"
-	ScriptPath     = "/account/post.js"
-	LogoPath       = "/account/logo"
+	AuthorizePath    = "/oauth/authorize"
+	EndSessionPath   = "/oauth/logout"
+	AccountPath      = "/account"
+	LogInPath        = "/account/login"
+	LogOutPath       = "/account/logout"
+	SignUpPath       = "/account/signup"
+	PasswordPath     = "/account/password"
+	SessionsPath     = "/account/sessions"
+	FactorsPath      = "/account/factors"
+	AppPath          = "/account/factors/app"
+	StylePath        = "/account/style.css"
+	ScriptPath       = "/account/post.js"
+	LogoPath         = "/account/logo"
+	ConsentPath      = "/account/consent"
+	ApplicationsPath = "/account/applications"
 )
 
 // Script is served at ScriptPath.

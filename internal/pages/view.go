@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/factors"
 	"github.com/keyturn/keyturn/oauth"
+	"github.com/keyturn/keyturn/users"
 )
 
 // view is what a template is shown of.
@@ -38,6 +39,10 @@ type view struct {
 	User, Note string
 	// Sessions are those of the user.
 	Sessions []session
+	// Asked is what the client asks the user UID for; Consents are what clients may have.
+	Asked    []string
+	UID      string
+	Consents []users.Consent
 	// Answer is what the browser is to post to a client.
 	Answer *oauth.Answer
 }
@@ -113,7 +118,7 @@ func (v view) Choices() (list []choice) {
 		switch {
 		case v.Page == "recovery" || v.Page == "enrol" && v.User != "":
 			c.Path = other.Path("factors")
-		case (v.Page == "login" || v.Page == "code" || v.Page == "enrol") && v.Request != "" && err == nil:
+		case (v.Page == "login" || v.Page == "consent" || v.Page == "code" || v.Page == "enrol") && v.Request != "" && err == nil:
 			request.Set("ui_locales", l.Lang)
 			c.Path = v.pages.base + AuthorizePath + "?" + request.Encode()
 		case v.Page == "account" || v.Page == "error":

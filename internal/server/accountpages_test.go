@@ -178,7 +178,7 @@ func TestPagesLeadNowhereElse(t *testing.T) {
 	r := httptest.NewRequest("GET", "/account/login", nil)
 	r.Header.Set("User-Agent", hostile)
 	pages := map[string]*httptest.ResponseRecorder{"another agent": b.do(r)}
-	for _, path := range []string{"/account", "/account/login", "/account/signup", "/account/password", "/account/sessions", "/account/factors", "/account/factors/app", "/account/logout"} {
+	for _, path := range []string{"/account", "/account/login", "/account/signup", "/account/password", "/account/sessions", "/account/applications", "/account/factors", "/account/factors/app", "/account/logout"} {
 		for _, who := range []*browser{b, w.browser()} {
 			rec := who.get(path + "?request=" + evil + "&ui_locales=" + url.QueryEscape(hostile))
 			pages[path+rec.Header().Get("Set-Cookie")] = rec

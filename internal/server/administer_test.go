@@ -33,7 +33,7 @@ type errand struct {
 func (c *coverage) administer(t *testing.T) {
 	t.Helper()
 	c.firstKeys(t)
-	for _, e := range slices.Concat(userErrands(), settleErrands(), importErrands(), clientErrands(), keyErrands()) {
+	for _, e := range slices.Concat(userErrands(), consentErrands(), settleErrands(), importErrands(), clientErrands(), keyErrands()) {
 		t.Run(strings.TrimSpace(string(e.action)+" "+e.reason), func(t *testing.T) {
 			w := newFaultyWorld(t)
 			w.login()

@@ -284,7 +284,6 @@ func TestAuthorizationErrors(t *testing.T) {
 		{setting("resource", "https://evil.example"), "invalid_target"},
 		{setting("prompt", "none login"), "invalid_request"},
 		{setting("prompt", "create"), "invalid_request"},
-		{setting("prompt", "consent"), "consent_required"},
 		{func(v url.Values) { v.Set("prompt", "none"); v.Set("max_age", "0") }, "login_required"},
 		{setting("max_age", "-1"), "invalid_request"},
 		{setting("max_age", "soon"), "invalid_request"},
@@ -520,7 +519,7 @@ func TestFormsOfOthersAreRefused(t *testing.T) {
 		"an empty token":  {"Sec-Fetch-Site", "same-origin", setting("token", "")},
 		"token, unasked":  {"Origin", "null", without("token")},
 	} {
-		for _, path := range []string{"/account/login", "/account/logout", "/account/signup", "/account/password", "/account/sessions", "/account/factors", "/account/factors/app"} {
+		for _, path := range []string{"/account/login", "/account/logout", "/account/signup", "/account/password", "/account/sessions", "/account/consent", "/account/applications", "/account/factors", "/account/factors/app"} {
 			b := w.loggedIn()
 			cookie := b.cookies["keyturn"]
 			_, form := formOn(t, b.get("/account/logout"))

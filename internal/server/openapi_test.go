@@ -177,7 +177,7 @@ func openAPICheck(t *testing.T, description string, all []exchange) []string {
 	return nil
 }
 
-var oneOf = regexp.MustCompile(`/auth/(sessions|factors)/[^/]+`)
+var oneOf = regexp.MustCompile(`/auth/(sessions|factors|grants)/[^/]+`)
 
 // template is the path of a URL as the description has it.
 func template(url string) string {
@@ -220,7 +220,7 @@ func (w *world) get(path string, header ...string) *httptest.ResponseRecorder {
 // rareAnswers are journeys to the answers that no decision in the table gets.
 func rareAnswers() map[string]func(*testing.T, *world) {
 	journeys := map[string]func(*testing.T, *world){}
-	for _, d := range pageRefusals() {
+	for _, d := range append(pageRefusals(), consentDecisions()...) {
 		if d.status >= 403 && d.status < 500 || strings.HasPrefix(d.name, "/") {
 			journeys["page: "+d.name] = func(_ *testing.T, w *world) { d.send(w, tokens{}) }
 		}
@@ -248,7 +248,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			for _, path := range []string{"/account/style.css", "/account/post.js", "/account/logo"} {
 				w.get(path, "If-None-Match", w.get(path).Header().Get("ETag"))
 			}
-			for _, path := range []string{"/account", "/account/login", "/account/logout", "/account/signup", "/account/password", "/account/sessions", "/account/factors", "/account/factors/app"} {
+			for _, path := range []string{"/account", "/account/login", "/account/logout", "/account/signup", "/account/password", "/account/sessions", "/account/applications", "/account/factors", "/account/factors/app"} {
 				w.get(path)
 			}
 			w.browser().authorize(asks(nil))
@@ -258,10 +258,13 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			r = httptest.NewRequest("POST", "/oauth/logout", strings.NewReader(leaving("", nil).Encode()))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			w.serve(r)
+			w.asThirdParty()
+			b.decide(b.authorize(asks(nil)), "allow", setting("user", "another"))
 			b.leave(leaving("", setting("client_id", "nobody")))
 			leaver := w.loggedIn()
 			leaver.post(formOn(t, leaver.leave(leaving("", nil))))
 			w.journal.breakDown(true)
+			b.get("/account/applications")
 			for _, path := range []string{"/oauth/authorize", "/oauth/logout"} {
 				w.serve(httptest.NewRequest("POST", path, strings.NewReader("a")))
 			}
@@ -337,7 +340,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 				}
 			}
 			for path, method := range map[string]string{
-				"/auth/logout": "POST", "/auth/me": "GET", "/auth/password": "POST", "/auth/sessions": "GET", "/auth/sessions/x": "DELETE",
+				"/auth/logout": "POST", "/auth/me": "GET", "/auth/password": "POST", "/auth/sessions": "GET", "/auth/sessions/x": "DELETE", "/auth/grants": "GET", "/auth/grants/x": "DELETE",
 			} {
 				w.sendJSON(method, path, "", nil)
 				w.sendJSON(method, path, foreign.Access, nil)
@@ -356,6 +359,28 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			type list struct{ Sessions []struct{ ID string } }
 			mine := read[list](t, w.sendJSON("GET", "/auth/sessions", held.Access, nil), 200)
 			w.sendJSON("DELETE", "/auth/sessions/"+mine.Sessions[0].ID, held.Access, nil)
+		},
+		"what clients may have": func(t *testing.T, w *world) {
+			held := w.login()
+			must(t, w.users.GiveConsent(t.Context(), w.uid, "wiki", []string{"openid"}, ""))
+			w.asThirdParty()
+			b := w.loggedIn()
+			page := b.authorize(asks(nil))
+			b.decide(page, "allow", nil)
+			w.sendJSON("GET", "/auth/grants", held.Access, nil)
+			action, form := formOn(t, b.get("/account/applications"))
+			form.Set("application", "shop")
+			b.post(action, form)
+			held = w.login()
+			for range 2 {
+				w.sendJSON("DELETE", "/auth/grants/wiki", held.Access, nil)
+			}
+			must(t, w.users.GiveConsent(t.Context(), w.uid, "wiki", []string{"openid"}, ""))
+			w.journal.breakDown(true)
+			b.decide(page, "allow", nil)
+			b.post(action, form)
+			w.sendJSON("GET", "/auth/grants", held.Access, nil)
+			w.sendJSON("DELETE", "/auth/grants/wiki", held.Access, nil)
 		},
 		"proofs": func(t *testing.T, w *world) {
 			h := w.holder()

@@ -152,7 +152,6 @@ func pageRefusals() []decided {
 		{"repeated state", authorizing(func(v url.Values) { v.Add("state", "x") }), 303, issue, "repeated_parameter"},
 		{"state not text", authorizing(setting("state", "\xff")), 303, issue, "malformed_parameter"},
 		{"implicit", authorizing(setting("response_type", "token")), 303, issue, "response_type"},
-		{"consent", authorizing(setting("prompt", "consent")), 303, issue, "consent_required"},
 		{"no log-in, no page", func(w *world, _ tokens) *httptest.ResponseRecorder {
 			return w.browser().authorize(asks(setting("prompt", "none")))
 		}, 303, issue, "login_required"},

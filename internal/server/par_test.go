@@ -213,7 +213,6 @@ func notPushed() []decided {
 		{"push without a redirect URI", push(without("redirect_uri")), 400, action, "redirect_uri"},
 		{"push of the implicit grant", push(setting("response_type", "token")), 400, action, "response_type"},
 		{"push without PKCE", push(without("code_challenge")), 400, action, "code_challenge"},
-		{"push for consent", push(setting("prompt", "consent")), 400, action, "consent_required"},
 		{"push of a malformed scope", push(setting("scope", `a"b`)), 400, action, "malformed_scope"},
 		{"push of a wide scope", push(setting("scope", "admin")), 400, action, "scope_not_allowed"},
 		{"push for a foreign resource", push(setting("resource", "https://evil.example")), 400, action, "resource_not_allowed"},

@@ -16,7 +16,7 @@ import (
 func refusals() []decided {
 	return slices.Concat(
 		reading("/oauth/token", audit.TokenRefused), reading("/oauth/revoke", audit.TokenRevoked), reading("/oauth/introspect", audit.TokenIntrospected), reading("/oauth/par", audit.RequestPushed),
-		notGranted(), notRefreshed(), notProven(), notAlive(), notRevoked(), notBorne(), notLogged(), notChanged(), pageRefusals(), notPushed(), factorDecisions(),
+		notGranted(), notRefreshed(), notProven(), notAlive(), notRevoked(), notBorne(), notLogged(), notChanged(), pageRefusals(), notPushed(), factorDecisions(), consentDecisions(),
 	)
 }
 
@@ -182,7 +182,7 @@ func notBorne() []decided {
 func borne() []string {
 	return []string{
 		"GET /oauth/userinfo", "POST /oauth/userinfo", "GET /auth/me", "POST /auth/logout", "POST /auth/password", "GET /auth/sessions",
-		"DELETE /auth/sessions", "DELETE /auth/sessions/x", "GET /auth/factors", "POST /auth/factors", "POST /auth/factors/x", "DELETE /auth/factors/x", "POST /auth/recovery-codes",
+		"DELETE /auth/sessions", "DELETE /auth/sessions/x", "GET /auth/factors", "POST /auth/factors", "POST /auth/factors/x", "DELETE /auth/factors/x", "POST /auth/recovery-codes", "GET /auth/grants", "DELETE /auth/grants/x",
 	}
 }
 

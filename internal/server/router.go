@@ -60,6 +60,8 @@ func (s *Server) router(h Handlers) http.Handler {
 	s.route(r, page, pages.SessionsPath, methods{"GET": h.Pages.ListSessions, "POST": h.Pages.EndSessions})
 	s.route(r, page, pages.FactorsPath, methods{"GET": h.Pages.Factors, "POST": h.Pages.ChangeFactors})
 	s.route(r, page, pages.AppPath, methods{"GET": h.Pages.AskApp, "POST": h.Pages.AddApp})
+	s.route(r, page, pages.ConsentPath, methods{"POST": h.Pages.Consent})
+	s.route(r, page, pages.ApplicationsPath, methods{"GET": h.Pages.ListApplications, "POST": h.Pages.WithdrawConsent})
 	if h.SignUp {
 		s.route(r, page, pages.SignUpPath, methods{"GET": h.Pages.AskSignUp, "POST": h.Pages.SignUp})
 	}
@@ -119,6 +121,8 @@ func (s *Server) firstPartyRoutes(r *mux.Router, h *firstparty.Handlers, signUp 
 	s.route(r, firstParty, "/auth/factors/{id}", methods{"POST": h.ForCaller(h.ConfirmFactor), "DELETE": h.ForCaller(h.RemoveFactor)})
 	s.route(r, firstParty, "/auth/recovery-codes", methods{"POST": h.ForCaller(h.RenewRecoveryCodes)})
 	s.route(r, firstParty, "/auth/sessions", methods{"GET": h.ForCaller(h.Sessions), "DELETE": h.ForCaller(h.EndOtherSessions)})
+	s.route(r, firstParty, "/auth/grants", methods{"GET": h.ForCaller(h.Grants)})
+	s.route(r, firstParty, "/auth/grants/{id}", methods{"DELETE": h.ForCaller(h.WithdrawGrant)})
 	s.route(r, firstParty, "/auth/sessions/{id}", methods{"DELETE": h.ForCaller(h.EndSession)})
 }
 

@@ -27,6 +27,7 @@ type clientRecord struct {
 	Introspects            []string            `bson:"introspects,omitempty"`
 	TokenEndpointAudience  bool                `bson:"token_endpoint_audience,omitempty"`
 	DPoPBound              bool                `bson:"dpop_bound,omitempty"`
+	ThirdParty             bool                `bson:"third_party,omitempty"`
 	RequiresPAR            bool                `bson:"requires_par,omitempty"`
 	RequireFactor          bool                `bson:"require_factor,omitempty"`
 	PasswordAlone          bool                `bson:"password_alone,omitempty"`

@@ -11,10 +11,10 @@ import (
 
 const userColumns = `uid, email, email_key, username, username_key, first_name, last_name, roles, claims,
 	password_hash, reset_hash, reset_expires_at, disabled, epoch, unsettled, created_at, updated_at, password_changed_at,
-	factors, version, unborn, slot_id, slot`
+	factors, consents, version, unborn, slot_id, slot`
 
 var (
-	insertUser     = sql(`INSERT INTO users (` + userColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	insertUser     = sql(`INSERT INTO users (` + userColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	heldUser       = sql(`SELECT ` + userColumns + ` FROM users WHERE uid = ?`)
 	userByID       = sql(`SELECT ` + userColumns + ` FROM users WHERE uid = ? AND unborn = 0`)
 	userByEmail    = sql(`SELECT ` + userColumns + ` FROM users WHERE email_key = ? AND email_key <> '' AND unborn = 0`)
@@ -27,7 +27,7 @@ var (
 	replaceUser    = sql(`UPDATE users SET email = ?2, email_key = ?3, username = ?4, username_key = ?5, first_name = ?6, last_name = ?7,
 		roles = ?8, claims = ?9, password_hash = ?10, reset_hash = ?11, reset_expires_at = ?12, disabled = ?13, epoch = ?14,
 		unsettled = ?15, created_at = ?16, updated_at = ?17, password_changed_at = ?18,
-		factors = ?19, version = ?20, unborn = ?21, slot_id = ?22, slot = ?23 WHERE uid = ?1`)
+		factors = ?19, consents = ?20, version = ?21, unborn = ?22, slot_id = ?23, slot = ?24 WHERE uid = ?1`)
 	deleteUser = sql(`DELETE FROM users WHERE uid = ?`)
 	updateHash = sql(`UPDATE users SET password_hash = ?3, version = version + 1
 		WHERE uid = ?1 AND password_hash = ?2 AND slot_id = '' AND unborn = 0`)
@@ -55,6 +55,7 @@ func scanUser(r *row) users.User {
 		UpdatedAt:         r.time(),
 		PasswordChangedAt: r.time(),
 		Factors:           scanFactors(r),
+		Consents:          scanConsents(r),
 		Held:              scanHeld(r),
 	}
 }
@@ -79,6 +80,26 @@ func scanFactors(r *row) (s factors.Set) {
 	return s
 }
 
+// encodeConsents returns the stored form of consents: JSON, or nothing.
+func encodeConsents(list []users.Consent) string {
+	if len(list) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(list) // texts and times can always be encoded
+	return string(text)
+}
+
+func scanConsents(r *row) (list []users.Consent) {
+	text := r.text()
+	if text == "" {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		r.wrong(r.next-1, fmt.Errorf("not a list of consents: %w", err))
+	}
+	return list
+}
+
 // CreateUser implements users.Store.
 func (s *Store) CreateUser(ctx context.Context, u users.User) error {
 	return s.transact(ctx, func(c *conn) (int, error) {
@@ -95,7 +116,7 @@ func writeUser(c *conn, s *statement, u users.User) (int, error) {
 	return c.exec(s, u.UID, u.Email, u.EmailKey, u.Username, u.UsernameKey, u.FirstName, u.LastName,
 		encodeList(u.Roles), u.Claims, u.PasswordHash, u.ResetHash, millis(u.ResetExpiresAt),
 		integer(u.Disabled), u.Epoch, integer(u.Unsettled),
-		millis(u.CreatedAt), millis(u.UpdatedAt), millis(u.PasswordChangedAt), encodeFactors(u.Factors),
+		millis(u.CreatedAt), millis(u.UpdatedAt), millis(u.PasswordChangedAt), encodeFactors(u.Factors), encodeConsents(u.Consents),
 		u.Version, integer(u.Unborn), u.SlotID, u.Slot)
 }
 

@@ -210,7 +210,7 @@ func (s *suite) replaceClient(t *testing.T) {
 	full := clients.Client{
 		ID: "web", Public: true, JWKSURI: "https://new.example.com/jwks", Grants: []string{"client_credentials"}, Scope: []string{"a", "b"},
 		DefaultScope: []string{"b"}, Audience: []string{"urn:new"}, Claims: []string{"tier"}, Introspects: []string{"urn:b"},
-		TokenEndpointAudience: true, RequiresPAR: true, AccessTTL: time.Second, RefreshIdleTTL: time.Minute,
+		TokenEndpointAudience: true, RequiresPAR: true, ThirdParty: true, AccessTTL: time.Second, RefreshIdleTTL: time.Minute,
 		RefreshTTL: time.Hour, RetryWindow: clients.RetryWindow(time.Minute), Disabled: true, CreatedAt: epoch.Add(time.Minute), UpdatedAt: epoch.Add(time.Hour), Held: held(0, false),
 	}
 	bare := clients.Client{ID: "web", CreatedAt: epoch, UpdatedAt: epoch.Add(2 * time.Hour)}

@@ -55,6 +55,10 @@ func sampleUser(n int) users.User {
 			},
 			Recovery: [][]byte{{0, 1}, {255}},
 		},
+		Consents: []users.Consent{
+			{ClientID: "wiki", Scope: []string{"openid", "email"}, GivenAt: epoch.Add(time.Millisecond)},
+			{ClientID: "a b", Scope: []string{"read:things"}, GivenAt: epoch.Add(time.Hour)},
+		},
 		Epoch:             7,
 		CreatedAt:         epoch,
 		UpdatedAt:         epoch.Add(time.Millisecond),
@@ -82,6 +86,7 @@ func sampleClient(id string) clients.Client {
 		RequiresPAR:            true,
 		RequireFactor:          true,
 		PasswordAlone:          true,
+		ThirdParty:             true,
 		AccessTTL:              90 * time.Second,
 		RefreshIdleTTL:         36 * time.Hour,
 		RefreshTTL:             720*time.Hour + time.Millisecond,

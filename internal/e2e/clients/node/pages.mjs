@@ -136,6 +136,23 @@ try {
   await fill(page, { password: 'a compiler for plain English' })
   expect('who signed up', await page.textContent('.about strong'), 'grace@example.com')
 
+  const asks = new URLSearchParams({
+    response_type: 'code', client_id: 'wiki', redirect_uri: at('/account'), code_challenge_method: 'S256',
+    code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM', scope: 'openid email read:things',
+  })
+  await page.goto(at('/oauth/authorize?ui_locales=ar&' + asks))
+  await check(page, 'consent, Arabic')
+  await page.goto(at('/oauth/authorize?' + asks))
+  await check(page, 'consent')
+  expect('what is asked', await page.$$eval('.asked li', (list) => list.map((l) => l.textContent)), ['to know who you are here', 'your e-mail address', 'read:things'])
+  await follow(page, 'form button')
+  expect('where the code leads', await heading(page), 'Your account')
+  await follow(page, 'nav >> text=Applications')
+  await check(page, 'applications')
+  expect('who may have something', await page.$$eval('h2', (list) => list.map((h) => h.textContent)), ['wiki'])
+  await follow(page, 'text=Withdraw')
+  await check(page, 'applications, none')
+  expect('who still may', (await page.$$('h2')).length, 0)
   await follow(page, 'nav >> text=Second factor')
   await check(page, 'factors')
   await follow(page, 'text=Set up an authenticator app')
