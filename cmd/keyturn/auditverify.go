@@ -38,7 +38,8 @@ asked in any case.
 
 Chains that the store or the heads know must be in the files. Give the logs of all
 replicas together, or say with --elsewhere whose chains are in other logs, and with
---since from when on the log is whole where older files were deleted.
+--since from when on the log is whole where older files were deleted. The files must
+reach back to that time. Notes say which known chains these let be missing.
 
 Exits with 0 and the counts; with 1 and the file, the line and the reason where
 something was changed or is missing; with 2 where the command line is wrong; and
@@ -65,8 +66,12 @@ with 3 where a file, the keys, the heads or the store cannot be read.`,
 			return unreadable(err)
 		}
 		return p.print(report, func(w io.Writer) {
-			fmt.Fprintf(w, "%s in %s, all as they were written; %s verified, %s anchored\n",
-				counted(report.Lines, "line"), counted(report.Chains, "chain"), counted(report.Checkpoints, "checkpoint"), counted(report.Anchored, "chain"))
+			if report.Lines == 0 {
+				fmt.Fprintln(w, "the files hold no line: there was nothing to verify")
+			} else {
+				fmt.Fprintf(w, "%s in %s, all as they were written; %s verified, %s anchored\n",
+					counted(report.Lines, "line"), counted(report.Chains, "chain"), counted(report.Checkpoints, "checkpoint"), counted(report.Anchored, "chain"))
+			}
 			if report.Repeated > 0 {
 				fmt.Fprintf(w, "%s of a line passed over\n", counted(report.Repeated, "exact repeat"))
 			}
@@ -101,6 +106,9 @@ func (f *verifyFlags) add(to *pflag.FlagSet) {
 func (f verifyFlags) options(ctx context.Context, cfg *config.Config) (o verify.Options, err error) {
 	if f.alone && f.asks {
 		return o, usageError{errors.New("--no-store and --store contradict each other")}
+	}
+	if f.since.After(time.Now()) {
+		return o, usageError{fmt.Errorf("the log cannot be whole from %s on: that is in the future", f.since.String())}
 	}
 	var kept jose.JSONWebKeySet
 	var heads []audit.Anchor

@@ -82,10 +82,22 @@ func TestA2_WhatIsMissingNeverPasses(t *testing.T) {
 			{[]string{"--keys", d.auditLog}, 3},
 			{[]string{filepath.Join(d.dir, "none.log")}, 3},
 			{[]string{"--no-such-flag"}, 2},
+			{[]string{"--since", "2127-12-01"}, 2},
+			{[]string{"--since", "1ms"}, 0},
 		} {
 			if o := verify(t, false, c.args...); o.code != c.code {
 				t.Errorf("%q: exit code %d; want %d: %s", c.args, o.code, c.code, o.stderr)
 			}
+		}
+		if o := d.run(t, "audit", "report", "--whole-since", "2127-12-01", d.auditLog); o.code != 2 {
+			t.Errorf("a report of a log that is whole in the future: exit code %d; want 2: %s", o.code, o.stderr)
+		}
+		if o := d.run(t, "audit", "verify", "--since", "1ms", "/dev/null"); o.code != 1 {
+			t.Errorf("nothing, and --since: exit code %d; want 1: %s", o.code, o.stderr)
+		}
+		o := d.run(t, "--output", "text", "audit", "verify", "--elsewhere", "*", "/dev/null")
+		if o.code != 0 || strings.Contains(o.stdout, "as they were written") || !strings.Contains(o.stdout, ":"+d.auditLog+"), and --elsewhere") {
+			t.Errorf("nothing, and all elsewhere: exit code %d, %s%s", o.code, o.stdout, o.stderr)
 		}
 		mistyped := *d
 		mistyped.store = "sqlite:" + filepath.Join(d.dir, "none.db")

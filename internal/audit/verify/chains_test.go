@@ -102,3 +102,47 @@ func TestA2_ChainsElsewhereAreNamedUntilSaid(t *testing.T) {
 	o.Anchors = append(o.Anchors, audit.Anchor{Chain: line.NewChainID(time.Now()), Seq: -1, Node: o.Anchors[0].Node, At: time.Now()})
 	audittest.MustVerify(t, o, f.Path)
 }
+
+// TestA2_WhatAnOptionWaivesIsSaid: an option that lets a known chain be missing says of
+// which nodes, and --since lets none be missing in files that do not reach back to it.
+func TestA2_WhatAnOptionWaivesIsSaid(t *testing.T) {
+	f := audittest.NewFixture(t)
+	f.Write(t, 2)
+	begun := line.Time([]byte(f.Lines(t)[0]))
+	empty := audittest.WriteLines(t, nil)
+	own := f.Options().Anchors[0].Node
+	for _, c := range []struct {
+		name, node, file string
+		since            time.Time
+		part             bool
+		elsewhere        string
+		note             string // or "" if the chain is missing
+	}{
+		{"the files reach back", own, f.Path, begun.Add(time.Second), false, "", "1 (1 of " + own + "), and they end before"},
+		{"the files of another node reach back", "gone:/log", f.Path, begun.Add(time.Second), false, "", "1 (1 of gone:/log), and they end before"},
+		{"the files begin later", own, f.Path, begun.Add(-time.Second), false, "", ""},
+		{"the files of another node begin later", "gone:/log", f.Path, begun.Add(-time.Second), false, "", ""},
+		{"no line", own, empty, begun.Add(time.Hour), false, "", ""},
+		{"no line, the chain elsewhere", own, empty, time.Time{}, false, own, "2 (2 of " + own + "), and --elsewhere says"},
+		{"the chain elsewhere", "gone:/log", f.Path, time.Time{}, false, "gone:*", "1 (1 of gone:/log), and --elsewhere says"},
+		{"a part", "gone:/log", f.Path, time.Time{}, true, "", "1 (1 of gone:/log), and --partial says"},
+	} {
+		o := f.Options()
+		old := begun.Add(-time.Minute)
+		o.Anchors = append(o.Anchors, audit.Anchor{Chain: line.NewChainID(old), Seq: 9, Node: c.node, At: old})
+		o.Since, o.Partial = c.since, c.part
+		if c.elsewhere != "" {
+			o.Elsewhere = []string{c.elsewhere}
+		}
+		for by, o := range map[string]verify.Options{"the store": o, "the list of heads": {Heads: o.Anchors, Since: o.Since, Partial: o.Partial, Elsewhere: o.Elsewhere}} {
+			rep, err := verify.Files([]string{c.file}, o)
+			var bad *verify.BadLine
+			switch {
+			case c.note == "" && (!errors.As(err, &bad) || len(bad.Missing) == 0 || !strings.Contains(bad.Reason, "do not reach back")):
+				t.Errorf("%s, known by %s: %v", c.name, by, err)
+			case c.note != "" && (err != nil || !strings.Contains(strings.Join(rep.Notes, "\n"), c.note)):
+				t.Errorf("%s, known by %s: %v, %q", c.name, by, err, rep.Notes)
+			}
+		}
+	}
+}

@@ -58,7 +58,10 @@ func (v *verifier) checkEnd() error {
 	if err := v.checkLostKeys(); err != nil {
 		return err
 	}
-	if err := v.checkSigned(); err != nil || v.o.Partial {
+	if v.o.Partial {
+		return v.unseen()
+	}
+	if err := v.checkSigned(); err != nil {
 		return err
 	}
 	if err := v.checkBeginnings(); err != nil {
@@ -109,8 +112,9 @@ func (v *verifier) report() Report {
 		add("whether lines are missing after those that the list of heads names was not checked: the store was not asked")
 	case v.o.Anchors == nil:
 		add("whether lines are missing at the end was not checked: neither the store was asked nor a list of heads given")
-	case v.o.Partial:
-		add("whether lines are missing at the end was not checked: the files are a part of the log")
+	}
+	if v.o.Partial {
+		add("whether chains begin before the files, end after them or bear no signature was not checked: --partial says that the files are a part of the log")
 	}
 	return rep
 }
