@@ -37,6 +37,9 @@ type Family struct {
 	// Factor is the second factor that the user proved at the log-in, as RFC 8176 has
 	// it, or empty.
 	Factor string
+	// Authenticated says that the client authenticated when the family began, as it
+	// must then at each refresh. It never changes.
+	Authenticated bool
 	// Salt enters the derivation of the family's tokens. MasterID names the
 	// master secret for the token of the live generation.
 	Salt     []byte

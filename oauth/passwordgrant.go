@@ -63,7 +63,7 @@ func (s *Service) login(ctx context.Context, q *tokenRequest, user users.User, f
 	if err != nil {
 		return issued{}, refusal.Undecided(audit.ReasonStore, err)
 	}
-	family.JKT = q.sessionKey()
+	family.JKT, family.Authenticated = q.sessionKey(), !q.client.Public && !q.by.Named
 	if e := s.spendProof(ctx, q.proof); e != nil {
 		return issued{}, e
 	}

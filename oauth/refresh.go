@@ -146,6 +146,9 @@ func (r *refresh) checkFamily(fam *Family) error {
 		// The first-party routes know no other client's tokens; who sends one there
 		// has used the wrong address.
 		reason, reuse = audit.ReasonForeignClient, !r.ask.by.Named
+	case r.ask.by.Named && !r.client.Public && (fam.Authenticated || fam.LoginID != ""):
+		// A session begun by a code has a log-in, also where it is older than the mark.
+		reason = audit.ReasonUnauthenticated
 	case !alive && !confirmedAlive:
 		reason = audit.ReasonExpiredSession
 	case !alive || !confirmedAlive:

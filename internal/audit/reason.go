@@ -124,6 +124,7 @@ var (
 	ReasonReusedCode      = Reason{"reused_code", "an authorization code that was exchanged before came back: two parties hold it"}
 	ReasonForeignAudience = Reason{"foreign_audience", "the token was made for another audience"}
 	ReasonForeignClient   = Reason{"foreign_client", "the token was issued to another client"}
+	ReasonUnauthenticated = Reason{"unauthenticated", "the session's client authenticated when it began, and does not at /auth/refresh: the token endpoint refreshes it"}
 	ReasonBadToken        = Reason{"bad_token", "it is no access token, or not signed by a key in force"}
 	ReasonForeignIssuer   = Reason{"foreign_issuer", "the access token names another issuer"}
 	ReasonExpiredToken    = Reason{"expired_token", "the access token has expired"}

@@ -31,7 +31,7 @@ var (
 		ReasonThrottled, ReasonBusy,
 	}
 	notRefreshed = []Reason{
-		ReasonClockUnconfirmed, ReasonForeignClient,
+		ReasonClockUnconfirmed, ReasonForeignClient, ReasonUnauthenticated,
 		ReasonNoRefreshToken, ReasonMalformedToken, ReasonForgedToken, ReasonUnknownSession, ReasonEndedSession,
 		ReasonExpiredSession, ReasonAudienceWithdrawn,
 	}

@@ -421,7 +421,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			w.sendJSON("POST", "/auth/factors/"+next.ID, got.Access, map[string]string{"code": a.code(time.Now())})
 		},
 		"refreshing": func(t *testing.T, w *world) {
-			held := w.login()
+			held := w.appLogin()
 			w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": held.Refresh})
 			w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": "kt_rt_x"})
 			w.journal.breakDown(true)

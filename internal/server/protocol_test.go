@@ -34,7 +34,7 @@ func (w *world) protocolWords() map[string]string {
 	own := read[tokens](w.t, w.post("/oauth/token", values{"grant_type": {"client_credentials"}}), 200)
 	return map[string]string{
 		"{shop}": basic("shop", w.secret), "{wrong}": basic("shop", "wrong"), "{nobody}": basic("nobody", "x"), "{page}": basic("page", ""),
-		"{secret}": url.QueryEscape(w.secret), "{access}": held.Access, "{refresh}": held.Refresh, "{pageaccess}": page.Access, "{pagerefresh}": page.Refresh,
+		"{secret}": url.QueryEscape(w.secret), "{access}": held.Access, "{refresh}": held.Refresh, "{apprefresh}": w.appLogin().Refresh, "{pageaccess}": page.Access, "{pagerefresh}": page.Refresh,
 		"{own}": own.Access, "{user}": url.QueryEscape(email), "{pass}": url.QueryEscape(password), "{email}": email, "{password}": password,
 		"{api}": audienceWithout(w, held), "{expired}": w.token(saying().with("exp", time.Now().Add(-time.Hour).Unix())),
 		"{foreign}": w.token(saying().with("iss", "https://other.example")), "{twice}": w.tokenOf(`{"iss":"` + issuer + `","sub":"a","Sub":"b","aud":"` + issuer + `","exp":9999999999,"client_id":"shop"}`),

@@ -58,7 +58,7 @@ func bearerCases() (cases []protocolCase) {
 func firstPartyCases() (cases []protocolCase) {
 	bodies := map[string]string{
 		"/auth/login":        `{"email":"{email}","password":"{password}"}`,
-		"/auth/refresh":      `{"refresh_token":"{refresh}"}`,
+		"/auth/refresh":      `{"refresh_token":"{apprefresh}"}`,
 		"/auth/reset":        `{"token":"kt_pr_x","new_password":"another long sentence"}`,
 		"/auth/signup":       `{"email":"eve@example.com","password":"a long enough sentence"}`,
 		"/auth/factors":      `{"kind":"totp","name":"phone"}`,

@@ -209,9 +209,14 @@ func notLogged() []decided {
 	}
 	const action = audit.UserSignedUp
 	return []decided{
-		{"first-party refresh", func(w *world, t tokens) *httptest.ResponseRecorder {
-			return w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": t.Refresh})
+		{"first-party refresh", func(w *world, _ tokens) *httptest.ResponseRecorder {
+			var t tokens
+			w.quietly(func() { t = w.appLogin() })
+			return w.appRefresh(t.Refresh)
 		}, 200, audit.TokenRefreshed, ""},
+		{"first-party refresh, begun with the secret", func(w *world, t tokens) *httptest.ResponseRecorder {
+			return w.appRefresh(t.Refresh)
+		}, 403, audit.TokenRefused, "unauthenticated"},
 		{"first-party refresh, another's", func(w *world, _ tokens) *httptest.ResponseRecorder {
 			return w.sendJSON("POST", "/auth/refresh", "", map[string]string{"refresh_token": byPage(w).Refresh})
 		}, 403, audit.TokenRefused, "foreign_client"},

@@ -24,6 +24,7 @@ type familyRecord struct {
 	LoginID        string    `bson:"login_id,omitempty"`
 	TellEnd        bool      `bson:"tell_end,omitempty"`
 	Factor         string    `bson:"factor,omitempty"`
+	Authenticated  bool      `bson:"authenticated,omitempty"`
 	Salt           []byte    `bson:"salt"`
 	MasterID       string    `bson:"master_id"`
 	Generation     int64     `bson:"generation"`

@@ -14,12 +14,12 @@ import (
 var familyTexts = []string{
 	"id", "client_id", "user_id", "scope", "audience", "email", "claims", "master_id", "generation", "rotated_at",
 	"auth_time", "created_at", "idle_expires_at", "expires_at", "purge_at", "first_ip", "first_user_agent", "last_ip",
-	"last_user_agent", "revoked_at", "revoke_reason", "jkt", "login_id", "tell_end", "factor",
+	"last_user_agent", "revoked_at", "revoke_reason", "jkt", "login_id", "tell_end", "factor", "authenticated",
 }
 
 var (
 	insertFamily = sql(`INSERT INTO families (` + strings.Join(familyTexts, ", ") + `, salt, unborn, slot_id, slot)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	selectFamily    = `SELECT ` + packed(familyTexts) + `, salt FROM families `
 	selectHeld      = `SELECT ` + packed(familyTexts) + `, salt, unborn, slot_id, slot FROM families `
 	familyByID      = sql(selectFamily + `WHERE id = ? AND unborn = 0`)
@@ -86,6 +86,7 @@ func scanFamily(r *row) oauth.Family {
 		LoginID:        f.text(),
 		TellEnd:        f.integer() != 0,
 		Factor:         f.text(),
+		Authenticated:  f.integer() != 0,
 		Salt:           r.blob(),
 	}
 }
@@ -96,7 +97,7 @@ func familyValues(f oauth.Family) []driver.Value {
 		f.ID, f.ClientID, f.UserID, encodeList(f.Scope), encodeList(f.Audience), f.Email, f.Claims, f.MasterID,
 		f.Generation, millis(f.RotatedAt), millis(f.AuthTime), millis(f.CreatedAt), millis(f.IdleExpiresAt),
 		millis(f.ExpiresAt), millis(f.PurgeAt), f.FirstIP, f.FirstUserAgent, f.LastIP, f.LastUserAgent,
-		millis(f.RevokedAt), f.RevokeReason, f.JKT, f.LoginID, integer(f.TellEnd), f.Factor, f.Salt, integer(f.Unborn), f.SlotID, f.Slot,
+		millis(f.RevokedAt), f.RevokeReason, f.JKT, f.LoginID, integer(f.TellEnd), f.Factor, integer(f.Authenticated), f.Salt, integer(f.Unborn), f.SlotID, f.Slot,
 	}
 }
 

@@ -109,6 +109,7 @@ func sampleFamily(n int) oauth.Family {
 		LoginID:        uid(99),
 		TellEnd:        true,
 		Factor:         "otp",
+		Authenticated:  true,
 		Salt:           []byte{0, 1, 2, 3, 254, 255},
 		MasterID:       "m1",
 		Generation:     5,

@@ -1,0 +1,1 @@
+ALTER TABLE families ADD COLUMN authenticated INTEGER NOT NULL DEFAULT 0;
