@@ -78,7 +78,8 @@ type claims struct {
 	URL    *string  `json:"htu"`
 	Issued *float64 `json:"iat"`
 	Token  *string  `json:"ath"`
-	Nonce  *string  `json:"nonce"`
+	// Nonce is kept as it is written: null is no nonce, and not none.
+	Nonce json.RawMessage `json:"nonce"`
 }
 
 // Check checks the proof in a request's DPoP headers (RFC 9449 §4.3). It returns a
@@ -132,9 +133,13 @@ func (c *Checker) judge(p *Proof, said claims, r Request) *refusal.Error {
 	if said.Nonce == nil {
 		return c.judgeTime(p, *said.ID, *said.Issued, now)
 	}
+	var nonce *string
+	if json.Unmarshal(said.Nonce, &nonce) != nil || nonce == nil {
+		return refuse(audit.ReasonMalformedProof, "The nonce of the DPoP proof is to be text.")
+	}
 	// A valid nonce shows when the proof was made, even if the client's clock is
 	// wrong.
-	made, ok := c.nonces.read(*said.Nonce)
+	made, ok := c.nonces.read(*nonce)
 	if !ok || now.Sub(made) > nonceLife || made.Sub(now) > c.Skew {
 		return c.ask(audit.ReasonProofNonce, now)
 	}

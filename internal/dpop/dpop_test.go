@@ -148,6 +148,8 @@ func TestProofsAreRefused(t *testing.T) {
 		"no htm":                 {saying("htm", nil), "malformed_proof"},
 		"no htu":                 {saying("htu", nil), "malformed_proof"},
 		"no iat":                 {saying("iat", nil), "malformed_proof"},
+		"a null nonce":           {[]string{h.SignText(t, header, `{"nonce":null,`+claims[1:])}, "malformed_proof"},
+		"nonce as a number":      {saying("nonce", 1), "malformed_proof"},
 		"no alg":                 {headed("alg", nil), "proof_key"},
 		"alg none":               {headed("alg", "none"), "proof_key"},
 		"alg HS256":              {headed("alg", "HS256"), "proof_key"},
