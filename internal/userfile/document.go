@@ -20,9 +20,10 @@ func readDocument(r io.Reader, system string, parse func(text []byte, line *Line
 		if _, ok := errors.AsType[*json.SyntaxError](err); ok {
 			err = errors.New("what stands there does not belong there")
 		}
-		yield(Line{}, &LineError{place, fmt.Errorf("not a file of users as %s exports it, at byte %d: %w", system, at, inWords(err))})
+		yield(Line{}, unread(place, fmt.Errorf("not a file of users as %s exports it, at byte %d: %w", system, at, inWords(err))))
 	}
-	if err := findUsers(d); err != nil {
+	whole, err := findUsers(d)
+	if err != nil {
 		fail(err)
 		return
 	}
@@ -43,9 +44,35 @@ func readDocument(r io.Reader, system string, parse func(text []byte, line *Line
 			return
 		}
 	}
-	if _, err := d.Token(); err != nil {
+	if err := finish(d, whole); err != nil {
 		fail(err)
 	}
+}
+
+// finish reads from the end of the list of users to that of the file, which may hold no
+// further users. whole says that the list is the whole document.
+func finish(d *json.Decoder, whole bool) error {
+	if _, err := d.Token(); err != nil {
+		return err
+	}
+	if !whole {
+		again, err := skipToUsers(d)
+		if again {
+			err = errors.New(`"users" stands in it twice`)
+		} else if err == nil {
+			_, err = d.Token()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	switch _, err := d.Token(); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return err
+	}
+	return errors.New("a second document: import each by itself")
 }
 
 // wrongAt returns the offset of the byte where d met err. The decoder stands before the
@@ -70,35 +97,46 @@ func parseUser(text []byte, line *Line, parse func([]byte, *Line) error) error {
 	return parse(text, line)
 }
 
-// findUsers reads up to the first user and skips everything before it.
-func findUsers(d *json.Decoder) error {
+// findUsers reads up to the first user and skips everything before it. whole says
+// that the list of users is the whole document.
+func findUsers(d *json.Decoder) (whole bool, err error) {
 	start, err := d.Token()
 	if err != nil {
-		return err
+		return false, err
 	}
 	if start == json.Delim('[') {
-		return nil // a list of users, as Keycloak's admin API answers it
+		return true, nil // as Keycloak's admin API answers it
 	}
 	if start != json.Delim('{') {
-		return errors.New("neither an object nor a list")
+		return false, errors.New("neither an object nor a list")
 	}
+	found, err := skipToUsers(d)
+	if err == nil && !found {
+		err = errors.New(`it has no list "users": export them too`)
+	}
+	return false, err
+}
+
+// skipToUsers reads members of an object up to the first of the users in it, or to
+// the bracket that ends the object.
+func skipToUsers(d *json.Decoder) (found bool, err error) {
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
-			return err
+			return false, err
 		}
 		if name == "users" {
 			if list, err := d.Token(); err != nil || list != json.Delim('[') {
-				return errors.New(`"users" is no list`)
+				return false, errors.New(`"users" is no list`)
 			}
-			return nil
+			return true, nil
 		}
 		var skipped json.RawMessage
 		if err := d.Decode(&skipped); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return errors.New(`it has no list "users": export them too`)
+	return false, nil
 }
 
 // lineCounter counts the lines of what was read, for byte offsets.

@@ -75,6 +75,11 @@ func (e *LineError) Error() string { return e.Place.String() + ": " + e.Err.Erro
 // Unwrap returns Err.
 func (e *LineError) Unwrap() error { return e.Err }
 
+// unread returns an error after which nothing is read, and says so.
+func unread(at Place, err error) *LineError {
+	return &LineError{at, fmt.Errorf("%w; nothing after %s was read", err, at)}
+}
+
 // Line is one account of an import.
 type Line struct {
 	Place
@@ -134,18 +139,24 @@ func peppering(yield func(Line, error) bool) func(Line, error) bool {
 func readLines(r io.Reader, format Format, yield func(Line, error) bool) {
 	lines := bufio.NewReaderSize(r, maxLine)
 	var columns []string
+	begun := false
 	for number := 1; ; number++ {
 		line, err := readLine(lines)
 		switch {
 		case errors.Is(err, io.EOF):
 			return
 		case errors.Is(err, errLongLine), errors.Is(err, errEncoding):
-			if !yield(Line{}, &LineError{Place{Line: number}, err}) || format == CSV && columns == nil {
+			if format == CSV && columns == nil {
+				yield(Line{}, unread(Place{Line: number}, err))
 				return
 			}
+			if !yield(Line{}, &LineError{Place{Line: number}, err}) {
+				return
+			}
+			begun = true
 			continue
 		case err != nil:
-			yield(Line{}, &LineError{Place{Line: number}, err})
+			yield(Line{}, unread(Place{Line: number}, err))
 			return
 		}
 		if len(bytes.TrimSpace(line)) == 0 {
@@ -154,11 +165,12 @@ func readLines(r io.Reader, format Format, yield func(Line, error) bool) {
 		var u users.ImportUser
 		at, breaks := Place{Line: number}, 0
 		switch {
+		case format == JSONLines && !begun && bytes.TrimSpace(line)[0] == '[':
+			yield(Line{}, &LineError{at, errList})
+			return // so are all further lines
 		case format == JSONLines:
-			if u, err = parseJSONLine(line); errors.Is(err, errList) {
-				yield(Line{}, &LineError{at, err})
-				return // so are all further lines
-			}
+			begun = true
+			u, err = parseJSONLine(line)
 		case columns != nil:
 			var fields []string
 			fields, breaks, err = readRecord(lines, line)
@@ -167,7 +179,7 @@ func readLines(r io.Reader, format Format, yield func(Line, error) bool) {
 			}
 		default:
 			if columns, err = parseHeading(line); err != nil {
-				yield(Line{}, &LineError{at, err})
+				yield(Line{}, unread(at, err))
 				return
 			}
 			continue
@@ -212,9 +224,6 @@ func parseJSONLine(line []byte) (users.ImportUser, error) {
 		CreatedAt         value `json:"created_at"`
 		PasswordChangedAt value `json:"password_changed_at"`
 	}
-	if bytes.TrimSpace(line)[0] == '[' {
-		return users.ImportUser{}, errList
-	}
 	if err := strictjson.UnmarshalKnown(line, &u); err != nil {
 		return users.ImportUser{}, fmt.Errorf("not a JSON object with the fields %s: %w", strings.Join(importFields, ", "), inWords(err))
 	}
@@ -230,7 +239,7 @@ func parseJSONLine(line []byte) (users.ImportUser, error) {
 }
 
 // errList refuses a file that is one list.
-var errList = errors.New(`a list, where each line is an object of its own: "jq -c '.[]'" makes such lines of it`)
+var errList = errors.New(`a list, where each line is an object of its own: "jq -c '.[]'" makes such lines of it; nothing was read`)
 
 // inWords returns the error of a parser without the text of the file, which may be a
 // password in the wrong place, and without Go's terms.

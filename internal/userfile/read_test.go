@@ -115,7 +115,7 @@ func TestReadImportStops(t *testing.T) {
 	}
 	for _, err := range Read(io.MultiReader(iotest.ErrReader(errDown)), Options{Format: JSONLines}) {
 		var line *LineError
-		if !errors.Is(err, errDown) || !errors.As(err, &line) || line.Line != 1 {
+		if !errors.Is(err, errDown) || !errors.As(err, &line) || line.Line != 1 || !strings.HasSuffix(err.Error(), "; nothing after line 1 was read") {
 			t.Errorf("got %v", err)
 		}
 	}

@@ -17,8 +17,14 @@ func TestWhatIsWrongIsSaidInPlainWords(t *testing.T) {
 		format   Format
 		in, want string
 	}{
-		{JSONLines, `[{"email":"hunter2"},` + "\n{}]", `line 1: a list, where each line is an object of its own: "jq -c '.[]'" makes such lines of it`},
+		{JSONLines, `[{"email":"hunter2"},` + "\n{}]", `line 1: a list, where each line is an object of its own: "jq -c '.[]'" makes such lines of it; nothing was read`},
 		{JSONLines, "\n [\n{\n}\n]", "line 2: a list"},
+		// A list among the lines is one bad line.
+		{JSONLines, user + `"uid":1}` + "\n[]\n" + `{"email":"eve@x.org"}`, "line 2: not a JSON object with the fields uid, email, username, first_name, last_name, password_hash, password, disabled, roles, claims, totp, created_at, password_changed_at: it is no object\n3:  eve@x.org"},
+		{JSONLines, "hunter2\n[" + user + `"uid":1}]` + "\n" + `{"email":"eve@x.org"}`, "\n3:  eve@x.org"},
+		{JSONLines, "[\n{}\n", "; nothing was read"},
+		{CSV, "hunter2\nada@x.org", "; nothing after line 1 was read"},
+		{CSV, "em\xeb\nada@x.org", "; nothing after line 1 was read"},
 		{JSONLines, `"hunter2"`, "line 1: not a JSON object with the fields uid, email"},
 		{JSONLines, "{\n\"email\": \"hunter2\"\n}", "line 1: not a JSON object"},
 		{JSONLines, "hunter2", "line 1: not a JSON object"},
@@ -49,13 +55,18 @@ func TestWhatIsWrongIsSaidInPlainWords(t *testing.T) {
 		{Keycloak, `{"realm":{"a":hunter2},"users":[]}`, "line 1: not a file of users as Keycloak exports it, at byte 14: what stands there"},
 		{Keycloak, `{"users":[{"id":"a"} hunter2]}`, "line 1, user 2: not a file of users as Keycloak exports it, at byte 21: what stands there"},
 		{Firebase, `{"users":[{"localId":hunter2}]}`, "line 1, user 1: not a file of users as Firebase exports it, at byte 21: what stands there"},
+		{Keycloak, `[{"email":7},{"email":hunter2},{}]`, "; nothing after line 1, user 2 was read"},
+		{Keycloak, "[{}]\n[{}]", "line 2, user 1: not a file of users as Keycloak exports it, at byte 6: a second document: import each by itself; nothing after line 2, user 1 was read"},
+		{Keycloak, `{"users":[{}],"a":[1],"users":[{}]}`, `: "users" stands in it twice; nothing after line 1, user 1 was read`},
+		{Keycloak, `{"users":[{}],"a":hunter2}`, "line 1, user 1: not a file of users as Keycloak exports it, at byte 18: what stands there"},
+		{Keycloak, `{"users":[{}]`, "at byte 13: it breaks off; nothing after line 1, user 1 was read"},
 		{Keycloak, `{"users":[hunter2]}`, "line 1, user 1: not a file of users as Keycloak exports it, at byte 10: what stands there"},
 	} {
 		got := readAll(c.in, c.format)
 		if !strings.Contains(got, c.want) || strings.Contains(got, "hunter2") || foreignWords.MatchString(got) {
 			t.Errorf("%s %q: got %q, want %q", c.format, c.in, got, c.want)
 		}
-		if c.in != "" && c.in[0] == '[' && strings.Count(got, "\n") != 1 {
+		if c.format == JSONLines && c.in[0] == '[' && strings.Count(got, "\n") != 1 {
 			t.Errorf("a list is refused more than once: %q", got)
 		}
 	}
