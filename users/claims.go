@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"unicode"
@@ -28,8 +30,9 @@ const (
 const RolesClaim = "roles"
 
 // reserved are claims with a meaning in the protocols (RFC 7519 §4.1, RFC 7662
-// §2.2, RFC 7800, RFC 8693, RFC 9068 §2.2, OpenID Connect Core §2 and §5), or that
-// Keyturn sets itself. Setting them for a user would forge what a resource server
+// §2.2, RFC 7800, RFC 8693, RFC 9068 §2.2, RFC 9493 §4.1, OpenID Connect Core §2 and
+// §5), or that Keyturn sets itself; scp is what some read where scope is missing. What
+// OpenID Connect has and Keyturn does not, such as phone_number, is the operator's. Setting them for a user would forge what a resource server
 // relies on. Many servers ignore the case of names, so reserved names are refused
 // in any case.
 var reserved = map[string]bool{
@@ -39,6 +42,7 @@ var reserved = map[string]bool{
 	"typ": true, "alg": true, "kid": true, "active": true, "token_type": true, "username": true,
 	"email": true, "email_verified": true, "name": true, "given_name": true, "family_name": true,
 	"preferred_username": true, "updated_at": true, "events": true, "authorization_details": true,
+	"sub_id": true, "scp": true, "_claim_names": true, "_claim_sources": true,
 	RolesClaim: true,
 }
 
@@ -108,6 +112,9 @@ func checkClaims(object string) (string, error) {
 		if value == nil {
 			return "", refuse("claims", "%q is null: leave it out", name)
 		}
+		if !exact(value) {
+			return "", refuse("claims", "%q has a number beyond ±%d, which readers round or refuse (RFC 7493 §2.2): give it as text in quotes", name, int64(maxExact))
+		}
 	}
 	if len(claims) == 0 {
 		return "", nil
@@ -117,6 +124,23 @@ func checkClaims(object string) (string, error) {
 		return "", refuse("claims", "must be a JSON object")
 	}
 	return canonical, nil
+}
+
+// maxExact is the greatest number up to which doubles hold every integer.
+const maxExact = 1<<53 - 1
+
+// exact reports whether no number in a claim is beyond maxExact.
+func exact(value any) bool {
+	switch value := value.(type) {
+	case json.Number:
+		f, err := value.Float64()
+		return err == nil && math.Abs(f) <= maxExact
+	case []any:
+		return !slices.ContainsFunc(value, func(v any) bool { return !exact(v) })
+	case map[string]any:
+		return exact(slices.Collect(maps.Values(value)))
+	}
+	return true
 }
 
 func decodeClaims(object string) (map[string]any, error) {

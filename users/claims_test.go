@@ -16,7 +16,8 @@ func TestCheckClaims(t *testing.T) {
 		"":                                   "",
 		" {} ":                               "",
 		`{"b":1,"a":"x"}`:                    `{"a":"x","b":1}`,
-		`{"n":12345678901234567890.10}`:      `{"n":12345678901234567890.10}`,
+		`{"n":9007199254740991,"m":0.10}`:    `{"m":0.10,"n":9007199254740991}`,
+		`{"n":[-9007199254740991,1e-7]}`:     `{"n":[-9007199254740991,1e-7]}`,
 		`{"https://example.org/tier":"<a>"}`: `{"https://example.org/tier":"<a>"}`,
 		`{"groups":["x",{"y":true}]}`:        `{"groups":["x",{"y":true}]}`,
 		`{"o":{"a":1,"b":2},"p":[1,2]}`:      `{"o":{"a":1,"b":2},"p":[1,2]}`,
@@ -31,6 +32,7 @@ func TestCheckClaims(t *testing.T) {
 	}
 	for _, in := range []string{
 		"x", "null", "[]", `"a"`, `{"a":1}{}`, `{"a":1`, `{"a":null}`, `{"a":1,"a":2}`, `{"a":{"b":1,"b":2}}`, `{"SUB":1}`, `{"Roles":["x"]}`, `{"":1}`, `{"a b":1}`,
+		`{"a":1e400}`, `{"a":-1e999}`, `{"a":9007199254740992}`, `{"a":-9007199254740992.0}`, `{"a":[{"b":[123456789012345678901]}]}`, `{"a":9007199254740993e0}`,
 		`{"a":[[[[[1]]]]]}`, `{"a":"` + strings.Repeat("x", 2*maxTokenClaims) + `"}`, "{\"é\":1}",
 		`{"a":` + strings.Repeat("[", 1000),
 	} {
@@ -48,6 +50,7 @@ func TestReservedClaimNamesAreRefused(t *testing.T) {
 	}
 	// Those that access tokens bear (RFC 9068 §2.2) and every one that decides.
 	for _, name := range []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope", "auth_time", "sid", "email", "email_verified", "cnf", "act", "roles", "active",
+		"_claim_names", "_claim_sources", "sub_id", "scp", "SCP",
 		"SUB", "Sub", "Scope", "Exp", "Jti", "AUD", "Sid", "Roles", "EMAIL_verified", "\uff53\uff55\uff42", "\u017fub"} {
 		if CheckClaimName(name) == nil {
 			t.Errorf("%s is not reserved", name)

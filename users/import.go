@@ -198,7 +198,7 @@ func (s *Service) freeUID(ctx context.Context, u User) error {
 	other, err := s.Store.UserByID(ctx, u.UID)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return s.noClient(ctx, u.UID)
+		return s.checkHolder(u.UID)
 	case err != nil:
 		return err
 	case other.EmailKey == u.EmailKey && u.EmailKey != "":
@@ -209,15 +209,15 @@ func (s *Service) freeUID(ctx context.Context, u User) error {
 	return refuse("uid", "belongs to another account")
 }
 
-// noClient refuses the id of a client, because clients and users are both subjects
-// of tokens (RFC 9700 §4.15).
-func (s *Service) noClient(ctx context.Context, uid string) error {
-	if s.IsClient == nil {
+// checkHolder refuses an id that another subject of tokens, a client or a user, has in
+// any case (RFC 9700 §4.15).
+func (s *Service) checkHolder(uid string) error {
+	if s.Holder == nil {
 		return nil
 	}
-	is, err := s.IsClient(ctx, uid)
-	if err == nil && is {
-		err = refuse("uid", "is the id of a client")
+	holder, err := s.Holder(uid)
+	if err == nil && holder != "" {
+		err = refuse("uid", "is the id of %s, in whatever case", holder)
 	}
 	return err
 }

@@ -39,9 +39,9 @@ type Service struct {
 	// Sealer keeps the secrets of second factors (see SealFactors); if nil, none can be
 	// enrolled or used, only removed.
 	Sealer *keys.Sealer
-	// IsClient reports whether a client has the id, in any case; if nil, no id is taken for a
-	// client's.
-	IsClient func(ctx context.Context, id string) (bool, error)
+	// Holder returns who has an id in any case, "a client" or "another account", or
+	// "". If nil, ids are compared with those of accounts alone, as they are written.
+	Holder func(id string) (string, error)
 	// Audit receives the events.
 	Audit audit.Recorder
 	// Now is the clock; time.Now if nil.

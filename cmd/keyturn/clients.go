@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,21 +85,37 @@ func (d *deployment) clients() *clients.Registry {
 
 // isUser reports whether an account has the id, in any case.
 func (d *deployment) isUser(ctx context.Context, id string) (bool, error) {
-	return holds(ctx, d.store.ListUsers, func(u users.User) string { return u.UID }, id)
-}
-
-// isClient reports whether a client has the id, in any case.
-func (d *deployment) isClient(ctx context.Context, id string) (bool, error) {
-	return holds(ctx, d.store.ListClients, func(c clients.Client) string { return c.ID }, id)
-}
-
-func holds[T any](ctx context.Context, list func(context.Context, string, int) ([]T, error), id func(T) string, wanted string) (bool, error) {
-	for record, err := range listing.All(ctx, list, id) {
-		if err != nil || strings.EqualFold(id(record), wanted) {
+	for u, err := range listing.All(ctx, d.store.ListUsers, func(u users.User) string { return u.UID }) {
+		if err != nil || strings.EqualFold(u.UID, id) {
 			return err == nil, err
 		}
 	}
 	return false, nil
+}
+
+// holders returns the Holder of a users.Service. It reads all ids once, when it is first
+// asked, for an import with many.
+func (d *deployment) holders() func(id string) (string, error) {
+	read := sync.OnceValues(func() (map[string]string, error) {
+		held := map[string]string{}
+		for u, err := range listing.All(d.ctx, d.store.ListUsers, func(u users.User) string { return u.UID }) {
+			if err != nil {
+				return nil, err
+			}
+			held[strings.ToLower(u.UID)] = "another account"
+		}
+		for c, err := range listing.All(d.ctx, d.store.ListClients, func(c clients.Client) string { return c.ID }) {
+			if err != nil {
+				return nil, err
+			}
+			held[strings.ToLower(c.ID)] = "a client"
+		}
+		return held, nil
+	})
+	return func(id string) (string, error) {
+		held, err := read()
+		return held[strings.ToLower(id)], err
+	}
 }
 
 func (p *program) clientsAddCommand() *cobra.Command {

@@ -133,7 +133,7 @@ func (d *deployment) users() (*users.Service, error) {
 	hasher.SetPepper(pepper)
 	service := users.Service{
 		Store: d.store, Hasher: hasher, Policy: passwordPolicy(d.cfg),
-		Sessions: oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: wallClock}, IsClient: d.isClient, Audit: d.audit, Now: wallClock,
+		Sessions: oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: wallClock}, Holder: d.holders(), Audit: d.audit, Now: wallClock,
 	}
 	if d.cfg.LoginThrottle {
 		service.Throttle = throttle.New(d.store, wallClock)

@@ -67,7 +67,7 @@ func readAssertion(f url.Values) (*assertion, *refusal.Error) {
 		return nil, malformed
 	}
 	a := &assertion{Compact: signed}
-	if strictjson.Unmarshal(a.Payload, &a.claims) != nil {
+	if strictjson.UnmarshalSigned(a.Payload, &a.claims) != nil {
 		return nil, malformed
 	}
 	a.client = a.claims.Issuer

@@ -22,40 +22,38 @@ const (
 // public keys that can verify a client assertion; otherwise the whole set is
 // refused, and the error says which key is wrong and why.
 func ParseJWKS(text []byte) ([]jose.JSONWebKey, error) {
-	raw, err := splitJWKS(text)
-	if err != nil {
-		return nil, err
-	}
-	kids := map[string]bool{}
-	keys := make([]jose.JSONWebKey, len(raw))
-	for i, member := range raw {
-		key, err := jws.ParseKey(member)
-		if err != nil {
-			return nil, fmt.Errorf("key %d of the JWK set: %w", i+1, err)
-		}
-		if key.KeyID != "" && kids[key.KeyID] {
-			return nil, fmt.Errorf("key %d of the JWK set: the kid %q is given twice", i+1, key.KeyID)
-		}
-		keys[i], kids[key.KeyID] = key, true
-	}
-	return keys, nil
+	return parseJWKS(text, false)
 }
 
 // usableKeys is ParseJWKS for a set that a client publishes. It
 // skips keys for other purposes.
 func usableKeys(text []byte) ([]jose.JSONWebKey, error) {
+	keys, err := parseJWKS(text, true)
+	if err == nil && len(keys) == 0 {
+		err = errors.New("no key of the JWK set can verify a client assertion")
+	}
+	return keys, err
+}
+
+func parseJWKS(text []byte, skip bool) ([]jose.JSONWebKey, error) {
 	raw, err := splitJWKS(text)
 	if err != nil {
 		return nil, err
 	}
+	kids := map[string]bool{}
 	var keys []jose.JSONWebKey
-	for _, member := range raw {
-		if key, err := jws.ParseKey(member); err == nil {
-			keys = append(keys, key)
+	for i, member := range raw {
+		key, err := jws.ParseKey(member)
+		switch {
+		case err != nil && skip:
+			continue
+		case err == nil && key.KeyID != "" && kids[key.KeyID]:
+			err = fmt.Errorf("the kid %q is given twice", key.KeyID)
 		}
-	}
-	if len(keys) == 0 {
-		return nil, errors.New("no key of the JWK set can verify a client assertion")
+		if err != nil {
+			return nil, fmt.Errorf("key %d of the JWK set: %w", i+1, err)
+		}
+		keys, kids[key.KeyID] = append(keys, key), true
 	}
 	return keys, nil
 }

@@ -17,9 +17,10 @@ import (
 	"github.com/keyturn/keyturn/internal/clients"
 )
 
-// okp is an Ed25519 public key with that kid.
+// okp is an Ed25519 public key with that kid, or with none.
 func okp(kid string) string {
-	return `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"` + kid + `"}`
+	key := `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"` + kid + `"}`
+	return strings.Replace(key, `,"kid":""`, "", 1)
 }
 
 func set(keys ...string) string { return `{"keys":[` + strings.Join(keys, ",") + `]}` }
@@ -114,6 +115,9 @@ func TestClientJWKSIsFetchedWithCare(t *testing.T) {
 		"no usable key": {func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, set(`{"kty":"oct","k":"AAAA","kid":"a"}`))
 		}, "no key of the JWK set"},
+		"one kid twice": {func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, set(okp("a"), `{"kty":"oct","k":"AAAA","kid":"a"}`, okp("a")))
+		}, "key 3 of the JWK set: the kid \"a\" is given twice"},
 		"too slow": {nil, "Timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -267,6 +271,9 @@ func TestParseClientJWKS(t *testing.T) {
 		"unknown type":   {set(`{"kty":"AKP"}`), "no key of the types"},
 		"short RSA":      {set(`{"kty":"RSA","e":"AQAB","n":"` + strings.Repeat("_", 168) + `"}`), "RSA key of"},
 		"for encryption": {set(strings.Replace(okp("a"), "}", `,"use":"enc"}`, 1)), "use"},
+		"empty alg":      {set(strings.Replace(okp("a"), "}", `,"alg":""}`, 1)), "can be left out, but not be empty"},
+		"kid of null":    {set(strings.Replace(okp(""), "}", `,"kid":null}`, 1)), `the member "kid" is null`},
+		"no point":       {set(`{"kty":"OKP","crv":"Ed25519","x":"` + strings.Repeat("A", 43) + `"}`), "its x is no point of its curve"},
 		"wrong alg":      {set(strings.Replace(okp("a"), "}", `,"alg":"HS256"}`, 1)), "alg"},
 	} {
 		t.Run(name, func(t *testing.T) {

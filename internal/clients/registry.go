@@ -107,7 +107,7 @@ func (c *Registry) Update(ctx context.Context, id string, apply func(*Client)) (
 		if client.hasKeys() {
 			client.SecretHash = nil
 		}
-		err := c.Check(*client)
+		err := c.check(*client)
 		if err == nil && !client.Public && !client.hasKeys() && len(client.SecretHash) == 0 {
 			err = errors.New("without its keys the client could not authenticate: give it other keys, or register another client")
 		}
@@ -121,10 +121,16 @@ func (c *Registry) Update(ctx context.Context, id string, apply func(*Client)) (
 }
 
 // Check returns what keeps a client from being registered, without asking the store.
+// Clients that have a space in their id, which was accepted once, keep it.
 func (c *Registry) Check(client Client) error {
-	if !ValidID(client.ID) {
-		return fmt.Errorf("client id %q: use 1 to 128 visible ASCII characters", client.ID)
+	if !ValidID(client.ID) || strings.Contains(client.ID, " ") {
+		return fmt.Errorf("client id %q: use 1 to 128 visible ASCII characters, no spaces", client.ID)
 	}
+	return c.check(client)
+}
+
+// check is Check without the id.
+func (c *Registry) check(client Client) error {
 	if len(client.Grants) == 0 {
 		return fmt.Errorf("name at least one grant: %s", strings.Join(Grants(), ", "))
 	}

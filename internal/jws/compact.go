@@ -21,7 +21,7 @@ import (
 
 // Compact is a JWS in compact form (RFC 7515 §3.1). It is parsed strictly:
 // base64url without padding, line breaks or surplus bits, and a header with exact
-// names and no extensions. Its content must not be trusted unless SignedBy
+// names, no extensions and no null. Its content must not be trusted unless SignedBy
 // returns true.
 type Compact struct {
 	Header  Header
@@ -57,7 +57,7 @@ func Parse(text string) (Compact, error) {
 		}
 	}
 	c := Compact{input: text[:len(parts[0])+1+len(parts[1])], Payload: decoded[1], signature: decoded[2]}
-	if err := strictjson.Unmarshal(decoded[0], &c.Header); err != nil || c.Header.Crit != nil || c.Header.B64 != nil {
+	if err := strictjson.UnmarshalSigned(decoded[0], &c.Header); err != nil || c.Header.Crit != nil || c.Header.B64 != nil {
 		return Compact{}, errNoJWS
 	}
 	return c, nil

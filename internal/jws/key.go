@@ -22,9 +22,9 @@ const Ed25519 = "Ed25519"
 // §4, RFC 7518 §6). Certificates are not used.
 type members struct {
 	Type  string   `json:"kty"`
-	Kid   string   `json:"kid"`
-	Alg   string   `json:"alg"`
-	Use   string   `json:"use"`
+	Kid   named    `json:"kid"`
+	Alg   named    `json:"alg"`
+	Use   named    `json:"use"`
 	Ops   []string `json:"key_ops"`
 	Curve string   `json:"crv"`
 	X     string   `json:"x"`
@@ -42,13 +42,26 @@ type members struct {
 	K   json.RawMessage `json:"k"`
 }
 
+// named is a member that can be left out, but not be empty.
+type named string
+
+var errEmpty = errors.New("its kid, alg and use can be left out, but not be empty")
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *named) UnmarshalJSON(text []byte) error {
+	if err := json.Unmarshal(text, (*string)(n)); err != nil || *n != "" {
+		return err
+	}
+	return errEmpty
+}
+
 // ParseKey parses a public key that can verify signatures. The error says what is
 // wrong with any other key.
 func ParseKey(text []byte) (jose.JSONWebKey, error) {
 	var m members
-	if err := strictjson.Unmarshal(text, &m); err != nil {
-		if member, ok := errors.AsType[*strictjson.MemberError](err); ok {
-			return jose.JSONWebKey{}, member
+	if err := strictjson.UnmarshalSigned(text, &m); err != nil {
+		if _, ok := errors.AsType[*strictjson.MemberError](err); ok || errors.Is(err, errEmpty) {
+			return jose.JSONWebKey{}, err
 		}
 		return jose.JSONWebKey{}, errNoKey
 	}
@@ -59,10 +72,10 @@ func ParseKey(text []byte) (jose.JSONWebKey, error) {
 	if err != nil {
 		return jose.JSONWebKey{}, err
 	}
-	if fit := AlgsOf(public); m.Alg != "" && !slices.Contains(fit, m.Alg) {
+	if fit := AlgsOf(public); m.Alg != "" && !slices.Contains(fit, string(m.Alg)) {
 		return jose.JSONWebKey{}, fmt.Errorf("its alg is %q: with such a key use one of %v", m.Alg, fit)
 	}
-	return jose.JSONWebKey{Key: public, KeyID: m.Kid, Algorithm: m.Alg, Use: m.Use}, nil
+	return jose.JSONWebKey{Key: public, KeyID: string(m.Kid), Algorithm: string(m.Alg), Use: string(m.Use)}, nil
 }
 
 var errNoKey = errors.New("it is no key of the types RSA, EC or OKP")

@@ -7,7 +7,6 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"math"
 	"math/big"
 
 	"github.com/keyturn/keyturn/internal/base64url"
@@ -17,11 +16,10 @@ import (
 const (
 	minRSABits = 2048
 	maxRSABits = 8192
-	// minRSAExponent is the Fermat number 2^16+1. Signatures with smaller
-	// exponents are easy to forge if a verifier checks padding carelessly (NIST SP
-	// 800-56B §6.2 accepts none below it). crypto/rsa accepts none above the other.
-	minRSAExponent = 1<<16 + 1
-	maxRSAExponent = math.MaxInt32
+	// rsaExponent is the Fermat number 2^16+1, which every RSA key in use has.
+	// Signatures with smaller exponents are easy to forge if a verifier checks padding
+	// carelessly (NIST SP 800-56B §6.2 accepts none below it).
+	rsaExponent = 1<<16 + 1
 )
 
 // smallFactors is divisible by every prime that no modulus may be divisible by (NIST
@@ -93,12 +91,12 @@ func (m *members) rsa() (*rsa.PublicKey, error) {
 		return nil, errors.New("its n and e are not the base64url of positive numbers without leading zeros")
 	case n.BitLen() < minRSABits || n.BitLen() > maxRSABits:
 		return nil, fmt.Errorf("an RSA key of %d bits: use %d to %d", n.BitLen(), minRSABits, maxRSABits)
-	case !e.IsInt64() || e.Int64() < minRSAExponent || e.Int64() > maxRSAExponent || e.Bit(0) == 0:
-		return nil, fmt.Errorf("an RSA key with an exponent other than %d: use that one", minRSAExponent)
+	case e.Cmp(big.NewInt(rsaExponent)) != 0:
+		return nil, fmt.Errorf("an RSA key with an exponent other than %d: use that one", rsaExponent)
 	case new(big.Int).GCD(nil, nil, n, smallFactors).BitLen() > 1:
 		return nil, errors.New("its n has a small factor: it is no RSA modulus")
 	}
-	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
+	return &rsa.PublicKey{N: n, E: rsaExponent}, nil
 }
 
 // positive parses a Base64urlUInt (RFC 7518 §2) above zero.

@@ -317,6 +317,13 @@ func clientErrands() []errand {
 	return []errand{
 		{add("new", "password"), audit.ClientAdded, "", "", 0},
 		{add("new"), audit.ClientAdded, "invalid_registration", "", 0},
+		{add("in two", "password"), audit.ClientAdded, "invalid_registration", "", 0},
+		{add(" first", "password"), audit.ClientAdded, "invalid_registration", "", 0},
+		{add("last ", "password"), audit.ClientAdded, "invalid_registration", "", 0},
+		{func(w faultyWorld) error {
+			must(w.t, w.store.CreateClient(w.t.Context(), clients.Client{ID: "an old one", Public: true, Grants: []string{"password"}, CreatedAt: time.Now(), UpdatedAt: time.Now()}))
+			return update("an old one", same)(w)
+		}, audit.ClientChanged, "", "", 0},
 		{add("shop", "password"), audit.ClientAdded, "client_exists", "", 0},
 		{add("new", "password"), audit.ClientAdded, "failed", "CreateClient", 0},
 		{update("shop", same), audit.ClientChanged, "", "", 0},
@@ -355,7 +362,7 @@ func TestNoClientIsAUser(t *testing.T) {
 	if _, _, err := registry.Add(t.Context(), client); err != nil {
 		t.Errorf("an id of its own: %v", err)
 	}
-	w.users.IsClient = func(_ context.Context, id string) (bool, error) { return id == "shop", nil }
+	w.users.Holder = func(id string) (string, error) { return map[string]string{"shop": "a client"}[id], nil }
 	eve := users.ImportUser{UID: "shop", Email: "eve@example.com", Password: "a long enough sentence"}
 	if _, err := w.users.Import(t.Context(), eve); refusal.Of(err) == nil || refusal.Of(err).Field != "uid" {
 		t.Errorf("a user was given the id of a client: %v", err)

@@ -14,17 +14,17 @@ type level struct {
 	isName bool            // the next string is a name
 }
 
-// check walks the text and returns the names on its first level. Of a text that is
-// JSON it needs to know no more than where strings, objects and arrays begin and end.
-func check(text []byte, depth int) (top []string, err error) {
+// check walks the text and returns the names on its first level, and those of them
+// that are null. Of a text that is JSON it needs to know no more than where strings, objects and arrays begin and end.
+func check(text []byte, depth int) (top, nulls []string, err error) {
 	if len(text) == 0 {
-		return nil, io.EOF
+		return nil, nil, io.EOF
 	}
 	if err := json.Unmarshal(text, new(syntax)); err != nil {
 		if err.Error() == "unexpected end of JSON input" { // it has no name in encoding/json
 			err = io.ErrUnexpectedEOF
 		}
-		return nil, err
+		return nil, nil, err
 	}
 	var open []level
 	for i := 0; i < len(text); i++ {
@@ -38,10 +38,14 @@ func check(text []byte, depth int) (top []string, err error) {
 		case ',':
 			in := &open[len(open)-1]
 			in.isName = in.seen != nil
+		case 'n': // outside a string, it begins null
+			if len(open) == 1 && open[0].seen != nil {
+				nulls = append(nulls, top[len(top)-1])
+			}
 		case '"':
 			length, err := stringLength(text[i:])
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			quoted := text[i : i+length]
 			i += length - 1
@@ -51,7 +55,7 @@ func check(text []byte, depth int) (top []string, err error) {
 			in := &open[len(open)-1]
 			name := unquote(quoted)
 			if in.seen[name] {
-				return nil, member(name, "is given more than once")
+				return nil, nil, member(name, "is given more than once")
 			}
 			in.seen[name], in.isName = true, false
 			if len(open) == 1 {
@@ -59,10 +63,10 @@ func check(text []byte, depth int) (top []string, err error) {
 			}
 		}
 		if len(open) > depth {
-			return nil, ErrDeep
+			return nil, nil, ErrDeep
 		}
 	}
-	return top, nil
+	return top, nulls, nil
 }
 
 // syntax is any JSON value; it is not kept.

@@ -45,18 +45,22 @@ var (
 // Unmarshal is like json.Unmarshal, but refuses a text with a repeated name in
 // any object, with half of a surrogate pair in any string, or with a name on its
 // first level that differs only in case from one of v, a pointer to a struct.
-func Unmarshal(text []byte, v any) error { return unmarshal(text, v, false) }
+func Unmarshal(text []byte, v any) error { return unmarshal(text, v, false, true) }
+
+// UnmarshalSigned is like Unmarshal, but also refuses null for a name of v: readers
+// differ in whether such a member is there.
+func UnmarshalSigned(text []byte, v any) error { return unmarshal(text, v, false, false) }
 
 // UnmarshalKnown is like Unmarshal, but also refuses names on the first level
 // that v does not have.
-func UnmarshalKnown(text []byte, v any) error { return unmarshal(text, v, true) }
+func UnmarshalKnown(text []byte, v any) error { return unmarshal(text, v, true, true) }
 
-func unmarshal(text []byte, v any, known bool) error {
+func unmarshal(text []byte, v any, known, null bool) error {
 	if !utf8.Valid(text) {
 		return errEncoding
 	}
 	names := namesOf(reflect.TypeOf(v))
-	top, err := check(text, maxDepth)
+	top, nulls, err := check(text, maxDepth)
 	if err != nil {
 		return err
 	}
@@ -65,13 +69,18 @@ func unmarshal(text []byte, v any, known bool) error {
 			return err
 		}
 	}
+	for _, name := range nulls {
+		if names[name] && !null {
+			return member(name, "is null")
+		}
+	}
 	return json.Unmarshal(text, v)
 }
 
 // Check returns an error if a text is not JSON, is nested deeper than depth, has a
 // repeated name in any object, or half of a surrogate pair in any string.
 func Check(text []byte, depth int) error {
-	_, err := check(text, depth)
+	_, _, err := check(text, depth)
 	return err
 }
 

@@ -49,6 +49,19 @@ func TestNamesAreMetExactlyAndOnce(t *testing.T) {
 	if errText(err) != `the member "more" is not known here` {
 		t.Errorf("a member that is not known: %v", err)
 	}
+	for text, want := range map[string]string{
+		`{"sub":null}`:                         `the member "sub" is null`,
+		`{"scope":"n","rest":null}`:            `the member "rest" is null`,
+		`{"other":null,"rest":{"sub":[null]}}`: "",
+		`{"sub":"null","other":[{"x":null}]}`:  "",
+	} {
+		if got := errText(strictjson.UnmarshalSigned([]byte(text), &c)); got != want {
+			t.Errorf("%s: error %q, want %q", text, got, want)
+		}
+		if err := strictjson.Unmarshal([]byte(text), &c); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 }
 
 func errText(err error) string {

@@ -102,7 +102,7 @@ func (run *importRun) check(line Line) error {
 	if err != nil {
 		return err
 	}
-	names := []struct{ field, key string }{{"email", u.EmailKey}, {"username", u.UsernameKey}, {"uid", line.Account.UID}}
+	names := []struct{ field, key string }{{"email", u.EmailKey}, {"username", u.UsernameKey}, {"uid", strings.ToLower(line.Account.UID)}}
 	for _, name := range names {
 		if at := run.first[name.field+" "+name.key]; at.Line > 0 && name.key != "" {
 			return &refusal.Error{Code: refusal.Unacceptable, Field: name.field, Text: fmt.Sprintf("stands on %s already", at)}
