@@ -73,7 +73,7 @@ func switched(field func(*Config) *bool, yes, no string) kind {
 		typ:     yes + "|" + no,
 		accepts: "true or on, false or off",
 		set: func(c *Config, s string) error {
-			switch s {
+			switch strings.ToLower(s) { // True and TRUE are YAML's too
 			case "true", "on":
 				*field(c) = true
 			case "false", "off":
@@ -102,7 +102,8 @@ func number[T int | uint8 | uint32](field func(*Config) *T, least, most T, unit 
 		accepts: fmt.Sprintf("a whole number from %d to %d%s", least, most, unit),
 		set: func(c *Config, s string) error {
 			n, err := strconv.ParseInt(s, 10, 64)
-			if err != nil || n < int64(least) || n > int64(most) {
+			// No zeros before it, which some read as octal, and no plus.
+			if err != nil || strconv.FormatInt(n, 10) != s || n < int64(least) || n > int64(most) {
 				return errNotAccepted
 			}
 			*field(c) = T(n)

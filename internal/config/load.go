@@ -12,8 +12,8 @@ import (
 
 // Load returns the settings from fs (parsed, with the flags of AddFlags; nil
 // for none), from environ (as of os.Environ) and from the file that either
-// names. An empty variable or a null in the file is an empty value, not a
-// missing one. The error lists everything wrong, one line for each fault, and
+// names. An empty variable is an empty value, not a missing one, and a null in
+// the file is an error. The error lists everything wrong, one line for each fault, and
 // contains no secret.
 func Load(fs *pflag.FlagSet, environ []string) (*Config, error) {
 	l := &loader{given: make(map[string]string), config: &Config{sources: make(map[string]Source)}}

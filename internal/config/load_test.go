@@ -166,12 +166,19 @@ func TestListsInEverySource(t *testing.T) {
 
 func TestFileTakesYAMLTypes(t *testing.T) {
 	c := mustLoad(t, strings.Join([]string{
-		"# comment", "argon2_time: 3", "argon2_memory: 0x4c00", "password_grant: off", "signup: false",
-		"login_throttle: false", "retry_window: 0", "issuer:", "trusted_proxies:", "refresh_ttl: 30d", "",
+		"# comment", "argon2_time: 3", "argon2_memory: &m 19456", "password_grant: off", "signup: False",
+		"login_throttle: false", "retry_window: 0", "issuer: ''", "trusted_proxies: []", "refresh_ttl: 30d", "",
 	}, "\n"), nil)
 	if c.Argon2Time != 3 || c.Argon2Memory != 19456 || c.PasswordGrant || c.Signup || c.LoginThrottle ||
 		c.RetryWindow != clients.RetryNever || c.Issuer != "http://127.0.0.1:8080" || c.TrustedProxies != nil || c.RefreshTTL != 720*time.Hour {
 		t.Errorf("got %+v", c)
+	}
+	// A scalar is the text that stands there.
+	for _, text := range []string{"007", "0x1F", "1.10", "1_0", "1e3", "12345678901234567890123", "True", "2026-01-01", ".inf"} {
+		c := mustLoad(t, "page_name: &name "+text+"\nfirst_party_client: *name\n", nil)
+		if c.PageName != text || c.FirstPartyClient != text {
+			t.Errorf("%s is read as %q and %q", text, c.PageName, c.FirstPartyClient)
+		}
 	}
 	for name, yaml := range map[string]string{"empty": "\n", "comment": "# nothing\n", "one document": "---\nlog_level: info\n"} {
 		if _, err := loadArgs(t, yaml, nil); err != nil {

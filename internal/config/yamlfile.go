@@ -9,7 +9,6 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -22,7 +21,7 @@ const mostFileBytes = 1 << 20
 // variables. It passes an error for everything else in the file to stray.
 func fromFile(path string, stray func(error)) map[string]string {
 	content, reason := readFile(path)
-	entries := make(map[string]any)
+	entries := make(map[string]yaml.Node)
 	if reason == "" {
 		entries, reason = readYAML(content)
 	}
@@ -68,7 +67,7 @@ func readFile(path string) (content []byte, reason string) {
 
 // readYAML returns the entries of content, which must be one mapping, or the
 // reason why it is not.
-func readYAML(content []byte) (entries map[string]any, reason string) {
+func readYAML(content []byte) (entries map[string]yaml.Node, reason string) {
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	var document, next yaml.Node
 	switch err := decoder.Decode(&document); {
@@ -89,7 +88,7 @@ func readYAML(content []byte) (entries map[string]any, reason string) {
 
 // entryText returns the text of one setting, or an error if the entry is not a
 // setting.
-func entryText(key string, value any) (string, error) {
+func entryText(key string, value yaml.Node) (string, error) {
 	s, found := lookup(key)
 	switch {
 	case !found:
@@ -98,14 +97,28 @@ func entryText(key string, value any) (string, error) {
 		return "", &refusal{name: key, value: masked, source: FromFile, reason: "secrets do not belong in it",
 			accepted: s.Env() + " in the environment, or " + key + "_file"}
 	}
-	text, ok := scalar(value)
-	if list, isList := value.([]any); isList && s.kind.list {
-		text, ok = joinScalars(list)
+	node := target(&value)
+	nodes := []*yaml.Node{node}
+	if s.kind.list && node.Kind == yaml.SequenceNode {
+		nodes = node.Content
 	}
-	if !ok {
-		return "", &refusal{name: key, value: shape(value), source: FromFile, accepted: s.Accepts}
+	var texts []string
+	for _, n := range nodes {
+		if n = target(n); !isText(n) {
+			return "", misshapen(s, node, n)
+		}
+		texts = append(texts, n.Value)
 	}
-	return text, nil
+	return strings.Join(texts, ","), nil
+}
+
+// misshapen refuses the value whose part is no text.
+func misshapen(s Setting, value, part *yaml.Node) error {
+	r := &refusal{name: s.Name, value: shape(value), source: FromFile, accepted: s.Accepts}
+	if isNull(part) {
+		r.reason = `it has no value; write "" for an empty one, and quote one that begins with #`
+	}
+	return r
 }
 
 // fileNames returns the names of the settings that the file may contain.
@@ -119,45 +132,33 @@ func fileNames() []string {
 	return names
 }
 
-// scalar returns a YAML scalar as text; null is the empty text.
-func scalar(value any) (string, bool) {
-	switch v := value.(type) {
-	case nil:
-		return "", true
-	case string:
-		return v, true
-	case bool:
-		return strconv.FormatBool(v), true
-	case int, int64, uint64:
-		return fmt.Sprint(v), true
-	case float64:
-		return strconv.FormatFloat(v, 'g', -1, 64), true
-	default:
-		return "", false
+// target returns the node that an alias stands for, or node.
+func target(node *yaml.Node) *yaml.Node {
+	if node.Kind == yaml.AliasNode {
+		return node.Alias
 	}
+	return node
 }
 
-func joinScalars(list []any) (string, bool) {
-	var items []string
-	for _, value := range list {
-		item, ok := scalar(value)
-		if !ok {
-			return "", false
-		}
-		items = append(items, item)
-	}
-	return strings.Join(items, ","), true
+// isText reports whether node is a scalar that is taken as it is written, whatever
+// YAML would make of it: 010 is no 8, and 1.10 no 1.1.
+func isText(node *yaml.Node) bool {
+	return node.Kind == yaml.ScalarNode && slices.Contains([]string{"!!str", "!!int", "!!float", "!!bool", "!!timestamp"}, node.ShortTag())
 }
 
-// shape names a value that is not a scalar, for errors.
-func shape(value any) string {
-	switch value.(type) {
-	case []any:
+func isNull(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null" }
+
+// shape names a value that is no text, for errors.
+func shape(value *yaml.Node) string {
+	switch {
+	case value.Kind == yaml.SequenceNode:
 		return "a list"
-	case map[string]any, map[any]any:
+	case value.Kind == yaml.MappingNode:
 		return "a mapping"
+	case isNull(value):
+		return "null"
 	default:
-		return "a value that YAML takes for a date or binary data"
+		return "a value with a tag"
 	}
 }
 
