@@ -107,7 +107,12 @@ func (p *program) onDeployment(ctx context.Context, cfg *config.Config, args []s
 		return err
 	}
 	d.settleDecisionsFirst()
-	return errors.Join(run(d, args), d.close())
+	err = run(d, args)
+	ended := d.audit.Close()
+	if err == nil && ended != nil {
+		ended = fmt.Errorf("it is done; its event may not have arrived: %w", ended)
+	}
+	return errors.Join(err, ended, d.store.Close())
 }
 
 // withStore is like withDeployment, for commands that only read: it opens no

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -151,24 +153,40 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 		return err
 	}
 	defer reached.Close()
-	target, err := openStore(ctx, to, staying(cfg, p.logger(cfg)))
+	// The copy begins once its event is in the log, because a copy that nobody knows
+	// about would be the worst outcome: a file that is not there is made after it.
+	fresh, err := toBeMade(to)
 	if err != nil {
 		return fmt.Errorf("--to: %w", err)
+	}
+	copied := auditDecision(audit.StoreCopied)
+	if fresh {
+		if err := d.recordOnce(sink, copied, source); err != nil {
+			return err
+		}
+	}
+	target, err := openStore(ctx, to, staying(cfg, p.logger(cfg)))
+	if err != nil {
+		err = fmt.Errorf("--to: %w", err)
+		if fresh {
+			err = errors.Join(err, d.recordOnce(sink, failed(copied), source))
+		}
+		return err
 	}
 	defer target.Close()
 	// A copy's events are in the source's log. The target has to know their chains too
 	// if that log is, or was, its own. Nothing is written to another deployment's store.
-	copied, knowing := auditDecision(audit.StoreCopied), audit.AnchorStore(bothStores{source, target})
+	knowing := audit.AnchorStore(bothStores{source, target})
 	if err := transfer.CheckTarget(ctx, source, target, now); err != nil {
 		if !errors.Is(err, transfer.ErrWentOn) {
 			knowing = source
 		}
 		return errors.Join(err, d.recordOnce(sink, failed(copied), knowing))
 	}
-	// The copy begins once its event is in the log, because a copy that nobody
-	// knows about would be the worst outcome.
-	if err := d.recordOnce(sink, copied, knowing); err != nil {
-		return err
+	if !fresh {
+		if err := d.recordOnce(sink, copied, knowing); err != nil {
+			return err
+		}
 	}
 	if err := copyPlaces(ctx, source, from, target); err != nil {
 		return errors.Join(err, d.recordOnce(sink, failed(copied), knowing))
@@ -178,6 +196,19 @@ func (p *program) copyStore(ctx context.Context, cfg *config.Config, from, to st
 		return errors.Join(err, d.recordOnce(sink, failed(copied), knowing))
 	}
 	return p.printDigests(digests)
+}
+
+// toBeMade reports whether the store is a SQLite file that is not there. Its directory
+// has to take files.
+func toBeMade(uri string) (bool, error) {
+	path, ok := strings.CutPrefix(uri, "sqlite:")
+	if !ok {
+		return false, nil
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return true, auditlog.TakesFiles(filepath.Dir(path))
 }
 
 // sameStore reports whether two URIs name one store.

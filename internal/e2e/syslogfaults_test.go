@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/tls"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -150,5 +151,37 @@ func TestSyslogStart(t *testing.T) {
 	}
 	if got := secured.Lines(); len(got) != 0 {
 		t.Errorf("a receiver that is not trusted got %q", got)
+	}
+}
+
+// TestA3_ACommandWhoseLastLinesMayBeLostSaysThatItIsDone has a receiver that takes the
+// event of a command, and is gone before it ends.
+func TestA3_ACommandWhoseLastLinesMayBeLostSaysThatItIsDone(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	d.addClient(t, "first", "--public", "--grant", "password")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = conn.Read(make([]byte, 1<<16))
+		_ = l.Close()
+		_ = conn.(*net.TCPConn).SetLinger(0)
+		_ = conn.Close()
+	}()
+	away := *d
+	away.auditLog = "syslog+tcp://" + l.Addr().String()
+	o := away.run(t, "clients", "add", "app", "--public", "--grant", "password")
+	if o.code != 1 || !strings.Contains(o.stderr, "it is done; its event may not have arrived") || !strings.Contains(o.stderr, "the last lines may not have reached") {
+		t.Errorf("exit code %d, %s", o.code, o.stderr)
+	}
+	if list := d.run(t, "clients", "list"); !strings.Contains(list.stdout, `"app"`) {
+		t.Errorf("it is not done: %s", list.stdout)
 	}
 }
