@@ -66,7 +66,7 @@ func (w *world) told(r *receiver) logoutSays {
 	if q.Method != "POST" || len(q.PostForm) != 1 || q.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
 		w.t.Errorf("%s %v %v", q.Method, q.Header, q.PostForm)
 	}
-	signed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256})
+	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256})
 	must(w.t, err)
 	if typ := signed.Signatures[0].Protected.ExtraHeaders["typ"]; typ != "logout+jwt" {
 		w.t.Errorf("typ %v", typ)
@@ -242,7 +242,9 @@ func TestWhoCannotBeToldIsNotWaitedFor(t *testing.T) {
 	others := map[string]*receiver{"refuses": newReceiver(t), "leads elsewhere": newReceiver(t), "fails": newReceiver(t), "hangs": newReceiver(t), "is closed": closed, "gone": newReceiver(t)}
 	others["refuses"].answers = func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(400) }
 	others["fails"].answers = func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(500) }
-	others["leads elsewhere"].answers = func(rw http.ResponseWriter, q *http.Request) { http.Redirect(rw, q, elsewhere.URL, 307) }
+	others["leads elsewhere"].answers = func(rw http.ResponseWriter, q *http.Request) {
+		http.Redirect(rw, q, elsewhere.URL, http.StatusTemporaryRedirect)
+	}
 	others["hangs"].answers = func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() }
 	others["gone"].answers = func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(410) }
 	for name, r := range others {
