@@ -27,7 +27,7 @@ use: run this where the server runs, as its user. Nothing is made or changed.`,
 			err = d.checkFileOfStore()
 		}
 		if err != nil {
-			return usageError{err}
+			return err
 		}
 		values := cfg.Effective()
 		return p.print(values, func(w io.Writer) {

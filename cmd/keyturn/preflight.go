@@ -16,8 +16,8 @@ import (
 )
 
 // checkToServe checks every file that the settings of a server name, and the memory that
-// they take. It is called before anything is opened or made: a start that fails for its
-// settings leaves nothing behind.
+// they take, and then whether the store was lost. It is called before anything is opened
+// or made: a start that fails for its settings leaves nothing behind.
 func (d *deployment) checkToServe() error {
 	_, err := d.givenMasters()
 	if errors.Is(err, errNoMasters) {
@@ -25,7 +25,11 @@ func (d *deployment) checkToServe() error {
 	}
 	_, pepperErr := d.pepper()
 	memoryErr := passwords.CheckMemory(os.DirFS("/"), d.cfg.PasswordParams(), d.cfg.HashConcurrency)
-	return errors.Join(err, pepperErr, memoryErr, checkTLS(d.cfg), d.checkPages(), d.checkPlaceOfStore(), d.checkAudit(), cmp.Or(d.checkNotLost(), d.checkLogKnown()))
+	err = errors.Join(err, pepperErr, memoryErr, checkTLS(d.cfg), d.checkPages(), d.checkPlaceOfStore(), d.checkAudit())
+	if err != nil {
+		return usageError{err}
+	}
+	return cmp.Or(d.checkNotLost(), d.checkLogKnown()) // no setting is wrong
 }
 
 // checkPlaceOfStore checks whether a SQLite store can be created or written at its

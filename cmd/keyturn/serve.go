@@ -51,7 +51,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, dev bool) (err 
 	log := p.logger(cfg)
 	d := &deployment{ctx: ctx, cfg: cfg, log: log, unrecorded: log.Sample(&zerolog.BurstSampler{Burst: 1, Period: quietTime})}
 	if err := d.checkToServe(); err != nil {
-		return usageError{err}
+		return err
 	}
 	if dev {
 		if err := checkDev(cfg); err != nil {

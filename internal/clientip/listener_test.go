@@ -81,6 +81,7 @@ func TestU4_ProxyProtocol(t *testing.T) {
 		"version 1 UNKNOWN":     {[]byte("PROXY UNKNOWN\r\n"), unknown},
 		"version 2 LOCAL":       {format(2, local), "127.0.0.1"},
 		"version 2 of a socket": {format(2, *proxyproto.HeaderProxyFromAddrs(2, &net.UnixAddr{Net: "unix", Name: "a"}, &net.UnixAddr{Net: "unix", Name: "b"})), unknown},
+		"version 2 UNSPEC":      {[]byte("\r\n\r\n\x00\r\nQUIT\n\x21\x00\x00\x00"), ""}, // the library's choice; see operating.md
 		"version 1, mapped":     {[]byte("PROXY TCP6 ::ffff:198.51.100.7 ::ffff:192.0.2.1 1 443\r\n"), "198.51.100.7"},
 		"no line end":           {[]byte("PROXY TCP4 198.51.100.7 192.0.2.1 1 443\n"), ""},
 		"10 kB":                 {append([]byte("PROXY TCP4 "), bytes.Repeat([]byte("1"), 10_000)...), ""},

@@ -54,7 +54,10 @@ func TestAStoreThatWasLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		before, _ := os.Stat(path)
-		refusesToStart(t, d.start(t, nil), path)
+		o := d.start(t, nil)
+		if refusesToStart(t, o, path); o.code != 1 {
+			t.Errorf("%s: exit code %d, though no setting is wrong", c.name, o.code)
+		}
 		for _, command := range [][]string{{"users", "list"}, {"store", "check"}} {
 			if o := d.run(t, command...); o.code == 0 {
 				t.Errorf("%s: %v finds nothing wrong", c.name, command)
