@@ -45,6 +45,16 @@ func notInHost(r rune) bool {
 	return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_", r)
 }
 
+// isName reports whether s is a host name, or an IPv4 address.
+func isName(s string) bool {
+	for label := range strings.SplitSeq(strings.TrimSuffix(s, "."), ".") {
+		if label == "" || label[0] == '-' || label[len(label)-1] == '-' || strings.ContainsFunc(label, notInHost) {
+			return false
+		}
+	}
+	return true
+}
+
 // adminListen is a kind of HOST:PORT that can be off.
 func adminListen() kind {
 	return kind{
@@ -93,6 +103,8 @@ func checkIssuer(s string) error {
 		return errors.New("it ends in a slash")
 	case u.String() != s || u.Path != "" && path.Clean(u.Path) != u.Path:
 		return errors.New("it is not the simplest way to write its URL")
+	case !strings.Contains(u.Hostname(), ":") && !isName(u.Hostname()):
+		return errors.New("its host is neither a name nor an address")
 	case !validPort(u.Host):
 		return errors.New("its port is not a number from 1 to 65535")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
