@@ -247,7 +247,7 @@ func TestRotatedFilesAreKeptByNumberAndByAge(t *testing.T) {
 	o := f.Options()
 	o.Since = time.Now()
 	rep := audittest.MustVerify(t, o, files...)
-	if len(rep.Notes) != 1 || !strings.Contains(rep.Notes[0], "begins here with line") {
+	if len(rep.Notes) != 2 || !strings.Contains(rep.Notes[0], "in none of the files: 1 ") || !strings.Contains(rep.Notes[1], "begins here with line") {
 		t.Errorf("the report does not say what is missing: %+v", rep)
 	}
 }
