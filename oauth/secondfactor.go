@@ -90,8 +90,11 @@ func (s *Service) needsFactor(user users.User, client clients.Client, asked stri
 		slices.ContainsFunc(s.settings.RequireFactor, func(role string) bool { return role == "*" || slices.Contains(user.Roles, role) })
 }
 
-// unaskable refuses the password grant of an account with a second factor.
-var unaskable = refusal.New(refusal.BadGrant, audit.ReasonFactorDue, "The account has a second factor, or needs one, which this grant cannot ask for.")
+// Unaskable describes why the password grant is refused for an account with a
+// second factor.
+const Unaskable = "The account has a second factor, or needs one, which this grant cannot ask for."
+
+var unaskable = refusal.New(refusal.BadGrant, audit.ReasonFactorDue, Unaskable)
 
 // openChallenge returns a challenge of the client that is not over.
 func (s *Service) openChallenge(sealed, clientID string) (c challenge, e *refusal.Error) {

@@ -98,8 +98,13 @@ func (p *program) showDemo(ctx context.Context, d *deployment, issuer string) {
 	made, err := readDemo()
 	if err == nil {
 		var kid string
-		if kid, err = firstToken(ctx, issuer, made); err == nil {
-			fmt.Fprintf(p.stdout, demoText, issuer, made.Email, kid, made.Password, made.ClientID, made.ClientSecret, demoFile,
+		kid, err = firstToken(ctx, issuer, made)
+		first := fmt.Sprintf(firstText, made.Email, kid)
+		if errors.Is(err, errFactorDue) {
+			first, err = fmt.Sprintf(factorText, made.Email, thisProgram()), nil
+		}
+		if err == nil {
+			fmt.Fprintf(p.stdout, demoText, issuer, made.Email, first, made.Password, made.ClientID, made.ClientSecret, demoFile,
 				docs.URL("clients.md"), docs.URL("resource-servers.md"), nextSteps(thisProgram(), issuer))
 			return
 		}
@@ -110,10 +115,17 @@ func (p *program) showDemo(ctx context.Context, d *deployment, issuer string) {
 	}
 }
 
+const firstText = `A first token for %s was bought with a password and verified with the
+public key %s, knowing only the issuer's URL.`
+
+const factorText = `%[1]s has a second factor, or the client or a role requires one, so that
+the commands below with a password are refused. This takes the factor off:
+
+  %[2]s users factors %[1]s --remove-all`
+
 const demoText = `
 Keyturn is up at %[1]s for development.
-A first token for %[2]s was bought with a password and verified with the
-public key %[3]s, knowing only the issuer's URL.
+%[3]s
 
 Log in in a browser, at the page that applications lead to:
 
@@ -154,7 +166,7 @@ The demo's credentials are in %[7]s; stop with Ctrl-C.
 func nextSteps(program, issuer string) string {
 	steps := [][2]string{
 		{program + " doctor --issuer " + issuer, "what your resource servers will see"},
-		{program + " keys rotate", "when the next key signs"},
+		{program + " keys rotate", "sign with the next key, early"},
 		{program + " audit tail keyturn-audit.log", "every decision so far"},
 		{"curl -s " + issuer + "/openapi.yaml", "every route, for your tools"},
 	}

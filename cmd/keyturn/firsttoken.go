@@ -15,7 +15,11 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/keyturn/keyturn/internal/jws"
+	"github.com/keyturn/keyturn/oauth"
 )
+
+// errFactorDue says that a password alone does not log the demo user in.
+var errFactorDue = errors.New("the demo user has a second factor, or needs one")
 
 // firstToken logs the demo user in over HTTP and verifies the access token with
 // the keys that the issuer's metadata names. It returns the kid of the key.
@@ -85,8 +89,15 @@ func roundTrip(req *http.Request, v any) error {
 		return err
 	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s", req.URL.Path, res.Status)
+	body := json.NewDecoder(io.LimitReader(res.Body, 1<<20))
+	if res.StatusCode == http.StatusOK {
+		return body.Decode(v)
 	}
-	return json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(v)
+	var refused struct {
+		Description string `json:"error_description"`
+	}
+	if body.Decode(&refused) == nil && refused.Description == oauth.Unaskable {
+		return errFactorDue
+	}
+	return fmt.Errorf("%s answered %s", req.URL.Path, res.Status)
 }

@@ -3,7 +3,10 @@ package e2e
 import (
 	"net/http"
 	"os"
+	"os/exec"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -48,7 +51,20 @@ func demoWith(t *testing.T, alg string) {
 	if in.status != http.StatusSeeOther || in.header.Get("Location") != "/account" {
 		t.Errorf("log-in at the page: %d %s", in.status, in.body)
 	}
-	checkNoSecrets(t, "the server's log", s.stderr.String())
+	bearer := http.Header{"Authorization": {"Bearer " + a.member(t, "access_token")}}
+	var factor struct{ ID, Secret string }
+	postJSON(t, s.url+"/auth/factors", bearer, map[string]string{"kind": "totp"}).decode(t, &factor)
+	if a := postJSON(t, s.url+"/auth/factors/"+factor.ID, bearer, map[string]string{"code": totp(t, factor.Secret)}); a.status != http.StatusOK {
+		t.Fatalf("the second factor: %d %s", a.status, a.body)
+	}
+	s.stop(t)
+	next := &server{url: s.url, args: s.args, launch: func(cmd *exec.Cmd) error { cmd.Dir = s.cmd.Dir; return cmd.Start() }}
+	next.start(t)
+	eventually(t, "the demo of a user with a second factor is shown", func() bool {
+		return slices.Equal(demoPage.FindStringSubmatch(next.stdout.String()), page) &&
+			strings.Contains(next.stdout.String(), " users factors "+page[2]+" --remove-all\n")
+	})
+	checkNoSecrets(t, "the server's log", s.stderr.String()+next.stderr.String())
 	made, err := os.ReadDir(s.cmd.Dir)
 	if err != nil {
 		t.Fatal(err)
