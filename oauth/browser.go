@@ -112,7 +112,7 @@ func (s *Service) logInBrowser(ctx context.Context, login, password string, befo
 	event.UserID, event.UserEmail = user.UID, user.Email
 	// A client that cannot be read now asks for its factor when the user comes back.
 	client, _ := s.store.ClientByID(ctx, request.Get("client_id"))
-	if user.Factors.Due() || s.needsFactor(user, client, s.asked(request).Get("acr_values")) {
+	if user.Factors.Due() || s.needsFactor(user, client, s.parametersOf(request).Get("acr_values")) {
 		return Cookie{}, s.factorDue(user, "")
 	}
 	return s.beginBrowser(ctx, user, before, "", "", ttl, event)

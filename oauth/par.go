@@ -171,8 +171,8 @@ func (s *Service) named(p pushed) url.Values {
 	return values
 }
 
-// asked returns the parameters of a request, also of one that names a pushed one.
-func (s *Service) asked(values url.Values) url.Values {
+// parametersOf returns the parameters of a request, also of one that names a pushed one.
+func (s *Service) parametersOf(values url.Values) url.Values {
 	var p pushed
 	if s.families.pushes.open(values.Get("request_uri"), &p) == nil {
 		return p.Values
