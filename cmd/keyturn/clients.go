@@ -149,6 +149,9 @@ alone.`,
 		if err := flags.read(p, cfg); err != nil {
 			return err
 		}
+		if err := mayBeFirstParty(cfg.FirstPartyClient, flags.client); err != nil {
+			return err
+		}
 		return asUsage((&deployment{cfg: cfg}).clients().Check(flags.client))
 	}, func(d *deployment, args []string) error {
 		made, secret, err := d.clients().Add(d.ctx, flags.client)
@@ -184,8 +187,11 @@ loses it.`,
 		Args: cobra.ExactArgs(1),
 	}
 	flags := newClientFlags(cmd)
-	p.withDeployment(cmd, func(cfg *config.Config, _ []string) error {
+	p.withDeployment(cmd, func(cfg *config.Config, args []string) error {
 		if err := flags.read(p, cfg); err != nil {
+			return err
+		}
+		if err := mayBeFirstParty(cfg.FirstPartyClient, clients.Client{ID: args[0], ThirdParty: flags.client.ThirdParty}); err != nil {
 			return err
 		}
 		return asUsage((&deployment{cfg: cfg}).clients().CheckValues(flags.client))

@@ -52,6 +52,9 @@ database engine it is. The exit code is 1 if any check fails.`,
 			if e, on := engineOf(in.store); on {
 				found = append(found, doctor.Engine(e.String(), e.Breaks != ""))
 			}
+			if err := in.checkFirstParty(); err != nil {
+				found = append(found, doctor.Finding{Check: "first-party client", Verdict: doctor.Failure, Seen: err.Error(), Fix: "change one of the two: a server that starts refuses them"})
+			}
 			needed, err := in.needsPepper(ctx)
 			if err != nil {
 				return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/keyturn/keyturn/internal/clients"
 )
@@ -27,6 +28,29 @@ func (d *deployment) lookForFirstParty(ctx context.Context) {
 	} else {
 		d.log.Info().Str("first_party_client", id).Msg("the client of first_party_client is registered now")
 	}
+}
+
+// checkFirstParty refuses a third party's client as that of the /auth routes, where who
+// holds a user's access token can end sessions and remove factors.
+func (d *deployment) checkFirstParty() error {
+	id := d.cfg.FirstPartyClient
+	c, err := d.store.ClientByID(d.ctx, id)
+	switch {
+	case id == "" || errors.Is(err, clients.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	return mayBeFirstParty(id, c)
+}
+
+// mayBeFirstParty returns an error if the client is that of the setting
+// first_party_client and a third party's.
+func mayBeFirstParty(setting string, c clients.Client) error {
+	if c.ID != setting || !c.ThirdParty {
+		return nil
+	}
+	return usageError{fmt.Errorf("first_party_client %s: the client is a third party's; name one of the deployment's own apps, or make it one with keyturn clients update %[1]s --third-party=false", setting)}
 }
 
 // firstPartyWarning returns the warning of /readyz while that client is missing.

@@ -168,7 +168,9 @@ func (d *deployment) openToServe() error {
 		d.log.WithLevel(level).Str("product", e.Product).Str("version", e.Version).Str("topology", e.Topology).Stringer("uri", d.cfg.Store).
 			Str("breaks", e.Breaks).Msg("the store stands on " + e.String())
 	}
-	log.Seen, err = d.store.Anchors(d.ctx)
+	if err = d.checkFirstParty(); err == nil {
+		log.Seen, err = d.store.Anchors(d.ctx)
+	}
 	if err == nil {
 		err = d.steadily(d.ctx, d.clockJumped)
 	}

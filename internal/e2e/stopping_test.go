@@ -96,3 +96,22 @@ func TestFirstPartyClientIsMissing(t *testing.T) {
 		t.Error("it warns of a client that is there")
 	}
 }
+
+// TestFirstPartyClientIsAThirdPartys: who held a token of such a client could end its
+// users' sessions and remove their factors.
+func TestFirstPartyClientIsAThirdPartys(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t, "")
+	d.addClient(t, "wiki", "--third-party", "--grant", "authorization_code", "--redirect-uri", "http://127.0.0.1/")
+	d.addClient(t, "app", "--public", "--grant", "authorization_code", "--redirect-uri", "http://127.0.0.1/")
+	refused := func(first string, args ...string) {
+		t.Helper()
+		if o := d.run(t, append(args, "--first-party-client", first)...); o.code == 0 || !strings.Contains(o.stdout+o.stderr, "first_party_client "+first+": the client is a third party's") {
+			t.Errorf("%v: exit code %d\n%s%s", args, o.code, o.stdout, o.stderr)
+		}
+	}
+	refused("wiki", "serve", "--issuer", "http://127.0.0.1", "--listen", freePort(t), "--admin-listen", "off")
+	refused("app", "clients", "update", "app", "--third-party")
+	s := d.serve(t, "--first-party-client", "app")
+	refused("wiki", "doctor", "--inside", "--issuer", s.url)
+}
