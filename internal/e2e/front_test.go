@@ -28,6 +28,8 @@ type front struct {
 	lost    map[string]bool
 	// extra are documents that the front serves beside, by path.
 	extra map[string]string
+	// keeps has it lose nothing.
+	keeps bool
 	// keySets counts the requests for the key set.
 	keySets atomic.Int64
 }
@@ -117,7 +119,7 @@ func (f *front) publish(path, document string) {
 func (f *front) loses(refreshToken string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if refreshToken == "" || f.lost[refreshToken] {
+	if refreshToken == "" || f.keeps || f.lost[refreshToken] {
 		return false
 	}
 	f.lost[refreshToken] = true

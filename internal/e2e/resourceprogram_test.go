@@ -55,12 +55,15 @@ func (r *running) end() {
 	}
 }
 
-// start runs the program on a free port, with a clock of its own; up waits until
-// it answers. It is ended with the test.
+// start runs the program on a free port, or at the LISTEN of extra, with a clock of
+// its own; up waits until it answers. It is ended with the test.
 func (p resourceProgram) start(t *testing.T, s *shop, extra map[string]string) *running {
 	t.Helper()
 	dir := t.TempDir()
-	address := freePort(t)
+	address := extra["LISTEN"]
+	if address == "" {
+		address = freePort(t)
+	}
 	r := &running{url: "http://" + address, clock: newClock(t, dir), exited: make(chan struct{})}
 	environ := map[string]string{
 		"ISSUER": s.issuer, "AUDIENCE": api, "ALGS": "ES256 RS256", "LISTEN": address, "DIR": dir, "CA_FILE": trust.caFile,

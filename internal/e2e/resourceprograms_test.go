@@ -49,31 +49,36 @@ func documentRoot(t *testing.T, dir string, names ...string) {
 	}
 }
 
-var apacheProgram = resourceProgram{clocked: fakeTime, command: func(t *testing.T, _ *shop, dir string, environ map[string]string) *exec.Cmd {
-	documentRoot(t, dir, "mod-auth-openidc", "mod-oauth2")
-	config, err := filepath.Abs(filepath.Join("clients", "apache", "httpd.conf"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Its children read the pages and the authority as another user.
-	for path := dir; path != os.TempDir() && path != "/"; path = filepath.Dir(path) {
-		if err := os.Chmod(path, 0o755); err != nil {
+// httpd runs a configuration of Apache httpd, with pages of those names.
+func httpd(config string, pages ...string) func(*testing.T, *shop, string, map[string]string) *exec.Cmd {
+	return func(t *testing.T, _ *shop, dir string, environ map[string]string) *exec.Cmd {
+		documentRoot(t, dir, pages...)
+		config, err := filepath.Abs(filepath.Join("clients", "apache", config))
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	ca := filepath.Join(dir, "ca.pem")
-	if err := os.WriteFile(ca, []byte(readFile(t, environ["CA_FILE"])), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	args := []string{"-D", "FOREGROUND", "-f", config, "-C", "Define RUN_AS nobody"}
-	for name, value := range environ {
-		if name == "CA_FILE" {
-			value = ca
+		// Its children read the pages and the authority as another user.
+		for path := dir; path != os.TempDir() && path != "/"; path = filepath.Dir(path) {
+			if err := os.Chmod(path, 0o755); err != nil {
+				t.Fatal(err)
+			}
 		}
-		args = append(args, "-C", "Define "+name+` "`+value+`"`)
+		ca := filepath.Join(dir, "ca.pem")
+		if err := os.WriteFile(ca, []byte(readFile(t, environ["CA_FILE"])), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		args := []string{"-D", "FOREGROUND", "-f", config, "-C", "Define RUN_AS nobody"}
+		for name, value := range environ {
+			if name == "CA_FILE" {
+				value = ca
+			}
+			args = append(args, "-C", "Define "+name+` "`+value+`"`)
+		}
+		return exec.Command("/usr/sbin/apache2", args...)
 	}
-	return exec.Command("/usr/sbin/apache2", args...)
-}}
+}
+
+var apacheProgram = resourceProgram{clocked: fakeTime, command: httpd("httpd.conf", "mod-auth-openidc", "mod-oauth2")}
 
 // nginxProgram asks about tokens as a client of its own.
 var nginxProgram = resourceProgram{clocked: fakeTime, command: func(t *testing.T, s *shop, dir string, environ map[string]string) *exec.Cmd {

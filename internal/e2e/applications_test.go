@@ -1,0 +1,252 @@
+//go:build interop
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// application logs its users in at the page, as docs/interop.md describes it. It is told
+// the issuer, its credentials and its own address, and welcomes the shop's user at "/".
+type application struct {
+	name, host string
+	program    *resourceProgram
+	// versions are the packages whose versions the table tells.
+	versions []string
+	// callback is the path of its redirect URI, and logout where it logs out: what is
+	// ${ISSUER} and ${URL} there is put in.
+	callback, logout string
+	// backchannel is the path where it takes logout tokens, if it does.
+	backchannel string
+	// set is what an operator sets.
+	set string
+}
+
+// opened is an application at work, with a user whose browser stays.
+type opened struct {
+	application
+	id, url string
+	running *running
+	person  *browser
+}
+
+// fill puts addresses into a path.
+func (a *opened) fill(issuer, path string) string {
+	return a.url + strings.NewReplacer("${ISSUER}", issuer, "${URL}", a.url).Replace(path)
+}
+
+// square is where applications stand side by side around one server.
+type square struct {
+	t   *testing.T
+	s   *shop
+	all []*opened
+}
+
+// openSquare registers and starts every application.
+func openSquare(t *testing.T, all []application) *square {
+	t.Helper()
+	d := newDeployment(t, "", "--key-rotation-interval", "1h", "--key-publish-lead", "4s", "--jwks-max-age", "1s", "--key-poll-interval", "200ms", "--clock-skew", "500ms")
+	s := stock(t, d)
+	s.serveBehindFront(t, "--client-jwks-networks", "127.0.0.0/8", "--password-grant", "false")
+	s.front.keeps = true
+	q := &square{t: t, s: s}
+	for _, app := range all {
+		address := freePort(t)
+		a := &opened{application: app, id: strings.ToLower(strings.NewReplacer(" ", "-", "/", "-", ",", "").Replace(app.name)), url: "http://" + address}
+		flags := []string{"--grant", "authorization_code", "--grant", "refresh_token", "--scope", scope,
+			"--redirect-uri", a.url + app.callback, "--post-logout-redirect-uri", a.url + "/bye"}
+		if app.backchannel != "" {
+			flags = append(flags, "--backchannel-logout-uri", a.url+app.backchannel)
+		}
+		by := s.addClient(t, a.id, flags...)
+		a.running = app.program.start(t, s, map[string]string{
+			"LISTEN": address, "URL": a.url, "CLIENT_ID": by.id, "CLIENT_SECRET": by.secret, "EMAIL": email, "CALLBACK": a.url + app.callback,
+		})
+		q.all = append(q.all, a)
+	}
+	for _, a := range q.all {
+		a.running.up(t)
+	}
+	return q
+}
+
+// each does something with every application, at once.
+func (q *square) each(what string, do func(*opened) error) {
+	q.t.Helper()
+	var at sync.WaitGroup
+	for _, a := range q.all {
+		at.Go(func() {
+			if err := do(a); err != nil {
+				q.t.Errorf("%s, %s: %v", a.name, what, err)
+			}
+		})
+	}
+	at.Wait()
+	if q.t.Failed() {
+		q.t.FailNow()
+	}
+}
+
+// welcomed reports whether the screen is the application's own, for the user.
+func (a *opened) welcomed(s screen) error {
+	if s.status != http.StatusOK || !strings.HasPrefix(s.text, "welcome") || s.at.String() != a.url+"/" {
+		return fmt.Errorf("the user is shown %s", s)
+	}
+	return nil
+}
+
+// logsIn has somebody come with an empty browser.
+func (a *opened) logsIn() (*browser, error) {
+	b, err := newBrowser()
+	if err != nil {
+		return nil, err
+	}
+	s, err := b.visit(a.url + "/")
+	if err == nil {
+		err = a.welcomed(s)
+	}
+	if err == nil && b.asked != 1 {
+		err = fmt.Errorf("the password was asked for %d times", b.asked)
+	}
+	return b, err
+}
+
+// refreshes counts those of the application that were granted.
+func (q *square) refreshes(a *opened) (n int) {
+	for line := range strings.Lines(readFile(q.t, q.s.auditLog)) {
+		if strings.Contains(line, `"action":"token-refreshed"`) && strings.Contains(line, `"client_id":"`+a.id+`"`) {
+			n++
+		}
+	}
+	return n
+}
+
+// goesOn has the application refresh while its user is there, who is asked for nothing.
+func (q *square) goesOn(a *opened) error {
+	before := q.refreshes(a)
+	return again("it refreshes", func() (bool, error) {
+		s, err := a.person.open(a.url + "/")
+		if err == nil {
+			err = a.welcomed(s)
+		}
+		return err != nil || q.refreshes(a) > before, err
+	})
+}
+
+// lives has every application keep its user, and let another one in.
+func (q *square) lives(after string) {
+	q.each(after, func(a *opened) error {
+		_, err := a.logsIn()
+		return errors.Join(q.goesOn(a), err)
+	})
+}
+
+// logsOut has a user log out at the application, whose session and log-in are over then.
+func (q *square) logsOut(a *opened) error {
+	s, err := a.person.open(a.fill(q.s.issuer, a.logout))
+	if err != nil || s.at.String() != a.url+"/bye" {
+		return fmt.Errorf("log-out led to %s, %w", s, err)
+	}
+	s, err = a.person.open(a.url + "/")
+	if err == nil && !s.asks() {
+		err = fmt.Errorf("after the log-out: %s", s)
+	}
+	return err
+}
+
+// isTold waits until the application asks somebody to log in whose session was ended
+// elsewhere: at once if it takes logout tokens, else when it refreshes.
+func (a *opened) isTold(b *browser) error {
+	return again("it asks to log in", func() (bool, error) {
+		s, err := b.open(a.url + "/")
+		return err == nil && s.asks(), fmt.Errorf("%s, %w", s, err)
+	})
+}
+
+// live has the applications live through two turns of the keys and a revocation, and
+// their users log out in the end.
+func (q *square) live() {
+	q.each("log-in", func(a *opened) (err error) {
+		a.person, err = a.logsIn()
+		return err
+	})
+	q.lives("at first")
+	n := &season{t: q.t, s: q.s}
+	n.turn()
+	q.lives("after a turn")
+	last := n.turn()
+	q.lives("after two turns")
+	q.s.must(q.t, nil, "keys", "revoke", last, "--reason", "leaked in a test")
+	eventually(q.t, "the standby signs", func() bool {
+		_, kid := n.token()
+		return kid != last
+	})
+	q.lives("after a revocation")
+	others := map[*opened]*browser{}
+	var mu sync.Mutex
+	q.each("another log-in", func(a *opened) error {
+		b, err := a.logsIn()
+		mu.Lock()
+		defer mu.Unlock()
+		others[a] = b
+		return err
+	})
+	q.each("log-out", q.logsOut)
+	var ended struct {
+		Ended int `json:"sessions_ended"`
+	}
+	q.s.must(q.t, &ended, "users", "logout", email)
+	if ended.Ended < len(q.all) {
+		q.t.Errorf("%d sessions were ended, of %d applications", ended.Ended, len(q.all))
+	}
+	q.each("an end elsewhere", func(a *opened) error { return a.isTold(others[a]) })
+}
+
+// applicationsTable is the table of docs/interop.md.
+func applicationsTable(t *testing.T, all []application) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("\n| application | in | version | log-in, refresh, log-out | learns of an end | set |\n| --- | --- | --- | --- | --- | --- |\n")
+	for _, app := range all {
+		var versions []string
+		for _, v := range app.versions {
+			versions = append(versions, versionOf(t, v))
+		}
+		learns := "when it refreshes"
+		if app.backchannel != "" {
+			learns = "by back-channel log-out"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | passed | %s | %s |\n", app.name, app.host, strings.Join(versions, ", "), learns, app.set)
+	}
+	return b.String()
+}
+
+// TestApplications writes docs/interop.md, or compares it.
+func TestApplications(t *testing.T) {
+	t.Parallel()
+	openSquare(t, applications).live()
+	goldenSection(t, filepath.Join("..", "..", "docs", "interop.md"), "## Applications", applicationsHead+applicationsTable(t, applications))
+}
+
+const applicationsHead = `
+Written by the test ` + "`TestApplications`" + ` in ` + "`internal/e2e`" + `. Each of these was told the issuer's URL, its credentials and its own address, and stood
+beside the others before one server without the password grant, over TLS. A user logged in at the page, and stayed while the application refreshed, through
+two turns of the keys and the revocation of the key that signed; after each of them another user logged in. One logged out at the
+application, which ended the session and the log-in; the session of another was ended elsewhere, and the application had them
+log in again.
+`
+
+var apacheLogin = resourceProgram{command: httpd("login.conf", "index.html", "bye")}
+
+// applications are those that need no more installing than the other clients.
+var applications = []application{
+	{name: "mod_auth_openidc", host: "Apache httpd", program: &apacheLogin, versions: []string{"deb:libapache2-mod-auth-openidc"},
+		callback: "/callback", logout: "/callback?logout=${URL}%2Fbye", backchannel: "/callback?logout=backchannel",
+		set: "`OIDCPKCEMethod S256`; `OIDCProviderBackChannelLogoutSupported On`; `OIDCRefreshAccessTokenBeforeExpiry`"},
+}

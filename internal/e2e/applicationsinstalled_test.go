@@ -1,0 +1,60 @@
+//go:build interop && installed
+
+package e2e
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// installedProxy builds oauth2-proxy.
+var installedProxy = sync.OnceValues(func() (string, error) {
+	to := filepath.Join(binaries, "oauth2-proxy")
+	return to, build(to, filepath.Join("clients", "go"), "github.com/oauth2-proxy/oauth2-proxy/v7")
+})
+
+var proxyLogin = resourceProgram{command: func(t *testing.T, _ *shop, dir string, environ map[string]string) *exec.Cmd {
+	program, err := installedProxy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	documentRoot(t, dir, "index.html", "bye")
+	writeFile(t, filepath.Join(dir, "secret"), environ["CLIENT_SECRET"])
+	writeFile(t, filepath.Join(dir, "emails"), environ["EMAIL"]+"\n")
+	cookie := make([]byte, 32)
+	_, _ = rand.Read(cookie)
+	pairs := []string{"${COOKIE_SECRET}", base64.URLEncoding.EncodeToString(cookie), "${ISSUER_HOST}", strings.TrimPrefix(environ["ISSUER"], "https://")}
+	for name, value := range environ {
+		pairs = append(pairs, "${"+name+"}", value)
+	}
+	config := filepath.Join(dir, "oauth2-proxy.cfg")
+	writeFile(t, config, strings.NewReplacer(pairs...).Replace(readFile(t, filepath.Join("clients", "oauth2-proxy.cfg"))))
+	return exec.Command(program, "--config", config)
+}}
+
+// installedApplications are those that need much installing, or compiling.
+var installedApplications = []application{
+	{name: "oauth2-proxy", host: "static pages", program: &proxyLogin, versions: []string{"go:github.com/oauth2-proxy/oauth2-proxy/v7"},
+		callback: "/oauth2/callback",
+		logout:   "/oauth2/sign_out?rd=${ISSUER}%2Foauth%2Flogout%3Fid_token_hint%3D{id_token}%26post_logout_redirect_uri%3D${URL}%2Fbye",
+		set:      "`code_challenge_method`; `cookie_refresh`; `insecure_oidc_allow_unverified_email`; `whitelist_domains` with the issuer's"},
+}
+
+// TestInstalledApplications is TestApplications of those that need much installing.
+func TestInstalledApplications(t *testing.T) {
+	t.Parallel()
+	openSquare(t, installedApplications).live()
+	goldenSection(t, filepath.Join("..", "..", "docs", "interop.md"), "## Applications that need more installing",
+		installedApplicationsHead+applicationsTable(t, installedApplications)+installedApplicationsFoot)
+}
+
+const installedApplicationsHead = `
+Run as those above, by the test ` + "`TestInstalledApplications`" + `.
+`
+
+const installedApplicationsFoot = ``
