@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -242,11 +243,30 @@ application, which ended the session and the log-in; the session of another was 
 log in again.
 `
 
-var apacheLogin = resourceProgram{command: httpd("login.conf", "index.html", "bye")}
+var (
+	apacheLogin  = resourceProgram{command: httpd("login.conf", "index.html", "bye")}
+	goOIDCLogin  = goLogin("go-oidc")
+	zitadelLogin = goLogin("zitadel")
+)
+
+// goLogin is an application in Go, with that library.
+func goLogin(library string) resourceProgram {
+	return resourceProgram{command: func(t *testing.T, _ *shop, _ string, _ map[string]string) *exec.Cmd {
+		program, err := goClient()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return exec.Command(program, "web", library)
+	}}
+}
 
 // applications are those that need no more installing than the other clients.
 var applications = []application{
 	{name: "mod_auth_openidc", host: "Apache httpd", program: &apacheLogin, versions: []string{"deb:libapache2-mod-auth-openidc"},
 		callback: "/callback", logout: "/callback?logout=${URL}%2Fbye", backchannel: "/callback?logout=backchannel",
 		set: "`OIDCPKCEMethod S256`; `OIDCProviderBackChannelLogoutSupported On`; `OIDCRefreshAccessTokenBeforeExpiry`"},
+	{name: "go-oidc and x/oauth2", host: "Go", program: &goOIDCLogin, versions: []string{"go:github.com/coreos/go-oidc/v3", "go:golang.org/x/oauth2"},
+		callback: "/callback", logout: "/logout", backchannel: "/ended", set: "`S256ChallengeOption`; a check of `events` in logout tokens by the program, as here"},
+	{name: "zitadel/oidc", host: "Go", program: &zitadelLogin, versions: []string{"go:github.com/zitadel/oidc/v3"},
+		callback: "/callback", logout: "/logout", set: "`WithPKCE`; `WithSigningAlgsFromDiscovery`: else it takes RS256 alone; lead the browser to `GetEndSessionEndpoint`"},
 }

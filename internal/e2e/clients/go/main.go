@@ -2,7 +2,8 @@
 // golang.org/x/oauth2 and verifies them with github.com/coreos/go-oidc and
 // github.com/MicahParks/keyfunc, all from the issuer's URL alone. It reads what
 // to do from standard input and prints what the verifiers read in the tokens. With
-// the argument code it logs its user in through a browser.
+// the argument code it logs its user in through a browser, and with the argument web it
+// is an application in the web.
 package main
 
 import (
@@ -68,6 +69,9 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	if len(os.Args) > 2 && os.Args[1] == "web" {
+		return serveWeb(ctx, os.Args[2])
+	}
 	var ask request
 	if err := json.NewDecoder(os.Stdin).Decode(&ask); err != nil {
 		return fmt.Errorf("read the request: %w", err)
