@@ -37,6 +37,9 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/dpop/dpoptest":    {foreign: []string{"github.com/go-jose/"}},
 	"internal/layout":           {},
 	"internal/steady":           {},
+	"internal/mail":             {own: []string{"internal/messages", "internal/outbox", "keys"}, foreign: []string{"github.com/google/uuid"}},
+	"internal/mail/transport":   {own: []string{"internal/mail", "internal/outbox"}, foreign: []string{"github.com/wneessen/go-mail"}},
+	"internal/messages":         {foreign: []string{"golang.org/x/text"}},
 	"internal/outbox":           {foreign: []string{"github.com/google/uuid"}},
 	"internal/listing":          {},
 	"internal/factors":          {},
@@ -73,7 +76,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/store/mongodb":           {own: []string{"internal/factors", "internal/clients", "internal/outbox", "internal/decision", "internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"go.mongodb.org/mongo-driver/v2"}},
 	"internal/store/mongodb/mongotest": {foreign: []string{"go.mongodb.org/mongo-driver/v2", "github.com/google/uuid"}},
 	"internal/firstparty":              {own: []string{"internal/factors", "internal/clients", "internal/decision", "internal/audit", "internal/problem", "internal/refusal", "oauth", "users"}},
-	"internal/pages":                   {own: []string{"internal/factors", "internal/clients", "internal/decision", "internal/audit", "internal/problem", "internal/refusal", "oauth", "users"}, foreign: []string{"golang.org/x/text", "rsc.io/qr"}},
+	"internal/pages":                   {own: []string{"internal/messages", "internal/factors", "internal/clients", "internal/decision", "internal/audit", "internal/problem", "internal/refusal", "oauth", "users"}, foreign: []string{"golang.org/x/text", "rsc.io/qr"}},
 	"internal/server": {
 		own:     []string{"docs", "internal/firstparty", "internal/pages", "internal/audit", "internal/clientip", "internal/problem", "oauth", "wellknown"},
 		foreign: []string{"github.com/gorilla/mux", "github.com/rs/", "github.com/prometheus/client_golang", "github.com/google/uuid"},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/messages"
 	"github.com/keyturn/keyturn/internal/problem"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/oauth"
@@ -74,7 +75,7 @@ type Options struct {
 // Pages are the handlers. Create them with New.
 type Pages struct {
 	Options
-	languages *languages
+	languages *messages.Languages
 	style     []byte
 	version   string
 	// base is the path of the issuer, origin its origin.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/messages"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
@@ -22,9 +23,9 @@ func TestMessagesAreWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := slices.Sorted(maps.Keys(read.all[0].messages))
-	for _, l := range read.all {
-		if got := slices.Sorted(maps.Keys(l.messages)); !slices.Equal(got, want) {
+	want := read.All[0].Keys()
+	for _, l := range read.All {
+		if got := l.Keys(); !slices.Equal(got, want) {
 			t.Errorf("%s has %v, want %v", l.Lang, got, want)
 		}
 	}
@@ -62,8 +63,8 @@ func TestMessagesAreWhole(t *testing.T) {
 	if got := slices.Sorted(maps.Keys(used)); !slices.Equal(got, want) {
 		t.Errorf("the pages say %v, the messages are %v", got, want)
 	}
-	if len(read.all) < 7 || read.all[0].Lang != "en" {
-		t.Errorf("the languages: %d, first %s", len(read.all), read.all[0].Lang)
+	if len(read.All) < 7 || read.All[0].Lang != "en" {
+		t.Errorf("the languages: %d, first %s", len(read.All), read.All[0].Lang)
 	}
 }
 
@@ -95,7 +96,7 @@ func TestMessagesOfOthers(t *testing.T) {
 		if (err == nil) != c.good {
 			t.Errorf("%s: %v", name, err)
 		}
-		if c.good && !slices.ContainsFunc(read.all, func(l language) bool { return l.Lang+".json" == c.file && l.Say("login_title") == "Log in" }) {
+		if c.good && !slices.ContainsFunc(read.All, func(l messages.Language) bool { return l.Lang+".json" == c.file && l.Say("login_title") == "Log in" }) {
 			t.Errorf("%s: it is not there", name)
 		}
 	}
@@ -154,7 +155,7 @@ func TestPagesBelowAPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	p.show(w, 200, "login", view{language: p.languages.all[0]})
+	p.show(w, 200, "login", view{language: language{Language: p.languages.All[0]}})
 	for _, link := range []string{`action="/auth/account/login"`, `href="/auth/account/style.css?v=` + p.version} {
 		if !strings.Contains(w.Body.String(), link) {
 			t.Errorf("no %s: %s", link, w.Body)

@@ -110,9 +110,9 @@ type choice struct {
 
 // Choices lists the languages, each with the address of this page in it.
 func (v view) Choices() (list []choice) {
-	for _, l := range v.pages.languages.all {
+	for _, l := range v.pages.languages.All {
 		other := v
-		other.language, other.chosen = l, true
+		other.language = language{l, true}
 		c := choice{Lang: l.Lang, Name: l.Say("language"), Dir: l.Say("dir"), Current: l.Lang == v.Lang}
 		request, err := url.ParseQuery(v.Request)
 		switch {

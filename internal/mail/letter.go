@@ -1,0 +1,73 @@
+// Package mail writes letters to people: in their language, sealed in the outbox until
+// they are sent, and by whatever carries them.
+package mail
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// Kind says what a letter is about. Its messages are KIND_subject, KIND_text,
+// KIND_after and, if it has a link, KIND_button.
+type Kind string
+
+// The kinds. Those of the first group have a link.
+const (
+	Reset   Kind = "reset"   // to set a new password
+	SignUp  Kind = "signup"  // to make the account that somebody signed up for
+	Taken   Kind = "taken"   // the same, where there is one with the address
+	Confirm Kind = "confirm" // to confirm the address of an account
+	Change  Kind = "change"  // to the new address that an account is to have
+
+	Changed  Kind = "changed"  // to the former address
+	Password Kind = "password" // the password was changed
+	Device   Kind = "device"   // a log-in from a device or a place that is new
+	Reuse    Kind = "reuse"    // a session was ended because two parties used it
+)
+
+var linked = []Kind{Reset, SignUp, Taken, Confirm, Change}
+
+func kinds() []Kind { return append(slices.Clone(linked), Changed, Password, Device, Reuse) }
+
+// facts are what a letter can tell beside its text, in this order; each has the message
+// fact_NAME.
+var facts = []string{"email", "time", "client", "device", "address"}
+
+// Letter is one letter to one person, before it is put into words.
+type Letter struct {
+	// ID names it, so that it is written once; if it is empty, it is another each time.
+	ID   string
+	Kind Kind
+	// To is the address.
+	To string
+	// Language is its tag, or what a browser prefers (Accept-Language); if there is none,
+	// it is that of the settings.
+	Language string
+	// Values are what it tells, by the names of facts; link is where its button leads.
+	// None may come from who is not its receiver, but what is bounded and of one line.
+	Values map[string]string
+	// Data is for Post.Prepare, and no part of the letter.
+	Data []byte
+	// Until is when what it says is over: it is not sent then.
+	Until time.Time
+}
+
+// Message is a letter in words, as it is sent.
+type Message struct {
+	// ID is the same at each try, so that a mailbox that got it twice can tell.
+	ID       string `json:"id"`
+	Kind     Kind   `json:"kind"`
+	Language string `json:"language"`
+	From     string `json:"from,omitempty"`
+	To       string `json:"to"`
+	Subject  string `json:"subject"`
+	Text     string `json:"text"`
+	HTML     string `json:"html"`
+}
+
+// Carrier takes messages. An error of Send wraps outbox.ErrFinal if it refused this one
+// for good; one that does not answer, defers, or does not let us in may take it later.
+type Carrier interface {
+	Send(ctx context.Context, m Message) error
+}
