@@ -47,7 +47,7 @@ func readForm(r *http.Request) (form, *refusal.Error) {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return form{}, refusal.New(refusal.TooLarge, audit.ReasonBodyTooLarge, "")
 		}
-		return form{}, refusal.New(refusal.Malformed, audit.ReasonBodyUnreadable, "The body could not be read to its end.")
+		return form{}, problem.BrokenOff()
 	}
 	return parseForm(string(body))
 }

@@ -221,12 +221,12 @@ var vocabulary = []Term{
 	}, {
 		Action: ResetRedeemed, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
 		When:    "somebody set a new password with a one-time token, and the account's sessions were ended",
-		Success: silent, Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonBadResetToken, ReasonHungUp}, notReplaced),
+		Success: silent, Failure: slices.Concat([]Reason{ReasonBodyUnreadable, ReasonMalformedBody, ReasonBadResetToken, ReasonHungUp}, notReplaced),
 		Fields: accountAfter,
 	}, {
 		Action: FactorBegun, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
 		When:    "a user began to enrol a second factor, which counts for nothing yet",
-		Success: silent, Failure: slices.Concat(notFactor, []Reason{ReasonMalformedBody, ReasonInvalidFactor}),
+		Success: silent, Failure: slices.Concat(notFactor, []Reason{ReasonBodyUnreadable, ReasonMalformedBody, ReasonInvalidFactor}),
 		Fields: words("user.id user.email keyturn.detail"),
 	}, {
 		Action: FactorEnrolled, Category: words("iam"), Type: words("user change"), Stands: WithEvent,

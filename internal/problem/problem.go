@@ -88,7 +88,7 @@ func ReadJSON(r *http.Request, v any) *refusal.Error {
 	case errors.As(err, &tooLarge):
 		return unreadable(refusal.TooLarge, "The body is larger than "+strconv.FormatInt(tooLarge.Limit, 10)+" bytes.")
 	case err != nil:
-		return unreadable(refusal.Malformed, "The body could not be read to its end.")
+		return BrokenOff()
 	}
 	if err := strictjson.UnmarshalKnown(body, v); err != nil {
 		e := unreadable(refusal.Malformed, "The body is not the JSON object expected: "+describe(err))
@@ -126,6 +126,11 @@ func Encoded(r *http.Request) bool {
 		}
 	}
 	return false
+}
+
+// BrokenOff refuses a request whose body broke off, as where its client hung up.
+func BrokenOff() *refusal.Error {
+	return refusal.New(refusal.Malformed, audit.ReasonBodyUnreadable, "The body could not be read to its end.")
 }
 
 func unreadable(code refusal.Code, text string) *refusal.Error {

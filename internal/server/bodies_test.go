@@ -2,9 +2,12 @@ package server_test
 
 import (
 	"encoding/json"
+	"io"
 	"maps"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/keyturn/keyturn/internal/audit"
 )
@@ -65,4 +68,27 @@ func TestMembersOfBodiesAreThereOrNot(t *testing.T) {
 			}
 		}
 	}
+}
+
+// brokenOff are hang-ups in the middle of the body at every route that takes JSON:
+// nobody sent a malformed one.
+func brokenOff() (rows []decided) {
+	for path, action := range map[string]audit.Action{
+		"/auth/login":        audit.TokenRefused,
+		"/auth/login/factor": audit.TokenRefused,
+		"/auth/refresh":      audit.TokenRefused,
+		"/auth/reset":        audit.ResetRedeemed,
+		"/auth/password":     audit.PasswordChanged,
+		"/auth/signup":       audit.UserSignedUp,
+		"/auth/factors":      audit.FactorBegun,
+		"/auth/factors/x":    audit.FactorEnrolled,
+	} {
+		rows = append(rows, decided{path + ", broken off", func(w *world, held tokens) *httptest.ResponseRecorder {
+			r := httptest.NewRequest("POST", path, io.MultiReader(strings.NewReader(`{"em`), iotest.ErrReader(io.ErrUnexpectedEOF)))
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Authorization", "Bearer "+held.Access)
+			return w.serve(r)
+		}, 400, action, "body_unreadable"})
+	}
+	return rows
 }
