@@ -3,6 +3,7 @@ package strictjson
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"strconv"
 	"unicode/utf16"
@@ -15,16 +16,17 @@ type level struct {
 }
 
 // check walks the text and returns the names on its first level, and those of them
-// that are null. Of a text that is JSON it needs to know no more than where strings, objects and arrays begin and end.
-func check(text []byte, depth int) (top, nulls []string, err error) {
+// that are null. decoded is what encoding/json found wrong with the text. Of a text that is
+// JSON check needs to know no more than where strings, objects and arrays begin and end.
+func check(text []byte, decoded error, depth int) (top, nulls []string, err error) {
 	if len(text) == 0 {
 		return nil, nil, io.EOF
 	}
-	if err := json.Unmarshal(text, new(syntax)); err != nil {
-		if err.Error() == "unexpected end of JSON input" { // it has no name in encoding/json
-			err = io.ErrUnexpectedEOF
+	if malformed, ok := errors.AsType[*json.SyntaxError](decoded); ok {
+		if malformed.Error() == "unexpected end of JSON input" { // it has no name in encoding/json
+			return nil, nil, io.ErrUnexpectedEOF
 		}
-		return nil, nil, err
+		return nil, nil, malformed
 	}
 	var open []level
 	for i := 0; i < len(text); i++ {

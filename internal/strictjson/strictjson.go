@@ -60,7 +60,8 @@ func unmarshal(text []byte, v any, known, null bool) error {
 		return errEncoding
 	}
 	names := namesOf(reflect.TypeOf(v))
-	top, nulls, err := check(text, maxDepth)
+	misfit := json.Unmarshal(text, v)
+	top, nulls, err := check(text, misfit, maxDepth)
 	if err != nil {
 		return err
 	}
@@ -74,13 +75,13 @@ func unmarshal(text []byte, v any, known, null bool) error {
 			return member(name, "is null")
 		}
 	}
-	return json.Unmarshal(text, v)
+	return misfit
 }
 
 // Check returns an error if a text is not JSON, is nested deeper than depth, has a
 // repeated name in any object, or half of a surrogate pair in any string.
 func Check(text []byte, depth int) error {
-	_, _, err := check(text, depth)
+	_, _, err := check(text, json.Unmarshal(text, new(syntax)), depth)
 	return err
 }
 
