@@ -53,7 +53,7 @@ func parseJWKS(text []byte, skip bool) ([]jose.JSONWebKey, error) {
 		if err != nil {
 			return nil, fmt.Errorf("key %d of the JWK set: %w", i+1, err)
 		}
-		keys, kids[key.KeyID] = append(keys, key), true
+		keys, kids[key.KeyID] = append(keys, key.JSONWebKey), true
 	}
 	return keys, nil
 }

@@ -4,7 +4,6 @@
 package dpop
 
 import (
-	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/json"
@@ -12,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/base64url"
@@ -109,11 +106,7 @@ func (c *Checker) Check(headers []string, r Request) (*Proof, *refusal.Error) {
 	if !signed.SignedBy(key.Key) {
 		return nil, refuse(audit.ReasonProofSignature, "The DPoP proof is not signed with the key in its header.")
 	}
-	sum, err := key.Thumbprint(crypto.SHA256)
-	if err != nil {
-		return nil, refuse(audit.ReasonProofKey, "The jwk in the header of the DPoP proof has no thumbprint.")
-	}
-	p := &Proof{Thumbprint: base64url.Encode(sum)}
+	p := &Proof{Thumbprint: key.Thumbprint}
 	return p, c.judge(p, said, r)
 }
 
@@ -181,7 +174,7 @@ func refuse(reason audit.Reason, text string) *refusal.Error {
 }
 
 // publicKey parses the jwk of a proof's header.
-func publicKey(text json.RawMessage) (jose.JSONWebKey, bool) {
+func publicKey(text json.RawMessage) (jws.Key, bool) {
 	key, err := jws.ParseKey(text)
 	if wide, ok := key.Key.(*rsa.PublicKey); ok && wide.N.BitLen() > maxRSABits {
 		return key, false

@@ -9,6 +9,9 @@ import (
 // normalisation of RFC 3986 §6.2.2 and §6.2.3, without query and fragment, as RFC
 // 9449 §4.3 requires.
 func sameURL(htu, asked string) bool {
+	if htu == asked {
+		return true
+	}
 	a, ok := normal(htu)
 	b, known := normal(asked)
 	return ok && known && a == b

@@ -63,6 +63,9 @@ func Parse(text string) (Compact, error) {
 	return c, nil
 }
 
+// hashes are the hashes of the algorithms with a number, by that number.
+var hashes = map[string]crypto.Hash{"256": crypto.SHA256, "384": crypto.SHA384, "512": crypto.SHA512}
+
 // SignedBy reports whether a public key made the signature, with the algorithm of
 // the header.
 func (c Compact) SignedBy(key any) bool {
@@ -72,7 +75,7 @@ func (c Compact) SignedBy(key any) bool {
 	if key, ok := key.(ed25519.PublicKey); ok {
 		return len(key) == ed25519.PublicKeySize && ed25519.Verify(key, []byte(c.input), c.signature)
 	}
-	hash := map[string]crypto.Hash{"256": crypto.SHA256, "384": crypto.SHA384, "512": crypto.SHA512}[c.Header.Alg[2:]]
+	hash := hashes[c.Header.Alg[2:]]
 	h := hash.New()
 	h.Write([]byte(c.input))
 	digest := h.Sum(nil)

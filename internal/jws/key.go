@@ -55,27 +55,34 @@ func (n *named) UnmarshalJSON(text []byte) error {
 	return errEmpty
 }
 
+// Key is a public key that can verify signatures.
+type Key struct {
+	jose.JSONWebKey
+	// Thumbprint is its thumbprint with SHA-256 (RFC 7638).
+	Thumbprint string
+}
+
 // ParseKey parses a public key that can verify signatures. The error says what is
 // wrong with any other key.
-func ParseKey(text []byte) (jose.JSONWebKey, error) {
+func ParseKey(text []byte) (Key, error) {
 	var m members
 	if err := strictjson.UnmarshalSigned(text, &m); err != nil {
 		if _, ok := errors.AsType[*strictjson.MemberError](err); ok || errors.Is(err, errEmpty) {
-			return jose.JSONWebKey{}, err
+			return Key{}, err
 		}
-		return jose.JSONWebKey{}, errNoKey
+		return Key{}, errNoKey
 	}
 	if err := m.checkUse(); err != nil {
-		return jose.JSONWebKey{}, err
+		return Key{}, err
 	}
 	public, err := m.public()
 	if err != nil {
-		return jose.JSONWebKey{}, err
+		return Key{}, err
 	}
 	if fit := AlgsOf(public); m.Alg != "" && !slices.Contains(fit, string(m.Alg)) {
-		return jose.JSONWebKey{}, fmt.Errorf("its alg is %q: with such a key use one of %v", m.Alg, fit)
+		return Key{}, fmt.Errorf("its alg is %q: with such a key use one of %v", m.Alg, fit)
 	}
-	return jose.JSONWebKey{Key: public, KeyID: string(m.Kid), Algorithm: string(m.Alg), Use: string(m.Use)}, nil
+	return Key{jose.JSONWebKey{Key: public, KeyID: string(m.Kid), Algorithm: string(m.Alg), Use: string(m.Use)}, m.thumbprint()}, nil
 }
 
 var errNoKey = errors.New("it is no key of the types RSA, EC or OKP")

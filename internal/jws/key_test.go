@@ -276,8 +276,8 @@ func FuzzParseKey(f *testing.F) {
 		if !key.Valid() || !key.IsPublic() || jws.AlgsOf(key.Key) == nil {
 			t.Fatalf("%q is no key", text)
 		}
-		if _, err := key.Thumbprint(crypto.SHA256); err != nil {
-			t.Fatalf("%q has no thumbprint: %v", text, err)
+		if sum, err := key.JSONWebKey.Thumbprint(crypto.SHA256); err != nil || key.Thumbprint != base64url.Encode(sum) {
+			t.Fatalf("%q has the thumbprint %s: %x, %v", text, key.Thumbprint, sum, err)
 		}
 		again, err := key.MarshalJSON()
 		if err != nil {

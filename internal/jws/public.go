@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/big"
@@ -47,6 +48,20 @@ func (m *members) public() (any, error) {
 		return m.okp()
 	}
 	return nil, errNoKey
+}
+
+// thumbprint returns the thumbprint of the key that public returned. Its members have
+// only one text, without anything that JSON escapes.
+func (m *members) thumbprint() string {
+	text := `{"e":"` + m.E + `","kty":"RSA","n":"` + m.N + `"}`
+	switch m.Type {
+	case "EC":
+		text = `{"crv":"` + m.Curve + `","kty":"EC","x":"` + m.X + `","y":"` + m.Y + `"}`
+	case "OKP":
+		text = `{"crv":"` + m.Curve + `","kty":"OKP","x":"` + m.X + `"}`
+	}
+	sum := sha256.Sum256([]byte(text))
+	return base64url.Encode(sum[:])
 }
 
 func (m *members) okp() (ed25519.PublicKey, error) {
