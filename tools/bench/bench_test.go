@@ -39,6 +39,9 @@ func TestEveryScenarioIsAnsweredWithoutErrors(t *testing.T) {
 			if s.Floor != nil || s.Ratio != nil {
 				t.Errorf("a floor without one: %s", out)
 			}
+			if bound := name == "refresh-bound"; bound != (int64(len(f.proofs)) > s.Server.Requests) {
+				t.Errorf("%d requests reported, the server saw %d proofs", s.Server.Requests, len(f.proofs))
+			}
 			if r.ServerPID == nil || *r.ServerPID != os.Getpid() {
 				t.Errorf("server_pid %v, want this process %d", r.ServerPID, os.Getpid())
 			}

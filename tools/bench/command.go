@@ -22,6 +22,10 @@ could do for the same answer, served by a child process under the same load:
   refresh             one ES256 signature and one durable, group-committed
                       SQLite update; --scope without openid for an answer that
                       has one signature too
+  refresh-bound       as refresh: nobody is asked for a key. The clients make
+                      their DPoP proofs before a run, up to 4000 a second for
+                      each CPU and for 45 s: later and further ones are made in
+                      the run, and are a part of what it measures
   client_credentials  one ES256 signature
   introspect          one ES256 verification
 
@@ -85,7 +89,7 @@ func (s *settings) flags(cmd *cobra.Command) {
 	f.SortFlags = false
 	f.StringVar(&s.url, "url", "", "the server's issuer URL (required)")
 	f.StringArrayVar(&s.scenarios, "scenario", []string{"all"},
-		"what to run: jwks, password, refresh, client_credentials, introspect or all; repeatable")
+		"what to run: jwks, password, refresh, refresh-bound, client_credentials, introspect or all; repeatable")
 	f.StringVar(&s.clientID, "client-id", "", "client_id to authenticate as")
 	f.StringVar(&s.clientSecretFile, "client-secret-file", "",
 		"file with the client's secret, - for standard input; none for a public client")

@@ -37,6 +37,7 @@ type fake struct {
 	live   map[string]bool
 	seen   map[string]int
 	logins map[string]int
+	proofs map[string]bool
 	public bool
 	// inactive has introspection deny every token.
 	inactive bool
@@ -44,7 +45,7 @@ type fake struct {
 
 func newFake(t *testing.T) *fake {
 	t.Helper()
-	f := &fake{live: map[string]bool{}, seen: map[string]int{}, logins: map[string]int{}}
+	f := &fake{live: map[string]bool{}, seen: map[string]int{}, logins: map[string]int{}, proofs: map[string]bool{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+jwksPath, func(w http.ResponseWriter, _ *http.Request) {
 		f.count("jwks")
@@ -95,6 +96,13 @@ func (f *fake) token(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		delete(f.live, old)
+	}
+	if proof := r.Header.Get("DPoP"); proof != "" {
+		if f.proofs[proof] {
+			refuse(w, http.StatusBadRequest, "invalid_dpop_proof")
+			return
+		}
+		f.proofs[proof] = true
 	}
 	f.serial++
 	next := fmt.Sprintf("kt_rt_%d+/", f.serial)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,11 @@ type session interface {
 	// accept reads the body of a 2xx answer and reports whether it is what
 	// was asked for.
 	accept(body []byte) bool
+}
+
+// preparer is a session that makes a part of its requests before a run.
+type preparer interface {
+	prepare(requests int)
 }
 
 // The phases of a run.
@@ -55,6 +61,7 @@ type loop struct {
 func (l load) run(ctx context.Context, t *target, sessions []session, pid int) (measurement, error) {
 	r := &loop{target: t, spent: make(chan struct{})}
 	r.budget.Store(l.maxRequests)
+	l.prepare(sessions)
 	tallies := make([]*tally, len(sessions))
 	var clients sync.WaitGroup
 	start := sync.OnceFunc(func() {
@@ -70,6 +77,19 @@ func (l load) run(ctx context.Context, t *target, sessions []session, pid int) (
 		return measurement{}, err
 	}
 	return w.measurement(tallies), nil
+}
+
+// prepare prepares the sessions for a run as fast as the machine could be.
+func (l load) prepare(sessions []session) {
+	seconds := min(l.warmup+l.duration, proofLife).Seconds()
+	all := min(int64(seconds*float64(proofsPerCPU*runtime.NumCPU())), l.maxRequests)
+	var makers sync.WaitGroup
+	for _, s := range sessions {
+		if s, ok := s.(preparer); ok {
+			makers.Go(func() { s.prepare(int(all) / len(sessions)) })
+		}
+	}
+	makers.Wait()
 }
 
 // watch takes a run through its phases, starting the clients with start, and

@@ -15,8 +15,8 @@ func refreshScenario() scenario {
 }
 
 // boundRefreshScenario is refreshScenario of clients that prove a key with each
-// request (RFC 9449): their signatures are made beside the server, on the same
-// processor.
+// request (RFC 9449). The proofs are made before a run, so that the run has the
+// server's work alone.
 func boundRefreshScenario() scenario { return refreshing("refresh-bound", newHolder) }
 
 func refreshing(name string, key func(*target) (*holder, error)) scenario {
@@ -79,6 +79,13 @@ func openRefresh(ctx context.Context, t *target, c credentials, n int, key func(
 func newRefreshSession(t *target, c credentials, token string, by *holder) *refreshSession {
 	form := append(c.form("grant_type", "refresh_token"), "&refresh_token="...)
 	return &refreshSession{post: t.post(tokenPath, c.authorization()), form: form, token: token, by: by}
+}
+
+// prepare implements preparer.
+func (s *refreshSession) prepare(requests int) {
+	if s.by != nil {
+		s.by.prepare(requests)
+	}
 }
 
 func (s *refreshSession) request() []byte {
