@@ -113,7 +113,7 @@ func (s *Service) Authorize(ctx context.Context, values url.Values, cookie strin
 // client.
 func (s *Service) readRequest(ctx context.Context, values url.Values, cookie string) (a *authorization, login Login, no *unauthorized, e *refusal.Error) {
 	a = &authorization{values: values, event: audit.Event{Action: audit.CodeIssued}}
-	if e = s.openPushed(a); e == nil {
+	if e = s.openPushed(ctx, a); e == nil {
 		e = s.addressee(ctx, a)
 	}
 	if e != nil {

@@ -121,7 +121,7 @@ func pushedParameters(values url.Values) url.Values {
 
 // openPushed puts the pushed request in the place of one that names it (§4): nothing
 // else that came with the name counts.
-func (s *Service) openPushed(a *authorization) *refusal.Error {
+func (s *Service) openPushed(ctx context.Context, a *authorization) *refusal.Error {
 	uri, id := a.values["request_uri"], a.values["client_id"]
 	if len(uri) != 1 || !strings.HasPrefix(uri[0], requestURIPrefix) {
 		return nil
@@ -134,18 +134,31 @@ func (s *Service) openPushed(a *authorization) *refusal.Error {
 	if p.over(s.families.latest()) || s.families.ahead(time.UnixMilli(p.At)) {
 		return refusal.New(refusal.Malformed, audit.ReasonRequestURI, "The request_uri has expired: go back to the application and begin anew.")
 	}
+	switch spent, err := s.store.TokenDenied(ctx, p.answered()); {
+	case err != nil:
+		return refusal.Undecided(audit.ReasonStore, err)
+	case spent:
+		return usedBefore()
+	}
 	a.pushed, a.values = &p, p.Values
 	return nil
 }
 
+// answered is what the denylist has of a request that was answered.
+func (p *pushed) answered() string { return "request " + p.ID }
+
+func usedBefore() *refusal.Error {
+	return refusal.New(refusal.Malformed, audit.ReasonRequestURI, "The request_uri was used before: go back to the application and begin anew.")
+}
+
 // spendPushed has a pushed request answered once, across all replicas (§7.3).
 func (s *Service) spendPushed(ctx context.Context, p *pushed) *refusal.Error {
-	first, err := s.spend(ctx, "request "+p.ID, time.UnixMilli(p.At).Add(pushedLoginTTL))
+	first, err := s.spend(ctx, p.answered(), time.UnixMilli(p.At).Add(pushedLoginTTL))
 	switch {
 	case err != nil:
 		return refusal.Undecided(audit.ReasonStore, err)
 	case !first:
-		return refusal.New(refusal.Malformed, audit.ReasonRequestURI, "The request_uri was used before: go back to the application and begin anew.")
+		return usedBefore()
 	}
 	return nil
 }

@@ -19,6 +19,9 @@ func (p *Pages) Account(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// Lead answers GET / of who typed no more than the host: it leads to the account.
+func (p *Pages) Lead(w http.ResponseWriter, _ *http.Request) { lead(w, p.base+AccountPath) }
+
 // whose returns who is logged in, and the page that it is about to be shown. Else it
 // answers with the form to log in by.
 func (p *Pages) whose(w http.ResponseWriter, r *http.Request) (view, oauth.Login, bool) {

@@ -108,10 +108,21 @@ func (b Brand) style() (sheet []byte, version string) {
 	return []byte(text), hex.EncodeToString(sum[:6])
 }
 
+//go:embed assets/icon.svg
+var icon []byte
+
+// Icon is served at IconPath: the logo, or a key.
+func (p *Pages) Icon() Logo {
+	if p.Brand.Logo.Body != nil {
+		return p.Brand.Logo
+	}
+	return Logo{icon, "image/svg+xml"}
+}
+
 // Style is served at StylePath.
 func (p *Pages) Style() []byte { return p.style }
 
-// ProtectLogo sets the headers of the logo: opened by itself, an SVG runs nothing either.
+// ProtectLogo sets the headers of a picture: opened by itself, an SVG runs nothing either.
 func ProtectLogo(h http.Header) {
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'")
 }

@@ -36,6 +36,7 @@ const (
 	FactorsPath      = "/account/factors"
 	AppPath          = "/account/factors/app"
 	StylePath        = "/account/style.css"
+	IconPath         = "/favicon.ico"
 	ScriptPath       = "/account/post.js"
 	LogoPath         = "/account/logo"
 	ConsentPath      = "/account/consent"

@@ -192,7 +192,7 @@ func TestPagesLeadNowhereElse(t *testing.T) {
 			t.Errorf("%s: %d links: %s", name, len(found), body)
 		}
 		for _, m := range found {
-			if !strings.HasPrefix(m[1], "/account") && !strings.HasPrefix(m[1], "/oauth/authorize?") {
+			if !strings.HasPrefix(m[1], "/account") && !strings.HasPrefix(m[1], "/favicon.ico?v=") && !strings.HasPrefix(m[1], "/oauth/authorize?") {
 				t.Errorf("%s leads to %s", name, m[1])
 			}
 		}
@@ -202,7 +202,10 @@ func TestPagesLeadNowhereElse(t *testing.T) {
 // TestTheLogoRunsNothing: nor can another site's page read what the pages say.
 func TestTheLogoRunsNothing(t *testing.T) {
 	w := newWorld(t)
-	rec := w.get("/account/logo")
+	if body := w.get("/account/logo").Body.String(); body == "" || body != w.get("/favicon.ico").Body.String() {
+		t.Error("the icon is not the logo")
+	}
+	rec := w.get("/favicon.ico")
 	csp := rec.Header().Get("Content-Security-Policy")
 	if rec.Code != 200 || rec.Header().Get("Content-Type") != "image/svg+xml" || rec.Header().Get("X-Content-Type-Options") != "nosniff" ||
 		!strings.Contains(csp, "sandbox") || !strings.Contains(csp, "default-src 'none'") {

@@ -245,10 +245,10 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 		},
 		"pages": func(t *testing.T, w *world) {
 			b := w.loggedIn()
-			for _, path := range []string{"/account/style.css", "/account/post.js", "/account/logo"} {
+			for _, path := range []string{"/account/style.css", "/account/post.js", "/account/logo", "/favicon.ico"} {
 				w.get(path, "If-None-Match", w.get(path).Header().Get("ETag"))
 			}
-			for _, path := range []string{"/account", "/account/login", "/account/logout", "/account/signup", "/account/password", "/account/sessions", "/account/applications", "/account/factors", "/account/factors/app"} {
+			for _, path := range []string{"/", "/account", "/account/login", "/account/logout", "/account/signup", "/account/password", "/account/sessions", "/account/applications", "/account/factors", "/account/factors/app"} {
 				w.get(path)
 			}
 			w.browser().authorize(asks(nil))

@@ -72,6 +72,9 @@ func TestPushedRequest(t *testing.T) {
 		if again := b.get(led.Header().Get("Location")); again.Code != 400 || again.Header().Get("Location") != "" {
 			t.Errorf("a second time: %d, led to %q", again.Code, again.Header().Get("Location"))
 		}
+		if at := w.browser().get(led.Header().Get("Location")); at.Code != 400 || !strings.Contains(at.Body.String(), "used before") {
+			t.Errorf("a second time, before a log-in: %d %s", at.Code, at.Body)
+		}
 	})
 }
 

@@ -138,7 +138,7 @@ var servedRoutes = map[string][]string{
 	"/auth/signup": {"POST"}, "/auth/reset": {"POST"}, "/auth/login": {"POST"}, "/auth/refresh": {"POST"}, "/auth/logout": {"POST"},
 	"/auth/login/factor": {"POST"}, "/auth/factors": {"GET", "POST"}, "/auth/factors/x": {"POST", "DELETE"}, "/auth/recovery-codes": {"POST"},
 	"/auth/me": {"GET"}, "/auth/password": {"POST"}, "/auth/sessions": {"GET", "DELETE"}, "/auth/sessions/x": {"DELETE"}, "/auth/grants": {"GET"}, "/auth/grants/x": {"DELETE"},
-	"/account": {"GET"}, "/account/login": {"GET", "POST"}, "/account/logout": {"GET", "POST"}, "/account/signup": {"GET", "POST"},
+	"/": {"GET"}, "/account": {"GET"}, "/account/login": {"GET", "POST"}, "/account/logout": {"GET", "POST"}, "/account/signup": {"GET", "POST"},
 	"/account/password": {"GET", "POST"}, "/account/sessions": {"GET", "POST"}, "/account/consent": {"POST"}, "/account/applications": {"GET", "POST"}, "/account/factors": {"GET", "POST"}, "/account/factors/app": {"GET", "POST"},
 	"/healthz": {"GET"}, "/readyz": {"GET"},
 	"/.well-known/jwks.json": {"GET"}, "/.well-known/oauth-authorization-server": {"GET"}, "/.well-known/openid-configuration": {"GET"}, "/openapi.yaml": {"GET"},
@@ -161,9 +161,9 @@ func methodCases() (cases []protocolCase) {
 // pathCases are RFC 3986 §6: a path is met as it was sent, and nothing redirects.
 func pathCases() (cases []protocolCase) {
 	for _, path := range []string{
-		"/", "//", "/oauth", "/oauth/", "/oauth/token/", "//oauth/token", "/oauth//token", "/./oauth/token", "/oauth/../oauth/token", "/oauth/%74oken",
+		"//", "/oauth", "/oauth/", "/oauth/token/", "//oauth/token", "/oauth//token", "/./oauth/token", "/oauth/../oauth/token", "/oauth/%74oken",
 		"/OAUTH/TOKEN", "/oauth/token%00", "/oauth/token%2f", "/auth", "/auth/", "/auth//me", "/auth/sessions/", "/auth/sessions/a/b", "/.well-known/",
-		"//.well-known/jwks.json", "/.well-known/jwks.json/", "/.well-known/../healthz", "/healthz/", "/metrics", "/debug/pprof/", "/favicon.ico", "/robots.txt",
+		"//.well-known/jwks.json", "/.well-known/jwks.json/", "/.well-known/../healthz", "/healthz/", "/metrics", "/debug/pprof/", "/robots.txt",
 		"/oauth/par/", "/oauth/token;x", "/..", "/%2e%2e/healthz",
 	} {
 		for _, method := range []string{"GET", "POST", "CONNECT"} {

@@ -51,6 +51,7 @@ func (s *Server) router(h Handlers) http.Handler {
 	s.route(r, tokenClass, "/oauth/introspect", methods{"POST": h.OAuth.Introspect})
 	s.route(r, tokenClass, "/oauth/userinfo", methods{"GET": h.OAuth.UserInfo, "POST": h.OAuth.UserInfo})
 
+	s.route(r, page, "/", methods{"GET": h.Pages.Lead})
 	s.route(r, page, pages.AuthorizePath, methods{"GET": h.Pages.Authorize, "POST": h.Pages.AuthorizePosted})
 	s.route(r, page, pages.EndSessionPath, methods{"GET": h.Pages.EndSession, "POST": h.Pages.EndSessionPosted})
 	s.route(r, page, pages.AccountPath, methods{"GET": h.Pages.Account})
@@ -88,14 +89,11 @@ func (s *Server) documents(h Handlers, next http.Handler) http.Handler {
 		wellknown.OpenIDPath:              s.public(wellknown.OpenIDPath, h.Metadata),
 		pages.StylePath:                   s.public(pages.StylePath, wellknown.NewStatic(h.Pages.Style(), "text/css; charset=utf-8", time.Hour)),
 		pages.ScriptPath:                  s.public(pages.ScriptPath, wellknown.NewStatic(pages.Script, "text/javascript; charset=utf-8", time.Hour)),
+		pages.IconPath:                    s.picture(pages.IconPath, h.Pages.Icon()),
 		descriptionPath:                   s.public(descriptionPath, wellknown.NewStatic(docs.OpenAPI, "application/yaml", time.Hour)),
 	}
 	if logo := h.Pages.Brand.Logo; len(logo.Body) > 0 {
-		document := wellknown.NewStatic(logo.Body, logo.Type, time.Hour)
-		s.byPath[pages.LogoPath] = s.public(pages.LogoPath, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			pages.ProtectLogo(w.Header())
-			document.ServeHTTP(w, r)
-		}))
+		s.byPath[pages.LogoPath] = s.picture(pages.LogoPath, logo)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if document, ok := s.byPath[r.URL.Path]; ok {
@@ -104,6 +102,14 @@ func (s *Server) documents(h Handlers, next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+func (s *Server) picture(route string, l pages.Logo) http.Handler {
+	document := wellknown.NewStatic(l.Body, l.Type, time.Hour)
+	return s.public(route, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		pages.ProtectLogo(w.Header())
+		document.ServeHTTP(w, r)
+	}))
 }
 
 func (s *Server) firstPartyRoutes(r *mux.Router, h *firstparty.Handlers, signUp bool) {
