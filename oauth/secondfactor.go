@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/clients"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/factors"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/users"
@@ -22,8 +24,6 @@ const (
 	challengePrefix = "kt_lc_"
 	// challengeTTL is how long a log-in waits for its second factor.
 	challengeTTL = 10 * time.Minute
-	// freshLogin is how long after a log-in its user may change second factors.
-	freshLogin = 10 * time.Minute
 	// byCode is the second factor that a code proves (RFC 8176 §2).
 	byCode = "otp"
 )
@@ -43,6 +43,8 @@ type challenge struct {
 	// factor then has the id Factor.
 	Secret []byte `json:"k,omitempty"`
 	Factor string `json:"f,omitempty"`
+	// Adding says that who is logged in adds the app: no log-in is finished by it.
+	Adding bool `json:"a,omitempty"`
 }
 
 func (s *Service) newChallenge(user users.User, clientID string) challenge {
@@ -61,8 +63,7 @@ func (c challenge) enrolling() challenge {
 func (s *Service) due(c challenge, user users.User, e *refusal.Error) *refusal.Error {
 	e.Challenge = s.families.challenges.seal(c)
 	if c.Secret != nil {
-		made := users.EnrolmentOf(user, c.Factor, c.Secret, s.Name())
-		e.Secret, e.URI = made.Secret, made.URI
+		e.Secret, e.URI = factors.Text(c.Secret), factors.URI(c.Secret, s.Name(), cmp.Or(user.Email, user.Username))
 	}
 	return e
 }
@@ -128,21 +129,20 @@ func (s *Service) answerChallenge(ctx context.Context, c challenge, code string,
 		return users.User{}, nil, refusal.Undecided(audit.ReasonStore, err)
 	}
 	event.UserEmail = user.Email
-	if user.Epoch != c.Epoch || user.Disabled || (c.Secret != nil) == user.Factors.Due() {
+	if c.Adding || user.Epoch != c.Epoch || user.Disabled || (c.Secret != nil) == user.Factors.Due() {
 		return users.User{}, nil, refusal.New(refusal.BadChallenge, audit.ReasonAccountChanged, "")
 	}
 	var recovery []string
 	if c.Secret == nil {
 		err = s.users.UseFactor(ctx, user, code)
 	} else {
-		recovery, err = s.users.EnrolTOTP(ctx, user, c.Factor, c.Secret, code)
+		recovery, err = s.users.EnrolTOTP(ctx, user, c.Factor, c.Secret, "", code)
 	}
-	return user, recovery, s.again(c, user, err)
+	return user, recovery, s.again(c, user, refusalOf(err))
 }
 
 // again has a refusal of a code say once more what the app is set up with.
-func (s *Service) again(c challenge, user users.User, err error) *refusal.Error {
-	e := refusalOf(err)
+func (s *Service) again(c challenge, user users.User, e *refusal.Error) *refusal.Error {
 	if c.Secret == nil || e == nil || e.Code != refusal.WrongCode {
 		return e
 	}
@@ -208,41 +208,50 @@ func (s *Service) Name() string {
 
 // Fresh refuses what needs a log-in of a moment ago (RFC 9470).
 func (s *Service) Fresh(by Caller) *refusal.Error {
-	if s.families.latest().Sub(by.AuthTime) <= freshLogin {
+	if s.families.latest().Sub(by.AuthTime) <= refusal.FreshLogin {
 		return nil
 	}
 	return refusal.New(refusal.StaleLogin, audit.ReasonStaleLogin, "")
 }
 
-// SetUp is what a page shows to who enrols an authenticator app.
-type SetUp struct{ Challenge, Secret, URI string }
+// SetUp is what an authenticator app is set up with, to be the second factor ID.
+type SetUp struct{ ID, Challenge, Secret, URI string }
 
-// BeginEnrolment returns what an authenticator app of who is logged in is set up with.
-// Nothing is stored until a code of it comes.
-func (s *Service) BeginEnrolment(login Login) SetUp {
-	e := s.due(s.newChallenge(login.User, "").enrolling(), login.User, &refusal.Error{})
-	return SetUp{e.Challenge, e.Secret, e.URI}
+// BeginEnrolment returns what an authenticator app of a user who is logged in is set up
+// with. Nothing is stored until a code of it comes.
+func (s *Service) BeginEnrolment(user users.User) SetUp {
+	c := s.newChallenge(user, "").enrolling()
+	c.Adding = true
+	e := s.due(c, user, &refusal.Error{})
+	return SetUp{c.Factor, e.Challenge, e.Secret, e.URI}
 }
 
 // Enrol adds the app of a challenge to the account of who is logged in, by a code of it.
 // It returns recovery codes with the first factor.
-func (s *Service) Enrol(ctx context.Context, login Login, challenge, code string) ([]string, *refusal.Error) {
-	var recovery []string
-	c, e := s.openChallenge(challenge, "")
-	switch {
-	case e != nil:
-	case c.Secret == nil || c.UserID != login.User.UID:
-		e = refusal.New(refusal.BadChallenge, audit.ReasonBadChallenge, "")
-	default:
-		if e = s.Fresh(login.Caller()); e == nil {
-			var err error
-			recovery, err = s.users.EnrolTOTP(ctx, login.User, c.Factor, c.Secret, code)
-			e = s.again(c, login.User, err)
-		}
-	}
+func (s *Service) Enrol(ctx context.Context, by Caller, challenge, name, code string) ([]string, *refusal.Error) {
+	recovery, user, e := s.enrol(ctx, by, challenge, name, code)
 	if e == nil {
 		return recovery, nil
 	}
-	event := audit.Event{Action: audit.FactorEnrolled, UserID: login.User.UID, UserEmail: login.User.Email, SessionID: login.session.ID}
+	event := audit.Event{Action: audit.FactorEnrolled, UserID: by.UserID, UserEmail: user.Email, SessionID: by.SessionID}
 	return nil, s.Conclude(ctx, event, e)
+}
+
+func (s *Service) enrol(ctx context.Context, by Caller, challenge, name, code string) ([]string, users.User, *refusal.Error) {
+	if e := s.Fresh(by); e != nil {
+		return nil, users.User{}, e
+	}
+	user, err := s.users.ByID(ctx, by.UserID)
+	if err != nil {
+		return nil, user, decision.Refusal(err)
+	}
+	c, e := s.openChallenge(challenge, "")
+	if e == nil && (!c.Adding || c.UserID != user.UID) {
+		e = refusal.New(refusal.BadChallenge, audit.ReasonBadChallenge, "")
+	}
+	if e != nil {
+		return nil, user, e
+	}
+	recovery, err := s.users.EnrolTOTP(ctx, user, c.Factor, c.Secret, name, code)
+	return recovery, user, s.again(c, user, decision.Refusal(err))
 }

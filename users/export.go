@@ -47,9 +47,6 @@ func (s *Service) exported(u User) (ImportUser, error) {
 		CreatedAt: u.CreatedAt, PasswordChangedAt: u.PasswordChangedAt,
 	}
 	for _, f := range u.Factors.List {
-		if f.Pending {
-			continue
-		}
 		if s.Sealer == nil {
 			return n, fmt.Errorf("account %s has a second factor, whose secret needs the master key: set master_key_file", u.UID)
 		}

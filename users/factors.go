@@ -1,12 +1,9 @@
 package users
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/google/uuid"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/factors"
@@ -18,12 +15,6 @@ import (
 // factors.
 const SealFactors = "keyturn/factor/v1"
 
-// Enrolment is a second factor that its user has still to confirm. The secret is shown
-// once.
-type Enrolment struct {
-	ID, Secret, URI string
-}
-
 var (
 	// ErrNoFactor means that the account has no such second factor.
 	ErrNoFactor error = refusal.New(refusal.NotFound, audit.ReasonUnknownFactor, "There is no such second factor.")
@@ -32,70 +23,8 @@ var (
 	errUsedCode  = refusal.New(refusal.WrongCode, audit.ReasonUsedCode, "")
 )
 
-// BeginTOTP adds an authenticator app, which issuer names, to the account uid. It
-// counts once ConfirmFactor has seen a code of it, and takes the place of another that
-// was not confirmed. The error is ErrNotFound, a refusal (Unacceptable), ErrConflict,
-// decision.ErrNotRecorded or from the store.
-func (s *Service) BeginTOTP(ctx context.Context, uid, name, issuer string) (Enrolment, error) {
-	f := factors.Factor{ID: uuid.NewString(), Kind: factors.TOTP, Pending: true, CreatedAt: s.now()}
-	secret := factors.NewSecret()
-	sealed, sealErr := s.Sealer.Seal(secret, []byte(f.ID))
-	u, _, err := s.change(ctx, audit.Event{Action: audit.FactorBegun}, uid, false, func(u *User, e *audit.Event) (err error) {
-		if sealErr != nil {
-			return sealErr
-		}
-		if f.Name, err = checkName("name", name); err != nil {
-			return err
-		}
-		f.Sealed = sealed
-		var ok bool
-		if u.Factors, ok = u.Factors.Add(f); !ok {
-			return errTooMany
-		}
-		e.Detail = describe(f)
-		return nil
-	})
-	if err != nil {
-		return Enrolment{}, err
-	}
-	return EnrolmentOf(u, f.ID, secret, issuer), nil
-}
-
-// EnrolmentOf is what an authenticator app of u is set up with.
-func EnrolmentOf(u User, id string, secret []byte, issuer string) Enrolment {
-	return Enrolment{id, factors.Text(secret), factors.URI(secret, issuer, cmp.Or(u.Email, u.Username))}
-}
-
 // describe names a factor for the audit log.
 func describe(f factors.Factor) string { return string(f.Kind) + " " + f.ID }
-
-// ConfirmFactor makes a pending factor count, and spends the code that its user sent
-// for it. With the first factor the account gets recovery codes, which are returned
-// and kept nowhere. The error is ErrNotFound, ErrNoFactor, a refusal (WrongCode),
-// ErrConflict, decision.ErrNotRecorded or from the store.
-func (s *Service) ConfirmFactor(ctx context.Context, uid, id, code string) (recovery []string, err error) {
-	codes, hashes := factors.NewRecoveryCodes()
-	_, _, err = s.change(ctx, audit.Event{Action: audit.FactorEnrolled}, uid, false, func(u *User, e *audit.Event) error {
-		recovery = nil
-		at := u.Factors.Find(id)
-		if at < 0 || !u.Factors.List[at].Pending {
-			return ErrNoFactor
-		}
-		e.Detail = describe(u.Factors.List[at])
-		first := !u.Factors.Due()
-		if err := s.spendTOTP(u, at, factors.ParseCode(code)); err != nil {
-			return err
-		}
-		if u.Factors.List[at].Pending = false; first {
-			recovery, u.Factors.Recovery = codes, hashes
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return recovery, nil
-}
 
 // RemoveFactor removes a second factor of the account uid, for its user or an
 // operator. The error is ErrNotFound, ErrNoFactor, ErrConflict,
@@ -133,12 +62,15 @@ func (s *Service) RenewRecoveryCodes(ctx context.Context, uid string) ([]string,
 }
 
 // EnrolTOTP adds an authenticator app that has the secret to u, as factor id, once a code
-// of it was seen; as ConfirmFactor it returns recovery codes with the first factor. It
-// writes the event of a success; the caller writes that of an error, which is as
-// UseFactor's.
-func (s *Service) EnrolTOTP(ctx context.Context, u User, id string, secret []byte, code string) (recovery []string, err error) {
+// of it was seen; with the first factor it returns recovery codes, which are kept
+// nowhere. It writes the event of a success; the caller writes that of an error, which is
+// as UseFactor's.
+func (s *Service) EnrolTOTP(ctx context.Context, u User, id string, secret []byte, name, code string) (recovery []string, err error) {
 	codes, hashes := factors.NewRecoveryCodes()
 	f := factors.Factor{ID: id, Kind: factors.TOTP, CreatedAt: s.now(), LastUsedAt: s.now()}
+	if f.Name, err = checkName("name", name); err != nil {
+		return nil, err
+	}
 	var verdict factors.Verdict
 	if verdict, f.Step = f.Check(secret, factors.ParseCode(code), s.now()); verdict != factors.Right {
 		return nil, errWrongCode
@@ -212,9 +144,6 @@ func (s *Service) spend(u *User, c factors.Code, e *audit.Event) error {
 	}
 	refused := error(errWrongCode)
 	for at, f := range u.Factors.List {
-		if f.Pending {
-			continue
-		}
 		err := s.spendTOTP(u, at, c)
 		switch {
 		case err == nil:

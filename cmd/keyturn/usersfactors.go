@@ -18,7 +18,6 @@ type factorRow struct {
 	ID         string       `json:"id"`
 	Kind       factors.Kind `json:"kind"`
 	Name       string       `json:"name,omitempty"`
-	Confirmed  bool         `json:"confirmed"`
 	CreatedAt  time.Time    `json:"created_at"`
 	LastUsedAt time.Time    `json:"last_used_at,omitzero"`
 }
@@ -76,20 +75,17 @@ func (p *program) removeFactors(d *deployment, s *users.Service, u users.User, i
 func (p *program) printFactors(u users.User) error {
 	rows := make([]factorRow, 0, len(u.Factors.List))
 	for _, f := range u.Factors.List {
-		rows = append(rows, factorRow{f.ID, f.Kind, f.Name, !f.Pending, f.CreatedAt, f.LastUsedAt})
+		rows = append(rows, factorRow{f.ID, f.Kind, f.Name, f.CreatedAt, f.LastUsedAt})
 	}
 	now := time.Now()
 	return p.print(rows, func(w io.Writer) {
-		table(w, "FACTOR\tKIND\tNAME\tSTATE\tADDED\tLAST USED", func(row func(...any)) {
+		table(w, "FACTOR\tKIND\tNAME\tADDED\tLAST USED", func(row func(...any)) {
 			for _, r := range rows {
-				state, used := "in force", ""
-				if !r.Confirmed {
-					state = "not confirmed"
-				}
+				used := ""
 				if !r.LastUsedAt.IsZero() {
 					used = when(r.LastUsedAt, now)
 				}
-				row(r.ID, r.Kind, r.Name, state, when(r.CreatedAt, now), used)
+				row(r.ID, r.Kind, r.Name, when(r.CreatedAt, now), used)
 			}
 		})
 	})

@@ -34,7 +34,6 @@ const (
 	PasswordReset      Action = "password-reset"       // by an operator
 	ResetIssued        Action = "reset-issued"         // a one-time token, by an operator
 	ResetRedeemed      Action = "reset-redeemed"       // a new password, by whoever has the token
-	FactorBegun        Action = "factor-begun"         // POST /auth/factors
 	FactorEnrolled     Action = "factor-enrolled"      // by a first code
 	FactorUsed         Action = "factor-used"          // a code was spent for a log-in
 	FactorRemoved      Action = "factor-removed"       // by the user or an operator

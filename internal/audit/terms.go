@@ -224,14 +224,9 @@ var vocabulary = []Term{
 		Success: silent, Failure: slices.Concat([]Reason{ReasonBodyUnreadable, ReasonMalformedBody, ReasonBadResetToken, ReasonHungUp}, notReplaced),
 		Fields: accountAfter,
 	}, {
-		Action: FactorBegun, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
-		When:    "a user began to enrol a second factor, which counts for nothing yet",
-		Success: silent, Failure: slices.Concat(notFactor, []Reason{ReasonBodyUnreadable, ReasonMalformedBody, ReasonInvalidFactor}),
-		Fields: words("user.id user.email keyturn.detail"),
-	}, {
 		Action: FactorEnrolled, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
 		When:    "a user confirmed a second factor by a code, and no log-in goes without one from then on",
-		Success: silent, Failure: slices.Concat(notFactor, unread, atPage, []Reason{ReasonMalformedBody, ReasonUnknownFactor, ReasonWrongCode, ReasonBadChallenge, ReasonAccountChanged, ReasonInvalidFactor}),
+		Success: silent, Failure: slices.Concat(notFactor, unread, atPage, []Reason{ReasonMalformedBody, ReasonWrongCode, ReasonBadChallenge, ReasonAccountChanged, ReasonInvalidFactor}),
 		Fields: words("user.id user.email keyturn.session_id keyturn.detail"),
 	}, {
 		Action: FactorUsed, Category: words("authentication"), Type: words("info"), Stands: WithEvent,

@@ -52,9 +52,9 @@ func demoWith(t *testing.T, alg string) {
 		t.Errorf("log-in at the page: %d %s", in.status, in.body)
 	}
 	bearer := http.Header{"Authorization": {"Bearer " + a.member(t, "access_token")}}
-	var factor struct{ ID, Secret string }
-	postJSON(t, s.url+"/auth/factors", bearer, map[string]string{"kind": "totp"}).decode(t, &factor)
-	if a := postJSON(t, s.url+"/auth/factors/"+factor.ID, bearer, map[string]string{"code": totp(t, factor.Secret)}); a.status != http.StatusOK {
+	var factor struct{ Challenge, Secret string }
+	mustSend(t, "GET", s.url+"/auth/factors/totp", bearer, "").decode(t, &factor)
+	if a := postJSON(t, s.url+"/auth/factors", bearer, map[string]string{"challenge": factor.Challenge, "code": totp(t, factor.Secret)}); a.status != http.StatusCreated {
 		t.Fatalf("the second factor: %d %s", a.status, a.body)
 	}
 	s.stop(t)

@@ -56,7 +56,7 @@ type hungUp struct {
 var changes = []audit.Action{
 	audit.UserSignedUp, audit.TokenIssued, audit.TokenRefreshed, audit.TokenReuse, audit.TokenRevoked, audit.SessionEnded, audit.SessionsEnded,
 	audit.PasswordChanged, audit.ResetRedeemed, audit.UserLoggedIn, audit.UserLoggedOut, audit.CodeIssued,
-	audit.FactorBegun, audit.FactorEnrolled, audit.FactorUsed, audit.FactorRemoved, audit.RecoveryRenewed,
+	audit.FactorEnrolled, audit.FactorUsed, audit.FactorRemoved, audit.RecoveryRenewed,
 }
 
 func hungUps() []hungUp {
@@ -100,20 +100,11 @@ func hungUps() []hungUp {
 		mustSend(t, "GET", s.url+"/auth/sessions", bearer(v.held.AccessToken), "").decode(t, &list)
 		return len(list.Sessions) - 2
 	}
-	pending := func(t *testing.T, s *shop, v *victim) int {
+	enrolled := func(t *testing.T, s *shop, v *victim) int {
 		t.Helper()
 		var list struct{ Factors []struct{ ID string } }
 		mustSend(t, "GET", s.url+"/auth/factors", bearer(v.held.AccessToken), "").decode(t, &list)
 		return len(list.Factors)
-	}
-	inForce := func(t *testing.T, s *shop, v *victim) int {
-		t.Helper()
-		var list struct{ Factors []struct{ Confirmed bool } }
-		mustSend(t, "GET", s.url+"/auth/factors", bearer(v.held.AccessToken), "").decode(t, &list)
-		if list.Factors[0].Confirmed {
-			return 1
-		}
-		return 0
 	}
 	// Whether it stood or not, the same again succeeds; the log tells of the first
 	// time once, and of no second.
@@ -155,12 +146,10 @@ func hungUps() []hungUp {
 			body: func(*victim) any { return map[string]string{"current_password": password, "new_password": another} }},
 		{route: "POST /auth/reset", actions: []audit.Action{audit.ResetRedeemed}, stands: renewed,
 			body: func(v *victim) any { return map[string]string{"token": v.reset, "new_password": another} }},
-		{route: "POST /auth/factors", bearer: true, actions: []audit.Action{audit.FactorBegun}, stands: pending,
-			body: func(*victim) any { return map[string]string{"kind": "totp"} }},
-		{route: "POST /auth/factors/{id}", path: "/auth/factors/FACTOR", bearer: true, actions: []audit.Action{audit.FactorEnrolled}, stands: inForce,
-			body: func(v *victim) any { return map[string]string{"code": v.code} }},
+		{route: "POST /auth/factors", bearer: true, actions: []audit.Action{audit.FactorEnrolled}, stands: enrolled,
+			body: func(v *victim) any { return map[string]string{"challenge": v.challenge, "code": v.code} }},
 		{route: "DELETE /auth/factors/{id}", path: "/auth/factors/FACTOR", bearer: true, actions: []audit.Action{audit.FactorRemoved},
-			stands: func(t *testing.T, s *shop, v *victim) int { return 1 - pending(t, s, v) }},
+			stands: func(t *testing.T, s *shop, v *victim) int { return 1 - enrolled(t, s, v) }},
 		{route: "POST /auth/recovery-codes", bearer: true, actions: []audit.Action{audit.RecoveryRenewed},
 			stands: func(t *testing.T, s *shop, v *victim) int {
 				a := postJSON(t, s.url+"/auth/login/factor", nil, map[string]string{"challenge": s.challenge(t, v), "code": v.recovery})
@@ -175,7 +164,7 @@ func hungUps() []hungUp {
 			form: func(v *victim) []string { return []string{"token", v.held.RefreshToken} }},
 	}
 	for _, route := range []string{
-		"GET /auth/me", "GET /auth/sessions", "GET /auth/factors", "GET /auth/grants", "GET /oauth/userinfo", "POST /oauth/userinfo", "GET /.well-known/jwks.json",
+		"GET /auth/me", "GET /auth/sessions", "GET /auth/factors", "GET /auth/factors/totp", "GET /auth/grants", "GET /oauth/userinfo", "POST /oauth/userinfo", "GET /.well-known/jwks.json",
 		"GET /.well-known/oauth-authorization-server", "GET /.well-known/openid-configuration", "GET /openapi.yaml", "GET /healthz", "GET /readyz",
 	} {
 		rows = append(rows, hungUp{route: route, bearer: strings.Contains(route, "auth/") && !strings.Contains(route, "known"), actions: changes, stands: heldOver})
@@ -292,7 +281,7 @@ func (s *shop) victim(t *testing.T, n int, row hungUp) *victim {
 		s.must(t, &made, "users", "reset", v.email)
 		v.reset = made.Token
 	}
-	if strings.Contains(row.route, "factor") && row.actions[0] != audit.FactorBegun || row.actions[0] == audit.RecoveryRenewed {
+	if strings.Contains(row.route, "factor") || row.actions[0] == audit.RecoveryRenewed {
 		s.secondFactor(t, v, row.actions[0] != audit.FactorEnrolled)
 	}
 	if row.route == "POST /auth/login/factor" {
@@ -407,19 +396,19 @@ func (d *deployment) toldOf(t *testing.T, v *victim, actions []audit.Action) int
 	return len(told)
 }
 
-// secondFactor adds an authenticator app to the account, and confirms it or not.
+// secondFactor sets an authenticator app up, and adds it to the account or not.
 func (s *shop) secondFactor(t *testing.T, v *victim, confirm bool) {
 	t.Helper()
-	var made struct{ ID, Secret string }
-	postJSON(t, s.url+"/auth/factors", bearer(v.held.AccessToken), map[string]string{"kind": "totp"}).decode(t, &made)
-	v.factor, v.code = made.ID, totp(t, made.Secret)
+	var made struct{ ID, Challenge, Secret string }
+	mustSend(t, "GET", s.url+"/auth/factors/totp", bearer(v.held.AccessToken), "").decode(t, &made)
+	v.factor, v.challenge, v.code = made.ID, made.Challenge, totp(t, made.Secret)
 	if !confirm {
 		return
 	}
 	var got struct {
 		Codes []string `json:"recovery_codes"`
 	}
-	postJSON(t, s.url+"/auth/factors/"+v.factor, bearer(v.held.AccessToken), map[string]string{"code": v.code}).decode(t, &got)
+	postJSON(t, s.url+"/auth/factors", bearer(v.held.AccessToken), map[string]string{"challenge": v.challenge, "code": v.code}).decode(t, &got)
 	v.recovery = got.Codes[0]
 }
 

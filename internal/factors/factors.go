@@ -14,7 +14,7 @@ type Kind string
 // TOTP is an authenticator app with time-based one-time passwords (RFC 6238).
 const TOTP Kind = "totp"
 
-// Most bounds the factors of an account, pending ones included.
+// Most bounds the factors of an account.
 const Most = 10
 
 // Factor is one second factor.
@@ -23,9 +23,7 @@ type Factor struct {
 	ID   string `json:"id" bson:"id"`
 	Kind Kind   `json:"kind" bson:"kind"`
 	// Name is what the user calls it.
-	Name string `json:"name,omitempty" bson:"name,omitempty"`
-	// Pending factors were not confirmed by a code, and count for nothing.
-	Pending    bool      `json:"pending,omitempty" bson:"pending,omitempty"`
+	Name       string    `json:"name,omitempty" bson:"name,omitempty"`
 	CreatedAt  time.Time `json:"created_at" bson:"created_at"`
 	LastUsedAt time.Time `json:"last_used_at,omitzero" bson:"last_used_at,omitempty"`
 	// Sealed is the secret, sealed under the master key (K7).
@@ -48,21 +46,17 @@ type Set struct {
 func (s Set) IsZero() bool { return len(s.List) == 0 && len(s.Recovery) == 0 }
 
 // Due reports whether a log-in needs a second factor.
-func (s Set) Due() bool {
-	return slices.ContainsFunc(s.List, func(f Factor) bool { return !f.Pending })
-}
+func (s Set) Due() bool { return len(s.List) > 0 }
 
 // Clone returns a copy that shares no list with s.
 func (s Set) Clone() Set { return Set{slices.Clone(s.List), slices.Clone(s.Recovery)} }
 
-// Add returns the set with a pending factor in the place of one that was pending, or
-// false if there are too many.
+// Add returns the set with one more factor, or false if there are too many.
 func (s Set) Add(f Factor) (Set, bool) {
-	s = s.Clone()
-	s.List = slices.DeleteFunc(s.List, func(f Factor) bool { return f.Pending })
 	if len(s.List) >= Most {
 		return s, false
 	}
+	s = s.Clone()
 	s.List = append(s.List, f)
 	return s, true
 }

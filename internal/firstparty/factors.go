@@ -15,7 +15,6 @@ type factor struct {
 	ID         string       `json:"id"`
 	Kind       factors.Kind `json:"kind"`
 	Name       string       `json:"name,omitempty"`
-	Confirmed  bool         `json:"confirmed"`
 	CreatedAt  time.Time    `json:"created_at"`
 	LastUsedAt time.Time    `json:"last_used_at,omitzero"`
 }
@@ -25,7 +24,7 @@ func (h *Handlers) Factors(w http.ResponseWriter, r *http.Request, by oauth.Call
 	u, e := h.own(r, by)
 	list := make([]factor, len(u.Factors.List))
 	for i, f := range u.Factors.List {
-		list[i] = factor{f.ID, f.Kind, f.Name, !f.Pending, f.CreatedAt, f.LastUsedAt}
+		list[i] = factor{f.ID, f.Kind, f.Name, f.CreatedAt, f.LastUsedAt}
 	}
 	answer(w, e, http.StatusOK, struct {
 		Factors  []factor `json:"factors"`
@@ -33,27 +32,19 @@ func (h *Handlers) Factors(w http.ResponseWriter, r *http.Request, by oauth.Call
 	}{list, len(u.Factors.Recovery)})
 }
 
-// AddFactor answers POST /auth/factors with the secret of an authenticator app, which
-// counts once it is confirmed.
-func (h *Handlers) AddFactor(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
-	var body struct {
-		Kind factors.Kind `json:"kind"`
-		Name string       `json:"name,omitempty"`
-	}
-	if !h.readFresh(w, r, by, audit.FactorBegun, &body) {
+// SetUpApp answers GET /auth/factors/totp with what an authenticator app is set up with.
+func (h *Handlers) SetUpApp(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
+	if !h.fresh(w, r, by, audit.FactorEnrolled) {
 		return
 	}
-	if body.Kind != factors.TOTP {
-		e := &refusal.Error{Code: refusal.Unacceptable, Field: "kind", Reason: audit.ReasonInvalidFactor, Text: "the kind totp is accepted"}
-		answer(w, h.Conclude(r.Context(), audit.Event{Action: audit.FactorBegun, UserID: by.UserID}, e), 0, nil)
-		return
-	}
-	made, err := h.Users.BeginTOTP(r.Context(), by.UserID, body.Name, h.OAuth.Name())
-	h.answerCall(w, r, err, http.StatusCreated, struct {
-		ID     string `json:"id"`
-		Secret string `json:"secret"`
-		URI    string `json:"otpauth_uri"`
-	}{made.ID, made.Secret, made.URI})
+	u, e := h.own(r, by)
+	made := h.OAuth.BeginEnrolment(u)
+	answer(w, e, http.StatusOK, struct {
+		ID        string `json:"id"`
+		Challenge string `json:"challenge"`
+		Secret    string `json:"secret"`
+		URI       string `json:"otpauth_uri"`
+	}{made.ID, made.Challenge, made.Secret, made.URI})
 }
 
 type recovery struct {
@@ -61,17 +52,19 @@ type recovery struct {
 	Codes   []string `json:"recovery_codes,omitempty"`
 }
 
-// ConfirmFactor answers POST /auth/factors/ID. With the first factor it answers the
-// recovery codes.
-func (h *Handlers) ConfirmFactor(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
+// AddFactor answers POST /auth/factors: the app is in force once a code of it came. With
+// the first factor it answers the recovery codes.
+func (h *Handlers) AddFactor(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
 	var body struct {
-		Code string `json:"code"`
+		Challenge string `json:"challenge"`
+		Code      string `json:"code"`
+		Name      string `json:"name,omitempty"`
 	}
-	if !h.readFresh(w, r, by, audit.FactorEnrolled, &body) {
+	if !h.read(w, r, audit.Event{Action: audit.FactorEnrolled, UserID: by.UserID}, &body) {
 		return
 	}
-	codes, err := h.Users.ConfirmFactor(r.Context(), by.UserID, r.PathValue("id"), body.Code)
-	h.answerCall(w, r, err, http.StatusOK, recovery{"The second factor is in force", codes})
+	codes, e := h.OAuth.Enrol(r.Context(), by, body.Challenge, body.Name, body.Code)
+	answer(w, e, http.StatusCreated, recovery{"The second factor is in force", codes})
 }
 
 // RemoveFactor answers DELETE /auth/factors/ID.
@@ -88,11 +81,6 @@ func (h *Handlers) RenewRecoveryCodes(w http.ResponseWriter, r *http.Request, by
 	}
 	codes, err := h.Users.RenewRecoveryCodes(r.Context(), by.UserID)
 	h.answerCall(w, r, err, http.StatusOK, recovery{"The former recovery codes have ended", codes})
-}
-
-// readFresh is read for a caller who has just logged in.
-func (h *Handlers) readFresh(w http.ResponseWriter, r *http.Request, by oauth.Caller, action audit.Action, v any) bool {
-	return h.read(w, r, audit.Event{Action: action, UserID: by.UserID}, v) && h.fresh(w, r, by, action)
 }
 
 // fresh refuses a caller who logged in too long ago, and records that.

@@ -76,7 +76,7 @@ func (p *Pages) AskApp(w http.ResponseWriter, r *http.Request) {
 		p.showError(w, r, e)
 		return
 	}
-	made := p.OAuth.BeginEnrolment(login)
+	made := p.OAuth.BeginEnrolment(login.User)
 	v.Challenge, v.Secret, v.URI = made.Challenge, made.Secret, made.URI
 	p.show(w, http.StatusOK, "enrol", v)
 }
@@ -86,7 +86,7 @@ func (p *Pages) AddApp(w http.ResponseWriter, r *http.Request) {
 	form, login, e := p.readFormOf(r, audit.Event{Action: audit.FactorEnrolled})
 	var codes []string
 	if e == nil {
-		codes, e = p.OAuth.Enrol(r.Context(), login, form.Get("challenge"), form.Get("code"))
+		codes, e = p.OAuth.Enrol(r.Context(), login.Caller(), form.Get("challenge"), "", form.Get("code"))
 	}
 	switch {
 	case e == nil:

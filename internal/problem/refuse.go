@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -40,6 +41,9 @@ func challenge(h http.Header, e *refusal.Error) {
 	wrong := ""
 	if code != "" {
 		wrong = `, error="` + code + `", error_description="` + e.Public() + `"`
+	}
+	if e.Code == refusal.StaleLogin {
+		wrong += fmt.Sprintf(`, max_age="%.0f"`, refusal.FreshLogin.Seconds())
 	}
 	byProof := `DPoP realm="keyturn", algs="` + strings.Join(dpop.Algs(), " ") + `"`
 	if e.ByProof || e.Code == refusal.BadProof || e.Code == refusal.NeedsNonce {

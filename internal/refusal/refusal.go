@@ -12,6 +12,10 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 )
 
+// FreshLogin is for how long after a log-in its user may do what else is refused as
+// StaleLogin.
+const FreshLogin = 10 * time.Minute
+
 // Code is the kind of a refusal. The zero Code is Unavailable, so that a forgotten
 // code grants and reveals nothing.
 type Code uint8

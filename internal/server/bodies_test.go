@@ -80,8 +80,7 @@ func brokenOff() (rows []decided) {
 		"/auth/reset":        audit.ResetRedeemed,
 		"/auth/password":     audit.PasswordChanged,
 		"/auth/signup":       audit.UserSignedUp,
-		"/auth/factors":      audit.FactorBegun,
-		"/auth/factors/x":    audit.FactorEnrolled,
+		"/auth/factors":      audit.FactorEnrolled,
 	} {
 		rows = append(rows, decided{path + ", broken off", func(w *world, held tokens) *httptest.ResponseRecorder {
 			r := httptest.NewRequest("POST", path, io.MultiReader(strings.NewReader(`{"em`), iotest.ErrReader(io.ErrUnexpectedEOF)))

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/factors"
@@ -28,7 +30,7 @@ import (
 
 // app is an authenticator app, written apart from the server's.
 type app struct {
-	id, secret string
+	id, secret, challenge string
 	// spent is the code that enrolled it.
 	spent    string
 	recovery []string
@@ -50,14 +52,30 @@ func (a app) code(at time.Time) string {
 func (w *world) enrol() (a app) {
 	w.t.Helper()
 	w.quietly(func() {
-		made, err := w.users.BeginTOTP(w.t.Context(), w.uid, "phone", "example")
+		u, err := w.store.UserByID(w.t.Context(), w.uid)
 		must(w.t, err)
-		a = app{id: made.ID, secret: made.Secret}
+		secret := factors.NewSecret()
+		a = app{id: uuid.NewString(), secret: factors.Text(secret)}
 		a.spent = a.code(time.Now())
-		a.recovery, err = w.users.ConfirmFactor(w.t.Context(), w.uid, a.id, a.spent)
+		a.recovery, err = w.users.EnrolTOTP(w.t.Context(), u, a.id, secret, "phone", a.spent)
 		must(w.t, err)
 	})
 	return a
+}
+
+// setUp is what the user of an access token sets an app up with.
+func (w *world) setUp(access string) (a app) {
+	w.t.Helper()
+	w.quietly(func() {
+		got := read[struct{ ID, Challenge, Secret string }](w.t, w.sendJSON("GET", "/auth/factors/totp", access, nil), 200)
+		a = app{id: got.ID, challenge: got.Challenge, secret: got.Secret}
+	})
+	return a
+}
+
+// adding is the body that adds the app.
+func (a app) adding() map[string]string {
+	return map[string]string{"challenge": a.challenge, "code": a.code(time.Now()), "name": "phone"}
 }
 
 func (a app) next() string { return a.code(time.Now().Add(30 * time.Second)) }
@@ -117,30 +135,42 @@ func factorDecisions() []decided {
 	enrolled := func(send func(w *world, t tokens, a app) *httptest.ResponseRecorder) sending {
 		return func(w *world, t tokens) *httptest.ResponseRecorder { return send(w, t, w.enrol()) }
 	}
-	pending := func(send func(w *world, t tokens, a app) *httptest.ResponseRecorder) sending {
+	adding := func(change func(w *world, body map[string]string)) sending {
 		return func(w *world, t tokens) *httptest.ResponseRecorder {
-			var a app
-			w.quietly(func() {
-				made, err := w.users.BeginTOTP(w.t.Context(), w.uid, "", "x")
-				must(w.t, err)
-				a = app{id: made.ID, secret: made.Secret}
-			})
-			return send(w, t, a)
+			body := w.setUp(t.Access).adding()
+			change(w, body)
+			return w.sendJSON("POST", "/auth/factors", t.Access, body)
 		}
+	}
+	member := func(name, value string) sending {
+		return adding(func(_ *world, body map[string]string) { body[name] = value })
 	}
 	used := func(a app) string { return a.spent }
 	right := map[string]string{"email": email, "password": password}
 	rows := []decided{
 		{"factors", bearer("GET", "/auth/factors", nil), 200, audit.UserRead, ""},
-		{"add a factor", bearer("POST", "/auth/factors", map[string]string{"kind": "totp", "name": "phone"}), 201, audit.FactorBegun, ""},
-		{"add a factor of another kind", bearer("POST", "/auth/factors", map[string]string{"kind": "sms"}), 422, audit.FactorBegun, "invalid_factor"},
-		{"confirm a factor", pending(func(w *world, t tokens, a app) *httptest.ResponseRecorder {
-			return w.sendJSON("POST", "/auth/factors/"+a.id, t.Access, map[string]string{"code": a.code(time.Now())})
-		}), 200, audit.FactorEnrolled, ""},
-		{"confirm a factor by another code", pending(func(w *world, t tokens, a app) *httptest.ResponseRecorder {
-			return w.sendJSON("POST", "/auth/factors/"+a.id, t.Access, map[string]string{"code": "x"})
-		}), 403, audit.FactorEnrolled, "wrong_code"},
-		{"confirm no factor", bearer("POST", "/auth/factors/x", map[string]string{"code": "1"}), 404, audit.FactorEnrolled, "unknown_factor"},
+		{"set up a factor", bearer("GET", "/auth/factors/totp", nil), 200, audit.UserRead, ""},
+		{"set up a factor, stale", func(w *world, t tokens) *httptest.ResponseRecorder {
+			return w.sendJSON("GET", "/auth/factors/totp", staleToken(w, t), nil)
+		}, 401, audit.FactorEnrolled, "stale_login"},
+		{"add a factor", adding(func(*world, map[string]string) {}), 201, audit.FactorEnrolled, ""},
+		{"add a second factor", adding(func(w *world, _ map[string]string) { w.enrol() }), 201, audit.FactorEnrolled, ""},
+		{"add a factor by another code", member("code", "x"), 403, audit.FactorEnrolled, "wrong_code"},
+		{"add a factor of another name", member("name", "\n"), 422, audit.FactorEnrolled, "invalid_factor"},
+		{"add a factor by another challenge", member("challenge", "kt_lc_x"), 403, audit.FactorEnrolled, "bad_challenge"},
+		{"add a factor by a challenge to log in", adding(func(w *world, body map[string]string) {
+			w.enrol()
+			body["challenge"] = w.challenged()
+		}), 403, audit.FactorEnrolled, "bad_challenge"},
+		{"log in by a challenge to add a factor", func(w *world, t tokens) *httptest.ResponseRecorder {
+			a := w.setUp(t.Access)
+			b := w.browser()
+			var form url.Values
+			w.quietly(func() { _, form = formOn(w.t, b.get("/account")) })
+			form.Set("challenge", a.challenge)
+			form.Set("code", a.code(time.Now()))
+			return b.post("/account/login", form)
+		}, 403, audit.UserLoggedIn, "account_changed"},
 		{"remove a factor", enrolled(func(w *world, t tokens, a app) *httptest.ResponseRecorder {
 			return w.sendJSON("DELETE", "/auth/factors/"+a.id, t.Access, nil)
 		}), 204, audit.FactorRemoved, ""},
@@ -175,7 +205,7 @@ func factorDecisions() []decided {
 		action audit.Action
 		body   any
 	}{
-		{"POST /auth/factors", audit.FactorBegun, map[string]string{"kind": "totp"}}, {"POST /auth/factors/x", audit.FactorEnrolled, map[string]string{"code": "1"}},
+		{"POST /auth/factors", audit.FactorEnrolled, map[string]string{"challenge": "x", "code": "1"}},
 		{"DELETE /auth/factors/x", audit.FactorRemoved, nil}, {"POST /auth/recovery-codes", audit.RecoveryRenewed, nil},
 	} {
 		method, path, _ := strings.Cut(c.route, " ")
@@ -289,10 +319,7 @@ func factorPages() []decided {
 		{"one app too many", atApp(func(w *world, _ app, _ url.Values) {
 			w.alter(func(u *users.User) {
 				for i := range factors.Most {
-					u.Factors.List = append(u.Factors.List, factors.Factor{ID: fmt.Sprint(i), Kind: factors.TOTP, Pending: i > 0})
-				}
-				for i := range u.Factors.List {
-					u.Factors.List[i].Pending = false
+					u.Factors.List = append(u.Factors.List, factors.Factor{ID: fmt.Sprint(i), Kind: factors.TOTP})
 				}
 			})
 		}), 422, enrolled, "invalid_factor"},
@@ -639,28 +666,25 @@ func TestAFactorFromEnrolmentToRemoval(t *testing.T) {
 	w := newWorld(t)
 	held := w.login()
 	made := read[struct {
-		ID, Secret string
-		URI        string `json:"otpauth_uri"`
-	}](t, w.sendJSON("POST", "/auth/factors", held.Access, map[string]string{"kind": "totp", "name": "phone"}), 201)
+		ID, Challenge, Secret string
+		URI                   string `json:"otpauth_uri"`
+	}](t, w.sendJSON("GET", "/auth/factors/totp", held.Access, nil), 200)
 	if !strings.HasPrefix(made.URI, "otpauth://totp/127.0.0.1:ada@example.com?secret="+made.Secret) {
 		t.Errorf("%+v", made)
 	}
 	w.login() // it is not in force
-	a := app{id: made.ID, secret: made.Secret}
+	a := app{id: made.ID, secret: made.Secret, challenge: made.Challenge}
 	codes := read[struct {
 		Codes []string `json:"recovery_codes"`
-	}](t, w.sendJSON("POST", "/auth/factors/"+a.id, held.Access, map[string]string{"code": a.code(time.Now())}), 200)
+	}](t, w.sendJSON("POST", "/auth/factors", held.Access, a.adding()), 201)
 	if len(codes.Codes) != 10 {
 		t.Errorf("%v", codes)
 	}
 	type list struct {
-		Factors []struct {
-			ID, Kind, Name string
-			Confirmed      bool
-		}
-		Left int `json:"recovery_codes_left"`
+		Factors []struct{ ID, Kind, Name string }
+		Left    int `json:"recovery_codes_left"`
 	}
-	if got := fmt.Sprint(read[list](t, w.sendJSON("GET", "/auth/factors", held.Access, nil), 200)); got != fmt.Sprintf("{[{%s totp phone true}] 10}", a.id) {
+	if got := fmt.Sprint(read[list](t, w.sendJSON("GET", "/auth/factors", held.Access, nil), 200)); got != fmt.Sprintf("{[{%s totp phone}] 10}", a.id) {
 		t.Error(got)
 	}
 	u, err := w.store.UserByID(t.Context(), w.uid)
@@ -682,6 +706,10 @@ func TestAFactorFromEnrolmentToRemoval(t *testing.T) {
 	read[tokens](t, w.answerChallenge(w.challenged(), renewed.Codes[1]), 200)
 	if rec := w.sendJSON("DELETE", "/auth/factors/"+a.id, got.Access, nil); rec.Code != 204 {
 		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+	rec = w.sendJSON("GET", "/auth/factors/totp", staleToken(w, tokens{}), nil)
+	if h := rec.Header().Get("WWW-Authenticate"); !strings.Contains(h, `error="insufficient_user_authentication"`) || !strings.HasSuffix(h, `, max_age="600"`) {
+		t.Errorf("%d %s", rec.Code, h)
 	}
 	w.login()
 	if u, err = w.store.UserByID(t.Context(), w.uid); err != nil || !u.Factors.IsZero() {
@@ -723,15 +751,12 @@ func TestF7_AChallengeEndsWithThePassword(t *testing.T) {
 func TestA3_FactorsStandOnlyWithTheirEvents(t *testing.T) {
 	onBothStores(t, func(t *testing.T, w *world) {
 		held, a := w.login(), w.enrol()
-		made, err := w.users.BeginTOTP(t.Context(), w.uid, "second", "x")
-		must(t, err)
 		for _, c := range []struct {
 			method, path string
 			body         any
 			status       int
 		}{
-			{"POST", "/auth/factors/" + made.ID, map[string]string{"code": app{secret: made.Secret}.next()}, 200},
-			{"POST", "/auth/factors", map[string]string{"kind": "totp"}, 201},
+			{"POST", "/auth/factors", w.setUp(held.Access).adding(), 201},
 			{"POST", "/auth/recovery-codes", nil, 200},
 			{"DELETE", "/auth/factors/" + a.id, nil, 204},
 		} {

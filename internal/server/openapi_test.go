@@ -182,6 +182,9 @@ var oneOf = regexp.MustCompile(`/auth/(sessions|factors|grants)/[^/]+`)
 // template is the path of a URL as the description has it.
 func template(url string) string {
 	path, _, _ := strings.Cut(strings.TrimPrefix(url, issuer), "?")
+	if path == "/auth/factors/totp" {
+		return path
+	}
 	return oneOf.ReplaceAllString(path, "/auth/$1/{id}")
 }
 
@@ -316,7 +319,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 		},
 		"bodies": func(t *testing.T, w *world) {
 			held := w.login()
-			for _, path := range []string{"/auth/signup", "/auth/login", "/auth/login/factor", "/auth/refresh", "/auth/reset", "/auth/password", "/auth/factors", "/auth/factors/x"} {
+			for _, path := range []string{"/auth/signup", "/auth/login", "/auth/login/factor", "/auth/refresh", "/auth/reset", "/auth/password", "/auth/factors"} {
 				w.sendJSON("POST", path, held.Access, map[string]string{"email": strings.Repeat("x", 17<<10)})
 				w.sendJSON("POST", path, held.Access, []string{"x"})
 				r := httptest.NewRequest("POST", path, strings.NewReader("a=b"))
@@ -345,7 +348,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 				w.sendJSON(method, path, "", nil)
 				w.sendJSON(method, path, foreign.Access, nil)
 			}
-			for _, route := range []string{"GET /auth/factors", "POST /auth/factors", "POST /auth/factors/x", "DELETE /auth/factors/x", "POST /auth/recovery-codes"} {
+			for _, route := range []string{"GET /auth/factors", "GET /auth/factors/totp", "POST /auth/factors", "DELETE /auth/factors/x", "POST /auth/recovery-codes"} {
 				method, path, _ := strings.Cut(route, " ")
 				w.sendJSON(method, path, foreign.Access, nil)
 			}
@@ -407,18 +410,18 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 					w.sendJSON(method, path, held.Access, map[string]string{"code": "1"})
 				}
 			}
-			w.sendJSON("POST", "/auth/factors", held.Access, map[string]string{"kind": "totp"})
-			w.sendJSON("POST", "/auth/factors", held.Access, map[string]string{"kind": "totp", "name": "\n"})
+			body := w.setUp(held.Access).adding()
+			body["name"] = "\n"
+			w.sendJSON("POST", "/auth/factors", held.Access, body)
+			w.sendJSON("POST", "/auth/factors", held.Access, map[string]string{"challenge": body["challenge"], "code": "x"})
+			w.sendJSON("GET", "/auth/factors/totp", held.Access, nil)
 			a := w.enrol()
 			w.sendJSON("POST", "/auth/login", "", map[string]string{"email": email, "password": password})
 			w.answerChallenge(w.challenged(), "x")
 			got := read[tokens](t, w.answerChallenge(w.challenged(), a.recovery[0]), 200)
 			w.sendJSON("POST", "/auth/recovery-codes", got.Access, nil)
 			w.sendJSON("DELETE", "/auth/factors/"+a.id, got.Access, nil)
-			next, err := w.users.BeginTOTP(t.Context(), w.uid, "", "x")
-			must(t, err)
-			a.secret = next.Secret
-			w.sendJSON("POST", "/auth/factors/"+next.ID, got.Access, map[string]string{"code": a.code(time.Now())})
+			w.sendJSON("POST", "/auth/factors", got.Access, w.setUp(got.Access).adding())
 		},
 		"refreshing": func(t *testing.T, w *world) {
 			held := w.appLogin()
@@ -446,12 +449,11 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 		},
 		"second factors that change meanwhile": func(t *testing.T, w *world) {
 			held, a := w.login(), w.enrol()
-			pending, err := w.users.BeginTOTP(t.Context(), w.uid, "", "x")
-			must(t, err)
+			more := w.setUp(held.Access)
 			all := func() {
 				w.sendJSON("GET", "/auth/factors", held.Access, nil)
-				w.sendJSON("POST", "/auth/factors", held.Access, map[string]string{"kind": "totp"})
-				w.sendJSON("POST", "/auth/factors/"+pending.ID, held.Access, map[string]string{"code": app{secret: pending.Secret}.code(time.Now())})
+				w.sendJSON("GET", "/auth/factors/totp", held.Access, nil)
+				w.sendJSON("POST", "/auth/factors", held.Access, more.adding())
 				w.sendJSON("DELETE", "/auth/factors/"+a.id, held.Access, nil)
 				w.sendJSON("POST", "/auth/recovery-codes", held.Access, nil)
 			}

@@ -61,8 +61,7 @@ func firstPartyCases() (cases []protocolCase) {
 		"/auth/refresh":      `{"refresh_token":"{apprefresh}"}`,
 		"/auth/reset":        `{"token":"kt_pr_x","new_password":"another long sentence"}`,
 		"/auth/signup":       `{"email":"eve@example.com","password":"a long enough sentence"}`,
-		"/auth/factors":      `{"kind":"totp","name":"phone"}`,
-		"/auth/factors/x":    `{"code":"123456"}`,
+		"/auth/factors":      `{"challenge":"x","code":"123456"}`,
 		"/auth/login/factor": `{"challenge":"x","code":"123456"}`,
 		"/auth/password":     `{"current_password":"wrong","new_password":"another long sentence"}`,
 	}
@@ -112,8 +111,7 @@ func firstPartyCases() (cases []protocolCase) {
 		{"/auth/signup", `{"email":"x","password":"a long enough sentence"}`, 422, "unacceptable-value"},
 		{"/auth/signup", `{"email":"eve@example.com","password":"short"}`, 422, "unacceptable-value"},
 		{"/auth/password", bodies["/auth/password"], 403, "wrong-credentials"},
-		{"/auth/factors", bodies["/auth/factors"], 201, ""},
-		{"/auth/factors/x", bodies["/auth/factors/x"], 404, "not-found"},
+		{"/auth/factors", bodies["/auth/factors"], 403, "log-in-is-over"},
 		{"/auth/login/factor", bodies["/auth/login/factor"], 403, "log-in-is-over"},
 		{"/auth/login/factor", `{"challenge":"","code":"123456"}`, 400, "malformed-body"},
 	} {
@@ -136,7 +134,7 @@ func firstPartyCases() (cases []protocolCase) {
 var servedRoutes = map[string][]string{
 	"/oauth/token": {"POST"}, "/oauth/par": {"POST"}, "/oauth/revoke": {"POST"}, "/oauth/introspect": {"POST"}, "/oauth/userinfo": {"GET", "POST"}, "/oauth/logout": {"GET", "POST"},
 	"/auth/signup": {"POST"}, "/auth/reset": {"POST"}, "/auth/login": {"POST"}, "/auth/refresh": {"POST"}, "/auth/logout": {"POST"},
-	"/auth/login/factor": {"POST"}, "/auth/factors": {"GET", "POST"}, "/auth/factors/x": {"POST", "DELETE"}, "/auth/recovery-codes": {"POST"},
+	"/auth/login/factor": {"POST"}, "/auth/factors": {"GET", "POST"}, "/auth/factors/totp": {"GET"}, "/auth/factors/x": {"DELETE"}, "/auth/recovery-codes": {"POST"},
 	"/auth/me": {"GET"}, "/auth/password": {"POST"}, "/auth/sessions": {"GET", "DELETE"}, "/auth/sessions/x": {"DELETE"}, "/auth/grants": {"GET"}, "/auth/grants/x": {"DELETE"},
 	"/": {"GET"}, "/account": {"GET"}, "/account/login": {"GET", "POST"}, "/account/logout": {"GET", "POST"}, "/account/signup": {"GET", "POST"},
 	"/account/password": {"GET", "POST"}, "/account/sessions": {"GET", "POST"}, "/account/consent": {"POST"}, "/account/applications": {"GET", "POST"}, "/account/factors": {"GET", "POST"}, "/account/factors/app": {"GET", "POST"},

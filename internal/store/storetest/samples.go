@@ -51,7 +51,7 @@ func sampleUser(n int) users.User {
 		Factors: factors.Set{
 			List: []factors.Factor{
 				{ID: uid(n + 100), Kind: factors.TOTP, Name: odd[0], CreatedAt: epoch, LastUsedAt: epoch.Add(time.Hour), Sealed: []byte{1, 0, 255}, Step: 1 << 40, Params: factors.Params{Algorithm: "SHA512", Digits: 8, Period: 60}},
-				{ID: uid(n + 200), Kind: factors.TOTP, Pending: true, CreatedAt: epoch, Sealed: []byte{2}},
+				{ID: uid(n + 200), Kind: factors.TOTP, CreatedAt: epoch, Sealed: []byte{2}},
 			},
 			Recovery: [][]byte{{0, 1}, {255}},
 		},
