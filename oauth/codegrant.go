@@ -50,7 +50,7 @@ func (s *Service) exchangeCode(ctx context.Context, q *tokenRequest) (issued, *r
 
 // redeem begins the session of a code that counts, unless one has been begun.
 func (s *Service) redeem(ctx context.Context, q *tokenRequest, c code) (issued, *refusal.Error) {
-	family, err := s.store.HeldFamily(ctx, c.SessionID)
+	family, err := s.begunBy(ctx, c)
 	if err == nil {
 		return issued{}, s.endRedeemed(ctx, q, family)
 	}
@@ -84,12 +84,36 @@ func (s *Service) redeem(ctx context.Context, q *tokenRequest, c code) (issued, 
 	family.Factor, family.LoginID, q.loginID, q.nonce = login.Factor, login.root(), c.LoginID, c.Nonce
 	out, e := s.login(ctx, q, user, family)
 	if e != nil && errors.Is(e.Cause, ErrFamilyExists) {
-		if family, err = s.store.HeldFamily(ctx, c.SessionID); err != nil {
+		switch family, err = s.begunBy(ctx, c); {
+		case errors.Is(err, ErrNoFamily):
+			return issued{}, codeUnderWay // and came to nothing, while this one's proof is spent
+		case err != nil:
 			return issued{}, refusal.Undecided(audit.ReasonStore, err)
 		}
 		return issued{}, s.endRedeemed(ctx, q, family)
 	}
 	return out, e
+}
+
+// begunBy returns the session that a code has begun, or ErrNoFamily. While another
+// request is about to begin it, begunBy waits for what that comes to, even if its own
+// caller hangs up: a code that two parties hold must not go unnoticed because they
+// came at once. A session that is unborn even then is one that the store, or the audit
+// log, takes too long for.
+func (s *Service) begunBy(ctx context.Context, c code) (Family, error) {
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		f, err := s.store.HeldFamily(ctx, c.SessionID)
+		if err != nil || !f.Unborn {
+			return f, err
+		}
+		select {
+		case <-ctx.Done():
+			return f, nil
+		case <-time.After(wait):
+		}
+	}
 }
 
 // loginOf returns the log-in at the page by which a code was made, if it lives.
@@ -124,7 +148,7 @@ func (s *Service) userOf(ctx context.Context, c code) (users.User, *refusal.Erro
 // (RFC 6749 §4.1.2).
 func (s *Service) endRedeemed(ctx context.Context, q *tokenRequest, f Family) *refusal.Error {
 	if f.Unborn {
-		return refusal.Undecided(audit.ReasonConflict, errors.New("the code is being exchanged by another request"))
+		return codeUnderWay
 	}
 	q.event.UserEmail = ""
 	dead := &deadToken{reason: audit.ReasonReusedCode, family: f, presented: -1, reuse: true}
@@ -139,6 +163,10 @@ func (s *Service) endRedeemed(ctx context.Context, q *tokenRequest, f Family) *r
 	}
 	return e
 }
+
+// codeUnderWay refuses a code that another request exchanges. It has no cause, because
+// nothing failed, and the client may try again.
+var codeUnderWay = refusal.Undecided(audit.ReasonConflict, nil)
 
 // codeText is the same for every code that does not count.
 const codeText = "The authorization code is not valid here, has expired or was used."

@@ -18,7 +18,7 @@ var (
 	// longer as it was seen.
 	ErrDeniedChanged error = refusal.New(refusal.Conflict, audit.ReasonConflict, "denylist changed meanwhile")
 	// ErrFamilyChanged means that the family is no longer as it was seen.
-	ErrFamilyChanged = errors.New("session changed meanwhile")
+	ErrFamilyChanged error = refusal.New(refusal.Conflict, audit.ReasonConflict, "The session was changed meanwhile; try again.")
 	// ErrFamilyExists means that a family has the id.
 	ErrFamilyExists = errors.New("session exists")
 	// ErrNoFamily means that no such family exists.

@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 )
 
 // Held is the state of decisions in a record. Stores keep it with the record; only
@@ -103,7 +104,7 @@ func (h *Held) empty() { h.SlotID, h.Slot = "", nil }
 // Errors of Decide besides those of the records, for errors.Is.
 var (
 	// ErrUnderWay means that another decision on the record is under way.
-	ErrUnderWay = errors.New("it is being changed by another at this moment: try again")
+	ErrUnderWay error = refusal.New(refusal.Conflict, audit.ReasonConflict, "It is being changed by another at this moment; try again.")
 	// ErrNotRecorded means that the event could not be written. Nothing was
 	// changed.
 	ErrNotRecorded = errors.New("the audit event could not be written")

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,6 +99,8 @@ type world struct {
 	steadyOff time.Duration
 	// wallOff is how wrong the clock is of what issues and judges tokens.
 	wallOff time.Duration
+	// inside is how many failures the operators were told of.
+	inside *atomic.Int64
 	// last is what was asked last, by method and path.
 	last string
 	// needsNonce has proofs need a nonce, from the next build on, and proofClock is how
@@ -184,7 +187,7 @@ func newWorldOn(t testing.TB, s store.Store, rec audit.Recorder) *world {
 // newWorldIn is a world whose signing keys are in the vault, by a clock of their own.
 func newWorldIn(t testing.TB, s store.Store, rec audit.Recorder, masters *keys.Masters, vault keys.Vault, alg string, now func() time.Time) *world {
 	t.Helper()
-	w := &world{t: t, store: s, audit: rec, timeout: 10 * time.Second}
+	w := &world{t: t, store: s, audit: rec, timeout: 10 * time.Second, inside: new(atomic.Int64)}
 	var err error
 	w.keeper, err = keys.NewKeeper(keys.Options{
 		Store: s, Vault: vault, Audit: w.audit, Now: now,
@@ -214,7 +217,10 @@ func (w *world) build() http.Handler {
 	})
 	must(w.t, err)
 	w.users.Sealer = w.masters.Sealer(users.SealFactors)
-	fail := func(_ context.Context, err error) { w.t.Log("inside:", err) }
+	fail := func(_ context.Context, err error) {
+		w.inside.Add(1)
+		w.t.Log("inside:", err)
+	}
 	proofClock := w.proofClock
 	now := func() time.Time { return time.Now().Add(w.wallOff) }
 	o := oauth.NewService(oauth.Options{

@@ -1,0 +1,76 @@
+package server_test
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
+)
+
+// TestF3_ACodeWhoseExchangeIsUnderWay is exchanged again before the first exchange has
+// its event in the log: the second is told what came of the first, and it is no outage.
+func TestF3_ACodeWhoseExchangeIsUnderWay(t *testing.T) {
+	second := func(t *testing.T, decided func(w *world)) (w *world, first, again *httptest.ResponseRecorder) {
+		w = newWorld(t)
+		code := w.loggedIn().code(nil)
+		w.journal.take()
+		answered := make(chan struct{})
+		w.journal.meanwhile = func() {
+			w.journal.meanwhile = nil
+			go func() {
+				again = w.exchange(code)
+				close(answered)
+			}()
+			time.Sleep(time.Second)
+			decided(w)
+		}
+		first = w.exchange(code)
+		w.journal.breakDown(false)
+		<-answered
+		return w, first, again
+	}
+	t.Run("and stands", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w, first, again := second(t, func(*world) {})
+			held := read[codeTokens](t, first, 200)
+			if again.Code != 400 || !strings.Contains(again.Body.String(), `"invalid_grant"`) || w.inside.Load() != 0 {
+				t.Errorf("%d %s", again.Code, again.Body)
+			}
+			if events := w.journal.take(); len(events) != 2 || events[1].Action != audit.TokenReuse || events[1].Reason != audit.ReasonReusedCode {
+				t.Errorf("events: %+v", events)
+			}
+			if w.lives(held.Refresh) {
+				t.Error("the session of a code that two parties hold lives")
+			}
+		})
+	})
+	t.Run("and comes to nothing", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w, first, again := second(t, func(w *world) { w.journal.breakDown(true) })
+			if first.Code != 503 {
+				t.Fatalf("first: %d", first.Code)
+			}
+			if held := read[codeTokens](t, again, 200); !w.lives(held.Refresh) {
+				t.Error("the session does not live")
+			}
+		})
+	})
+	t.Run("for too long", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			told := int64(-1)
+			w, _, again := second(t, func(w *world) {
+				time.Sleep(w.timeout + 2*time.Second)
+				told = w.inside.Load()
+			})
+			if again.Code != 503 || again.Header().Get("Retry-After") == "" || told != 0 {
+				t.Errorf("%d %s, %d failures told", again.Code, again.Body, told)
+			}
+			if events := w.journal.take(); events[0].Action != audit.TokenRefused || events[0].Reason != audit.ReasonConflict {
+				t.Errorf("events: %+v", events)
+			}
+		})
+	})
+}
