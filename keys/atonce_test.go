@@ -94,7 +94,7 @@ func TestK6_RevocationsAtOnceByClocksThatDifferKeepK1ToK5(t *testing.T) {
 				}
 			}
 		}
-		s.advance(s.policy.answerPause() + lead + s.policy.Poll + s.policy.Skew + s.onePoll())
+		s.advance(s.policy.AnswerPause() + lead + s.policy.Poll + s.policy.Skew + s.onePoll())
 		for kid := range gone {
 			if len(s.store.get(kid).Sealed) > 0 {
 				s.fatalf("K4: the private half of key %d is there", s.store.get(kid).Seq)

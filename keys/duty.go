@@ -129,7 +129,7 @@ func (s *scheduler) ending() (duty, bool) {
 // earlier, which some copies of the key set hold beside the revoked key.
 //
 // Revocations that follow one another are answered together, so that the number of
-// keys is bounded: after an answer the ring gets no other for answerPause.
+// keys is bounded: after an answer the ring gets no other for AnswerPause.
 func (s *scheduler) answering() (duty, bool) {
 	last := lastRevocation(s.all)
 	if s.signing < 0 || last.IsZero() || !s.wanted {
@@ -145,7 +145,7 @@ func (s *scheduler) answering() (duty, bool) {
 		return duty{}, false
 	}
 	since := s.now.Sub(before.CreatedAt)
-	if !before.Answers.IsZero() && since >= 0 && since < s.policy.answerPause() {
+	if !before.Answers.IsZero() && since >= 0 && since < s.policy.AnswerPause() {
 		return duty{}, false
 	}
 	return duty{Kind: answer, Ring: s.ring, At: s.now.Add(leadFor(s.all, s.policy))}, true

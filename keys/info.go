@@ -19,6 +19,9 @@ type Info struct {
 	ExpireAt     time.Time `json:"expire_at,omitzero"`
 	RevokedAt    time.Time `json:"revoked_at,omitzero"`
 	RevokeReason string    `json:"revoke_reason,omitempty"`
+	// Answers is the time of the last revocation before the key was made, whose second
+	// turn the first such key is.
+	Answers time.Time `json:"answers,omitzero"`
 	// MasterID names the master secret (or other means) that seals the private
 	// half. It is empty once that half is erased.
 	MasterID string `json:"master_id,omitempty"`
@@ -31,7 +34,7 @@ func newInfo(k keyView, vault Vault) Info {
 		KID: k.KID, Alg: k.Alg, State: k.State, Seq: k.Seq % ringSpan,
 		CreatedAt: k.CreatedAt.UTC(), ActivateAt: k.ActivateAt.UTC(),
 		RetireAt: k.RetireAt.UTC(), ExpireAt: k.ExpireAt.UTC(),
-		RevokedAt: k.RevokedAt.UTC(), RevokeReason: k.RevokeReason,
+		RevokedAt: k.RevokedAt.UTC(), RevokeReason: k.RevokeReason, Answers: k.Answers.UTC(),
 	}
 	if k.Beside() {
 		info.Ring = k.Alg

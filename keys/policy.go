@@ -36,9 +36,9 @@ type Policy struct {
 // the turn was made may differ.
 func (p Policy) margin() time.Duration { return p.Poll + 3*p.Skew }
 
-// answerPause is how long a ring that has got a key because one was revoked waits
+// AnswerPause is how long a ring that has got a key because one was revoked waits
 // before it gets another: an eighth of the time that such a key waits for its turn.
-func (p Policy) answerPause() time.Duration { return p.Lead / 8 }
+func (p Policy) AnswerPause() time.Duration { return p.Lead / 8 }
 
 // longest is ten years, far below where sums of durations overflow.
 const longest = 10 * 365 * 24 * time.Hour

@@ -142,7 +142,7 @@ func TestK6_SecondTurnReachesVerifiersThatFetchForUnknownKids(t *testing.T) {
 		for range rapid.IntRange(-2, 3).Draw(rt, "revocations more") {
 			list := slices.DeleteFunc(slices.Clone(s.store.records), func(r Record) bool { return r.revoked() || r.Archived })
 			kid := list[rapid.IntRange(0, len(list)-1).Draw(rt, "which more")].KID
-			s.advance(between(rt, "pass", time.Millisecond, s.policy.answerPause()))
+			s.advance(between(rt, "pass", time.Millisecond, s.policy.AnswerPause()))
 			err := s.operator().Revoke(context.Background(), kid, "stolen")
 			if err != nil && !errors.Is(err, ErrNoKey) { // it has been archived
 				s.fatalf("Revoke: %v", err)
@@ -151,7 +151,7 @@ func TestK6_SecondTurnReachesVerifiersThatFetchForUnknownKids(t *testing.T) {
 				s.revoked[kid] = s.now
 			}
 		}
-		pause := s.policy.answerPause()
+		pause := s.policy.AnswerPause()
 		if len(s.revoked) == 1 {
 			pause = 0
 		}
@@ -215,7 +215,7 @@ func revocationsAreAnswered(s *simulation) {
 	}
 	records := s.store.records
 	// A ring that has just got an answer waits before it gets another.
-	pause := max(s.policy.answerPause(), s.older.answerPause()) + s.leastSkew + 2*max(s.policy.Poll, s.older.Poll) + s.onePoll()
+	pause := max(s.policy.AnswerPause(), s.older.AnswerPause()) + s.leastSkew + 2*max(s.policy.Poll, s.older.Poll) + s.onePoll()
 	pausing := slices.ContainsFunc(records, func(r Record) bool { return !r.Answers.IsZero() && s.now.Before(r.CreatedAt.Add(pause)) })
 	for _, gone := range records {
 		if gone.RevokedAt.IsZero() || gone.Archived || pausing {

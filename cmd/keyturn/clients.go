@@ -80,7 +80,7 @@ func (p *program) clientsCommand() *cobra.Command {
 }
 
 func (d *deployment) clients() *clients.Registry {
-	return &clients.Registry{Store: d.store, Audit: d.audit, AccessTTL: d.cfg.AccessTokenTTL, RefreshIdleTTL: d.cfg.RefreshIdleTTL, Now: wallClock, IsUser: d.isUser}
+	return &clients.Registry{Store: d.store, Audit: d.audit, AccessTTL: d.cfg.AccessTokenTTL, RefreshIdleTTL: d.cfg.RefreshIdleTTL, Now: d.now, IsUser: d.isUser}
 }
 
 // isUser reports whether an account has the id, in any case.

@@ -26,6 +26,30 @@ func (d *deployment) steadily(ctx context.Context, onJump func(by time.Duration)
 	return nil
 }
 
+// catchUp has a command whose clock is behind date its records by the store. A key that
+// was made an hour ago by its record would sign before anybody could know it (K1), and a
+// one-time token would be over before it is sent. It is late rather than early by what
+// servers may not have stored yet.
+func (d *deployment) catchUp() {
+	last, err := d.lastTime(d.ctx)
+	if behind := last.Sub(wallClock()); err == nil && behind > d.cfg.ClockSkew {
+		d.behind = behind + keepTimeEvery
+		d.log.Warn().Stringer("by", behind.Round(time.Second)).Msg("this machine's clock is behind the latest time in the store; records are dated by the store's")
+	}
+}
+
+// now returns the time that records are dated by.
+func (d *deployment) now() time.Time { return wallClock().Add(d.behind) }
+
+// warnIfAhead warns a command that schedules something. Nothing tells a clock that is
+// ahead from servers that have stood still, so that it counts: what is late breaks no
+// promise.
+func (d *deployment) warnIfAhead() {
+	if ahead := d.clock.Offset(); ahead > 0 {
+		d.log.Warn().Stringer("by", ahead.Round(time.Second)).Msg("this machine's clock is ahead of the latest time in the store: either no server has run since, or it is wrong, and what is scheduled now comes so much too late")
+	}
+}
+
 // lastTime returns the latest time that the store knows to be past, or the zero Time
 // for a new store. A copy has no time stored, nor has a store that only older versions
 // served: there the heads of the audit log tell. Those of a store without keys are of

@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -30,6 +31,8 @@ type deployment struct {
 	audit *auditlog.Log
 	// clock is compared with the wall clock; see steadily.
 	clock *steady.Clock
+	// behind is how far a command's clock is behind the store; see catchUp.
+	behind time.Duration
 	// unrecorded receives messages of a server's requests about events that could
 	// not be recorded.
 	unrecorded zerolog.Logger
@@ -106,6 +109,7 @@ func (p *program) onDeployment(ctx context.Context, cfg *config.Config, args []s
 	if err != nil {
 		return err
 	}
+	d.catchUp()
 	d.settleDecisionsFirst()
 	err = run(d, args)
 	ended := d.audit.Close()

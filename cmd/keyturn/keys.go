@@ -154,11 +154,12 @@ cached by then.`,
 		}
 		return nil
 	}, func(d *deployment, k *keys.Keeper, _ []string) error {
+		d.warnIfAhead()
 		r, err := k.Rotate(d.ctx, alg)
 		if err != nil {
 			return err
 		}
-		return p.say(answer{"kid": r.KID, "alg": r.Alg, "activate_at": r.ActivateAt}, "%s signs from %s\n", r.KID, when(r.ActivateAt, time.Now()))
+		return p.say(answer{"kid": r.KID, "alg": r.Alg, "activate_at": r.ActivateAt}, "%s signs from %s\n", r.KID, when(r.ActivateAt, d.now()))
 	})
 	cmd.Flags().StringVar(&alg, "alg", "", "turn the keys of this algorithm of signing_algs (default: the first)")
 	return cmd
@@ -173,7 +174,8 @@ func (p *program) keysRevokeCommand() *cobra.Command {
 refuses its tokens and signs with the standby. A resource server that verifies
 alone goes on accepting the key until its cached copy is jwks_max_age old; one that
 fetches only for a kid that it does not know, until the second turn: a key that is
-made now signs after key_publish_lead.`,
+made now signs after key_publish_lead, at the time that the answer says. Give this
+command the settings of the servers.`,
 		Args:        cobra.ExactArgs(1),
 		Annotations: map[string]string{takesKID: "yes"},
 	}
@@ -183,15 +185,41 @@ made now signs after key_publish_lead.`,
 		}
 		return nil
 	}, func(d *deployment, k *keys.Keeper, args []string) error {
+		d.warnIfAhead()
 		if err := k.Revoke(d.ctx, args[0], reason); errors.Is(err, keys.ErrNoKey) {
 			return fmt.Errorf("no key %s; see keyturn keys list", args[0])
 		} else if err != nil {
 			return err
 		}
-		return p.say(answer{"kid": args[0], "revoked": true}, "%s is revoked\n", args[0])
+		revoked := answer{"kid": args[0], "revoked": true}
+		list, err := k.List(d.ctx)
+		next, ok := secondTurn(list, args[0])
+		if err != nil || !ok {
+			return p.say(revoked, "%s is revoked\nsecond turn: none yet, since one was scheduled shortly before; servers schedule it within %s\n",
+				args[0], d.cfg.KeyPolicy().AnswerPause())
+		}
+		lead := next.ActivateAt.Sub(next.CreatedAt).Round(time.Second)
+		revoked["second_turn"] = answer{"kid": next.KID, "activate_at": next.ActivateAt, "lead": lead.String()}
+		var assumed string
+		if d.cfg.SourceOf("key_publish_lead") == config.FromDefault && lead == d.cfg.KeyPublishLead {
+			assumed = ", the default, since key_publish_lead is not set here"
+		}
+		return p.say(revoked, "%s is revoked\nsecond turn: %s, which no cache holds, signs from %s (a lead of %s%s)\n",
+			args[0], next.KID, when(next.ActivateAt, d.now()), lead, assumed)
 	})
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log (needed)")
 	return cmd
+}
+
+// secondTurn returns the first key to sign of those that answer the revocation of kid.
+func secondTurn(list []keys.Info, kid string) (next keys.Info, ok bool) {
+	at := slices.IndexFunc(list, func(i keys.Info) bool { return i.KID == kid })
+	for _, i := range list {
+		if at >= 0 && i.State == keys.Standby && !i.Answers.Before(list[at].RevokedAt) && (!ok || i.ActivateAt.Before(next.ActivateAt)) {
+			next, ok = i, true
+		}
+	}
+	return next, ok
 }
 
 func (p *program) keysRewrapCommand() *cobra.Command {

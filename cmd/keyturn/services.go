@@ -107,7 +107,7 @@ func (d *deployment) keeper(masters *keys.Masters, rec audit.Recorder, onError f
 		}
 	}
 	k, err := keys.NewKeeper(keys.Options{
-		Store: d.store, Vault: masters.Vault(), Policy: d.cfg.KeyPolicy(), Audit: rec, Now: wallClock,
+		Store: d.store, Vault: masters.Vault(), Policy: d.cfg.KeyPolicy(), Audit: rec, Now: d.now,
 		Elapsed: elapsedSince(time.Now()), Confirmed: d.past,
 		OnError: onError,
 	})
@@ -133,10 +133,10 @@ func (d *deployment) users() (*users.Service, error) {
 	hasher.SetPepper(pepper)
 	service := users.Service{
 		Store: d.store, Hasher: hasher, Policy: passwordPolicy(d.cfg),
-		Sessions: oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: wallClock}, Holder: d.holders(), Audit: d.audit, Now: wallClock,
+		Sessions: oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: d.now}, Holder: d.holders(), Audit: d.audit, Now: d.now,
 	}
 	if d.cfg.LoginThrottle {
-		service.Throttle = throttle.New(d.store, wallClock)
+		service.Throttle = throttle.New(d.store, d.now)
 	}
 	if masters, err := d.givenMasters(); err == nil {
 		service.Sealer = masters.Sealer(users.SealFactors)

@@ -141,7 +141,7 @@ else may know the password, disable the account or end its sessions too.`,
 		if err != nil {
 			return err
 		}
-		return p.say(answer{"uid": u.UID, "token": token, "expires_at": expires}, "token:   %s\nexpires: %s\n\nThe token is not shown again; keep it now.\n", token, when(expires, time.Now()))
+		return p.say(answer{"uid": u.UID, "token": token, "expires_at": expires}, "token:   %s\nexpires: %s\n\nThe token is not shown again; keep it now.\n", token, when(expires, d.now()))
 	})
 	life = 24 * time.Hour
 	cmd.Flags().Var(lifetime{&life}, "valid-for", fmt.Sprintf("how long the token is good, at most %s", users.LongestReset))
