@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"slices"
@@ -10,6 +11,12 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/users"
 )
+
+// ClientName is what people know a client by: its id if it has no name, or cannot be read.
+func (s *Service) ClientName(ctx context.Context, id string) string {
+	client, _ := s.store.ClientByID(ctx, id)
+	return cmp.Or(client.Name, id)
+}
 
 // needsConsent reports whether the user has to be asked before the client is answered:
 // a third party's client gets nothing that its user has not let it have.

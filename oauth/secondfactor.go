@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -198,13 +197,8 @@ func (f Family) class() string {
 	return MultiFactor
 }
 
-// Name is what authenticator apps call the deployment: the host of its issuer.
-func (s *Service) Name() string {
-	if u, err := url.Parse(s.settings.Issuer); err == nil {
-		return u.Hostname()
-	}
-	return s.settings.Issuer
-}
+// Name is what authenticator apps call the deployment.
+func (s *Service) Name() string { return s.settings.Name }
 
 // Fresh refuses what needs a log-in of a moment ago (RFC 9470).
 func (s *Service) Fresh(by Caller) *refusal.Error {

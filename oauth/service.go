@@ -20,6 +20,8 @@ type Settings struct {
 	// endpoint: the two audiences that a client assertion may have.
 	Issuer        string
 	TokenEndpoint string
+	// Name is what people know the deployment by.
+	Name string
 	// ClockSkew is how far a client's clock may be off.
 	ClockSkew time.Duration
 	// AccessTTL is the life of an access token; a client's own may be

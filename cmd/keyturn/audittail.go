@@ -37,7 +37,14 @@ next when the log is rotated; it then takes the name that the server writes to.`
 			if err := filter.Check(); err != nil {
 				return usageError{err}
 			}
-			show := func(line []byte) error { return p.showEvent(&filter, line) }
+			shown := false
+			show := func(line []byte) error {
+				passes := filter.Match(line)
+				if shown = shown || passes; !passes {
+					return nil
+				}
+				return p.showEvent(line)
+			}
 			switch {
 			case follow && len(args) > 1:
 				return usageError{fmt.Errorf("--follow takes one file, the one that the server writes to: it finds the next by itself")}
@@ -46,7 +53,11 @@ next when the log is rotated; it then takes the name that the server writes to.`
 			case follow:
 				return verify.Follow(cmd.Context(), args[0], show)
 			}
-			return verify.Lines(args, show)
+			err := verify.Lines(args, show)
+			if err == nil && !shown {
+				fmt.Fprintln(p.stderr, "keyturn: no event of these files passes the filters")
+			}
+			return err
 		},
 	}
 	f := cmd.Flags()
@@ -63,12 +74,9 @@ next when the log is rotated; it then takes the name that the server writes to.`
 	return cmd
 }
 
-// showEvent prints a line of the log if it passes the filter.
-func (p *program) showEvent(filter *verify.Filter, line []byte) error {
-	switch {
-	case !filter.Match(line):
-		return nil
-	case p.output == "json":
+// showEvent prints a line of the log.
+func (p *program) showEvent(line []byte) error {
+	if p.output == "json" {
 		text := string(line)
 		if terminal(p.stdout) != nil {
 			text = visibleJSON(text)

@@ -26,6 +26,7 @@ type clientFlags struct {
 func newClientFlags(cmd *cobra.Command) *clientFlags {
 	c := &clientFlags{cmd: cmd}
 	f := cmd.Flags()
+	f.StringVar(&c.client.Name, "name", "", "what people know it by at the pages (default: its id)")
 	f.StringSliceVar(&c.client.Grants, "grant", nil, "a grant that the client may use: "+strings.Join(clients.Grants(), ", ")+" (repeat for several)")
 	f.StringSliceVar(&c.client.RedirectURIs, "redirect-uri", nil, "where the grant authorization_code may send users back to, compared exactly but for the port of http://127.0.0.1 and http://[::1] (repeat for several)")
 	f.StringSliceVar(&c.client.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where it may send users after they have logged out, compared exactly (repeat for several)")
@@ -85,6 +86,7 @@ func (c *clientFlags) read(p *program, cfg *config.Config) error {
 func (c *clientFlags) apply(client *clients.Client) {
 	given := c.cmd.Flags().Changed
 	for flag, set := range map[string]func(){
+		"name":                                  func() { client.Name = c.client.Name },
 		"grant":                                 func() { client.Grants = c.client.Grants },
 		"redirect-uri":                          func() { client.RedirectURIs = c.client.RedirectURIs },
 		"post-logout-redirect-uri":              func() { client.PostLogoutRedirectURIs = c.client.PostLogoutRedirectURIs },

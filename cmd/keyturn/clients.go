@@ -21,6 +21,7 @@ import (
 // clientRow is a client as commands print it.
 type clientRow struct {
 	ClientID       string          `json:"client_id"`
+	Name           string          `json:"client_name,omitempty"`
 	ClientSecret   string          `json:"client_secret,omitempty"`
 	Public         bool            `json:"public"`
 	AuthMethod     string          `json:"auth_method"`
@@ -52,7 +53,7 @@ type clientRow struct {
 
 func clientRowOf(c clients.Client, secret string) clientRow {
 	return clientRow{
-		ClientID: c.ID, ClientSecret: secret, Public: c.Public, AuthMethod: c.AuthMethod(), JWKS: json.RawMessage(c.JWKS), JWKSURI: c.JWKSURI,
+		ClientID: c.ID, Name: c.Name, ClientSecret: secret, Public: c.Public, AuthMethod: c.AuthMethod(), JWKS: json.RawMessage(c.JWKS), JWKSURI: c.JWKSURI,
 		Grants: orEmpty(c.Grants), RedirectURIs: c.RedirectURIs, PostLogout: c.PostLogoutRedirectURIs, Backchannel: c.BackchannelLogoutURI, Scope: strings.Join(c.Scope, " "), DefaultScope: strings.Join(c.DefaultScope, " "),
 		Audience: orEmpty(c.Audience), Introspects: c.Introspects, AtEndpoint: c.TokenEndpointAudience, DPoPBound: c.DPoPBound, ThirdParty: c.ThirdParty, RequiresPAR: c.RequiresPAR, RequireFactor: c.RequireFactor, PasswordAlone: c.PasswordAlone, Claims: c.Claims, SigningAlg: c.SigningAlg,
 		AccessTTL: ttl(c.AccessTTL), RefreshIdleTTL: ttl(c.RefreshIdleTTL), RefreshTTL: ttl(c.RefreshTTL), RetryWindow: c.RetryWindow.String(),

@@ -95,7 +95,7 @@ func (d *deployment) published(ring *keys.Ring) func() keys.PublishedSet {
 
 func (d *deployment) oauthSettings(issuer string) oauth.Settings {
 	return oauth.Settings{
-		Issuer: issuer, TokenEndpoint: wellknown.TokenEndpoint(issuer), ClockSkew: d.cfg.ClockSkew, AccessTTL: d.cfg.AccessTokenTTL, RefreshIdleTTL: d.cfg.RefreshIdleTTL, RefreshTTL: d.cfg.RefreshTTL,
+		Issuer: issuer, Name: d.cfg.PageName, TokenEndpoint: wellknown.TokenEndpoint(issuer), ClockSkew: d.cfg.ClockSkew, AccessTTL: d.cfg.AccessTokenTTL, RefreshIdleTTL: d.cfg.RefreshIdleTTL, RefreshTTL: d.cfg.RefreshTTL,
 		BrowserTTL: d.cfg.BrowserSessionTTL, RememberTTL: d.cfg.BrowserRememberTTL, RetryWindow: d.cfg.RetryWindow, PasswordGrant: d.cfg.PasswordGrant, RequireFactor: d.cfg.RequireSecondFactor, FirstPartyClient: d.cfg.FirstPartyClient,
 	}
 }

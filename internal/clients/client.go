@@ -12,6 +12,8 @@ import (
 type Client struct {
 	// ID is the client_id.
 	ID string
+	// Name is what people know the client by, or empty.
+	Name string
 	// Public clients have no secret (RFC 6749 §2.1).
 	Public bool
 	// SecretHash is the SHA-256 of the secret; nil for clients without one.

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
@@ -74,6 +76,9 @@ func (c *Registry) Add(ctx context.Context, client Client) (Client, string, erro
 // described says what the log is to know of a registration beside the scope.
 func described(c Client) string {
 	text := "grants: " + strings.Join(c.Grants, " ") + "; authenticates by: " + c.AuthMethod() + describeClaims(c)
+	if c.Name != "" {
+		text += "; name: " + c.Name
+	}
 	if c.ThirdParty {
 		text += "; third party"
 	}
@@ -179,6 +184,9 @@ func (c *Registry) CheckValues(client Client) error {
 			return fmt.Errorf("grant %q: use %s", g, strings.Join(Grants(), ", "))
 		}
 	}
+	if n := client.Name; n != strings.TrimSpace(n) || utf8.RuneCountInString(n) > 60 || !utf8.ValidString(n) || strings.ContainsFunc(n, unprintable) {
+		return fmt.Errorf("name %q: use up to 60 characters that are seen, in one line", n)
+	}
 	for _, s := range client.Scope {
 		if !validScopeToken(s) {
 			return fmt.Errorf("scope %q: use visible ASCII characters but quote and backslash (RFC 6749 §3.3)", s)
@@ -207,6 +215,8 @@ func (c *Registry) CheckValues(client Client) error {
 	}
 	return c.checkAccessTTL(client)
 }
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 func checkKeys(client Client) error {
 	switch {

@@ -14,7 +14,7 @@ func branding() []Setting {
 	return []Setting{
 		{Name: "page_name", Default: "Keyturn", kind: text(func(c *Config) *string { return &c.PageName }, "text",
 			"a name of up to 60 characters", checkPageName),
-			Help: "name of the product or company on the pages that people see"},
+			Help: "name of the product or company on the pages that people see, and in their authenticator apps"},
 		{Name: "page_logo_file", kind: filePath(func(c *Config) *string { return &c.PageLogoFile }, "the path of a PNG, JPEG, WebP or SVG file of up to 256 KiB"),
 			Help: "logo on the pages, beside the name; read at the start"},
 		{Name: "page_color", kind: text(func(c *Config) *string { return &c.PageColor }, "text", "a colour such as #0b57d0", checkColor),

@@ -17,7 +17,7 @@ func TestAuditTail(t *testing.T) {
 	count := func(flags ...string) int {
 		t.Helper()
 		o := execute(t, nil, "", append(append([]string{"audit", "tail"}, flags...), s.auditLog)...)
-		if o.code != 0 || strings.Contains(o.stdout, "\x1b") {
+		if o.code != 0 || strings.Contains(o.stdout, "\x1b") || (o.stdout == "") != strings.Contains(o.stderr, "no event") {
 			t.Fatalf("%q: exit code %d, %q, %s", flags, o.code, o.stdout, o.stderr)
 		}
 		return strings.Count(o.stdout, "\n")

@@ -25,7 +25,7 @@ func TestPagesInABrowser(t *testing.T) {
 	}
 	s := openShop(t, d, "--page-name", "Analytical Engines", "--page-logo-file", logo, "--page-color", "#ffcc00", "--page-dark-color", "#333333",
 		"--page-privacy-url", "https://example.com/privacy", "--page-terms-url", "https://example.com/terms", "--page-support-url", "mailto:help@example.com")
-	d.addClient(t, "wiki", "--third-party", "--grant", "authorization_code", "--redirect-uri", "http://127.0.0.1/account", "--scope", "openid email read:things")
+	d.addClient(t, "wiki", "--name", "The wiki", "--third-party", "--grant", "authorization_code", "--redirect-uri", "http://127.0.0.1/account", "--scope", "openid email read:things")
 	var got struct{ Wrong, Seen []string }
 	ask(t, s.request(s.public), &got, "node", filepath.Join("clients", "node", "pages.mjs"))
 	for _, wrong := range got.Wrong {

@@ -36,7 +36,7 @@ var stages = []stage{
 		stands: []string{"./cmd/keyturn", "github.com/keyturn/keyturn/cmd/keyturn"},
 		after:  `eventually grep -q 'go run ./cmd/keyturn doctor' out.txt`},
 	{page: "README.md", has: "go test ./...", cannot: "it is what runs this"},
-	{page: "docs/quickstart.md", has: "go install", stands: []string{"github.com/keyturn/keyturn/cmd/keyturn@latest", "./cmd/keyturn"},
+	{page: "docs/quickstart.md", has: "go install", stands: []string{"./cmd/keyturn", "github.com/keyturn/keyturn/cmd/keyturn"},
 		after: `test -x "$GOBIN/keyturn"; test -s keyturn-dev.json`},
 	{page: "docs/quickstart.md", has: "keyturn-dev.json", inDemo: true,
 		before: `wanted="$CLIENT_ID $CLIENT_SECRET $EMAIL $PASSWORD"; CLIENT_ID=`,

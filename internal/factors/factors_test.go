@@ -1,6 +1,7 @@
 package factors
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -120,6 +121,10 @@ func TestURI(t *testing.T) {
 	want := "otpauth://totp/id.example.com:ada%20lovelace@example.com?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=id.example.com&algorithm=SHA1&digits=6&period=30"
 	if got != want {
 		t.Errorf("%s\nwant %s", got, want)
+	}
+	u, err := url.Parse(URI(nil, "Shop & Söhne: 1+1=2", "ada"))
+	if name := "Shop & Söhne  1+1=2"; err != nil || u.Query().Get("issuer") != name || u.Path != "/"+name+":ada" {
+		t.Errorf("%v %v", u, err)
 	}
 }
 

@@ -84,9 +84,10 @@ func ParseText(s string) ([]byte, error) {
 
 // URI returns what an authenticator app reads from a QR code (the Key URI Format).
 func URI(secret []byte, issuer, account string) string {
+	issuer = strings.ReplaceAll(issuer, ":", " ") // which parts it from the account
 	u := url.URL{Scheme: "otpauth", Host: "totp", Path: "/" + issuer + ":" + account}
 	// The format has a space as %20 and not as +.
-	u.RawQuery = "secret=" + Text(secret) + "&issuer=" + url.PathEscape(issuer) + fmt.Sprintf("&algorithm=SHA1&digits=%d&period=%d", digits, period)
+	u.RawQuery = "secret=" + Text(secret) + "&issuer=" + strings.ReplaceAll(url.QueryEscape(issuer), "+", "%20") + fmt.Sprintf("&algorithm=SHA1&digits=%d&period=%d", digits, period)
 	return u.String()
 }
 

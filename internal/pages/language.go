@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"context"
 	"embed"
 	"io/fs"
 	"net/http"
@@ -20,6 +21,8 @@ type language struct {
 	messages.Language
 	// chosen says that it was asked for, and not only what the browser prefers.
 	chosen bool
+	// ctx is that of the request that the page answers.
+	ctx context.Context
 }
 
 // readLanguages reads the files that are built in, and those of a directory, if it is
@@ -41,5 +44,5 @@ func (p *Pages) Languages() []string { return p.languages.Tags() }
 func (p *Pages) languageOf(r *http.Request, locales string) language {
 	chosen := r.URL.Query().Get("ui_locales")
 	wanted := append(strings.Fields(chosen), strings.Fields(locales)...)
-	return language{p.languages.Match(append(wanted, r.Header.Get("Accept-Language"))...), chosen != ""}
+	return language{p.languages.Match(append(wanted, r.Header.Get("Accept-Language"))...), chosen != "", r.Context()}
 }

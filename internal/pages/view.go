@@ -47,6 +47,12 @@ type view struct {
 	Answer *oauth.Answer
 }
 
+// Client is the name of who makes the request.
+func (v view) Client() string { return v.NameOf(v.ClientID) }
+
+// NameOf is what people know a client by.
+func (v view) NameOf(client string) string { return v.pages.OAuth.ClientName(v.ctx, client) }
+
 // Base is the path of the issuer.
 func (v view) Base() string { return v.pages.base }
 
@@ -67,7 +73,10 @@ func (v view) Least() string { return strconv.Itoa(v.pages.Users.Policy.Least())
 
 // Title is the title of the page.
 func (v view) Title() string {
-	title := strings.ReplaceAll(v.Say(v.Page+"_title"), "%s", v.ClientID)
+	title := v.Say(v.Page + "_title")
+	if v.ClientID != "" {
+		title = strings.ReplaceAll(title, "%s", v.Client())
+	}
 	if v.Wrong != "" && v.Page != "error" {
 		title = v.Say("error_prefix") + title
 	}
@@ -112,7 +121,7 @@ type choice struct {
 func (v view) Choices() (list []choice) {
 	for _, l := range v.pages.languages.All {
 		other := v
-		other.language = language{l, true}
+		other.language = language{l, true, v.ctx}
 		c := choice{Lang: l.Lang, Name: l.Say("language"), Dir: l.Say("dir"), Current: l.Lang == v.Lang}
 		request, err := url.ParseQuery(v.Request)
 		switch {

@@ -124,6 +124,25 @@ func TestConsent(t *testing.T) {
 	})
 }
 
+// TestPeopleSeeTheNameOfAClient, and never its markup, wherever they saw its id.
+func TestPeopleSeeTheNameOfAClient(t *testing.T) {
+	w := newWorld(t)
+	w.asThirdParty()
+	w.change("shop", func(c *clients.Client) { c.Name = "Ada’s <b>shop</b> & more" })
+	b := w.browser()
+	shown := map[string]*httptest.ResponseRecorder{"the log-in": b.authorize(asks(nil))}
+	shown["the consent"] = b.get(b.logIn(shown["the log-in"], email, password).Header().Get("Location"))
+	answer := b.get(b.decide(shown["the consent"], "allow", nil).Header().Get("Location"))
+	read[codeTokens](t, w.exchange(answerIn(t, answer).Get("code")), 200)
+	shown["the applications"], shown["the sessions"] = b.get("/account/applications"), b.get("/account/sessions")
+	shown["the way back"] = b.authorize(asks(setting("response_mode", "form_post")))
+	for name, rec := range shown {
+		if body := rec.Body.String(); rec.Code != 200 || !strings.Contains(body, ">Ada’s &lt;b&gt;shop&lt;/b&gt; &amp; more</") || strings.Contains(body, ">shop<") {
+			t.Errorf("%s: %d %s", name, rec.Code, body)
+		}
+	}
+}
+
 // TestConsentIsTheUsersOwn: what another user was asked, or another application, counts for
 // nobody else; the deployment's own applications ask nobody.
 func TestConsentIsTheUsersOwn(t *testing.T) {

@@ -669,7 +669,7 @@ func TestAFactorFromEnrolmentToRemoval(t *testing.T) {
 		ID, Challenge, Secret string
 		URI                   string `json:"otpauth_uri"`
 	}](t, w.sendJSON("GET", "/auth/factors/totp", held.Access, nil), 200)
-	if !strings.HasPrefix(made.URI, "otpauth://totp/127.0.0.1:ada@example.com?secret="+made.Secret) {
+	if !strings.HasPrefix(made.URI, "otpauth://totp/The%20shop:ada@example.com?secret="+made.Secret) {
 		t.Errorf("%+v", made)
 	}
 	w.login() // it is not in force

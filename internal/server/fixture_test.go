@@ -207,7 +207,7 @@ func keyPolicy(alg string) keys.Policy {
 
 func (w *world) build() http.Handler {
 	settings := oauth.Settings{
-		Issuer: issuer, TokenEndpoint: issuer + "/oauth/token", ClockSkew: 30 * time.Second, AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour, BrowserTTL: 12 * time.Hour, RememberTTL: 720 * time.Hour,
+		Issuer: issuer, Name: "The shop", TokenEndpoint: issuer + "/oauth/token", ClockSkew: 30 * time.Second, AccessTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour, BrowserTTL: 12 * time.Hour, RememberTTL: 720 * time.Hour,
 		RetryWindow: clients.RetryWindow(30 * time.Second), PasswordGrant: !w.passwordGrantOff, FirstPartyClient: "shop", RequireFactor: w.requireFactor,
 	}
 	hasher, err := passwords.NewHasher(passwords.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 2)

@@ -88,7 +88,7 @@ func (i *inspector) report(what, advice, name string) {
 	}
 }
 
-const restoreMaster = "add its line to the master key file again"
+const restoreMaster = "keep its line in the master key file, or put it back, until none needs it"
 
 // keys opens the private half of every signing key that has one.
 func (i *inspector) keys(ctx context.Context) error {

@@ -13,6 +13,7 @@ import (
 
 type clientRecord struct {
 	ID                     string              `bson:"_id"`
+	Name                   string              `bson:"name,omitempty"`
 	Public                 bool                `bson:"public"`
 	SecretHash             []byte              `bson:"secret_hash"`
 	JWKS                   string              `bson:"jwks,omitempty"`

@@ -107,7 +107,7 @@ func TestEveryWriteToClientsIsAClientWrite(t *testing.T) {
 func program(t *testing.T, s *Store, text string) (rows [][]driver.Value) {
 	t.Helper()
 	_, err := read(t.Context(), s, func(c *conn) (int, error) {
-		r, err := c.QueryContext(t.Context(), text, number(make([]driver.Value, 32)))
+		r, err := c.QueryContext(t.Context(), text, number(make([]driver.Value, 33)))
 		if err != nil {
 			return 0, err
 		}

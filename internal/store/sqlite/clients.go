@@ -9,10 +9,10 @@ import (
 const clientColumns = `id, public, secret_hash, jwks, jwks_uri, grants, scope, default_scope, audience, claims,
 	access_ttl, refresh_idle_ttl, refresh_ttl, disabled, created_at, updated_at, version, unborn, slot_id, slot, signing_alg,
 	introspects, token_endpoint_audience, retry_window, dpop_bound, redirect_uris, post_logout_redirect_uris,
-	backchannel_logout_uri, requires_par, require_factor, password_alone, third_party`
+	backchannel_logout_uri, requires_par, require_factor, password_alone, third_party, name`
 
 var (
-	insertClient   = clientWrite(`INSERT INTO clients (` + clientColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	insertClient   = clientWrite(`INSERT INTO clients (` + clientColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	heldClient     = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id = ?`)
 	clientByID     = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id = ? AND unborn = 0`)
 	clientsAfter   = sql(`SELECT ` + clientColumns + ` FROM clients WHERE id > ? AND unborn = 0 ORDER BY id LIMIT ?`)
@@ -21,7 +21,7 @@ var (
 		default_scope = ?8, audience = ?9, claims = ?10, access_ttl = ?11, refresh_idle_ttl = ?12, refresh_ttl = ?13, disabled = ?14,
 		created_at = ?15, updated_at = ?16, version = ?17, unborn = ?18, slot_id = ?19, slot = ?20, signing_alg = ?21,
 		introspects = ?22, token_endpoint_audience = ?23, retry_window = ?24, dpop_bound = ?25, redirect_uris = ?26,
-		post_logout_redirect_uris = ?27, backchannel_logout_uri = ?28, requires_par = ?29, require_factor = ?30, password_alone = ?31, third_party = ?32 WHERE id = ?1`)
+		post_logout_redirect_uris = ?27, backchannel_logout_uri = ?28, requires_par = ?29, require_factor = ?30, password_alone = ?31, third_party = ?32, name = ?33 WHERE id = ?1`)
 	deleteClient = clientWrite(`DELETE FROM clients WHERE id = ?`)
 )
 
@@ -58,6 +58,7 @@ func scanClient(r *row) clients.Client {
 		RequireFactor:          r.flag(),
 		PasswordAlone:          r.flag(),
 		ThirdParty:             r.flag(),
+		Name:                   r.text(),
 	}
 }
 
@@ -79,7 +80,7 @@ func writeClient(c *conn, s *statement, cl clients.Client) (int, error) {
 		int64(cl.AccessTTL), int64(cl.RefreshIdleTTL), int64(cl.RefreshTTL),
 		integer(cl.Disabled), millis(cl.CreatedAt), millis(cl.UpdatedAt), cl.Version, integer(cl.Unborn), cl.SlotID, cl.Slot, cl.SigningAlg,
 		encodeList(cl.Introspects), integer(cl.TokenEndpointAudience), int64(cl.RetryWindow), integer(cl.DPoPBound), encodeList(cl.RedirectURIs),
-		encodeList(cl.PostLogoutRedirectURIs), cl.BackchannelLogoutURI, integer(cl.RequiresPAR), integer(cl.RequireFactor), integer(cl.PasswordAlone), integer(cl.ThirdParty))
+		encodeList(cl.PostLogoutRedirectURIs), cl.BackchannelLogoutURI, integer(cl.RequiresPAR), integer(cl.RequireFactor), integer(cl.PasswordAlone), integer(cl.ThirdParty), cl.Name)
 }
 
 // ClientByID implements oauth.Store.

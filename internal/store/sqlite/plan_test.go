@@ -23,7 +23,7 @@ func TestQueryPlans(t *testing.T) {
 		"SCAN steady_time",
 		"SCAN found",
 	}
-	args := make([]driver.Value, 32)
+	args := make([]driver.Value, 33)
 	checked := 0
 	for _, statement := range statements {
 		verb, _, _ := strings.Cut(statement.text, " ")

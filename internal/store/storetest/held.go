@@ -208,7 +208,7 @@ func (s *suite) replaceClient(t *testing.T) {
 	ok(t, st.CreateClient(ctx, was))
 	ok(t, st.CreateClient(ctx, sampleClient("other")))
 	full := clients.Client{
-		ID: "web", Public: true, JWKSURI: "https://new.example.com/jwks", Grants: []string{"client_credentials"}, Scope: []string{"a", "b"},
+		ID: "web", Name: "Web", Public: true, JWKSURI: "https://new.example.com/jwks", Grants: []string{"client_credentials"}, Scope: []string{"a", "b"},
 		DefaultScope: []string{"b"}, Audience: []string{"urn:new"}, Claims: []string{"tier"}, Introspects: []string{"urn:b"},
 		TokenEndpointAudience: true, RequiresPAR: true, ThirdParty: true, AccessTTL: time.Second, RefreshIdleTTL: time.Minute,
 		RefreshTTL: time.Hour, RetryWindow: clients.RetryWindow(time.Minute), Disabled: true, CreatedAt: epoch.Add(time.Minute), UpdatedAt: epoch.Add(time.Hour), Held: held(0, false),

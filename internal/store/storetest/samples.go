@@ -69,6 +69,7 @@ func sampleUser(n int) users.User {
 func sampleClient(id string) clients.Client {
 	return clients.Client{
 		ID:                     id,
+		Name:                   "Ada’s “shop”",
 		SecretHash:             []byte{0, 1, 2, 255},
 		JWKS:                   `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`,
 		JWKSURI:                "https://client.example.com/jwks.json",

@@ -149,7 +149,7 @@ try {
   expect('where the code leads', await heading(page), 'Your account')
   await follow(page, 'nav >> text=Applications')
   await check(page, 'applications')
-  expect('who may have something', await page.$$eval('h2', (list) => list.map((h) => h.textContent)), ['wiki'])
+  expect('who may have something', await page.$$eval('h2', (list) => list.map((h) => h.textContent)), ['The wiki'])
   await follow(page, 'text=Withdraw')
   await check(page, 'applications, none')
   expect('who still may', (await page.$$('h2')).length, 0)
