@@ -103,8 +103,8 @@ func (a *opened) welcomed(s screen) error {
 }
 
 // logsIn has somebody come with an empty browser.
-func (a *opened) logsIn() (*browser, error) {
-	b, err := newBrowser()
+func (q *square) logsIn(a *opened) (*browser, error) {
+	b, err := newBrowser(q.s.issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (q *square) goesOn(a *opened) error {
 // lives has every application keep its user, and let another one in.
 func (q *square) lives(after string) {
 	q.each(after, func(a *opened) error {
-		_, err := a.logsIn()
+		_, err := q.logsIn(a)
 		return errors.Join(q.goesOn(a), err)
 	})
 }
@@ -174,7 +174,7 @@ func (a *opened) isTold(b *browser) error {
 // their users log out in the end.
 func (q *square) live() {
 	q.each("log-in", func(a *opened) (err error) {
-		a.person, err = a.logsIn()
+		a.person, err = q.logsIn(a)
 		return err
 	})
 	q.lives("at first")
@@ -192,7 +192,7 @@ func (q *square) live() {
 	others := map[*opened]*browser{}
 	var mu sync.Mutex
 	q.each("another log-in", func(a *opened) error {
-		b, err := a.logsIn()
+		b, err := q.logsIn(a)
 		mu.Lock()
 		defer mu.Unlock()
 		others[a] = b
@@ -247,7 +247,20 @@ var (
 	apacheLogin  = resourceProgram{command: httpd("login.conf", "index.html", "bye")}
 	goOIDCLogin  = goLogin("go-oidc")
 	zitadelLogin = goLogin("zitadel")
+	clientLogin  = nodeLogin("openid-client")
+	expressLogin = nodeLogin("express-openid-connect")
+	authLogin    = nodeLogin("authjs")
+	rubyLogin    = resourceProgram{command: func(*testing.T, *shop, string, map[string]string) *exec.Cmd {
+		return exec.Command("/usr/bin/ruby", filepath.Join("clients", "ruby", "login.rb"))
+	}}
 )
+
+// nodeLogin is an application in JavaScript, with that library.
+func nodeLogin(library string) resourceProgram {
+	return resourceProgram{command: func(*testing.T, *shop, string, map[string]string) *exec.Cmd {
+		return exec.Command("node", filepath.Join("clients", "node", "login.mjs"), library)
+	}}
+}
 
 // goLogin is an application in Go, with that library.
 func goLogin(library string) resourceProgram {
@@ -269,4 +282,12 @@ var applications = []application{
 		callback: "/callback", logout: "/logout", backchannel: "/ended", set: "`S256ChallengeOption`; a check of `events` in logout tokens by the program, as here"},
 	{name: "zitadel/oidc", host: "Go", program: &zitadelLogin, versions: []string{"go:github.com/zitadel/oidc/v3"},
 		callback: "/callback", logout: "/logout", set: "`WithPKCE`; `WithSigningAlgsFromDiscovery`: else it takes RS256 alone; lead the browser to `GetEndSessionEndpoint`"},
+	{name: "openid-client", host: "Express", program: &clientLogin, versions: []string{"npm:openid-client", "npm:express"},
+		callback: "/callback", logout: "/logout", set: "nothing"},
+	{name: "express-openid-connect", host: "Express", program: &expressLogin, versions: []string{"npm:express-openid-connect", "npm:express"},
+		callback: "/callback", logout: "/logout", backchannel: "/ended", set: "`idTokenSigningAlg`; `response_type: 'code'`; `idpLogout`; `backchannelLogout`"},
+	{name: "Auth.js", host: "Express", program: &authLogin, versions: []string{"npm:@auth/express", "npm:express"},
+		callback: "/auth/callback/keyturn", logout: "/logout", set: "`checks` with `pkce`; the refresh and the way to the `end_session_endpoint` by the program, as here"},
+	{name: "openid_connect", host: "WEBrick", program: &rubyLogin, versions: []string{"deb:ruby-openid-connect"},
+		callback: "/callback", logout: "/logout", backchannel: "/ended", set: "the challenge of PKCE, the key set and the check of logout tokens by the program, as here"},
 }

@@ -37,8 +37,14 @@ var proxyLogin = resourceProgram{command: func(t *testing.T, _ *shop, dir string
 	return exec.Command(program, "--config", config)
 }}
 
+var flaskLogin = resourceProgram{command: func(*testing.T, *shop, string, map[string]string) *exec.Cmd {
+	return exec.Command(filepath.Join("clients", "python", "installed", "venv", "bin", "python"), filepath.Join("clients", "python", "installed", "login.py"))
+}}
+
 // installedApplications are those that need much installing, or compiling.
 var installedApplications = []application{
+	{name: "Authlib", host: "Flask", program: &flaskLogin, versions: []string{"pip:Authlib", "pip:Flask"},
+		callback: "/callback", logout: "/logout", backchannel: "/ended", set: "`code_challenge_method`; the refresh and the check of logout tokens by the program, as here"},
 	{name: "oauth2-proxy", host: "static pages", program: &proxyLogin, versions: []string{"go:github.com/oauth2-proxy/oauth2-proxy/v7"},
 		callback: "/oauth2/callback",
 		logout:   "/oauth2/sign_out?rd=${ISSUER}%2Foauth%2Flogout%3Fid_token_hint%3D{id_token}%26post_logout_redirect_uri%3D${URL}%2Fbye",

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"cmp"
 	"crypto/tls"
 	"fmt"
 	"html"
@@ -20,16 +19,19 @@ import (
 // keeps cookies, goes where it is led, and runs no script.
 type browser struct {
 	client *http.Client
+	// issuer is where the pages are that people think about; elsewhere they press
+	// the button that is there.
+	issuer string
 	// asked counts how often it was shown the form for the password.
 	asked int
 }
 
-func newBrowser() (*browser, error) {
+func newBrowser(issuer string) (*browser, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, err
 	}
-	return &browser{client: &http.Client{
+	return &browser{issuer: issuer, client: &http.Client{
 		Jar: jar, Timeout: patience,
 		Transport: readsPages{&http.Transport{TLSClientConfig: &tls.Config{RootCAs: trust.roots}}},
 	}}, nil
@@ -61,8 +63,11 @@ func (s screen) asks() bool { return strings.Contains(s.text, `id="password"`) }
 
 // open goes to an address, and shows where that leads.
 func (b *browser) open(address string) (screen, error) {
-	res, err := b.client.Get(address)
-	return b.show(res, err)
+	s, err := b.show(b.client.Get(address))
+	if err == nil && !strings.HasPrefix(s.at.String(), b.issuer) && formTag.MatchString(s.text) {
+		return b.send(s)
+	}
+	return s, err
 }
 
 func (b *browser) show(res *http.Response, err error) (screen, error) {
@@ -88,26 +93,32 @@ func (b *browser) visit(address string) (screen, error) {
 }
 
 var (
-	formAction = regexp.MustCompile(`<form[^>]* method="post"[^>]* action="([^"]*)"`)
-	formField  = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)"`)
+	formTag   = regexp.MustCompile(`<form [^>]*>`)
+	inputTag  = regexp.MustCompile(`<input [^>]*>`)
+	attribute = regexp.MustCompile(`([a-z]+)=["']([^"']*)["']`)
 )
+
+func attributes(tag string) map[string]string {
+	all := map[string]string{}
+	for _, pair := range attribute.FindAllStringSubmatch(tag, -1) {
+		all[pair[1]] = html.UnescapeString(pair[2])
+	}
+	return all
+}
 
 // send sends the form that is shown, with the hidden fields that it has.
 func (b *browser) send(s screen, pairs ...string) (screen, error) {
-	action := formAction.FindStringSubmatch(s.text)
-	if action == nil {
-		return s, fmt.Errorf("there is no form: %s", s)
-	}
-	to, err := s.at.Parse(html.UnescapeString(cmp.Or(action[1], s.at.String())))
+	to, err := s.at.Parse(attributes(formTag.FindString(s.text))["action"])
 	if err != nil {
 		return s, err
 	}
 	form := values(pairs...)
-	for _, field := range formField.FindAllStringSubmatch(s.text, -1) {
-		form.Set(field[1], html.UnescapeString(field[2]))
+	for _, tag := range inputTag.FindAllString(s.text, -1) {
+		if input := attributes(tag); input["type"] == "hidden" {
+			form.Set(input["name"], input["value"])
+		}
 	}
-	res, err := b.client.PostForm(to.String(), form)
-	return b.show(res, err)
+	return b.show(b.client.PostForm(to.String(), form))
 }
 
 // again asks until it is answered yes, and says what the last answer was.
