@@ -21,7 +21,7 @@ var installedGo = sync.OnceValues(func() (string, error) {
 // fetched.
 var installedJava = sync.OnceValues(func() (string, error) {
 	to := filepath.Join(binaries, "java")
-	return to, runIn(filepath.Join("clients", "java"), "javac", "-d", to, "-cp", filepath.Join("lib", "*"), "Resource.java", "Client.java", "Trust.java")
+	return to, runIn(filepath.Join("clients", "java"), "javac", "-d", to, "-cp", filepath.Join("lib", "*"), "Resource.java", "Client.java", "Login.java", "Trust.java")
 })
 
 // installedRust builds the programs in Rust, and returns where they are.

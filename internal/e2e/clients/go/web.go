@@ -35,7 +35,7 @@ type signing interface {
 }
 
 // serveWeb is an application in the web, with a library for its log-ins. It refreshes
-// whenever its page is asked for.
+// whenever its page is asked for, but for /?still.
 func serveWeb(ctx context.Context, library string) error {
 	var s signing
 	var err error
@@ -66,7 +66,7 @@ func serveWeb(ctx context.Context, library string) error {
 		mu.Lock()
 		defer mu.Unlock()
 		id, user, there := of(r)
-		if there {
+		if there && r.URL.RawQuery != "still" {
 			next, err := s.refresh(r.Context(), user)
 			refused := new(oauth2.RetrieveError)
 			switch {

@@ -1,5 +1,5 @@
 # An application on WEBrick whose users log in with openid_connect. It refreshes
-# whenever its page is asked for, and fetches the key set for a key that it does not have.
+# whenever its page is asked for, but for /?still, and fetches the key set for a key that it does not have.
 require 'openid_connect'
 require 'securerandom'
 require 'webrick'
@@ -81,6 +81,7 @@ end
 def home(request, response)
   user = @users[cookie_of(request)]
   return begin_at(response) unless user&.key?(:tokens)
+  return response.body = 'welcome' if request.query_string == 'still'
 
   at = client
   at.refresh_token = user[:tokens].refresh_token
