@@ -74,4 +74,8 @@ const installedApplicationsHead = `
 Run as those above, by the test ` + "`TestInstalledApplications`" + `, with tokens signed by RS256.
 `
 
-const installedApplicationsFoot = ``
+const installedApplicationsFoot = `
+Not run: OmniAuth, whose strategy for OpenID Connect in Debian 12 (gitlab-omniauth-openid-connect 0.10.0) knows no PKCE, without which nobody
+begins a log-in here; no registry has a newer one that the machines that build this reach. The library that it stands on, openid_connect,
+is above. better-auth, which is in the place of Auth.js.
+`

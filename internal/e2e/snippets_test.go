@@ -118,8 +118,14 @@ func (p *page) run(t *testing.T, s snippet) (string, error) {
 		return "", json.Unmarshal([]byte(s.text), new(any))
 	case "rsyslog":
 		return "", nil // TestA2_RsyslogIsKilled runs it
+	case "toml":
+		return contained(t, s.text, filepath.Join("clients", "oauth2-proxy.cfg"))
 	case "apache":
-		return contained(t, s.text, filepath.Join("clients", "apache", "httpd.conf"))
+		config := "login.conf"
+		if p.name == resourceServersPage {
+			config = "httpd.conf"
+		}
+		return contained(t, s.text, filepath.Join("clients", "apache", config))
 	}
 	d := p.demo(t)
 	switch s.language {
@@ -236,7 +242,8 @@ func (d *demo) runGo(t *testing.T, before, program string) (string, error) {
 // contained looks up each line of a configuration in one that another test
 // runs.
 func contained(t *testing.T, text, path string) (string, error) {
-	whole := strings.NewReplacer("${ISSUER}", "https://login.example.com", "${AUDIENCE}", "https://api.example.com").Replace(readFile(t, path))
+	whole := strings.NewReplacer("${ISSUER}", "https://login.example.com", "${ISSUER_HOST}", "login.example.com", "${AUDIENCE}", "https://api.example.com",
+		"${URL}", "https://handbook.example.com", "${CLIENT_ID}", "handbook", "${CLIENT_SECRET}", "kt_cs_…", "${DIR}", "/etc/oauth2-proxy").Replace(readFile(t, path))
 	for line := range strings.Lines(text) {
 		if !strings.Contains(whole, line) {
 			return "", fmt.Errorf("%s has no line %q", path, line)
