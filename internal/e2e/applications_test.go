@@ -80,12 +80,16 @@ func openSquare(t *testing.T, alg string, all []application) *square {
 	return q
 }
 
-// each does something with every application, at once.
+// each does something with every application, a few at a time, for passwords are hashed
+// by a few at a time.
 func (q *square) each(what string, do func(*opened) error) {
 	q.t.Helper()
 	var at sync.WaitGroup
+	room := make(chan struct{}, 3)
 	for _, a := range q.all {
 		at.Go(func() {
+			room <- struct{}{}
+			defer func() { <-room }()
 			if err := do(a); err != nil {
 				q.t.Errorf("%s, %s: %v", a.name, what, err)
 			}
@@ -169,7 +173,10 @@ func (q *square) logsOut(a *opened) error {
 func (a *opened) isTold(b *browser) error {
 	return again("it asks to log in", func() (bool, error) {
 		s, err := b.open(a.url + cmp.Or(a.still, "/"))
-		return err == nil && s.asks(), fmt.Errorf("%s, %w", s, err)
+		if err == nil && s.asks() {
+			return true, nil
+		}
+		return false, fmt.Errorf("%s, %w", s, err)
 	})
 }
 
@@ -289,7 +296,7 @@ var applications = []application{
 		callback: "/callback", logout: "/logout", set: "nothing"},
 	{name: "express-openid-connect", host: "Express", program: &expressLogin, versions: []string{"npm:express-openid-connect", "npm:express"},
 		callback: "/callback", logout: "/logout", backchannel: "/ended", set: "`idTokenSigningAlg`; `response_type: 'code'`; `idpLogout`; `backchannelLogout`"},
-	{name: "Auth.js", host: "Express", program: &authLogin, versions: []string{"npm:@auth/express", "npm:express"},
+	{name: "Auth.js", host: "Express", program: &authLogin, versions: []string{"npm:@auth/core", "npm:express"},
 		callback: "/auth/callback/keyturn", logout: "/logout", set: "`checks` with `pkce`; the refresh and the way to the `end_session_endpoint` by the program, as here"},
 	{name: "openid_connect", host: "WEBrick", program: &rubyLogin, versions: []string{"deb:ruby-openid-connect"},
 		callback: "/callback", logout: "/logout", backchannel: "/ended", still: "/?still", set: "the challenge of PKCE, the key set and the check of logout tokens by the program, as here"},

@@ -77,19 +77,25 @@ func (b *browser) show(res *http.Response, err error) (screen, error) {
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	s := screen{res.Request.URL, res.StatusCode, string(text)}
-	if s.asks() {
+	if s.asks() && s.status != http.StatusServiceUnavailable {
 		b.asked++
 	}
 	return s, err
 }
 
-// visit is open by the shop's user, who logs in where that is asked.
+// visit is open by the shop's user, who logs in where that is asked, and tries again
+// in a moment where the page says so.
 func (b *browser) visit(address string) (screen, error) {
 	s, err := b.open(address)
 	if err != nil || !s.asks() {
 		return s, err
 	}
-	return b.send(s, "username", email, "password", password)
+	form := s
+	err = again("the page is not busy", func() (bool, error) {
+		s, err = b.send(form, "username", email, "password", password)
+		return err != nil || s.status != http.StatusServiceUnavailable, err
+	})
+	return s, err
 }
 
 var (
@@ -121,7 +127,7 @@ func (b *browser) send(s screen, pairs ...string) (screen, error) {
 	return b.show(b.client.PostForm(to.String(), form))
 }
 
-// again asks until it is answered yes, and says what the last answer was.
+// again asks until it is answered yes, which may come with an error.
 func again(what string, come func() (bool, error)) error {
 	var last error
 	pace := time.NewTicker(100 * time.Millisecond)
@@ -129,8 +135,8 @@ func again(what string, come func() (bool, error)) error {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-pace.C {
 		var ok bool
 		if ok, last = come(); ok {
-			return nil
+			return last
 		}
 	}
-	return fmt.Errorf("waited %v in vain until %s: %w", patience, what, last)
+	return fmt.Errorf("waited %v in vain until %s: %v", patience, what, last)
 }

@@ -80,6 +80,7 @@ const libraries = {
         authorizationParams: { response_type: 'code', scope },
         authRequired: false,
         idpLogout: true,
+        httpTimeout: 60_000,
         backchannelLogout: { store },
         routes: { callback: '/callback', postLogoutRedirect: '/bye', backchannelLogout: '/ended' },
       }),
