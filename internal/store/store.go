@@ -31,9 +31,9 @@ type Store interface {
 	// Ping reports whether the store can answer and be written to.
 	Ping(ctx context.Context) error
 	// Sweep removes at most limit records of each kind that have expired at now
-	// (families by PurgeAt, denied tokens, counters) and returns how many it removed. A
-	// record with a decision stays until that is carried out, and a family that has ended
-	// until its client is told. Sweep may run on several replicas at once.
+	// (families by PurgeAt, denied tokens, spent proofs, counters) and returns how many it
+	// removed. A record with a decision stays until that is carried out, and a family that
+	// has ended until its client is told. Sweep may run on several replicas at once.
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
 	// AllFamilies returns at most limit families with an ID above after, by ID,
 	// including ended ones. It is for copying and checking a store.

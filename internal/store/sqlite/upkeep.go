@@ -14,7 +14,12 @@ var (
 	countFree      = sql(`PRAGMA freelist_count`)
 	giveBack       = sql(`PRAGMA incremental_vacuum(128)`)
 	sweepDenied    = sql(`DELETE FROM denied WHERE jti IN
-		(SELECT jti FROM denied WHERE expire_at <= ? AND slot_id = '' ORDER BY expire_at LIMIT ?)`)
+		(SELECT jti FROM denied WHERE jti NOT GLOB 'dpop *' AND expire_at <= ? AND slot_id = '' ORDER BY expire_at LIMIT ?)`)
+	// IDs of DPoP proofs begin with the time when they were made. No other index has them:
+	// it would cost as much as the row. A proof that lasts longer than later ones keeps
+	// those until it goes itself.
+	sweepProofs = sql(`DELETE FROM denied WHERE expire_at <= ?1 AND slot_id = '' AND jti IN
+		(SELECT jti FROM denied WHERE jti GLOB 'dpop *' ORDER BY jti LIMIT ?2)`)
 	sweepCounters = sql(`DELETE FROM counters WHERE name IN
 		(SELECT name FROM counters WHERE expire_at <= ? ORDER BY expire_at LIMIT ?)`)
 )
@@ -68,7 +73,7 @@ const incremental = 2
 // Sweep implements store.Store.
 func (s *Store) Sweep(ctx context.Context, now time.Time, n int) (int, error) {
 	total := 0
-	for _, kind := range []*statement{sweepFamilies, sweepDenied, sweepCounters} {
+	for _, kind := range []*statement{sweepFamilies, sweepDenied, sweepProofs, sweepCounters} {
 		removed, err := s.exec(ctx, kind, millis(now), limit(n))
 		total += removed
 		if err != nil {

@@ -14,6 +14,7 @@ func (s *suite) sweep() []test {
 		{"removes what has expired and nothing else", s.sweepExpired},
 		{"A3_leaves a session that owes an event", s.sweepOwing},
 		{"respects its limit", s.sweepLimit},
+		{"removes spent proofs that have expired", s.sweepProofs},
 		{"by several replicas at once", s.sweepRace},
 	}
 }
@@ -115,6 +116,24 @@ func (s *suite) sweepLimit(t *testing.T) {
 		if n != want.removed || f != want.families || d != want.tokens {
 			t.Errorf("sweep %d removed %d and left %d families, %d tokens; want %+v", i, n, f, d, want)
 		}
+	}
+}
+
+// sweepProofs has a proof that lasts longer than one made after it. Their IDs are as
+// package dpop makes them.
+func (s *suite) sweepProofs(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	proofs := []string{"dpop 6b0a1000 A", "dpop 6b0a1001 B", "dpop 6b0a1002 C"}
+	for i, at := range []time.Time{epoch, epoch.Add(time.Millisecond), epoch.Add(-time.Hour)} {
+		ok(t, st.DenyToken(ctx, deniedUntil(proofs[i], at)))
+	}
+	for _, want := range []int{2, 0} {
+		if n, err := st.Sweep(ctx, epoch, 100); n != want || err != nil {
+			t.Errorf("%d were swept (%v); want %d", n, err, want)
+		}
+	}
+	if denied(t, st, proofs[0]) || !denied(t, st, proofs[1]) || denied(t, st, proofs[2]) {
+		t.Error("the wrong proofs count as spent")
 	}
 }
 
