@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,19 +44,36 @@ func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration
 	if err := CheckResetLife(life); err != nil {
 		return "", time.Time{}, err
 	}
+	secret := newResetSecret()
+	expires = s.now().Add(life)
+	if err := s.issueReset(ctx, uid, secret, expires, func(*User) error { return nil }); err != nil {
+		return "", time.Time{}, err
+	}
+	return resetToken(secret, uid), expires, nil
+}
+
+func newResetSecret() []byte {
 	secret := make([]byte, resetSecretBytes)
 	rand.Read(secret) // never fails
+	return secret
+}
+
+func resetToken(secret []byte, uid string) string {
+	return resetPrefix + base64url.Encode(append(slices.Clone(secret), uid...))
+}
+
+// issueReset makes the token of a secret valid, unless allowed refuses that.
+func (s *Service) issueReset(ctx context.Context, uid string, secret []byte, expires time.Time, allowed func(*User) error) error {
 	hash := sha256.Sum256(secret)
-	expires = s.now().Add(life)
-	_, _, err = s.change(ctx, audit.Event{Action: audit.ResetIssued}, uid, false, func(u *User, e *audit.Event) error {
+	_, _, err := s.change(ctx, audit.Event{Action: audit.ResetIssued}, uid, false, func(u *User, e *audit.Event) error {
+		if err := allowed(u); err != nil {
+			return err
+		}
 		u.ResetHash, u.ResetExpiresAt = hash[:], expires
 		e.Detail = "valid until " + expires.Format(time.RFC3339)
 		return nil
 	})
-	if err != nil {
-		return "", time.Time{}, err
-	}
-	return resetPrefix + base64url.Encode(append(secret, uid...)), expires, nil
+	return err
 }
 
 // RedeemReset replaces the password of the account of a one-time token and ends all

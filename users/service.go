@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/mail"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/internal/throttle"
@@ -39,6 +40,10 @@ type Service struct {
 	// Sealer keeps the secrets of second factors (see SealFactors); if nil, none can be
 	// enrolled or used, only removed.
 	Sealer *keys.Sealer
+	// Post writes letters; if nil, there are none. Letters bounds how many are written to
+	// one address at the asking of whoever asks.
+	Post    *mail.Post
+	Letters *throttle.Throttle
 	// Holder returns who has an id in any case, "a client" or "another account", or
 	// "". If nil, ids are compared with those of accounts alone, as they are written.
 	Holder func(id string) (string, error)

@@ -28,8 +28,8 @@ changes nothing and leaves no event. Run it from where your resource
 servers are: it needs nothing but the issuer's URL.
 
 With --inside it also opens the store that the settings name, checks whether its
-keys are those published, the schedule of the keys and whether a password hash lacks its pepper, and says which
-database engine it is. The exit code is 1 if any check fails.`,
+keys are those published, the schedule of the keys and whether a password hash lacks its pepper, logs in to
+the mail server, and says which database engine it is. The exit code is 1 if any check fails.`,
 		Example: `  keyturn doctor --issuer https://login.example.com
   keyturn doctor --issuer https://login.example.com --inside --config keyturn.yaml`,
 		Args: cobra.NoArgs,
@@ -59,7 +59,11 @@ database engine it is. The exit code is 1 if any check fails.`,
 			if err != nil {
 				return err
 			}
-			return p.printFindings(append(found, doctor.Pepper(needed, cfg.PepperFile != "")))
+			found = append(found, doctor.Pepper(needed, cfg.PepperFile != ""))
+			if cfg.MailHost != "" {
+				found = append(found, doctor.Mail(cfg.MailHost, in.tryMail()))
+			}
+			return p.printFindings(found)
 		})
 	})
 	cmd.Flags().BoolVar(&inside, "inside", false, "open the store, too, and check the schedule of the keys")

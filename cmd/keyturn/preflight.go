@@ -25,7 +25,7 @@ func (d *deployment) checkToServe() error {
 	}
 	_, pepperErr := d.pepper()
 	memoryErr := passwords.CheckMemory(os.DirFS("/"), d.cfg.PasswordParams(), d.cfg.HashConcurrency)
-	err = errors.Join(err, pepperErr, memoryErr, checkTLS(d.cfg), d.checkPages(), d.checkPlaceOfStore(), d.checkAudit())
+	err = errors.Join(err, pepperErr, memoryErr, checkTLS(d.cfg), d.checkPages(), d.checkMail(), d.checkPlaceOfStore(), d.checkAudit())
 	if err != nil {
 		return usageError{err}
 	}

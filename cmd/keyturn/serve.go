@@ -292,7 +292,7 @@ func (s *services) server(d *deployment, issuer string) *server.Server {
 		CORSOrigins: d.cfg.CORSOrigins,
 		Profiling:   d.cfg.Profiling, RequestTimeout: d.cfg.RequestTimeout, ShutdownDelay: d.cfg.ShutdownDelay, ShutdownTimeout: d.cfg.ShutdownTimeout,
 	}, server.Handlers{
-		OAuth: s.oauth, Pages: s.pages, FirstParty: s.firstParty(d), SignUp: d.cfg.Signup, JWKS: s.jwks, Metadata: s.metadata, Health: s.health(d),
+		OAuth: s.oauth, Pages: s.pages, FirstParty: s.firstParty(d), SignUp: d.cfg.Signup, Mail: d.cfg.Mail(), JWKS: s.jwks, Metadata: s.metadata, Health: s.health(d),
 	}, metrics, d.audit, d.log)
 }
 

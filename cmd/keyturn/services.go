@@ -11,6 +11,7 @@ import (
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/firstparty"
+	"github.com/keyturn/keyturn/internal/mail"
 	"github.com/keyturn/keyturn/internal/outbox"
 	"github.com/keyturn/keyturn/internal/pages"
 	"github.com/keyturn/keyturn/internal/passwords"
@@ -51,15 +52,22 @@ func (d *deployment) services(issuer string) (*services, error) {
 		return nil, err
 	}
 	s.users.Sealer = masters.Sealer(users.SealFactors)
+	s.outbox = &outbox.Box{Store: d.store, Now: d.clock.Now, OnError: d.outboxTrouble}
+	if s.users.Post, err = d.post(issuer, masters, s.outbox); err != nil {
+		return nil, usageError{err}
+	}
 	s.oauth = oauth.NewService(oauth.Options{
 		Store: d.store, Families: s.families, ClientKeys: clients.NewKeys(d.cfg.ClientJWKSNetworks, wallClock), Proofs: dpop.NewChecker(masters, d.cfg.DPoPNonce, d.cfg.ClockSkew, wallClock), Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
 		OnError: d.requestLog, Now: wallClock,
 	})
-	s.outbox = &outbox.Box{Store: d.store, Now: d.clock.Now, OnError: d.outboxTrouble}
 	s.endings = &oauth.Backchannel{
 		Store: d.store, Clients: d.store, Box: s.outbox, Sender: clients.NewLogoutSender(d.cfg.ClientJWKSNetworks), Ring: s.ring, Audit: d.audit, Issuer: issuer, Now: wallClock,
 	}
 	s.outbox.Kinds = map[string]outbox.Kind{oauth.LogoutKind: s.endings.Kind()}
+	if post := s.users.Post; post != nil {
+		post.Prepare, post.GiveUp = s.users.PrepareLetter, d.letterGivenUp
+		s.outbox.Kinds[mail.LetterKind] = post.Kind()
+	}
 	if s.pages, err = d.pages(issuer, s); err != nil {
 		return nil, err
 	}
@@ -135,6 +143,7 @@ func (d *deployment) users() (*users.Service, error) {
 		Store: d.store, Hasher: hasher, Policy: passwordPolicy(d.cfg),
 		Sessions: oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: d.now}, Holder: d.holders(), Audit: d.audit, Now: d.now,
 	}
+	service.Letters = throttle.New(d.store, wallClock)
 	if d.cfg.LoginThrottle {
 		service.Throttle = throttle.New(d.store, d.now)
 	}

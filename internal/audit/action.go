@@ -32,8 +32,10 @@ const (
 	ConsentsListed     Action = "consents-listed"      // GET /auth/grants, or the page
 	PasswordChanged    Action = "password-changed"     // by the user
 	PasswordReset      Action = "password-reset"       // by an operator
-	ResetIssued        Action = "reset-issued"         // a one-time token, by an operator
+	ResetIssued        Action = "reset-issued"         // a one-time token, by an operator or for a letter
 	ResetRedeemed      Action = "reset-redeemed"       // a new password, by whoever has the token
+	LetterAsked        Action = "letter-asked"         // POST /auth/forgot, or the page
+	LetterUndelivered  Action = "letter-undelivered"   // it was given up
 	FactorEnrolled     Action = "factor-enrolled"      // by a first code
 	FactorUsed         Action = "factor-used"          // a code was spent for a log-in
 	FactorRemoved      Action = "factor-removed"       // by the user or an operator

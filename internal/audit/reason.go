@@ -186,7 +186,7 @@ var (
 	ReasonClockUnconfirmed = Reason{"clock_unconfirmed", "the clock jumped, and either it alone or elapsed time alone says that the session expired; the caller was answered 503"}
 	ReasonSigning          = Reason{"signing", "there was no fresh key to sign with; the caller was answered 503"}
 	ReasonCannotOpen       = Reason{"cannot_open", "the private half could not be opened under any key-encryption key"}
-	ReasonUndelivered      = Reason{"undelivered", "the application did not take it; the detail has its last answer"}
+	ReasonUndelivered      = Reason{"undelivered", "the application, or the mail server, did not take it; the detail has its last answer"}
 	ReasonHungUp           = Reason{"hung_up", "the caller hung up before it was decided; nothing has changed"}
 	ReasonPanic            = Reason{"panic", "a handler failed inside; the operational log has the stack"}
 )

@@ -215,14 +215,24 @@ var vocabulary = []Term{
 		Fields: accountAfter,
 	}, {
 		Action: ResetIssued, Category: words("iam"), Type: words("admin user change"), Stands: WithEvent,
-		When:    "an operator made a one-time token for a new password",
-		Success: silent, Failure: noAccount,
+		When:    "a one-time token for a new password was made, by an operator or for a letter that is about to be sent; without an account no letter is",
+		Success: silent, Failure: slices.Concat(noAccount, []Reason{ReasonDisabledUser}),
 		Fields: words("user.id user.email keyturn.detail"),
 	}, {
 		Action: ResetRedeemed, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
 		When:    "somebody set a new password with a one-time token, and the account's sessions were ended",
-		Success: silent, Failure: slices.Concat([]Reason{ReasonBodyUnreadable, ReasonMalformedBody, ReasonBadResetToken, ReasonHungUp}, notReplaced),
+		Success: silent, Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonBadResetToken, ReasonHungUp, ReasonForeignForm}, unread, notReplaced),
 		Fields: accountAfter,
+	}, {
+		Action: LetterAsked, Category: words("iam"), Type: words("info"), Stands: WithEvent,
+		When:    "somebody asked for a letter, whose kind the detail names, to an address that may have an account or not",
+		Success: silent, Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonInvalidEmail, ReasonThrottled, ReasonForeignForm, ReasonUnavailable}, unread),
+		Fields: words("user.email keyturn.detail"),
+	}, {
+		Action: LetterUndelivered, Category: words("iam"), Type: words("info"),
+		When:    "a letter could not be sent: it was refused for good, or by nobody taken within a day or before what it says was over",
+		Failure: []Reason{ReasonUndelivered},
+		Fields:  words("user.email keyturn.detail"),
 	}, {
 		Action: FactorEnrolled, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
 		When:    "a user confirmed a second factor by a code, and no log-in goes without one from then on",

@@ -47,7 +47,8 @@ func overwrites(c *Config) (reason, accepted string) {
 		return "", ""
 	}
 	files := map[string]string{c.MasterKeyFile: "master_key_file", c.TLSCertFile: "tls_cert_file", c.TLSKeyFile: "tls_key_file",
-		c.AuditCAFile: "audit_ca_file", c.PepperFile: "pepper_file", c.PageLogoFile: "page_logo_file"}
+		c.AuditCAFile: "audit_ca_file", c.PepperFile: "pepper_file", c.PageLogoFile: "page_logo_file",
+		c.MailPasswordFile: "mail_password_file", c.MailWebhookSecretFile: "mail_webhook_secret_file"}
 	if db := c.SQLitePath(); db != "" {
 		files[c.MasterKeyBeside()] = "the master key beside the store"
 		for _, end := range []string{"", "-wal", "-shm", "-journal"} {

@@ -68,7 +68,7 @@ var contradictions = []contradiction{
 		}
 		return "", ""
 	}},
-	{[]string{"audit_log", "store", "master_key_file", "tls_cert_file", "tls_key_file", "audit_ca_file", "pepper_file", "page_logo_file"}, overwrites},
+	{[]string{"audit_log", "store", "master_key_file", "tls_cert_file", "tls_key_file", "audit_ca_file", "pepper_file", "page_logo_file", "mail_password_file", "mail_webhook_secret_file"}, overwrites},
 	{[]string{"audit_rotate_size", "audit_log"}, func(c *Config) (string, string) { return rotatesNoFile(c, c.AuditRotateSize > 0) }},
 	{[]string{"audit_rotate_age", "audit_log"}, func(c *Config) (string, string) { return rotatesNoFile(c, c.AuditRotateAge > 0) }},
 	{[]string{"audit_keep", "audit_rotate_size", "audit_rotate_age"}, func(c *Config) (string, string) { return keepsNothing(c, c.AuditKeep > 0) }},
@@ -128,7 +128,7 @@ func argon2Weak(c *Config) (reason, accepted string) {
 
 // contradict reports contradictions between the settings.
 func (l *loader) contradict() {
-	for _, x := range contradictions {
+	for _, x := range slices.Concat(contradictions, mailContradictions) {
 		if slices.ContainsFunc(x.settings, func(name string) bool { return l.failed[name] }) {
 			continue
 		}

@@ -94,5 +94,14 @@ type Config struct {
 	// PageMessagesDir has further files of messages.
 	PageMessagesDir string
 
+	// Mail tells whether there is any.
+	MailHost                              string
+	MailPort                              int
+	MailSecurity                          string
+	MailUsername, MailPasswordFile        string
+	MailFrom                              string
+	MailWebhookURL, MailWebhookSecretFile string
+	MailLanguage, MailTemplatesDir        string
+
 	sources map[string]Source
 }

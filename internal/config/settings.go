@@ -45,7 +45,7 @@ func (s Setting) Flag() string { return strings.ReplaceAll(s.Name, "_", "-") }
 func Settings() []Setting { return slices.Clone(table) }
 
 // table holds every setting there is.
-var table = describe(slices.Concat(storage(), network(), logging(), signing(), lifetimes(), hashing(), access(), branding()))
+var table = describe(slices.Concat(storage(), network(), logging(), signing(), lifetimes(), hashing(), access(), branding(), letters()))
 
 // describe fills in what follows from the kind.
 func describe(settings []Setting) []Setting {

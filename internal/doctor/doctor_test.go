@@ -3,6 +3,7 @@ package doctor_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -299,6 +300,14 @@ func TestAnIssuerWithAPath(t *testing.T) {
 func TestEngine(t *testing.T) {
 	for verdict, breaks := range map[doctor.Verdict]bool{doctor.OK: false, doctor.Warning: true} {
 		if f := doctor.Engine("MongoDB 8.0.1, sharded cluster", breaks); f.Verdict != verdict || !strings.Contains(f.Seen, "MongoDB 8.0.1") || (f.Fix != "") != breaks {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+func TestMail(t *testing.T) {
+	for verdict, err := range map[doctor.Verdict]error{doctor.OK: nil, doctor.Failure: errors.New("535 wrong password")} {
+		if f := doctor.Mail("mail.example.com", err); f.Verdict != verdict || !strings.Contains(f.Seen, "mail.example.com") || (err != nil) != strings.Contains(f.Seen+f.Fix, "535 wrong password") {
 			t.Errorf("%+v", f)
 		}
 	}

@@ -72,3 +72,11 @@ func Pepper(needed, given bool) Finding {
 	}
 	return Finding{"password hashes", OK, "none has a pepper", ""}
 }
+
+// Mail says what came of logging in to the mail server at host.
+func Mail(host string, err error) Finding {
+	if err != nil {
+		return Finding{"mail", Failure, host + ": " + err.Error(), "look at mail_host, mail_port and mail_security, and at mail_username and mail_password_file; letters wait meanwhile"}
+	}
+	return Finding{"mail", OK, host + " lets us in", ""}
+}

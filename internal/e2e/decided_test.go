@@ -49,6 +49,7 @@ var elsewhere = map[audit.Action]string{
 	audit.KeyRewrapped:     "TestK7_RewrapSurvivesKill",
 	audit.StoreCopied:      "TestA3_ACopyStandsOnlyWithItsEvent",
 	audit.StoreRestored:    "TestA3_ACopyStandsOnlyWithItsEvent",
+	audit.LetterAsked:      "TestA3_ALetterIsWrittenOnlyWithItsEvent of package mail",
 	audit.UserLoggedOut:    "TestA3_ALogOutOwesItsEvent of package server",
 	audit.ConsentGiven:     "TestA3_ConsentStandsOnlyWithItsEvent of package server",
 	audit.ConsentWithdrawn: "TestA3_ConsentStandsOnlyWithItsEvent of package server",

@@ -39,6 +39,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/steady":           {},
 	"internal/mail":             {own: []string{"internal/messages", "internal/outbox", "keys"}, foreign: []string{"github.com/google/uuid"}},
 	"internal/mail/transport":   {own: []string{"internal/mail", "internal/outbox"}, foreign: []string{"github.com/wneessen/go-mail"}},
+	"internal/mail/mailtest":    {},
 	"internal/messages":         {foreign: []string{"golang.org/x/text"}},
 	"internal/outbox":           {foreign: []string{"github.com/google/uuid"}},
 	"internal/listing":          {},
@@ -49,7 +50,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/doctor":           {own: []string{"keys"}},
 	"keys":                      {own: []string{"internal/audit", "internal/base64url", "internal/decision"}, foreign: []string{"github.com/go-jose/", "golang.org/x/crypto"}},
 	"users": {
-		own:     []string{"keys", "internal/factors", "internal/base64url", "internal/listing", "internal/decision", "internal/audit", "internal/passwords", "internal/problem", "internal/refusal", "internal/strictjson", "internal/throttle"},
+		own:     []string{"keys", "internal/mail", "internal/factors", "internal/base64url", "internal/listing", "internal/decision", "internal/audit", "internal/passwords", "internal/problem", "internal/refusal", "internal/strictjson", "internal/throttle"},
 		foreign: []string{"golang.org/x/text", "github.com/google/uuid"},
 	},
 	"internal/passwords": {

@@ -4,6 +4,7 @@ package mail
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 )
@@ -12,7 +13,7 @@ import (
 // KIND_after and, if it has a link, KIND_button.
 type Kind string
 
-// The kinds. Those of the first group have a link.
+// The kinds. Those of the first group have a link, to a page that takes its token.
 const (
 	Reset   Kind = "reset"   // to set a new password
 	SignUp  Kind = "signup"  // to make the account that somebody signed up for
@@ -26,9 +27,14 @@ const (
 	Reuse    Kind = "reuse"    // a session was ended because two parties used it
 )
 
-var linked = []Kind{Reset, SignUp, Taken, Confirm, Change}
+// linked are the pages, below the issuer, that links lead to.
+var linked = map[Kind]string{
+	Reset: "/account/reset", SignUp: "/account/confirm", Taken: "/account/login", Confirm: "/account/confirm", Change: "/account/confirm",
+}
 
-func kinds() []Kind { return append(slices.Clone(linked), Changed, Password, Device, Reuse) }
+func kinds() []Kind {
+	return append(slices.Sorted(maps.Keys(linked)), Changed, Password, Device, Reuse)
+}
 
 // facts are what a letter can tell beside its text, in this order; each has the message
 // fact_NAME.
@@ -44,8 +50,10 @@ type Letter struct {
 	// Language is its tag, or what a browser prefers (Accept-Language); if there is none,
 	// it is that of the settings.
 	Language string
-	// Values are what it tells, by the names of facts; link is where its button leads.
-	// None may come from who is not its receiver, but what is bounded and of one line.
+	// Token goes with the link of its button.
+	Token string
+	// Values are what it tells, by the names of facts. What a stranger may choose is
+	// better left out: it would be sent in our name.
 	Values map[string]string
 	// Data is for Post.Prepare, and no part of the letter.
 	Data []byte

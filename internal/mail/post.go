@@ -22,6 +22,8 @@ const (
 	SealLetters = "keyturn/letter/v1"
 	// mostLetters bounds how many wait at once.
 	mostLetters = 10_000
+	// mostLanguage bounds what names the language of one, in bytes.
+	mostLanguage = 200
 )
 
 // Post puts letters into the outbox and sends what is there. It is safe for concurrent
@@ -56,6 +58,7 @@ func (p *Post) WriteIf(ctx context.Context, l Letter, record func(context.Contex
 	if l.ID == "" {
 		l.ID = uuid.NewString()
 	}
+	l.Language = l.Language[:min(len(l.Language), mostLanguage)]
 	text, err := json.Marshal(l)
 	if err != nil {
 		return err
@@ -74,7 +77,10 @@ func (p *Post) WriteIf(ctx context.Context, l Letter, record func(context.Contex
 		recorded = record(ctx)
 		return recorded == nil, nil
 	})
-	if err == nil && !called {
+	switch {
+	case called && recorded == nil:
+		return nil // if its lease could not be ended, it ends by itself
+	case !called && err == nil:
 		recorded = record(ctx)
 	}
 	return errors.Join(recorded, err)

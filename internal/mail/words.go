@@ -5,6 +5,7 @@ import (
 	"fmt"
 	htmltemplate "html/template"
 	"io/fs"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -24,6 +25,8 @@ var templateFiles embed.FS
 type Brand struct {
 	// Name is that of the product; Logo, Privacy and Support are addresses, or empty.
 	Name, Logo, Privacy, Support string
+	// Site is the issuer, below which links lead.
+	Site string
 	// Color is that of the button, OnColor of the text on it, as #rrggbb.
 	Color, OnColor string
 }
@@ -37,7 +40,7 @@ type Words struct {
 	html      *htmltemplate.Template
 }
 
-// mostValue bounds a value in a letter, in characters, but for the link.
+// mostValue bounds a value in a letter, in characters.
 const mostValue = 200
 
 // NewWords reads the templates and messages that are built in, and those of a directory,
@@ -76,13 +79,13 @@ func NewWords(b Brand, language, dir string) (*Words, error) {
 
 // check writes every letter once: a template that cannot is refused at the start.
 func (w *Words) check() error {
-	values := map[string]string{"link": "https://example.com/"}
+	values := map[string]string{}
 	for _, name := range facts {
 		values[name] = "example"
 	}
 	for _, l := range w.languages.All {
 		for _, kind := range kinds() {
-			if _, err := w.put(Letter{Kind: kind, Language: l.Lang, Values: values}); err != nil {
+			if _, err := w.put(Letter{Kind: kind, Language: l.Lang, Token: "example", Values: values}); err != nil {
 				return fmt.Errorf("%s in %s: %w", kind, l.Lang, err)
 			}
 		}
@@ -98,9 +101,9 @@ type view struct {
 	messages.Language
 	Kind  Kind
 	Brand Brand
-	// Link is where the button leads, or empty.
-	Link  string
-	Facts []fact
+	// Link is where the button leads, or empty; Token is in it.
+	Link, Token string
+	Facts       []fact
 }
 
 // Say returns a message about the product.
@@ -126,8 +129,12 @@ func (w *Words) put(l Letter) (Message, error) {
 	if !slices.Contains(kinds(), l.Kind) {
 		return Message{}, fmt.Errorf("there is no letter %q", l.Kind)
 	}
-	if slices.Contains(linked, l.Kind) {
-		v.Link = l.Values["link"]
+	if path := linked[l.Kind]; path != "" {
+		query := url.Values{"ui_locales": {v.Lang}}
+		if v.Token = l.Token; l.Token != "" {
+			query.Set("token", l.Token)
+		}
+		v.Link = w.brand.Site + path + "?" + query.Encode()
 	}
 	for _, name := range facts {
 		if value := oneLine(l.Values[name]); value != "" {

@@ -33,19 +33,33 @@ const leastContrast = 5
 // accent returns the style's accent for a brand's colour on a ground: the colour itself,
 // or as much darker or lighter as text in it needs to be read, and what is read on it.
 func accent(c, ground Color) string {
+	shown, on := readable(c, ground)
+	return fmt.Sprintf(" --accent: %s; --on-accent: %s; ", shown, on)
+}
+
+// Accent returns the colour of buttons on a light ground, and what is read on it.
+func (b Brand) Accent() (shown, on Color) {
+	c := Color{0x0b, 0x57, 0xd0} // as in style.css
+	if b.Color != nil {
+		c = *b.Color
+	}
+	return readable(c, lightCard)
+}
+
+func readable(c, ground Color) (shown, on Color) {
 	towards := black
 	if contrast(ground, white) > contrast(ground, black) {
 		towards = white
 	}
-	shown := c
+	shown = c
 	for step := 1; contrast(shown, ground) < leastContrast; step++ {
 		shown = mix(c, towards, float64(step)/32)
 	}
-	on := white
+	on = white
 	if contrast(shown, black) > contrast(shown, white) {
 		on = black
 	}
-	return fmt.Sprintf(" --accent: %s; --on-accent: %s; ", shown, on)
+	return shown, on
 }
 
 func mix(a, b Color, share float64) (c Color) {

@@ -31,6 +31,8 @@ const (
 	LogInPath        = "/account/login"
 	LogOutPath       = "/account/logout"
 	SignUpPath       = "/account/signup"
+	ForgotPath       = "/account/forgot"
+	ResetPath        = "/account/reset"
 	PasswordPath     = "/account/password"
 	SessionsPath     = "/account/sessions"
 	FactorsPath      = "/account/factors"
@@ -180,6 +182,8 @@ func wrongOf(e *refusal.Error, malformed string) (status int, key string) {
 		return http.StatusForbidden, "wrong_code"
 	case e.Code == refusal.BadChallenge:
 		return http.StatusForbidden, "stale"
+	case e.Code == refusal.BadResetToken:
+		return http.StatusForbidden, "bad_link"
 	case e.Code == refusal.StaleLogin:
 		return http.StatusForbidden, "log_in_again"
 	case e.Code == refusal.Unacceptable && e.Reason == audit.ReasonInvalidFactor:

@@ -28,6 +28,8 @@ type view struct {
 	// about. Detail says more, in English and for who develops, and RequestID names
 	// the event.
 	Wrong, Field, Detail, RequestID string
+	// LinkToken is that of a letter's link.
+	LinkToken string
 	// Challenge is that of a log-in whose second factor is due. Secret and URI are what an
 	// authenticator app is set up with.
 	Challenge, Secret, URI string
@@ -64,6 +66,9 @@ func (v view) Version() string { return v.pages.version }
 
 // SignUp says whether people may make themselves an account.
 func (v view) SignUp() bool { return v.pages.Options.SignUp }
+
+// Mail says whether letters can be sent.
+func (v view) Mail() bool { return v.pages.Users.Post != nil }
 
 // CanRemember says whether a browser can stay logged in.
 func (v view) CanRemember() bool { return v.pages.RememberTTL > 0 }
@@ -134,6 +139,10 @@ func (v view) Choices() (list []choice) {
 			c.Path = other.Path("")
 		case v.Page == "code" || v.Page == "enrol":
 			c.Path = other.Path("login")
+		case v.Page == "sent":
+			c.Path = other.WithRequest("forgot")
+		case v.LinkToken != "":
+			c.Path = v.pages.base + AccountPath + "/" + v.Page + other.query(url.Values{"token": {v.LinkToken}})
 		default:
 			c.Path = other.WithRequest(v.Page)
 		}

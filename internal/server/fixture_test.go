@@ -27,11 +27,13 @@ import (
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/firstparty"
+	"github.com/keyturn/keyturn/internal/mail/mailtest"
 	"github.com/keyturn/keyturn/internal/pages"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/server"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/sqlite"
+	"github.com/keyturn/keyturn/internal/throttle"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -112,13 +114,15 @@ type world struct {
 	requireFactor    []string
 	// signUpOff closes the sign-up at the next build.
 	signUpOff bool
-	store     store.Store
-	users     *users.Service
-	uid       string
-	journal   *journal
-	secret    string
-	keeper    *keys.Keeper
-	masters   *keys.Masters
+	// smtp takes letters, from the next build on, if it is not nil; see mailed.
+	smtp    *mailtest.Server
+	store   store.Store
+	users   *users.Service
+	uid     string
+	journal *journal
+	secret  string
+	keeper  *keys.Keeper
+	masters *keys.Masters
 	// master is the line that masters was read from.
 	master string
 	// timeout is how long a request may take.
@@ -217,6 +221,9 @@ func (w *world) build() http.Handler {
 	})
 	must(w.t, err)
 	w.users.Sealer = w.masters.Sealer(users.SealFactors)
+	if w.smtp != nil {
+		w.users.Post, w.users.Letters = w.letters(), throttle.New(w.store, time.Now)
+	}
 	fail := func(_ context.Context, err error) {
 		w.inside.Add(1)
 		w.t.Log("inside:", err)
@@ -243,7 +250,7 @@ func (w *world) build() http.Handler {
 		HSTS: true, RequestTimeout: w.timeout, ShutdownTimeout: time.Second, CORSOrigins: []string{"https://app.example.com"},
 		Clients: clientip.Finder{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}},
 	}, server.Handlers{
-		OAuth: o, Pages: shown, SignUp: !w.signUpOff,
+		OAuth: o, Pages: shown, SignUp: !w.signUpOff, Mail: w.smtp != nil,
 		FirstParty: &firstparty.Handlers{OAuth: o, Users: w.users, Recorder: decision.Recorder{Audit: w.audit, OnError: fail}},
 		JWKS:       wellknown.NewJWKS(w.keeper.Ring()), Metadata: metadata, Health: health,
 	}, server.NewMetrics(), w.audit, zerolog.Nop())

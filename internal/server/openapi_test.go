@@ -228,7 +228,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			journeys["page: "+d.name] = func(_ *testing.T, w *world) { d.send(w, tokens{}) }
 		}
 	}
-	for _, d := range factorPages() {
+	for _, d := range append(factorPages(), letterDecisions()...) {
 		journeys["page: "+d.name] = func(_ *testing.T, w *world) { d.send(w, tokens{}) }
 	}
 	maps.Copy(journeys, map[string]func(*testing.T, *world){
@@ -298,6 +298,16 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			}
 			for _, path := range []string{"/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/introspect"} {
 				raw(path, strings.NewReader(""), "Content-Encoding", "gzip")(w, tokens{})
+			}
+		},
+		"letters that are not recorded": func(t *testing.T, w *world) {
+			w.mailed()
+			w.journal.breakDown(true)
+			w.sendJSON("POST", "/auth/forgot", "", map[string]string{"email": email})
+			b := w.browser()
+			_, form := formOn(t, b.get("/account/forgot"))
+			for _, path := range []string{"/account/forgot", "/account/reset"} {
+				b.post(path, form)
 			}
 		},
 		"a store that is closed": func(t *testing.T, w *world) {

@@ -16,7 +16,7 @@ import (
 func refusals() []decided {
 	return slices.Concat(
 		reading("/oauth/token", audit.TokenRefused), reading("/oauth/revoke", audit.TokenRevoked), reading("/oauth/introspect", audit.TokenIntrospected), reading("/oauth/par", audit.RequestPushed),
-		notGranted(), notRefreshed(), notProven(), notAlive(), notRevoked(), notBorne(), notLogged(), notChanged(), pageRefusals(), notPushed(), factorDecisions(), consentDecisions(), brokenOff(),
+		notGranted(), notRefreshed(), notProven(), notAlive(), notRevoked(), notBorne(), notLogged(), notChanged(), pageRefusals(), notPushed(), factorDecisions(), consentDecisions(), brokenOff(), letterDecisions(),
 	)
 }
 

@@ -30,6 +30,8 @@ type Handlers struct {
 	FirstParty *firstparty.Handlers
 	// SignUp says whether people may make themselves an account, there and at the page.
 	SignUp bool
+	// Mail says whether letters can be sent; what needs one is not there without it.
+	Mail bool
 }
 
 // router builds the table of routes. Every path answers the methods named and
@@ -63,6 +65,10 @@ func (s *Server) router(h Handlers) http.Handler {
 	s.route(r, page, pages.AppPath, methods{"GET": h.Pages.AskApp, "POST": h.Pages.AddApp})
 	s.route(r, page, pages.ConsentPath, methods{"POST": h.Pages.Consent})
 	s.route(r, page, pages.ApplicationsPath, methods{"GET": h.Pages.ListApplications, "POST": h.Pages.WithdrawConsent})
+	if h.Mail {
+		s.route(r, page, pages.ResetPath, methods{"GET": h.Pages.AskReset, "POST": h.Pages.Reset})
+		s.route(r, page, pages.ForgotPath, methods{"GET": h.Pages.AskForgot, "POST": h.Pages.Forgot})
+	}
 	if h.SignUp {
 		s.route(r, page, pages.SignUpPath, methods{"GET": h.Pages.AskSignUp, "POST": h.Pages.SignUp})
 	}
@@ -71,7 +77,7 @@ func (s *Server) router(h Handlers) http.Handler {
 	s.route(r, plain, "/readyz", methods{"GET": h.Health.Ready})
 
 	if h.FirstParty != nil {
-		s.firstPartyRoutes(r, h.FirstParty, h.SignUp)
+		s.firstPartyRoutes(r, h)
 	}
 	return s.documents(h, r)
 }
@@ -112,9 +118,13 @@ func (s *Server) picture(route string, l pages.Logo) http.Handler {
 	}))
 }
 
-func (s *Server) firstPartyRoutes(r *mux.Router, h *firstparty.Handlers, signUp bool) {
-	if signUp {
+func (s *Server) firstPartyRoutes(r *mux.Router, all Handlers) {
+	h := all.FirstParty
+	if all.SignUp {
 		s.route(r, firstParty, "/auth/signup", methods{"POST": h.SignUp})
+	}
+	if all.Mail {
+		s.route(r, firstParty, "/auth/forgot", methods{"POST": h.Forgot})
 	}
 	s.route(r, firstParty, "/auth/reset", methods{"POST": h.ResetPassword})
 	s.route(r, firstParty, "/auth/login", methods{"POST": h.LogIn})

@@ -27,6 +27,7 @@ var (
 	perAccount = dimension{"account", 24 * time.Hour, 50, time.Second, 30 * time.Second}
 	perNetwork = dimension{"network", time.Hour, 100, time.Second, time.Minute}
 	perCodes   = dimension{"codes", 24 * time.Hour, 5, time.Second, time.Hour}
+	perLetters = dimension{"letters", 24 * time.Hour, 3, 5 * time.Minute, time.Hour}
 )
 
 // knownPeriod is the least time for which a network stays known to an account.

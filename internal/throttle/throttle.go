@@ -23,9 +23,11 @@ import (
 //	account    50 in 24 hours    1 s           30 s
 //	network   100 in an hour     1 s           60 s
 //	codes       5 in 24 hours    1 s           1 h
+//	letters     3 in 24 hours    5 min         1 h
 //
-// The last is for the codes of an account's second factors (see BeginCode), from
-// any network: six digits are few.
+// The last two are from any network: codes of an account's second factors (see
+// BeginCode), because six digits are few, and letters that are asked for to one address
+// (see BeginLetter), each of which counts.
 //
 // A network is known to an account that has logged in from it within the last 30
 // days (up to 60); for it only the pair counts. So an attacker elsewhere cannot
@@ -90,6 +92,11 @@ func (t *Throttle) Begin(ctx context.Context, account string) (*Attempt, error) 
 // does. Account should change with the password, so that its owner ends their turns.
 func (t *Throttle) BeginCode(ctx context.Context, account string) (*Attempt, error) {
 	return t.begin(ctx, func(a *Attempt) ([]*gate, []string) { return []*gate{newGate(perCodes, a.at, account)}, nil })
+}
+
+// BeginLetter is Begin for a letter to an address.
+func (t *Throttle) BeginLetter(ctx context.Context, address string) (*Attempt, error) {
+	return t.begin(ctx, func(a *Attempt) ([]*gate, []string) { return []*gate{newGate(perLetters, a.at, address)}, nil })
 }
 
 func (t *Throttle) begin(ctx context.Context, gatesFor func(*Attempt) (gates []*gate, known []string)) (*Attempt, error) {

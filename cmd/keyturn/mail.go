@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	netmail "net/mail"
+	"net/url"
+	"strings"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/mail"
+	"github.com/keyturn/keyturn/internal/mail/transport"
+	"github.com/keyturn/keyturn/internal/outbox"
+	"github.com/keyturn/keyturn/internal/pages"
+	"github.com/keyturn/keyturn/keys"
+)
+
+// leastWebhookSecret is the least length of the secret of a webhook, in bytes.
+const leastWebhookSecret = 32
+
+// post puts together what writes letters, or returns nil if the settings name nothing that
+// carries them.
+func (d *deployment) post(issuer string, masters *keys.Masters, box *outbox.Box) (*mail.Post, error) {
+	if !d.cfg.Mail() {
+		return nil, nil
+	}
+	carrier, err := d.carrier()
+	if err != nil {
+		return nil, err
+	}
+	words, err := d.words(issuer)
+	if err != nil {
+		return nil, err
+	}
+	p := &mail.Post{Carrier: carrier, Words: words, Box: box, Sealer: masters.Sealer(mail.SealLetters), From: d.cfg.MailFrom, Now: box.Now}
+	if from, err := netmail.ParseAddress(d.cfg.MailFrom); err == nil {
+		_, p.Domain, _ = strings.Cut(from.Address, "@")
+	} else if u, err := url.Parse(issuer); err == nil {
+		p.Domain = u.Hostname()
+	}
+	return p, nil
+}
+
+// words returns what puts letters into words, of the brand of the pages.
+func (d *deployment) words(issuer string) (*mail.Words, error) {
+	brand, err := brandOf(d.cfg)
+	if err != nil {
+		return nil, err
+	}
+	shown, on := brand.Accent()
+	b := mail.Brand{Name: brand.Name, Privacy: brand.Privacy, Support: brand.Support, Site: issuer, Color: shown.String(), OnColor: on.String()}
+	if brand.Logo.Body != nil && brand.Logo.Type != "image/svg+xml" { // which readers of mail do not show
+		b.Logo = issuer + pages.LogoPath
+	}
+	w, err := mail.NewWords(b, d.cfg.MailLanguage, d.cfg.MailTemplatesDir)
+	if err != nil {
+		err = fmt.Errorf("mail_templates_dir %q, or mail_language %q, is refused: %w", d.cfg.MailTemplatesDir, d.cfg.MailLanguage, err)
+	}
+	return w, err
+}
+
+// carrier returns what carries letters, or nil if nothing does.
+func (d *deployment) carrier() (mail.Carrier, error) {
+	switch c := d.cfg; {
+	case c.MailWebhookURL != "":
+		secret, err := d.readSecretFile("mail_webhook_secret_file", c.MailWebhookSecretFile)
+		if err == nil && len(strings.TrimSpace(string(secret))) < leastWebhookSecret {
+			err = fmt.Errorf("mail_webhook_secret_file %s is refused: it is to have %d bytes or more", c.MailWebhookSecretFile, leastWebhookSecret)
+		}
+		return &transport.Webhook{URL: c.MailWebhookURL, Secret: []byte(strings.TrimSpace(string(secret))), Now: wallClock}, err
+	case c.MailHost != "":
+		smtp := &transport.SMTP{Host: c.MailHost, Port: c.MailPort, Security: transport.Security(c.MailSecurity), Username: c.MailUsername}
+		if c.MailPasswordFile == "" {
+			return smtp, nil
+		}
+		password, err := d.readSecretFile("mail_password_file", c.MailPasswordFile)
+		smtp.Password = strings.TrimRight(string(password), "\r\n")
+		return smtp, err
+	}
+	return nil, nil
+}
+
+// tryMail logs in to the mail server.
+func (d *deployment) tryMail() error {
+	carrier, err := d.carrier()
+	if smtp, ok := carrier.(*transport.SMTP); ok && err == nil {
+		err = smtp.Check(d.ctx)
+	}
+	return err
+}
+
+// checkMail checks the files of letters.
+func (d *deployment) checkMail() error {
+	_, err := d.carrier()
+	if d.cfg.Mail() {
+		_, wordsErr := d.words(d.cfg.Issuer)
+		err = errors.Join(err, wordsErr)
+	}
+	return err
+}
+
+func (d *deployment) letterGivenUp(ctx context.Context, l mail.Letter, cause error) error {
+	return d.audit.Record(ctx, audit.Event{
+		Action: audit.LetterUndelivered, Outcome: audit.Failure, Reason: audit.ReasonUndelivered, UserEmail: l.To, Detail: strings.TrimSpace(string(l.Kind) + ": " + cause.Error()),
+	})
+}

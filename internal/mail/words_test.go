@@ -1,0 +1,102 @@
+package mail
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestEveryLetterHasItsWords holds the files of messages to each other and to the kinds.
+func TestEveryLetterHasItsWords(t *testing.T) {
+	w, err := NewWords(Brand{Name: "Engines <b>", Color: "#0b57d0", OnColor: "#ffffff", Support: "mailto:help@example.com", Privacy: "https://example.com/privacy"}, "en", "")
+	must(t, err)
+	want := map[string]bool{"dir": true, "support": true, "privacy": true}
+	for _, kind := range kinds() {
+		for _, part := range []string{"_subject", "_text", "_after"} {
+			want[string(kind)+part] = true
+		}
+		if linked[kind] != "" {
+			want[string(kind)+"_button"] = true
+		}
+	}
+	for _, name := range facts {
+		want["fact_"+name] = true
+	}
+	if len(w.languages.All) != 7 {
+		t.Errorf("%v", w.languages.Tags())
+	}
+	for _, l := range w.languages.All {
+		if keys := slices.Sorted(maps.Keys(want)); !slices.Equal(l.Keys(), keys) {
+			t.Errorf("%s: %v, want %v", l.Lang, l.Keys(), keys)
+		}
+		for _, kind := range kinds() {
+			m, err := w.put(Letter{Kind: kind, Language: l.Lang, Token: "kt_x", Values: map[string]string{"address": "192.0.2.7"}})
+			must(t, err)
+			for _, in := range []string{m.Text, m.HTML, m.Subject} {
+				if strings.Contains(in, "%s") || strings.Contains(in, "ZgotmplZ") || !strings.Contains(in, "Engines") {
+					t.Errorf("%s %s: %s", l.Lang, kind, in)
+				}
+			}
+			if strings.Contains(m.HTML, "Engines <b>") || strings.Contains(m.Text, "token=kt_x&ui_locales="+l.Lang+"\n") != (linked[kind] != "") || !strings.Contains(m.HTML, "background:#0b57d0") && linked[kind] != "" {
+				t.Errorf("%s %s: %s\n%s", l.Lang, kind, m.Text, m.HTML)
+			}
+		}
+	}
+}
+
+// TestTemplatesOfOthers: a directory has templates for all kinds or one, and languages.
+func TestTemplatesOfOthers(t *testing.T) {
+	english, err := messageFiles.ReadFile("messages/en.json")
+	must(t, err)
+	dir := t.TempDir()
+	write := func(name, text string) { must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)) }
+	write("letter.txt", "{{.Body}} https://app.example.com/#{{.Token}} from us")
+	write("reset.html", "<b>{{.Subject}}</b>")
+	write("it.json", strings.Replace(string(english), "Set a new password for %s", "Nuova password per %s", 1))
+	w, err := NewWords(Brand{Name: "Engines"}, "it", dir)
+	must(t, err)
+	m, err := w.put(Letter{Kind: Reset, Token: "kt_x"})
+	must(t, err)
+	if m.HTML != "<b>Nuova password per Engines</b>" || !strings.HasSuffix(m.Text, "https://app.example.com/#kt_x from us\n") || m.Language != "it" {
+		t.Errorf("%+v", m)
+	}
+	if m, err = w.put(Letter{Kind: Confirm}); err != nil || !strings.Contains(m.HTML, "<!doctype html>") {
+		t.Errorf("%+v, %v", m, err)
+	}
+	for name, text := range map[string]string{"letter.html": "{{.Missing}}", "reset.txt": "{{if}}", "sw.json": "{}"} {
+		dir = t.TempDir()
+		write(name, text)
+		if _, err := NewWords(Brand{Name: "Engines"}, "en", dir); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	if _, err := NewWords(Brand{}, "en", filepath.Join(dir, "missing")); err == nil {
+		t.Error("a directory that is not there is taken")
+	}
+	if _, err := NewWords(Brand{}, "it", ""); err == nil {
+		t.Error("a language that is not there is taken")
+	}
+}
+
+func FuzzOneLine(f *testing.F) {
+	for _, seed := range []string{"Firefox, Linux", "a\r\nb", "\u202e\u2028\x00", strings.Repeat("ä", 300), "\xff"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		got := oneLine(value)
+		if strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) }) || len([]rune(got)) > mostValue+1 || oneLine(got) != got && len([]rune(got)) <= mostValue {
+			t.Errorf("%q of %q", got, value)
+		}
+	})
+}

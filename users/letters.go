@@ -1,0 +1,140 @@
+package users
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/mail"
+	"github.com/keyturn/keyturn/internal/refusal"
+)
+
+const (
+	// letterLife is how long the link of a forgotten password is good, since it was asked
+	// for; a letter that is later than lateLetter is not sent.
+	letterLife = 30 * time.Minute
+	lateLetter = 25 * time.Minute
+)
+
+// AskReset writes a letter by which whoever reads the mail of an address can set a new
+// password for its account. It takes the same steps and returns the same whether there is
+// such an account, whether it may have a password, and however many letters were asked
+// for: PrepareLetter looks at the account later, without anybody waiting (U1). It is
+// carried through even if the caller hangs up (F9). The error
+// is a refusal (Unacceptable; Throttled for a network that asks too often),
+// decision.ErrNotRecorded or from the store.
+func (s *Service) AskReset(ctx context.Context, email, language string) error {
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	l := mail.Letter{Kind: mail.Reset, Language: language}
+	var key string
+	var err error
+	if l.To, key, err = EmailKey(email); err == nil {
+		_, err = s.Throttle.Begin(ctx, "")
+	}
+	if err != nil {
+		return s.conclude(ctx, asked(l, email), err)
+	}
+	l.Until = s.Post.Now().Add(lateLetter)
+	if l.Data, err = json.Marshal(resetAsked{newResetSecret(), s.now().Add(letterLife)}); err != nil {
+		return err
+	}
+	return s.ask(ctx, key, l)
+}
+
+// asked is the event of a letter that somebody asked for.
+func asked(l mail.Letter, email string) audit.Event {
+	return audit.Event{Action: audit.LetterAsked, UserEmail: presented(email), Detail: string(l.Kind)}
+}
+
+// ask writes a letter to the address with the key, and records that it was asked for. Of
+// more letters than one address is sent it records that they are not, and returns nil too.
+func (s *Service) ask(ctx context.Context, key string, l mail.Letter) error {
+	event := asked(l, l.To)
+	attempt, err := s.Letters.BeginLetter(ctx, key)
+	if err == nil {
+		l.ID = uuid.NewString()
+		err = s.Post.WriteIf(ctx, l, func(ctx context.Context) error {
+			told := event
+			told.ID = l.ID
+			return s.conclude(ctx, told, nil)
+		})
+		if err == nil {
+			return nil
+		}
+		if attempt.Withdraw(ctx); errors.Is(err, decision.ErrNotRecorded) {
+			return err
+		}
+	}
+	if err = s.conclude(ctx, event, err); refusal.Is(err, refusal.Throttled) {
+		return nil
+	}
+	return err
+}
+
+// PrepareLetter completes a letter that is about to be sent, at each try, with what opens
+// an account: nobody has that before. It reports whether there is anybody to send it to.
+func (s *Service) PrepareLetter(ctx context.Context, l *mail.Letter) (bool, error) {
+	if l.Kind != mail.Reset {
+		return true, nil
+	}
+	err := s.prepareReset(ctx, l)
+	if _, gone := noLetter(err); gone {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+var (
+	// errVoid means that a letter came to nothing before it was sent.
+	errVoid = fmt.Errorf("%w", ErrConflict)
+	// errNoPassword means that a disabled account is not given another password.
+	errNoPassword error = refusal.New(refusal.NotFound, audit.ReasonDisabledUser, "")
+
+	noLetter = refusal.Among(ErrNotFound, errVoid, errNoPassword)
+)
+
+// resetAsked is the token that a letter is to have. It is the same at each try.
+type resetAsked struct {
+	Secret  []byte
+	Expires time.Time
+}
+
+// prepareReset makes the token of a letter valid, unless it is. The error is of noLetter
+// if there is no account that it could be for, or a later letter or a new password made
+// it void.
+func (s *Service) prepareReset(ctx context.Context, l *mail.Letter) error {
+	var asked resetAsked
+	if err := json.Unmarshal(l.Data, &asked); err != nil {
+		return err
+	}
+	u, err := ByEmail(ctx, s.Store, l.To)
+	if errors.Is(err, ErrNotFound) {
+		return s.conclude(ctx, audit.Event{Action: audit.ResetIssued, UserEmail: l.To}, ErrNotFound)
+	}
+	if err != nil {
+		return err
+	}
+	l.To, l.Token = u.Email, resetToken(asked.Secret, u.UID)
+	if hash := sha256.Sum256(asked.Secret); bytes.Equal(hash[:], u.ResetHash) {
+		return nil
+	}
+	return s.issueReset(ctx, u.UID, asked.Secret, asked.Expires, func(u *User) error {
+		later := u.ResetExpiresAt.After(asked.Expires) && !u.ResetExpiresAt.After(s.now().Add(letterLife))
+		switch {
+		case u.Disabled:
+			return errNoPassword
+		case later, u.PasswordChangedAt.After(asked.Expires.Add(-letterLife)), !s.now().Before(asked.Expires):
+			return errVoid
+		}
+		return nil
+	})
+}
