@@ -24,6 +24,7 @@ import (
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/throttle"
 	"github.com/keyturn/keyturn/keys"
+	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -456,6 +457,11 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			w.users.Store = changing{w.store}
 			w.sendJSON("POST", "/auth/reset", "", map[string]string{"token": token, "new_password": "another long sentence"})
 			w.sendJSON("POST", "/auth/password", held.Access, map[string]string{"current_password": password, "new_password": "another long sentence"})
+			w.sendJSON("DELETE", "/auth/sessions", held.Access, nil)
+			w.store = changing{w.store}
+			w.handler.(*stenographer).next = w.build()
+			w.sendJSON("DELETE", "/auth/sessions/"+sessionOf(t, held.Access), held.Access, nil)
+			w.sendJSON("POST", "/auth/logout", held.Access, nil)
 		},
 		"second factors that change meanwhile": func(t *testing.T, w *world) {
 			held, a := w.login(), w.enrol()
@@ -497,3 +503,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 type changing struct{ store.Store }
 
 func (changing) ReplaceUser(context.Context, users.User, users.User) error { return users.ErrConflict }
+
+func (changing) HoldFamily(context.Context, oauth.Family, oauth.Family) error {
+	return oauth.ErrFamilyChanged
+}
