@@ -260,15 +260,21 @@ var (
 	clientLogin  = nodeLogin("openid-client")
 	expressLogin = nodeLogin("express-openid-connect")
 	authLogin    = nodeLogin("authjs")
-	rubyLogin    = resourceProgram{command: func(*testing.T, *shop, string, map[string]string) *exec.Cmd {
-		return exec.Command("/usr/bin/ruby", filepath.Join("clients", "ruby", "login.rb"))
-	}}
+	rubyLogin    = rubyApplication("login.rb")
+	omniLogin    = rubyApplication("omniauth.rb")
 )
 
 // nodeLogin is an application in JavaScript, with that library.
 func nodeLogin(library string) resourceProgram {
 	return resourceProgram{command: func(*testing.T, *shop, string, map[string]string) *exec.Cmd {
 		return exec.Command("node", filepath.Join("clients", "node", "login.mjs"), library)
+	}}
+}
+
+// rubyApplication is one in Ruby, by its file.
+func rubyApplication(file string) resourceProgram {
+	return resourceProgram{command: func(*testing.T, *shop, string, map[string]string) *exec.Cmd {
+		return exec.Command("/usr/bin/ruby", filepath.Join("clients", "ruby", file))
 	}}
 }
 
@@ -300,4 +306,6 @@ var applications = []application{
 		callback: "/auth/callback/keyturn", logout: "/logout", set: "`checks` with `pkce`; the refresh and the way to the `end_session_endpoint` by the program, as here"},
 	{name: "openid_connect", host: "WEBrick", program: &rubyLogin, versions: []string{"deb:ruby-openid-connect"},
 		callback: "/callback", logout: "/logout", backchannel: "/ended", still: "/?still", set: "the challenge of PKCE, the key set and the check of logout tokens by the program, as here"},
+	{name: "OmniAuth", host: "Rack", program: &omniLogin, versions: []string{"deb:ruby-omniauth", "deb:ruby-omniauth-oauth2"},
+		callback: "/auth/keyturn/callback", logout: "/logout", set: "a strategy on omniauth-oauth2 with `pkce`, as here"},
 }

@@ -75,7 +75,7 @@ Run as those above, by the test ` + "`TestInstalledApplications`" + `, with toke
 `
 
 const installedApplicationsFoot = `
-Not run: OmniAuth, whose strategy for OpenID Connect in Debian 12 (gitlab-omniauth-openid-connect 0.10.0) knows no PKCE, without which nobody
-begins a log-in here; no registry has a newer one that the machines that build this reach. The library that it stands on, openid_connect,
-is above. better-auth, which is in the place of Auth.js.
+Not run: OmniAuth's strategy for OpenID Connect in Debian 12 (gitlab-omniauth-openid-connect 0.10.0) knows no PKCE, without which nobody
+begins a log-in here, and no registry has a newer one that the machines that build this reach: above OmniAuth has one on omniauth-oauth2.
+better-auth, in whose place Auth.js is.
 `
