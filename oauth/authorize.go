@@ -84,7 +84,7 @@ type unauthorized struct {
 // once; resource may come often (RFC 8707 §2).
 var authorizationParameters = []string{
 	"client_id", "redirect_uri", "state", "response_mode", "response_type", "scope", "nonce", "code_challenge", "code_challenge_method",
-	"dpop_jkt", "prompt", "max_age", "login_hint", "ui_locales", "acr_values", "request", "request_uri", "registration",
+	"dpop_jkt", "prompt", "max_age", "login_hint", "id_token_hint", "ui_locales", "acr_values", "request", "request_uri", "registration",
 }
 
 // ResponseModes lists the ways in which an answer can come (OAuth 2.0 Multiple
@@ -290,7 +290,8 @@ func (s *Service) readReach(a *authorization) *unauthorized {
 }
 
 // suitable returns the browser's log-in if it will do, and the zero one if the user
-// has to log in.
+// has to log in. The client is answered for nobody but whom its id_token_hint names
+// (OpenID Connect Core §3.1.2.1).
 func (s *Service) suitable(ctx context.Context, a *authorization, cookie string) (Login, *unauthorized) {
 	login, err := s.LoginOf(ctx, cookie)
 	if err != nil {
@@ -298,10 +299,13 @@ func (s *Service) suitable(ctx context.Context, a *authorization, cookie string)
 	}
 	old := a.hasMaxAge && s.now().Sub(login.session.AuthTime) > a.maxAge
 	weak := login.session.Factor == "" && s.needsFactor(login.User, a.client, a.get("acr_values"))
-	if login.session.ID != "" && !old && !weak && !slices.Contains(a.prompts, "login") && !slices.Contains(a.prompts, "select_account") {
+	good := login.session.ID != "" && !old && !weak && !slices.Contains(a.prompts, "login") && !slices.Contains(a.prompts, "select_account")
+	hinted := s.readHint(a.get("id_token_hint")).Subject
+	other := hinted != "" && hinted != login.User.UID
+	if good && !other {
 		return login, nil
 	}
-	if slices.Contains(a.prompts, "none") {
+	if good || slices.Contains(a.prompts, "none") {
 		e := refusal.New(refusal.BadCredentials, audit.ReasonLoginRequired, "The user has to log in.")
 		return Login{}, &unauthorized{e, "login_required"}
 	}
