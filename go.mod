@@ -2,6 +2,12 @@ module github.com/keyturn/keyturn
 
 go 1.26.0
 
+// What tests install there is not Go, or not ours.
+ignore (
+	./internal/e2e/clients/node/node_modules
+	./internal/e2e/clients/python/installed/venv
+)
+
 require (
 	code.dny.dev/ssrf v0.3.0
 	github.com/go-jose/go-jose/v4 v4.1.9

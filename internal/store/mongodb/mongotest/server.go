@@ -86,7 +86,7 @@ func build() (string, error) {
 	made := filepath.Join(fresh, "ferretdb")
 	cmd := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", made, ".")
 	cmd.Dir = source
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off") // those of the outer module are not for this one
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=0") // those of the outer module are not for this one
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building FerretDB in %s: %w\n%s", source, err, out)
 	}
