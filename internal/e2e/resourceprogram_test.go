@@ -29,13 +29,17 @@ type running struct {
 	exited chan struct{}
 }
 
-// up waits until the program answers, and returns its URL.
+// up waits until the program answers, and returns its URL. A machine that is busy
+// starts Java slowly.
 func (r *running) up(t *testing.T) string {
 	t.Helper()
-	if !poll(r.exited, func() bool { _, err := send("GET", r.url+"/", nil, ""); return err == nil }) {
-		t.Fatalf("%s does not answer:\n%s", r.cmd, r.out.String())
+	for range 4 {
+		if poll(r.exited, func() bool { _, err := send("GET", r.url+"/", nil, ""); return err == nil }) {
+			return r.url
+		}
 	}
-	return r.url
+	t.Fatalf("%s does not answer:\n%s", r.cmd, r.out.String())
+	return ""
 }
 
 // end has the program stop.
