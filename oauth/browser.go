@@ -49,23 +49,24 @@ func (s *Service) LogInBrowser(ctx context.Context, login, password, former stri
 	})
 }
 
-// LogInBrowserWithCode finishes a log-in whose second factor was due.
-func (s *Service) LogInBrowserWithCode(ctx context.Context, challenge, code, former string, remember bool) (Cookie, *refusal.Error) {
+// AnswerInBrowser finishes a log-in whose second factor was due, or one by a passkey
+// alone.
+func (s *Service) AnswerInBrowser(ctx context.Context, answer FactorAnswer, former string, remember bool) (Cookie, *refusal.Error) {
 	event := audit.Event{Action: audit.UserLoggedIn}
 	return s.loggedIn(ctx, &event, former, func(before Family) (Cookie, *refusal.Error) {
-		c, e := s.openChallenge(challenge, "")
+		c, e := s.openChallenge(answer.Challenge, "")
 		if e != nil {
 			return Cookie{}, e
 		}
-		user, recovery, e := s.answerChallenge(ctx, c, code, &event)
+		by, e := s.answerChallenge(ctx, c, answer, &event)
 		if e != nil {
 			return Cookie{}, e
 		}
-		cookie, e := s.beginBrowser(ctx, user, before, c.SessionID, byCode, s.browserTTL(remember), &event)
+		cookie, e := s.beginBrowser(ctx, by.user, before, c.SessionID, by.methods, s.browserTTL(remember), &event)
 		if e != nil && errors.Is(e.Cause, ErrFamilyExists) {
 			e = refusal.New(refusal.BadChallenge, audit.ReasonBadChallenge, "")
 		}
-		cookie.Recovery = recovery
+		cookie.Recovery = by.recovery
 		return cookie, e
 	})
 }

@@ -34,8 +34,8 @@ type Family struct {
 	// TellEnd says that the client is to be told when the family ends (OpenID Connect
 	// Back-Channel Logout 1.0), and was not yet.
 	TellEnd bool
-	// Factor is the second factor that the user proved at the log-in, as RFC 8176 has
-	// it, or empty.
+	// Factor is what the user proved at the log-in, as RFC 8176 has it, but for "mfa", or
+	// empty if the password alone; "otp" stands beside the password.
 	Factor string
 	// Authenticated says that the client authenticated when the family began, as it
 	// must then at each refresh. It never changes.

@@ -25,7 +25,7 @@ func passwordGrantOff(s Settings) *refusal.Error {
 }
 
 func (s *Service) checkPassword(ctx context.Context, q *tokenRequest) (issued, *refusal.Error) {
-	if q.challenge != "" {
+	if q.answer.Challenge != "" {
 		return s.finishLogin(ctx, q)
 	}
 	q.event.UserEmail = q.username

@@ -3,6 +3,7 @@ package oauth
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -23,7 +24,7 @@ const (
 	challengePrefix = "kt_lc_"
 	// challengeTTL is how long a log-in waits for its second factor.
 	challengeTTL = 10 * time.Minute
-	// byCode is the second factor that a code proves (RFC 8176 §2).
+	// byCode is what a code proves beside the password (RFC 8176 §2).
 	byCode = "otp"
 )
 
@@ -34,16 +35,33 @@ type challenge struct {
 	SessionID string `json:"s"`
 	// ClientID is empty for a browser's log-in at the page.
 	ClientID string `json:"c"`
-	UserID   string `json:"u"`
-	Epoch    int64  `json:"e"`
+	// UserID is empty for a log-in by a passkey alone, which says whose it is.
+	UserID string `json:"u"`
+	Epoch  int64  `json:"e"`
 	// Expires is when the challenge does, in milliseconds.
 	Expires int64 `json:"x"`
-	// Secret is that of an authenticator app which is to be enrolled, if one is; the
-	// factor then has the id Factor.
+	// Secret is that of an authenticator app which is to be enrolled, or a passkey in its
+	// place, if one is; the factor then has the id Factor.
 	Secret []byte `json:"k,omitempty"`
 	Factor string `json:"f,omitempty"`
-	// Adding says that who is logged in adds the app: no log-in is finished by it.
+	// Adding says that who is logged in adds the factor: no log-in is finished by it.
 	Adding bool `json:"a,omitempty"`
+}
+
+// FactorAnswer is what a user answers a challenge with: a code or, in Passkey, a
+// PublicKeyCredential in JSON (WebAuthn §5.1). Name is what a factor that is enrolled is
+// called.
+type FactorAnswer struct {
+	Challenge, Code, Name string
+	Passkey               []byte
+}
+
+// answered is what an answer to a challenge came to: whose it was, what they proved, and
+// their recovery codes if a first factor was enrolled.
+type answered struct {
+	user     users.User
+	methods  string
+	recovery []string
 }
 
 func (s *Service) newChallenge(user users.User, clientID string) challenge {
@@ -58,12 +76,18 @@ func (c challenge) enrolling() challenge {
 	return c
 }
 
-// due refuses until the challenge is answered, and says what an app is set up with.
+// due refuses until the challenge is answered, and says what an app is set up with, and
+// how a passkey is used or made.
 func (s *Service) due(c challenge, user users.User, e *refusal.Error) *refusal.Error {
 	e.Challenge = s.families.challenges.seal(c)
-	if c.Secret != nil {
-		e.Secret, e.URI = factors.Text(c.Secret), factors.URI(c.Secret, s.Name(), cmp.Or(user.Email, user.Username))
+	ceremony := s.ceremony(e.Challenge, c)
+	if c.Secret == nil {
+		e.Options = ceremony.Request(user.Factors)
+		return e
 	}
+	name := cmp.Or(user.Email, user.Username)
+	e.Secret, e.URI = factors.Text(c.Secret), factors.URI(c.Secret, s.Name(), name)
+	e.Options = ceremony.Creation(user.UID, name, user.Factors)
 	return e
 }
 
@@ -108,57 +132,73 @@ func (s *Service) openChallenge(sealed, clientID string) (c challenge, e *refusa
 	return c, nil
 }
 
-// answerChallenge returns the account of a challenge once a code of its second factor
-// was spent, and tells event whose it is. With a factor that was enrolled come its
-// recovery codes, if it is the first. The caller begins the session with the id of the
-// challenge, which one alone can.
-func (s *Service) answerChallenge(ctx context.Context, c challenge, code string, event *audit.Event) (users.User, []string, *refusal.Error) {
+// answerChallenge judges the answer to a challenge, and tells event whose it is. A code
+// is spent then. The caller begins the session with the id of the challenge, which one
+// alone can.
+func (s *Service) answerChallenge(ctx context.Context, c challenge, a FactorAnswer, event *audit.Event) (answered, *refusal.Error) {
 	event.UserID = c.UserID
 	if _, err := s.store.HeldFamily(ctx, c.SessionID); !errors.Is(err, ErrNoFamily) {
 		if err != nil {
-			return users.User{}, nil, refusal.Undecided(audit.ReasonStore, err)
+			return answered{}, refusal.Undecided(audit.ReasonStore, err)
 		}
-		return users.User{}, nil, refusal.New(refusal.BadChallenge, audit.ReasonBadChallenge, "")
+		return answered{}, refusal.New(refusal.BadChallenge, audit.ReasonBadChallenge, "")
+	}
+	if c.UserID == "" {
+		return s.answerAlone(ctx, c, a, event)
 	}
 	user, err := s.users.ByID(ctx, c.UserID)
 	switch {
 	case errors.Is(err, users.ErrNotFound):
-		return users.User{}, nil, refusal.New(refusal.BadChallenge, audit.ReasonBadChallenge, "")
+		return answered{}, refusal.New(refusal.BadChallenge, audit.ReasonBadChallenge, "")
 	case err != nil:
-		return users.User{}, nil, refusal.Undecided(audit.ReasonStore, err)
+		return answered{}, refusal.Undecided(audit.ReasonStore, err)
 	}
 	event.UserEmail = user.Email
 	if c.Adding || user.Epoch != c.Epoch || user.Disabled || (c.Secret != nil) == user.Factors.Due() {
-		return users.User{}, nil, refusal.New(refusal.BadChallenge, audit.ReasonAccountChanged, "")
+		return answered{}, refusal.New(refusal.BadChallenge, audit.ReasonAccountChanged, "")
 	}
-	var recovery []string
-	if c.Secret == nil {
-		err = s.users.UseFactor(ctx, user, code)
-	} else {
-		recovery, err = s.users.EnrolTOTP(ctx, user, c.Factor, c.Secret, "", code)
+	by := answered{user: user, methods: byCode}
+	switch {
+	case c.Secret != nil:
+		by.methods, by.recovery, err = s.enrolFactor(ctx, c, user, a)
+	case a.Passkey != nil:
+		by.methods, err = s.usePasskey(ctx, c, user, a, factors.ParseAssertion(a.Passkey), event)
+		by.methods = "pwd " + by.methods
+	default:
+		err = s.users.UseFactor(ctx, user, a.Code)
 	}
-	return user, recovery, s.again(c, user, refusalOf(err))
+	return by, s.again(c, user, refusalOf(err))
 }
 
-// again has a refusal of a code say once more what the app is set up with.
+// enrolFactor adds the factor of a challenge to the account of a user, and returns what
+// that proved.
+func (s *Service) enrolFactor(ctx context.Context, c challenge, user users.User, a FactorAnswer) (methods string, recovery []string, err error) {
+	if a.Passkey != nil {
+		return s.enrolPasskey(ctx, c, user, a)
+	}
+	recovery, err = s.users.EnrolTOTP(ctx, user, c.Factor, c.Secret, a.Name, a.Code)
+	return byCode, recovery, err
+}
+
+// again has a refusal of a code or a passkey say once more how to answer.
 func (s *Service) again(c challenge, user users.User, e *refusal.Error) *refusal.Error {
-	if c.Secret == nil || e == nil || e.Code != refusal.WrongCode {
+	if e == nil || e.Code != refusal.WrongCode {
 		return e
 	}
 	once := *e
 	return s.due(c, user, &once)
 }
 
-// LogInWithCode finishes a log-in whose second factor was due.
-func (s *Service) LogInWithCode(r *http.Request, challenge, code string) (Tokens, *refusal.Error) {
+// LogInByFactor finishes a log-in whose second factor was due, or one by a passkey alone.
+func (s *Service) LogInByFactor(r *http.Request, answer FactorAnswer) (Tokens, *refusal.Error) {
 	q := s.firstPartyRequest(clients.GrantPassword)
-	q.challenge, q.code = challenge, code
+	q.answer = answer
 	return s.firstPartyGrant(r, q)
 }
 
 // finishLogin begins the session of an answered challenge.
 func (s *Service) finishLogin(ctx context.Context, q *tokenRequest) (issued, *refusal.Error) {
-	c, e := s.openChallenge(q.challenge, q.client.ID)
+	c, e := s.openChallenge(q.answer.Challenge, q.client.ID)
 	if e != nil {
 		return issued{}, e
 	}
@@ -166,26 +206,29 @@ func (s *Service) finishLogin(ctx context.Context, q *tokenRequest) (issued, *re
 	if e != nil {
 		return issued{}, e
 	}
-	user, recovery, e := s.answerChallenge(ctx, c, q.code, &q.event)
+	by, e := s.answerChallenge(ctx, c, q.answer, &q.event)
 	if e != nil {
 		return issued{}, e
 	}
-	family := s.families.begin(ctx, q.client, user, scope, aud)
-	family.ID, family.Factor = c.SessionID, byCode
-	out, e := s.login(ctx, q, user, family)
+	family := s.families.begin(ctx, q.client, by.user, scope, aud)
+	family.ID, family.Factor = c.SessionID, by.methods
+	out, e := s.login(ctx, q, by.user, family)
 	if e != nil && errors.Is(e.Cause, ErrFamilyExists) {
 		return issued{}, refusal.New(refusal.BadChallenge, audit.ReasonBadChallenge, "")
 	}
-	out.recovery = recovery
+	out.recovery = by.recovery
 	return out, e
 }
 
 // methods are how the user of a session proved who they are (RFC 8176).
 func (f Family) methods() []string {
-	if f.Factor == "" {
+	switch f.Factor {
+	case "":
 		return []string{"pwd"}
+	case byCode:
+		return []string{"pwd", byCode, "mfa"}
 	}
-	return []string{"pwd", f.Factor, "mfa"}
+	return append(strings.Fields(f.Factor), "mfa")
 }
 
 // class is how well the user of a session proved who they are (OpenID Connect Core §2),
@@ -208,22 +251,26 @@ func (s *Service) Fresh(by Caller) *refusal.Error {
 	return refusal.New(refusal.StaleLogin, audit.ReasonStaleLogin, "")
 }
 
-// SetUp is what an authenticator app is set up with, to be the second factor ID.
-type SetUp struct{ ID, Challenge, Secret, URI string }
+// SetUp is what an authenticator app, or a passkey, is set up with, to be the second
+// factor ID. Options are those of a passkey, nil where there are none.
+type SetUp struct {
+	ID, Challenge, Secret, URI string
+	Options                    json.RawMessage
+}
 
-// BeginEnrolment returns what an authenticator app of a user who is logged in is set up
-// with. Nothing is stored until a code of it comes.
+// BeginEnrolment returns what a second factor of a user who is logged in is set up
+// with. Nothing is stored until it has proved itself.
 func (s *Service) BeginEnrolment(user users.User) SetUp {
 	c := s.newChallenge(user, "").enrolling()
 	c.Adding = true
 	e := s.due(c, user, &refusal.Error{})
-	return SetUp{c.Factor, e.Challenge, e.Secret, e.URI}
+	return SetUp{c.Factor, e.Challenge, e.Secret, e.URI, e.Options}
 }
 
-// Enrol adds the app of a challenge to the account of who is logged in, by a code of it.
-// It returns recovery codes with the first factor.
-func (s *Service) Enrol(ctx context.Context, by Caller, challenge, name, code string) ([]string, *refusal.Error) {
-	recovery, user, e := s.enrol(ctx, by, challenge, name, code)
+// Enrol adds the app of a challenge to the account of who is logged in, by a code of it,
+// or the passkey that was made for it. It returns recovery codes with the first factor.
+func (s *Service) Enrol(ctx context.Context, by Caller, a FactorAnswer) ([]string, *refusal.Error) {
+	recovery, user, e := s.enrol(ctx, by, a)
 	if e == nil {
 		return recovery, nil
 	}
@@ -231,7 +278,7 @@ func (s *Service) Enrol(ctx context.Context, by Caller, challenge, name, code st
 	return nil, s.Conclude(ctx, event, e)
 }
 
-func (s *Service) enrol(ctx context.Context, by Caller, challenge, name, code string) ([]string, users.User, *refusal.Error) {
+func (s *Service) enrol(ctx context.Context, by Caller, a FactorAnswer) ([]string, users.User, *refusal.Error) {
 	if e := s.Fresh(by); e != nil {
 		return nil, users.User{}, e
 	}
@@ -239,13 +286,13 @@ func (s *Service) enrol(ctx context.Context, by Caller, challenge, name, code st
 	if err != nil {
 		return nil, user, decision.Refusal(err)
 	}
-	c, e := s.openChallenge(challenge, "")
+	c, e := s.openChallenge(a.Challenge, "")
 	if e == nil && (!c.Adding || c.UserID != user.UID) {
 		e = refusal.New(refusal.BadChallenge, audit.ReasonBadChallenge, "")
 	}
 	if e != nil {
 		return nil, user, e
 	}
-	recovery, err := s.users.EnrolTOTP(ctx, user, c.Factor, c.Secret, name, code)
+	_, recovery, err := s.enrolFactor(ctx, c, user, a)
 	return recovery, user, s.again(c, user, decision.Refusal(err))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/internal/dpop"
+	"github.com/keyturn/keyturn/internal/factors"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/users"
 )
@@ -57,6 +58,8 @@ type Service struct {
 	ring     *keys.Ring
 	settings Settings
 	now      func() time.Time
+	// relyingParty is whom passkeys are made for.
+	relyingParty factors.RelyingParty
 
 	clients *clients.Authenticator
 	proofs  *dpop.Checker
@@ -84,7 +87,7 @@ func NewService(o Options) *Service {
 	s := &Service{
 		Recorder: decision.Recorder{Audit: o.Audit, OnError: o.OnError},
 		store:    o.Store, families: o.Families, users: o.Users, ring: o.Ring,
-		settings: o.Settings, now: o.Now, proofs: o.Proofs,
+		settings: o.Settings, now: o.Now, proofs: o.Proofs, relyingParty: factors.RelyingPartyOf(o.Settings.Issuer),
 	}
 	s.clients = &clients.Authenticator{
 		Store: o.Store, Keys: o.ClientKeys, Spend: s.spend, Issuer: o.Settings.Issuer, TokenEndpoint: o.Settings.TokenEndpoint,

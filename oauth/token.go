@@ -90,8 +90,8 @@ type tokenRequest struct {
 	// The parameters of single grants.
 	username, password, refreshToken string
 	code, redirectURI, verifier      string
-	// challenge is that of a log-in whose second factor was due.
-	challenge string
+	// answer is that to the challenge of a log-in whose second factor was due.
+	answer FactorAnswer
 	// nonce is that of the authorization request (OpenID Connect Core §2).
 	nonce string
 	// consented is the scope that the user of a code has to let a third party have.

@@ -58,6 +58,8 @@ var invalidField = map[string]audit.Reason{
 	"roles":               audit.ReasonInvalidRoles,
 	"claims":              audit.ReasonInvalidClaims,
 	"name":                audit.ReasonInvalidFactor,
+	"totp":                audit.ReasonInvalidFactor,
+	"passkeys":            audit.ReasonInvalidFactor,
 	"created_at":          audit.ReasonInvalidCreatedAt,
 	"password_changed_at": audit.ReasonInvalidPasswordChangedAt,
 }

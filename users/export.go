@@ -12,7 +12,7 @@ import (
 )
 
 // Export yields every account with its password hash, in the form that Import
-// takes. This includes roles, claims and the secrets of authenticator apps, but not
+// takes. This includes roles, claims, passkeys and the secrets of authenticator apps, but not
 // recovery codes, one-time tokens and sessions.
 // The event, which names the format, is written first; without it Export yields
 // no account (A3). After an error it stops: decision.ErrNotRecorded, or from the
@@ -47,6 +47,10 @@ func (s *Service) exported(u User) (ImportUser, error) {
 		CreatedAt: u.CreatedAt, PasswordChangedAt: u.PasswordChangedAt,
 	}
 	for _, f := range u.Factors.List {
+		if f.Kind == factors.Passkey {
+			n.Passkeys = append(n.Passkeys, ImportPasskey{f.Name, f.Credential})
+			continue
+		}
 		if s.Sealer == nil {
 			return n, fmt.Errorf("account %s has a second factor, whose secret needs the master key: set master_key_file", u.UID)
 		}

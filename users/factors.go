@@ -66,7 +66,6 @@ func (s *Service) RenewRecoveryCodes(ctx context.Context, uid string) ([]string,
 // nowhere. It writes the event of a success; the caller writes that of an error, which is
 // as UseFactor's.
 func (s *Service) EnrolTOTP(ctx context.Context, u User, id string, secret []byte, name, code string) (recovery []string, err error) {
-	codes, hashes := factors.NewRecoveryCodes()
 	f := factors.Factor{ID: id, Kind: factors.TOTP, CreatedAt: s.now(), LastUsedAt: s.now()}
 	if f.Name, err = checkName("name", name); err != nil {
 		return nil, err
@@ -78,9 +77,15 @@ func (s *Service) EnrolTOTP(ctx context.Context, u User, id string, secret []byt
 	if f.Sealed, err = s.Sealer.Seal(secret, []byte(id)); err != nil {
 		return nil, err
 	}
+	return s.enrol(ctx, u, f)
+}
+
+// enrol adds to u a factor that has proved itself.
+func (s *Service) enrol(ctx context.Context, u User, f factors.Factor) (recovery []string, err error) {
+	codes, hashes := factors.NewRecoveryCodes()
 	err = s.reviseAs(ctx, audit.FactorEnrolled, u, func(now *User, e *audit.Event) (err error) {
 		first := !now.Factors.Due()
-		if first != !u.Factors.Due() || now.Factors.Find(id) >= 0 {
+		if first != !u.Factors.Due() || now.Factors.Has(f) {
 			return refusal.New(refusal.BadChallenge, audit.ReasonAccountChanged, "")
 		}
 		e.Detail = describe(f)
@@ -144,6 +149,9 @@ func (s *Service) spend(u *User, c factors.Code, e *audit.Event) error {
 	}
 	refused := error(errWrongCode)
 	for at, f := range u.Factors.List {
+		if f.Kind != factors.TOTP {
+			continue
+		}
 		err := s.spendTOTP(u, at, c)
 		switch {
 		case err == nil:

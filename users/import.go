@@ -35,6 +35,8 @@ type ImportUser struct {
 	Disabled bool `json:"disabled,omitempty"`
 	// TOTP are authenticator apps, which come into force at once.
 	TOTP []ImportTOTP `json:"totp,omitempty"`
+	// Passkeys do so too. They are of use at a server with the same host alone.
+	Passkeys []ImportPasskey `json:"passkeys,omitempty"`
 	// Roles and Claims are what tokens may say about the user.
 	Roles  []string        `json:"roles,omitempty"`
 	Claims json.RawMessage `json:"claims,omitempty"`
@@ -49,6 +51,12 @@ type ImportTOTP struct {
 	Secret string `json:"secret"`
 	Name   string `json:"name,omitempty"`
 	factors.Params
+}
+
+// ImportPasskey is a passkey of an account of another system.
+type ImportPasskey struct {
+	Name string `json:"name,omitempty"`
+	factors.Credential
 }
 
 // Import creates an account from n, for an operator. The error is a refused field,
@@ -110,7 +118,7 @@ func (s *Service) CheckImport(n ImportUser) (User, error) {
 		return User{}, err
 	}
 	u.Disabled = n.Disabled
-	if u.Factors, err = importFactors(n.TOTP, u.CreatedAt); err != nil {
+	if u.Factors, err = importFactors(n, u.CreatedAt); err != nil {
 		return User{}, err
 	}
 	if n.UID != "" {
@@ -143,11 +151,21 @@ func (s *Service) CheckImport(n ImportUser) (User, error) {
 
 // importFactors returns the factors of an account to import, whose secrets are not
 // sealed yet.
-func importFactors(list []ImportTOTP, at time.Time) (set factors.Set, err error) {
-	if len(list) > factors.Most {
+func importFactors(u ImportUser, at time.Time) (set factors.Set, err error) {
+	if len(u.TOTP)+len(u.Passkeys) > factors.Most {
 		return set, refuse("totp", "an account has at most %d second factors", factors.Most)
 	}
-	for _, n := range list {
+	for _, n := range u.Passkeys {
+		f := factors.Factor{ID: uuid.NewString(), Kind: factors.Passkey, CreatedAt: at, Credential: n.Credential}
+		if f.Name, err = checkName("name", n.Name); err != nil {
+			return set, err
+		}
+		if f.Usable() != nil || set.Has(f) {
+			return set, refuse("passkeys", "one has no credential_id and no public_key that a passkey can have, or is there twice")
+		}
+		set.List = append(set.List, f)
+	}
+	for _, n := range u.TOTP {
 		f := factors.Factor{ID: uuid.NewString(), Kind: factors.TOTP, CreatedAt: at, Params: n.Params}
 		if f.Name, err = checkName("name", n.Name); err != nil {
 			return set, err
@@ -168,6 +186,9 @@ func importFactors(list []ImportTOTP, at time.Time) (set factors.Set, err error)
 // sealImported seals the secrets of importFactors.
 func (s *Service) sealImported(u *User) (err error) {
 	for i, f := range u.Factors.List {
+		if f.Kind != factors.TOTP {
+			continue
+		}
 		if s.Sealer == nil {
 			return refuse("totp", "cannot be kept without the master key: set master_key_file, or start a server of the store once")
 		}

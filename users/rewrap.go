@@ -17,13 +17,12 @@ import (
 // interrupted and repeated at any time, while servers run. It leaves what cannot be
 // opened as it is, and names the accounts in the error.
 func (s *Service) RewrapFactors(ctx context.Context) (n int, err error) {
-	outdated := func(f factors.Factor) bool { return s.Sealer.Outdated(f.Sealed) }
 	var errs []error
 	for u, err := range s.all(ctx) {
 		if err != nil {
 			return n, errors.Join(append(errs, err)...)
 		}
-		if !slices.ContainsFunc(u.Factors.List, outdated) {
+		if !slices.ContainsFunc(u.Factors.List, s.outdated) {
 			continue
 		}
 		switch err := s.rewrap(ctx, u.UID); {
@@ -34,6 +33,12 @@ func (s *Service) RewrapFactors(ctx context.Context) (n int, err error) {
 		}
 	}
 	return n, errors.Join(errs...)
+}
+
+// outdated reports whether a factor's secret is under an older master secret. A passkey
+// has none.
+func (s *Service) outdated(f factors.Factor) bool {
+	return f.Kind == factors.TOTP && s.Sealer.Outdated(f.Sealed)
 }
 
 func (s *Service) rewrap(ctx context.Context, uid string) error {
@@ -51,7 +56,7 @@ func (s *Service) rewrap(ctx context.Context, uid string) error {
 func (s *Service) reseal(u *User) error {
 	u.Factors = u.Factors.Clone()
 	for i, f := range u.Factors.List {
-		if !s.Sealer.Outdated(f.Sealed) {
+		if !s.outdated(f) {
 			continue
 		}
 		secret, err := s.Sealer.Open(f.Sealed, []byte(f.ID))

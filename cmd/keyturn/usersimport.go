@@ -43,7 +43,7 @@ func (p *program) usersImportCommand() *cobra.Command {
 		Short: "Make accounts from a file, password hashes included",
 		Long: `Reads accounts from JSON Lines (.jsonl) or CSV (.csv) with the fields uid, email,
 username, first_name, last_name, password_hash or password, disabled, roles,
-claims, totp, created_at and password_changed_at, from a Keycloak realm export with its
+claims, totp, passkeys, created_at and password_changed_at, from a Keycloak realm export with its
 users (--format keycloak), or from the JSON of "firebase auth:export" (--format
 firebase, with --firebase-project).
 

@@ -37,7 +37,8 @@ const (
 	LetterAsked        Action = "letter-asked"         // POST /auth/forgot, or the page
 	LetterUndelivered  Action = "letter-undelivered"   // it was given up
 	FactorEnrolled     Action = "factor-enrolled"      // by a first code
-	FactorUsed         Action = "factor-used"          // a code was spent for a log-in
+	FactorUsed         Action = "factor-used"          // a code was spent for a log-in, or a passkey signed for it
+	FactorCloned       Action = "factor-cloned"        // a log-in by a copy of a passkey, or after one
 	FactorRemoved      Action = "factor-removed"       // by the user or an operator
 	RecoveryRenewed    Action = "recovery-renewed"     // new recovery codes
 	SessionsListed     Action = "sessions-listed"      // GET /auth/sessions, or the page

@@ -26,7 +26,7 @@ var (
 		ReasonMalformedScope, ReasonScopeNotAllowed, ReasonResourceNotAllowed, ReasonSigning, ReasonMalformedBody,
 	}
 	notLoggedIn = []Reason{
-		ReasonFactorDue, ReasonEnrolmentDue, ReasonWrongCode, ReasonUsedCode, ReasonBadChallenge,
+		ReasonFactorDue, ReasonEnrolmentDue, ReasonWrongCode, ReasonUsedCode, ReasonWrongPasskey, ReasonForeignOrigin, ReasonBadChallenge,
 		ReasonNoUsername, ReasonNoPassword, ReasonUnknownUser, ReasonWrongPassword, ReasonPepperMissing, ReasonDisabledUser, ReasonAccountChanged,
 		ReasonThrottled, ReasonBusy,
 	}
@@ -56,7 +56,7 @@ var (
 	}
 	badAccount   = slices.Concat(badProfile, []Reason{ReasonPasswordRefused, ReasonBusy, ReasonConflict, ReasonUnavailable})
 	badClaims    = []Reason{ReasonInvalidRoles, ReasonInvalidClaims}
-	badAtImport  = []Reason{ReasonInvalidPasswordHash, ReasonInvalidUID, ReasonInvalidCreatedAt, ReasonInvalidPasswordChangedAt}
+	badAtImport  = []Reason{ReasonInvalidFactor, ReasonInvalidPasswordHash, ReasonInvalidUID, ReasonInvalidCreatedAt, ReasonInvalidPasswordChangedAt}
 	noAccount    = []Reason{ReasonUnknownUser, ReasonConflict, ReasonUnavailable}
 	notReplaced  = []Reason{ReasonPasswordRefused, ReasonBusy, ReasonConflict, ReasonUnavailable}
 	notFactor    = []Reason{ReasonUnknownUser, ReasonConflict, ReasonUnavailable, ReasonHungUp, ReasonStaleLogin}
@@ -235,14 +235,19 @@ var vocabulary = []Term{
 		Fields:  words("user.email keyturn.detail"),
 	}, {
 		Action: FactorEnrolled, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
-		When:    "a user confirmed a second factor by a code, and no log-in goes without one from then on",
-		Success: silent, Failure: slices.Concat(notFactor, unread, atPage, []Reason{ReasonMalformedBody, ReasonWrongCode, ReasonBadChallenge, ReasonAccountChanged, ReasonInvalidFactor}),
+		When:    "a user confirmed a second factor by a code, or made a passkey, and no log-in goes without one from then on",
+		Success: silent, Failure: slices.Concat(notFactor, unread, atPage, []Reason{ReasonMalformedBody, ReasonWrongCode, ReasonWrongPasskey, ReasonForeignOrigin, ReasonBadChallenge, ReasonAccountChanged, ReasonInvalidFactor}),
 		Fields: words("user.id user.email keyturn.session_id keyturn.detail"),
 	}, {
 		Action: FactorUsed, Category: words("authentication"), Type: words("info"), Stands: WithEvent,
-		When:    "a code of a second factor, or a recovery code, was spent for a log-in",
+		When:    "a code of a second factor, or a recovery code, was spent for a log-in, or a passkey signed for it",
 		Success: silent, Failure: undone,
 		Fields: words("user.id user.email keyturn.detail"),
+	}, {
+		Action: FactorCloned, Category: words("authentication intrusion_detection"), Type: words("info denied"),
+		When:    "a log-in was refused because its passkey has a copy, which may have been used before it: remove that passkey",
+		Failure: []Reason{ReasonClonedPasskey},
+		Fields:  words("user.id user.email keyturn.client_id keyturn.grant_type keyturn.detail"),
 	}, {
 		Action: FactorRemoved, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
 		When:    "a user, or an operator, removed a second factor",

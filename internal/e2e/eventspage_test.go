@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write the documents that the tests writ
 // be in the vocabulary.
 func TestEventsPage(t *testing.T) {
 	t.Parallel()
-	lines := slices.Concat(tellStory(t), tellLetters(t), keyLives(t), losses(t), resumption(t))
+	lines := slices.Concat(tellStory(t), tellLetters(t), keyLives(t), losses(t), resumption(t), clonedPasskey(t))
 	for _, line := range lines {
 		if err := audittest.CheckLine([]byte(line)); err != nil {
 			t.Errorf("%v: %s", err, line)

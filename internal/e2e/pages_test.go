@@ -23,9 +23,13 @@ func TestPagesInABrowser(t *testing.T) {
 	if err := os.WriteFile(logo, []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><circle cx="4" cy="4" r="4" fill="#fc0"/></svg>`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := openShop(t, d, "--page-name", "Analytical Engines", "--page-logo-file", logo, "--page-color", "#ffcc00", "--page-dark-color", "#333333",
+	s := stock(t, d)
+	s.server = d.prepare(t, "", "--page-name", "Analytical Engines", "--page-logo-file", logo, "--page-color", "#ffcc00", "--page-dark-color", "#333333",
 		"--page-privacy-url", "https://example.com/privacy", "--page-terms-url", "https://example.com/terms", "--page-support-url", "mailto:help@example.com")
-	d.addClient(t, "wiki", "--name", "The wiki", "--third-party", "--grant", "authorization_code", "--redirect-uri", "http://127.0.0.1/account", "--scope", "openid email read:things")
+	s.issuer = strings.Replace(s.url, "127.0.0.1", "localhost", 1) // passkeys are of hosts with a name
+	s.server.args = append(s.server.args, "--issuer", s.issuer)
+	s.server.start(t)
+	d.addClient(t, "wiki", "--name", "The wiki", "--third-party", "--grant", "authorization_code", "--redirect-uri", s.issuer+"/account", "--scope", "openid email read:things")
 	var got struct{ Wrong, Seen []string }
 	ask(t, s.request(s.public), &got, "node", filepath.Join("clients", "node", "pages.mjs"))
 	for _, wrong := range got.Wrong {

@@ -4,6 +4,7 @@
 package factors
 
 import (
+	"bytes"
 	"slices"
 	"time"
 )
@@ -31,8 +32,10 @@ type Factor struct {
 	// Step is the last time step whose code was used: neither it nor an earlier one
 	// is taken again, whatever the clock says (T1).
 	Step int64 `json:"step,omitempty" bson:"step,omitempty"`
-	// Params are those of an imported one.
+	// Params are those of an imported app.
 	Params `bson:",inline"`
+	// Credential is that of a passkey.
+	Credential `bson:",inline"`
 }
 
 // Set is the second factors of an account.
@@ -64,6 +67,13 @@ func (s Set) Add(f Factor) (Set, bool) {
 // Find returns the place of a factor in the list, or -1.
 func (s Set) Find(id string) int {
 	return slices.IndexFunc(s.List, func(f Factor) bool { return f.ID == id })
+}
+
+// Has reports whether the set has a factor already.
+func (s Set) Has(f Factor) bool {
+	return slices.ContainsFunc(s.List, func(has Factor) bool {
+		return has.ID == f.ID || f.Kind == Passkey && bytes.Equal(has.Credential.ID, f.Credential.ID)
+	})
 }
 
 // Remove returns the set without a factor, or false if there is none of that id. The

@@ -1,6 +1,7 @@
 package firstparty
 
 import (
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -47,23 +48,63 @@ func (h *Handlers) SetUpApp(w http.ResponseWriter, r *http.Request, by oauth.Cal
 	}{made.ID, made.Challenge, made.Secret, made.URI})
 }
 
+// SetUpPasskey answers GET /auth/factors/passkey with what a browser makes a passkey by.
+func (h *Handlers) SetUpPasskey(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
+	if !h.fresh(w, r, by, audit.FactorEnrolled) {
+		return
+	}
+	u, e := h.own(r, by)
+	made := h.OAuth.BeginEnrolment(u)
+	answer(w, e, http.StatusOK, passkeyQuestion{made.ID, made.Challenge, made.Options})
+}
+
+// passkeyQuestion is what a browser is to ask a passkey, or to make one by.
+type passkeyQuestion struct {
+	ID        string          `json:"id,omitempty"`
+	Challenge string          `json:"challenge"`
+	Options   json.RawMessage `json:"public_key"`
+}
+
+// factorAnswer is an answer to a challenge, by a code or by a passkey, and what a factor
+// that is added by it is called.
+type factorAnswer struct {
+	Challenge string          `json:"challenge"`
+	Code      string          `json:"code,omitempty"`
+	Passkey   json.RawMessage `json:"credential,omitempty"`
+	Name      string          `json:"name,omitempty"`
+}
+
+// readAnswer is read for an answer.
+func (h *Handlers) readAnswer(w http.ResponseWriter, r *http.Request, event audit.Event) (oauth.FactorAnswer, bool) {
+	var a factorAnswer
+	if !h.read(w, r, event, &a) {
+		return oauth.FactorAnswer{}, false
+	}
+	if string(a.Passkey) == "null" {
+		a.Passkey = nil
+	}
+	if a.Code != "" || a.Passkey != nil {
+		return oauth.FactorAnswer{Challenge: a.Challenge, Code: a.Code, Name: a.Name, Passkey: a.Passkey}, true
+	}
+	e := refusal.New(refusal.Malformed, audit.ReasonMalformedBody, `The body is not the JSON object expected: the member "code" is missing or empty, and "credential" too.`)
+	e.Field = "code"
+	answer(w, h.Conclude(r.Context(), event, e), 0, nil)
+	return oauth.FactorAnswer{}, false
+}
+
 type recovery struct {
 	Message string   `json:"message"`
 	Codes   []string `json:"recovery_codes,omitempty"`
 }
 
-// AddFactor answers POST /auth/factors: the app is in force once a code of it came. With
-// the first factor it answers the recovery codes.
+// AddFactor answers POST /auth/factors: the app is in force once a code of it came, a
+// passkey once it was made. With the first factor it answers the recovery codes.
 func (h *Handlers) AddFactor(w http.ResponseWriter, r *http.Request, by oauth.Caller) {
-	var body struct {
-		Challenge string `json:"challenge"`
-		Code      string `json:"code"`
-		Name      string `json:"name,omitempty"`
-	}
-	if !h.read(w, r, audit.Event{Action: audit.FactorEnrolled, UserID: by.UserID}, &body) {
+	a, ok := h.readAnswer(w, r, audit.Event{Action: audit.FactorEnrolled, UserID: by.UserID})
+	if !ok {
 		return
 	}
-	codes, e := h.OAuth.Enrol(r.Context(), by, body.Challenge, body.Name, body.Code)
+	codes, e := h.OAuth.Enrol(r.Context(), by, a)
 	answer(w, e, http.StatusCreated, recovery{"The second factor is in force", codes})
 }
 

@@ -40,17 +40,21 @@ func (h *Handlers) LogIn(w http.ResponseWriter, r *http.Request) {
 	answer(w, e, http.StatusOK, loggedIn(tokens))
 }
 
-// LogInWithCode answers POST /auth/login/factor: a code for the challenge that a log-in
-// was answered.
-func (h *Handlers) LogInWithCode(w http.ResponseWriter, r *http.Request) {
-	var body struct {
-		Challenge string `json:"challenge"`
-		Code      string `json:"code"`
-	}
-	if !h.read(w, r, h.unread(clients.GrantPassword), &body) {
+// AskPasskey answers GET /auth/login/passkey with what a browser asks for a passkey by.
+func (h *Handlers) AskPasskey(w http.ResponseWriter, _ *http.Request) {
+	var made passkeyQuestion
+	made.Challenge, made.Options = h.OAuth.AskPasskey(h.OAuth.FirstPartyClient())
+	write(w, http.StatusOK, made)
+}
+
+// LogInByFactor answers POST /auth/login/factor: a code for the challenge that a log-in
+// was answered, or what a passkey signed.
+func (h *Handlers) LogInByFactor(w http.ResponseWriter, r *http.Request) {
+	a, ok := h.readAnswer(w, r, h.unread(clients.GrantPassword))
+	if !ok {
 		return
 	}
-	tokens, e := h.OAuth.LogInWithCode(r, body.Challenge, body.Code)
+	tokens, e := h.OAuth.LogInByFactor(r, a)
 	answer(w, e, http.StatusOK, loggedIn(tokens))
 }
 

@@ -43,7 +43,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/messages":         {foreign: []string{"golang.org/x/text"}},
 	"internal/outbox":           {foreign: []string{"github.com/google/uuid"}},
 	"internal/listing":          {},
-	"internal/factors":          {},
+	"internal/factors":          {foreign: []string{"github.com/go-webauthn/"}},
 	"internal/model":            {},
 	"docs":                      {},
 	"internal/decision":         {own: []string{"internal/audit", "internal/refusal"}, foreign: []string{"github.com/google/uuid"}},

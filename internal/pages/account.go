@@ -54,7 +54,8 @@ func (v *view) setRequest(query string) {
 }
 
 // LogIn answers POST /account/login, and leads on to what the user logs in for. The form
-// has a name and a password, or the code of a second factor that was asked for.
+// has a name and a password, or the code of a second factor that was asked for, or what a
+// passkey signed.
 func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) {
 	form, e := p.readForm(r)
 	if e != nil && e != foreignForm {
@@ -72,14 +73,14 @@ func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) {
 	case e != nil:
 		e = p.Conclude(r.Context(), audit.Event{Action: audit.UserLoggedIn}, e)
 	case challenge != "":
-		made, e = p.OAuth.LogInBrowserWithCode(r.Context(), challenge, form.Get("code"), former, remember)
+		made, e = p.OAuth.AnswerInBrowser(r.Context(), answerIn(r, form), former, remember)
 	default:
 		made, e = p.OAuth.LogInBrowser(r.Context(), form.Get("username"), form.Get("password"), former, remember, request)
 	}
 	if e != nil {
 		v := view{language: p.languageOf(r, request.Get("ui_locales")), Name: form.Get("username"), Remember: remember}
 		v.setRequest(form.Get("request"))
-		v.Challenge, v.Secret, v.URI = e.Challenge, e.Secret, e.URI
+		v.askFor(e)
 		switch {
 		case e.Code == refusal.NeedsFactor:
 			p.ask(w, r, "code", v)
@@ -87,8 +88,8 @@ func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) {
 			p.ask(w, r, "enrol", v)
 		case e.Secret != "":
 			p.showAgain(w, r, "enrol", v, e)
-		case challenge != "" && e.Code != refusal.BadChallenge:
-			v.Challenge = challenge
+		case form.Has("code") && challenge != "" && e.Code != refusal.BadChallenge:
+			v.Challenge = cmp.Or(v.Challenge, challenge)
 			p.showAgain(w, r, "code", v, e)
 		default:
 			p.showAgain(w, r, "login", v, e)

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
 	"rsc.io/qr"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/oauth"
 )
 
@@ -66,7 +68,8 @@ func (p *Pages) afterFactor(w http.ResponseWriter, r *http.Request, login oauth.
 
 func nameOf(l oauth.Login) string { return cmp.Or(l.User.Email, l.User.Username) }
 
-// AskApp answers GET /account/factors/app with what an authenticator app is set up with.
+// AskApp answers GET /account/factors/app with what an authenticator app, or a passkey,
+// is set up with.
 func (p *Pages) AskApp(w http.ResponseWriter, r *http.Request) {
 	v, login, ok := p.whose(w, r)
 	if !ok {
@@ -77,27 +80,44 @@ func (p *Pages) AskApp(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	made := p.OAuth.BeginEnrolment(login.User)
-	v.Challenge, v.Secret, v.URI = made.Challenge, made.Secret, made.URI
+	v.Challenge, v.Secret, v.URI, v.Options = made.Challenge, made.Secret, made.URI, made.Options
 	p.show(w, http.StatusOK, "enrol", v)
 }
 
-// AddApp answers POST /account/factors/app: the app is in force once a code of it came.
+// AddApp answers POST /account/factors/app: the app is in force once a code of it came, a
+// passkey once it was made.
 func (p *Pages) AddApp(w http.ResponseWriter, r *http.Request) {
 	form, login, e := p.readFormOf(r, audit.Event{Action: audit.FactorEnrolled})
 	var codes []string
 	if e == nil {
-		codes, e = p.OAuth.Enrol(r.Context(), login.Caller(), form.Get("challenge"), "", form.Get("code"))
+		codes, e = p.OAuth.Enrol(r.Context(), login.Caller(), answerIn(r, form))
 	}
 	switch {
 	case e == nil:
 		p.afterFactor(w, r, login, codes)
 	case e.Secret != "":
 		v := p.view(w, r)
-		v.User, v.Challenge, v.Secret, v.URI = nameOf(login), e.Challenge, e.Secret, e.URI
+		v.User = nameOf(login)
+		v.askFor(e)
 		p.showAgain(w, r, "enrol", v, e)
 	default:
 		p.showError(w, r, e)
 	}
+}
+
+// answerIn is the answer to a challenge that a form has. A passkey is called after the
+// device that it is made on.
+func answerIn(r *http.Request, form url.Values) oauth.FactorAnswer {
+	a := oauth.FactorAnswer{Challenge: form.Get("challenge"), Code: form.Get("code")}
+	if made := form.Get("credential"); made != "" {
+		a.Passkey, a.Name = []byte(made), deviceOf(r.UserAgent())
+	}
+	return a
+}
+
+// askFor has a page ask for the second factor that is due.
+func (v *view) askFor(e *refusal.Error) {
+	v.Challenge, v.Secret, v.URI, v.Options = e.Challenge, e.Secret, e.URI, e.Options
 }
 
 // Key is the secret in groups that people can type.

@@ -1,7 +1,7 @@
 // Package pages shows people the pages of the server: where they log in or sign up,
 // what went wrong, and what they see of their account. It decides nothing: each handler
 // reads the request, makes one call and shows the answer. The pages work without
-// JavaScript.
+// JavaScript, but for passkeys.
 package pages
 
 import (
@@ -40,6 +40,7 @@ const (
 	StylePath        = "/account/style.css"
 	IconPath         = "/favicon.ico"
 	ScriptPath       = "/account/post.js"
+	PasskeyPath      = "/account/passkey.js"
 	LogoPath         = "/account/logo"
 	ConsentPath      = "/account/consent"
 	ApplicationsPath = "/account/applications"
@@ -49,6 +50,11 @@ const (
 //
 //go:embed assets/post.js
 var Script []byte
+
+// PasskeyScript is served at PasskeyPath.
+//
+//go:embed assets/passkey.js
+var PasskeyScript []byte
 
 //go:embed templates/*.html
 var files embed.FS
@@ -113,13 +119,16 @@ const (
 // show writes a page.
 func (p *Pages) show(w http.ResponseWriter, status int, page string, v view) {
 	v.pages, v.Page = p, page
+	if page == "login" {
+		v.Challenge, v.Options = p.OAuth.AskPasskey("")
+	}
 	var body bytes.Buffer
 	if err := templates.ExecuteTemplate(&body, page+".html", v); err != nil {
 		problem.Write(w, problem.Internal, "")
 		return
 	}
 	h := w.Header()
-	if v.Answer != nil {
+	if v.Answer != nil || v.Options != nil {
 		h.Set("Content-Security-Policy", scriptPolicy)
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -178,6 +187,8 @@ func wrongOf(e *refusal.Error, malformed string) (status int, key string) {
 		return http.StatusForbidden, "stale"
 	case e.Code == refusal.BadCredentials:
 		return http.StatusForbidden, "wrong_credentials"
+	case e.Code == refusal.WrongCode && e.Reason != audit.ReasonWrongCode && e.Reason != audit.ReasonUsedCode:
+		return http.StatusForbidden, "wrong_passkey"
 	case e.Code == refusal.WrongCode:
 		return http.StatusForbidden, "wrong_code"
 	case e.Code == refusal.BadChallenge:

@@ -150,7 +150,7 @@ func TestCookiesOverHTTPS(t *testing.T) {
 // TestPagesBelowAPath: forms and what they need are below the issuer's path, and an
 // origin is the issuer's without it.
 func TestPagesBelowAPath(t *testing.T) {
-	p, err := New(Options{Issuer: "https://example.com/auth", Users: &users.Service{}})
+	p, err := New(Options{Issuer: "https://example.com/auth", Users: &users.Service{}, OAuth: oauth.NewService(oauth.Options{})})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"encoding/json"
 	"html/template"
 	"net/url"
 	"strconv"
@@ -31,8 +32,10 @@ type view struct {
 	// LinkToken is that of a letter's link.
 	LinkToken string
 	// Challenge is that of a log-in whose second factor is due. Secret and URI are what an
-	// authenticator app is set up with.
+	// authenticator app is set up with, and Options those by which the browser uses or
+	// makes a passkey.
 	Challenge, Secret, URI string
+	Options                json.RawMessage
 	// Factors are the user's, Codes new recovery codes, and Next leads on from them.
 	Factors factors.Set
 	Codes   []string
@@ -150,6 +153,9 @@ func (v view) Choices() (list []choice) {
 	}
 	return list
 }
+
+// Question are the Options as text.
+func (v view) Question() string { return string(v.Options) }
 
 // Action is where the answer is posted to: a redirect URI that a client is
 // registered with, of whatever scheme.

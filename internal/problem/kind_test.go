@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -44,7 +45,7 @@ func TestEveryProblemHasItsPage(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := problem.Details{Type: k.URI(), Title: k.Title, Status: k.Status, Detail: "what to fix"}
-		if got != want || rec.Code != k.Status || !strings.HasSuffix(got.Type, "/docs/problems.md#"+k.Anchor) {
+		if !reflect.DeepEqual(got, want) || rec.Code != k.Status || !strings.HasSuffix(got.Type, "/docs/problems.md#"+k.Anchor) {
 			t.Errorf("%q is written as %d %s", k.Title, rec.Code, rec.Body)
 		}
 	}

@@ -32,6 +32,8 @@ type Details struct {
 	// Secret and URI are what an authenticator app is to be set up with.
 	Secret string `json:"secret,omitempty"`
 	URI    string `json:"otpauth_uri,omitempty"`
+	// Options are those of a passkey (WebAuthn §5.4, §5.5).
+	Options json.RawMessage `json:"public_key,omitempty"`
 }
 
 // Write answers with a problem document of kind k with the text detail.

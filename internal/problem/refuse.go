@@ -66,5 +66,5 @@ func Refuse(w http.ResponseWriter, e *refusal.Error) {
 	if e.Code == refusal.WrongEncoding {
 		w.Header().Set("Accept-Encoding", "identity") // RFC 9110 §15.5.16
 	}
-	kinds[e.Code].write(w, Details{Detail: e.Public(), Field: e.Field, Challenge: e.Challenge, Secret: e.Secret, URI: e.URI})
+	kinds[e.Code].write(w, Details{Detail: e.Public(), Field: e.Field, Challenge: e.Challenge, Secret: e.Secret, URI: e.URI, Options: e.Options})
 }

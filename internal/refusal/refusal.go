@@ -5,6 +5,7 @@
 package refusal
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -60,7 +61,8 @@ const (
 	// a second factor. The Challenge is to be answered with a code of an authenticator
 	// app that has the Secret.
 	NeedsEnrolment
-	// WrongCode means that a code of a second factor is wrong or was used.
+	// WrongCode means that a code of a second factor is wrong or was used, or that what
+	// a passkey made is not accepted.
 	WrongCode
 	// BadChallenge means that a challenge is not valid, or no longer.
 	BadChallenge
@@ -116,6 +118,9 @@ type Error struct {
 	// Challenge is what a code of a second factor has to be sent with. Secret and URI
 	// are what an authenticator app that is due is set up with.
 	Challenge, Secret, URI string
+	// Options are those by which a browser uses, or makes, a passkey in place of a
+	// code: JSON, or nil if it cannot.
+	Options json.RawMessage
 	// Nonce is the nonce that the client's next DPoP proof may, or must, contain.
 	Nonce string
 	// ByProof says that the access token, or its refusal, uses the DPoP scheme and

@@ -265,6 +265,7 @@ func importErrands() []errand {
 		row("invalid_claims", func(n *users.ImportUser) { n.Claims = []byte("[]") }),
 		row("invalid_password_hash", func(n *users.ImportUser) { n.Password, n.PasswordHash = "", "md5" }),
 		row("invalid_uid", func(n *users.ImportUser) { n.UID = "a b" }),
+		row("invalid_factor", func(n *users.ImportUser) { n.Passkeys = []users.ImportPasskey{{Name: "key"}} }),
 		row("invalid_created_at", func(n *users.ImportUser) { n.CreatedAt = later }),
 		row("invalid_password_changed_at", func(n *users.ImportUser) { n.PasswordChangedAt = later }),
 		{func(w faultyWorld) error {

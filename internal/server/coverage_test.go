@@ -34,7 +34,7 @@ func (c *coverage) saw(route string, e audit.Event) {
 // same for everybody, and health.
 var undecided = []string{
 	"/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/openapi.yaml",
-	"/healthz", "/readyz", "/", "/favicon.ico", "/account", "/account/style.css", "/account/post.js", "/account/logo", "GET /account/login", "GET /account/logout", "GET /account/signup", "GET /account/forgot", "GET /account/reset", "GET /account/password", "GET /account/factors", "GET /account/factors/app",
+	"/healthz", "/readyz", "/", "/favicon.ico", "/account", "/account/style.css", "/account/post.js", "/account/passkey.js", "/account/logo", "GET /auth/login/passkey", "GET /account/login", "GET /account/logout", "GET /account/signup", "GET /account/forgot", "GET /account/reset", "GET /account/password", "GET /account/factors", "GET /account/factors/app",
 }
 
 // checkRoutes walks the router: each method of each route has a decision, and

@@ -41,7 +41,7 @@ import (
 )
 
 const (
-	issuer   = "http://127.0.0.1:8080"
+	issuer   = "http://localhost:8080"
 	email    = "ada@example.com"
 	password = "the analytical engine weaves"
 	callback = "https://app.example.com/callback?from=keyturn"

@@ -183,7 +183,7 @@ var oneOf = regexp.MustCompile(`/auth/(sessions|factors|grants)/[^/]+`)
 // template is the path of a URL as the description has it.
 func template(url string) string {
 	path, _, _ := strings.Cut(strings.TrimPrefix(url, issuer), "?")
-	if path == "/auth/factors/totp" {
+	if path == "/auth/factors/totp" || path == "/auth/factors/passkey" {
 		return path
 	}
 	return oneOf.ReplaceAllString(path, "/auth/$1/{id}")
@@ -249,7 +249,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 		},
 		"pages": func(t *testing.T, w *world) {
 			b := w.loggedIn()
-			for _, path := range []string{"/account/style.css", "/account/post.js", "/account/logo", "/favicon.ico"} {
+			for _, path := range []string{"/account/style.css", "/account/post.js", "/account/passkey.js", "/account/logo", "/favicon.ico"} {
 				w.get(path, "If-None-Match", w.get(path).Header().Get("ETag"))
 			}
 			for _, path := range []string{"/", "/account", "/account/login", "/account/logout", "/account/signup", "/account/password", "/account/sessions", "/account/applications", "/account/factors", "/account/factors/app"} {
@@ -359,7 +359,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 				w.sendJSON(method, path, "", nil)
 				w.sendJSON(method, path, foreign.Access, nil)
 			}
-			for _, route := range []string{"GET /auth/factors", "GET /auth/factors/totp", "POST /auth/factors", "DELETE /auth/factors/x", "POST /auth/recovery-codes"} {
+			for _, route := range []string{"GET /auth/factors", "GET /auth/factors/totp", "GET /auth/factors/passkey", "POST /auth/factors", "DELETE /auth/factors/x", "POST /auth/recovery-codes"} {
 				method, path, _ := strings.Cut(route, " ")
 				w.sendJSON(method, path, foreign.Access, nil)
 			}
@@ -426,6 +426,8 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			w.sendJSON("POST", "/auth/factors", held.Access, body)
 			w.sendJSON("POST", "/auth/factors", held.Access, map[string]string{"challenge": body["challenge"], "code": "x"})
 			w.sendJSON("GET", "/auth/factors/totp", held.Access, nil)
+			w.sendJSON("GET", "/auth/factors/passkey", held.Access, nil)
+			w.asked()
 			a := w.enrol()
 			w.sendJSON("POST", "/auth/login", "", map[string]string{"email": email, "password": password})
 			w.answerChallenge(w.challenged(), "x")
@@ -469,6 +471,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			all := func() {
 				w.sendJSON("GET", "/auth/factors", held.Access, nil)
 				w.sendJSON("GET", "/auth/factors/totp", held.Access, nil)
+				w.sendJSON("GET", "/auth/factors/passkey", held.Access, nil)
 				w.sendJSON("POST", "/auth/factors", held.Access, more.adding())
 				w.sendJSON("DELETE", "/auth/factors/"+a.id, held.Access, nil)
 				w.sendJSON("POST", "/auth/recovery-codes", held.Access, nil)

@@ -231,7 +231,7 @@ func TestF8_BadProofsAreRefusedAndNothingIsWritten(t *testing.T) {
 			t.Error("a bad proof has left something in the store")
 		}
 		for name, htu := range map[string]string{
-			"the host in another case": "HTTP://127.0.0.1:8080/oauth/token", "a query": issuer + "/oauth/token?a=b", "a fragment": issuer + "/oauth/token#f",
+			"the host in another case": "HTTP://LOCALHOST:8080/oauth/token", "a query": issuer + "/oauth/token?a=b", "a fragment": issuer + "/oauth/token#f",
 		} {
 			r := w.tokenRequest("page", login())
 			r.Header.Set("DPoP", h.Prove(t, dpoptest.With(h.claims(r), "htu", htu)))

@@ -134,7 +134,7 @@ func firstPartyCases() (cases []protocolCase) {
 var servedRoutes = map[string][]string{
 	"/oauth/token": {"POST"}, "/oauth/par": {"POST"}, "/oauth/revoke": {"POST"}, "/oauth/introspect": {"POST"}, "/oauth/userinfo": {"GET", "POST"}, "/oauth/logout": {"GET", "POST"},
 	"/auth/signup": {"POST"}, "/auth/reset": {"POST"}, "/auth/login": {"POST"}, "/auth/refresh": {"POST"}, "/auth/logout": {"POST"},
-	"/auth/login/factor": {"POST"}, "/auth/factors": {"GET", "POST"}, "/auth/factors/totp": {"GET"}, "/auth/factors/x": {"DELETE"}, "/auth/recovery-codes": {"POST"},
+	"/auth/login/factor": {"POST"}, "/auth/factors": {"GET", "POST"}, "/auth/factors/totp": {"GET"}, "/auth/factors/passkey": {"GET"}, "/auth/login/passkey": {"GET"}, "/auth/factors/x": {"DELETE"}, "/auth/recovery-codes": {"POST"},
 	"/auth/me": {"GET"}, "/auth/password": {"POST"}, "/auth/sessions": {"GET", "DELETE"}, "/auth/sessions/x": {"DELETE"}, "/auth/grants": {"GET"}, "/auth/grants/x": {"DELETE"},
 	"/": {"GET"}, "/account": {"GET"}, "/account/login": {"GET", "POST"}, "/account/logout": {"GET", "POST"}, "/account/signup": {"GET", "POST"},
 	"/account/password": {"GET", "POST"}, "/account/sessions": {"GET", "POST"}, "/account/consent": {"POST"}, "/account/applications": {"GET", "POST"}, "/account/factors": {"GET", "POST"}, "/account/factors/app": {"GET", "POST"},

@@ -182,7 +182,7 @@ func notBorne() []decided {
 func borne() []string {
 	return []string{
 		"GET /oauth/userinfo", "POST /oauth/userinfo", "GET /auth/me", "POST /auth/logout", "POST /auth/password", "GET /auth/sessions",
-		"DELETE /auth/sessions", "DELETE /auth/sessions/x", "GET /auth/factors", "GET /auth/factors/totp", "POST /auth/factors", "DELETE /auth/factors/x", "POST /auth/recovery-codes", "GET /auth/grants", "DELETE /auth/grants/x",
+		"DELETE /auth/sessions", "DELETE /auth/sessions/x", "GET /auth/factors", "GET /auth/factors/totp", "GET /auth/factors/passkey", "POST /auth/factors", "DELETE /auth/factors/x", "POST /auth/recovery-codes", "GET /auth/grants", "DELETE /auth/grants/x",
 	}
 }
 

@@ -95,6 +95,7 @@ func (s *Server) documents(h Handlers, next http.Handler) http.Handler {
 		wellknown.OpenIDPath:              s.public(wellknown.OpenIDPath, h.Metadata),
 		pages.StylePath:                   s.public(pages.StylePath, wellknown.NewStatic(h.Pages.Style(), "text/css; charset=utf-8", time.Hour)),
 		pages.ScriptPath:                  s.public(pages.ScriptPath, wellknown.NewStatic(pages.Script, "text/javascript; charset=utf-8", time.Hour)),
+		pages.PasskeyPath:                 s.public(pages.PasskeyPath, wellknown.NewStatic(pages.PasskeyScript, "text/javascript; charset=utf-8", time.Hour)),
 		pages.IconPath:                    s.picture(pages.IconPath, h.Pages.Icon()),
 		descriptionPath:                   s.public(descriptionPath, wellknown.NewStatic(docs.OpenAPI, "application/yaml", time.Hour)),
 	}
@@ -128,13 +129,17 @@ func (s *Server) firstPartyRoutes(r *mux.Router, all Handlers) {
 	}
 	s.route(r, firstParty, "/auth/reset", methods{"POST": h.ResetPassword})
 	s.route(r, firstParty, "/auth/login", methods{"POST": h.LogIn})
-	s.route(r, firstParty, "/auth/login/factor", methods{"POST": h.LogInWithCode})
+	s.route(r, firstParty, "/auth/login/factor", methods{"POST": h.LogInByFactor})
 	s.route(r, firstParty, "/auth/refresh", methods{"POST": h.Refresh})
 	s.route(r, firstParty, "/auth/logout", methods{"POST": h.ForCaller(h.LogOut)})
 	s.route(r, firstParty, "/auth/me", methods{"GET": h.ForCaller(h.Me)})
 	s.route(r, firstParty, "/auth/password", methods{"POST": h.ForCaller(h.ChangePassword)})
 	s.route(r, firstParty, "/auth/factors", methods{"GET": h.ForCaller(h.Factors), "POST": h.ForCaller(h.AddFactor)})
 	s.route(r, firstParty, "/auth/factors/totp", methods{"GET": h.ForCaller(h.SetUpApp)})
+	if h.OAuth.HasPasskeys() {
+		s.route(r, firstParty, "/auth/login/passkey", methods{"GET": h.AskPasskey})
+		s.route(r, firstParty, "/auth/factors/passkey", methods{"GET": h.ForCaller(h.SetUpPasskey)})
+	}
 	s.route(r, firstParty, "/auth/factors/{id}", methods{"DELETE": h.ForCaller(h.RemoveFactor)})
 	s.route(r, firstParty, "/auth/recovery-codes", methods{"POST": h.ForCaller(h.RenewRecoveryCodes)})
 	s.route(r, firstParty, "/auth/sessions", methods{"GET": h.ForCaller(h.Sessions), "DELETE": h.ForCaller(h.EndOtherSessions)})

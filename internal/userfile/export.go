@@ -58,19 +58,22 @@ func Export(ctx context.Context, s *users.Service, w io.Writer, format Format) (
 
 // exportColumns are importFields without the plain password.
 var exportColumns = []string{
-	"uid", "email", "username", "first_name", "last_name", "password_hash", "disabled", "roles", "claims", "totp",
+	"uid", "email", "username", "first_name", "last_name", "password_hash", "disabled", "roles", "claims", "totp", "passkeys",
 	"created_at", "password_changed_at",
 }
 
 // record returns u in the order of exportColumns.
 func record(u users.ImportUser) []string {
-	totp := ""
-	if len(u.TOTP) > 0 {
-		text, _ := json.Marshal(u.TOTP) // texts and numbers can always be encoded
-		totp = string(text)
-	}
 	return []string{
 		u.UID, u.Email, u.Username, u.FirstName, u.LastName, u.PasswordHash, strconv.FormatBool(u.Disabled),
-		strings.Join(u.Roles, " "), string(u.Claims), totp, u.CreatedAt.Format(time.RFC3339Nano), u.PasswordChangedAt.Format(time.RFC3339Nano),
+		strings.Join(u.Roles, " "), string(u.Claims), listed(u.TOTP), listed(u.Passkeys), u.CreatedAt.Format(time.RFC3339Nano), u.PasswordChangedAt.Format(time.RFC3339Nano),
 	}
+}
+
+func listed[T any](list []T) string {
+	if len(list) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(list) // texts and numbers can always be encoded
+	return string(text)
 }

@@ -263,7 +263,7 @@ func inWords(err error) error {
 }
 
 var importFields = []string{
-	"uid", "email", "username", "first_name", "last_name", "password_hash", "password", "disabled", "roles", "claims", "totp",
+	"uid", "email", "username", "first_name", "last_name", "password_hash", "password", "disabled", "roles", "claims", "totp", "passkeys",
 	"created_at", "password_changed_at",
 }
 
@@ -290,11 +290,9 @@ func set(u *users.ImportUser, column, value string) (known bool, err error) {
 			u.Claims = json.RawMessage(value)
 		}
 	case "totp":
-		if value != "" {
-			if err := strictjson.UnmarshalKnown([]byte(value), &u.TOTP); err != nil {
-				return true, fmt.Errorf("totp must be a JSON list of objects with a secret: %w", inWords(err))
-			}
-		}
+		return true, setList(&u.TOTP, column, value)
+	case "passkeys":
+		return true, setList(&u.Passkeys, column, value)
 	case "created_at":
 		return true, setTime(&u.CreatedAt, column, value)
 	case "password_changed_at":
@@ -303,6 +301,16 @@ func set(u *users.ImportUser, column, value string) (known bool, err error) {
 		return false, nil
 	}
 	return true, nil
+}
+
+func setList[T any](list *[]T, column, value string) error {
+	if value == "" {
+		return nil
+	}
+	if err := strictjson.UnmarshalKnown([]byte(value), list); err != nil {
+		return fmt.Errorf("%s must be a JSON list of objects: %w", column, inWords(err))
+	}
+	return nil
 }
 
 func setTime(t *time.Time, column, value string) error {

@@ -155,7 +155,7 @@ try {
   expect('who still may', (await page.$$('h2')).length, 0)
   await follow(page, 'nav >> text=Second factor')
   await check(page, 'factors')
-  await follow(page, 'text=Set up an authenticator app')
+  await follow(page, 'text=Add a second factor')
   await check(page, 'enrol')
   const key = await page.textContent('code')
   await fill(page, { code: 'x' })
@@ -177,6 +177,31 @@ try {
   await check(page, 'code, used')
   await fill(page, { code: code(key, 1) })
   expect('who knew the code', await page.textContent('.about strong'), 'grace@example.com')
+
+  // A passkey: made, used beside the password, then alone, then lost.
+  const device = await context.newCDPSession(page)
+  await device.send('WebAuthn.enable')
+  const { authenticatorId } = await device.send('WebAuthn.addVirtualAuthenticator', {
+    options: { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true },
+  })
+  await page.goto(at('/account/factors/app'))
+  await follow(page, '#passkey')
+  await check(page, 'factors, a passkey')
+  expect('the factors', await page.$$eval('h2', (list) => list.map((h) => h.textContent)), ['Authenticator app', 'Passkey – Chrome, Linux', 'Recovery codes'])
+  const again = async (known) => {
+    await page.goto(at('/account/logout'))
+    await follow(page, 'form button')
+    if (known) await fill(page, { username: 'grace@example.com', password: 'a compiler for plain English' })
+  }
+  for (const known of [true, false]) {
+    await again(known)
+    await follow(page, '#passkey')
+    expect(known ? 'by a passkey and the password' : 'by a passkey alone', await page.textContent('.about strong'), 'grace@example.com')
+  }
+  await again(true)
+  await device.send('WebAuthn.removeVirtualAuthenticator', { authenticatorId })
+  await fill(page, { code: recovery[1] })
+  expect('without the passkey', await page.textContent('.about strong'), 'grace@example.com')
 
   await page.goto(at('/oauth/authorize?client_id=nobody'))
   await check(page, 'error')
