@@ -39,7 +39,8 @@ func (r recipe) detect(t *testing.T, shell []string, log string) string {
 	var complaint strings.Builder
 	cmd.Stderr = &complaint
 	out, err := cmd.Output()
-	if err != nil || complaint.Len() > 0 {
+	const nothing = "keyturn: no event of these files passes the filters\n" // what audit tail says of a quiet day
+	if err != nil || complaint.Len() > 0 && (complaint.String() != nothing || len(out) > 0) {
 		t.Fatalf("%v\n%s\n%s", err, complaint.String(), r.query)
 	}
 	return string(out)
