@@ -79,7 +79,7 @@ func TestUnusableSetting(t *testing.T) {
 		"interval below lead": {[]string{"--key-rotation-interval", "23h"}, []string{"key_rotation_interval", "23h", "accepted: at least key_publish_lead, 24h0m0s"}},
 		"poll above lead":     {[]string{"--key-poll-interval", "25h"}, []string{"key_publish_lead", "key_poll_interval", "accepted: at least 25h15m30s"}},
 		"logo is no picture":  {[]string{"--page-logo-file", "/dev/null"}, []string{"page_logo_file", "/dev/null", "SVG"}},
-		"no messages":         {[]string{"--page-messages-dir", "clients"}, []string{"page_messages_dir", "clients", "de.json"}},
+		"no messages":         {[]string{"--page-messages-dir", "clients"}, []string{"page_messages_dir", "clients", "no such file"}},
 		"no colour":           {[]string{"--page-color", "purple"}, []string{"page_color", "purple", "#0b57d0"}},
 		"link to anywhere":    {[]string{"--page-terms-url", "javascript:alert(1)"}, []string{"page_terms_url", "https"}},
 		"TLS without a key":   {[]string{"--tls-cert-file", "cert.pem"}, []string{"tls_key_file"}},
