@@ -110,7 +110,7 @@ const MultiFactor = "http://schemas.openid.net/pape/policies/2007/06/multi-facto
 // needsFactor reports whether a log-in of the user to the client goes with a second
 // factor alone; asked is the acr_values of its request.
 func (s *Service) needsFactor(user users.User, client clients.Client, asked string) bool {
-	return client.RequireFactor || slices.Contains(strings.Fields(asked), MultiFactor) ||
+	return client.RequireFactor || user.Factors.Required || slices.Contains(strings.Fields(asked), MultiFactor) ||
 		slices.ContainsFunc(s.settings.RequireFactor, func(role string) bool { return role == "*" || slices.Contains(user.Roles, role) })
 }
 

@@ -14,7 +14,7 @@ import (
 func TestA1_ABusyHasherIsTheReason(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	token, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour)
+	token, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,6 +30,7 @@ func TestA1_ABusyHasherIsTheReason(t *testing.T) {
 		},
 		audit.PasswordChanged: func() error { return f.ChangePassword(t.Context(), f.ada.UID, goodPassword, otherPassword, "") },
 		audit.PasswordReset:   func() error { return f.ResetPassword(t.Context(), f.ada.UID, otherPassword) },
+		audit.ResetForced:     func() error { _, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour, true); return err },
 		audit.ResetRedeemed:   func() error { return f.RedeemReset(t.Context(), token, otherPassword) },
 	} {
 		err := do()

@@ -78,8 +78,10 @@ func (s *Service) later(than time.Time) time.Time {
 var endings = map[audit.Action]string{
 	audit.UserDisabled:    endUserDisabled,
 	audit.UserDeleted:     endUserDeleted,
+	audit.UserClosed:      endUserDeleted,
 	audit.PasswordChanged: endPasswordChanged,
 	audit.PasswordReset:   endPasswordReset,
+	audit.ResetForced:     endPasswordReset,
 	audit.ResetRedeemed:   endPasswordReset,
 	audit.SessionsEnded:   endLoggedOut,
 }

@@ -187,3 +187,16 @@ func (s *Service) spendTOTP(u *User, at int, c factors.Code) error {
 	u.Factors.List[at] = f
 	return nil
 }
+
+// RequireFactor has the account uid log in with a second factor alone, whatever the
+// settings say, or takes that back. The error is ErrNotFound, ErrConflict,
+// decision.ErrNotRecorded or from the store.
+func (s *Service) RequireFactor(ctx context.Context, uid string, required bool) error {
+	_, _, err := s.change(ctx, audit.Event{Action: audit.UserChanged}, uid, false, func(u *User, e *audit.Event) error {
+		u.Factors = u.Factors.Clone()
+		u.Factors.Required = required
+		e.Detail = fmt.Sprintf("second factor required: %t", required)
+		return nil
+	})
+	return err
+}

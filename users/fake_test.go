@@ -213,6 +213,8 @@ func (m *memory) Settle(_ context.Context, uid string, epoch int64) error {
 	return err
 }
 
+func (m *memory) UsersToDelete(context.Context, time.Time, int) ([]User, error) { return nil, nil }
+
 func (m *memory) Unsettled(_ context.Context, limit int) ([]User, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -49,7 +49,7 @@ func TestU1_KindsAreKnownBeforeTheirFirstAccount(t *testing.T) {
 		t.Fatalf("after the first account %v are known", f.mem.kinds)
 	}
 	other := NewUser{Email: "new@example.org", Password: goodPassword}
-	token, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour)
+	token, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -127,7 +127,7 @@ func (s *Service) prepareReset(ctx context.Context, l *mail.Letter) error {
 	if hash := sha256.Sum256(asked.Secret); bytes.Equal(hash[:], u.ResetHash) {
 		return nil
 	}
-	return s.issueReset(ctx, u.UID, asked.Secret, asked.Expires, func(u *User) error {
+	return s.issueReset(ctx, audit.ResetIssued, u.UID, asked.Secret, asked.Expires, func(u *User, _ *audit.Event) error {
 		later := u.ResetExpiresAt.After(asked.Expires) && !u.ResetExpiresAt.After(s.now().Add(letterLife))
 		switch {
 		case u.Disabled:

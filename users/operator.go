@@ -36,11 +36,11 @@ func (u *User) disable() {
 	u.Disabled = true
 }
 
-// Enable enables the account uid again. The error is ErrNotFound, ErrConflict,
+// Enable enables the account uid again, also one that its user closed. The error is ErrNotFound, ErrConflict,
 // decision.ErrNotRecorded or from the store.
 func (s *Service) Enable(ctx context.Context, uid string) error {
 	_, _, err := s.change(ctx, audit.Event{Action: audit.UserEnabled}, uid, false, func(u *User, _ *audit.Event) error {
-		u.Disabled = false
+		u.Disabled, u.DeleteAt = false, time.Time{}
 		return nil
 	})
 	return err
@@ -52,7 +52,11 @@ func (s *Service) Enable(ctx context.Context, uid string) error {
 // its sessions have ended. The error is ErrNotFound, ErrConflict,
 // decision.ErrNotRecorded or from the store.
 func (s *Service) Delete(ctx context.Context, uid string) error {
-	_, _, err := s.change(ctx, audit.Event{Action: audit.UserDeleted}, uid, true, func(u *User, e *audit.Event) (err error) {
+	return s.delete(ctx, audit.Event{Action: audit.UserDeleted}, uid)
+}
+
+func (s *Service) delete(ctx context.Context, event audit.Event, uid string) error {
+	_, _, err := s.change(ctx, event, uid, true, func(u *User, e *audit.Event) (err error) {
 		u.disable()
 		e.Count, err = s.Sessions.CountSessionsOf(ctx, uid, "")
 		return err

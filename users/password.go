@@ -95,6 +95,11 @@ func (s *Service) newHash(ctx context.Context, password string, u User) (string,
 	if err := s.Policy.Check(password, u); err != nil {
 		return "", err
 	}
+	return s.hashAnew(ctx, password)
+}
+
+// hashAnew returns a hash that an account may have from now on.
+func (s *Service) hashAnew(ctx context.Context, password string) (string, error) {
 	hash, err := s.Hasher.Hash(ctx, password)
 	if err != nil {
 		return "", err

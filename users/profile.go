@@ -25,7 +25,11 @@ type Profile struct {
 // error is ErrNotFound, a refused field, ErrEmailTaken, ErrUsernameTaken, ErrConflict,
 // decision.ErrNotRecorded or from the store.
 func (s *Service) UpdateProfile(ctx context.Context, uid string, p Profile) (User, error) {
-	u, _, err := s.change(ctx, audit.Event{Action: audit.UserChanged}, uid, false, func(u *User, e *audit.Event) error {
+	return s.updateProfile(ctx, audit.Event{Action: audit.UserChanged}, uid, p)
+}
+
+func (s *Service) updateProfile(ctx context.Context, event audit.Event, uid string, p Profile) (User, error) {
+	u, _, err := s.change(ctx, event, uid, false, func(u *User, e *audit.Event) error {
 		before := *u
 		if err := p.apply(u); err != nil {
 			return err

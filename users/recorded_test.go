@@ -43,7 +43,10 @@ func TestA3_WithoutItsEventADecisionDoesNotStand(t *testing.T) {
 			_, err := f.SetClaims(t.Context(), f.ada.UID, []string{"admin"}, "")
 			return err
 		},
-		"token": func(f *fixture) error { _, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour); return err },
+		"token": func(f *fixture) error {
+			_, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour, false)
+			return err
+		},
 	} {
 		f := newFixture(t)
 		f.mem.sessions[f.ada.UID] = []string{"phone"}

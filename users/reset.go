@@ -35,21 +35,43 @@ func CheckResetLife(life time.Duration) error {
 
 // IssueReset creates a one-time token whose holder can set a new password for the
 // account uid, within life. It replaces an earlier token. The password and the
-// account's sessions stay valid until the token is used; if they must not, the
-// operator disables the account or ends its sessions.
+// account's sessions stay valid until the token is used; with force they end at once, and
+// nothing opens the account but this token or a later one.
 //
-// The store keeps only the SHA-256 of the token's secret. The error is ErrNotFound,
-// ErrConflict, decision.ErrNotRecorded or from the store.
-func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration) (token string, expires time.Time, err error) {
+// The store keeps only the SHA-256 of the token's secret. The error is ErrNotFound, Busy,
+// ErrConflict, decision.ErrNotRecorded, ErrUnfinished and ErrToFollow as for
+// ChangePassword, or from the store.
+func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration, force bool) (token string, expires time.Time, err error) {
 	if err := CheckResetLife(life); err != nil {
 		return "", time.Time{}, err
 	}
 	secret := newResetSecret()
 	expires = s.now().Add(life)
-	if err := s.issueReset(ctx, uid, secret, expires, func(*User) error { return nil }); err != nil {
+	action, also := audit.ResetIssued, func(*User, *audit.Event) error { return nil }
+	if force {
+		if action, also, err = s.forcing(ctx, uid); err != nil {
+			return "", time.Time{}, err
+		}
+	}
+	if err := s.issueReset(ctx, action, uid, secret, expires, also); err != nil {
 		return "", time.Time{}, err
 	}
 	return resetToken(secret, uid), expires, nil
+}
+
+// forcing returns what makes a password void: a hash that no password has costs what any
+// other does (U1).
+func (s *Service) forcing(ctx context.Context, uid string) (audit.Action, func(*User, *audit.Event) error, error) {
+	void, err := s.hashAnew(ctx, rand.Text())
+	if err != nil {
+		return "", nil, s.conclude(ctx, audit.Event{Action: audit.ResetForced, UserID: uid}, err)
+	}
+	return audit.ResetForced, func(u *User, e *audit.Event) (err error) {
+		u.PasswordHash = void
+		u.Epoch++
+		e.Count, err = s.Sessions.CountSessionsOf(ctx, uid, "")
+		return err
+	}, nil
 }
 
 func newResetSecret() []byte {
@@ -62,11 +84,12 @@ func resetToken(secret []byte, uid string) string {
 	return resetPrefix + base64url.Encode(append(slices.Clone(secret), uid...))
 }
 
-// issueReset makes the token of a secret valid, unless allowed refuses that.
-func (s *Service) issueReset(ctx context.Context, uid string, secret []byte, expires time.Time, allowed func(*User) error) error {
+// issueReset makes the token of a secret valid, unless also refuses that, which may
+// change more.
+func (s *Service) issueReset(ctx context.Context, action audit.Action, uid string, secret []byte, expires time.Time, also func(*User, *audit.Event) error) error {
 	hash := sha256.Sum256(secret)
-	_, _, err := s.change(ctx, audit.Event{Action: audit.ResetIssued}, uid, false, func(u *User, e *audit.Event) error {
-		if err := allowed(u); err != nil {
+	_, _, err := s.change(ctx, audit.Event{Action: action}, uid, false, func(u *User, e *audit.Event) error {
+		if err := also(u, e); err != nil {
 			return err
 		}
 		u.ResetHash, u.ResetExpiresAt = hash[:], expires

@@ -15,7 +15,7 @@ import (
 
 func (f *fixture) issueReset(t *testing.T) string {
 	t.Helper()
-	token, expires, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour)
+	token, expires, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour, false)
 	if err != nil || !expires.Equal(f.clock.now().Add(time.Hour)) {
 		t.Fatalf("expires %v, error %v", expires, err)
 	}
@@ -135,7 +135,7 @@ func TestResetTokenIsSpentOnce(t *testing.T) {
 func TestA3_ResetTokenWithoutItsEventIsVoid(t *testing.T) {
 	f := newFixture(t)
 	f.mem.auditDown = true
-	token, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour)
+	token, _, err := f.IssueReset(t.Context(), f.ada.UID, time.Hour, false)
 	if token != "" || !errors.Is(err, decision.ErrNotRecorded) || f.mem.users[f.ada.UID].ResetHash != nil {
 		t.Errorf("token of %d characters, error %v", len(token), err)
 	}
@@ -154,11 +154,11 @@ func TestA3_ResetTokenWithoutItsEventIsVoid(t *testing.T) {
 func TestIssueResetRefuses(t *testing.T) {
 	f := newFixture(t)
 	for _, life := range []time.Duration{0, -1, LongestReset + 1} {
-		if _, _, err := f.IssueReset(t.Context(), f.ada.UID, life); err == nil {
+		if _, _, err := f.IssueReset(t.Context(), f.ada.UID, life, false); err == nil {
 			t.Errorf("a life of %s is accepted", life)
 		}
 	}
-	if _, _, err := f.IssueReset(t.Context(), "nobody", time.Hour); !errors.Is(err, ErrNotFound) {
+	if _, _, err := f.IssueReset(t.Context(), "nobody", time.Hour, false); !errors.Is(err, ErrNotFound) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -47,6 +47,8 @@ type Service struct {
 	// Holder returns who has an id in any case, "a client" or "another account", or
 	// "". If nil, ids are compared with those of accounts alone, as they are written.
 	Holder func(id string) (string, error)
+	// DeletionGrace is how long an account that its user closed can be given back.
+	DeletionGrace time.Duration
 	// Audit receives the events.
 	Audit audit.Recorder
 	// Now is the clock; time.Now if nil.

@@ -43,6 +43,8 @@ type User struct {
 	Consents []Consent
 	// Disabled accounts cannot log in and have no sessions.
 	Disabled bool
+	// DeleteAt is when an account that its user closed will be deleted.
+	DeleteAt time.Time
 	// Epoch grows whenever the account's sessions must end: at a password
 	// change or when it is disabled. A login that began under an older epoch
 	// fails.
@@ -85,6 +87,9 @@ type Store interface {
 	ReplaceUser(ctx context.Context, seen, next User) error
 	// RemoveUser removes the account seen on the same condition.
 	RemoveUser(ctx context.Context, seen User) error
+	// UsersToDelete returns at most limit accounts whose DeleteAt is at or before at, and
+	// is not zero.
+	UsersToDelete(ctx context.Context, at time.Time, limit int) ([]User, error)
 	// PendingUsers returns at most limit accounts, including unborn ones, whose
 	// slot is not empty.
 	PendingUsers(ctx context.Context, limit int) ([]User, error)

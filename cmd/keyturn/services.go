@@ -142,6 +142,7 @@ func (d *deployment) users() (*users.Service, error) {
 	service := users.Service{
 		Store: d.store, Hasher: hasher, Policy: passwordPolicy(d.cfg),
 		Sessions: oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: d.now}, Holder: d.holders(), Audit: d.audit, Now: d.now,
+		DeletionGrace: d.cfg.AccountDeletionGrace,
 	}
 	service.Letters = throttle.New(d.store, wallClock)
 	if d.cfg.LoginThrottle {

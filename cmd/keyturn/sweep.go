@@ -20,6 +20,8 @@ func (d *deployment) sweep(ctx context.Context, s *services) {
 	d.lookForPepper(ctx)
 	_, err := s.users.Settle(ctx)
 	warn(err, "sessions that were to end could not be; trying again in a minute")
+	_, err = s.users.DeleteClosed(ctx, d.past())
+	warn(err, "accounts that their users closed could not be deleted; trying again in a minute")
 	_, err = d.clients().Settle(ctx)
 	warn(err, "sessions of disabled clients could not be ended; trying again in a minute")
 	_, err = store.SweepAll(ctx, d.store, d.past())

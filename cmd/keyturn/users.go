@@ -25,13 +25,14 @@ type userRow struct {
 	Roles     []string        `json:"roles,omitempty"`
 	Claims    json.RawMessage `json:"claims,omitempty"`
 	Disabled  bool            `json:"disabled"`
+	DeleteAt  time.Time       `json:"delete_at,omitzero"`
 	CreatedAt time.Time       `json:"created_at"`
 }
 
 func userRowOf(u users.User) userRow {
 	return userRow{
 		UID: u.UID, Email: u.Email, Username: u.Username, FirstName: u.FirstName, LastName: u.LastName,
-		Roles: u.Roles, Claims: json.RawMessage(u.Claims), Disabled: u.Disabled, CreatedAt: u.CreatedAt,
+		Roles: u.Roles, Claims: json.RawMessage(u.Claims), Disabled: u.Disabled, DeleteAt: u.DeleteAt, CreatedAt: u.CreatedAt,
 	}
 }
 

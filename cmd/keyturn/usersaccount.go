@@ -124,6 +124,7 @@ address taken, disable the account instead.`,
 
 func (p *program) usersResetCommand() *cobra.Command {
 	var life time.Duration
+	var force bool
 	cmd := &cobra.Command{
 		Use:   "reset EMAIL|USERNAME|UID",
 		Short: "Make a one-time token by which the user sets a new password",
@@ -132,18 +133,20 @@ func (p *program) usersResetCommand() *cobra.Command {
 that is out; a change of the password voids it.
 
 Until it is used the password and the sessions stay as they are. If somebody
-else may know the password, disable the account or end its sessions too.`,
+else may know the password, add --force: the password is void at once, the sessions
+end, and nothing opens the account until the token, or a later one, is used.`,
 		Example: `  keyturn users reset ada@example.com --valid-for 1h`,
 		Args:    cobra.ExactArgs(1),
 	}
 	p.withUser(cmd, func(*config.Config, []string) error { return asUsage(users.CheckResetLife(life)) }, func(d *deployment, s *users.Service, u users.User) error {
-		token, expires, err := s.IssueReset(d.ctx, u.UID, life)
+		token, expires, err := s.IssueReset(d.ctx, u.UID, life, force)
 		if err != nil {
 			return err
 		}
 		return p.say(answer{"uid": u.UID, "token": token, "expires_at": expires}, "token:   %s\nexpires: %s\n\nThe token is not shown again; keep it now.\n", token, when(expires, d.now()))
 	})
 	life = 24 * time.Hour
+	cmd.Flags().BoolVar(&force, "force", false, "make the password void, and end the sessions")
 	cmd.Flags().Var(lifetime{&life}, "valid-for", fmt.Sprintf("how long the token is good, at most %s", users.LongestReset))
 	return cmd
 }

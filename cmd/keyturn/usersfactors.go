@@ -24,22 +24,27 @@ type factorRow struct {
 
 func (p *program) usersFactorsCommand() *cobra.Command {
 	var remove string
-	var all bool
+	var all, require, free bool
 	cmd := &cobra.Command{
 		Use:   "factors EMAIL|USERNAME|UID",
-		Short: "List the second factors of an account, or remove one or all",
+		Short: "List the second factors of an account, remove or require them",
 		Long: `Lists the second factors of an account; with --remove or --remove-all it takes
 them away, for a user who has lost them. With the last one the recovery codes go.
 From then on the password alone opens the account, unless a second factor is
 required: then whoever logs in next sets one up. Make sure that it is its user who
-asks, and set another password too where somebody else may know it.`,
+asks, and set another password too where somebody else may know it.
+
+With --require the account needs one, whatever require_second_factor says; who has none
+sets one up at the next log-in. Sessions that began before go on (users logout ends them).`,
 		Example: `  keyturn users factors ada@example.com
   keyturn users factors ada@example.com --remove-all`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().StringVar(&remove, "remove", "", "remove the factor of this id")
 	cmd.Flags().BoolVar(&all, "remove-all", false, "remove every factor")
-	cmd.MarkFlagsMutuallyExclusive("remove", "remove-all")
+	cmd.Flags().BoolVar(&require, "require", false, "have the account log in with a second factor alone")
+	cmd.Flags().BoolVar(&free, "no-require", false, "take that back")
+	cmd.MarkFlagsMutuallyExclusive("remove", "remove-all", "require", "no-require")
 	p.withUser(cmd, func(*config.Config, []string) error {
 		if cmd.Flags().Changed("remove") && remove == "" {
 			return usageError{errors.New("--remove is empty: give the id of a factor")}
@@ -49,6 +54,15 @@ asks, and set another password too where somebody else may know it.`,
 		switch {
 		case remove != "":
 			return p.removeFactors(d, s, u, remove)
+		case require || free:
+			if err := s.RequireFactor(d.ctx, u.UID, require); err != nil {
+				return err
+			}
+			word := "needs"
+			if free {
+				word = "does not need"
+			}
+			return p.say(answer{"uid": u.UID, "required": require}, "%s %s a second factor\n", nameOf(u), word)
 		case all:
 			var ids []string
 			for _, f := range u.Factors.List {

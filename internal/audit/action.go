@@ -24,8 +24,9 @@ const (
 	UserImported       Action = "user-imported"        // by an operator
 	UserDisabled       Action = "user-disabled"        // by an operator
 	UserEnabled        Action = "user-enabled"         // by an operator
-	UserChanged        Action = "user-changed"         // address, names, roles or claims, by an operator
-	UserDeleted        Action = "user-deleted"         // by an operator
+	UserChanged        Action = "user-changed"         // address, names, roles or claims, by an operator; names, by the user
+	UserDeleted        Action = "user-deleted"         // by an operator, by the user, or by the server after a grace
+	UserClosed         Action = "user-closed"          // by the user, to be deleted
 	UsersExported      Action = "users-exported"       // by an operator
 	ConsentGiven       Action = "consent-given"        // by the user, to a client
 	ConsentWithdrawn   Action = "consent-withdrawn"    // by the user or an operator; its sessions are ended
@@ -33,6 +34,7 @@ const (
 	PasswordChanged    Action = "password-changed"     // by the user
 	PasswordReset      Action = "password-reset"       // by an operator
 	ResetIssued        Action = "reset-issued"         // a one-time token, by an operator or for a letter
+	ResetForced        Action = "reset-forced"         // likewise, and the password is void
 	ResetRedeemed      Action = "reset-redeemed"       // a new password, by whoever has the token
 	LetterAsked        Action = "letter-asked"         // POST /auth/forgot, or the page
 	LetterUndelivered  Action = "letter-undelivered"   // it was given up

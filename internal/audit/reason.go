@@ -93,7 +93,7 @@ var (
 	ReasonForeignOrigin  = Reason{"foreign_origin", "a page of another origin asked for the passkey"}
 	ReasonClonedPasskey  = Reason{"cloned_passkey", "the counter of the passkey did not grow, so that there is a copy of it"}
 	ReasonBadChallenge   = Reason{"bad_challenge", "the log-in that the code was sent for was not begun here, was finished before, or took too long"}
-	ReasonStaleLogin     = Reason{"stale_login", "the user logged in too long ago to change second factors"}
+	ReasonStaleLogin     = Reason{"stale_login", "the user logged in too long ago for what goes with a fresh log-in alone"}
 	ReasonUnknownFactor  = Reason{"unknown_factor", "the account has no such second factor, or none at all"}
 	ReasonInvalidFactor  = Reason{"invalid_factor", "the second factor has no usable name or kind, or is one too many"}
 	ReasonBadResetToken  = Reason{"bad_reset_token", "the one-time token is not valid, was used or replaced, or has expired"}
@@ -161,6 +161,7 @@ var (
 	ReasonRetry               = Reason{"retry", "the token just spent came again, within the retry window, and got the same successor"}
 	ReasonLogout              = Reason{"logout", "the user logged out"}
 	ReasonEndedByUser         = Reason{"ended_by_user", "the user ended it"}
+	ReasonGraceOver           = Reason{"grace_over", "its user closed it, and the time to give it back is over"}
 	ReasonLoggedOutByOperator = Reason{"logged_out_by_operator", "an operator ended it"}
 	ReasonClientDisabled      = Reason{"client_disabled", "the client was disabled"}
 	ReasonUserDisabled        = Reason{"user_disabled", "the account was disabled"}

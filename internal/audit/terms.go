@@ -148,9 +148,9 @@ var vocabulary = []Term{
 		Fields: words("user.id user.email keyturn.detail"),
 	}, {
 		Action: UserRead, Category: words("api iam"), Type: words("access user info"),
-		When:    "a user read the own account",
+		When:    "a user read the own account; the detail says if it was all that is kept",
 		Success: silent, Failure: []Reason{ReasonStore, ReasonHungUp},
-		Fields: words("user.id keyturn.client_id keyturn.session_id"),
+		Fields: words("user.id keyturn.client_id keyturn.session_id keyturn.detail"),
 	}, {
 		Action: UserAdded, Category: words("iam"), Type: words("admin user creation"), Stands: WithEvent,
 		When:    "an operator opened an account",
@@ -172,15 +172,20 @@ var vocabulary = []Term{
 		Success: silent, Failure: noAccount,
 		Fields: words("user.id user.email keyturn.detail"),
 	}, {
-		Action: UserChanged, Category: words("iam"), Type: words("admin user change"), Stands: WithEvent,
-		When:    "an operator changed an account's address, names, roles or claims",
-		Success: silent, Failure: slices.Concat(noAccount, badProfile, badClaims),
+		Action: UserChanged, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
+		When:    "an operator changed an account's address, names, roles or claims, or whether it needs a second factor; or a user the own names",
+		Success: silent, Failure: slices.Concat(noAccount, badProfile, badClaims, unread, atPage, []Reason{ReasonMalformedBody, ReasonHungUp}),
+		Fields: words("user.id user.email keyturn.session_id keyturn.count keyturn.detail"),
+	}, {
+		Action: UserDeleted, Category: words("iam"), Type: words("user deletion"), Stands: WithEvent,
+		When:    "an operator, the user, or the server after a grace deleted an account, and its sessions were ended",
+		Success: []Reason{{}, ReasonEndedByUser, ReasonGraceOver}, Failure: slices.Concat(noAccount, []Reason{ReasonHungUp}),
 		Fields: accountAfter,
 	}, {
-		Action: UserDeleted, Category: words("iam"), Type: words("admin user deletion"), Stands: WithEvent,
-		When:    "an operator deleted an account, and its sessions were ended",
-		Success: silent, Failure: noAccount,
-		Fields: accountAfter,
+		Action: UserClosed, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
+		When:    "a user asked for the own account to be deleted: it is disabled, and its sessions were ended; the detail says when it is deleted",
+		Success: silent, Failure: slices.Concat(noAccount, unread, atPage, []Reason{ReasonStaleLogin, ReasonHungUp}),
+		Fields: words("user.id user.email keyturn.session_id keyturn.count keyturn.detail"),
 	}, {
 		Action: UsersExported, Category: words("iam database"), Type: words("admin access"),
 		When: "an operator had all accounts written out, password hashes included", Success: silent,
@@ -206,7 +211,7 @@ var vocabulary = []Term{
 		When:    "a user changed the own password, and the other sessions were ended",
 		Success: silent,
 		Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonUnknownUser, ReasonWrongPassword, ReasonPepperMissing, ReasonDisabledUser,
-			ReasonThrottled, ReasonHungUp, ReasonForeignForm, ReasonLoginRequired}, unread, notReplaced),
+			ReasonThrottled, ReasonHungUp, ReasonForeignForm, ReasonLoginRequired, ReasonStaleLogin}, unread, notReplaced),
 		Fields: words("user.id user.email keyturn.session_id keyturn.count keyturn.detail"),
 	}, {
 		Action: PasswordReset, Category: words("iam"), Type: words("admin user change"), Stands: WithEvent,
@@ -218,6 +223,11 @@ var vocabulary = []Term{
 		When:    "a one-time token for a new password was made, by an operator or for a letter that is about to be sent; without an account no letter is",
 		Success: silent, Failure: slices.Concat(noAccount, []Reason{ReasonDisabledUser}),
 		Fields: words("user.id user.email keyturn.detail"),
+	}, {
+		Action: ResetForced, Category: words("iam"), Type: words("admin user change"), Stands: WithEvent,
+		When:    "an operator made a one-time token without which nothing opens the account: its password was made void, and its sessions were ended",
+		Success: silent, Failure: slices.Concat(noAccount, []Reason{ReasonBusy}),
+		Fields: accountAfter,
 	}, {
 		Action: ResetRedeemed, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
 		When:    "somebody set a new password with a one-time token, and the account's sessions were ended",

@@ -64,6 +64,8 @@ type Config struct {
 	RefreshIdleTTL, RefreshTTL time.Duration
 	// BrowserRememberTTL is zero if nobody is asked whether to stay logged in.
 	BrowserSessionTTL, BrowserRememberTTL time.Duration
+	// AccountDeletionGrace is zero if users delete their accounts at once.
+	AccountDeletionGrace time.Duration
 	// RetryWindow is that of F2.
 	RetryWindow clients.RetryWindow
 

@@ -216,6 +216,8 @@ func access() []Setting {
 			Help: "allow the password grant to clients that are registered with it; false switches it off for all"},
 		{Name: "signup", Default: "true", kind: switched(func(c *Config) *bool { return &c.Signup }, "true", "false"),
 			Help: "let people make themselves an account, at the page and at /auth/signup"},
+		{Name: "account_deletion_grace", Default: "7d", kind: duration(func(c *Config) *time.Duration { return &c.AccountDeletionGrace }, 0),
+			Help: "how long an account that its user deleted is only closed, and an operator can give it back (users enable); 0: it is deleted at once"},
 		{Name: "require_second_factor", kind: listOf(func(c *Config) *[]string { return &c.RequireSecondFactor },
 			"names of roles, or * for everybody", parseRole, func(s string) string { return s }),
 			Help: "roles whose users log in with a second factor alone; who has none sets one up at the log-in"},

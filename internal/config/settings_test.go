@@ -21,7 +21,7 @@ var samples = map[string]string{
 	"argon2_memory": "47104", "argon2_time": "3", "argon2_threads": "2", "pepper_file": "pepper", "hash_concurrency": "3",
 	"password_grant": "on", "signup": "true", "dpop_nonce": "true", "require_second_factor": "admin,*", "login_throttle": "on", "mongodb_engine_risk": "accept", "cors_origins": "https://app.example.com",
 	"first_party_client": "app", "client_jwks_networks": "10.0.0.0/8,fc00::/7",
-	"browser_remember_ttl": "7d", "page_name": "Engines", "page_logo_file": "logo.svg", "page_color": "#0b57d0", "page_dark_color": "#8ab4f8", "page_privacy_url": "https://example.com/privacy",
+	"browser_remember_ttl": "7d", "account_deletion_grace": "3d", "page_name": "Engines", "page_logo_file": "logo.svg", "page_color": "#0b57d0", "page_dark_color": "#8ab4f8", "page_privacy_url": "https://example.com/privacy",
 	"page_terms_url": "https://example.com/terms", "page_support_url": "mailto:help@example.com", "page_messages_dir": "messages",
 	"mail_host": "mail.example.com", "mail_port": "465", "mail_security": "tls", "mail_username": "keyturn", "mail_password_file": "mail.pw", "mail_from": "Engines <no-reply@example.com>",
 	"mail_webhook_url": "https://hooks.example.com/mail", "mail_webhook_secret_file": "hook.secret", "mail_language": "de", "mail_templates_dir": "letters",

@@ -39,6 +39,8 @@ type decided struct {
 var elsewhere = map[audit.Action]string{
 	audit.TokenRefreshed:   "TestA3_NoSpaceLeft",
 	audit.UserLoggedIn:     "TestA3_WhatWasNotRecordedDidNotHappen of package server",
+	audit.UserClosed:       "TestA3_AnAccountIsClosedOnlyWithItsEvent of package server",
+	audit.ResetForced:      "TestA3_AnAccountIsClosedOnlyWithItsEvent of package server",
 	audit.FactorEnrolled:   "TestA3_FactorsStandOnlyWithTheirEvents of package server",
 	audit.FactorRemoved:    "TestA3_FactorsStandOnlyWithTheirEvents of package server",
 	audit.RecoveryRenewed:  "TestA3_FactorsStandOnlyWithTheirEvents of package server",

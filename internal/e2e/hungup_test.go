@@ -56,7 +56,7 @@ type hungUp struct {
 var changes = []audit.Action{
 	audit.UserSignedUp, audit.TokenIssued, audit.TokenRefreshed, audit.TokenReuse, audit.TokenRevoked, audit.SessionEnded, audit.SessionsEnded,
 	audit.PasswordChanged, audit.ResetRedeemed, audit.UserLoggedIn, audit.UserLoggedOut, audit.CodeIssued,
-	audit.FactorEnrolled, audit.FactorUsed, audit.FactorRemoved, audit.RecoveryRenewed,
+	audit.UserChanged, audit.UserClosed, audit.UserDeleted, audit.FactorEnrolled, audit.FactorUsed, audit.FactorRemoved, audit.RecoveryRenewed,
 }
 
 func hungUps() []hungUp {
@@ -99,6 +99,20 @@ func hungUps() []hungUp {
 		var list struct{ Sessions []struct{ ID string } }
 		mustSend(t, "GET", s.url+"/auth/sessions", bearer(v.held.AccessToken), "").decode(t, &list)
 		return len(list.Sessions) - 2
+	}
+	renamed := func(t *testing.T, s *shop, v *victim) int {
+		t.Helper()
+		if strings.Contains(mustSend(t, "GET", s.url+"/auth/me", bearer(v.held.AccessToken), "").body, "Grace") {
+			return 1
+		}
+		return 0
+	}
+	closed := func(t *testing.T, s *shop, v *victim) int {
+		t.Helper()
+		if passwordIs(t, s, v, password) {
+			return 0
+		}
+		return 1
 	}
 	enrolled := func(t *testing.T, s *shop, v *victim) int {
 		t.Helper()
@@ -146,6 +160,9 @@ func hungUps() []hungUp {
 			body: func(*victim) any { return map[string]string{"current_password": password, "new_password": another} }},
 		{route: "POST /auth/reset", actions: []audit.Action{audit.ResetRedeemed}, stands: renewed,
 			body: func(v *victim) any { return map[string]string{"token": v.reset, "new_password": another} }},
+		{route: "POST /auth/me", bearer: true, actions: []audit.Action{audit.UserChanged}, stands: renamed,
+			body: func(*victim) any { return map[string]string{"first_name": "Grace"} }},
+		{route: "DELETE /auth/me", bearer: true, actions: []audit.Action{audit.UserClosed}, stands: closed},
 		{route: "POST /auth/factors", bearer: true, actions: []audit.Action{audit.FactorEnrolled}, stands: enrolled,
 			body: func(v *victim) any { return map[string]string{"challenge": v.challenge, "code": v.code} }},
 		{route: "DELETE /auth/factors/{id}", path: "/auth/factors/FACTOR", bearer: true, actions: []audit.Action{audit.FactorRemoved},
@@ -164,7 +181,7 @@ func hungUps() []hungUp {
 			form: func(v *victim) []string { return []string{"token", v.held.RefreshToken} }},
 	}
 	for _, route := range []string{
-		"GET /auth/me", "GET /auth/sessions", "GET /auth/factors", "GET /auth/factors/totp", "GET /auth/grants", "GET /oauth/userinfo", "POST /oauth/userinfo", "GET /.well-known/jwks.json",
+		"GET /auth/me", "GET /auth/me/data", "GET /auth/sessions", "GET /auth/factors", "GET /auth/factors/totp", "GET /auth/grants", "GET /oauth/userinfo", "POST /oauth/userinfo", "GET /.well-known/jwks.json",
 		"GET /.well-known/oauth-authorization-server", "GET /.well-known/openid-configuration", "GET /openapi.yaml", "GET /healthz", "GET /readyz",
 	} {
 		rows = append(rows, hungUp{route: route, bearer: strings.Contains(route, "auth/") && !strings.Contains(route, "known"), actions: changes, stands: heldOver})
@@ -172,7 +189,7 @@ func hungUps() []hungUp {
 	for _, route := range []string{
 		"GET /oauth/authorize", "POST /oauth/authorize", "GET /oauth/logout", "POST /oauth/logout", "GET /account", "GET /account/login", "POST /account/login",
 		"GET /account/logout", "POST /account/logout", "GET /account/signup", "POST /account/signup", "GET /account/forgot", "POST /account/forgot", "GET /account/reset", "POST /account/reset", "POST /auth/forgot", "GET /account/password", "POST /account/password",
-		"GET /account/sessions", "POST /account/sessions", "POST /account/consent", "GET /account/applications", "POST /account/applications", "GET /account/factors", "POST /account/factors", "GET /account/factors/app", "POST /account/factors/app", "GET /account/logo", "GET /", "GET /favicon.ico", "GET /account/style.css", "GET /account/post.js",
+		"GET /account/sessions", "POST /account/sessions", "GET /account/profile", "POST /account/profile", "GET /account/data", "GET /account/delete", "POST /account/delete", "POST /account/consent", "GET /account/applications", "POST /account/applications", "GET /account/factors", "POST /account/factors", "GET /account/factors/app", "POST /account/factors/app", "GET /account/logo", "GET /", "GET /favicon.ico", "GET /account/style.css", "GET /account/post.js",
 	} {
 		rows = append(rows, hungUp{route: route, page: true, actions: changes, stands: heldOver})
 	}

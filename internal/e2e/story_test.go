@@ -246,10 +246,18 @@ func (s storyteller) tellUsers() {
 	s.must(s.t, nil, "users", "import", accounts)
 	s.must(s.t, nil, "users", "claims", alan, "--role", "admin", "--claim", "department=engines")
 	s.must(s.t, nil, "users", "passwd", alan, "--password-file", fresh)
+	var held struct {
+		Token string `json:"access_token"`
+	}
+	s.send("POST", "/auth/login", "", "application/json", `{"email":"`+alan+`","password":"the machine answers"}`, 200).decode(s.t, &held)
+	s.json("DELETE", "/auth/me", held.Token, nil, 200)
 	s.must(s.t, nil, "users", "logout", email)
 	s.must(s.t, nil, "users", "disable", alan)
 	s.must(s.t, nil, "users", "enable", alan)
 	s.must(s.t, nil, "users", "export", filepath.Join(s.t.TempDir(), "all.jsonl"))
+	s.must(s.t, nil, "users", "reset", alan, "--force")
+	s.must(s.t, nil, "users", "factors", alan, "--require")
+	s.must(s.t, nil, "users", "factors", alan, "--no-require")
 	s.must(s.t, nil, "users", "delete", alan)
 }
 

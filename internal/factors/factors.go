@@ -43,16 +43,19 @@ type Set struct {
 	List []Factor `json:"list,omitempty" bson:"list,omitempty"`
 	// Recovery are the SHA-256 of the recovery codes that were not used.
 	Recovery [][]byte `json:"recovery,omitempty" bson:"recovery,omitempty"`
+	// Required says that the account is to have a factor: who has none sets one up at the
+	// next log-in.
+	Required bool `json:"required,omitempty" bson:"required,omitempty"`
 }
 
 // IsZero reports whether there is nothing in the set.
-func (s Set) IsZero() bool { return len(s.List) == 0 && len(s.Recovery) == 0 }
+func (s Set) IsZero() bool { return len(s.List) == 0 && len(s.Recovery) == 0 && !s.Required }
 
 // Due reports whether a log-in needs a second factor.
 func (s Set) Due() bool { return len(s.List) > 0 }
 
 // Clone returns a copy that shares no list with s.
-func (s Set) Clone() Set { return Set{slices.Clone(s.List), slices.Clone(s.Recovery)} }
+func (s Set) Clone() Set { return Set{slices.Clone(s.List), slices.Clone(s.Recovery), s.Required} }
 
 // Add returns the set with one more factor, or false if there are too many.
 func (s Set) Add(f Factor) (Set, bool) {

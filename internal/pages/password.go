@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"cmp"
 	"net/http"
 
 	"github.com/keyturn/keyturn/internal/audit"
@@ -9,9 +8,7 @@ import (
 
 // AskPassword answers GET /account/password with the form for another password.
 func (p *Pages) AskPassword(w http.ResponseWriter, r *http.Request) {
-	if v, _, ok := p.whose(w, r); ok {
-		p.show(w, http.StatusOK, "password", v)
-	}
+	p.askFresh(w, r, "password")
 }
 
 // ChangePassword answers POST /account/password. The browser's own log-in goes on; every
@@ -22,10 +19,13 @@ func (p *Pages) ChangePassword(w http.ResponseWriter, r *http.Request) {
 		p.showError(w, r, e)
 		return
 	}
-	v := p.view(w, r)
-	v.User = cmp.Or(login.User.Email, login.User.Username)
+	v, by := p.view(w, r), login.Caller()
+	v.User = nameOf(login)
 	if e == nil {
-		by := login.Caller()
+		if e = p.OAuth.Fresh(by); e != nil {
+			p.showError(w, r, p.Conclude(r.Context(), audit.Event{Action: audit.PasswordChanged, UserID: by.UserID, SessionID: by.SessionID}, e))
+			return
+		}
 		e = p.Told(r.Context(), p.Users.ChangePassword(r.Context(), by.UserID, form.Get("current_password"), form.Get("new_password"), by.SessionID))
 	}
 	if e != nil {

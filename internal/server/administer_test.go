@@ -109,7 +109,11 @@ func userErrands() []errand {
 	enable := func(w faultyWorld, uid string) error { return w.users.Enable(w.t.Context(), uid) }
 	remove := func(w faultyWorld, uid string) error { return w.users.Delete(w.t.Context(), uid) }
 	issue := func(w faultyWorld, uid string) error {
-		_, _, err := w.users.IssueReset(w.t.Context(), uid, time.Hour)
+		_, _, err := w.users.IssueReset(w.t.Context(), uid, time.Hour, false)
+		return err
+	}
+	force := func(w faultyWorld, uid string) error {
+		_, _, err := w.users.IssueReset(w.t.Context(), uid, time.Hour, true)
 		return err
 	}
 	reset := func(next string) func(w faultyWorld, uid string) error {
@@ -171,6 +175,9 @@ func userErrands() []errand {
 		{of(issue, ""), audit.ResetIssued, "", "", 0},
 		{of(issue, "nobody"), audit.ResetIssued, "unknown_user", "", 0},
 		{of(issue, ""), audit.ResetIssued, "unavailable", "ReplaceUser", 0},
+		{of(force, ""), audit.ResetForced, "", "", 0},
+		{of(force, "nobody"), audit.ResetForced, "unknown_user", "", 0},
+		{of(force, ""), audit.ResetForced, "unavailable", "ReplaceUser", 0},
 		{of(reset(long), ""), audit.PasswordReset, "", "", 0},
 		{of(reset(long), "nobody"), audit.PasswordReset, "unknown_user", "", 0},
 		{of(reset("short"), ""), audit.PasswordReset, "password_refused", "", 0},
@@ -232,6 +239,11 @@ func settleErrands() []errand {
 			w.alter(func(u *users.User) { u.Epoch, u.Unsettled = u.Epoch+1, true })
 			return settle(w)
 		}, audit.SessionsEnded, "account_changed", "", 0},
+		{func(w faultyWorld) error {
+			w.alter(func(u *users.User) { u.Disabled, u.DeleteAt = true, time.Now() })
+			_, err := w.users.DeleteClosed(w.t.Context(), later())
+			return err
+		}, audit.UserDeleted, "grace_over", "", 0},
 		{func(w faultyWorld) error {
 			w.disableClient("shop")
 			_, err := (&clients.Registry{Store: w.store, Audit: w.audit, Now: later}).Settle(w.t.Context())

@@ -16,7 +16,7 @@ import (
 // once, as clients do that hang up and try again: whatever they are told, nothing has
 // failed, and the operators are told of nothing.
 func TestRequestsAtOnceAreNoOutage(t *testing.T) {
-	for _, d := range slices.Concat(decisions(), factorDecisions(), consentDecisions()) {
+	for _, d := range slices.Concat(decisions(), factorDecisions(), ownDecisions(), consentDecisions()) {
 		if d.status >= 400 {
 			continue
 		}

@@ -81,6 +81,7 @@ func brokenOff() (rows []decided) {
 		"/auth/password":     audit.PasswordChanged,
 		"/auth/signup":       audit.UserSignedUp,
 		"/auth/factors":      audit.FactorEnrolled,
+		"/auth/me":           audit.UserChanged,
 	} {
 		rows = append(rows, decided{path + ", broken off", func(w *world, held tokens) *httptest.ResponseRecorder {
 			r := httptest.NewRequest("POST", path, io.MultiReader(strings.NewReader(`{"em`), iotest.ErrReader(io.ErrUnexpectedEOF)))

@@ -34,7 +34,7 @@ func (c *coverage) saw(route string, e audit.Event) {
 // same for everybody, and health.
 var undecided = []string{
 	"/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/openapi.yaml",
-	"/healthz", "/readyz", "/", "/favicon.ico", "/account", "/account/style.css", "/account/post.js", "/account/passkey.js", "/account/logo", "GET /auth/login/passkey", "GET /account/login", "GET /account/logout", "GET /account/signup", "GET /account/forgot", "GET /account/reset", "GET /account/password", "GET /account/factors", "GET /account/factors/app",
+	"/healthz", "/readyz", "/", "/favicon.ico", "/account", "/account/style.css", "/account/post.js", "/account/passkey.js", "/account/logo", "GET /auth/login/passkey", "GET /account/login", "GET /account/logout", "GET /account/signup", "GET /account/forgot", "GET /account/reset", "GET /account/password", "GET /account/factors", "GET /account/factors/app", "GET /account/profile", "GET /account/delete",
 }
 
 // checkRoutes walks the router: each method of each route has a decision, and
@@ -86,6 +86,7 @@ var elsewhere = map[string]string{
 	"password-changed failure busy":          "users TestA1_ABusyHasherIsTheReason",
 	"password-reset failure busy":            "users TestA1_ABusyHasherIsTheReason",
 	"reset-redeemed failure busy":            "users TestA1_ABusyHasherIsTheReason",
+	"reset-forced failure busy":              "users TestA1_ABusyHasherIsTheReason",
 	"key-erased success":                     "keys TestK4_ErasureIsRecordedOnceAndMemoryForgets",
 	"key-archived success":                   "keys TestK4_ErasureIsRecordedOnceAndMemoryForgets",
 	"store-copied success":                   "internal/e2e TestEventsPage",

@@ -151,7 +151,11 @@ func (w faultyWorld) randomDecision(ctx context.Context, r *rand.Rand) {
 	case 0, 1:
 		_, _ = w.users.SignUp(ctx, users.NewUser{Email: address, Username: fmt.Sprint("name", r.IntN(2)), Password: long})
 	case 2:
-		_ = w.users.Disable(ctx, uid)
+		if w.users.DeletionGrace = time.Hour; r.IntN(2) == 0 {
+			_, _ = w.users.Close(ctx, uid)
+		} else {
+			_ = w.users.Disable(ctx, uid)
+		}
 	case 3:
 		_ = w.users.Enable(ctx, uid)
 	case 4:
@@ -164,7 +168,7 @@ func (w faultyWorld) randomDecision(ctx context.Context, r *rand.Rand) {
 	case 7:
 		_, _ = w.users.SetClaims(ctx, uid, []string{name}, "")
 	case 8:
-		_, _, _ = w.users.IssueReset(ctx, uid, time.Hour)
+		_, _, _ = w.users.IssueReset(ctx, uid, time.Hour, r.IntN(2) == 0)
 	case 9:
 		_, _, _ = registry.Add(ctx, clients.Client{ID: client, Grants: []string{"password"}})
 	case 10:

@@ -114,6 +114,8 @@ type world struct {
 	requireFactor    []string
 	// signUpOff closes the sign-up at the next build.
 	signUpOff bool
+	// deletionGrace is that of the next build.
+	deletionGrace time.Duration
 	// smtp takes letters, from the next build on, if it is not nil; see mailed.
 	smtp    *mailtest.Server
 	store   store.Store
@@ -220,6 +222,7 @@ func (w *world) build() http.Handler {
 		Store: w.store, Hasher: hasher, Sessions: oauth.SessionEnder{Store: w.store, Audit: w.audit, Now: time.Now}, Audit: w.audit, Now: time.Now,
 	})
 	must(w.t, err)
+	w.users.DeletionGrace = w.deletionGrace
 	w.users.Sealer = w.masters.Sealer(users.SealFactors)
 	if w.smtp != nil {
 		w.users.Post, w.users.Letters = w.letters(), throttle.New(w.store, time.Now)

@@ -229,6 +229,9 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			journeys["page: "+d.name] = func(_ *testing.T, w *world) { d.send(w, tokens{}) }
 		}
 	}
+	for _, d := range ownDecisions() {
+		journeys["own: "+d.name] = func(_ *testing.T, w *world) { d.send(w, w.login()) }
+	}
 	for _, d := range append(factorPages(), letterDecisions()...) {
 		journeys["page: "+d.name] = func(_ *testing.T, w *world) { d.send(w, tokens{}) }
 	}
@@ -239,6 +242,19 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			later(w, app{}, nil)
 			said.next, w.handler = w.handler, said
 			b.get("/account/factors/app")
+			b.get("/account/delete")
+			b.get("/account/password")
+		},
+		"one's own account, without its events": func(t *testing.T, w *world) {
+			held, b := w.login(), w.loggedIn()
+			_, form := formOn(t, b.get("/account/delete"))
+			w.journal.breakDown(true)
+			w.sendJSON("POST", "/auth/me", held.Access, map[string]string{"first_name": "Grace"})
+			w.sendJSON("DELETE", "/auth/me", held.Access, nil)
+			w.sendJSON("GET", "/auth/me/data", held.Access, nil)
+			b.get("/account/data")
+			b.post("/account/profile", form)
+			b.post("/account/delete", form)
 		},
 		"documents": func(t *testing.T, w *world) {
 			for _, path := range []string{"/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/openapi.yaml"} {
@@ -252,7 +268,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			for _, path := range []string{"/account/style.css", "/account/post.js", "/account/passkey.js", "/account/logo", "/favicon.ico"} {
 				w.get(path, "If-None-Match", w.get(path).Header().Get("ETag"))
 			}
-			for _, path := range []string{"/", "/account", "/account/login", "/account/logout", "/account/signup", "/account/password", "/account/sessions", "/account/applications", "/account/factors", "/account/factors/app"} {
+			for _, path := range []string{"/", "/account", "/account/login", "/account/logout", "/account/signup", "/account/password", "/account/profile", "/account/data", "/account/delete", "/account/sessions", "/account/applications", "/account/factors", "/account/factors/app"} {
 				w.get(path)
 			}
 			w.browser().authorize(asks(nil))
@@ -330,7 +346,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 		},
 		"bodies": func(t *testing.T, w *world) {
 			held := w.login()
-			for _, path := range []string{"/auth/signup", "/auth/login", "/auth/login/factor", "/auth/refresh", "/auth/reset", "/auth/password", "/auth/factors"} {
+			for _, path := range []string{"/auth/signup", "/auth/login", "/auth/login/factor", "/auth/refresh", "/auth/reset", "/auth/password", "/auth/factors", "/auth/me"} {
 				w.sendJSON("POST", path, held.Access, map[string]string{"email": strings.Repeat("x", 17<<10)})
 				w.sendJSON("POST", path, held.Access, []string{"x"})
 				r := httptest.NewRequest("POST", path, strings.NewReader("a=b"))
@@ -359,9 +375,10 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 				w.sendJSON(method, path, "", nil)
 				w.sendJSON(method, path, foreign.Access, nil)
 			}
-			for _, route := range []string{"GET /auth/factors", "GET /auth/factors/totp", "GET /auth/factors/passkey", "POST /auth/factors", "DELETE /auth/factors/x", "POST /auth/recovery-codes"} {
+			for _, route := range []string{"GET /auth/factors", "GET /auth/factors/totp", "GET /auth/factors/passkey", "POST /auth/factors", "DELETE /auth/factors/x", "POST /auth/recovery-codes", "POST /auth/me", "DELETE /auth/me", "GET /auth/me/data"} {
 				method, path, _ := strings.Cut(route, " ")
 				w.sendJSON(method, path, foreign.Access, nil)
+				w.sendJSON(method, path, "", nil)
 			}
 			w.sendJSON("DELETE", "/auth/sessions", "", nil)
 			w.sendJSON("DELETE", "/auth/sessions", foreign.Access, nil)
@@ -447,14 +464,14 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			held := w.login()
 			w.sendJSON("POST", "/auth/password", held.Access, map[string]string{"current_password": password, "new_password": "short"})
 			w.sendJSON("POST", "/auth/password", held.Access, map[string]string{"current_password": "wrong", "new_password": "another long sentence"})
-			token, _, err := w.users.IssueReset(t.Context(), w.uid, time.Hour)
+			token, _, err := w.users.IssueReset(t.Context(), w.uid, time.Hour, false)
 			must(t, err)
 			w.sendJSON("POST", "/auth/reset", "", map[string]string{"token": token, "new_password": "short"})
 			w.sendJSON("POST", "/auth/reset", "", map[string]string{"token": token, "new_password": "another long sentence"})
 		},
 		"an account that changes meanwhile": func(t *testing.T, w *world) {
 			held := w.login()
-			token, _, err := w.users.IssueReset(t.Context(), w.uid, time.Hour)
+			token, _, err := w.users.IssueReset(t.Context(), w.uid, time.Hour, false)
 			must(t, err)
 			w.users.Store = changing{w.store}
 			w.sendJSON("POST", "/auth/reset", "", map[string]string{"token": token, "new_password": "another long sentence"})

@@ -61,6 +61,7 @@ func firstPartyCases() (cases []protocolCase) {
 		"/auth/refresh":      `{"refresh_token":"{apprefresh}"}`,
 		"/auth/reset":        `{"token":"kt_pr_x","new_password":"another long sentence"}`,
 		"/auth/signup":       `{"email":"eve@example.com","password":"a long enough sentence"}`,
+		"/auth/me":           `{"first_name":"Grace"}`,
 		"/auth/factors":      `{"challenge":"x","code":"123456"}`,
 		"/auth/login/factor": `{"challenge":"x","code":"123456"}`,
 		"/auth/password":     `{"current_password":"wrong","new_password":"another long sentence"}`,
@@ -112,6 +113,8 @@ func firstPartyCases() (cases []protocolCase) {
 		{"/auth/signup", `{"email":"eve@example.com","password":"short"}`, 422, "unacceptable-value"},
 		{"/auth/password", bodies["/auth/password"], 403, "wrong-credentials"},
 		{"/auth/factors", bodies["/auth/factors"], 403, "log-in-is-over"},
+		{"/auth/me", bodies["/auth/me"], 200, ""},
+		{"/auth/me", `{"last_name":"\n"}`, 422, "unacceptable-value"},
 		{"/auth/login/factor", bodies["/auth/login/factor"], 403, "log-in-is-over"},
 		{"/auth/login/factor", `{"challenge":"","code":"123456"}`, 400, "malformed-body"},
 	} {
@@ -135,9 +138,9 @@ var servedRoutes = map[string][]string{
 	"/oauth/token": {"POST"}, "/oauth/par": {"POST"}, "/oauth/revoke": {"POST"}, "/oauth/introspect": {"POST"}, "/oauth/userinfo": {"GET", "POST"}, "/oauth/logout": {"GET", "POST"},
 	"/auth/signup": {"POST"}, "/auth/reset": {"POST"}, "/auth/login": {"POST"}, "/auth/refresh": {"POST"}, "/auth/logout": {"POST"},
 	"/auth/login/factor": {"POST"}, "/auth/factors": {"GET", "POST"}, "/auth/factors/totp": {"GET"}, "/auth/factors/passkey": {"GET"}, "/auth/login/passkey": {"GET"}, "/auth/factors/x": {"DELETE"}, "/auth/recovery-codes": {"POST"},
-	"/auth/me": {"GET"}, "/auth/password": {"POST"}, "/auth/sessions": {"GET", "DELETE"}, "/auth/sessions/x": {"DELETE"}, "/auth/grants": {"GET"}, "/auth/grants/x": {"DELETE"},
+	"/auth/me": {"GET", "POST", "DELETE"}, "/auth/me/data": {"GET"}, "/auth/password": {"POST"}, "/auth/sessions": {"GET", "DELETE"}, "/auth/sessions/x": {"DELETE"}, "/auth/grants": {"GET"}, "/auth/grants/x": {"DELETE"},
 	"/": {"GET"}, "/account": {"GET"}, "/account/login": {"GET", "POST"}, "/account/logout": {"GET", "POST"}, "/account/signup": {"GET", "POST"},
-	"/account/password": {"GET", "POST"}, "/account/sessions": {"GET", "POST"}, "/account/consent": {"POST"}, "/account/applications": {"GET", "POST"}, "/account/factors": {"GET", "POST"}, "/account/factors/app": {"GET", "POST"},
+	"/account/password": {"GET", "POST"}, "/account/profile": {"GET", "POST"}, "/account/data": {"GET"}, "/account/delete": {"GET", "POST"}, "/account/sessions": {"GET", "POST"}, "/account/consent": {"POST"}, "/account/applications": {"GET", "POST"}, "/account/factors": {"GET", "POST"}, "/account/factors/app": {"GET", "POST"},
 	"/healthz": {"GET"}, "/readyz": {"GET"},
 	"/.well-known/jwks.json": {"GET"}, "/.well-known/oauth-authorization-server": {"GET"}, "/.well-known/openid-configuration": {"GET"}, "/openapi.yaml": {"GET"},
 }

@@ -16,7 +16,7 @@ import (
 func refusals() []decided {
 	return slices.Concat(
 		reading("/oauth/token", audit.TokenRefused), reading("/oauth/revoke", audit.TokenRevoked), reading("/oauth/introspect", audit.TokenIntrospected), reading("/oauth/par", audit.RequestPushed),
-		notGranted(), notRefreshed(), notProven(), notAlive(), notRevoked(), notBorne(), notLogged(), notChanged(), pageRefusals(), notPushed(), factorDecisions(), consentDecisions(), brokenOff(), letterDecisions(),
+		notGranted(), notRefreshed(), notProven(), notAlive(), notRevoked(), notBorne(), notLogged(), notChanged(), pageRefusals(), notPushed(), factorDecisions(), ownDecisions(), consentDecisions(), brokenOff(), letterDecisions(),
 	)
 }
 
@@ -181,7 +181,7 @@ func notBorne() []decided {
 // borne are the routes that need an access token.
 func borne() []string {
 	return []string{
-		"GET /oauth/userinfo", "POST /oauth/userinfo", "GET /auth/me", "POST /auth/logout", "POST /auth/password", "GET /auth/sessions",
+		"GET /oauth/userinfo", "POST /oauth/userinfo", "GET /auth/me", "POST /auth/me", "DELETE /auth/me", "GET /auth/me/data", "POST /auth/logout", "POST /auth/password", "GET /auth/sessions",
 		"DELETE /auth/sessions", "DELETE /auth/sessions/x", "GET /auth/factors", "GET /auth/factors/totp", "GET /auth/factors/passkey", "POST /auth/factors", "DELETE /auth/factors/x", "POST /auth/recovery-codes", "GET /auth/grants", "DELETE /auth/grants/x",
 	}
 }
@@ -244,7 +244,7 @@ func notChanged() []decided {
 			var token string
 			w.quietly(func() {
 				var err error
-				token, _, err = w.users.IssueReset(w.t.Context(), w.uid, time.Hour)
+				token, _, err = w.users.IssueReset(w.t.Context(), w.uid, time.Hour, false)
 				must(w.t, err)
 			})
 			send := body("/auth/reset", map[string]string{"token": token, "new_password": next})

@@ -37,7 +37,7 @@ func TestF6_F7_SessionsThatDoNotEndAreNotSaidToHave(t *testing.T) {
 			return rec.Code, rec.Body.String(), rec.Header().Get("Retry-After")
 		}, "The password is changed, and only the new one counts; your other sessions are still being ended."},
 		"reset": {func(w faultyWorld, _ tokens) (int, string, string) {
-			token, _, err := w.users.IssueReset(t.Context(), w.uid, time.Hour)
+			token, _, err := w.users.IssueReset(t.Context(), w.uid, time.Hour, false)
 			must(t, err)
 			rec := w.sendJSON("POST", "/auth/reset", "", map[string]string{"token": token, "new_password": next})
 			return rec.Code, rec.Body.String(), rec.Header().Get("Retry-After")

@@ -137,7 +137,7 @@ func TestReservedClaimsNeverReachTheToken(t *testing.T) {
 func TestResetByOneTimeToken(t *testing.T) {
 	w := newWorld(t)
 	before := w.login()
-	token, _, err := w.users.IssueReset(t.Context(), w.uid, time.Hour)
+	token, _, err := w.users.IssueReset(t.Context(), w.uid, time.Hour, false)
 	must(t, err)
 	const next = "seventeen violet moons at anchor"
 	reset := func(token, password string) int {

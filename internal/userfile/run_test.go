@@ -194,7 +194,7 @@ func TestExportRoundTrip(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, _, err := f.IssueReset(t.Context(), "id-0", time.Hour); err != nil {
+		if _, _, err := f.IssueReset(t.Context(), "id-0", time.Hour, false); err != nil {
 			t.Fatal(err)
 		}
 		f.events.all = nil

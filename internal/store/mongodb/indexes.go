@@ -37,6 +37,7 @@ func (s *Store) indexes() []index {
 		{on: s.users, name: indexEmail, keys: ascending("email_key"), unique: true, sparse: true},
 		{on: s.users, name: indexUsername, keys: ascending("username_key"), unique: true, sparse: true},
 		{on: s.users, name: "unsettled", keys: ascending("unsettled"), sparse: true},
+		{on: s.users, name: "delete_at", keys: ascending("delete_at"), sparse: true},
 		{on: s.users, name: "slot_id", keys: ascending("slot_id"), sparse: true},
 		{on: s.clients, name: "slot_id", keys: ascending("slot_id"), sparse: true},
 		{on: s.families, name: "slot_id", keys: ascending("slot_id"), sparse: true},

@@ -31,6 +31,7 @@ type userRecord struct {
 	Factors           factors.Set     `bson:"factors,omitempty"`
 	Consents          []users.Consent `bson:"consents,omitempty"`
 	Disabled          bool            `bson:"disabled"`
+	DeleteAt          time.Time       `bson:"delete_at,omitempty"` // likewise
 	Epoch             int64           `bson:"epoch"`
 	Unsettled         bool            `bson:"unsettled,omitempty"` // likewise
 	CreatedAt         time.Time       `bson:"created_at"`
@@ -150,6 +151,15 @@ func (s *Store) RemoveUser(ctx context.Context, seen users.User) error {
 func (s *Store) userChanged(ctx context.Context, uid string) error {
 	_, err := s.HeldUser(ctx, uid)
 	return cmp.Or(err, users.ErrConflict)
+}
+
+// UsersToDelete implements users.Store.
+func (s *Store) UsersToDelete(ctx context.Context, at time.Time, limit int) ([]users.User, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	return list[userRecord](ctx, s.users, bson.M{"delete_at": bson.M{"$lte": at}, "unborn": absent},
+		options.Find().SetSort(bson.D{{Key: "delete_at", Value: 1}}).SetLimit(int64(limit)))
 }
 
 // PendingUsers implements users.Store.

@@ -72,6 +72,10 @@ func (f *Faulty) Settle(ctx context.Context, uid string, epoch int64) error {
 	return f.write(ctx, "Settle", func() error { return f.inner.Settle(ctx, uid, epoch) })
 }
 
+func (f *Faulty) UsersToDelete(ctx context.Context, at time.Time, limit int) ([]users.User, error) {
+	return inject(ctx, f, "UsersToDelete", func() ([]users.User, error) { return f.inner.UsersToDelete(ctx, at, limit) })
+}
+
 func (f *Faulty) Unsettled(ctx context.Context, limit int) ([]users.User, error) {
 	return inject(ctx, f, "Unsettled", func() ([]users.User, error) { return f.inner.Unsettled(ctx, limit) })
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -28,6 +29,7 @@ func (s *suite) users() []test {
 		{"an unborn account is none, and holds its names", s.unbornUser},
 		{"PendingUsers", s.pendingUsers},
 		{"RehashPassword", s.rehashPassword},
+		{"UsersToDelete", s.usersToDelete},
 		{"Settle and Unsettled", s.settle},
 	}
 }
@@ -42,7 +44,7 @@ func userByID(t *testing.T, st store.Store, id string) users.User {
 func (s *suite) userRoundTrip(t *testing.T) {
 	st, ctx := s.fresh(t), t.Context()
 	full := sampleUser(1)
-	full.Disabled, full.Unsettled = true, true
+	full.Disabled, full.Unsettled, full.DeleteAt, full.Factors.Required = true, true, epoch.Add(time.Hour), true
 	bare := users.User{UID: uid(2), EmailKey: "bare@example.com"}
 	alsoBare := users.User{UID: uid(3), EmailKey: "bare2@example.com"} // no username either
 	for _, u := range []users.User{full, bare, alsoBare} {
@@ -269,4 +271,34 @@ func unsettledUsers(t *testing.T, ctx context.Context, st store.Store, limit int
 	list, err := st.Unsettled(ctx, limit)
 	ok(t, err)
 	return list
+}
+
+func (s *suite) usersToDelete(t *testing.T) {
+	st, ctx := s.fresh(t), t.Context()
+	for n := range 4 {
+		u := sampleUser(n)
+		if n > 0 {
+			u.DeleteAt = epoch.Add(time.Duration(4-n) * time.Hour)
+		}
+		ok(t, st.CreateUser(ctx, u))
+	}
+	for _, c := range []struct {
+		at    time.Time
+		limit int
+		want  string
+	}{
+		{time.Time{}, 10, "[]"}, {epoch.Add(time.Hour - time.Millisecond), 10, "[]"}, {epoch.Add(time.Hour), 10, fmt.Sprint([]string{uid(3)})},
+		{epoch.Add(9 * time.Hour), 2, fmt.Sprint([]string{uid(3), uid(2)})}, {epoch.Add(9 * time.Hour), 0, "[]"},
+	} {
+		list, err := st.UsersToDelete(ctx, c.at, c.limit)
+		ok(t, err)
+		got := []string{}
+		for _, u := range list {
+			got = append(got, u.UID)
+			same(t, "listed", u, userByID(t, st, u.UID))
+		}
+		if fmt.Sprint(got) != c.want {
+			t.Errorf("at %v, %d: %v; want %s", c.at, c.limit, got, c.want)
+		}
+	}
 }

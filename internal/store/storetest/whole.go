@@ -112,6 +112,7 @@ func calls() []call {
 			return st.ReplaceUser(ctx, sampleUser(3), sampleUser(3))
 		}},
 		{"RemoveUser", func(ctx context.Context, st store.Store) error { return st.RemoveUser(ctx, sampleUser(4)) }},
+		{"UsersToDelete", func(ctx context.Context, st store.Store) error { return drop(st.UsersToDelete(ctx, epoch, 1)) }},
 		{"PendingUsers", func(ctx context.Context, st store.Store) error { return drop(st.PendingUsers(ctx, 1)) }},
 		{"RehashPassword", func(ctx context.Context, st store.Store) error {
 			return st.RehashPassword(ctx, uid(1), sampleUser(1).PasswordHash, "h")
