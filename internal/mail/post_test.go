@@ -135,7 +135,10 @@ func TestWhatIsGivenUpIsTold(t *testing.T) {
 		p, run := newPost(t, path, c)
 		full := errors.New("no space left on device")
 		var told []string
+		var mu sync.Mutex // letters are given up side by side
 		p.GiveUp = func(_ context.Context, l mail.Letter, cause error) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if full == nil {
 				told = append(told, l.To+" "+cause.Error())
 			}
