@@ -185,14 +185,30 @@ func (b *logBuffer) String() string {
 // ports that were given out, so that no two servers get the same.
 var ports sync.Map
 
-// freePort returns a loopback address that nothing listens on. Its port is
-// below those that the system gives to outgoing connections, so that it stays
-// free until the server takes it.
+// portsEach is how many ports a run of these tests has to itself.
+const portsEach = 2000
+
+// ownPorts returns the first of the ports that are this run's: what listens there tells
+// other runs on the machine. All are below those that the system gives to outgoing
+// connections, so that they stay free until a server takes them.
+var ownPorts = sync.OnceValues(func() (int, net.Listener) {
+	for first := 18000; first < 32000; first += portsEach {
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first)); err == nil {
+			return first, l // kept, and so open
+		}
+	}
+	return 0, nil
+})
+
+// freePort returns a loopback address that nothing listens on.
 func freePort(t *testing.T) string {
 	t.Helper()
-	const first, last = 18000, 32000
+	first, _ := ownPorts()
+	if first == 0 {
+		t.Fatal("seven other runs have all ports")
+	}
 	for range 1000 {
-		port := first + rand.IntN(last-first)
+		port := first + 1 + rand.IntN(portsEach-1)
 		if _, taken := ports.LoadOrStore(port, true); taken {
 			continue
 		}
