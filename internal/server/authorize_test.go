@@ -393,6 +393,9 @@ func TestFormPost(t *testing.T) {
 	if csp := page.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "script-src 'self'") || strings.Contains(csp, "unsafe") {
 		t.Errorf("policy: %s", csp)
 	}
+	if strings.Contains(page.Body.String(), "hreflang") {
+		t.Error("the page leads to itself in other languages, where its answer would be lost")
+	}
 	read[codeTokens](t, w.exchange(form.Get("code")), 200)
 
 	r := httptest.NewRequest("POST", "/oauth/authorize", strings.NewReader(asks(nil).Encode()))
