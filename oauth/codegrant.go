@@ -42,8 +42,6 @@ func (s *Service) exchangeCode(ctx context.Context, q *tokenRequest) (issued, *r
 		return issued{}, codeRefused(audit.ReasonVerifier)
 	case c.JKT != "" && c.JKT != thumbprint(q.proof):
 		return issued{}, codeRefused(audit.ReasonForeignProofKey)
-	case s.families.latest().UnixMilli() >= c.Expires || s.families.ahead(time.UnixMilli(c.Expires).Add(-codeTTL)):
-		return issued{}, codeRefused(audit.ReasonExpiredCode)
 	}
 	return s.redeem(ctx, q, c)
 }
@@ -56,6 +54,9 @@ func (s *Service) redeem(ctx context.Context, q *tokenRequest, c code) (issued, 
 	}
 	if !errors.Is(err, ErrNoFamily) {
 		return issued{}, refusal.Undecided(audit.ReasonStore, err)
+	}
+	if s.families.latest().UnixMilli() >= c.Expires || s.families.ahead(time.UnixMilli(c.Expires).Add(-codeTTL)) {
+		return issued{}, codeRefused(audit.ReasonExpiredCode)
 	}
 	scope := kept(c.Scope, q.client.Scope)
 	audience := kept(c.Audience, s.settings.reach(q.client, scope))
@@ -81,6 +82,7 @@ func (s *Service) redeem(ctx context.Context, q *tokenRequest, c code) (issued, 
 	q.event.UserEmail = user.Email
 	family = s.families.begin(ctx, q.client, user, scope, audience)
 	family.ID, family.AuthTime = c.SessionID, time.UnixMilli(c.AuthTime).UTC()
+	family.FirstIP, family.FirstUserAgent = login.FirstIP, login.FirstUserAgent // the user's, where the request is the application's
 	family.Factor, family.LoginID, q.loginID, q.nonce = login.Factor, login.root(), c.LoginID, c.Nonce
 	out, e := s.login(ctx, q, user, family)
 	if e != nil && errors.Is(e.Cause, ErrFamilyExists) {

@@ -93,7 +93,7 @@ func (s *Service) dataOf(ctx context.Context, uid string) (Data, error) {
 		d.Grants = append(d.Grants, DataGrant{c.ClientID, strings.Join(c.Scope, " "), c.GivenAt})
 	}
 	for _, f := range families {
-		d.Sessions = append(d.Sessions, DataSession{f.ID, f.ClientID, strings.Join(f.Scope, " "), f.CreatedAt, f.RotatedAt, f.IdleExpiresAt, f.LastIP, f.LastUserAgent})
+		d.Sessions = append(d.Sessions, DataSession{f.ID, f.ClientID, strings.Join(f.Scope, " "), f.CreatedAt, f.RotatedAt, f.IdleExpiresAt, f.FirstIP, f.FirstUserAgent})
 	}
 	return d, nil
 }

@@ -114,7 +114,7 @@ func (h *Handlers) Sessions(w http.ResponseWriter, r *http.Request, by oauth.Cal
 	for i, f := range families {
 		list[i] = session{
 			ID: f.ID, ClientID: f.ClientID, CreatedAt: f.CreatedAt, LastUsedAt: f.RotatedAt, ExpiresAt: f.IdleExpiresAt,
-			IP: f.LastIP, UserAgent: f.LastUserAgent, Current: f.ID == by.SessionID,
+			IP: f.FirstIP, UserAgent: f.FirstUserAgent, Current: f.ID == by.SessionID,
 		}
 	}
 	answer(w, e, http.StatusOK, struct {

@@ -7,6 +7,7 @@ package pages
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -204,6 +205,8 @@ func wrongOf(e *refusal.Error, malformed string) (status int, key string) {
 		return http.StatusUnprocessableEntity, "factors_most"
 	case e.Code == refusal.Throttled:
 		return http.StatusTooManyRequests, "throttled"
+	case errors.Is(e.Cause, decision.ErrOwed):
+		return http.StatusServiceUnavailable, "to_follow"
 	case e.Temporary():
 		return http.StatusServiceUnavailable, "unavailable"
 	case e.Code == refusal.Unfinished:

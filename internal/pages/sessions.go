@@ -13,7 +13,7 @@ import (
 // session is one session as its user sees it.
 type session struct {
 	ID, ClientID, Device string
-	// Address is where it was last used from, and Here says that this browser is at
+	// Address is where it was begun from, by the browser if by one, and Here says that this browser is at
 	// the same.
 	Address              string
 	Here, Current        bool
@@ -34,7 +34,7 @@ func (p *Pages) ListSessions(w http.ResponseWriter, r *http.Request) {
 	here := audit.RequestFrom(r.Context()).IP
 	for _, f := range families {
 		s := session{
-			ID: f.ID, ClientID: f.ClientID, Device: deviceOf(f.LastUserAgent), Address: f.LastIP, Here: sameNetwork(f.LastIP, here),
+			ID: f.ID, ClientID: f.ClientID, Device: deviceOf(f.FirstUserAgent), Address: f.FirstIP, Here: sameNetwork(f.FirstIP, here),
 			Current: f.ID == login.Caller().SessionID, CreatedAt: f.CreatedAt, RotatedAt: f.RotatedAt,
 		}
 		if s.Current {

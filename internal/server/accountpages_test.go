@@ -81,6 +81,42 @@ func TestSessionsAtThePage(t *testing.T) {
 	}
 }
 
+// TestSessionsAreWhereTheUserIs: an application's server exchanges the code, and the
+// user is shown their own device and address.
+func TestSessionsAreWhereTheUserIs(t *testing.T) {
+	w := newWorld(t)
+	b := w.loggedIn()
+	r := httptest.NewRequest("POST", "/oauth/token", strings.NewReader(exchanges(b.code(nil), nil).Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("User-Agent", "MyBackend/1.0")
+	r.RemoteAddr = "203.0.113.9:4711"
+	r.SetBasicAuth("shop", w.secret)
+	access := read[codeTokens](t, w.serve(r), 200).Access
+	for name, body := range map[string]string{
+		"the page": b.get("/account/sessions").Body.String(), "the route": w.sendJSON("GET", "/auth/sessions", access, nil).Body.String(),
+	} {
+		if strings.Contains(body, "MyBackend") || strings.Contains(body, "203.0.113.9") || !strings.Contains(body, "shop") {
+			t.Errorf("%s: %s", name, body)
+		}
+	}
+}
+
+// TestLogOutWithoutItsEventIsDone: who logged out while the audit log is full is told so.
+func TestLogOutWithoutItsEventIsDone(t *testing.T) {
+	w := newWorld(t)
+	b := w.loggedIn()
+	action, form := formOn(t, b.get("/account/logout"))
+	w.journal.breakDown(true)
+	rec := b.post(action, form)
+	w.journal.breakDown(false)
+	if body := rec.Body.String(); rec.Code != 503 || !strings.Contains(body, "It is done. ") || strings.Contains(body, "<h1>That did not work") {
+		t.Errorf("%d %s", rec.Code, body)
+	}
+	if b.isLoggedIn(email) {
+		t.Error("still logged in")
+	}
+}
+
 // TestRememberedOrNot: a browser that is not to remember forgets when it is closed, and
 // the server within hours; a remembered log-in lives as long as its cookie.
 func TestRememberedOrNot(t *testing.T) {

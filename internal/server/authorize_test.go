@@ -153,6 +153,26 @@ func TestF3_ACodeCountsOnce(t *testing.T) {
 	})
 }
 
+// TestF3_ACodeThatComesLateIsReusedToo: whoever has a code that was exchanged ends its
+// session after its minute, too.
+func TestF3_ACodeThatComesLateIsReusedToo(t *testing.T) {
+	w := newWorld(t)
+	code := w.loggedIn().code(nil)
+	held := read[codeTokens](t, w.exchange(code), 200)
+	w.journal.take()
+	w.steadyOff = 2 * time.Minute
+	w.handler = w.build()
+	if rec := w.exchange(code); rec.Code != 400 || !strings.Contains(rec.Body.String(), `"invalid_grant"`) {
+		t.Errorf("second use: %d %s", rec.Code, rec.Body)
+	}
+	if events := w.journal.take(); len(events) != 1 || events[0].Action != audit.TokenReuse || events[0].Reason != audit.ReasonReusedCode {
+		t.Errorf("events: %+v", events)
+	}
+	if rec := w.post("/oauth/token", values{"grant_type": {"refresh_token"}, "refresh_token": {held.Refresh}}); rec.Code != 400 {
+		t.Errorf("the session goes on: %d", rec.Code)
+	}
+}
+
 // TestF3_ACodeCountsOnceAmongMany has replicas exchange one code at the same time:
 // at most one gets tokens.
 func TestF3_ACodeCountsOnceAmongMany(t *testing.T) {
