@@ -93,13 +93,17 @@ func readDemo() (demo, error) {
 }
 
 // showDemo does what a stranger would do: it gets a token with the demo user's
-// password, verifies it knowing only the issuer, and prints what to try.
+// password, or as the demo client where nobody may, verifies it knowing only the
+// issuer, and prints what to try.
 func (p *program) showDemo(ctx context.Context, d *deployment, issuer string) {
 	made, err := readDemo()
 	if err == nil {
 		var kid string
-		kid, err = firstToken(ctx, issuer, made)
+		kid, err = firstToken(ctx, issuer, made, d.cfg.PasswordGrant)
 		first := fmt.Sprintf(firstText, made.Email, kid)
+		if !d.cfg.PasswordGrant {
+			first = fmt.Sprintf(clientText, kid)
+		}
 		if errors.Is(err, errFactorDue) {
 			first, err = fmt.Sprintf(factorText, made.Email, thisProgram()), nil
 		}
@@ -117,6 +121,10 @@ func (p *program) showDemo(ctx context.Context, d *deployment, issuer string) {
 
 const firstText = `A first token for %s was bought with a password and verified with the
 public key %s, knowing only the issuer's URL.`
+
+const clientText = `A first token for the client was bought with its secret and verified with the
+public key %s, knowing only the issuer's URL.
+The password grant is off, so that the commands below with a password are refused.`
 
 const factorText = `%[1]s has a second factor, or the client or a role requires one, so that
 the commands below with a password are refused. This takes the factor off:

@@ -21,9 +21,10 @@ import (
 // errFactorDue says that a password alone does not log the demo user in.
 var errFactorDue = errors.New("the demo user has a second factor, or needs one")
 
-// firstToken logs the demo user in over HTTP and verifies the access token with
-// the keys that the issuer's metadata names. It returns the kid of the key.
-func firstToken(ctx context.Context, issuer string, made demo) (kid string, err error) {
+// firstToken buys an access token over HTTP, of the demo user by password or else of
+// the demo client, and verifies it with the keys that the issuer's metadata names. It
+// returns the kid of the key.
+func firstToken(ctx context.Context, issuer string, made demo, password bool) (kid string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	var metadata struct {
@@ -37,7 +38,7 @@ func firstToken(ctx context.Context, issuer string, made demo) (kid string, err 
 	if err := fetch(ctx, metadata.JWKSURI, &jwks); err != nil {
 		return "", err
 	}
-	token, err := buyToken(ctx, metadata.TokenEndpoint, made)
+	token, err := buyToken(ctx, metadata.TokenEndpoint, made, password)
 	if err != nil {
 		return "", err
 	}
@@ -60,8 +61,11 @@ func firstToken(ctx context.Context, issuer string, made demo) (kid string, err 
 	return found[0].KeyID, claims.Validate(want)
 }
 
-func buyToken(ctx context.Context, endpoint string, made demo) (string, error) {
-	form := url.Values{"grant_type": {"password"}, "username": {made.Email}, "password": {made.Password}}
+func buyToken(ctx context.Context, endpoint string, made demo, password bool) (string, error) {
+	form := url.Values{"grant_type": {"client_credentials"}}
+	if password {
+		form = url.Values{"grant_type": {"password"}, "username": {made.Email}, "password": {made.Password}}
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
 		return "", err
