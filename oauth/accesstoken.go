@@ -33,7 +33,7 @@ type claims struct {
 	Class    string   `json:"acr,omitempty"`
 	Session  string   `json:"sid,omitempty"`
 	Email    string   `json:"email,omitempty"`
-	// EmailVerified is set together with Email: no address is verified yet.
+	// EmailVerified is set together with Email.
 	EmailVerified *bool `json:"email_verified,omitempty"`
 	// Confirmation names the key that the token is bound to.
 	Confirmation *confirmation `json:"cnf,omitempty"`
@@ -64,11 +64,11 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(a))
 }
 
-// setEmail sets the user's address, as not verified: readers must not identify
-// two accounts by it.
-func (c *claims) setEmail(address string) {
+// setEmail sets the user's address, as verified or not: readers must not identify two
+// accounts by one that is not.
+func (c *claims) setEmail(address string, verified bool) {
 	if c.Email = address; address != "" {
-		c.EmailVerified = new(bool)
+		c.EmailVerified = &verified
 	}
 }
 

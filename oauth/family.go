@@ -2,10 +2,13 @@ package oauth
 
 import (
 	"cmp"
+	"encoding/json"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/strictjson"
+	"github.com/keyturn/keyturn/users"
 )
 
 // Family is one session, from a login through its refreshes. Its live refresh
@@ -71,6 +74,13 @@ type Family struct {
 }
 
 // lives reports whether the family has neither ended nor expired at now.
+// emailVerified reports whether the user's address was confirmed.
+func (f Family) emailVerified() bool {
+	var said map[string]json.RawMessage
+	err := strictjson.Unmarshal([]byte(f.Claims), &said)
+	return err == nil && string(said[users.VerifiedClaim]) == "true"
+}
+
 func (f Family) lives(now time.Time) bool {
 	return f.RevokedAt.IsZero() && now.Before(f.ExpiresAt) && now.Before(f.IdleExpiresAt)
 }

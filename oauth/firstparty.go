@@ -19,7 +19,8 @@ type Tokens struct {
 	TokenAnswer
 	UserID string
 	// Email is the user's address, after a login.
-	Email string
+	Email         string
+	EmailVerified bool
 	// Recovery are the recovery codes that a first second factor came with.
 	Recovery []string
 }
@@ -57,7 +58,7 @@ func (s *Service) firstPartyGrant(r *http.Request, q *tokenRequest) (Tokens, *re
 	if e != nil {
 		return Tokens{}, e
 	}
-	tokens := Tokens{TokenAnswer: out.answer(), UserID: out.family.UserID, Email: out.email, Recovery: out.recovery}
+	tokens := Tokens{TokenAnswer: out.answer(), UserID: out.family.UserID, Email: out.email, EmailVerified: out.emailVerified, Recovery: out.recovery}
 	tokens.Scope = ""
 	return tokens, nil
 }

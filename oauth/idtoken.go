@@ -44,11 +44,11 @@ type email struct {
 	EmailVerified *bool  `json:"email_verified,omitempty"`
 }
 
-func emailOf(address string) email {
+func emailOf(address string, verified bool) email {
 	if address == "" {
 		return email{}
 	}
-	return email{address, new(bool)}
+	return email{address, &verified}
 }
 
 // profile is what the scope profile lets a client know.
@@ -88,7 +88,7 @@ func (s *Service) identify(out *issued, q *tokenRequest, client clients.Client, 
 		Nonce: q.nonce, Session: f.ID, Methods: f.methods(), Class: f.class(),
 	}
 	if slices.Contains(out.scope, "email") {
-		id.email = emailOf(f.Email)
+		id.email = emailOf(f.Email, f.emailVerified())
 	}
 	if slices.Contains(out.scope, "profile") {
 		id.profile = about

@@ -91,7 +91,7 @@ func (s *Service) login(ctx context.Context, q *tokenRequest, user users.User, f
 	if slices.Contains(q.client.Grants, clients.GrantRefreshToken) {
 		out.carry(refresh, family, s.now())
 	}
-	out.email = user.Email
+	out.email, out.emailVerified = user.Email, user.EmailVerified
 	return out, nil
 }
 
@@ -137,7 +137,7 @@ func (s *Service) issue(f *Family, client clients.Client, proof *dpop.Proof, sco
 		AuthTime: f.AuthTime.Unix(), Methods: f.methods(), Class: f.class(), Session: f.ID, Confirmation: boundTo(thumbprint(proof)),
 	}
 	if slices.Contains(scope, "email") {
-		c.setEmail(f.Email)
+		c.setEmail(f.Email, f.emailVerified())
 	}
 	var err error
 	if c.user, err = userClaims(f.Claims, client.Claims); err != nil {

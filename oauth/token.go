@@ -144,7 +144,8 @@ type issued struct {
 	// how long the session lasts at most.
 	refreshTimeout, sessionExpiresIn time.Duration
 	// email is the user's address where a password was checked.
-	email string
+	email         string
+	emailVerified bool
 	// recovery are the recovery codes that a first second factor came with.
 	recovery []string
 	// undo takes back what the grant wrote, should its event fail.

@@ -195,24 +195,32 @@ func (u *User) setClaims(roles []string, claims string) error {
 	if u.Claims, err = checkClaims(claims); err != nil {
 		return err
 	}
-	if len(u.TokenClaims()) > maxTokenClaims {
+	if all := (User{Roles: u.Roles, Claims: u.Claims}).TokenClaims(); len(all) > maxTokenClaims {
 		return refuse("claims", "roles and claims must fit in %d bytes of JSON, since every token bears them", maxTokenClaims)
 	}
 	return nil
 }
 
+// VerifiedClaim is the member of TokenClaims that says that the address is verified.
+const VerifiedClaim = "email_verified"
+
 // TokenClaims returns everything that tokens may say about the user besides the
-// e-mail address: one JSON object of Claims and, under RolesClaim, Roles. It
-// returns "" if both are empty.
+// e-mail address: one JSON object of Claims and, under RolesClaim, Roles, and
+// VerifiedClaim, if that is so. It returns "" if there is nothing to say.
 func (u User) TokenClaims() string {
-	if len(u.Roles) == 0 {
+	if len(u.Roles) == 0 && !u.EmailVerified {
 		return u.Claims
 	}
 	claims, err := decodeClaims(u.Claims)
 	if err != nil {
 		claims = map[string]any{}
 	}
-	claims[RolesClaim] = u.Roles
+	if len(u.Roles) > 0 {
+		claims[RolesClaim] = u.Roles
+	}
+	if u.EmailVerified {
+		claims[VerifiedClaim] = true
+	}
 	all, err := encodeClaims(claims)
 	if err != nil {
 		return "" // strings and decoded values can always be encoded

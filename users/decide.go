@@ -2,6 +2,7 @@ package users
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
@@ -25,7 +26,7 @@ func (s *Service) maker() *decision.Maker[User] {
 		Shell:    func(u User) User { u.Disabled = true; return u },
 		Follow:   s.follow,
 		Follows: func(a audit.Action) bool {
-			return endings[a] != "" || a == audit.UserChanged || a == audit.ConsentWithdrawn
+			return endings[a] != "" || a == audit.UserChanged || a == audit.EmailVerified || a == audit.ConsentWithdrawn
 		},
 	}}
 }
@@ -89,9 +90,16 @@ var endings = map[audit.Action]string{
 // follow makes the consequences of a decision: it ends sessions, or tells them what
 // tokens have to say from now on.
 func (s *Service) follow(ctx context.Context, u User, e *audit.Event) (err error) {
-	if e.Action == audit.UserChanged {
-		if _, err = s.Sessions.SetClaimsOf(ctx, u.UID, u.TokenClaims()); err == nil {
-			_, err = s.Sessions.SetEmailOf(ctx, u.UID, u.Email)
+	if e.Action == audit.UserChanged || e.Action == audit.EmailVerified {
+		claims := func() error { _, err := s.Sessions.SetClaimsOf(ctx, u.UID, u.TokenClaims()); return err }
+		address := func() error { _, err := s.Sessions.SetEmailOf(ctx, u.UID, u.Email); return err }
+		// No session may say of an address that it is verified before it is that one.
+		steps := []func() error{claims, address}
+		if u.EmailVerified {
+			slices.Reverse(steps)
+		}
+		if err = steps[0](); err == nil {
+			err = steps[1]()
 		}
 		return err
 	}

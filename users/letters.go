@@ -43,11 +43,43 @@ func (s *Service) AskReset(ctx context.Context, email, language string) error {
 	if err != nil {
 		return s.conclude(ctx, asked(l, email), err)
 	}
-	l.Until = s.Post.Now().Add(lateLetter)
-	if l.Data, err = json.Marshal(resetAsked{newResetSecret(), s.now().Add(letterLife)}); err != nil {
+	if err := s.aboutReset(&l); err != nil {
 		return err
 	}
 	return s.ask(ctx, key, l)
+}
+
+func (s *Service) aboutReset(l *mail.Letter) (err error) {
+	l.Until = s.Post.Now().Add(lateLetter)
+	l.Data, err = json.Marshal(resetAsked{newResetSecret(), s.now().Add(letterLife)})
+	return err
+}
+
+// SendLetter writes a letter to the user of the account uid, for an operator: mail.Reset,
+// to set a new password, or mail.Confirm, to confirm the address. The error is
+// ErrNotFound, a refusal (Unacceptable: the account has no address),
+// decision.ErrNotRecorded or from the store.
+func (s *Service) SendLetter(ctx context.Context, uid string, kind mail.Kind, language string) error {
+	u, err := s.Store.UserByID(ctx, uid)
+	if err == nil && u.Email == "" {
+		err = refuse("email", "is what the account lacks: give it one first")
+	}
+	l := mail.Letter{ID: uuid.NewString(), Kind: kind, To: u.Email, Language: language}
+	event := asked(l, l.To)
+	event.UserID = uid
+	switch {
+	case err != nil:
+	case kind == mail.Reset:
+		err = s.aboutReset(&l)
+	default:
+		l.Until = s.Post.Now().Add(linkLife - time.Hour)
+		l.Data, err = json.Marshal(pendingAddress{u.UID, u.Email, s.now().Add(linkLife)})
+	}
+	if err != nil {
+		return s.conclude(ctx, event, err)
+	}
+	event.ID = l.ID
+	return s.Post.WriteIf(ctx, l, func(ctx context.Context) error { return s.conclude(ctx, event, nil) })
 }
 
 // asked is the event of a letter that somebody asked for.
@@ -83,10 +115,15 @@ func (s *Service) ask(ctx context.Context, key string, l mail.Letter) error {
 // PrepareLetter completes a letter that is about to be sent, at each try, with what opens
 // an account: nobody has that before. It reports whether there is anybody to send it to.
 func (s *Service) PrepareLetter(ctx context.Context, l *mail.Letter) (bool, error) {
-	if l.Kind != mail.Reset {
-		return true, nil
+	var err error
+	switch l.Kind {
+	case mail.Reset:
+		err = s.prepareReset(ctx, l)
+	case mail.SignUp:
+		err = s.prepareSignUp(ctx, l)
+	case mail.Confirm:
+		l.Token, err = s.sealLink(addressPrefix, l.Data)
 	}
-	err := s.prepareReset(ctx, l)
 	if _, gone := noLetter(err); gone {
 		return false, nil
 	}

@@ -73,9 +73,11 @@ func (p Profile) Check() error {
 // apply applies p to u, or returns the refusal of a field.
 func (p Profile) apply(u *User) (err error) {
 	if p.Email != nil {
+		former := u.Email
 		if u.Email, u.EmailKey, err = EmailKey(*p.Email); err != nil {
 			return err
 		}
+		u.EmailVerified = u.EmailVerified && u.Email == former
 	}
 	if p.Username != nil {
 		if u.Username, u.UsernameKey = "", ""; *p.Username != "" {

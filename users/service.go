@@ -44,6 +44,8 @@ type Service struct {
 	// one address at the asking of whoever asks.
 	Post    *mail.Post
 	Letters *throttle.Throttle
+	// Links makes the tokens of links in letters (see SealLinks).
+	Links *keys.Sealer
 	// Holder returns who has an id in any case, "a client" or "another account", or
 	// "". If nil, ids are compared with those of accounts alone, as they are written.
 	Holder func(id string) (string, error)

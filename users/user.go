@@ -21,6 +21,8 @@ type User struct {
 	// or both; EmailKey is unique among accounts that have one.
 	Email    string
 	EmailKey string
+	// EmailVerified says that its user opened a link that was sent to the address.
+	EmailVerified bool
 	// Username is optional; UsernameKey is unique among accounts that have one.
 	Username    string
 	UsernameKey string

@@ -51,7 +51,7 @@ func (d *deployment) services(issuer string) (*services, error) {
 	if s.users, err = d.users(); err != nil {
 		return nil, err
 	}
-	s.users.Sealer = masters.Sealer(users.SealFactors)
+	s.users.Sealer, s.users.Links = masters.Sealer(users.SealFactors), masters.Sealer(users.SealLinks)
 	s.outbox = &outbox.Box{Store: d.store, Now: d.clock.Now, OnError: d.outboxTrouble}
 	if s.users.Post, err = d.post(issuer, masters, s.outbox); err != nil {
 		return nil, usageError{err}

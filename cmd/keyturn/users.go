@@ -24,6 +24,7 @@ type userRow struct {
 	LastName  string          `json:"last_name,omitempty"`
 	Roles     []string        `json:"roles,omitempty"`
 	Claims    json.RawMessage `json:"claims,omitempty"`
+	Verified  bool            `json:"email_verified"`
 	Disabled  bool            `json:"disabled"`
 	DeleteAt  time.Time       `json:"delete_at,omitzero"`
 	CreatedAt time.Time       `json:"created_at"`
@@ -32,7 +33,7 @@ type userRow struct {
 func userRowOf(u users.User) userRow {
 	return userRow{
 		UID: u.UID, Email: u.Email, Username: u.Username, FirstName: u.FirstName, LastName: u.LastName,
-		Roles: u.Roles, Claims: json.RawMessage(u.Claims), Disabled: u.Disabled, DeleteAt: u.DeleteAt, CreatedAt: u.CreatedAt,
+		Roles: u.Roles, Claims: json.RawMessage(u.Claims), Verified: u.EmailVerified, Disabled: u.Disabled, DeleteAt: u.DeleteAt, CreatedAt: u.CreatedAt,
 	}
 }
 
@@ -45,7 +46,7 @@ func (p *program) usersCommand() *cobra.Command {
 		p.usersAddCommand(), p.usersImportCommand(), p.usersExportCommand(), p.usersListCommand(), p.usersPasswdCommand(),
 		p.usersStateCommand("disable", "Refuse an account every login and end its sessions", true),
 		p.usersStateCommand("enable", "Let a disabled account log in again", false),
-		p.usersDeleteCommand(), p.usersResetCommand(), p.usersUpdateCommand(), p.usersClaimsCommand(),
+		p.usersDeleteCommand(), p.usersResetCommand(), p.usersLetterCommand(), p.usersUpdateCommand(), p.usersClaimsCommand(),
 		p.usersSessionsCommand(), p.usersLogoutCommand(), p.usersFactorsCommand(), p.usersGrantsCommand())
 }
 

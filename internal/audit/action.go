@@ -37,6 +37,7 @@ const (
 	ResetForced        Action = "reset-forced"         // likewise, and the password is void
 	ResetRedeemed      Action = "reset-redeemed"       // a new password, by whoever has the token
 	LetterAsked        Action = "letter-asked"         // POST /auth/forgot, or the page
+	EmailVerified      Action = "email-verified"       // by the link of a letter
 	LetterUndelivered  Action = "letter-undelivered"   // it was given up
 	FactorEnrolled     Action = "factor-enrolled"      // by a first code
 	FactorUsed         Action = "factor-used"          // a code was spent for a log-in, or a passkey signed for it

@@ -96,7 +96,7 @@ var (
 	ReasonStaleLogin     = Reason{"stale_login", "the user logged in too long ago for what goes with a fresh log-in alone"}
 	ReasonUnknownFactor  = Reason{"unknown_factor", "the account has no such second factor, or none at all"}
 	ReasonInvalidFactor  = Reason{"invalid_factor", "the second factor has no usable name or kind, or is one too many"}
-	ReasonBadResetToken  = Reason{"bad_reset_token", "the one-time token is not valid, was used or replaced, or has expired"}
+	ReasonBadResetToken  = Reason{"bad_reset_token", "the one-time token, or the link of a letter, is not valid, was used or replaced, or has expired"}
 )
 
 // Why an account could not be made or changed.

@@ -143,8 +143,8 @@ var vocabulary = []Term{
 		Fields: words("user.id keyturn.client_id keyturn.session_id keyturn.jti"),
 	}, {
 		Action: UserSignedUp, Category: words("iam"), Type: words("user creation"), Stands: WithEvent,
-		When:    "somebody opened an account",
-		Success: silent, Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonThrottled, ReasonHungUp, ReasonForeignForm}, unread, badAccount),
+		When:    "somebody opened an account, where there is mail by the link of a letter",
+		Success: silent, Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonThrottled, ReasonHungUp, ReasonForeignForm, ReasonBadResetToken, ReasonWrongPassword}, unread, badAccount),
 		Fields: words("user.id user.email keyturn.detail"),
 	}, {
 		Action: UserRead, Category: words("api iam"), Type: words("access user info"),
@@ -236,8 +236,13 @@ var vocabulary = []Term{
 	}, {
 		Action: LetterAsked, Category: words("iam"), Type: words("info"), Stands: WithEvent,
 		When:    "somebody asked for a letter, whose kind the detail names, to an address that may have an account or not",
-		Success: silent, Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonInvalidEmail, ReasonThrottled, ReasonForeignForm, ReasonUnavailable}, unread),
-		Fields: words("user.email keyturn.detail"),
+		Success: silent, Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonInvalidEmail, ReasonThrottled, ReasonForeignForm, ReasonUnavailable, ReasonUnknownUser}, unread),
+		Fields: words("user.id user.email keyturn.detail"),
+	}, {
+		Action: EmailVerified, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
+		When:    "the address of an account was confirmed by the link of a letter; an account that is made by one has a confirmed address from the beginning",
+		Success: silent, Failure: slices.Concat([]Reason{ReasonBadResetToken}, noAccount),
+		Fields: words("user.id user.email keyturn.detail"),
 	}, {
 		Action: LetterUndelivered, Category: words("iam"), Type: words("info"),
 		When:    "a letter could not be sent: it was refused for good, or by nobody taken within a day or before what it says was over",

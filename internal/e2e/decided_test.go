@@ -51,6 +51,7 @@ var elsewhere = map[audit.Action]string{
 	audit.KeyRewrapped:     "TestK7_RewrapSurvivesKill",
 	audit.StoreCopied:      "TestA3_ACopyStandsOnlyWithItsEvent",
 	audit.StoreRestored:    "TestA3_ACopyStandsOnlyWithItsEvent",
+	audit.EmailVerified:    "TestA3_AnAddressIsConfirmedOnlyWithItsEvent of package server",
 	audit.LetterAsked:      "TestA3_ALetterIsWrittenOnlyWithItsEvent of package mail",
 	audit.UserLoggedOut:    "TestA3_ALogOutOwesItsEvent of package server",
 	audit.ConsentGiven:     "TestA3_ConsentStandsOnlyWithItsEvent of package server",

@@ -51,6 +51,9 @@ func tellLetters(t *testing.T) []string {
 		t.Fatal("the letter has no link")
 	}
 	s.json("POST", "/auth/reset", "", map[string]string{"token": token[1], "new_password": another}, 200)
+	d.must(t, nil, "users", "letter", email, "--kind", "confirm")
+	token = tokenInLetter.FindStringSubmatch((<-letters).Text)
+	s.json("POST", "/auth/confirm", "", map[string]string{"token": token[1]}, 200)
 	eventually(t, "a letter is given up", func() bool {
 		return pick(strings.Split(readFile(t, d.auditLog), "\n"), audit.LetterUndelivered, audit.Failure) != ""
 	})

@@ -14,9 +14,8 @@ import (
 
 // account is the part of an account that its user sees.
 type account struct {
-	UID   string `json:"uid"`
-	Email string `json:"email"`
-	// EmailVerified is false: no address is verified yet.
+	UID           string    `json:"uid"`
+	Email         string    `json:"email"`
 	EmailVerified bool      `json:"email_verified"`
 	Username      string    `json:"username,omitempty"`
 	FirstName     string    `json:"first_name,omitempty"`
@@ -25,7 +24,7 @@ type account struct {
 }
 
 func accountOf(u users.User) account {
-	return account{UID: u.UID, Email: u.Email, Username: u.Username, FirstName: u.FirstName, LastName: u.LastName, CreatedAt: u.CreatedAt}
+	return account{UID: u.UID, Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username, FirstName: u.FirstName, LastName: u.LastName, CreatedAt: u.CreatedAt}
 }
 
 // SignUp answers POST /auth/signup.
@@ -36,18 +35,29 @@ func (h *Handlers) SignUp(w http.ResponseWriter, r *http.Request) {
 		FirstName string `json:"first_name,omitempty"`
 		LastName  string `json:"last_name,omitempty"`
 		Password  string `json:"password"`
+		Language  string `json:"language,omitempty"`
 	}
 	if !h.read(w, r, audit.Event{Action: audit.UserSignedUp}, &body) {
 		return
 	}
-	u, err := h.Users.SignUp(r.Context(), users.NewUser{
+	n := users.NewUser{
 		Email: body.Email, Username: body.Username, FirstName: body.FirstName, LastName: body.LastName, Password: body.Password,
-	})
-	h.answerCall(w, r, err, http.StatusCreated, struct {
-		Message string  `json:"message"`
-		User    account `json:"user"`
-	}{"Sign-up successful", accountOf(u)})
+	}
+	if h.Users.Post != nil {
+		err := h.Users.AskSignUp(r.Context(), n, languageOf(r, body.Language))
+		h.answerCall(w, r, err, http.StatusAccepted, said{"A letter is on its way to the address; open its link to go on"})
+		return
+	}
+	u, err := h.Users.SignUp(r.Context(), n)
+	h.answerCall(w, r, err, http.StatusCreated, signedUp(u))
 }
+
+type newAccount struct {
+	Message string  `json:"message"`
+	User    account `json:"user"`
+}
+
+func signedUp(u users.User) newAccount { return newAccount{"Sign-up successful", accountOf(u)} }
 
 // Me answers GET /auth/me.
 func (h *Handlers) Me(w http.ResponseWriter, r *http.Request, by oauth.Caller) {

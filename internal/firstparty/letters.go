@@ -18,6 +18,29 @@ func (h *Handlers) Forgot(w http.ResponseWriter, r *http.Request) {
 	if !h.read(w, r, audit.Event{Action: audit.LetterAsked}, &body) {
 		return
 	}
-	err := h.Users.AskReset(r.Context(), body.Email, cmp.Or(body.Language, problem.Field(r, "Accept-Language")))
+	err := h.Users.AskReset(r.Context(), body.Email, languageOf(r, body.Language))
 	h.answerCall(w, r, err, http.StatusAccepted, said{"If the address has an account, a letter is on its way"})
+}
+
+// Confirm answers POST /auth/confirm with what the token of a letter was for: an account
+// that was signed up for, or an address that is confirmed.
+func (h *Handlers) Confirm(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Token    string `json:"token"`
+		Password string `json:"password,omitempty"`
+	}
+	if !h.read(w, r, audit.Event{Action: audit.UserSignedUp}, &body) {
+		return
+	}
+	u, made, err := h.Users.Confirm(r.Context(), body.Token, body.Password)
+	if made {
+		h.answerCall(w, r, err, http.StatusCreated, signedUp(u))
+		return
+	}
+	h.answerCall(w, r, err, http.StatusOK, said{"The address is confirmed"})
+}
+
+// languageOf is the language that was asked for, or what the caller prefers.
+func languageOf(r *http.Request, asked string) string {
+	return cmp.Or(asked, problem.Field(r, "Accept-Language"))
 }

@@ -60,7 +60,7 @@ func (h *Handlers) LogInByFactor(w http.ResponseWriter, r *http.Request) {
 
 func loggedIn(tokens oauth.Tokens) tokensAnswer {
 	return tokensAnswer{
-		Message: "Login successful", TokenAnswer: tokens.TokenAnswer, User: &userName{Email: tokens.Email, UID: tokens.UserID}, Recovery: tokens.Recovery,
+		Message: "Login successful", TokenAnswer: tokens.TokenAnswer, User: &userName{Email: tokens.Email, EmailVerified: tokens.EmailVerified, UID: tokens.UserID}, Recovery: tokens.Recovery,
 	}
 }
 

@@ -34,6 +34,7 @@ const (
 	SignUpPath       = "/account/signup"
 	ForgotPath       = "/account/forgot"
 	ResetPath        = "/account/reset"
+	ConfirmPath      = "/account/confirm"
 	PasswordPath     = "/account/password"
 	SessionsPath     = "/account/sessions"
 	FactorsPath      = "/account/factors"

@@ -15,7 +15,8 @@ func (p *Pages) AskSignUp(w http.ResponseWriter, r *http.Request) {
 }
 
 // SignUp answers POST /account/signup. Whoever has an account then logs in with it: the
-// password manager that has just kept the password fills it in.
+// password manager that has just kept the password fills it in. Where letters can be
+// sent, the account is made by the link of one.
 func (p *Pages) SignUp(w http.ResponseWriter, r *http.Request) {
 	form, e := p.readForm(r)
 	event := audit.Event{Action: audit.UserSignedUp}
@@ -24,16 +25,23 @@ func (p *Pages) SignUp(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	n := users.NewUser{Email: form.Get("email"), FirstName: form.Get("first_name"), LastName: form.Get("last_name"), Password: form.Get("new_password")}
-	if e != nil {
+	v := view{language: p.languageOf(r, ""), Name: n.Email, FirstName: n.FirstName, LastName: n.LastName}
+	switch {
+	case e != nil:
 		e = p.Conclude(r.Context(), event, e)
-	} else {
+	case p.Users.Post != nil:
+		e = p.Told(r.Context(), p.Users.AskSignUp(r.Context(), n, v.Lang))
+	default:
 		_, err := p.Users.SignUp(r.Context(), n)
 		e = p.Told(r.Context(), err)
 	}
-	v := view{language: p.languageOf(r, ""), Name: n.Email, FirstName: n.FirstName, LastName: n.LastName}
 	v.setRequest(form.Get("request"))
 	if e != nil {
 		p.showAgain(w, r, "signup", v, e)
+		return
+	}
+	if p.Users.Post != nil {
+		p.show(w, http.StatusOK, "sent", v)
 		return
 	}
 	v.Token, v.Note = p.formToken(w, r), "signed_up"

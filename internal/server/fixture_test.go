@@ -225,7 +225,7 @@ func (w *world) build() http.Handler {
 	w.users.DeletionGrace = w.deletionGrace
 	w.users.Sealer = w.masters.Sealer(users.SealFactors)
 	if w.smtp != nil {
-		w.users.Post, w.users.Letters = w.letters(), throttle.New(w.store, time.Now)
+		w.users.Post, w.users.Letters, w.users.Links = w.letters(), throttle.New(w.store, time.Now), w.masters.Sealer(users.SealLinks)
 	}
 	fail := func(_ context.Context, err error) {
 		w.inside.Add(1)

@@ -323,7 +323,8 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			w.sendJSON("POST", "/auth/forgot", "", map[string]string{"email": email})
 			b := w.browser()
 			_, form := formOn(t, b.get("/account/forgot"))
-			for _, path := range []string{"/account/forgot", "/account/reset"} {
+			w.sendJSON("POST", "/auth/confirm", "", map[string]string{"token": "x"})
+			for _, path := range []string{"/account/forgot", "/account/reset", "/account/confirm"} {
 				b.post(path, form)
 			}
 		},

@@ -44,7 +44,7 @@ func (v *verifier) checkAttested() error {
 // lines on.
 var needsSignature = map[audit.Action]bool{
 	audit.TokenIssued: true, audit.TokenRefreshed: true, audit.TokenReuse: true, audit.TokenUnproven: true, audit.TokenRefused: true, audit.TokenRevoked: true, audit.TokenIntrospected: true,
-	audit.UserLoggedIn: true, audit.UserLoggedOut: true, audit.LogoutUndelivered: true, audit.LetterAsked: true, audit.LetterUndelivered: true, audit.CodeIssued: true, audit.RequestPushed: true, audit.UserInfoRead: true, audit.UserSignedUp: true, audit.UserRead: true, audit.PasswordChanged: true, audit.ConsentGiven: true, audit.ConsentsListed: true, audit.SessionsListed: true, audit.RequestRefused: true,
+	audit.UserLoggedIn: true, audit.UserLoggedOut: true, audit.LogoutUndelivered: true, audit.LetterAsked: true, audit.EmailVerified: true, audit.LetterUndelivered: true, audit.CodeIssued: true, audit.RequestPushed: true, audit.UserInfoRead: true, audit.UserSignedUp: true, audit.UserRead: true, audit.PasswordChanged: true, audit.ConsentGiven: true, audit.ConsentsListed: true, audit.SessionsListed: true, audit.RequestRefused: true,
 	audit.KeyRotated: true, audit.KeyRevoked: true, audit.KeyErased: true, audit.KeyArchived: true, audit.KeyRewrapped: true, audit.ServerStopped: true, audit.EventsLost: true,
 }
 

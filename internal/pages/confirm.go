@@ -1,0 +1,60 @@
+package pages
+
+import (
+	"net/http"
+
+	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
+	"github.com/keyturn/keyturn/users"
+)
+
+// AskConfirm answers GET /account/confirm, where a letter leads, with a button to confirm
+// by. It spends nothing: programs open links before people do.
+func (p *Pages) AskConfirm(w http.ResponseWriter, r *http.Request) {
+	v := p.view(w, r)
+	v.LinkToken = r.URL.Query().Get("token")
+	p.show(w, http.StatusOK, "confirm", v)
+}
+
+// Confirm answers POST /account/confirm. Who made an account by it is logged in at once:
+// the form had the password.
+func (p *Pages) Confirm(w http.ResponseWriter, r *http.Request) {
+	form, e := p.readForm(r)
+	event := audit.Event{Action: audit.UserSignedUp}
+	if e != nil && e != foreignForm {
+		p.showError(w, r, p.Conclude(r.Context(), event, e))
+		return
+	}
+	v := view{language: p.languageOf(r, ""), LinkToken: form.Get("link")}
+	var u users.User
+	var made bool
+	if e != nil {
+		e = p.Conclude(r.Context(), event, e)
+	} else {
+		var err error
+		u, made, err = p.Users.Confirm(r.Context(), v.LinkToken, form.Get("password"))
+		e = p.Told(r.Context(), err)
+	}
+	if e == nil && made {
+		cookie, e := p.OAuth.LogInBrowser(r.Context(), u.Email, form.Get("password"), read(r, p.cookies.session), false, nil)
+		if e == nil {
+			p.cookies.logIn(w, cookie, false)
+			lead(w, view{language: v.language, pages: p}.Path(""))
+			return
+		}
+		// A second factor may be due, or the log-in too much just now.
+	}
+	switch {
+	case e == nil:
+		v.Token, v.Note = p.formToken(w, r), "confirmed"
+		p.show(w, http.StatusOK, "login", v)
+	case e.Code == refusal.Taken && e.Field == "email": // the link was opened before
+		p.showAgain(w, r, "login", v, e)
+	default:
+		p.showAgain(w, r, "confirm", v, e)
+	}
+}
+
+// AsksPassword says whether the link of a letter makes an account, of whose password its
+// user is asked.
+func (v view) AsksPassword() bool { return users.MakesAccount(v.LinkToken) }
