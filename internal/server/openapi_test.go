@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/keyturn/keyturn/internal/dpop/dpoptest"
+	"github.com/keyturn/keyturn/internal/mail"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/throttle"
 	"github.com/keyturn/keyturn/keys"
@@ -316,6 +318,16 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			for _, path := range []string{"/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/introspect"} {
 				raw(path, strings.NewReader(""), "Content-Encoding", "gzip")(w, tokens{})
 			}
+		},
+		"confirmations at the page": func(t *testing.T, w *world) {
+			w.mailed()
+			atConfirm(func(url.Values) {})(w, tokens{})
+			must(t, w.users.SendLetter(t.Context(), w.uid, mail.Confirm, ""))
+			w.deliver()
+			link, _ := linkOf(t, w.smtp, 2)
+			b := w.browser()
+			action, form := formOn(t, b.get(link))
+			b.post(action, form)
 		},
 		"letters that are not recorded": func(t *testing.T, w *world) {
 			w.mailed()
