@@ -73,7 +73,6 @@ type Family struct {
 	decision.Held
 }
 
-// lives reports whether the family has neither ended nor expired at now.
 // emailVerified reports whether the user's address was confirmed.
 func (f Family) emailVerified() bool {
 	var said map[string]json.RawMessage
@@ -81,6 +80,7 @@ func (f Family) emailVerified() bool {
 	return err == nil && string(said[users.VerifiedClaim]) == "true"
 }
 
+// lives reports whether the family has neither ended nor expired at now.
 func (f Family) lives(now time.Time) bool {
 	return f.RevokedAt.IsZero() && now.Before(f.ExpiresAt) && now.Before(f.IdleExpiresAt)
 }

@@ -91,7 +91,7 @@ func (s *Service) login(ctx context.Context, q *tokenRequest, user users.User, f
 	if slices.Contains(q.client.Grants, clients.GrantRefreshToken) {
 		out.carry(refresh, family, s.now())
 	}
-	out.email, out.emailVerified = user.Email, user.EmailVerified
+	out.email, out.emailVerified = user.Email, user.EmailVerified()
 	return out, nil
 }
 

@@ -49,7 +49,7 @@ func (s *Service) userInfo(r *http.Request) (userInfo, *refusal.Error) {
 	}
 	info := userInfo{Subject: user.UID}
 	if c.hasScope("email") {
-		info.email = emailOf(user.Email, user.EmailVerified)
+		info.email = emailOf(user.Email, user.EmailVerified())
 	}
 	if c.hasScope("profile") {
 		info.profile = profileOf(user)

@@ -204,11 +204,14 @@ func (u *User) setClaims(roles []string, claims string) error {
 // VerifiedClaim is the member of TokenClaims that says that the address is verified.
 const VerifiedClaim = "email_verified"
 
+// EmailVerified reports whether its user opened a link that was sent to the address.
+func (u User) EmailVerified() bool { return u.Email != "" && u.VerifiedEmail == u.Email }
+
 // TokenClaims returns everything that tokens may say about the user besides the
 // e-mail address: one JSON object of Claims and, under RolesClaim, Roles, and
 // VerifiedClaim, if that is so. It returns "" if there is nothing to say.
 func (u User) TokenClaims() string {
-	if len(u.Roles) == 0 && !u.EmailVerified {
+	if len(u.Roles) == 0 && !u.EmailVerified() {
 		return u.Claims
 	}
 	claims, err := decodeClaims(u.Claims)
@@ -218,7 +221,7 @@ func (u User) TokenClaims() string {
 	if len(u.Roles) > 0 {
 		claims[RolesClaim] = u.Roles
 	}
-	if u.EmailVerified {
+	if u.EmailVerified() {
 		claims[VerifiedClaim] = true
 	}
 	all, err := encodeClaims(claims)

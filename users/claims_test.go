@@ -143,3 +143,19 @@ func FuzzCheckClaims(f *testing.F) {
 		}
 	})
 }
+
+// TestAnotherAddressIsNotVerified covers one that a former version gave the account, which
+// did not know what to take back.
+func TestAnotherAddressIsNotVerified(t *testing.T) {
+	u := User{Email: "ada@example.com", VerifiedEmail: "ada@example.com"}
+	if !u.EmailVerified() || u.TokenClaims() != `{"email_verified":true}` {
+		t.Errorf("an address that was confirmed: %v, %s", u.EmailVerified(), u.TokenClaims())
+	}
+	u.Email = "augusta@example.com"
+	if u.EmailVerified() || u.TokenClaims() != "" {
+		t.Errorf("another address: %v, %s", u.EmailVerified(), u.TokenClaims())
+	}
+	if (User{Username: "ada"}).EmailVerified() {
+		t.Error("no address is verified")
+	}
+}

@@ -128,7 +128,7 @@ func (s *Service) Confirm(ctx context.Context, token, password string) (u User, 
 		u, err = n.withoutPassword(s.now())
 	}
 	if err == nil {
-		u.PasswordHash, u.EmailVerified = p.Hash, true
+		u.PasswordHash, u.VerifiedEmail = p.Hash, u.Email
 		u, err = s.create(ctx, audit.UserSignedUp, u)
 	}
 	u, err = s.created(ctx, audit.UserSignedUp, p.Email, u, err)
@@ -169,7 +169,7 @@ func (s *Service) confirmAddress(ctx context.Context, token string) (User, error
 		if u.Email != p.Email {
 			return errResetToken // the account has another by now
 		}
-		u.EmailVerified = true
+		u.VerifiedEmail = u.Email
 		return nil
 	})
 	return u, err

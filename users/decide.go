@@ -95,7 +95,7 @@ func (s *Service) follow(ctx context.Context, u User, e *audit.Event) (err error
 		address := func() error { _, err := s.Sessions.SetEmailOf(ctx, u.UID, u.Email); return err }
 		// No session may say of an address that it is verified before it is that one.
 		steps := []func() error{claims, address}
-		if u.EmailVerified {
+		if u.EmailVerified() {
 			slices.Reverse(steps)
 		}
 		if err = steps[0](); err == nil {

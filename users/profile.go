@@ -77,7 +77,9 @@ func (p Profile) apply(u *User) (err error) {
 		if u.Email, u.EmailKey, err = EmailKey(*p.Email); err != nil {
 			return err
 		}
-		u.EmailVerified = u.EmailVerified && u.Email == former
+		if u.Email != former {
+			u.VerifiedEmail = ""
+		}
 	}
 	if p.Username != nil {
 		if u.Username, u.UsernameKey = "", ""; *p.Username != "" {

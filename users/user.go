@@ -21,8 +21,10 @@ type User struct {
 	// or both; EmailKey is unique among accounts that have one.
 	Email    string
 	EmailKey string
-	// EmailVerified says that its user opened a link that was sent to the address.
-	EmailVerified bool
+	// VerifiedEmail is the address to which a link was sent that its user opened. It is
+	// an address, not a flag, so that whatever changes Email, such as a former version,
+	// leaves one that is not verified (see EmailVerified).
+	VerifiedEmail string
 	// Username is optional; UsernameKey is unique among accounts that have one.
 	Username    string
 	UsernameKey string

@@ -33,7 +33,7 @@ type userRow struct {
 func userRowOf(u users.User) userRow {
 	return userRow{
 		UID: u.UID, Email: u.Email, Username: u.Username, FirstName: u.FirstName, LastName: u.LastName,
-		Roles: u.Roles, Claims: json.RawMessage(u.Claims), Verified: u.EmailVerified, Disabled: u.Disabled, DeleteAt: u.DeleteAt, CreatedAt: u.CreatedAt,
+		Roles: u.Roles, Claims: json.RawMessage(u.Claims), Verified: u.EmailVerified(), Disabled: u.Disabled, DeleteAt: u.DeleteAt, CreatedAt: u.CreatedAt,
 	}
 }
 

@@ -24,7 +24,7 @@ type account struct {
 }
 
 func accountOf(u users.User) account {
-	return account{UID: u.UID, Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username, FirstName: u.FirstName, LastName: u.LastName, CreatedAt: u.CreatedAt}
+	return account{UID: u.UID, Email: u.Email, EmailVerified: u.EmailVerified(), Username: u.Username, FirstName: u.FirstName, LastName: u.LastName, CreatedAt: u.CreatedAt}
 }
 
 // SignUp answers POST /auth/signup.

@@ -19,7 +19,7 @@ type userRecord struct {
 	UID               string          `bson:"_id"`
 	Email             string          `bson:"email"`
 	EmailKey          string          `bson:"email_key,omitempty"` // omitted from the sparse index if empty
-	EmailVerified     bool            `bson:"email_verified,omitempty"`
+	VerifiedEmail     string          `bson:"verified_email,omitempty"`
 	Username          string          `bson:"username,omitempty"`
 	UsernameKey       string          `bson:"username_key,omitempty"` // likewise
 	FirstName         string          `bson:"first_name"`

@@ -39,7 +39,7 @@ func sampleUser(n int) users.User {
 		UID:            uid(n),
 		Email:          fmt.Sprintf("User%d@Example.com", n),
 		EmailKey:       fmt.Sprintf("user%d@example.com", n),
-		EmailVerified:  true,
+		VerifiedEmail:  fmt.Sprintf("User%d@Example.com", n),
 		Username:       fmt.Sprintf("User%d", n),
 		UsernameKey:    fmt.Sprintf("user%d", n),
 		FirstName:      "Ada",
