@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,7 +19,15 @@ import (
 // could read.
 func TestPagesInABrowser(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t, "")
+	flags, letters := letterHook(t)
+	mailbox := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		m := <-letters
+		if link := tokenInLetter.FindStringSubmatch(m.Text); link != nil {
+			_, _ = io.WriteString(w, link[1])
+		}
+	}))
+	defer mailbox.Close()
+	d := newDeployment(t, "", flags...)
 	logo := filepath.Join(d.dir, "logo.svg")
 	if err := os.WriteFile(logo, []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><circle cx="4" cy="4" r="4" fill="#fc0"/></svg>`), 0o600); err != nil {
 		t.Fatal(err)
@@ -31,7 +40,9 @@ func TestPagesInABrowser(t *testing.T) {
 	s.server.start(t)
 	d.addClient(t, "wiki", "--name", "The wiki", "--third-party", "--grant", "authorization_code", "--redirect-uri", s.issuer+"/account", "--scope", "openid email read:things")
 	var got struct{ Wrong, Seen []string }
-	ask(t, s.request(s.public), &got, "node", filepath.Join("clients", "node", "pages.mjs"))
+	r := s.request(s.public)
+	r.Mailbox = mailbox.URL
+	ask(t, r, &got, "node", filepath.Join("clients", "node", "pages.mjs"))
 	for _, wrong := range got.Wrong {
 		t.Error(wrong)
 	}

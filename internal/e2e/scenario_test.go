@@ -94,6 +94,8 @@ type request struct {
 	PrivateKeys map[string]string `json:"private_keys,omitempty"`
 	// Resource is the one of its audiences that it asks for.
 	Resource string `json:"resource,omitempty"`
+	// Mailbox is where the tokens of letters are read.
+	Mailbox string `json:"mailbox,omitempty"`
 }
 
 func (s *shop) request(by credentials) request {

@@ -181,8 +181,9 @@ func notBorne() []decided {
 // borne are the routes that need an access token.
 func borne() []string {
 	return []string{
-		"GET /oauth/userinfo", "POST /oauth/userinfo", "GET /auth/me", "POST /auth/me", "DELETE /auth/me", "GET /auth/me/data", "POST /auth/logout", "POST /auth/password", "GET /auth/sessions",
+		"GET /oauth/userinfo", "POST /oauth/userinfo", "GET /auth/me", "POST /auth/me", "GET /auth/me/data", "POST /auth/logout", "POST /auth/password", "GET /auth/sessions",
 		"DELETE /auth/sessions", "DELETE /auth/sessions/x", "GET /auth/factors", "GET /auth/factors/totp", "GET /auth/factors/passkey", "POST /auth/factors", "DELETE /auth/factors/x", "POST /auth/recovery-codes", "GET /auth/grants", "DELETE /auth/grants/x",
+		"DELETE /auth/me", // the last: it ends the account
 	}
 }
 

@@ -63,6 +63,8 @@ const code = (key, steps) => {
   const sum = createHmac('sha1', Buffer.from(bits.match(/.{8}/g).map((b) => parseInt(b, 2)))).update(counter).digest()
   return String((sum.readUInt32BE(sum[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, '0')
 }
+// letter returns the token in the link of the next letter.
+const letter = async () => (await fetch(ask.mailbox)).text()
 const sessionCookie = async (context) => (await context.cookies()).find((c) => c.name === 'keyturn')
 
 try {
@@ -132,9 +134,19 @@ try {
   await check(page, 'signup, wrong')
   expect('what is wrong', await page.getAttribute('[aria-invalid]', 'id'), 'new_password')
   await fill(page, { email: 'grace@example.com', new_password: 'a compiler for plain English' })
-  await check(page, 'login, signed up')
+  await check(page, 'sent')
+  await page.goto(at('/account/confirm?token=' + await letter()))
+  await check(page, 'confirm')
   await fill(page, { password: 'a compiler for plain English' })
   expect('who signed up', await page.textContent('.about strong'), 'grace@example.com')
+
+  await follow(page, 'nav >> text=Your data')
+  await check(page, 'profile')
+  await fill(page, { first_name: 'Grace', last_name: 'Hopper' })
+  await page.goto(at('/account/delete'))
+  await check(page, 'delete')
+  await follow(page, 'text=Cancel')
+  expect('the name', await page.inputValue('#last_name'), 'Hopper')
 
   const asks = new URLSearchParams({
     response_type: 'code', client_id: 'wiki', redirect_uri: at('/account'), code_challenge_method: 'S256',
@@ -205,6 +217,16 @@ try {
 
   await page.goto(at('/oauth/authorize?client_id=nobody'))
   await check(page, 'error')
+
+  const absent = await person()
+  await absent.page.goto(at('/account'))
+  await follow(absent.page, 'text=Forgotten your password?')
+  await check(absent.page, 'forgot')
+  await fill(absent.page, { email: 'grace@example.com' })
+  await absent.page.goto(at('/account/reset?token=' + await letter()))
+  await check(absent.page, 'reset')
+  await fill(absent.page, { new_password: 'a compiler for plain English' })
+  expect('what was done', await heading(absent.page), 'Log in')
 
   const reader = await person({ locale: 'ar-EG' })
   for (const path of ['', '/signup']) {
