@@ -45,7 +45,11 @@ func ParseCode(s string) Code {
 	if len(s) > maxCode {
 		return Code{}
 	}
-	return Code{strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(s))}
+	text := strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(s))
+	if len(text) > maxCode { // what is no text becomes longer
+		return Code{}
+	}
+	return Code{text}
 }
 
 // IsRecovery reports whether the code has the length of a recovery code, which nobody

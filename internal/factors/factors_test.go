@@ -132,6 +132,7 @@ func FuzzParseCode(f *testing.F) {
 	codes, kept := NewRecoveryCodes()
 	f.Add("123 456")
 	f.Add(codes[0])
+	f.Add(strings.Repeat("\xff", maxCode))
 	f.Fuzz(func(t *testing.T, s string) {
 		c := ParseCode(s)
 		if len(c.text) > maxCode {
