@@ -59,6 +59,9 @@ var changes = []audit.Action{
 	audit.UserChanged, audit.UserClosed, audit.UserDeleted, audit.FactorEnrolled, audit.FactorUsed, audit.FactorRemoved, audit.RecoveryRenewed,
 }
 
+// changesNothing says that the request is one to read, or one that is refused.
+func (r hungUp) changesNothing() bool { return len(r.actions) > 1 }
+
 func hungUps() []hungUp {
 	passwordIs := func(t *testing.T, s *shop, v *victim, password string) bool {
 		t.Helper()
@@ -222,8 +225,13 @@ func TestF9_WhoHangsUpChangesNothingThatIsLoggedOtherwise(t *testing.T) {
 			whole bool
 		}
 		var attempts []attempt
-		const cut = 4
 		for _, row := range hungUps() {
+			cut := 4
+			if row.changesNothing() {
+				if cut = 1; strings.HasPrefix(d.store, "mongodb:") {
+					continue // of what is read or refused the stores know nothing
+				}
+			}
 			var took time.Duration
 			for n := range cut + 1 {
 				v := s.victim(t, len(attempts), row)
