@@ -71,6 +71,8 @@ func newSteady() *steady {
 		{"uuid", regexp.MustCompile(`([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})`), func(was string, n int) string {
 			return fmt.Sprintf("00000000-0000-%c000-8000-%012d", was[14], n)
 		}, false},
+		// In one second or in two, as it happens.
+		{"until", regexp.MustCompile(`valid until ([\w:-]+)`), fixed("2026-11-25T09:00:00Z"), true},
 		{"time", regexp.MustCompile(`(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)`), func(was string, n int) string {
 			at := begin.Add(time.Duration(n) * time.Minute)
 			if len(was) == len("2006-01-02T15:04:05.000000000Z") {
