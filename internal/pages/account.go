@@ -57,9 +57,8 @@ func (v *view) setRequest(query string) {
 // has a name and a password, or the code of a second factor that was asked for, or what a
 // passkey signed.
 func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) {
-	form, e := p.readForm(r)
-	if e != nil && e != foreignForm {
-		p.showError(w, r, p.Conclude(r.Context(), audit.Event{Action: audit.UserLoggedIn}, e))
+	form, e, ok := p.readPosted(w, r, audit.Event{Action: audit.UserLoggedIn})
+	if !ok {
 		return
 	}
 	remember := p.RememberTTL > 0 && form.Get("remember") != ""
@@ -71,7 +70,6 @@ func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) {
 	former, challenge := read(r, p.cookies.session), form.Get("challenge")
 	switch {
 	case e != nil:
-		e = p.Conclude(r.Context(), audit.Event{Action: audit.UserLoggedIn}, e)
 	case challenge != "":
 		made, e = p.OAuth.AnswerInBrowser(r.Context(), answerIn(r, form), former, remember)
 	default:

@@ -19,18 +19,14 @@ func (p *Pages) AskConfirm(w http.ResponseWriter, r *http.Request) {
 // Confirm answers POST /account/confirm. Who made an account by it is logged in at once:
 // the form had the password.
 func (p *Pages) Confirm(w http.ResponseWriter, r *http.Request) {
-	form, e := p.readForm(r)
-	event := audit.Event{Action: audit.UserSignedUp}
-	if e != nil && e != foreignForm {
-		p.showError(w, r, p.Conclude(r.Context(), event, e))
+	form, e, ok := p.readPosted(w, r, audit.Event{Action: audit.UserSignedUp})
+	if !ok {
 		return
 	}
 	v := view{language: p.languageOf(r, ""), LinkToken: form.Get("link")}
 	var u users.User
 	var made bool
-	if e != nil {
-		e = p.Conclude(r.Context(), event, e)
-	} else {
+	if e == nil {
 		var err error
 		u, made, err = p.Users.Confirm(r.Context(), v.LinkToken, form.Get("password"))
 		e = p.Told(r.Context(), err)

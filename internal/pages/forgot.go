@@ -16,17 +16,13 @@ func (p *Pages) AskForgot(w http.ResponseWriter, r *http.Request) {
 // Forgot answers POST /account/forgot: a letter by which a new password can be set. The
 // answer is the same whether the address has an account or not.
 func (p *Pages) Forgot(w http.ResponseWriter, r *http.Request) {
-	form, e := p.readForm(r)
-	event := audit.Event{Action: audit.LetterAsked}
-	if e != nil && e != foreignForm {
-		p.showError(w, r, p.Conclude(r.Context(), event, e))
+	form, e, ok := p.readPosted(w, r, audit.Event{Action: audit.LetterAsked})
+	if !ok {
 		return
 	}
 	v := view{language: p.languageOf(r, ""), Name: form.Get("email")}
 	v.setRequest(form.Get("request"))
-	if e != nil {
-		e = p.Conclude(r.Context(), event, e)
-	} else {
+	if e == nil {
 		e = p.Told(r.Context(), p.Users.AskReset(r.Context(), v.Name, v.Lang))
 	}
 	if e != nil {
@@ -47,16 +43,12 @@ func (p *Pages) AskReset(w http.ResponseWriter, r *http.Request) {
 
 // Reset answers POST /account/reset: it sets the password, and every session ends.
 func (p *Pages) Reset(w http.ResponseWriter, r *http.Request) {
-	form, e := p.readForm(r)
-	event := audit.Event{Action: audit.ResetRedeemed}
-	if e != nil && e != foreignForm {
-		p.showError(w, r, p.Conclude(r.Context(), event, e))
+	form, e, ok := p.readPosted(w, r, audit.Event{Action: audit.ResetRedeemed})
+	if !ok {
 		return
 	}
 	v := view{language: p.languageOf(r, ""), LinkToken: form.Get("link")}
-	if e != nil {
-		e = p.Conclude(r.Context(), event, e)
-	} else {
+	if e == nil {
 		e = p.Told(r.Context(), p.Users.RedeemReset(r.Context(), v.LinkToken, form.Get("new_password")))
 	}
 	if e != nil {

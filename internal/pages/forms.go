@@ -45,6 +45,20 @@ func (p *Pages) readForm(r *http.Request) (url.Values, *refusal.Error) {
 	return form, nil
 }
 
+// readPosted is readForm, and records a refusal with the event. It answers, and returns
+// false, where the form cannot be shown again.
+func (p *Pages) readPosted(w http.ResponseWriter, r *http.Request, event audit.Event) (form url.Values, e *refusal.Error, ok bool) {
+	form, e = p.readForm(r)
+	if e == nil {
+		return form, nil, true
+	}
+	again := e == foreignForm
+	if e = p.Conclude(r.Context(), event, e); !again {
+		p.showError(w, r, e)
+	}
+	return form, e, again
+}
+
 // readFormOf is readForm for who is logged in. It records the refusal with the event,
 // also that nobody is.
 func (p *Pages) readFormOf(r *http.Request, event audit.Event) (url.Values, oauth.Login, *refusal.Error) {

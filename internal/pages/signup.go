@@ -18,17 +18,14 @@ func (p *Pages) AskSignUp(w http.ResponseWriter, r *http.Request) {
 // password manager that has just kept the password fills it in. Where letters can be
 // sent, the account is made by the link of one.
 func (p *Pages) SignUp(w http.ResponseWriter, r *http.Request) {
-	form, e := p.readForm(r)
-	event := audit.Event{Action: audit.UserSignedUp}
-	if e != nil && e != foreignForm {
-		p.showError(w, r, p.Conclude(r.Context(), event, e))
+	form, e, ok := p.readPosted(w, r, audit.Event{Action: audit.UserSignedUp})
+	if !ok {
 		return
 	}
 	n := users.NewUser{Email: form.Get("email"), FirstName: form.Get("first_name"), LastName: form.Get("last_name"), Password: form.Get("new_password")}
 	v := view{language: p.languageOf(r, ""), Name: n.Email, FirstName: n.FirstName, LastName: n.LastName}
 	switch {
 	case e != nil:
-		e = p.Conclude(r.Context(), event, e)
 	case p.Users.Post != nil:
 		e = p.Told(r.Context(), p.Users.AskSignUp(r.Context(), n, v.Lang))
 	default:
