@@ -10,27 +10,39 @@ import (
 )
 
 // Kind says what a letter is about. Its messages are KIND_subject, KIND_text,
-// KIND_after and KIND_button.
+// KIND_after and, if it has a link, KIND_button.
 type Kind string
 
-// The kinds. Each has a link, to a page that takes its token.
+// The kinds. Those of the first group have a link, to a page that takes its token.
 const (
 	Reset   Kind = "reset"   // to set a new password
 	SignUp  Kind = "signup"  // to make the account that somebody signed up for
 	Taken   Kind = "taken"   // the same, where there is one with the address
 	Confirm Kind = "confirm" // to confirm the address of an account
+	Change  Kind = "change"  // to the new address that an account is to have
+
+	Changed  Kind = "changed"  // to the former address
+	Password Kind = "password" // the password was changed
+	Device   Kind = "device"   // a log-in from a device or a place that is new
+	Reuse    Kind = "reuse"    // a session was ended because two parties used it
 )
 
 // linked are the pages, below the issuer, that links lead to.
 var linked = map[Kind]string{
-	Reset: "/account/reset", SignUp: "/account/confirm", Taken: "/account/login", Confirm: "/account/confirm",
+	Reset: "/account/reset", SignUp: "/account/confirm", Taken: "/account/login", Confirm: "/account/confirm", Change: "/account/confirm",
 }
 
-func kinds() []Kind { return slices.Sorted(maps.Keys(linked)) }
+func kinds() []Kind {
+	return append(slices.Sorted(maps.Keys(linked)), Changed, Password, Device, Reuse)
+}
+
+// facts are what a letter can tell beside its text, in this order; each has the message
+// fact_NAME.
+var facts = []string{"email", "time", "client", "device", "address"}
 
 // Letter is one letter to one person, before it is put into words.
 type Letter struct {
-	// ID names it, so that it is written once.
+	// ID names it, so that it is written once; if it is empty, it is another each time.
 	ID   string
 	Kind Kind
 	// To is the address.
@@ -40,6 +52,9 @@ type Letter struct {
 	Language string
 	// Token goes with the link of its button.
 	Token string
+	// Values are what it tells, by the names of facts. What a stranger may choose is
+	// better left out: it would be sent in our name.
+	Values map[string]string
 	// Data is for Post.Prepare, and no part of the letter.
 	Data []byte
 	// Until is when what it says is over: it is not sent then.

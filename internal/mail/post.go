@@ -44,10 +44,20 @@ type Post struct {
 	Now func() time.Time
 }
 
-// WriteIf puts l, which is a decision of its own, into the outbox, unless a letter with
-// its ID is there: it is sent only if record, which records that, returns nil. If the
-// letter is there already, record is called and nothing is added.
+// Write puts l into the outbox, unless a letter with its ID is there. A letter that one
+// decision owes is best named by the id of the decision's event: then the decision may be
+// carried through twice.
+func (p *Post) Write(ctx context.Context, l Letter) error {
+	return p.WriteIf(ctx, l, func(context.Context) error { return nil })
+}
+
+// WriteIf is Write for a letter that is a decision of its own: it is sent only if record,
+// which records that, returns nil. If the letter is there already, record is called and
+// nothing is added.
 func (p *Post) WriteIf(ctx context.Context, l Letter, record func(context.Context) error) error {
+	if l.ID == "" {
+		l.ID = uuid.NewString()
+	}
 	l.Language = l.Language[:min(len(l.Language), mostLanguage)]
 	text, err := json.Marshal(l)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	"unicode"
 
 	"github.com/keyturn/keyturn/internal/messages"
 )
@@ -38,6 +39,9 @@ type Words struct {
 	text      *template.Template
 	html      *htmltemplate.Template
 }
+
+// mostValue bounds a value in a letter, in characters.
+const mostValue = 200
 
 // NewWords reads the templates and messages that are built in, and those of a directory,
 // if it is named: letter.txt and letter.html are for every kind that has no template of
@@ -75,9 +79,13 @@ func NewWords(b Brand, language, dir string) (*Words, error) {
 
 // check writes every letter once: a template that cannot is refused at the start.
 func (w *Words) check() error {
+	values := map[string]string{}
+	for _, name := range facts {
+		values[name] = "example"
+	}
 	for _, l := range w.languages.All {
 		for _, kind := range kinds() {
-			if _, err := w.put(Letter{Kind: kind, Language: l.Lang, Token: "example"}); err != nil {
+			if _, err := w.put(Letter{Kind: kind, Language: l.Lang, Token: "example", Values: values}); err != nil {
 				return fmt.Errorf("%s in %s: %w", kind, l.Lang, err)
 			}
 		}
@@ -85,13 +93,17 @@ func (w *Words) check() error {
 	return nil
 }
 
+// fact is one thing that a letter tells, by a name for people.
+type fact struct{ Name, Value string }
+
 // view is what a template is shown.
 type view struct {
 	messages.Language
 	Kind  Kind
 	Brand Brand
-	// Link is where the button leads; Token is in it.
+	// Link is where the button leads, or empty; Token is in it.
 	Link, Token string
+	Facts       []fact
 }
 
 // Say returns a message about the product.
@@ -113,16 +125,22 @@ func (v view) Button() string { return v.Say(string(v.Kind) + "_button") }
 
 // put puts l into words.
 func (w *Words) put(l Letter) (Message, error) {
-	path, ok := linked[l.Kind]
-	if !ok {
+	v := view{Language: w.languages.Match(l.Language, w.language), Kind: l.Kind, Brand: w.brand}
+	if !slices.Contains(kinds(), l.Kind) {
 		return Message{}, fmt.Errorf("there is no letter %q", l.Kind)
 	}
-	v := view{Language: w.languages.Match(l.Language, w.language), Kind: l.Kind, Brand: w.brand, Token: l.Token}
-	query := url.Values{"ui_locales": {v.Lang}}
-	if l.Token != "" {
-		query.Set("token", l.Token)
+	if path := linked[l.Kind]; path != "" {
+		query := url.Values{"ui_locales": {v.Lang}}
+		if v.Token = l.Token; l.Token != "" {
+			query.Set("token", l.Token)
+		}
+		v.Link = w.brand.Site + path + "?" + query.Encode()
 	}
-	v.Link = w.brand.Site + path + "?" + query.Encode()
+	for _, name := range facts {
+		if value := oneLine(l.Values[name]); value != "" {
+			v.Facts = append(v.Facts, fact{v.Say("fact_" + name), value})
+		}
+	}
 	var text, html strings.Builder
 	t, h := w.text.Lookup(string(l.Kind)+".txt"), w.html.Lookup(string(l.Kind)+".html")
 	if t == nil {
@@ -138,4 +156,20 @@ func (w *Words) put(l Letter) (Message, error) {
 		return Message{}, err
 	}
 	return Message{Kind: l.Kind, Language: v.Lang, To: l.To, Subject: v.Subject(), Text: strings.TrimSpace(text.String()) + "\n", HTML: html.String()}, nil
+}
+
+// oneLine makes one bounded line of a value, in which nothing is invisible: no value can
+// pass for a part of the letter.
+func oneLine(value string) string {
+	shown := strings.Map(func(r rune) rune {
+		if !unicode.IsSpace(r) && (!unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r)) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(value, ""))
+	shown = strings.Join(strings.Fields(shown), " ")
+	if runes := []rune(shown); len(runes) > mostValue {
+		shown = string(runes[:mostValue]) + "…"
+	}
+	return shown
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 func must(t testing.TB, err error) {
@@ -25,7 +26,12 @@ func TestEveryLetterHasItsWords(t *testing.T) {
 		for _, part := range []string{"_subject", "_text", "_after"} {
 			want[string(kind)+part] = true
 		}
-		want[string(kind)+"_button"] = true
+		if linked[kind] != "" {
+			want[string(kind)+"_button"] = true
+		}
+	}
+	for _, name := range facts {
+		want["fact_"+name] = true
 	}
 	if len(w.languages.All) != 7 {
 		t.Errorf("%v", w.languages.Tags())
@@ -35,14 +41,14 @@ func TestEveryLetterHasItsWords(t *testing.T) {
 			t.Errorf("%s: %v, want %v", l.Lang, l.Keys(), keys)
 		}
 		for _, kind := range kinds() {
-			m, err := w.put(Letter{Kind: kind, Language: l.Lang, Token: "kt_x"})
+			m, err := w.put(Letter{Kind: kind, Language: l.Lang, Token: "kt_x", Values: map[string]string{"address": "192.0.2.7"}})
 			must(t, err)
 			for _, in := range []string{m.Text, m.HTML, m.Subject} {
 				if strings.Contains(in, "%s") || strings.Contains(in, "ZgotmplZ") || !strings.Contains(in, "Engines") {
 					t.Errorf("%s %s: %s", l.Lang, kind, in)
 				}
 			}
-			if strings.Contains(m.HTML, "Engines <b>") || !strings.Contains(m.Text, "token=kt_x&ui_locales="+l.Lang+"\n") || !strings.Contains(m.HTML, "background:#0b57d0") {
+			if strings.Contains(m.HTML, "Engines <b>") || strings.Contains(m.Text, "token=kt_x&ui_locales="+l.Lang+"\n") != (linked[kind] != "") || !strings.Contains(m.HTML, "background:#0b57d0") && linked[kind] != "" {
 				t.Errorf("%s %s: %s\n%s", l.Lang, kind, m.Text, m.HTML)
 			}
 		}
@@ -81,4 +87,16 @@ func TestTemplatesOfOthers(t *testing.T) {
 	if _, err := NewWords(Brand{}, "it", ""); err == nil {
 		t.Error("a language that is not there is taken")
 	}
+}
+
+func FuzzOneLine(f *testing.F) {
+	for _, seed := range []string{"Firefox, Linux", "a\r\nb", "\u202e\u2028\x00", strings.Repeat("ä", 300), "\xff"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		got := oneLine(value)
+		if strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) }) || len([]rune(got)) > mostValue+1 || oneLine(got) != got && len([]rune(got)) <= mostValue {
+			t.Errorf("%q of %q", got, value)
+		}
+	})
 }
