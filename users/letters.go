@@ -166,10 +166,12 @@ func (s *Service) prepareReset(ctx context.Context, l *mail.Letter) error {
 	}
 	return s.issueReset(ctx, audit.ResetIssued, u.UID, asked.Secret, asked.Expires, func(u *User, _ *audit.Event) error {
 		later := u.ResetExpiresAt.After(asked.Expires) && !u.ResetExpiresAt.After(s.now().Add(letterLife))
+		// Stores keep milliseconds: of the same one the new password is the later.
+		at := asked.Expires.Add(-letterLife).Truncate(time.Millisecond)
 		switch {
 		case u.Disabled:
 			return errNoPassword
-		case later, u.PasswordChangedAt.After(asked.Expires.Add(-letterLife)), !s.now().Before(asked.Expires):
+		case later, !u.PasswordChangedAt.Before(at), !s.now().Before(asked.Expires):
 			return errVoid
 		}
 		return nil
