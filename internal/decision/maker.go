@@ -87,7 +87,7 @@ func (m *Maker[T]) propose(ctx context.Context, c Change[T]) (*proposal[T], erro
 		after: c.After,
 	}
 	p.Event.ID = p.ID
-	next, err := m.proposed(p, c)
+	next, err := m.proposed(ctx, p, c)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (m *Maker[T]) propose(ctx context.Context, c Change[T]) (*proposal[T], erro
 }
 
 // proposed returns the record with the proposal in its slot.
-func (m *Maker[T]) proposed(p *proposal[T], c Change[T]) (next T, err error) {
+func (m *Maker[T]) proposed(ctx context.Context, p *proposal[T], c Change[T]) (next T, err error) {
 	atOnce := c.Event.Action.StandsAtOnce()
 	if !atOnce {
 		if p.After, err = json.Marshal(c.After); err != nil {
@@ -136,7 +136,12 @@ func (m *Maker[T]) proposed(p *proposal[T], c Change[T]) (next T, err error) {
 		case len(earlier.Earlier) >= maxOwed && !byOperator:
 			return next, ErrUnderWay
 		case earlier.owes():
-			// A decision need not wait for the owed event of an earlier one.
+			// A decision need not wait for the owed event of an earlier one. But who made
+			// that may have died before its consequences, and nobody finds them once the
+			// slot is another's.
+			if err := m.Records.follow(ctx, *c.Before, &earlier.Event); err != nil {
+				return next, err
+			}
 			p.former = had
 		case atOnce && earlier.After != nil:
 			// Nor one that takes rights away for a change that was not made, whose log

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -238,6 +239,52 @@ func TestA3_TakingRightsAwayWaitsForNoChangeInDoubt(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestF7_WhatADeadProcessOwedIsDoneFirst lets a process die between a decision that
+// stands at once and its consequences, and somebody decide on the same record before
+// another process has carried it on.
+func TestF7_WhatADeadProcessOwedIsDoneFirst(t *testing.T) {
+	for _, next := range []audit.Action{audit.ClientChanged, audit.ClientDisabled} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &shelf{notes: map[string]note{"n": {Name: "n"}}}
+			var ended []audit.Action
+			decide := func(ctx context.Context, action audit.Action, follow func() error) error {
+				m := s.maker(s)
+				m.Records.Follows = func(audit.Action) bool { return true }
+				m.Records.Follow = func(_ context.Context, _ note, e *audit.Event) error {
+					if err := follow(); err != nil {
+						return err
+					}
+					e.Count++
+					ended = append(ended, e.Action)
+					return nil
+				}
+				_, _, err := m.Revise(ctx, decision.Revision[note]{
+					Event: audit.Event{Action: action, Outcome: audit.Success, ClientID: "n"},
+					Read:  func(ctx context.Context) (note, error) { return s.read(ctx, note{Name: "n"}) },
+					Alter: func(n *note, _ *audit.Event) error { n.Text += "x"; return nil },
+				})
+				return err
+			}
+			go func() {
+				_ = decide(context.Background(), audit.SessionsEnded, func() error { runtime.Goexit(); return nil })
+			}()
+			synctest.Wait()
+			if err := decide(t.Context(), next, func() error { return errNone }); !errors.Is(err, errNone) || s.notes["n"].Text != "x" {
+				t.Errorf("where nothing can follow: %v, %+v", err, s.notes["n"])
+			}
+			if err := decide(t.Context(), next, func() error { return nil }); err != nil {
+				t.Error(err)
+			}
+			if len(ended) != 2 || ended[0] != audit.SessionsEnded || ended[1] != next {
+				t.Errorf("what followed: %v", ended)
+			}
+			if len(s.events) != 2 || s.events[0].Action != audit.SessionsEnded || s.events[0].Count != 1 {
+				t.Errorf("events %+v", s.events)
+			}
+		})
 	}
 }
 
