@@ -50,6 +50,10 @@ func (s *Service) exchangeCode(ctx context.Context, q *tokenRequest) (issued, *r
 func (s *Service) redeem(ctx context.Context, q *tokenRequest, c code) (issued, *refusal.Error) {
 	family, err := s.begunBy(ctx, c)
 	if err == nil {
+		// A proof that was used before ends nothing, as at a refresh.
+		if e := s.spendProof(ctx, q.proof); e != nil {
+			return issued{}, e
+		}
 		return issued{}, s.endRedeemed(ctx, q, family)
 	}
 	if !errors.Is(err, ErrNoFamily) {

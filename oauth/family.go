@@ -107,10 +107,15 @@ type Rotation struct {
 	// Spends is added to the denylist with the rotation, as by DenyToken, unless
 	// it has no JTI.
 	Spends DeniedToken
+	// Stays says that the family stays as it is, and only Spends is done.
+	Stays bool
 }
 
 // Apply returns f after the rotation.
 func (r Rotation) Apply(f Family) Family {
+	if r.Stays {
+		return f
+	}
 	f.Generation, f.RotatedAt, f.MasterID = r.Presented+1, r.At, r.MasterID
 	f.IdleExpiresAt, f.PurgeAt = r.IdleExpiresAt, r.PurgeAt
 	if !r.ExpiresAt.IsZero() {
@@ -122,7 +127,8 @@ func (r Rotation) Apply(f Family) Family {
 
 // Decide decides a refresh. It gets the family of the presented token and the
 // client that presents it, each as the zero value if there is none. It returns a
-// rotation, or nil to leave the family as it is, or an error to refuse. A store
+// rotation, or nil to leave the family as it is, or an error to refuse, with a rotation
+// that stays if the refusal too is to spend what the request brought. A store
 // may call it more than once, and in a goroutine that others wait for: it must be
 // quick and have no side effects.
 type Decide func(f Family, by clients.Client) (*Rotation, error)

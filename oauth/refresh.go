@@ -42,10 +42,6 @@ type refresh struct {
 func (r *refresh) run(ctx context.Context) (successor string, err error) {
 	f := r.families
 	r.family, err = f.store.RotateFamily(ctx, r.token.familyID, r.ask.by.ID, r.decide)
-	if p := r.ask.proof; err == nil && p != nil && r.retried() {
-		// The store spent no proof, since it had nothing to write.
-		err = f.store.DenyToken(ctx, spending(p))
-	}
 	if errors.Is(err, ErrTokenDenied) {
 		return "", proofSpent(err)
 	}
@@ -70,9 +66,16 @@ func (r *refresh) decide(fam Family, client clients.Client) (*Rotation, error) {
 	err := r.check(&fam, &known)
 	var rotation *Rotation
 	var after Family
-	if err == nil && !r.retries(&fam) {
+	var dead *deadToken
+	switch {
+	case err == nil && !r.retries(&fam):
 		rotation = r.rotation(&fam)
 		after = rotation.Apply(fam)
+	case r.ask.proof == nil:
+	case err == nil, errors.As(err, &dead) && dead.reuse:
+		// A proof that was used before ends nothing: whoever copied a whole request
+		// has no key.
+		rotation = &Rotation{Stays: true, Spends: spending(r.ask.proof)}
 	}
 	r.families.unanswered.decided(&r.attempt, known, after)
 	return rotation, err

@@ -67,7 +67,8 @@ type Store interface {
 	// or decide's error as it is; ErrNoFamily if there is none to rotate. What
 	// it shows includes every write acknowledged before it began. A rotation
 	// that spends a token is made only if that is not on the denylist: else
-	// ErrTokenDenied. It may be spent though the rotation fails.
+	// ErrTokenDenied, in the place of decide's error as well. It may be spent
+	// though the rotation fails, and is spent once however often decide is asked.
 	RotateFamily(ctx context.Context, familyID, clientID string, decide Decide) (Family, error)
 	// RevokeFamily ends the family: from its return on, no RotateFamily
 	// succeeds (F6). It reports whether this call ended it; an ended family

@@ -40,23 +40,26 @@ func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, dec
 		case err != nil && !errors.Is(err, oauth.ErrNoFamily):
 			return oauth.Family{}, err
 		}
-		r, err := decide(f, by)
-		idle := err != nil || r == nil || f.ID == ""
-		switch {
+		r, refused := decide(f, by)
+		stays := r == nil || r.Stays
+		switch idle := refused != nil || stays || f.ID == ""; {
 		case idle && !latest:
 			families, latest = s.latest.families, true
 			continue
-		case err != nil || r == nil:
-			return f, err
-		case idle:
+		case !stays && refused != nil:
+			return f, refused
+		case f.ID == "" && r != nil:
 			return f, oauth.ErrNoFamily
 		}
 		// Once is enough: whoever decides again decides on the same request.
-		if r.Spends.JTI != "" && !spent {
+		if r != nil && r.Spends.JTI != "" && !spent {
 			if err := s.DenyToken(ctx, r.Spends); err != nil {
 				return oauth.Family{}, err
 			}
 			spent = true
+		}
+		if stays {
+			return f, refused
 		}
 		rotated, err := s.rotate(ctx, f, *r)
 		if err != nil {

@@ -166,7 +166,8 @@ func (s *Store) PendingFamilies(ctx context.Context, n int) ([]oauth.Family, err
 // step atomic, and finds their pages in memory, which every commit drops from
 // the caches of the connections that read.
 func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, decide oauth.Decide) (oauth.Family, error) {
-	return change(ctx, s, func(c *conn) (oauth.Family, error) {
+	var refused error
+	f, err := change(ctx, s, func(c *conn) (oauth.Family, error) {
 		by, err := c.client(clientID)
 		if err != nil {
 			return oauth.Family{}, err
@@ -175,10 +176,11 @@ func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, dec
 		if err != nil {
 			return oauth.Family{}, err
 		}
-		r, err := decide(f, by)
-		switch {
-		case err != nil || r == nil:
-			return f, err
+		var r *oauth.Rotation
+		r, refused = decide(f, by)
+		switch stays := r == nil || r.Stays; {
+		case r == nil, refused != nil && !stays:
+			return f, refused
 		case f.ID == "":
 			return f, oauth.ErrNoFamily
 		}
@@ -186,6 +188,9 @@ func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, dec
 			if err := deny(c, r.Spends); err != nil {
 				return oauth.Family{}, err
 			}
+		}
+		if r.Stays {
+			return f, nil // what it spent is kept, refused or not
 		}
 		_, err = c.exec(rotateFamily, familyID, r.Presented+1, millis(r.At), r.MasterID,
 			millis(r.IdleExpiresAt), r.IP, r.UserAgent)
@@ -197,6 +202,10 @@ func (s *Store) RotateFamily(ctx context.Context, familyID, clientID string, dec
 		}
 		return r.Apply(f), err
 	})
+	if err == nil {
+		err = refused
+	}
+	return f, err
 }
 
 // RevokeFamily implements oauth.Store.

@@ -130,6 +130,20 @@ func (s *suite) rotateSpending(t *testing.T) {
 	if denied(t, st, "proof 3") {
 		t.Error("a refresh that was refused has spent its proof")
 	}
+	// One that leaves the family as it is spends nothing else, and is refused as decided
+	// unless its proof was used before.
+	a = familyByID(t, st, a.ID)
+	for _, refused := range []error{nil, errRefused} {
+		stays := oauth.Rotation{Stays: true, Spends: oauth.DeniedToken{JTI: fmt.Sprint("stays ", refused), ExpireAt: epoch.Add(2 * time.Hour)}}
+		for _, want := range []error{refused, oauth.ErrTokenDenied} {
+			got, err := st.RotateFamily(ctx, a.ID, a.ClientID, func(oauth.Family, clients.Client) (*oauth.Rotation, error) { return &stays, refused })
+			is(t, err, want)
+			if err == nil {
+				same(t, "returned", got, a)
+			}
+		}
+	}
+	same(t, "as it was", familyByID(t, st, a.ID), a)
 	_, err = st.Sweep(ctx, epoch.Add(2*time.Hour), 100)
 	ok(t, err)
 	if denied(t, st, "proof 1") {
