@@ -70,7 +70,9 @@ type authorization struct {
 	prompts         []string
 	maxAge          time.Duration
 	hasMaxAge       bool
-	event           audit.Event
+	// hinted is the subject that an id_token_hint names, or empty.
+	hinted string
+	event  audit.Event
 }
 
 // unauthorized is the refusal of an authorization request, with its error code if
@@ -265,6 +267,11 @@ func (s *Service) readAuthorization(a *authorization) *unauthorized {
 	if len(a.prompts) > 1 && slices.Contains(a.prompts, "none") {
 		return invalid(audit.ReasonMalformedParameter, "The prompt none excludes all others.")
 	}
+	if text := a.get("id_token_hint"); text != "" {
+		if a.hinted = s.readHint(text).Subject; a.hinted == "" {
+			return invalid(audit.ReasonMalformedParameter, "The id_token_hint is no ID token of this server.")
+		}
+	}
 	return s.readReach(a)
 }
 
@@ -300,8 +307,7 @@ func (s *Service) suitable(ctx context.Context, a *authorization, cookie string)
 	old := a.hasMaxAge && s.now().Sub(login.session.AuthTime) > a.maxAge
 	weak := login.session.Factor == "" && s.needsFactor(login.User, a.client, a.get("acr_values"))
 	good := login.session.ID != "" && !old && !weak && !slices.Contains(a.prompts, "login") && !slices.Contains(a.prompts, "select_account")
-	hinted := s.readHint(a.get("id_token_hint")).Subject
-	other := hinted != "" && hinted != login.User.UID
+	other := a.hinted != "" && a.hinted != login.User.UID
 	if good && !other {
 		return login, nil
 	}

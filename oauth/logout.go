@@ -1,16 +1,15 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/refusal"
-	"github.com/keyturn/keyturn/internal/strictjson"
 )
 
 // ScopeOffline has a session outlive the log-out at the page (OpenID Connect Core §11).
@@ -32,17 +31,17 @@ var logoutParameters = []string{"id_token_hint", "client_id", "post_logout_redir
 
 // LogOutBrowser logs the browser with that cookie out. It asks first, unless the user
 // was asked already or the request bears an ID token of a session that was begun
-// through this very log-in: nobody else has one. An ID token that does not count is as
-// good as none. Who is not logged in is logged out.
+// through this very log-in: nobody else has one. An ID token that is not proven is as
+// good as a client_id. Who is not logged in is logged out.
 func (s *Service) LogOutBrowser(ctx context.Context, values url.Values, cookie string, asked bool) (Logout, *refusal.Error) {
 	event := audit.Event{Action: audit.UserLoggedOut}
-	out, hint, e := s.readLogout(ctx, values, &event)
+	out, hinted, e := s.readLogout(ctx, values, &event)
 	var f Family
 	if e == nil {
 		f, e = s.browserSession(ctx, cookie)
 	}
 	if e == nil && !asked && f.lives(s.now()) {
-		out.Asks, e = s.mustAsk(ctx, hint, f)
+		out.Asks, e = s.mustAsk(ctx, hinted, f)
 	}
 	if e != nil {
 		return Logout{}, s.Conclude(ctx, event, e)
@@ -55,9 +54,9 @@ func (s *Service) LogOutBrowser(ctx context.Context, values url.Values, cookie s
 
 // readLogout reads a request strictly. Nobody is led to an address that the client is
 // not registered with.
-func (s *Service) readLogout(ctx context.Context, values url.Values, event *audit.Event) (out Logout, hint idToken, e *refusal.Error) {
-	malformed := func(reason audit.Reason, text string) (Logout, idToken, *refusal.Error) {
-		return Logout{}, idToken{}, refusal.New(refusal.Malformed, reason, text)
+func (s *Service) readLogout(ctx context.Context, values url.Values, event *audit.Event) (out Logout, hinted hint, e *refusal.Error) {
+	malformed := func(reason audit.Reason, text string) (Logout, hint, *refusal.Error) {
+		return Logout{}, hint{}, refusal.New(refusal.Malformed, reason, text)
 	}
 	for _, name := range logoutParameters {
 		switch list := values[name]; {
@@ -67,29 +66,27 @@ func (s *Service) readLogout(ctx context.Context, values url.Values, event *audi
 			return malformed(audit.ReasonMalformedParameter, "The parameter "+name+" is not valid text.")
 		}
 	}
-	hint = s.readHint(values.Get("id_token_hint"))
-	out.ClientID = values.Get("client_id")
+	hinted = s.readHint(values.Get("id_token_hint"))
+	out.ClientID = cmp.Or(values.Get("client_id"), hinted.Audience)
 	redirect := values.Get("post_logout_redirect_uri")
 	switch {
-	case out.ClientID == "":
-		out.ClientID = hint.Audience
-	case !clients.ValidID(out.ClientID):
+	case out.ClientID != "" && !clients.ValidID(out.ClientID):
 		return malformed(audit.ReasonMalformedClientID, "The application is not known here.")
-	case hint.Audience != "" && hint.Audience != out.ClientID:
+	case hinted.Audience != "" && hinted.Audience != out.ClientID:
 		return malformed(audit.ReasonTwoClients, "The ID token was issued to another client than the client_id names.")
 	}
 	if out.ClientID == "" {
 		if redirect != "" {
-			return malformed(audit.ReasonRedirectURI, "A post_logout_redirect_uri needs a client_id, or an id_token_hint that counts, beside it.")
+			return malformed(audit.ReasonRedirectURI, "A post_logout_redirect_uri needs a client_id, or an id_token_hint of this server, beside it.")
 		}
-		return out, hint, nil
+		return out, hinted, nil
 	}
 	client, err := s.store.ClientByID(ctx, out.ClientID)
 	switch {
 	case errors.Is(err, clients.ErrNotFound):
 		return malformed(audit.ReasonUnknownClient, "The application is not known here.")
 	case err != nil:
-		return Logout{}, idToken{}, refusal.Undecided(audit.ReasonStore, err)
+		return Logout{}, hint{}, refusal.Undecided(audit.ReasonStore, err)
 	}
 	event.ClientID = client.ID
 	switch {
@@ -108,26 +105,15 @@ func (s *Service) readLogout(ctx context.Context, values url.Values, event *audi
 		}
 		out.Location = answer.Location()
 	}
-	return out, hint, nil
-}
-
-// readHint returns what an ID token of ours says, the zero one if it is none that
-// counts. That it has expired is no matter: it is a hint, and grants nothing.
-func (s *Service) readHint(token string) idToken {
-	payload, _, err := s.ring.Verify(token, idTokenType)
-	var hint idToken
-	if err != nil || strictjson.Unmarshal(payload, &hint) != nil || hint.Issuer != s.settings.Issuer || s.families.ahead(time.Unix(hint.IssuedAt, 0)) {
-		return idToken{}
-	}
-	return hint
+	return out, hinted, nil
 }
 
 // mustAsk reports whether the hint is of no session that was begun through the log-in.
-func (s *Service) mustAsk(ctx context.Context, hint idToken, login Family) (bool, *refusal.Error) {
-	if hint.Session == "" || hint.Subject != login.UserID {
+func (s *Service) mustAsk(ctx context.Context, hinted hint, login Family) (bool, *refusal.Error) {
+	if !hinted.proven || hinted.Session == "" || hinted.Subject != login.UserID {
 		return true, nil
 	}
-	f, err := s.store.FamilyByID(ctx, hint.Session)
+	f, err := s.store.FamilyByID(ctx, hinted.Session)
 	if err != nil && !errors.Is(err, ErrNoFamily) {
 		return false, refusal.Undecided(audit.ReasonStore, err)
 	}

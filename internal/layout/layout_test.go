@@ -66,7 +66,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 		foreign: []string{"github.com/go-jose/", "code.dny.dev/ssrf"},
 	},
 	"oauth": {
-		own:     []string{"internal/factors", "internal/outbox", "internal/clients", "internal/base64url", "internal/decision", "docs", "keys", "users", "internal/audit", "internal/dpop", "internal/problem", "internal/refusal", "internal/strictjson"},
+		own:     []string{"internal/factors", "internal/outbox", "internal/clients", "internal/base64url", "internal/decision", "docs", "keys", "users", "internal/audit", "internal/dpop", "internal/jws", "internal/problem", "internal/refusal", "internal/strictjson"},
 		foreign: []string{"github.com/google/uuid"},
 	},
 	"internal/store":                   {own: []string{"internal/clients", "internal/outbox", "internal/audit", "internal/steady", "internal/throttle", "keys", "oauth", "users"}},

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"encoding/base64"
 	"net/http/httptest"
 	"net/url"
 	"slices"
@@ -66,8 +67,8 @@ func TestAnInjectedCodeIsOfNoUse(t *testing.T) {
 	}
 }
 
-// TestAHintNamesWhoIsAnswered: OpenID Connect Core §3.1.2.1. A hint that is none counts for
-// nothing.
+// TestAHintNamesWhoIsAnswered: OpenID Connect Core §3.1.2.1, also if the key that signed the
+// hint is gone. A hint that is none is refused.
 func TestAHintNamesWhoIsAnswered(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.users.Add(t.Context(), users.NewUser{Email: "grace@example.com", Password: long})
@@ -86,16 +87,43 @@ func TestAHintNamesWhoIsAnswered(t *testing.T) {
 		rec  *httptest.ResponseRecorder
 		code bool
 	}{
-		"who is named":                  {ada.authorize(hinted("none")), true},
-		"another":                       {grace.authorize(hinted("none")), false},
-		"another, with a page":          {grace.authorize(hinted("")), false},
-		"another, who logs in":          {after(w.browser(), "", "grace@example.com", long), false},
-		"who is named logs in":          {after(w.browser(), "", email, password), true},
-		"who is named logs in for them": {after(grace, "login", email, password), true},
-		"no token":                      {ada.authorize(asks(setting("id_token_hint", "x"))), true},
+		"who is named":                      {ada.authorize(hinted("none")), true},
+		"another":                           {grace.authorize(hinted("none")), false},
+		"another, with a page":              {grace.authorize(hinted("")), false},
+		"who is named by a key that left":   {ada.authorize(asks(setting("id_token_hint", unproven(t, hint)))), true},
+		"another, named by a key that left": {grace.authorize(asks(setting("id_token_hint", unproven(t, hint)))), false},
+		"another, who logs in":              {after(w.browser(), "", "grace@example.com", long), false},
+		"who is named logs in":              {after(w.browser(), "", email, password), true},
+		"who is named logs in for them":     {after(grace, "login", email, password), true},
 	} {
 		if v := answerIn(t, c.rec); v.Has("code") != c.code || !c.code && v.Get("error") != "login_required" {
 			t.Errorf("%s: %v", name, v)
 		}
 	}
+	held := read[codeTokens](t, w.exchange(ada.code(nil)), 200)
+	for name, none := range map[string]string{"no token": "x", "an access token": held.Access, "a refresh token": held.Refresh, "another's": foreign(t, hint)} {
+		if v := answerIn(t, ada.authorize(asks(setting("id_token_hint", none)))); v.Get("error") != "invalid_request" {
+			t.Errorf("%s: %v", name, v)
+		}
+	}
+}
+
+// unproven is an ID token as if its key had left the key ring.
+func unproven(t *testing.T, token string) string { return altered(t, token, 0, `"kid":"`, `"kid":"x`) }
+
+// foreign is an ID token as another server would issue it.
+func foreign(t *testing.T, token string) string { return altered(t, token, 1, `"iss":"`, `"iss":"x`) }
+
+// altered replaces text in a part of a token.
+func altered(t *testing.T, token string, part int, from, to string) string {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	text, err := base64.RawURLEncoding.DecodeString(parts[part])
+	must(t, err)
+	parts[part] = base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(string(text), from, to, 1)))
+	if next := strings.Join(parts, "."); next != token {
+		return next
+	}
+	t.Fatalf("no %s in %s", from, text)
+	return ""
 }

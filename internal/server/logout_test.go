@@ -149,6 +149,16 @@ func TestLogOutAsks(t *testing.T) {
 		}
 		rec = b.get("/account/logout?request=" + url.QueryEscape(form.Get("request")) + language)
 	}
+	// An ID token whose key has left tells the client, and no more.
+	b = w.loggedIn()
+	old := leaving(unproven(t, b.redeemed(nil).ID), without("client_id"))
+	action, form := formOn(t, b.leave(old))
+	if !b.isLoggedIn(email) {
+		t.Error("an ID token that is not proven logs out")
+	}
+	if rec := b.post(action, form); !led(rec) || b.isLoggedIn(email) {
+		t.Errorf("with an old ID token: %d to %q", rec.Code, rec.Header().Get("Location"))
+	}
 	if rec := w.loggedIn().leave(url.Values{}); rec.Code != 200 || strings.Contains(rec.Body.String(), `name="request"`) {
 		t.Errorf("of nobody: %d %s", rec.Code, rec.Body)
 	}
