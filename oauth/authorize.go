@@ -28,9 +28,11 @@ type Authorization struct {
 	ClientID, LoginHint string
 	// Locales are the languages that the client prefers for the page.
 	Locales string
-	// User has logged in, and is to consent to what the client Asks.
-	User users.User
-	Asks []string
+	// User has logged in, and is to consent to what the client Asks, which is somebody
+	// else's if it is a ThirdParty.
+	User       users.User
+	Asks       []string
+	ThirdParty bool
 	// Request is what to go on with when the user has logged in, or has consented.
 	Request url.Values
 }
@@ -103,7 +105,7 @@ func (s *Service) Authorize(ctx context.Context, values url.Values, cookie strin
 	case no == nil && login.session.ID == "":
 		return Authorization{ClientID: a.client.ID, LoginHint: a.get("login_hint"), Locales: a.get("ui_locales"), Request: s.goOn(a)}, nil
 	case no == nil && a.needsConsent(login.User) && !slices.Contains(a.prompts, "none"):
-		return Authorization{ClientID: a.client.ID, User: login.User, Asks: a.asked(), Locales: a.get("ui_locales"), Request: s.goOn(a)}, nil
+		return Authorization{ClientID: a.client.ID, User: login.User, Asks: a.asked(), ThirdParty: a.client.ThirdParty, Locales: a.get("ui_locales"), Request: s.goOn(a)}, nil
 	case no == nil && a.needsConsent(login.User):
 		no = &unauthorized{refusal.New(refusal.BadCredentials, audit.ReasonNoConsent, "The user has to consent."), "consent_required"}
 	}

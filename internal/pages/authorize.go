@@ -30,7 +30,7 @@ func (p *Pages) authorized(w http.ResponseWriter, r *http.Request, a oauth.Autho
 	case a.Asks != nil:
 		p.show(w, http.StatusOK, "consent", view{
 			language: p.languageOf(r, a.Locales), Token: p.formToken(w, r), Request: a.Request.Encode(), ClientID: a.ClientID,
-			Asked: a.Asks, UID: a.User.UID, Name: cmp.Or(a.User.Email, a.User.Username),
+			Asked: a.Asks, ThirdParty: a.ThirdParty, UID: a.User.UID, Name: cmp.Or(a.User.Email, a.User.Username),
 		})
 	case a.Answer == nil:
 		p.show(w, http.StatusOK, "login", view{

@@ -44,10 +44,12 @@ type view struct {
 	User, Note string
 	// Sessions are those of the user.
 	Sessions []session
-	// Asked is what the client asks the user UID for; Consents are what clients may have.
-	Asked    []string
-	UID      string
-	Consents []users.Consent
+	// Asked is what the client asks the user UID for, ThirdParty whether it is somebody
+	// else's; Consents are what clients may have.
+	Asked      []string
+	ThirdParty bool
+	UID        string
+	Consents   []users.Consent
 	// Answer is what the browser is to post to a client.
 	Answer *oauth.Answer
 }

@@ -176,6 +176,26 @@ func TestConsentIsTheUsersOwn(t *testing.T) {
 	}
 }
 
+// TestConsentSaysWhoseTheApplicationIs: one of the deployment's own that asks for consent
+// is not said to be somebody else's, in no language.
+func TestConsentSaysWhoseTheApplicationIs(t *testing.T) {
+	w := newWorld(t)
+	b := w.loggedIn()
+	for lang, words := range map[string]struct{ own, others string }{
+		"en": {"</bdi> asks for:", "is run by somebody else"}, "de": {"</bdi> möchte:", "von jemand anderem betrieben"},
+		"fr": {"</bdi> demande :", "exploitée par quelqu’un d’autre"}, "es": {"</bdi> pide:", "la gestiona otra persona"},
+		"pt": {"</bdi> pede:", "gerido por outra entidade"}, "ja": {"</bdi> は次のものを求めています:", "第三者が運営"}, "ar": {"يطلب <bdi>shop</bdi>:", "طرف آخر"},
+	} {
+		for _, third := range []bool{false, true} {
+			w.change("shop", func(c *clients.Client) { c.ThirdParty = third })
+			body := b.authorize(asks(func(v url.Values) { v.Set("prompt", "consent"); v.Set("ui_locales", lang) })).Body.String()
+			if strings.Contains(body, words.own) == third || strings.Contains(body, words.others) != third {
+				t.Errorf("%s, of a third party: %t: %s", lang, third, body)
+			}
+		}
+	}
+}
+
 // TestGrantsRoute lists and withdraws what clients may have as plain JSON.
 func TestGrantsRoute(t *testing.T) {
 	w := newWorld(t)
