@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -38,6 +39,10 @@ type opened struct {
 	id, url string
 	running *running
 	person  *browser
+	// ear is where it is told of ends, if it takes logout tokens.
+	ear *ear
+	// logins counts the sessions that it began.
+	logins atomic.Int64
 }
 
 // fill puts addresses into a path.
@@ -66,7 +71,8 @@ func openSquare(t *testing.T, alg string, all []application) *square {
 		flags := []string{"--grant", "authorization_code", "--grant", "refresh_token", "--scope", scope,
 			"--redirect-uri", a.url + app.callback, "--post-logout-redirect-uri", a.url + "/bye"}
 		if app.backchannel != "" {
-			flags = append(flags, "--backchannel-logout-uri", a.url+app.backchannel)
+			a.ear = newEar(t, a.url)
+			flags = append(flags, "--backchannel-logout-uri", a.ear.url+app.backchannel)
 		}
 		by := s.addClient(t, a.id, flags...)
 		a.running = app.program.start(t, s, map[string]string{
@@ -122,6 +128,7 @@ func (q *square) logsIn(a *opened) (*browser, error) {
 	if err == nil && b.asked != 1 {
 		err = fmt.Errorf("the password was asked for %d times", b.asked)
 	}
+	a.logins.Add(1)
 	return b, err
 }
 
@@ -217,6 +224,7 @@ func (q *square) live() {
 		q.t.Errorf("%d sessions were ended, of %d applications", ended.Ended, len(q.all))
 	}
 	q.each("an end elsewhere", func(a *opened) error { return a.isTold(others[a]) })
+	q.each("the logout tokens", (*opened).tookAll)
 }
 
 // applicationsTable is the table of docs/interop.md.
@@ -250,7 +258,7 @@ Written by the test ` + "`TestApplications`" + ` in ` + "`internal/e2e`" + `. Ea
 beside the others before one server without the password grant, over TLS. A user logged in at the page, and stayed while the application refreshed, through
 two turns of the keys and the revocation of the key that signed; after each of them another user logged in. One logged out at the
 application, which ended the session and the log-in; the session of another was ended elsewhere, and the application had them
-log in again.
+log in again. Those that can be told of ends took every logout token that they were sent.
 `
 
 var (

@@ -243,7 +243,7 @@ func (d *demo) runGo(t *testing.T, before, program string) (string, error) {
 // runs.
 func contained(t *testing.T, text, path string) (string, error) {
 	whole := strings.NewReplacer("${ISSUER}", "https://login.example.com", "${ISSUER_HOST}", "login.example.com", "${AUDIENCE}", "https://api.example.com",
-		"${URL}", "https://handbook.example.com", "${CLIENT_ID}", "handbook", "${CLIENT_SECRET}", "kt_cs_…", "${DIR}", "/etc/oauth2-proxy").Replace(readFile(t, path))
+		"${URL}", "https://handbook.example.com", "${CLIENT_ID}", "handbook", "${CLIENT_SECRET}", "kt_cs_…", "${EMAIL}", "ada@example.com", "${DIR}", "/etc/oauth2-proxy").Replace(readFile(t, path))
 	for line := range strings.Lines(text) {
 		if !strings.Contains(whole, line) {
 			return "", fmt.Errorf("%s has no line %q", path, line)
