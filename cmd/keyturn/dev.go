@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -37,6 +40,8 @@ const (
 	demoAudience = "https://api.example.com"
 	// demoCallback is that of an application on this machine, at any port.
 	demoCallback = "http://127.0.0.1/callback"
+	// demoRedirect is where nothing listens, so that the browser shows what it is led to.
+	demoRedirect = "http://127.0.0.1:8765/callback"
 )
 
 // checkDev restricts the demo to this machine and to a store of its own.
@@ -108,7 +113,7 @@ func (p *program) showDemo(ctx context.Context, d *deployment, issuer string) {
 			first, err = fmt.Sprintf(factorText, made.Email, thisProgram()), nil
 		}
 		if err == nil {
-			fmt.Fprintf(p.stdout, demoText, issuer, made.Email, first, made.Password, made.ClientID, made.ClientSecret, demoFile,
+			fmt.Fprintf(p.stdout, demoText, issuer, made.Email, first, made.Password, made.toTry(issuer, d.cfg.PasswordGrant), demoFile,
 				docs.URL("clients.md"), docs.URL("resource-servers.md"), nextSteps(thisProgram(), issuer))
 			return
 		}
@@ -123,8 +128,7 @@ const firstText = `A first token for %s was bought with a password and verified 
 public key %s, knowing only the issuer's URL.`
 
 const clientText = `A first token for the client was bought with its secret and verified with the
-public key %s, knowing only the issuer's URL.
-The password grant is off, so that the commands below with a password are refused.`
+public key %s, knowing only the issuer's URL. The password grant is off.`
 
 const factorText = `%[1]s has a second factor, or the client or a role requires one, so that
 the commands below with a password are refused. This takes the factor off:
@@ -143,31 +147,61 @@ Log in in a browser, at the page that applications lead to:
 
 Try (in another terminal):
 
-  # log in, as a client application does
-  curl -s %[1]s/oauth/token -u '%[5]s:%[6]s' \
-    -d grant_type=password -d username=%[2]s -d password=%[4]s -d 'scope=openid email'
+%[5]s
+Then:
+
+%[9]s
+Writing a client: %[7]s
+Writing a resource server: %[8]s
+
+The demo's credentials are in %[6]s; stop with Ctrl-C.
+`
+
+// toTry are commands that work as they stand, once what another answered is pasted in.
+func (d demo) toTry(issuer string, password bool) string {
+	// Letters and digits will do for a verifier (RFC 7636 §4.1).
+	verifier := rand.Text() + rand.Text()
+	challenge := sha256.Sum256([]byte(verifier))
+	query := url.Values{
+		"response_type": {"code"}, "client_id": {d.ClientID}, "redirect_uri": {demoRedirect}, "scope": {"openid email"},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"},
+	}
+	text := fmt.Sprintf(codeText, issuer, query.Encode(), d.ClientID, d.ClientSecret, verifier, demoRedirect)
+	if password {
+		text += fmt.Sprintf(passwordText, issuer, d.Email, d.Password, d.ClientID, d.ClientSecret)
+	}
+	return text + fmt.Sprintf(tokensText, issuer, d.ClientID, d.ClientSecret)
+}
+
+const codeText = `  # log in, as an application leads its users to: open this in a browser,
+  # and find the code in the address that it ends at, where nothing listens
+  %[1]s/oauth/authorize?%[2]s
+
+  # spend the code, once and within a minute
+  curl -s %[1]s/oauth/token -u '%[3]s:%[4]s' -d grant_type=authorization_code \
+    -d code_verifier=%[5]s -d redirect_uri=%[6]s -d code=PASTE
+
+`
+
+const passwordText = `  # log in, as a client application with a form of its own does
+  curl -s %[1]s/oauth/token -u '%[4]s:%[5]s' \
+    -d grant_type=password -d username=%[2]s -d password=%[3]s -d 'scope=openid email'
 
   # log in, as a first-party page does
   curl -s %[1]s/auth/login -H 'Content-Type: application/json' \
-    -d '{"email":"%[2]s","password":"%[4]s"}'
+    -d '{"email":"%[2]s","password":"%[3]s"}'
 
-  # spend the refresh token of an answer
-  curl -s %[1]s/oauth/token -u '%[5]s:%[6]s' -d grant_type=refresh_token -d refresh_token=PASTE
+`
+
+const tokensText = `  # spend the refresh token of an answer
+  curl -s %[1]s/oauth/token -u '%[2]s:%[3]s' -d grant_type=refresh_token -d refresh_token=PASTE
 
   # ask whether an access token is live
-  curl -s %[1]s/oauth/introspect -u '%[5]s:%[6]s' -d token=PASTE
+  curl -s %[1]s/oauth/introspect -u '%[2]s:%[3]s' -d token=PASTE
 
   # what resource servers fetch
   curl -s %[1]s/.well-known/jwks.json
   curl -s %[1]s/.well-known/openid-configuration
-
-Then:
-
-%[10]s
-Writing a client: %[8]s
-Writing a resource server: %[9]s
-
-The demo's credentials are in %[7]s; stop with Ctrl-C.
 `
 
 // nextSteps returns the commands to try next, for a program of that name.

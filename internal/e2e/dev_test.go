@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"encoding/json"
+	"errors"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"regexp"
@@ -77,6 +80,43 @@ func demoWith(t *testing.T, alg string) {
 		if info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s has mode %v; want nobody else to read it", file.Name(), info.Mode())
 		}
+	}
+}
+
+// TestDevWithoutThePasswordGrant does what the demo says where nobody logs in by a form
+// that is not the page's.
+func TestDevWithoutThePasswordGrant(t *testing.T) {
+	t.Parallel()
+	address := freePort(t)
+	s := &server{url: "http://" + address, args: []string{"serve", "--dev", "--listen", address, "--admin-listen", "off", "--password-grant=false"}}
+	s.start(t)
+	eventually(t, "the demo shows what to try", func() bool { return strings.Contains(s.stdout.String(), "stop with Ctrl-C") })
+	shown := s.stdout.String()
+	for _, refused := range []string{"grant_type=password", "/auth/login", "with a password"} {
+		if strings.Contains(shown, refused) {
+			t.Errorf("it shows %s, which is refused:\n%s", refused, shown)
+		}
+	}
+	page := demoPage.FindStringSubmatch(shown)
+	token := formToken.FindStringSubmatch(mustSend(t, "GET", page[1], nil, "").body)
+	in := mustSend(t, "POST", page[1]+"/login", http.Header{"Content-Type": {formType}, "Cookie": {"keyturn-form=" + token[1]}},
+		values("token", token[1], "username", page[2], "password", page[3]).Encode())
+	session := http.Header{}
+	for _, set := range in.header.Values("Set-Cookie") {
+		session.Add("Cookie", strings.SplitN(set, ";", 2)[0])
+	}
+	led := mustSend(t, "GET", regexp.MustCompile(`http://\S+/oauth/authorize\?\S+`).FindString(shown), session, "")
+	back, err := url.Parse(led.header.Get("Location"))
+	if err != nil || back.Query().Get("code") == "" {
+		t.Fatalf("the address to open: %d %v %s", led.status, led.header, led.body)
+	}
+	spend := regexp.MustCompile(`curl .*authorization_code \\\n.* -d code=PASTE`).FindString(shown)
+	out, err := exec.Command("/bin/sh", "-c", strings.Replace(spend, "PASTE", back.Query().Get("code"), 1)).Output()
+	var got struct {
+		ID string `json:"id_token"`
+	}
+	if err := errors.Join(err, json.Unmarshal(out, &got)); err != nil || got.ID == "" {
+		t.Errorf("%s: %s (%v)", spend, out, err)
 	}
 }
 
