@@ -14,15 +14,18 @@ import (
 	"github.com/keyturn/keyturn/users"
 )
 
-// sessionRow is a session as commands print it.
+// sessionRow is a session as commands print it: where it was begun, and where it was
+// used last.
 type sessionRow struct {
-	ID         string    `json:"id"`
-	ClientID   string    `json:"client_id"`
-	CreatedAt  time.Time `json:"created_at"`
-	LastUsedAt time.Time `json:"last_used_at"`
-	ExpiresAt  time.Time `json:"expires_at"`
-	IP         string    `json:"ip"`
-	UserAgent  string    `json:"user_agent"`
+	ID             string    `json:"id"`
+	ClientID       string    `json:"client_id"`
+	CreatedAt      time.Time `json:"created_at"`
+	LastUsedAt     time.Time `json:"last_used_at"`
+	ExpiresAt      time.Time `json:"expires_at"`
+	FirstIP        string    `json:"first_ip"`
+	FirstUserAgent string    `json:"first_user_agent"`
+	IP             string    `json:"ip"`
+	UserAgent      string    `json:"user_agent"`
 }
 
 func (p *program) usersSessionsCommand() *cobra.Command {
@@ -38,13 +41,13 @@ func (p *program) usersSessionsCommand() *cobra.Command {
 		}
 		rows := make([]sessionRow, 0, len(families))
 		for _, f := range families {
-			rows = append(rows, sessionRow{f.ID, f.ClientID, f.CreatedAt, f.RotatedAt, f.IdleExpiresAt, f.LastIP, f.LastUserAgent})
+			rows = append(rows, sessionRow{f.ID, f.ClientID, f.CreatedAt, f.RotatedAt, f.IdleExpiresAt, f.FirstIP, f.FirstUserAgent, f.LastIP, f.LastUserAgent})
 		}
 		now := time.Now()
 		return p.print(rows, func(w io.Writer) {
-			table(w, "SESSION\tCLIENT\tBEGAN\tLAST USED\tFROM\tDEVICE", func(row func(...any)) {
+			table(w, "SESSION\tCLIENT\tBEGAN\tFROM\tDEVICE\tLAST USED\tFROM\tDEVICE", func(row func(...any)) {
 				for _, r := range rows {
-					row(r.ID, cmp.Or(r.ClientID, "(browser)"), when(r.CreatedAt, now), when(r.LastUsedAt, now), r.IP, r.UserAgent)
+					row(r.ID, cmp.Or(r.ClientID, "(browser)"), when(r.CreatedAt, now), r.FirstIP, r.FirstUserAgent, when(r.LastUsedAt, now), r.IP, r.UserAgent)
 				}
 			})
 		})

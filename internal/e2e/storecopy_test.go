@@ -15,11 +15,13 @@ import (
 // listed is all that users sessions prints of one session.
 type listed struct {
 	session
-	CreatedAt  time.Time `json:"created_at"`
-	LastUsedAt time.Time `json:"last_used_at"`
-	ExpiresAt  time.Time `json:"expires_at"`
-	IP         string    `json:"ip"`
-	UserAgent  string    `json:"user_agent"`
+	CreatedAt      time.Time `json:"created_at"`
+	LastUsedAt     time.Time `json:"last_used_at"`
+	ExpiresAt      time.Time `json:"expires_at"`
+	FirstIP        string    `json:"first_ip"`
+	FirstUserAgent string    `json:"first_user_agent"`
+	IP             string    `json:"ip"`
+	UserAgent      string    `json:"user_agent"`
 }
 
 // TestStoreCopyLogsNobodyOut moves a deployment from SQLite to MongoDB and back.
