@@ -180,9 +180,10 @@ func (s *Service) enrolFactor(ctx context.Context, c challenge, user users.User,
 	return byCode, recovery, err
 }
 
-// again has a refusal of a code or a passkey say once more how to answer.
+// again has a refusal of a code or a passkey, after which the challenge can be answered
+// all the same, say once more how.
 func (s *Service) again(c challenge, user users.User, e *refusal.Error) *refusal.Error {
-	if e == nil || e.Code != refusal.WrongCode {
+	if e == nil || e.Code != refusal.WrongCode && !e.Temporary() {
 		return e
 	}
 	once := *e

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/clients"
@@ -34,6 +36,7 @@ func (p *Pages) whose(w http.ResponseWriter, r *http.Request) (view, oauth.Login
 	v := p.view(w, r)
 	if login.User.UID == "" {
 		v.setRequest(r.URL.Query().Get("request"))
+		v.setBack(strings.TrimPrefix(r.URL.Path, AccountPath+"/"))
 		p.show(w, http.StatusOK, "login", v)
 		return view{}, oauth.Login{}, false
 	}
@@ -53,6 +56,16 @@ func (v *view) setRequest(query string) {
 	}
 }
 
+// setBack has a log-in lead back to a page below /account, if it is one to come back to.
+func (v *view) setBack(page string) {
+	if slices.Contains(comeBackTo, page) {
+		v.Back = page
+	}
+}
+
+// comeBackTo are the pages that who asked for one comes back to by a log-in.
+var comeBackTo = []string{"sessions", "applications", "password", "factors", "factors/app", "profile", "delete"}
+
 // LogIn answers POST /account/login, and leads on to what the user logs in for. The form
 // has a name and a password, or the code of a second factor that was asked for, or what a
 // passkey signed.
@@ -67,6 +80,9 @@ func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		request = nil
 	}
+	var v view
+	v.setRequest(form.Get("request"))
+	v.setBack(form.Get("back"))
 	former, challenge := read(r, p.cookies.session), form.Get("challenge")
 	switch {
 	case e != nil:
@@ -76,8 +92,7 @@ func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) {
 		made, e = p.OAuth.LogInBrowser(r.Context(), form.Get("username"), form.Get("password"), former, remember, request)
 	}
 	if e != nil {
-		v := view{language: p.languageOf(r, request.Get("ui_locales")), Name: form.Get("username"), Remember: remember}
-		v.setRequest(form.Get("request"))
+		v.language, v.Name, v.Remember = p.languageOf(r, request.Get("ui_locales")), form.Get("username"), remember
 		v.askFor(e)
 		switch {
 		case e.Code == refusal.NeedsFactor:
@@ -94,7 +109,7 @@ func (p *Pages) LogIn(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	next := view{language: p.languageOf(r, ""), pages: p}.Path("")
+	next := view{language: p.languageOf(r, ""), pages: p}.Path(v.Back)
 	if len(request) > 0 {
 		next = p.base + AuthorizePath + "?" + p.OAuth.AfterLogin(request).Encode()
 	}

@@ -158,10 +158,10 @@ func (p *Pages) showError(w http.ResponseWriter, r *http.Request, e *refusal.Err
 	status, v.Wrong = wrongOf(e, "bad_request")
 	switch {
 	case e.Code == refusal.BadCredentials: // only somebody who is logged in can be shown more
-		p.show(w, status, "login", view{language: v.language, Token: p.formToken(w, r), Wrong: "log_in_first"})
+		p.showLogIn(w, r, status, "log_in_first")
 		return
 	case e.Code == refusal.StaleLogin:
-		p.show(w, status, "login", view{language: v.language, Token: p.formToken(w, r), Wrong: "log_in_again"})
+		p.showLogIn(w, r, status, v.Wrong)
 		return
 	case e.Temporary():
 		problem.RetryAfter(w, e.RetryAfter)
@@ -171,12 +171,35 @@ func (p *Pages) showError(w http.ResponseWriter, r *http.Request, e *refusal.Err
 	p.show(w, status, "error", v)
 }
 
+// showLogIn shows the form to log in by to who has to for what they asked for, and why;
+// it leads back there.
+func (p *Pages) showLogIn(w http.ResponseWriter, r *http.Request, status int, why string) {
+	v := p.view(w, r)
+	v.Wrong = why
+	if login, err := p.OAuth.LoginOf(r.Context(), read(r, p.cookies.session)); err == nil {
+		v.Name = nameOf(login) // too long ago
+	}
+	v.setBack(strings.TrimPrefix(r.URL.Path, AccountPath+"/"))
+	p.show(w, status, "login", v)
+}
+
+// Absent answers what is no page to somebody who reads pages.
+func (p *Pages) Absent(w http.ResponseWriter, r *http.Request, status int) {
+	p.show(w, status, "error", view{language: p.languageOf(r, ""), Wrong: "no_page"})
+}
+
 // showAgain shows a form once more, and why.
 func (p *Pages) showAgain(w http.ResponseWriter, r *http.Request, page string, v view, e *refusal.Error) {
 	v.Token, v.Field = p.formToken(w, r), e.Field
 	var status int
-	if status, v.Wrong = wrongOf(e, "stale"); v.Wrong == "wrong_credentials" && page == "password" {
+	status, v.Wrong = wrongOf(e, "stale")
+	switch {
+	case v.Wrong == "wrong_credentials" && page == "password":
 		v.Wrong, v.Field = "wrong_password", "current_password"
+	case v.Wrong == "wrong_credentials" && page == "confirm":
+		v.Wrong = "wrong_first_password"
+	case v.Wrong == "throttled" && page == "code":
+		v.Wrong = "throttled_code"
 	}
 	if e.Temporary() {
 		problem.RetryAfter(w, e.RetryAfter)

@@ -21,6 +21,8 @@ type view struct {
 	// Request is the authorization request to go on with, a query; ClientID who
 	// makes it, and Name the name to log in with.
 	Request, ClientID, Name string
+	// Back is the page below /account that a log-in leads back to, or empty.
+	Back string
 	// FirstName and LastName are as they were sent; Remember says that the browser is
 	// to stay logged in.
 	FirstName, LastName string
@@ -142,6 +144,8 @@ func (v view) Choices() (list []choice) {
 			c.Path = v.pages.base + AuthorizePath + "?" + request.Encode()
 		case v.Page == "account" || v.Page == "error":
 			c.Path = other.Path("")
+		case v.Back != "":
+			c.Path = other.Path(v.Back)
 		case v.Page == "code" || v.Page == "enrol":
 			c.Path = other.Path("login")
 		case v.Page == "sent":

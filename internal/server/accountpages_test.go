@@ -202,6 +202,64 @@ func TestU4_GuessesAtThePasswordPageCount(t *testing.T) {
 	}
 }
 
+// TestALogInLeadsBack to the page that was asked for, over a second factor and in the
+// language that was chosen, and to none that is not ours.
+func TestALogInLeadsBack(t *testing.T) {
+	w := newWorld(t)
+	a := w.enrol()
+	led := func(b *browser, rec *httptest.ResponseRecorder, code, want string) {
+		t.Helper()
+		action, form := formOn(t, b.logIn(rec, email, password))
+		form.Set("code", "a guess")
+		action, form = formOn(t, b.post(action, form))
+		form.Set("code", code)
+		if to := b.post(action, form).Header().Get("Location"); to != want {
+			t.Errorf("it leads to %q, want %q", to, want)
+		}
+	}
+	b := w.browser()
+	led(b, b.get("/account/factors?ui_locales=fr"), a.recovery[0], "/account/factors?ui_locales=fr")
+	other := w.browser()
+	led(other, other.send("/account/login?ui_locales=de", map[string]string{"back": "//evil.example"}), a.recovery[1], "/account?ui_locales=de")
+	action, form := formOn(t, b.get("/account/factors"))
+	later(w, app{}, nil)
+	for page, rec := range map[string]*httptest.ResponseRecorder{
+		"/account/factors": b.post(action, form), "/account/delete": b.get("/account/delete"), "/account/factors/app": b.get("/account/factors/app"),
+	} {
+		text := rec.Body.String()
+		if rec.Code != 403 || !strings.Contains(text, "logged in just now") || !strings.Contains(text, `value="`+email+`"`) || !strings.Contains(text, `href="`+page+`?ui_locales=de"`) {
+			t.Errorf("%s, long after the log-in: %d %s", page, rec.Code, text)
+		}
+	}
+	led(b, b.get("/account/delete"), a.recovery[2], "/account/delete")
+	if rec := b.get("/account/delete"); !strings.Contains(rec.Body.String(), "Delete my account") {
+		t.Errorf("after it: %d %s", rec.Code, rec.Body)
+	}
+}
+
+// TestWhatIsNoPage: people are shown a page about it, programs a problem.
+func TestWhatIsNoPage(t *testing.T) {
+	w := newWorld(t)
+	w.signUpOff = true
+	w.handler = w.build()
+	for _, path := range []string{"/account/nothing", "/account/signup", "/nothing"} {
+		shown := w.get(path, "Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "Accept-Language", "de")
+		if text := shown.Body.String(); shown.Code != 404 || !strings.Contains(text, "Unter dieser Adresse gibt es nichts.") || !strings.Contains(text, `href="/account"`) ||
+			!strings.Contains(shown.Header().Get("Content-Security-Policy"), "frame-ancestors 'none'") {
+			t.Errorf("%s: %d %v %s", path, shown.Code, shown.Header(), text)
+		}
+		for _, accept := range []string{"*/*", "application/json, text/plain", ""} {
+			if told := w.get(path, "Accept", accept); told.Code != 404 || told.Header().Get("Content-Type") != "application/problem+json" {
+				t.Errorf("%s, %q: %d %v", path, accept, told.Code, told.Header())
+			}
+		}
+	}
+	shown := w.get("/account/consent", "Accept", "text/html")
+	if shown.Code != 405 || shown.Header().Get("Allow") != "POST, OPTIONS" || !strings.HasPrefix(shown.Header().Get("Content-Type"), "text/html") {
+		t.Errorf("%d %v", shown.Code, shown.Header())
+	}
+}
+
 // links are the addresses that a page leads to, or takes things from.
 var links = regexp.MustCompile(`(?:href|action|src)="([^"]*)"`)
 

@@ -633,6 +633,41 @@ func TestU4_CodesAreThrottled(t *testing.T) {
 	w.challenged() // the password is still looked at
 }
 
+// TestU4_AThrottledCodeLeavesTheOtherWays: the page that says so offers the passkey still,
+// and takes a recovery code at once; an app is answered how else to go on.
+func TestU4_AThrottledCodeLeavesTheOtherWays(t *testing.T) {
+	w := newWorld(t)
+	held := w.login()
+	_, recovery := w.passkey()
+	a := w.setUp(held.Access)
+	if rec := w.sendJSON("POST", "/auth/factors", held.Access, a.adding()); rec.Code != 201 {
+		t.Fatalf("%d %s", rec.Code, rec.Body)
+	}
+	w.users.Throttle = throttle.New(w.store, time.Now)
+	b := w.browser()
+	rec := b.logIn(b.get("/account"), email, password)
+	guess := func() {
+		action, form := formOn(t, rec)
+		form.Set("code", "000000")
+		rec = b.post(action, form)
+	}
+	for n := 0; rec.Code != 429 && n < 12; n++ {
+		guess()
+	}
+	if text := rec.Body.String(); rec.Code != 429 || !strings.Contains(text, `id="passkey"`) || !strings.Contains(text, "recovery code: that never has to wait") || rec.Header().Get("Retry-After") == "" {
+		t.Errorf("%d %s", rec.Code, text)
+	}
+	told := w.answerChallenge(w.challenged(), "000000")
+	if text := told.Body.String(); told.Code != 429 || !strings.Contains(text, `"public_key"`) || !strings.Contains(text, `"challenge"`) {
+		t.Errorf("%d %s", told.Code, text)
+	}
+	action, form := formOn(t, rec)
+	form.Set("code", recovery[0])
+	if rec = b.post(action, form); rec.Code != 303 {
+		t.Errorf("a recovery code meanwhile: %d %s", rec.Code, rec.Body)
+	}
+}
+
 // TestU1_AFactorShowsAfterThePassword: with a wrong password, and of a disabled
 // account, nobody learns that there is a second factor, or has its challenge.
 func TestU1_AFactorShowsAfterThePassword(t *testing.T) {

@@ -43,9 +43,7 @@ func (s *Server) router(h Handlers) http.Handler {
 	// outside every class, to whatever host the request names.
 	r.SkipClean(true)
 	r.UseEncodedPath()
-	r.NotFoundHandler = s.class(plain, "not_found", func(w http.ResponseWriter, _ *http.Request) {
-		problem.Write(w, problem.NotFound, "There is nothing at this path.")
-	})
+	r.NotFoundHandler = s.notFound()
 
 	s.route(r, tokenClass, "/oauth/token", methods{"POST": h.OAuth.Token})
 	s.route(r, tokenClass, "/oauth/par", methods{"POST": h.OAuth.Push})
@@ -84,6 +82,36 @@ func (s *Server) router(h Handlers) http.Handler {
 		s.firstPartyRoutes(r, h)
 	}
 	return s.documents(h, r)
+}
+
+// notFound answers a path that has no route: a person with a page, and a program with a
+// problem.
+func (s *Server) notFound() http.Handler {
+	problems := s.class(plain, "not_found", func(w http.ResponseWriter, _ *http.Request) {
+		problem.Write(w, problem.NotFound, "There is nothing at this path.")
+	})
+	people := s.class(page, "not_found", func(w http.ResponseWriter, r *http.Request) {
+		s.pages.Absent(w, r, http.StatusNotFound)
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if readsPages(r) {
+			people.ServeHTTP(w, r)
+			return
+		}
+		problems.ServeHTTP(w, r)
+	})
+}
+
+// readsPages reports whether a request is for somebody to read, as browsers say of those
+// for what they show.
+func readsPages(r *http.Request) bool {
+	for accepted := range strings.SplitSeq(problem.Field(r, "Accept"), ",") {
+		kind, _, _ := strings.Cut(accepted, ";")
+		if strings.EqualFold(strings.TrimSpace(kind), "text/html") {
+			return true
+		}
+	}
+	return false
 }
 
 // descriptionPath is where the description of all routes is served.
@@ -190,6 +218,9 @@ func (s *Server) route(r *mux.Router, c class, path string, m methods) {
 		case r.Method == http.MethodOptions:
 			w.Header().Set("Allow", allow)
 			w.WriteHeader(http.StatusNoContent)
+		case c.page && readsPages(r):
+			w.Header().Set("Allow", allow)
+			s.pages.Absent(w, r, http.StatusMethodNotAllowed)
 		default:
 			w.Header().Set("Allow", allow)
 			problem.Write(w, problem.WrongMethod, "Use one of the methods "+allow+".")

@@ -15,6 +15,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/clientip"
+	"github.com/keyturn/keyturn/internal/pages"
 )
 
 // Settings are the limits and the environment of the listeners.
@@ -45,6 +46,7 @@ type Server struct {
 	audit    audit.Recorder
 	metrics  *Metrics
 	health   *Health
+	pages    *pages.Pages
 	// routes lead to decisions. byPath has the public documents and is consulted
 	// first.
 	routes *mux.Router
@@ -62,7 +64,7 @@ const (
 
 // New builds the server. Nothing listens yet.
 func New(settings Settings, h Handlers, m *Metrics, rec audit.Recorder, log zerolog.Logger) *Server {
-	s := &Server{settings: settings, log: log, audit: rec, metrics: m, health: h.Health}
+	s := &Server{settings: settings, log: log, audit: rec, metrics: m, health: h.Health, pages: h.Pages}
 	s.http = s.listenerFor(s.underIssuer(s.router(h)))
 	s.http.ConnContext = s.settings.Clients.ConnContext
 	m.Counter("keyturn_client_address_unreadable_total", "Requests whose client a trusted proxy named in no form that can be read.", nil,
