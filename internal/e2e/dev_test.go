@@ -57,7 +57,7 @@ func demoWith(t *testing.T, alg string) {
 	bearer := http.Header{"Authorization": {"Bearer " + a.member(t, "access_token")}}
 	var factor struct{ Challenge, Secret string }
 	mustSend(t, "GET", s.url+"/auth/factors/totp", bearer, "").decode(t, &factor)
-	if a := postJSON(t, s.url+"/auth/factors", bearer, map[string]string{"challenge": factor.Challenge, "code": totp(t, factor.Secret)}); a.status != http.StatusCreated {
+	if a := postJSON(t, s.url+"/auth/factors", bearer, map[string]string{"challenge": factor.Challenge, "code": totp(t, factor.Secret, 0)}); a.status != http.StatusCreated {
 		t.Fatalf("the second factor: %d %s", a.status, a.body)
 	}
 	s.stop(t)

@@ -219,13 +219,13 @@ func (s storyteller) tellFactors(email, token string) {
 		Codes                 []string `json:"recovery_codes"`
 	}
 	s.send("GET", "/auth/factors/totp", "Bearer "+token, "", "", 200).decode(s.t, &made)
-	post("/auth/factors", map[string]string{"challenge": made.Challenge, "code": totp(s.t, made.Secret), "name": "phone"}, 201).decode(s.t, &made)
+	post("/auth/factors", map[string]string{"challenge": made.Challenge, "code": totp(s.t, made.Secret, 0), "name": "phone"}, 201).decode(s.t, &made)
 	post("/auth/login", map[string]string{"email": email, "password": password}, 403).decode(s.t, &made)
 	post("/auth/login/factor", map[string]string{"challenge": made.Challenge, "code": made.Codes[0]}, 200)
 	s.json("POST", "/auth/recovery-codes", token, nil, 200)
 	s.json("DELETE", "/auth/factors/"+made.ID, token, nil, 204)
 	s.send("GET", "/auth/factors/totp", "Bearer "+token, "", "", 200).decode(s.t, &made)
-	post("/auth/factors", map[string]string{"challenge": made.Challenge, "code": totp(s.t, made.Secret), "name": "tablet"}, 201)
+	post("/auth/factors", map[string]string{"challenge": made.Challenge, "code": totp(s.t, made.Secret, 0), "name": "tablet"}, 201)
 	var list []struct{ ID, Kind, Name string }
 	s.must(s.t, &list, "users", "factors", email)
 	if len(list) != 1 || list[0].Kind != "totp" || list[0].Name != "tablet" {

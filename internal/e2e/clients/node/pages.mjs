@@ -2,30 +2,12 @@
 // JavaScript too, and what axe-core finds on every page, on a telephone and on a desk, by
 // day and by night. It reads a request and prints what went wrong.
 import { readFileSync } from 'node:fs'
-import { createHmac } from 'node:crypto'
 import { createRequire } from 'node:module'
-import { chromium } from 'playwright-core'
+import { addAuthenticator, browser, code, expect, fill, follow, heading, person, wrong } from './people.mjs'
 
 const ask = JSON.parse(readFileSync(0, 'utf8'))
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-const wrong = []
 const seen = new Set()
-const expect = (what, got, want) => {
-  if (JSON.stringify(got) !== JSON.stringify(want)) wrong.push(`${what}: ${JSON.stringify(got)}, want ${JSON.stringify(want)}`)
-}
-
-// As root Chromium has no sandbox; it opens these pages alone.
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-dev-shm-usage'] })
-const person = async (options) => {
-  const context = await browser.newContext({ locale: 'en', ...options })
-  const page = await context.newPage()
-  page.setDefaultTimeout(120_000)
-  page.on('console', (said) => {
-    const status = /the server responded with a status of (4\d\d)/.test(said.text()) // that of a form shown again
-    if (said.type() === 'error' && !status) wrong.push(`${page.url()} says ${said.text()}`)
-  })
-  return { context, page }
-}
 
 // By night nothing but the colours is another.
 const rules = { light: {}, dark: { runOnly: { type: 'rule', values: ['color-contrast'] } } }
@@ -45,24 +27,8 @@ const check = async (page, name) => {
     }
   }
 }
-// leads does what leads to another page, and waits for that.
-const leads = (page, what) => Promise.all([page.waitForNavigation(), what()])
-const follow = (page, link) => leads(page, () => page.click(link))
 const at = (path) => ask.issuer + path
-const heading = (page) => page.textContent('h1')
-const fill = async (page, values) => {
-  for (const [id, value] of Object.entries(values)) await page.fill('#' + id, value)
-  await follow(page, 'form button[type=submit]')
-}
 const completes = (page) => page.$$eval('form input:not([type=hidden], [type=checkbox])', (list) => list.map((i) => i.autocomplete))
-// code is what an authenticator app shows that has the key, this step or one after it.
-const code = (key, steps) => {
-  const bits = [...key.replaceAll(' ', '')].map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0')).join('')
-  const counter = Buffer.alloc(8)
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps))
-  const sum = createHmac('sha1', Buffer.from(bits.match(/.{8}/g).map((b) => parseInt(b, 2)))).update(counter).digest()
-  return String((sum.readUInt32BE(sum[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, '0')
-}
 // letter returns the token in the link of the next letter.
 const letter = async () => (await fetch(ask.mailbox)).text()
 const sessionCookie = async (context) => (await context.cookies()).find((c) => c.name === 'keyturn')
@@ -191,11 +157,7 @@ try {
   expect('who knew the code', await page.textContent('.about strong'), 'grace@example.com')
 
   // A passkey: made, used beside the password, then alone, then lost.
-  const device = await context.newCDPSession(page)
-  await device.send('WebAuthn.enable')
-  const { authenticatorId } = await device.send('WebAuthn.addVirtualAuthenticator', {
-    options: { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true },
-  })
+  const authenticator = await addAuthenticator(page)
   await page.goto(at('/account/factors/app'))
   await follow(page, '#passkey')
   await check(page, 'factors, a passkey')
@@ -211,7 +173,7 @@ try {
     expect(known ? 'by a passkey and the password' : 'by a passkey alone', await page.textContent('.about strong'), 'grace@example.com')
   }
   await again(true)
-  await device.send('WebAuthn.removeVirtualAuthenticator', { authenticatorId })
+  await authenticator.remove()
   await fill(page, { code: recovery[1] })
   expect('without the passkey', await page.textContent('.about strong'), 'grace@example.com')
 
