@@ -42,7 +42,7 @@ func (s *Service) all(ctx context.Context) iter.Seq2[User, error] {
 
 func (s *Service) exported(u User) (ImportUser, error) {
 	n := ImportUser{
-		UID: u.UID, Email: u.Email, Username: u.Username, FirstName: u.FirstName, LastName: u.LastName,
+		UID: u.UID, Email: u.Email, EmailVerified: u.EmailVerified(), Username: u.Username, FirstName: u.FirstName, LastName: u.LastName,
 		PasswordHash: u.PasswordHash, Disabled: u.Disabled, Roles: u.Roles, Claims: json.RawMessage(u.Claims),
 		CreatedAt: u.CreatedAt, PasswordChangedAt: u.PasswordChangedAt,
 	}

@@ -26,6 +26,8 @@ type ImportUser struct {
 	Username  string `json:"username,omitempty"`
 	FirstName string `json:"first_name,omitempty"`
 	LastName  string `json:"last_name,omitempty"`
+	// EmailVerified says that its user has shown that the address is theirs.
+	EmailVerified bool `json:"email_verified,omitempty"`
 	// PasswordHash is a hash that passwords.Parse accepts. It is kept until the
 	// next login; a weak hash is wrapped. Password is a password instead, which
 	// must meet the Policy. Exactly one of the two is required.
@@ -118,6 +120,12 @@ func (s *Service) CheckImport(n ImportUser) (User, error) {
 		return User{}, err
 	}
 	u.Disabled = n.Disabled
+	switch {
+	case n.EmailVerified && u.Email == "":
+		return User{}, refuse("email_verified", "there is no address that could be verified")
+	case n.EmailVerified:
+		u.VerifiedEmail = u.Email
+	}
 	if u.Factors, err = importFactors(n, u.CreatedAt); err != nil {
 		return User{}, err
 	}

@@ -16,6 +16,7 @@ import (
 type firebaseUser struct {
 	ID           string            `json:"localId"`
 	Email        string            `json:"email"`
+	Verified     bool              `json:"emailVerified"`
 	PasswordHash string            `json:"passwordHash"`
 	Salt         string            `json:"salt"`
 	DisplayName  string            `json:"displayName"`
@@ -43,6 +44,7 @@ func (o Options) firebaseUser(text []byte, line *Line) error {
 	}
 	u := &line.Account
 	u.UID, u.Email, u.FirstName, u.Disabled = f.ID, f.Email, f.DisplayName, f.Disabled
+	u.EmailVerified = f.Verified && f.Email != ""
 	if f.Claims != "" {
 		u.Claims = json.RawMessage(f.Claims)
 	}

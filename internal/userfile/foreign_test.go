@@ -166,10 +166,10 @@ func TestU3_FirebasesUsersLogIn(t *testing.T) {
 		t.Errorf("%s\n%v", got, dropped)
 	}
 	u, err := f.Authenticate(t.Context(), "one@x.org", passwordstest.Password)
-	if err != nil || u.UID != "kZ1" || u.FirstName != "Ada" || u.Claims != `{"tier":1}` || u.CreatedAt.Unix() != 1_600_000_000 {
+	if err != nil || u.UID != "kZ1" || u.FirstName != "Ada" || u.Claims != `{"tier":1}` || !u.EmailVerified() || u.CreatedAt.Unix() != 1_600_000_000 {
 		t.Errorf("%+v, %v", u, err)
 	}
-	if two := f.accounts(t)[uids["two@x.org"]]; !two.Disabled {
+	if two := f.accounts(t)[uids["two@x.org"]]; !two.Disabled || two.EmailVerified() {
 		t.Errorf("%+v", two)
 	}
 	for _, bad := range []string{

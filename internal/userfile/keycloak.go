@@ -21,6 +21,7 @@ type keycloakUser struct {
 	ID             string               `json:"id"`
 	Username       string               `json:"username"`
 	Email          string               `json:"email"`
+	EmailVerified  bool                 `json:"emailVerified"`
 	FirstName      string               `json:"firstName"`
 	LastName       string               `json:"lastName"`
 	Enabled        *bool                `json:"enabled"`
@@ -66,6 +67,7 @@ func (o Options) keycloakUser(text []byte, line *Line) error {
 	}
 	u := &line.Account
 	u.UID, u.Email, u.FirstName, u.LastName = k.ID, k.Email, k.FirstName, k.LastName
+	u.EmailVerified = k.EmailVerified && k.Email != ""
 	u.Disabled, u.Roles = k.Enabled != nil && !*k.Enabled, slices.DeleteFunc(k.RealmRoles, isKeycloaksOwnRole)
 	// Realms that log in by address use it as the username too.
 	if !strings.EqualFold(k.Username, k.Email) {

@@ -220,6 +220,7 @@ func parseJSONLine(line []byte) (users.ImportUser, error) {
 	var u struct {
 		users.ImportUser
 		UID               id    `json:"uid"`
+		EmailVerified     value `json:"email_verified"`
 		Disabled          value `json:"disabled"`
 		CreatedAt         value `json:"created_at"`
 		PasswordChangedAt value `json:"password_changed_at"`
@@ -229,7 +230,7 @@ func parseJSONLine(line []byte) (users.ImportUser, error) {
 	}
 	u.ImportUser.UID = string(u.UID)
 	for column, text := range map[string]value{
-		"disabled": u.Disabled, "created_at": u.CreatedAt, "password_changed_at": u.PasswordChangedAt,
+		"email_verified": u.EmailVerified, "disabled": u.Disabled, "created_at": u.CreatedAt, "password_changed_at": u.PasswordChangedAt,
 	} {
 		if _, err := set(&u.ImportUser, column, string(text)); err != nil {
 			return users.ImportUser{}, err
@@ -263,7 +264,7 @@ func inWords(err error) error {
 }
 
 var importFields = []string{
-	"uid", "email", "username", "first_name", "last_name", "password_hash", "password", "disabled", "roles", "claims", "totp", "passkeys",
+	"uid", "email", "email_verified", "username", "first_name", "last_name", "password_hash", "password", "disabled", "roles", "claims", "totp", "passkeys",
 	"created_at", "password_changed_at",
 }
 
@@ -278,11 +279,10 @@ func set(u *users.ImportUser, column, value string) (known bool, err error) {
 		return true, nil
 	}
 	switch column {
+	case "email_verified":
+		return true, setBool(&u.EmailVerified, column, value)
 	case "disabled":
-		var ok bool
-		if u.Disabled, ok = parseBool(value); !ok {
-			return true, errors.New("disabled must be true or 1, false or 0, or empty")
-		}
+		return true, setBool(&u.Disabled, column, value)
 	case "roles":
 		u.Roles = strings.Fields(value)
 	case "claims":
@@ -309,6 +309,14 @@ func setList[T any](list *[]T, column, value string) error {
 	}
 	if err := strictjson.UnmarshalKnown([]byte(value), list); err != nil {
 		return fmt.Errorf("%s must be a JSON list of objects: %w", column, inWords(err))
+	}
+	return nil
+}
+
+func setBool(b *bool, column, value string) error {
+	var ok bool
+	if *b, ok = parseBool(value); !ok {
+		return fmt.Errorf("%s must be true or 1, false or 0, or empty", column)
 	}
 	return nil
 }

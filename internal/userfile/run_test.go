@@ -187,7 +187,7 @@ func TestExportRoundTrip(t *testing.T) {
 		for n, name := range slices.Sorted(maps.Keys(vectors)) {
 			_, err := f.Import(t.Context(), users.ImportUser{
 				UID: fmt.Sprintf("id-%d", n), Email: fmt.Sprintf("u%d@example.org", n), FirstName: `Ann, "the <first>"`, LastName: "Grüße",
-				Username: fmt.Sprintf("u%d", n), PasswordHash: vectors[name], Disabled: n%2 == 1,
+				Username: fmt.Sprintf("u%d", n), PasswordHash: vectors[name], Disabled: n%2 == 1, EmailVerified: n%3 == 1,
 				Roles: []string{"a", "b:c"}, Claims: []byte(`{"x":["<&>",1.50]}`), CreatedAt: time.Date(2020, 2, 29, 1, 2, 3, 4e6, time.UTC),
 			})
 			if err != nil {
@@ -218,6 +218,30 @@ func TestExportRoundTrip(t *testing.T) {
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: got\n%+v\nwant\n%+v", format, got, want)
 			}
+		}
+	}
+}
+
+// TestVerifiedAddressesStayVerified: that is said of the address of the line, and of no
+// account without one.
+func TestVerifiedAddressesStayVerified(t *testing.T) {
+	hash := vectors["bcrypt 2b"]
+	f := newFixture(t)
+	got := f.importAll(t, `{"uid":"a","email":"Ada@X.org","email_verified":true,"password_hash":"`+hash+`"}
+{"uid":"b","email":"bob@x.org","email_verified":"0","password_hash":"`+hash+`"}
+{"uid":"c","username":"carl","email_verified":1,"password_hash":"`+hash+`"}
+{"uid":"d","email":"dan@x.org","email_verified":"perhaps","password_hash":"`+hash+`"}`, JSONLines, false)
+	if want := "2 imported, 0 present\nline 3: email_verified: there is no address that could be verified\nline 4: email_verified must be true or 1, false or 0, or empty"; got != want {
+		t.Errorf("%s", got)
+	}
+	got = f.importAll(t, "uid,email,email_verified,password_hash\ne,eve@x.org,1,"+hash+"\nf,flo@x.org,,"+hash+"\n", CSV, false)
+	if got != "2 imported, 0 present" {
+		t.Errorf("%s", got)
+	}
+	accounts := f.accounts(t)
+	for uid, want := range map[string]bool{"a": true, "b": false, "e": true, "f": false} {
+		if u := accounts[uid]; u.EmailVerified() != want {
+			t.Errorf("%s: %q of %q is verified", uid, u.VerifiedEmail, u.Email)
 		}
 	}
 }
