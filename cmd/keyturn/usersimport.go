@@ -53,7 +53,9 @@ lists which. One whose cost is out of bounds is refused.
 
 What an account has and Keyturn cannot take is counted. An account that would lose
 a second factor, or whose temporary password would become a permanent one, is
-refused, unless --drop-second-factor or --drop-temporary says that it may.
+refused, unless --drop-second-factor or --drop-temporary says that it may. Passkeys
+are of one host: if Keycloak's was another than the issuer's, --drop-passkeys leaves
+them out, for nobody could log in by them.
 
 A line that cannot be taken is reported with its number and passed over; an
 address that has an account already is left as it is, so that an import can be
@@ -85,6 +87,7 @@ everything and writes nothing.`,
 	})
 	cmd.Flags().StringVar(&format, "format", "", "jsonl, csv, keycloak or firebase (default: by the file's name)")
 	cmd.Flags().StringVar(&project, "firebase-project", "", "file with the hash parameters of the project, as Firebase's console shows them")
+	cmd.Flags().BoolVar(&options.DropPasskeys, "drop-passkeys", false, "import accounts without their passkeys, which are of another host")
 	cmd.Flags().BoolVar(&options.Peppered, "peppered", false, "the bcrypt hashes are of passwords with the text of pepper_file behind them, as Devise makes them")
 	cmd.Flags().BoolVar(&options.DropSecondFactor, "drop-second-factor", false, "import accounts with a second factor, without it")
 	cmd.Flags().BoolVar(&options.DropTemporary, "drop-temporary", false, "import temporary passwords as permanent ones")

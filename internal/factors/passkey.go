@@ -40,6 +40,9 @@ type Credential struct {
 	SignCount uint32 `json:"sign_count,omitempty" bson:"sign_count,omitempty"`
 	// Synced says that the passkey can be on several devices.
 	Synced bool `json:"synced,omitempty" bson:"synced,omitempty"`
+	// SyncedUnknown says that whether it is Synced is still to be learned, from its next
+	// answer: it was made by a system that did not keep that.
+	SyncedUnknown bool `json:"synced_unknown,omitempty" bson:"synced_unknown,omitempty"`
 }
 
 var (
@@ -137,7 +140,7 @@ func (c Ceremony) Made(response []byte) (Credential, error) {
 	if err := c.verify(p.Response.CollectedClientData, protocol.CreateCeremony, data); err != nil {
 		return Credential{}, err
 	}
-	made := Credential{data.AttData.CredentialID, data.AttData.CredentialPublicKey, data.Counter, data.Flags.HasBackupEligible()}
+	made := Credential{ID: data.AttData.CredentialID, PublicKey: data.AttData.CredentialPublicKey, SignCount: data.Counter, Synced: data.Flags.HasBackupEligible()}
 	if !bytes.Equal(p.RawID, made.ID) {
 		return Credential{}, ErrWrongPasskey
 	}
@@ -228,7 +231,7 @@ func (c Ceremony) Judge(a Assertion, s Set) (Factor, error) {
 	}
 	err := a.parsed.Verify(signed.CollectedClientData.Challenge, c.ID, "", []string{c.Origin}, nil, nil,
 		protocol.TopOriginExplicitVerificationMode, false, c.Alone, true, key, protocol.SignaturePolicy{})
-	if err != nil || of.ID == "" || of.Synced != signed.AuthenticatorData.Flags.HasBackupEligible() {
+	if err != nil || of.ID == "" || of.Synced != signed.AuthenticatorData.Flags.HasBackupEligible() && !of.SyncedUnknown {
 		return Factor{}, ErrWrongPasskey
 	}
 	return of, nil
@@ -237,11 +240,15 @@ func (c Ceremony) Judge(a Assertion, s Set) (Factor, error) {
 // Signed returns the passkey after an assertion of it that Judge took, or false if the
 // counter did not grow: then the passkey has a copy (WebAuthn §6.1.1).
 func (f Factor) Signed(a Assertion) (Factor, bool) {
-	count := a.parsed.Response.AuthenticatorData.Counter
+	data := a.parsed.Response.AuthenticatorData
+	count := data.Counter
 	if (count != 0 || f.SignCount != 0) && count <= f.SignCount {
 		return f, false
 	}
 	f.SignCount = count
+	if f.SyncedUnknown {
+		f.Synced, f.SyncedUnknown = data.Flags.HasBackupEligible(), false
+	}
 	return f, true
 }
 

@@ -58,7 +58,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 		foreign: []string{"golang.org/x/crypto", "golang.org/x/sync", "golang.org/x/sys/unix", "golang.org/x/text"},
 	},
 	"internal/passwords/passwordstest": {},
-	"internal/userfile":                {own: []string{"internal/factors", "internal/passwords", "internal/refusal", "internal/strictjson", "users"}, foreign: []string{"golang.org/x/text"}},
+	"internal/userfile":                {own: []string{"internal/base64url", "internal/factors", "internal/passwords", "internal/refusal", "internal/strictjson", "users"}, foreign: []string{"golang.org/x/text"}},
 	"internal/throttle":                {own: []string{"internal/audit", "internal/refusal"}},
 	"wellknown":                        {own: []string{"keys", "internal/problem"}},
 	"internal/clients": {

@@ -97,6 +97,16 @@ func cborBytes(b []byte) []byte {
 	return append(binary.BigEndian.AppendUint16([]byte{0x59}, uint16(len(b))), b...)
 }
 
+// cose is the public key (RFC 9052 §7).
+func (a *authenticator) cose(t testing.TB) []byte {
+	t.Helper()
+	point, err := a.key.PublicKey.Bytes()
+	must(t, err)
+	key := []byte{0xa5, 0x01, 0x02, 0x03, 0x26, 0x20, 0x01} // EC2, ES256, P-256
+	key = append(append(key, 0x21), append([]byte{0x58, 32}, point[1:33]...)...)
+	return append(append(key, 0x22), append([]byte{0x58, 32}, point[33:]...)...)
+}
+
 // made makes the passkey.
 func (a *authenticator) made(t testing.TB, q question) json.RawMessage {
 	t.Helper()
@@ -104,13 +114,8 @@ func (a *authenticator) made(t testing.TB, q question) json.RawMessage {
 	var err error
 	a.user, err = b64.DecodeString(p.User.ID)
 	must(t, err)
-	point, err := a.key.PublicKey.Bytes()
-	must(t, err)
-	key := []byte{0xa5, 0x01, 0x02, 0x03, 0x26, 0x20, 0x01} // EC2, ES256, P-256
-	key = append(append(key, 0x21), append([]byte{0x58, 32}, point[1:33]...)...)
-	key = append(append(key, 0x22), append([]byte{0x58, 32}, point[33:]...)...)
 	data := append(a.data(p.RP.ID, a.flags|attested), make([]byte, 16)...)
-	data = append(binary.BigEndian.AppendUint16(data, uint16(len(a.id))), append(a.id, key...)...)
+	data = append(binary.BigEndian.AppendUint16(data, uint16(len(a.id))), append(a.id, a.cose(t)...)...)
 	object := []byte("\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData")
 	return credential(a.id, map[string]string{
 		"clientDataJSON": b64.EncodeToString(a.said("webauthn.create", p.Challenge)), "attestationObject": b64.EncodeToString(append(object, cborBytes(data)...)),

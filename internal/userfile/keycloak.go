@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/base64url"
 	"github.com/keyturn/keyturn/internal/factors"
 	"github.com/keyturn/keyturn/internal/strictjson"
 	"github.com/keyturn/keyturn/users"
@@ -99,7 +100,20 @@ func (o Options) dropFrom(k keycloakUser, password keycloakCredential, line *Lin
 	}
 	secondFactor := k.TOTP && len(line.Account.TOTP) == 0
 	for _, c := range k.Credentials {
-		secondFactor = secondFactor || c.Type != "password" && c.Type != "password-history" && !c.isTOTP()
+		switch c.Type {
+		case "password", "password-history":
+		case "webauthn", "webauthn-passwordless":
+			switch key, ok := c.passkey(); {
+			case o.DropPasskeys:
+				lost["passkeys"] = true
+			case ok:
+				line.Account.Passkeys = append(line.Account.Passkeys, key)
+			default:
+				secondFactor = true
+			}
+		default:
+			secondFactor = secondFactor || !c.isTOTP()
+		}
 	}
 	temporary := password.Temporary
 	for _, action := range k.RequiredActions {
@@ -114,7 +128,7 @@ func (o Options) dropFrom(k keycloakUser, password keycloakCredential, line *Lin
 	}
 	switch {
 	case secondFactor && !o.DropSecondFactor:
-		return errors.New("it has a second factor, or has to set one up, and would log in without it: import it so with --drop-second-factor")
+		return errors.New("it has a second factor that is of no use here, or has to set one up, and would log in without it: import it so with --drop-second-factor")
 	case temporary && !o.DropTemporary:
 		return errors.New("its password is temporary (UPDATE_PASSWORD) and would become a permanent one: import it so with --drop-temporary")
 	}
@@ -173,6 +187,22 @@ func (c keycloakCredential) totp() (users.ImportTOTP, error) {
 	}
 	n.Algorithm, n.Digits, n.Period = strings.TrimPrefix(how.Algorithm, "Hmac"), how.Digits, how.Period
 	return n, nil
+}
+
+// passkey returns the passkey that a credential is, beside the password or in its place,
+// or false if it is of no use here. Its id is in base64, its key in base64url, and that it
+// can be on several devices is not said.
+func (c keycloakCredential) passkey() (p users.ImportPasskey, ok bool) {
+	var how struct {
+		ID      string `json:"credentialId"`
+		Key     string `json:"credentialPublicKey"`
+		Counter uint32 `json:"counter"`
+	}
+	err := strictjson.Unmarshal([]byte(c.CredentialData), &how)
+	id, idErr := base64.StdEncoding.DecodeString(how.ID)
+	key, keyErr := base64url.Decode(how.Key)
+	p = users.ImportPasskey{Name: c.Label, Credential: factors.Credential{ID: id, PublicKey: key, SignCount: how.Counter, SyncedUnknown: true}}
+	return p, err == nil && idErr == nil && keyErr == nil && p.Usable() == nil
 }
 
 // isKeycloaksOwnRole reports whether a realm role is one that Keycloak gives to

@@ -95,6 +95,8 @@ type Options struct {
 	// imports accounts whose password was to be changed at the next login without that
 	// duty. Otherwise such accounts are refused.
 	DropSecondFactor, DropTemporary bool
+	// DropPasskeys imports accounts without their passkeys, which are of another host.
+	DropPasskeys bool
 	// Peppered says that the bcrypt hashes are of passwords followed by a pepper.
 	Peppered bool
 	// Firebase are the hash parameters of the Firebase file's project.

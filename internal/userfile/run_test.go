@@ -121,7 +121,7 @@ func TestReadKeycloak(t *testing.T) {
   "clients": []
 }`
 	got := readAll(file, Keycloak)
-	want := `line 5, user 1: it has a second factor, or has to set one up, and would log in without it: import it so with --drop-second-factor
+	want := `line 5, user 1: it has a second factor that is of no use here, or has to set one up, and would log in without it: import it so with --drop-second-factor
 9: b2 bob@x.org bob|| $argon2id$v=19$m=7168,t=5,p=1$MDEyMzQ1Njc4OWFiY2RlZg$eLfG50/UiKfi+PUXwa7UJUnEKxew7g/6fQMDOgY1744 true
 line 12, user 3: no password among its credentials
 line 13, user 4: a service account: register it as a client

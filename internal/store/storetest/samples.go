@@ -53,7 +53,7 @@ func sampleUser(n int) users.User {
 			List: []factors.Factor{
 				{ID: uid(n + 100), Kind: factors.TOTP, Name: odd[0], CreatedAt: epoch, LastUsedAt: epoch.Add(time.Hour), Sealed: []byte{1, 0, 255}, Step: 1 << 40, Params: factors.Params{Algorithm: "SHA512", Digits: 8, Period: 60}},
 				{ID: uid(n + 200), Kind: factors.TOTP, CreatedAt: epoch, Sealed: []byte{2}},
-				{ID: uid(n + 300), Kind: factors.Passkey, CreatedAt: epoch, Credential: factors.Credential{ID: []byte{0, 255}, PublicKey: []byte{3, 0}, SignCount: 1<<32 - 1, Synced: true}},
+				{ID: uid(n + 300), Kind: factors.Passkey, CreatedAt: epoch, Credential: factors.Credential{ID: []byte{0, 255}, PublicKey: []byte{3, 0}, SignCount: 1<<32 - 1, Synced: true, SyncedUnknown: true}},
 			},
 			Recovery: [][]byte{{0, 1}, {255}},
 		},
