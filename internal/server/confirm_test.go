@@ -3,7 +3,6 @@ package server_test
 import (
 	"net/http/httptest"
 	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -191,37 +190,35 @@ func TestSignUpByALetter(t *testing.T) {
 	}
 }
 
-// TestU1_SignUpTellsNobodyWhoHasAnAccount: the same answer after the same steps; the
-// letter tells the owner.
+// TestU1_SignUpTellsNobodyWhoHasAnAccount: the same answer at the same cost, by JSON and at
+// the page; the letter tells the owner.
 func TestU1_SignUpTellsNobodyWhoHasAnAccount(t *testing.T) {
 	w := newWorld(t)
-	faulty := storetest.NewFaulty(w.store)
-	w.store = faulty
+	c := w.weigh()
 	smtp := w.mailed()
 	w.users.Throttle = throttle.New(w.store, time.Now)
-	var said []string
-	var steps [][]string
-	for _, address := range []string{email, grace} {
-		var taken []string
-		faulty.Inject(func(method string) storetest.Fault {
-			taken = append(taken, method)
-			return storetest.None
-		})
-		rec := w.sendJSON("POST", "/auth/signup", "", map[string]string{"email": address, "password": long})
-		said = append(said, rec.Body.String())
-		slices.Sort(taken)
-		steps = append(steps, taken)
-	}
-	faulty.Inject(func(string) storetest.Fault { return storetest.None })
-	if said[0] != said[1] || !reflect.DeepEqual(steps[0], steps[1]) || len(steps[0]) == 0 {
-		t.Errorf("answers %q, steps %v", said, steps)
+	off, err := w.users.Add(t.Context(), users.NewUser{Email: "off@example.com", Password: password})
+	must(t, err)
+	must(t, w.users.Disable(t.Context(), off.UID))
+	for name, ask := range map[string]func(address string) *httptest.ResponseRecorder{
+		"by JSON": func(address string) *httptest.ResponseRecorder {
+			return w.sendJSON("POST", "/auth/signup", "", map[string]string{"email": address, "password": long})
+		},
+		"at the page": func(address string) *httptest.ResponseRecorder { return atSignUp(address, nil)(w, tokens{}) },
+	} {
+		free := c.alike(func() *httptest.ResponseRecorder { return ask(grace) })
+		for _, address := range []string{email, off.Email} {
+			if got := c.alike(func() *httptest.ResponseRecorder { return ask(address) }); got != free {
+				t.Errorf("%s, of %s:\n%s\nof an address that is free:\n%s", name, address, got, free)
+			}
+		}
 	}
 	w.deliver()
 	letters := map[bool]int{}
 	for n := range smtp.Taken() {
 		letters[strings.Contains(smtp.Letter(t, n+1), "has an account already")]++
 	}
-	if letters[true] != 1 || letters[false] != 1 {
+	if letters[true] != 4 || letters[false] != 2 {
 		t.Errorf("%v", letters)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/passwords"
+	"github.com/keyturn/keyturn/internal/store/storetest"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -123,6 +125,85 @@ func TestU1_RefusalsCostAlike(t *testing.T) {
 			}
 		}
 	}
+}
+
+// weighed tells what a request costs in calls of the store and in work of the hasher.
+type weighed struct {
+	*world
+	faulty *storetest.Faulty
+}
+
+// weigh has the world tell that, from its next build on.
+func (w *world) weigh() weighed {
+	c := weighed{w, storetest.NewFaulty(w.store)}
+	w.store = c.faulty
+	return c
+}
+
+// alike returns what a request was answered and what it cost, but for what is random in
+// every answer.
+func (c weighed) alike(ask func() *httptest.ResponseRecorder) string {
+	var calls []string
+	before := c.users.Hasher.Stats().Work
+	c.faulty.Inject(func(method string) storetest.Fault {
+		calls = append(calls, method)
+		return storetest.None
+	})
+	rec := ask()
+	c.faulty.Inject(func(string) storetest.Fault { return storetest.None })
+	work := c.users.Hasher.Stats().Work
+	for family, n := range before {
+		work[family] -= n
+	}
+	if len(calls) == 0 {
+		c.t.Error("it asked nothing of the store")
+	}
+	slices.Sort(calls)
+	rec.Header().Del("X-Request-Id")
+	rec.Header().Del("Set-Cookie")
+	return fmt.Sprintf("%d %v %s\n%v %v", rec.Code, rec.Header(), challengeInPage.ReplaceAllString(rec.Body.String(), ""), calls, work)
+}
+
+// challengeInPage is what a page has a passkey sign, and the token of its forms.
+var challengeInPage = regexp.MustCompile(`data-challenge="[^"]*" data-options="[^"]*"|name="token" value="[^"]*"`)
+
+// TestU1_RefusalsAreAlikeWithAndWithoutAFactor: with a wrong password, and of a disabled
+// account with the right one, the answer and its cost are those of an unknown address,
+// whatever factors the account has or needs.
+func TestU1_RefusalsAreAlikeWithAndWithoutAFactor(t *testing.T) {
+	w := newWorld(t)
+	c := w.weigh()
+	w.handler = w.build()
+	held := w.login()
+	refused := map[string]string{}
+	hold := func(kind, address, password string) {
+		t.Helper()
+		for _, path := range append(loginPaths, "/account/login") {
+			got := c.alike(func() *httptest.ResponseRecorder {
+				return w.sendRefusal(path, turnedAway{kind, address, password})
+			})
+			got = strings.ReplaceAll(got, address, "somebody")
+			if refused[path] == "" {
+				refused[path] = got
+			}
+			if got != refused[path] {
+				t.Errorf("%s, %s:\n%s\nan unknown user:\n%s", path, kind, got, refused[path])
+			}
+		}
+	}
+	hold("unknown user", strings.Repeat("e", len(email)-len("@example.com"))+"@example.com", password)
+	hold("no factor", email, "wrong")
+	w.passkey()
+	hold("a passkey", email, "wrong")
+	a := w.setUp(held.Access)
+	if rec := w.sendJSON("POST", "/auth/factors", held.Access, a.adding()); rec.Code != 201 {
+		t.Fatalf("%d %s", rec.Code, rec.Body)
+	}
+	hold("an app too", email, "wrong")
+	must(t, w.users.RequireFactor(t.Context(), w.uid, true))
+	hold("one is required", email, "wrong")
+	must(t, w.users.Disable(t.Context(), w.uid))
+	hold("disabled", email, password)
 }
 
 // TestBadInputCostsNothing sends what is no login; no hash is computed for it.
