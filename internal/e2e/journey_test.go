@@ -53,7 +53,7 @@ func newTraveller(t *testing.T, flags ...string) *traveller {
 		return cmd.Start()
 	}
 	s.start(t)
-	return &traveller{deployment: d, server: s, smtp: smtp, secrets: []string{kaysFirst, kaysNext, mailtest.Password + "\n"}}
+	return &traveller{deployment: d, server: s, smtp: smtp, secrets: []string{kaysFirst, kaysNext}}
 }
 
 // named is a URL of this machine by its name, as passkeys need it.

@@ -21,6 +21,20 @@ func (p *Pages) Account(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// AskLogIn answers GET /account/login as Account does. Who has logged in meanwhile, in
+// another tab, goes on with the authorization request that the form was for.
+func (p *Pages) AskLogIn(w http.ResponseWriter, r *http.Request) {
+	v, _, ok := p.whose(w, r)
+	if !ok {
+		return
+	}
+	if v.setRequest(r.URL.Query().Get("request")); v.Request != "" {
+		lead(w, p.base+AuthorizePath+"?"+v.Request)
+		return
+	}
+	p.show(w, http.StatusOK, "account", v)
+}
+
 // Lead answers GET / of who typed no more than the host: it leads to the account.
 func (p *Pages) Lead(w http.ResponseWriter, _ *http.Request) { lead(w, p.base+AccountPath) }
 

@@ -237,6 +237,35 @@ func TestALogInLeadsBack(t *testing.T) {
 	}
 }
 
+// TestALogInInAnotherTabGoesOn: who came from an application to sign up confirms the
+// address elsewhere in the browser, and goes on to the application by the page that was
+// left.
+func TestALogInInAnotherTabGoesOn(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	offer := regexp.MustCompile(`href="(/account/signup\?request=[^"]*)"`).FindStringSubmatch(b.authorize(asks(nil)).Body.String())
+	if offer == nil {
+		t.Fatal("no sign-up is offered")
+	}
+	left := regexp.MustCompile(`href="(/account/login\?request=[^"]*)"`).FindStringSubmatch(b.get(html.UnescapeString(offer[1])).Body.String())
+	if left == nil {
+		t.Fatal("no log-in is offered")
+	}
+	path := html.UnescapeString(left[1])
+	b.logIn(b.get("/account"), email, password)
+	rec := b.get(path)
+	to := rec.Header().Get("Location")
+	if rec.Code != 303 || !strings.HasPrefix(to, "/oauth/authorize?") {
+		t.Fatalf("%d, led to %q", rec.Code, to)
+	}
+	if answerIn(t, b.get(to)).Get("code") == "" {
+		t.Error("no code")
+	}
+	if rec := b.get("/account/login?request=" + url.QueryEscape("redirect_uri=https://evil.example")); rec.Code != 200 {
+		t.Errorf("a request of nobody: %d", rec.Code)
+	}
+}
+
 // TestWhatIsNoPage: people are shown a page about it, programs a problem.
 func TestWhatIsNoPage(t *testing.T) {
 	w := newWorld(t)
@@ -281,6 +310,9 @@ func TestPagesLeadNowhereElse(t *testing.T) {
 	pages["refused"] = w.browser().send("/account/signup", map[string]string{"email": hostile, "first_name": hostile, "request": "//evil.example", "new_password": long})
 	for name, rec := range pages {
 		body := rec.Body.String()
+		if rec.Code == 303 && strings.HasPrefix(rec.Header().Get("Location"), "/oauth/authorize?") {
+			continue
+		}
 		found := links.FindAllStringSubmatch(body, -1)
 		if len(found) < 8 || strings.Contains(body, "<script>") {
 			t.Errorf("%s: %d links: %s", name, len(found), body)

@@ -247,6 +247,9 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			b.get("/account/delete")
 			b.get("/account/password")
 		},
+		"the form to log in by, of who has": func(_ *testing.T, w *world) {
+			w.loggedIn().get("/account/login?request=" + url.QueryEscape(asks(nil).Encode()))
+		},
 		"one's own account, without its events": func(t *testing.T, w *world) {
 			held, b := w.login(), w.loggedIn()
 			_, form := formOn(t, b.get("/account/delete"))

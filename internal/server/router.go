@@ -55,7 +55,7 @@ func (s *Server) router(h Handlers) http.Handler {
 	s.route(r, page, pages.AuthorizePath, methods{"GET": h.Pages.Authorize, "POST": h.Pages.AuthorizePosted})
 	s.route(r, page, pages.EndSessionPath, methods{"GET": h.Pages.EndSession, "POST": h.Pages.EndSessionPosted})
 	s.route(r, page, pages.AccountPath, methods{"GET": h.Pages.Account})
-	s.route(r, page, pages.LogInPath, methods{"GET": h.Pages.Account, "POST": h.Pages.LogIn})
+	s.route(r, page, pages.LogInPath, methods{"GET": h.Pages.AskLogIn, "POST": h.Pages.LogIn})
 	s.route(r, page, pages.LogOutPath, methods{"GET": h.Pages.AskLogOut, "POST": h.Pages.LogOut})
 	s.route(r, page, pages.PasswordPath, methods{"GET": h.Pages.AskPassword, "POST": h.Pages.ChangePassword})
 	s.route(r, page, pages.ProfilePath, methods{"GET": h.Pages.Profile, "POST": h.Pages.ChangeProfile})
