@@ -30,6 +30,16 @@ type stage struct {
 // aClient registers a client that a block is about.
 const aClient = `keyturn clients add shop --grant password`
 
+// aCode has the user log in at the page, where the block before has led, and takes the
+// code out of the address.
+const aCode = `. "$DIR/.variables"
+browser() { curl -sf -b jar.txt -c jar.txt "$@"; }
+TOKEN=$(browser "$ISSUER/account" | sed -n 's/.*name="token" value="\([^"]*\)".*/\1/p' | head -n 1)
+browser -o page.html "$ISSUER/account/login" -d "token=$TOKEN" --data-urlencode "username=$EMAIL" --data-urlencode "password=$PASSWORD"
+CODE=$(browser -o page.html -w '%{redirect_url}' -G "$ISSUER/oauth/authorize" -d response_type=code -d "client_id=$CLIENT_ID" \
+  --data-urlencode redirect_uri=http://127.0.0.1:8765/callback -d scope=openid%20email -d "code_challenge=$CHALLENGE" -d code_challenge_method=S256 |
+  sed 's/.*[?&]code=\([^&]*\).*/\1/')`
+
 // stages are all blocks that are not run as they stand.
 var stages = []stage{
 	{page: "README.md", has: "go run ./cmd/keyturn serve --dev", before: workspace,
@@ -66,6 +76,8 @@ mv behind.db keyturn.db`,
 	{page: "docs/accounts.md", has: "--client-require-second-factor", before: aClient},
 	{page: "docs/clients.md", has: "--password-alone", before: aClient},
 	{page: "docs/clients.md", has: theLife, cannot: "TestTheLifeOfAnAccountByJSON runs it, beside a mail server"},
+	{page: "docs/clients.md", has: `"code=$CODE"`, inDemo: true, before: aCode, after: `printf %s "$ANSWER" | jq -e '.id_token and .refresh_token'`},
+	{page: "docs/clients.md", has: "oauth2-proxy --http-address", cannot: "it stays; TestInstalledApplications runs it"},
 	{page: "docs/accounts.md", has: "--format firebase", cannot: "TestU3_FirebasesUsersLogIn imports such a file"},
 	{page: "docs/accounts.md", has: "sqlite3 -csv -header app.db", before: `sqlite3 app.db "CREATE TABLE users (id INTEGER PRIMARY KEY,
 		email TEXT, hashed_password TEXT, is_active BOOLEAN)" "INSERT INTO users VALUES (7, 'grace@example.com',
