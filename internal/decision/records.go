@@ -2,6 +2,7 @@ package decision
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -103,6 +104,9 @@ func (m *Maker[T]) Revise(ctx context.Context, c Revision[T]) (T, audit.Event, e
 		if err == nil {
 			err = c.Alter(&after, &e)
 		}
+		if told := c.Event; err != nil && m.overtakes(before, c, &told) {
+			after, e, err = before, told, nil
+		}
 		if err != nil {
 			return after, e, err
 		}
@@ -119,6 +123,18 @@ func (m *Maker[T]) Revise(ctx context.Context, c Revision[T]) (T, audit.Event, e
 		}
 		return after, e, err
 	}
+}
+
+// overtakes reports whether c takes rights away that the record does not give yet, but
+// would by a change that is only proposed: it is decided then, so that the change comes
+// to nothing.
+func (m *Maker[T]) overtakes(record T, c Revision[T], e *audit.Event) bool {
+	if h := m.Records.Held(&record); c.Event.Action.StandsAtOnce() && !h.Free() {
+		var proposed T
+		s, err := h.read()
+		return err == nil && s.After != nil && json.Unmarshal(s.After, &proposed) == nil && c.Alter(&proposed, e) == nil
+	}
+	return false
 }
 
 // Add carries out c, which creates a record. unborn reports whether a refusal is

@@ -242,6 +242,55 @@ func TestA3_TakingRightsAwayWaitsForNoChangeInDoubt(t *testing.T) {
 	}
 }
 
+// TestA3_WhatIsAboutToBeGivenCanBeTakenAway lets a change that gives something hang before
+// its event, and somebody take that away meanwhile: it comes to nothing. What neither the
+// record nor the change gives cannot be taken.
+func TestA3_WhatIsAboutToBeGivenCanBeTakenAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &shelf{notes: map[string]note{"n": {Name: "n"}}}
+		revise := func(log audit.Recorder, action audit.Action, alter func(*note) error) error {
+			_, _, err := s.maker(log).Revise(context.Background(), decision.Revision[note]{
+				Event: audit.Event{Action: action, Outcome: audit.Success, ClientID: "n"},
+				Read:  func(ctx context.Context) (note, error) { return s.read(ctx, note{Name: "n"}) },
+				Alter: func(n *note, _ *audit.Event) error { return alter(n) },
+			})
+			return err
+		}
+		take := func(what string) error {
+			return revise(s, audit.ConsentWithdrawn, func(n *note) error {
+				if n.Text != what {
+					return errNone
+				}
+				n.Text = ""
+				return nil
+			})
+		}
+		away := &shelf{hung: make(chan struct{})}
+		given := make(chan error, 1)
+		go func() {
+			given <- revise(away, audit.ConsentGiven, func(n *note) error { n.Text = "wiki"; return nil })
+		}()
+		synctest.Wait()
+		if err := take("shop"); !errors.Is(err, errNone) {
+			t.Errorf("what nobody gives: %v", err)
+		}
+		if err := take("wiki"); err != nil {
+			t.Errorf("what is about to be given: %v", err)
+		}
+		close(away.hung)
+		if err := <-given; err == nil {
+			t.Error("the consent stands")
+		}
+		time.Sleep(decision.Grace + time.Second)
+		if _, err := s.maker(s).Settle(context.Background()); err != nil || s.notes["n"].Text != "" || !s.notes["n"].Held.Free() {
+			t.Errorf("%v; it stands as %+v", err, s.notes["n"])
+		}
+		if len(s.events) != 2 || s.events[0].Action != audit.ConsentGiven || s.events[0].Outcome != audit.Failure || s.events[1].Action != audit.ConsentWithdrawn {
+			t.Errorf("events %+v", s.events)
+		}
+	})
+}
+
 // TestF7_WhatADeadProcessOwedIsDoneFirst lets a process die between a decision that
 // stands at once and its consequences, and somebody decide on the same record before
 // another process has carried it on.
