@@ -190,6 +190,33 @@ func TestSignUpByALetter(t *testing.T) {
 	}
 }
 
+// TestALostLetterOfASignUpIsSentAgain to who signs up again, within the bounds of the
+// address, and each has a link that makes the one account.
+func TestALostLetterOfASignUpIsSentAgain(t *testing.T) {
+	w := newWorld(t)
+	smtp := w.mailed()
+	var asked []string
+	for range 4 {
+		w.journal.take()
+		if rec := w.sendJSON("POST", "/auth/signup", "", map[string]string{"email": grace, "password": long}); rec.Code != 202 {
+			t.Fatalf("%d %s", rec.Code, rec.Body)
+		}
+		for _, e := range w.journal.take() {
+			asked = append(asked, string(e.Action)+" "+e.Reason.String())
+		}
+		w.deliver()
+	}
+	if want := []string{"letter-asked ", "letter-asked ", "letter-asked ", "letter-asked throttled"}; !slices.Equal(asked, want) || len(smtp.Taken()) != 3 {
+		t.Fatalf("%q, and %d letters", asked, len(smtp.Taken()))
+	}
+	for i, want := range []int{201, 409} {
+		_, token := linkOf(t, smtp, 3-i)
+		if rec := w.sendJSON("POST", "/auth/confirm", "", map[string]string{"token": token, "password": long}); rec.Code != want {
+			t.Errorf("letter %d: %d %s", 3-i, rec.Code, rec.Body)
+		}
+	}
+}
+
 // TestU1_SignUpTellsNobodyWhoHasAnAccount: the same answer at the same cost, by JSON and at
 // the page; the letter tells the owner.
 func TestU1_SignUpTellsNobodyWhoHasAnAccount(t *testing.T) {
