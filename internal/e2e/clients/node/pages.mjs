@@ -3,7 +3,7 @@
 // day and by night. It reads a request and prints what went wrong.
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { addAuthenticator, browser, code, expect, fill, follow, heading, person, wrong } from './people.mjs'
+import { addAuthenticator, browser, code, expect, fill, follow, heading, leads, person, wrong } from './people.mjs'
 
 const ask = JSON.parse(readFileSync(0, 'utf8'))
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -179,6 +179,9 @@ try {
 
   await page.goto(at('/oauth/authorize?client_id=nobody'))
   await check(page, 'error')
+  await page.goto(at('/account/nothing'))
+  await check(page, 'error, no page')
+  expect('what is not there', await page.textContent('main p'), 'There is nothing at this address.')
 
   const absent = await person()
   await absent.page.goto(at('/account'))

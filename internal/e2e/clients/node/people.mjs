@@ -24,7 +24,7 @@ export const person = async (options) => {
 }
 
 // leads does what leads to another page, and waits for that.
-const leads = (page, what) => Promise.all([page.waitForNavigation(), what()])
+export const leads = (page, what) => Promise.all([page.waitForNavigation(), what()])
 export const follow = (page, link) => leads(page, () => page.click(link))
 export const heading = (page) => page.textContent('h1')
 
