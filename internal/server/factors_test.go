@@ -564,7 +564,7 @@ func TestA3_ACodeIsNotLostToAFullLog(t *testing.T) {
 	challenge := w.challenged()
 	for _, code := range []string{a.recovery[0], a.next()} {
 		w.journal.breakDown(true)
-		if rec := w.answerChallenge(challenge, code); rec.Code != 503 || strings.Contains(rec.Body.String(), "kt_") {
+		if rec := w.answerChallenge(challenge, code); rec.Code != 503 || strings.Contains(rec.Body.String(), "_token") {
 			t.Fatalf("%d %s", rec.Code, rec.Body)
 		}
 	}
