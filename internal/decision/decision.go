@@ -21,6 +21,9 @@
 // first step makes the change, and the slot holds the event that is owed. The
 // event is written at once, or as soon as the log is back. It overtakes a change of
 // the record that is only proposed: that comes to nothing, which is owed to the log too.
+//
+// A decision may owe people a notice, which the slot holds until it is given. Nothing
+// waits for that: the decision is done, and others on the record may follow.
 package decision
 
 import (
@@ -65,10 +68,14 @@ type slot struct {
 	// that the record is to be removed in the end.
 	After json.RawMessage `json:",omitempty"`
 	Ends  bool
-	// Told says that the event is in the log.
-	Told bool
+	// Told says that the event is in the log, Followed that everything which follows
+	// from the change is done but the Notices.
+	Told     bool
+	Followed bool `json:",omitempty"`
 	// Earlier are the events owed for decisions before this one.
 	Earlier []note `json:",omitempty"`
+	// Notices are owed to people for this decision and for earlier ones.
+	Notices []notice `json:",omitempty"`
 }
 
 // note is an event that is owed.

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// maxOwed bounds the events that a record owes at once, except to operators, whom
+	// maxOwed bounds the events, and the notices, that a record owes at once, except to operators, whom
 	// nobody may keep from taking rights away.
 	maxOwed = 16
 	// maxHang is how long a log that hangs keeps those who need not wait for it. A
@@ -55,7 +55,7 @@ func (m *Maker[T]) Decide(ctx context.Context, c Change[T]) (audit.Event, error)
 	}
 	if c.Event.Action.StandsAtOnce() {
 		err = m.owed(ctx, p)
-		return p.Event, err
+		return p.Event, unlessNotice(err)
 	}
 	if c.Check != nil {
 		if err := c.Check(ctx); err != nil {
@@ -66,7 +66,7 @@ func (m *Maker[T]) Decide(ctx context.Context, c Change[T]) (audit.Event, error)
 		return p.Event, m.unrecorded(ctx, p, err)
 	}
 	err = m.finish(ctx, p)
-	return p.Event, err
+	return p.Event, unlessNotice(err)
 }
 
 // refused withdraws a proposal whose check failed.
@@ -87,6 +87,9 @@ func (m *Maker[T]) propose(ctx context.Context, c Change[T]) (*proposal[T], erro
 		after: c.After,
 	}
 	p.Event.ID = p.ID
+	if c.Notice != nil {
+		p.Notices = []notice{{p.ID, c.Notice}}
+	}
 	next, err := m.proposed(ctx, p, c)
 	if err != nil {
 		return nil, err
@@ -128,30 +131,9 @@ func (m *Maker[T]) proposed(ctx context.Context, p *proposal[T], c Change[T]) (n
 	}
 	had := *m.Records.Held(c.Before)
 	if !had.Free() {
-		earlier, err := had.read()
-		if err != nil {
+		if err := m.takeOver(ctx, p, c, had); err != nil {
 			return next, err
 		}
-		switch byOperator := p.Request.Operator != (audit.Operator{}); {
-		case len(earlier.Earlier) >= maxOwed && !byOperator:
-			return next, ErrUnderWay
-		case earlier.owes():
-			// A decision need not wait for the owed event of an earlier one. But who made
-			// that may have died before its consequences, and nobody finds them once the
-			// slot is another's.
-			if err := m.Records.follow(ctx, *c.Before, &earlier.Event); err != nil {
-				return next, err
-			}
-			p.former = had
-		case atOnce && earlier.After != nil:
-			// Nor one that takes rights away for a change that was not made, whose log
-			// may hang. Whoever makes that change finds it overtaken, and tells so too.
-			earlier.Event.Outcome, earlier.Event.Reason, earlier.Event.Count = audit.Failure, audit.ReasonConflict, 0
-		default:
-			return next, ErrUnderWay
-		}
-		earlier.Event.Retold = true
-		p.Earlier = append(earlier.Earlier, note{earlier.Event, earlier.Request})
 	}
 	if next = *c.Before; atOnce {
 		next = c.After
@@ -159,6 +141,43 @@ func (m *Maker[T]) proposed(ctx context.Context, p *proposal[T], c Change[T]) (n
 	h := m.Records.Held(&next)
 	*h = had
 	return next, p.fill(h)
+}
+
+// takeOver has p take the place of a decision whose slot is still full, and with it what
+// that one owes, or returns ErrUnderWay.
+func (m *Maker[T]) takeOver(ctx context.Context, p *proposal[T], c Change[T], had Held) error {
+	earlier, err := had.read()
+	if err != nil {
+		return err
+	}
+	owed := true
+	switch byOperator := p.Request.Operator != (audit.Operator{}); {
+	case max(len(earlier.Earlier), len(earlier.Notices)) >= maxOwed && !byOperator:
+		return ErrUnderWay
+	case m.owesNotices(earlier):
+		// A decision need not wait for the notices of an earlier one.
+		p.former, owed = had, false
+	case earlier.owes():
+		// Nor for its owed event. But who made that may have died before its
+		// consequences, and nobody finds them once the slot is another's.
+		if err := m.Records.follow(ctx, *c.Before, &earlier.Event); err != nil {
+			return err
+		}
+		p.former = had
+	case c.Event.Action.StandsAtOnce() && earlier.After != nil:
+		// Nor one that takes rights away for a change that was not made, whose log
+		// may hang. Whoever makes that change finds it overtaken, and tells so too.
+		earlier.Notices = earlier.noticesBut(earlier.ID)
+		earlier.Event.Outcome, earlier.Event.Reason, earlier.Event.Count = audit.Failure, audit.ReasonConflict, 0
+	default:
+		return ErrUnderWay
+	}
+	p.Notices, p.Earlier = append(earlier.Notices, p.Notices...), earlier.Earlier
+	if owed {
+		earlier.Event.Retold = true
+		p.Earlier = append(p.Earlier, note{earlier.Event, earlier.Request})
+	}
+	return nil
 }
 
 // errGone means that the record does not hold the proposal.
@@ -206,7 +225,8 @@ func (m *Maker[T]) unrecorded(ctx context.Context, p *proposal[T], cause error) 
 	return conclude(ErrNotRecorded, cause)
 }
 
-// withdraw removes a proposal and restores the record.
+// withdraw removes a proposal and restores the record, with the notices that are owed for
+// earlier decisions.
 func (m *Maker[T]) withdraw(ctx context.Context, p *proposal[T]) error {
 	if m.Records.Held(&p.held).Unborn {
 		return m.Records.Remove(ctx, p.held)
@@ -214,6 +234,12 @@ func (m *Maker[T]) withdraw(ctx context.Context, p *proposal[T]) error {
 	former := p.held
 	h := m.Records.Held(&former)
 	h.SlotID, h.Slot = p.former.SlotID, p.former.Slot
+	if rest := p.noticesBut(p.ID); h.Free() && len(rest) > 0 {
+		owing := slot{ID: rest[0].ID, Event: p.Event, Request: p.Request, Told: true, Followed: true, Notices: rest}
+		if err := owing.fill(h); err != nil {
+			return err
+		}
+	}
 	return m.Records.Replace(ctx, p.held, former)
 }
 
@@ -238,7 +264,12 @@ func (m *Maker[T]) finish(ctx context.Context, p *proposal[T]) error {
 			return nil
 		}
 	}
-	if err := m.follow(ctx, p); err != nil {
+	if p.Ends || m.Records.follows(p.Event.Action) && !p.Followed {
+		if err := m.follow(ctx, p); err != nil {
+			return err
+		}
+	}
+	if err := m.notify(ctx, p); err != nil {
 		return err
 	}
 	return settled(m.insist(ctx, p, m.clear))
@@ -282,7 +313,7 @@ func (m *Maker[T]) make(ctx context.Context, p *proposal[T]) error {
 	*h = Held{Version: m.Records.Held(&p.held).Version}
 	made := p.slot
 	made.After, made.Told, made.Earlier = nil, true, nil
-	if p.Ends || m.Records.follows(p.Event.Action) {
+	if p.Ends || m.Records.follows(p.Event.Action) || len(p.Notices) > 0 {
 		if err := made.fill(h); err != nil {
 			return err
 		}
@@ -321,6 +352,9 @@ func (m *Maker[T]) owed(ctx context.Context, p *proposal[T]) error {
 	if err := m.tell(telling, p); err != nil {
 		m.note(ctx, p)
 		return conclude(ErrOwed, err)
+	}
+	if err := m.notify(ctx, p); err != nil {
+		return err
 	}
 	// If the slot cannot be emptied now, Settle empties it later and writes the
 	// event again.

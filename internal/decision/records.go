@@ -45,6 +45,9 @@ type Records[T any] struct {
 	// has.
 	Follow  func(ctx context.Context, r T, e *audit.Event) error
 	Follows func(a audit.Action) bool
+	// Notify gives the notice of the decision id, once: it may be called again. If it
+	// fails, or is nil, another who can give it does so later.
+	Notify func(ctx context.Context, id string, text json.RawMessage) error
 }
 
 func (r Records[T]) shell(record T) T {
@@ -77,6 +80,9 @@ type Change[T any] struct {
 	// changed before the proposal was stored, while later changes see the proposal.
 	// If it fails the proposal is withdrawn.
 	Check func(context.Context) error
+	// Notice is what people are told of the change once it stands and its event is
+	// written, or nil.
+	Notice json.RawMessage
 }
 
 // Revision is a change of an existing record, whatever its version.
@@ -87,6 +93,8 @@ type Revision[T any] struct {
 	// error refuses the change.
 	Alter func(*T, *audit.Event) error
 	Ends  bool
+	// Notice returns that of the change, or nil. It may be nil itself.
+	Notice func(ctx context.Context, before, after T, e audit.Event) json.RawMessage
 }
 
 // maxTries bounds how often a revision is tried on a record that others keep
@@ -110,7 +118,11 @@ func (m *Maker[T]) Revise(ctx context.Context, c Revision[T]) (T, audit.Event, e
 		if err != nil {
 			return after, e, err
 		}
-		e, err = m.Decide(ctx, Change[T]{Event: e, Before: &before, After: after, Ends: c.Ends})
+		change := Change[T]{Event: e, Before: &before, After: after, Ends: c.Ends}
+		if c.Notice != nil {
+			change.Notice = c.Notice(ctx, before, after, e)
+		}
+		e, err = m.Decide(ctx, change)
 		switch {
 		case err == nil || Concluded(err):
 			return after, e, err

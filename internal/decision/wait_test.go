@@ -37,6 +37,9 @@ type shelf struct {
 	hung chan struct{}
 	// meanwhile is called before an event is written.
 	meanwhile func()
+	// notify gives notices; follow is what follows from a change of the note's text.
+	notify func(id string, text json.RawMessage) error
+	follow func() error
 }
 
 func (s *shelf) Record(_ context.Context, e audit.Event) error {
@@ -103,6 +106,19 @@ func (s *shelf) maker(log audit.Recorder) *decision.Maker[note] {
 		},
 		Conflict: errConflict,
 		Same:     func(now, after note) bool { return now.Text == after.Text },
+		Follows:  func(a audit.Action) bool { return s.follow != nil && a == audit.ClientChanged },
+		Follow: func(context.Context, note, *audit.Event) error {
+			if s.follow == nil {
+				return nil
+			}
+			return s.follow()
+		},
+		Notify: func(_ context.Context, id string, text json.RawMessage) error {
+			if s.notify == nil {
+				return errors.New("there is nobody to give it")
+			}
+			return s.notify(id, text)
+		},
 	}}
 }
 
