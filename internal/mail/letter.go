@@ -23,6 +23,7 @@ const (
 
 	Changed  Kind = "changed"  // to the former address
 	Password Kind = "password" // the password was changed
+	Factor   Kind = "factor"   // a second factor or a passkey was added or removed, or recovery codes renewed
 	Device   Kind = "device"   // a log-in from a device or a place that is new
 	Reuse    Kind = "reuse"    // a session was ended because two parties used it
 )
@@ -33,12 +34,15 @@ var linked = map[Kind]string{
 }
 
 func kinds() []Kind {
-	return append(slices.Sorted(maps.Keys(linked)), Changed, Password, Device, Reuse)
+	return append(slices.Sorted(maps.Keys(linked)), Changed, Password, Factor, Device, Reuse)
 }
 
 // facts are what a letter can tell beside its text, in this order; each has the message
-// fact_NAME.
-var facts = []string{"email", "time", "client", "device", "address"}
+// fact_NAME. A change is one of changes, each of which has the message change_NAME.
+var (
+	facts   = []string{"email", "change", "time", "client", "device", "address"}
+	changes = []string{"totp_added", "totp_removed", "passkey_added", "passkey_removed", "recovery_renewed"}
+)
 
 // Letter is one letter to one person, before it is put into words.
 type Letter struct {

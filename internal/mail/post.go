@@ -20,8 +20,10 @@ const (
 	// SealLetters names the use of a sealer of Masters that keeps them: they have links
 	// that open accounts.
 	SealLetters = "keyturn/letter/v1"
-	// mostLetters bounds how many wait at once.
+	// mostLetters bounds how many wait at once, and mostOwed those and what decisions
+	// owe, for which nobody who asks for letters can take the room.
 	mostLetters = 10_000
+	mostOwed    = 2 * mostLetters
 	// mostLanguage bounds what names the language of one, in bytes.
 	mostLanguage = 200
 )
@@ -44,17 +46,25 @@ type Post struct {
 	Now func() time.Time
 }
 
-// Write puts l into the outbox, unless a letter with its ID is there. A letter that one
-// decision owes is best named by the id of the decision's event: then the decision may be
-// carried through twice.
+// Write puts l, which a decision owes, into the outbox, unless a letter with its ID is
+// there. The ID is best that of the decision's event: then the decision may be carried
+// through twice. If the outbox is full l is given up: nobody is to wait for it.
 func (p *Post) Write(ctx context.Context, l Letter) error {
-	return p.WriteIf(ctx, l, func(context.Context) error { return nil })
+	err := p.write(ctx, l, mostOwed, func(context.Context) error { return nil })
+	if errors.Is(err, outbox.ErrFull) {
+		return p.GiveUp(ctx, l, err)
+	}
+	return err
 }
 
 // WriteIf is Write for a letter that is a decision of its own: it is sent only if record,
 // which records that, returns nil. If the letter is there already, record is called and
 // nothing is added.
 func (p *Post) WriteIf(ctx context.Context, l Letter, record func(context.Context) error) error {
+	return p.write(ctx, l, mostLetters, record)
+}
+
+func (p *Post) write(ctx context.Context, l Letter, most int, record func(context.Context) error) error {
 	if l.ID == "" {
 		l.ID = uuid.NewString()
 	}
@@ -72,7 +82,7 @@ func (p *Post) WriteIf(ctx context.Context, l Letter, record func(context.Contex
 	m := outbox.Message{ID: "letter:" + l.ID, Kind: LetterKind, To: "mail " + strings.ToLower(domain), Payload: sealed}
 	var recorded error
 	called := false
-	_, err = p.Box.Add(ctx, m, mostLetters, func(ctx context.Context) (bool, error) {
+	_, err = p.Box.Add(ctx, m, most, func(ctx context.Context) (bool, error) {
 		called = true
 		recorded = record(ctx)
 		return recorded == nil, nil

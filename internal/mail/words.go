@@ -83,6 +83,7 @@ func (w *Words) check() error {
 	for _, name := range facts {
 		values[name] = "example"
 	}
+	values["change"] = changes[0]
 	for _, l := range w.languages.All {
 		for _, kind := range kinds() {
 			if _, err := w.put(Letter{Kind: kind, Language: l.Lang, Token: "example", Values: values}); err != nil {
@@ -137,7 +138,11 @@ func (w *Words) put(l Letter) (Message, error) {
 		v.Link = w.brand.Site + path + "?" + query.Encode()
 	}
 	for _, name := range facts {
-		if value := oneLine(l.Values[name]); value != "" {
+		value := oneLine(l.Values[name])
+		if name == "change" && slices.Contains(changes, value) {
+			value = v.Say("change_" + value)
+		}
+		if value != "" {
 			v.Facts = append(v.Facts, fact{v.Say("fact_" + name), value})
 		}
 	}

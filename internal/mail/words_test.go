@@ -33,6 +33,9 @@ func TestEveryLetterHasItsWords(t *testing.T) {
 	for _, name := range facts {
 		want["fact_"+name] = true
 	}
+	for _, name := range changes {
+		want["change_"+name] = true
+	}
 	if len(w.languages.All) != 7 {
 		t.Errorf("%v", w.languages.Tags())
 	}
@@ -41,8 +44,11 @@ func TestEveryLetterHasItsWords(t *testing.T) {
 			t.Errorf("%s: %v, want %v", l.Lang, l.Keys(), keys)
 		}
 		for _, kind := range kinds() {
-			m, err := w.put(Letter{Kind: kind, Language: l.Lang, Token: "kt_x", Values: map[string]string{"address": "192.0.2.7"}})
+			m, err := w.put(Letter{Kind: kind, Language: l.Lang, Token: "kt_x", Values: map[string]string{"address": "192.0.2.7", "change": "passkey_removed"}})
 			must(t, err)
+			if said := l.Say("change_passkey_removed"); !strings.Contains(m.Text, said) || !strings.Contains(m.HTML, said) {
+				t.Errorf("%s %s: %s", l.Lang, kind, m.Text)
+			}
 			for _, in := range []string{m.Text, m.HTML, m.Subject} {
 				if strings.Contains(in, "%s") || strings.Contains(in, "ZgotmplZ") || !strings.Contains(in, "Engines") {
 					t.Errorf("%s %s: %s", l.Lang, kind, in)
