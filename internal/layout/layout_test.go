@@ -43,6 +43,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/messages":         {foreign: []string{"golang.org/x/text"}},
 	"internal/outbox":           {foreign: []string{"github.com/google/uuid"}},
 	"internal/listing":          {},
+	"internal/devices":          {own: []string{"internal/audit"}},
 	"internal/factors":          {foreign: []string{"github.com/go-webauthn/"}},
 	"internal/model":            {},
 	"docs":                      {},
@@ -50,7 +51,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/doctor":           {own: []string{"keys"}},
 	"keys":                      {own: []string{"internal/audit", "internal/base64url", "internal/decision"}, foreign: []string{"github.com/go-jose/", "golang.org/x/crypto"}},
 	"users": {
-		own:     []string{"keys", "internal/mail", "internal/factors", "internal/base64url", "internal/listing", "internal/decision", "internal/audit", "internal/passwords", "internal/problem", "internal/refusal", "internal/strictjson", "internal/throttle"},
+		own:     []string{"keys", "internal/devices", "internal/mail", "internal/factors", "internal/base64url", "internal/listing", "internal/decision", "internal/audit", "internal/passwords", "internal/problem", "internal/refusal", "internal/strictjson", "internal/throttle"},
 		foreign: []string{"golang.org/x/text", "github.com/google/uuid"},
 	},
 	"internal/passwords": {
@@ -77,7 +78,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/store/mongodb":           {own: []string{"internal/factors", "internal/clients", "internal/outbox", "internal/decision", "internal/store", "internal/audit", "keys", "oauth", "users"}, foreign: []string{"go.mongodb.org/mongo-driver/v2"}},
 	"internal/store/mongodb/mongotest": {foreign: []string{"go.mongodb.org/mongo-driver/v2", "github.com/google/uuid"}},
 	"internal/firstparty":              {own: []string{"internal/factors", "internal/clients", "internal/decision", "internal/audit", "internal/problem", "internal/refusal", "oauth", "users"}},
-	"internal/pages":                   {own: []string{"internal/messages", "internal/factors", "internal/clients", "internal/decision", "internal/audit", "internal/problem", "internal/refusal", "oauth", "users"}, foreign: []string{"golang.org/x/text", "rsc.io/qr"}},
+	"internal/pages":                   {own: []string{"internal/devices", "internal/messages", "internal/factors", "internal/clients", "internal/decision", "internal/audit", "internal/problem", "internal/refusal", "oauth", "users"}, foreign: []string{"golang.org/x/text", "rsc.io/qr"}},
 	"internal/server": {
 		own:     []string{"docs", "internal/firstparty", "internal/pages", "internal/audit", "internal/clientip", "internal/problem", "oauth", "wellknown"},
 		foreign: []string{"github.com/gorilla/mux", "github.com/rs/", "github.com/prometheus/client_golang", "github.com/google/uuid"},

@@ -11,6 +11,7 @@ import (
 	"rsc.io/qr"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/devices"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/oauth"
 )
@@ -110,7 +111,7 @@ func (p *Pages) AddApp(w http.ResponseWriter, r *http.Request) {
 func answerIn(r *http.Request, form url.Values) oauth.FactorAnswer {
 	a := oauth.FactorAnswer{Challenge: form.Get("challenge"), Code: form.Get("code")}
 	if made := form.Get("credential"); made != "" {
-		a.Passkey, a.Name = []byte(made), deviceOf(r.UserAgent())
+		a.Passkey, a.Name = []byte(made), devices.Of(r.UserAgent())
 	}
 	return a
 }

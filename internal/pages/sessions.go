@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/devices"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/oauth"
 )
@@ -34,7 +35,7 @@ func (p *Pages) ListSessions(w http.ResponseWriter, r *http.Request) {
 	here := audit.RequestFrom(r.Context()).IP
 	for _, f := range families {
 		s := session{
-			ID: f.ID, ClientID: f.ClientID, Device: deviceOf(f.FirstUserAgent), Address: f.FirstIP, Here: sameNetwork(f.FirstIP, here),
+			ID: f.ID, ClientID: f.ClientID, Device: devices.Of(f.FirstUserAgent), Address: f.FirstIP, Here: sameNetwork(f.FirstIP, here),
 			Current: f.ID == login.Caller().SessionID, CreatedAt: f.CreatedAt, RotatedAt: f.RotatedAt,
 		}
 		if s.Current {

@@ -1,4 +1,4 @@
-package pages
+package devices
 
 import (
 	"strings"
@@ -21,8 +21,11 @@ func TestDevicesInPlainWords(t *testing.T) {
 		"Mozilla/5.0":                    "",
 		"":                               "",
 	} {
-		if got := deviceOf(agent); got != want {
+		if got := Of(agent); got != want {
 			t.Errorf("%q: %q, want %q", agent, got, want)
+		}
+		if want = strings.TrimPrefix(strings.TrimPrefix(want, "Shop, "), "curl"); Known(agent) != want {
+			t.Errorf("%q is known as %q, want %q", agent, Known(agent), want)
 		}
 	}
 }
@@ -32,19 +35,8 @@ func FuzzDevice(f *testing.F) {
 	f.Add("Shop/4.2 (Android 16)")
 	f.Add(strings.Repeat("\u00e9", 80))
 	f.Fuzz(func(t *testing.T, agent string) {
-		if got := deviceOf(agent); len(got) > 80 || utf8.ValidString(agent) && !utf8.ValidString(got) {
+		if got := Of(agent); len(got) > 80 || utf8.ValidString(agent) && !utf8.ValidString(got) {
 			t.Errorf("%q: %q", agent, got)
 		}
 	})
-}
-
-func TestSameNetwork(t *testing.T) {
-	for pair, want := range map[[2]string]bool{
-		{"192.0.2.1", "192.0.2.1"}: true, {"192.0.2.1", "192.0.2.2"}: false, {"::ffff:192.0.2.1", "192.0.2.1"}: true,
-		{"2001:db8::1", "2001:db8::2"}: true, {"2001:db8::1", "2001:db8:0:1::1"}: false, {"unknown", "unknown"}: false, {"", ""}: false,
-	} {
-		if got := sameNetwork(pair[0], pair[1]); got != want {
-			t.Errorf("%v: %v", pair, got)
-		}
-	}
 }

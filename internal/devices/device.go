@@ -1,4 +1,6 @@
-package pages
+// Package devices says what a request came from, and remembers from what an account was
+// used.
+package devices
 
 import "strings"
 
@@ -14,9 +16,9 @@ var (
 	}
 )
 
-// deviceOf says in plain words what sent a User-Agent, or "" if it says nothing: the
-// browser and the system, or the program by the name that it gives itself.
-func deviceOf(agent string) string {
+// Of says in plain words what sent a User-Agent, or "" if it says nothing: the browser and
+// the system, or the program by the name that it gives itself.
+func Of(agent string) string {
 	browser, system := named(browsers, agent), named(systems, agent)
 	if browser == "" || !strings.HasPrefix(agent, "Mozilla/") {
 		browser, _, _ = strings.Cut(agent, "/")
@@ -25,6 +27,20 @@ func deviceOf(agent string) string {
 			browser = ""
 		}
 	}
+	return join(browser, system)
+}
+
+// Known is Of without any word of the sender's own, for who must not be told what a
+// stranger chose.
+func Known(agent string) string {
+	browser := ""
+	if strings.HasPrefix(agent, "Mozilla/") {
+		browser = named(browsers, agent)
+	}
+	return join(browser, named(systems, agent))
+}
+
+func join(browser, system string) string {
 	switch {
 	case browser == "":
 		return system
