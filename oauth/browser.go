@@ -132,8 +132,9 @@ func (s *Service) beginBrowser(ctx context.Context, user users.User, before Fami
 		return Cookie{}, refusal.Undecided(audit.ReasonStore, err)
 	}
 	event.SessionID, event.Outcome = f.ID, audit.Success
+	notice, remember := s.users.LoginNotice(ctx, user, f.ID, "", f.AuthTime)
 	told, err := s.sessions().maker(s.Audit).Decide(ctx, decision.Change[Family]{
-		Event: *event, After: f, Check: func(ctx context.Context) error { return s.users.Still(ctx, user) },
+		Event: *event, After: f, Check: func(ctx context.Context) error { return s.users.Still(ctx, user) }, Notice: notice,
 	})
 	switch {
 	case decision.IDOf(err) != "":
@@ -142,6 +143,7 @@ func (s *Service) beginBrowser(ctx context.Context, user users.User, before Fami
 		return Cookie{}, refusalOf(err)
 	}
 	*event = told
+	remember(ctx)
 	return Cookie{Value: value, Expires: f.ExpiresAt}, nil
 }
 

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -15,6 +16,9 @@ import (
 type sessions struct {
 	store Store
 	now   func() time.Time
+	// notify writes the letters that decisions owe. It may be nil, as in
+	// decision.Records.
+	notify func(ctx context.Context, id string, notice json.RawMessage) error
 }
 
 // maker returns the Maker for decisions on families. Nobody has a token of an unborn
@@ -32,6 +36,7 @@ func (s sessions) maker(rec audit.Recorder) *decision.Maker[Family] {
 		Same:     func(now, after Family) bool { return now.Unborn == after.Unborn },
 		Follow:   s.follow,
 		Follows:  func(a audit.Action) bool { return a == audit.UserLoggedOut },
+		Notify:   s.notify,
 	}}
 }
 
@@ -60,8 +65,9 @@ const maxTries = 5
 
 // end ends a family with its event, and reports whether the family was live. If it
 // was not, end writes nothing to the store or the log. The returned event has an ID
-// if it was written. The error is ErrNoFamily, from the store, or decision.Concluded.
-func (s sessions) end(ctx context.Context, rec audit.Recorder, f Family, reason string, e audit.Event) (audit.Event, bool, error) {
+// if it was written. The end owes the notice, if there is one. The error is ErrNoFamily,
+// from the store, or decision.Concluded.
+func (s sessions) end(ctx context.Context, rec audit.Recorder, f Family, reason string, e audit.Event, notice json.RawMessage) (audit.Event, bool, error) {
 	for range maxTries {
 		if f.Unborn {
 			return e, false, ErrNoFamily
@@ -71,7 +77,7 @@ func (s sessions) end(ctx context.Context, rec audit.Recorder, f Family, reason 
 		}
 		after := f
 		after.RevokedAt, after.RevokeReason = s.now(), reason
-		told, err := s.maker(rec).Decide(ctx, decision.Change[Family]{Event: e, Before: &f, After: after})
+		told, err := s.maker(rec).Decide(ctx, decision.Change[Family]{Event: e, Before: &f, After: after, Notice: notice})
 		if err == nil || decision.Concluded(err) {
 			return told, true, err
 		}
@@ -85,4 +91,4 @@ func (s sessions) end(ctx context.Context, rec audit.Recorder, f Family, reason 
 	return e, false, fmt.Errorf("%w: session %s", ErrFamilyChanged, f.ID)
 }
 
-func (s *Service) sessions() sessions { return sessions{s.store, s.now} }
+func (s *Service) sessions() sessions { return sessions{s.store, s.now, s.users.Notify} }

@@ -125,7 +125,7 @@ func (s *Service) logOut(ctx context.Context, f Family, clientID string) *refusa
 	event := audit.Event{
 		Action: audit.UserLoggedOut, Outcome: audit.Success, UserID: f.UserID, ClientID: clientID, SessionID: f.ID, Reason: audit.ReasonLogout,
 	}
-	told, _, err := s.sessions().end(ctx, s.Audit, f, audit.ReasonLogout.String(), event)
+	told, _, err := s.sessions().end(ctx, s.Audit, f, audit.ReasonLogout.String(), event, nil)
 	if errors.Is(err, ErrNoFamily) {
 		err = nil // it is gone
 	}

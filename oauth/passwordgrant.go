@@ -1,7 +1,9 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -78,8 +80,9 @@ func (s *Service) login(ctx context.Context, q *tokenRequest, user users.User, f
 	login := q.event
 	login.Action, login.Outcome = audit.TokenIssued, audit.Success
 	out.describe(&login)
+	notice, remember := s.loginNotice(ctx, q, user, family)
 	told, err := s.sessions().maker(s.Audit).Decide(ctx, decision.Change[Family]{
-		Event: login, After: family, Check: func(ctx context.Context) error { return s.stillGood(ctx, user, q) },
+		Event: login, After: family, Check: func(ctx context.Context) error { return s.stillGood(ctx, user, q) }, Notice: notice,
 	})
 	if decision.IDOf(err) != "" {
 		return issued{}, refusal.Undecided(audit.ReasonStore, err)
@@ -88,11 +91,21 @@ func (s *Service) login(ctx context.Context, q *tokenRequest, user users.User, f
 		return issued{}, refusalOf(err)
 	}
 	q.event = told
+	remember(ctx)
 	if slices.Contains(q.client.Grants, clients.GrantRefreshToken) {
 		out.carry(refresh, family, s.now())
 	}
 	out.email, out.emailVerified = user.Email, user.EmailVerified()
 	return out, nil
+}
+
+// loginNotice is users.LoginNotice of a log-in at a client. One at the page, by which a
+// code was made, has owed its own.
+func (s *Service) loginNotice(ctx context.Context, q *tokenRequest, user users.User, f Family) (json.RawMessage, func(context.Context)) {
+	if f.LoginID != "" {
+		return nil, func(context.Context) {}
+	}
+	return s.users.LoginNotice(ctx, user, f.ID, cmp.Or(q.client.Name, q.client.ID), f.AuthTime)
 }
 
 // stillGood checks the account, the client and the log-in at the page once more.

@@ -66,7 +66,7 @@ func (s *Service) revokeRefreshToken(ctx context.Context, client clients.Client,
 		return foreignToken
 	}
 	event.Outcome = audit.Success
-	told, ended, err := s.sessions().end(ctx, s.Audit, family, "revoked_by_client", *event)
+	told, ended, err := s.sessions().end(ctx, s.Audit, family, "revoked_by_client", *event, nil)
 	if err != nil {
 		return refusalOf(err)
 	}

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -15,13 +16,18 @@ type SessionEnder struct {
 	Store Store
 	Audit audit.Recorder
 	Now   func() time.Time
+	// Notify writes the letters that decisions owe (see users.Service); if nil, another
+	// process does.
+	Notify func(ctx context.Context, id string, notice json.RawMessage) error
 }
+
+func (e SessionEnder) sessions() sessions { return sessions{e.Store, e.Now, e.Notify} }
 
 // SettleDecisions completes logins, ends of sessions and revocations of access
 // tokens that a process left unfinished because it died, or could not reach the
 // store or the audit log. Call it about every second on every replica.
 func (e SessionEnder) SettleDecisions(ctx context.Context) (int, error) {
-	n, err := sessions{e.Store, e.Now}.maker(e.Audit).Settle(ctx)
+	n, err := e.sessions().maker(e.Audit).Settle(ctx)
 	more, errDenied := denials(e.Store, e.Audit, e.Now).Settle(ctx)
 	return n + more, errors.Join(err, errDenied)
 }
@@ -74,13 +80,23 @@ func (e SessionEnder) EndSession(ctx context.Context, event audit.Event) (bool, 
 	}
 	live := event
 	live.Count = 1
-	_, ended, err := sessions{e.Store, e.Now}.end(ctx, e.Audit, f, event.Reason.String(), live)
+	_, ended, err := e.sessions().end(ctx, e.Audit, f, event.Reason.String(), live, nil)
 	if err != nil || ended {
 		return ended, err
 	}
 	ctx, cancel := audit.Outlast(ctx)
 	defer cancel()
 	return false, e.Audit.Record(ctx, event)
+}
+
+// OwesNotice reports whether the notice of a decision on the session id may still be
+// written by who carries that out.
+func (e SessionEnder) OwesNotice(ctx context.Context, id, decision string) (bool, error) {
+	f, err := e.Store.HeldFamily(ctx, id)
+	if errors.Is(err, ErrNoFamily) {
+		return false, nil
+	}
+	return f.OwesNotice(decision), err
 }
 
 // countLimit bounds how many sessions are counted.

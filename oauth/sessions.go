@@ -44,7 +44,7 @@ func (s *Service) endSession(ctx context.Context, by Caller, id string, reason a
 	}
 	if err == nil {
 		var told audit.Event
-		told, _, err = s.sessions().end(ctx, s.Audit, f, reason.String(), event)
+		told, _, err = s.sessions().end(ctx, s.Audit, f, reason.String(), event, nil)
 		event.ID = told.ID // empty if the session had ended before
 	}
 	if errors.Is(err, ErrNoFamily) {

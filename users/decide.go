@@ -28,6 +28,7 @@ func (s *Service) maker() *decision.Maker[User] {
 		Follows: func(a audit.Action) bool {
 			return endings[a] != "" || a == audit.UserChanged || a == audit.EmailVerified || a == audit.ConsentWithdrawn
 		},
+		Notify: s.Notify,
 	}}
 }
 
@@ -52,7 +53,7 @@ func (s *Service) change(ctx context.Context, event audit.Event, uid string, end
 func (s *Service) revise(ctx context.Context, event audit.Event, uid string, ends bool, alter func(u *User, e *audit.Event) error) (User, audit.Event, error) {
 	event.UserID, event.Outcome = uid, audit.Success
 	return s.maker().Revise(ctx, decision.Revision[User]{
-		Event: event, Ends: ends,
+		Event: event, Ends: ends, Notice: s.notice,
 		Read: func(ctx context.Context) (User, error) { return s.Store.UserByID(ctx, uid) },
 		Alter: func(u *User, e *audit.Event) error {
 			e.UserEmail = u.Email

@@ -71,6 +71,8 @@ func (m *memory) EndSession(ctx context.Context, e audit.Event) (bool, error) {
 	return i >= 0, m.Record(ctx, e)
 }
 
+func (m *memory) OwesNotice(context.Context, string, string) (bool, error) { return false, nil }
+
 func (m *memory) CountSessionsOf(_ context.Context, uid, except string) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -123,6 +123,8 @@ func (s *Service) PrepareLetter(ctx context.Context, l *mail.Letter) (bool, erro
 		err = s.prepareSignUp(ctx, l)
 	case mail.Confirm:
 		l.Token, err = s.sealLink(addressPrefix, l.Data)
+	case mail.Password, mail.Factor, mail.Device, mail.Reuse:
+		err = s.prepareNotice(ctx, l)
 	}
 	if _, gone := noLetter(err); gone {
 		return false, nil

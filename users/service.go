@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/devices"
 	"github.com/keyturn/keyturn/internal/mail"
 	"github.com/keyturn/keyturn/internal/passwords"
 	"github.com/keyturn/keyturn/internal/refusal"
@@ -44,6 +45,12 @@ type Service struct {
 	// one address at the asking of whoever asks.
 	Post    *mail.Post
 	Letters *throttle.Throttle
+	// Notices are the letters that decisions owe to the owners of accounts, Devices what
+	// accounts were used from. Mailless says that no process has a Post: what is owed
+	// since before the settings changed is not written.
+	Notices  Notices
+	Devices  *devices.Memory
+	Mailless bool
 	// Links makes the tokens of links in letters (see SealLinks).
 	Links *keys.Sealer
 	// Holder returns who has an id in any case, "a client" or "another account", or

@@ -125,6 +125,9 @@ type Sessions interface {
 	// is no error, and the event is written too. The error is ErrNoSession if
 	// the user has no session of that id, or it is decision.Concluded.
 	EndSession(ctx context.Context, e audit.Event) (bool, error)
+	// OwesNotice reports whether the notice of a decision on the session id may still be
+	// written by who carries that out.
+	OwesNotice(ctx context.Context, id, decision string) (bool, error)
 	// CountSessionsOf returns the number of the user's live sessions but
 	// except.
 	CountSessionsOf(ctx context.Context, uid, except string) (int, error)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/keyturn/keyturn/internal/throttle"
 	"github.com/keyturn/keyturn/keys"
 	"github.com/keyturn/keyturn/oauth"
 	"github.com/keyturn/keyturn/users"
@@ -15,7 +16,9 @@ import (
 // that are owed (A3). It returns how many there were.
 func (d *deployment) settleDecisions(ctx context.Context) (int, error) {
 	sessions := oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: time.Now}
-	accounts := users.Service{Store: d.store, Sessions: sessions, Audit: d.audit, Now: time.Now}
+	accounts := users.Service{Store: d.store, Sessions: sessions, Audit: d.audit, Now: time.Now, Post: d.letterBox(), Letters: throttle.New(d.store, wallClock)}
+	accounts.Mailless = d.serves && accounts.Post == nil
+	sessions.Notify = accounts.Notify
 	total := 0
 	var errs []error
 	for _, settle := range []func(context.Context) (int, error){

@@ -16,6 +16,7 @@ import (
 	"github.com/keyturn/keyturn/internal/audit"
 	auditlog "github.com/keyturn/keyturn/internal/audit/log"
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/mail"
 	"github.com/keyturn/keyturn/internal/steady"
 	"github.com/keyturn/keyturn/internal/store"
 	"github.com/keyturn/keyturn/internal/store/mongodb"
@@ -41,6 +42,9 @@ type deployment struct {
 	noFirstParty atomic.Bool
 	// noPepper is set while accounts need a pepper that the settings do not name.
 	noPepper atomic.Bool
+	// serves is set in a server, whose post then writes letters; see letterBox.
+	serves bool
+	post   *mail.Post
 	// exposed holds the files of secrets about which a warning was logged that
 	// other users have access.
 	exposed sync.Map

@@ -14,14 +14,36 @@ import (
 	"github.com/keyturn/keyturn/internal/outbox"
 	"github.com/keyturn/keyturn/internal/pages"
 	"github.com/keyturn/keyturn/keys"
+	"github.com/keyturn/keyturn/users"
 )
 
 // leastWebhookSecret is the least length of the secret of a webhook, in bytes.
 const leastWebhookSecret = 32
 
-// post puts together what writes letters, or returns nil if the settings name nothing that
-// carries them.
-func (d *deployment) post(issuer string, masters *keys.Masters, box *outbox.Box) (*mail.Post, error) {
+// letterBox returns what writes letters into the outbox, which servers send, or nil if
+// there is no mail, or a command has no master key.
+func (d *deployment) letterBox() *mail.Post {
+	if d.serves || !d.cfg.Mail() {
+		return d.post
+	}
+	masters, err := d.givenMasters()
+	if err != nil {
+		return nil
+	}
+	return &mail.Post{Box: &outbox.Box{Store: d.store, Now: wallClock}, Sealer: masters.Sealer(mail.SealLetters), GiveUp: d.letterGivenUp, Now: wallClock}
+}
+
+// notices returns the letters that decisions owe.
+func (d *deployment) notices() users.Notices {
+	if n := users.Notices(d.cfg.MailNotices); d.cfg.Mail() && n != "none" {
+		return n
+	}
+	return ""
+}
+
+// newPost puts together what writes letters and sends them, or returns nil if the settings
+// name nothing that carries them.
+func (d *deployment) newPost(issuer string, masters *keys.Masters, box *outbox.Box) (*mail.Post, error) {
 	if !d.cfg.Mail() {
 		return nil, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/devices"
 	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/firstparty"
 	"github.com/keyturn/keyturn/internal/mail"
@@ -48,14 +49,17 @@ func (d *deployment) services(issuer string) (*services, error) {
 	s.ring = s.keeper.Ring()
 	settings := d.oauthSettings(issuer)
 	s.families = oauth.NewFamilies(d.store, masters, settings, wallClock, d.clock.Now)
+	d.serves = true
 	if s.users, err = d.users(); err != nil {
 		return nil, err
 	}
 	s.users.Sealer, s.users.Links = masters.Sealer(users.SealFactors), masters.Sealer(users.SealLinks)
 	s.outbox = &outbox.Box{Store: d.store, Now: d.clock.Now, OnError: d.outboxTrouble}
-	if s.users.Post, err = d.post(issuer, masters, s.outbox); err != nil {
+	if s.users.Post, err = d.newPost(issuer, masters, s.outbox); err != nil {
 		return nil, usageError{err}
 	}
+	s.users.Mailless = s.users.Post == nil
+	d.post = s.users.Post
 	s.oauth = oauth.NewService(oauth.Options{
 		Store: d.store, Families: s.families, ClientKeys: clients.NewKeys(d.cfg.ClientJWKSNetworks, wallClock), Proofs: dpop.NewChecker(masters, d.cfg.DPoPNonce, d.cfg.ClockSkew, wallClock), Users: s.users, Ring: s.ring, Audit: d.audit, Settings: settings,
 		OnError: d.requestLog, Now: wallClock,
@@ -143,6 +147,7 @@ func (d *deployment) users() (*users.Service, error) {
 		Store: d.store, Hasher: hasher, Policy: passwordPolicy(d.cfg),
 		Sessions: oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: d.now}, Holder: d.holders(), Audit: d.audit, Now: d.now,
 		DeletionGrace: d.cfg.AccountDeletionGrace,
+		Post:          d.letterBox(), Notices: d.notices(), Devices: &devices.Memory{Counters: d.store, Now: wallClock},
 	}
 	service.Letters = throttle.New(d.store, wallClock)
 	if d.cfg.LoginThrottle {

@@ -3,13 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/config"
 	"github.com/keyturn/keyturn/internal/mail"
-	"github.com/keyturn/keyturn/internal/outbox"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -34,12 +32,9 @@ master key of the servers. Letters that an operator sends are not limited.`,
 		}
 		return nil
 	}, func(d *deployment, s *users.Service, u users.User) error {
-		masters, err := d.givenMasters()
-		if err != nil {
+		if s.Post == nil {
+			_, err := d.givenMasters()
 			return err
-		}
-		if s.Post, err = d.post(d.cfg.Issuer, masters, &outbox.Box{Store: d.store, Now: time.Now}); err != nil {
-			return usageError{err}
 		}
 		if err := s.SendLetter(d.ctx, u.UID, mail.Kind(kind), language); err != nil {
 			return err

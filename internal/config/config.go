@@ -104,6 +104,7 @@ type Config struct {
 	MailFrom                              string
 	MailWebhookURL, MailWebhookSecretFile string
 	MailLanguage, MailTemplatesDir        string
+	MailNotices                           string
 
 	sources map[string]Source
 }

@@ -70,7 +70,7 @@ func TestDefaults(t *testing.T) {
 		MongoDBEngineRisk: "refuse", AuditLog: "keyturn-audit.log", LogLevel: "info", SigningAlg: "ES256",
 		KeyRotationInterval: 720 * time.Hour, KeyPublishLead: 24 * time.Hour,
 		KeyPollInterval: 10 * time.Second, ClockSkew: 30 * time.Second, JWKSMaxAge: 15 * time.Minute,
-		AccessTokenTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour, BrowserSessionTTL: 12 * time.Hour, BrowserRememberTTL: 720 * time.Hour, AccountDeletionGrace: 168 * time.Hour, PageName: "Keyturn", MailPort: 587, MailSecurity: "starttls", MailLanguage: "en",
+		AccessTokenTTL: time.Hour, RefreshIdleTTL: 48 * time.Hour, RefreshTTL: 720 * time.Hour, BrowserSessionTTL: 12 * time.Hour, BrowserRememberTTL: 720 * time.Hour, AccountDeletionGrace: 168 * time.Hour, PageName: "Keyturn", MailPort: 587, MailSecurity: "starttls", MailLanguage: "en", MailNotices: "all",
 		RetryWindow: clients.RetryUntilUsed, PasswordGrant: true, Signup: true, PasswordMinLength: 15,
 		Argon2Memory: 19456, Argon2Time: 2, Argon2Threads: 1, HashConcurrency: runtime.GOMAXPROCS(0),
 		LoginThrottle: true, ShutdownTimeout: 15 * time.Second, RequestTimeout: 10 * time.Second,

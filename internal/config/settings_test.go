@@ -24,7 +24,7 @@ var samples = map[string]string{
 	"browser_remember_ttl": "7d", "account_deletion_grace": "3d", "page_name": "Engines", "page_logo_file": "logo.svg", "page_color": "#0b57d0", "page_dark_color": "#8ab4f8", "page_privacy_url": "https://example.com/privacy",
 	"page_terms_url": "https://example.com/terms", "page_support_url": "mailto:help@example.com", "page_messages_dir": "messages",
 	"mail_host": "mail.example.com", "mail_port": "465", "mail_security": "tls", "mail_username": "keyturn", "mail_password_file": "mail.pw", "mail_from": "Engines <no-reply@example.com>",
-	"mail_webhook_url": "https://hooks.example.com/mail", "mail_webhook_secret_file": "hook.secret", "mail_language": "de", "mail_templates_dir": "letters",
+	"mail_webhook_url": "https://hooks.example.com/mail", "mail_webhook_secret_file": "hook.secret", "mail_language": "de", "mail_notices": "changes", "mail_templates_dir": "letters",
 }
 
 // TestEveryFieldIsOneSetting sets each setting alone and looks which field

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"runtime"
 	"strings"
 	"sync"
@@ -178,7 +179,8 @@ func (w faultyWorld) randomDecision(ctx context.Context, r *rand.Rand) {
 	case 12:
 		_, _ = registry.Disable(ctx, client)
 	case 13:
-		w.post("/oauth/token", values{"grant_type": {"password"}, "username": {email}, "password": {password}})
+		from := party{fmt.Sprintf("198.%d.100.7", r.IntN(200)), victimAgent, "shop", w.secret}
+		w.ask(from, url.Values{"grant_type": {"password"}, "username": {email}, "password": {password}})
 	case 14:
 		if live, err := w.faulty.Unwrap().FamiliesOfUser(ctx, w.uid, time.Now(), 1); err == nil && len(live) > 0 {
 			_, _ = w.users.EndSession(ctx, w.uid, live[0].ID)
@@ -198,7 +200,7 @@ func (w faultyWorld) randomDecision(ctx context.Context, r *rand.Rand) {
 // and the log fail at random, in every way, and the process that decides dies at
 // random moments. Whatever happened: once all is well again, and what was on its
 // way has been carried on, the changes that were made are those that the log
-// tells of.
+// tells of, and of each that owes a letter one was written.
 func TestA3_TheSetOfChangesIsTheSetOfEvents(t *testing.T) {
 	for name, open := range map[string]func(t *testing.T) (store.Store, int){
 		"SQLite": func(t *testing.T) (store.Store, int) { return openSQLite(t), 1500 },
@@ -216,7 +218,8 @@ func TestA3_TheSetOfChangesIsTheSetOfEvents(t *testing.T) {
 			w := faultyWorldOn(t, storetest.NewFaulty(book))
 			log := &scribe{}
 			w.audit = log
-			w.handler = w.build()
+			w.mailed()
+			w.users.Letters = nil // it takes more than a handful
 			book.made = map[string]bool{}
 			seed := rand.Uint64()
 			r := rand.New(rand.NewPCG(seed, 0))
@@ -235,12 +238,48 @@ func TestA3_TheSetOfChangesIsTheSetOfEvents(t *testing.T) {
 					t.Errorf("seed %d: decision %q is in the log, and was not made", seed, id)
 				}
 			}
+			checkNotices(t, w, log, seed)
 			if len(told) < steps/20 {
 				t.Errorf("seed %d: only %d decisions stand of %d", seed, len(told), steps)
 			}
 			t.Logf("%d decisions stand of %d", len(told), steps)
 		})
 	}
+}
+
+// checkNotices holds the letters that were written to the events.
+func checkNotices(t *testing.T, w faultyWorld, log *scribe, seed uint64) {
+	t.Helper()
+	owed, may := map[string]bool{}, map[string]bool{}
+	stand := log.stand()
+	for _, e := range log.events {
+		owed[e.ID] = owed[e.ID] || stand[e.ID] && (e.Action == audit.PasswordReset || e.Action == audit.ResetForced)
+		may[e.ID] = owed[e.ID] || stand[e.ID] && e.Action == audit.TokenIssued
+	}
+	written, logins := map[string]bool{}, 0
+	for after := ""; ; {
+		list, err := w.store.Messages(t.Context(), after, 100)
+		must(t, err)
+		if len(list) == 0 {
+			break
+		}
+		for _, m := range list {
+			after = m.ID
+			id := strings.TrimPrefix(m.ID, "letter:")
+			if written[id] = true; !may[id] {
+				t.Errorf("seed %d: a letter of %q, which owes none", seed, id)
+			}
+			if !owed[id] {
+				logins++
+			}
+		}
+	}
+	for id, due := range owed {
+		if due && !written[id] {
+			t.Errorf("seed %d: decision %q stands, and no letter tells of it", seed, id)
+		}
+	}
+	t.Logf("%d letters, %d of them about log-ins", len(written), logins)
 }
 
 // changesNothing reports whether a decision is one that leaves its record as it
@@ -301,8 +340,8 @@ func (w faultyWorld) randomStep(t *testing.T, r *rand.Rand, log *scribe) {
 // settleOnce carries on what is under way, by a clock that is ahead.
 func (w faultyWorld) settleOnce(ctx context.Context, ahead time.Duration) (left error) {
 	later := func() time.Time { return time.Now().Add(ahead) }
-	sessions := oauth.SessionEnder{Store: w.store, Audit: w.audit, Now: later}
-	accounts := users.Service{Store: w.store, Sessions: sessions, Audit: w.audit, Now: later}
+	sessions := oauth.SessionEnder{Store: w.store, Audit: w.audit, Now: later, Notify: w.users.Notify}
+	accounts := users.Service{Store: w.store, Sessions: sessions, Audit: w.audit, Now: later, Post: w.users.Post}
 	registry := clients.Registry{Store: w.store, Audit: w.audit, Now: later}
 	for _, settle := range []func(context.Context) (int, error){accounts.SettleDecisions, registry.SettleDecisions, sessions.SettleDecisions} {
 		_, err := settle(ctx)

@@ -25,6 +25,7 @@ import (
 	"github.com/keyturn/keyturn/internal/clientip"
 	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/decision"
+	"github.com/keyturn/keyturn/internal/devices"
 	"github.com/keyturn/keyturn/internal/dpop"
 	"github.com/keyturn/keyturn/internal/firstparty"
 	"github.com/keyturn/keyturn/internal/mail/mailtest"
@@ -226,6 +227,7 @@ func (w *world) build() http.Handler {
 	w.users.Sealer = w.masters.Sealer(users.SealFactors)
 	if w.smtp != nil {
 		w.users.Post, w.users.Letters, w.users.Links = w.letters(), throttle.New(w.store, time.Now), w.masters.Sealer(users.SealLinks)
+		w.users.Notices, w.users.Devices = users.AllNotices, &devices.Memory{Counters: w.store, Now: time.Now}
 	}
 	fail := func(_ context.Context, err error) {
 		w.inside.Add(1)

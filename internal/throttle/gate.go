@@ -28,6 +28,7 @@ var (
 	perNetwork = dimension{"network", time.Hour, 100, time.Second, time.Minute}
 	perCodes   = dimension{"codes", 24 * time.Hour, 5, time.Second, time.Hour}
 	perLetters = dimension{"letters", 24 * time.Hour, 3, 5 * time.Minute, time.Hour}
+	perNotices = dimension{"notices", 24 * time.Hour, 5, time.Hour, 24 * time.Hour}
 )
 
 // knownPeriod is the least time for which a network stays known to an account.

@@ -24,10 +24,11 @@ import (
 //	network   100 in an hour     1 s           60 s
 //	codes       5 in 24 hours    1 s           1 h
 //	letters     3 in 24 hours    5 min         1 h
+//	notices     5 in 24 hours    1 h          24 h
 //
-// The last two are from any network: codes of an account's second factors (see
+// The last three are from any network: codes of an account's second factors (see
 // BeginCode), because six digits are few, and letters that are asked for to one address
-// (see BeginLetter), each of which counts.
+// (see BeginLetter) or that decisions owe (see BeginNotice), each of which counts.
 //
 // A network is known to an account that has logged in from it within the last 30
 // days (up to 60); for it only the pair counts. So an attacker elsewhere cannot
@@ -97,6 +98,11 @@ func (t *Throttle) BeginCode(ctx context.Context, account string) (*Attempt, err
 // BeginLetter is Begin for a letter to an address.
 func (t *Throttle) BeginLetter(ctx context.Context, address string) (*Attempt, error) {
 	return t.begin(ctx, func(a *Attempt) ([]*gate, []string) { return []*gate{newGate(perLetters, a.at, address)}, nil })
+}
+
+// BeginNotice is Begin for a letter of a kind that a decision on an account owes.
+func (t *Throttle) BeginNotice(ctx context.Context, account, kind string) (*Attempt, error) {
+	return t.begin(ctx, func(a *Attempt) ([]*gate, []string) { return []*gate{newGate(perNotices, a.at, account, kind)}, nil })
 }
 
 func (t *Throttle) begin(ctx context.Context, gatesFor func(*Attempt) (gates []*gate, known []string)) (*Attempt, error) {
