@@ -4,10 +4,15 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/mail"
@@ -18,6 +23,17 @@ import (
 func letterHook(t *testing.T) (flags []string, letters chan mail.Message) {
 	t.Helper()
 	letters = make(chan mail.Message, 10)
+	flags = hookOf(t, func(m mail.Message) {
+		if strings.Contains(m.Text, "/account/") {
+			letters <- m
+		}
+	})
+	return flags, letters
+}
+
+// hookOf is a webhook that hands over the letters that it takes.
+func hookOf(t *testing.T, take func(mail.Message)) (flags []string) {
+	t.Helper()
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var m mail.Message
 		if err := json.NewDecoder(r.Body).Decode(&m); err != nil || !strings.HasPrefix(r.Header.Get("Keyturn-Signature"), "t=") {
@@ -27,14 +43,12 @@ func letterHook(t *testing.T) (flags []string, letters chan mail.Message) {
 			w.WriteHeader(http.StatusUnprocessableEntity)
 			return
 		}
-		if strings.Contains(m.Text, "/account/") {
-			letters <- m
-		}
+		take(m)
 	}))
 	t.Cleanup(hook.Close)
 	secret := filepath.Join(t.TempDir(), "hook.secret")
 	writeFile(t, secret, strings.Repeat("s", 32)+"\n")
-	return []string{"--mail-webhook-url", hook.URL, "--mail-webhook-secret-file", secret}, letters
+	return []string{"--mail-webhook-url", hook.URL, "--mail-webhook-secret-file", secret}
 }
 
 var tokenInLetter = regexp.MustCompile(`[?&]token=([^&\s]+)`)
@@ -62,4 +76,66 @@ func tellLetters(t *testing.T) []string {
 	})
 	s.stop(t)
 	return strings.Split(strings.TrimSpace(readFile(t, d.auditLog)), "\n")
+}
+
+// TestF5_AKilledCommandOwesItsLetter kills commands from the proposal of another password
+// on. A server carries on what they began, and the owner has one letter for each.
+func TestF5_AKilledCommandOwesItsLetter(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+		var mu sync.Mutex
+		got := map[string]string{}
+		d.settings = append(d.settings, hookOf(t, func(m mail.Message) {
+			mu.Lock()
+			defer mu.Unlock()
+			if got[m.ID] = string(m.Kind); m.To != email || m.Kind != mail.Password {
+				t.Errorf("%+v", m)
+			}
+		})...)
+		d.addUser(t, email, password)
+		d.serve(t)
+		under := func() bool {
+			return slices.ContainsFunc(d.records(t, "users"), func(r string) bool { return strings.Contains(r, `Notices`) })
+		}
+		file := filepath.Join(t.TempDir(), "password")
+		writeFile(t, file, another+"\n")
+		for range 4 { // one more would have to wait
+			cmd := exec.Command(keyturn, append([]string{"users", "passwd", email, "--password-file", file}, d.flags()...)...)
+			cmd.Env = bareEnviron()
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			over := make(chan struct{})
+			go func() { _ = cmd.Wait(); close(over) }()
+			poll(over, under)
+			_ = cmd.Process.Kill()
+			<-over
+			eventually(t, "what was begun is carried on", func() bool { return !under() })
+		}
+		want := map[string]bool{}
+		for line := range strings.Lines(readFile(t, d.auditLog)) {
+			var e struct {
+				Event struct{ ID, Action, Outcome string }
+			}
+			if err := json.Unmarshal([]byte(line), &e); err != nil {
+				t.Fatal(err)
+			}
+			if e.Event.Action == string(audit.PasswordReset) && e.Event.Outcome == string(audit.Success) {
+				want[uuid.NewSHA1(uuid.Nil, []byte(e.Event.ID)).String()] = true
+			}
+		}
+		eventually(t, "the letters are sent", func() bool { return len(d.records(t, "messages")) == 0 })
+		mu.Lock()
+		defer mu.Unlock()
+		for id := range got {
+			name, _, _ := strings.Cut(id, "@")
+			if !want[name] {
+				t.Errorf("a letter %s that no event owes", id)
+			}
+			delete(want, name)
+		}
+		if len(got) == 0 || len(want) != 0 {
+			t.Errorf("%d letters, and %d are missing", len(got), len(want))
+		}
+	})
 }
