@@ -105,14 +105,19 @@ func (s *Service) prepareSignUp(ctx context.Context, l *mail.Letter) error {
 
 // Confirm does what the token of a letter's link is for: it makes the account that
 // somebody signed up for, of whom it wants the password, so that nobody is talked into an
-// account of somebody else's; or it confirms the address of an account. It reports
-// whether it made one. A link to confirm an address can be opened again. The error is
-// errResetToken, a refusal (BadCredentials, Busy), ErrEmailTaken, which a link that was
-// opened before leads to, ErrUsernameTaken, ErrConflict, decision.ErrNotRecorded or from
-// the store.
+// account of somebody else's; or it confirms the address of an account, or gives one the
+// address that its user asked for. It reports whether it made one. A link to confirm an
+// address can be opened again, one to change it cannot. The error is errResetToken, a
+// refusal (BadCredentials, Busy), ErrEmailTaken, which a link that was opened before leads
+// to, ErrUsernameTaken, ErrNotFound, ErrConflict, decision.ErrNotRecorded or from the
+// store.
 func (s *Service) Confirm(ctx context.Context, token, password string) (u User, made bool, err error) {
-	if strings.HasPrefix(token, addressPrefix) {
+	switch {
+	case strings.HasPrefix(token, addressPrefix):
 		u, err = s.confirmAddress(ctx, token)
+		return u, false, err
+	case strings.HasPrefix(token, changePrefix):
+		u, err = s.confirmChange(ctx, token)
 		return u, false, err
 	}
 	var p pendingAccount

@@ -2,6 +2,7 @@ package users
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -52,14 +53,22 @@ func (s *Service) change(ctx context.Context, event audit.Event, uid string, end
 // revise is change, but records no refusal.
 func (s *Service) revise(ctx context.Context, event audit.Event, uid string, ends bool, alter func(u *User, e *audit.Event) error) (User, audit.Event, error) {
 	event.UserID, event.Outcome = uid, audit.Success
+	return s.reviseOwing(ctx, event, ends, alter, s.notice)
+}
+
+// reviseOwing is revise for a change of the account of the event that owes letters.
+func (s *Service) reviseOwing(ctx context.Context, event audit.Event, ends bool, alter func(u *User, e *audit.Event) error, letters func(ctx context.Context, before, after User, e audit.Event) json.RawMessage) (User, audit.Event, error) {
 	return s.maker().Revise(ctx, decision.Revision[User]{
-		Event: event, Ends: ends, Notice: s.notice,
-		Read: func(ctx context.Context) (User, error) { return s.Store.UserByID(ctx, uid) },
+		Event: event, Ends: ends, Notice: letters,
+		Read: func(ctx context.Context) (User, error) { return s.Store.UserByID(ctx, event.UserID) },
 		Alter: func(u *User, e *audit.Event) error {
 			e.UserEmail = u.Email
-			last := u.UpdatedAt
+			before := *u
 			err := alter(u, e)
-			u.UpdatedAt = s.later(last)
+			u.UpdatedAt = s.later(before.UpdatedAt)
+			if u.Email != before.Email || u.Epoch != before.Epoch {
+				u.EmailChange = ""
+			}
 			return err
 		},
 	})

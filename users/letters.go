@@ -123,8 +123,10 @@ func (s *Service) PrepareLetter(ctx context.Context, l *mail.Letter) (bool, erro
 		err = s.prepareSignUp(ctx, l)
 	case mail.Confirm:
 		l.Token, err = s.sealLink(addressPrefix, l.Data)
-	case mail.Password, mail.Factor, mail.Device, mail.Reuse:
+	case mail.Changed, mail.Password, mail.Factor, mail.Device, mail.Reuse:
 		err = s.prepareNotice(ctx, l)
+	case mail.Change:
+		err = s.prepareChange(ctx, l)
 	}
 	if _, gone := noLetter(err); gone {
 		return false, nil
@@ -173,7 +175,7 @@ func (s *Service) prepareReset(ctx context.Context, l *mail.Letter) error {
 		switch {
 		case u.Disabled:
 			return errNoPassword
-		case later, !u.PasswordChangedAt.Before(at), !s.now().Before(asked.Expires):
+		case u.Email != l.To, later, !u.PasswordChangedAt.Before(at), !s.now().Before(asked.Expires):
 			return errVoid
 		}
 		return nil

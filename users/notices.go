@@ -75,7 +75,7 @@ func where(ctx context.Context, at time.Time) map[string]string {
 
 func owed(l mail.Letter, on decidedOn) json.RawMessage {
 	l.Data, _ = json.Marshal(on)
-	text, _ := json.Marshal(l) // texts can always be encoded
+	text, _ := json.Marshal([]mail.Letter{l}) // texts can always be encoded
 	return text
 }
 
@@ -124,22 +124,34 @@ func both(a, b string) string {
 // that has.
 var errNoMail = errors.New("letters are left to the servers")
 
-// Notify writes the letter that the decision id owes. It may be called again. Of more
+// Notify writes the letters that the decision id owes. It may be called again. Of more
 // letters of a kind than one account is sent in a day it writes none.
 func (s *Service) Notify(ctx context.Context, id string, notice json.RawMessage) error {
-	var l mail.Letter
-	var on decidedOn
-	err := json.Unmarshal(notice, &l)
-	if err == nil {
-		err = json.Unmarshal(l.Data, &on)
+	var letters []mail.Letter
+	if err := json.Unmarshal(notice, &letters); err != nil {
+		return fmt.Errorf("the notice of %s cannot be read: %w", id, err)
 	}
 	switch {
-	case err != nil:
-		return fmt.Errorf("the notice of %s cannot be read: %w", id, err)
 	case s.Post == nil && s.Mailless:
 		return nil // the settings changed
 	case s.Post == nil:
 		return errNoMail
+	}
+	for i, l := range letters {
+		if l.ID = id; i > 0 {
+			l.ID += "/" + string(l.Kind)
+		}
+		if err := s.writeOwed(ctx, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) writeOwed(ctx context.Context, l mail.Letter) error {
+	var on decidedOn
+	if err := json.Unmarshal(l.Data, &on); err != nil {
+		return fmt.Errorf("the letter %s cannot be read: %w", l.ID, err)
 	}
 	if l.To == "" {
 		u, err := s.Store.UserByID(ctx, on.UserID)
@@ -151,6 +163,9 @@ func (s *Service) Notify(ctx context.Context, id string, notice json.RawMessage)
 		}
 		l.To, l.Language = u.Email, u.locale()
 	}
+	if l.Kind == mail.Change || l.Kind == mail.Changed { // AskEmail has counted them
+		return s.Post.Write(ctx, l)
+	}
 	attempt, err := s.Letters.BeginNotice(ctx, on.UserID, string(l.Kind))
 	if refusal.Is(err, refusal.Throttled) {
 		return nil
@@ -158,7 +173,6 @@ func (s *Service) Notify(ctx context.Context, id string, notice json.RawMessage)
 	if err != nil {
 		return err
 	}
-	l.ID = id
 	if err = s.Post.Write(ctx, l); err != nil {
 		attempt.Withdraw(ctx)
 	}
@@ -177,12 +191,13 @@ func (s *Service) prepareNotice(ctx context.Context, l *mail.Letter) error {
 	}
 	owes := false
 	var err error
+	id, _, _ := strings.Cut(l.ID, "/")
 	if on.SessionID != "" {
-		owes, err = s.Sessions.OwesNotice(ctx, on.SessionID, l.ID)
+		owes, err = s.Sessions.OwesNotice(ctx, on.SessionID, id)
 	} else {
 		var u User
 		u, err = s.Store.HeldUser(ctx, on.UserID)
-		owes = u.OwesNotice(l.ID)
+		owes = u.OwesNotice(id)
 	}
 	switch {
 	case errors.Is(err, ErrNotFound):

@@ -25,6 +25,10 @@ type User struct {
 	// an address, not a flag, so that whatever changes Email, such as a former version,
 	// leaves one that is not verified (see EmailVerified).
 	VerifiedEmail string
+	// EmailChange names the change of Email that the user asked for last: the link of no
+	// other letter counts. It is empty if there is none, and once a change of Email or of
+	// Epoch has made it void.
+	EmailChange string
 	// Username is optional; UsernameKey is unique among accounts that have one.
 	Username    string
 	UsernameKey string

@@ -24,7 +24,7 @@ const (
 	UserImported       Action = "user-imported"        // by an operator
 	UserDisabled       Action = "user-disabled"        // by an operator
 	UserEnabled        Action = "user-enabled"         // by an operator
-	UserChanged        Action = "user-changed"         // address, names, roles or claims, by an operator; names, by the user
+	UserChanged        Action = "user-changed"         // address, names, roles or claims, by an operator; names, or the address by a letter, by the user
 	UserDeleted        Action = "user-deleted"         // by an operator, by the user, or by the server after a grace
 	UserClosed         Action = "user-closed"          // by the user, to be deleted
 	UsersExported      Action = "users-exported"       // by an operator

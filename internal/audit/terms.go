@@ -173,8 +173,8 @@ var vocabulary = []Term{
 		Fields: words("user.id user.email keyturn.detail"),
 	}, {
 		Action: UserChanged, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
-		When:    "an operator changed an account's address, names, roles or claims, or whether it needs a second factor; or a user the own names",
-		Success: silent, Failure: slices.Concat(noAccount, badProfile, badClaims, unread, atPage, []Reason{ReasonMalformedBody, ReasonHungUp}),
+		When:    "an operator changed an account's address, names, roles or claims, or whether it needs a second factor; or a user the own names, or the address by the link of a letter",
+		Success: silent, Failure: slices.Concat(noAccount, badProfile, badClaims, unread, atPage, []Reason{ReasonMalformedBody, ReasonHungUp, ReasonBadResetToken}),
 		Fields: words("user.id user.email keyturn.session_id keyturn.count keyturn.detail"),
 	}, {
 		Action: UserDeleted, Category: words("iam"), Type: words("user deletion"), Stands: WithEvent,
@@ -235,9 +235,9 @@ var vocabulary = []Term{
 		Fields: accountAfter,
 	}, {
 		Action: LetterAsked, Category: words("iam"), Type: words("info"), Stands: WithEvent,
-		When:    "somebody asked for a letter, whose kind the detail names, to an address that may have an account or not",
-		Success: silent, Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonInvalidEmail, ReasonThrottled, ReasonForeignForm, ReasonUnavailable, ReasonUnknownUser}, unread),
-		Fields: words("user.id user.email keyturn.detail"),
+		When:    "somebody asked for a letter, whose kind the detail names, to an address that may have an account or not; for change, a user asked to have that address, and the former one is told",
+		Success: silent, Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonInvalidEmail, ReasonThrottled, ReasonStaleLogin}, noAccount, unread, atPage),
+		Fields: words("user.id user.email keyturn.session_id keyturn.detail"),
 	}, {
 		Action: EmailVerified, Category: words("iam"), Type: words("user change"), Stands: WithEvent,
 		When:    "the address of an account was confirmed by the link of a letter; an account that is made by one has a confirmed address from the beginning",

@@ -382,7 +382,6 @@ var byOthers = map[audit.Action]string{
 	audit.KeyRewrapped:   "the key is what it was, sealed otherwise",
 	audit.StoreCopied:    "a file has its name, or has not",
 	audit.StoreRestored:  "the same",
-	audit.LetterAsked:    "the outbox has the letter, or has not",
 }
 
 // TestA1_WhatComesToNothingIsInTheVocabulary has others replace a record, in each

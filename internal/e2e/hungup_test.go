@@ -191,7 +191,7 @@ func hungUps() []hungUp {
 	}
 	for _, route := range []string{
 		"GET /oauth/authorize", "POST /oauth/authorize", "GET /oauth/logout", "POST /oauth/logout", "GET /account", "GET /account/login", "POST /account/login",
-		"GET /account/logout", "POST /account/logout", "GET /account/signup", "POST /account/signup", "GET /account/forgot", "POST /account/forgot", "GET /account/reset", "POST /account/reset", "POST /auth/forgot", "GET /account/confirm", "POST /account/confirm", "POST /auth/confirm", "GET /account/password", "POST /account/password",
+		"GET /account/logout", "POST /account/logout", "GET /account/signup", "POST /account/signup", "GET /account/forgot", "POST /account/forgot", "GET /account/reset", "POST /account/reset", "POST /auth/forgot", "GET /account/email", "POST /account/email", "POST /auth/email", "GET /account/confirm", "POST /account/confirm", "POST /auth/confirm", "GET /account/password", "POST /account/password",
 		"GET /account/sessions", "POST /account/sessions", "GET /account/profile", "POST /account/profile", "GET /account/data", "GET /account/delete", "POST /account/delete", "POST /account/consent", "GET /account/applications", "POST /account/applications", "GET /account/factors", "POST /account/factors", "GET /account/factors/app", "POST /account/factors/app", "GET /account/logo", "GET /", "GET /favicon.ico", "GET /account/style.css", "GET /account/post.js", "GET /account/passkey.js", "GET /auth/login/passkey", "GET /auth/factors/passkey",
 	} {
 		rows = append(rows, hungUp{route: route, page: true, actions: changes, stands: heldOver})

@@ -78,7 +78,7 @@ func (v *view) setBack(page string) {
 }
 
 // comeBackTo are the pages that who asked for one comes back to by a log-in.
-var comeBackTo = []string{"sessions", "applications", "password", "factors", "factors/app", "profile", "delete"}
+var comeBackTo = []string{"sessions", "applications", "password", "email", "factors", "factors/app", "profile", "delete"}
 
 // LogIn answers POST /account/login, and leads on to what the user logs in for. The form
 // has a name and a password, or the code of a second factor that was asked for, or what a

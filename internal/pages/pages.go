@@ -36,6 +36,7 @@ const (
 	ResetPath        = "/account/reset"
 	ConfirmPath      = "/account/confirm"
 	PasswordPath     = "/account/password"
+	EmailPath        = "/account/email"
 	SessionsPath     = "/account/sessions"
 	FactorsPath      = "/account/factors"
 	AppPath          = "/account/factors/app"

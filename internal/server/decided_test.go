@@ -148,7 +148,7 @@ func (w faultyWorld) randomDecision(ctx context.Context, r *rand.Rand) {
 	client := fmt.Sprintf("client%d", r.IntN(2))
 	name := fmt.Sprint("name", r.IntN(1000))
 	// What becomes of it is for the log and the store to say.
-	switch r.IntN(17) {
+	switch r.IntN(18) {
 	case 0, 1:
 		_, _ = w.users.SignUp(ctx, users.NewUser{Email: address, Username: fmt.Sprint("name", r.IntN(2)), Password: long})
 	case 2:
@@ -185,7 +185,9 @@ func (w faultyWorld) randomDecision(ctx context.Context, r *rand.Rand) {
 		if live, err := w.faulty.Unwrap().FamiliesOfUser(ctx, w.uid, time.Now(), 1); err == nil && len(live) > 0 {
 			_, _ = w.users.EndSession(ctx, w.uid, live[0].ID)
 		}
-	case 15, 16:
+	case 15:
+		_ = w.users.AskEmail(ctx, uid, "", "new@example.org", "")
+	case 16, 17:
 		var held tokens
 		if rec := w.post("/oauth/token", values{"grant_type": {"client_credentials"}}); rec.Code == http.StatusOK {
 			must(w.t, json.Unmarshal(rec.Body.Bytes(), &held))
@@ -254,6 +256,9 @@ func checkNotices(t *testing.T, w faultyWorld, log *scribe, seed uint64) {
 	stand := log.stand()
 	for _, e := range log.events {
 		owed[e.ID] = owed[e.ID] || stand[e.ID] && (e.Action == audit.PasswordReset || e.Action == audit.ResetForced)
+		if e.Action == audit.LetterAsked && stand[e.ID] {
+			owed[e.ID], owed[e.ID+"/changed"], may[e.ID+"/changed"] = true, true, true
+		}
 		may[e.ID] = owed[e.ID] || stand[e.ID] && e.Action == audit.TokenIssued
 	}
 	written, logins := map[string]bool{}, 0

@@ -154,7 +154,7 @@ func letterDecisions() []decided {
 		{"new password by no letter", atReset(setting("link", "kt_pr_x")), 403, redeemed, "bad_reset_token"},
 		{"new password by a letter, a common one", atReset(setting("new_password", "passwordpassword")), 422, redeemed, "password_refused"},
 	}
-	rows = slices.Concat(rows, confirmations(), unreadForms("/account/forgot", asked), unreadForms("/account/reset", redeemed), unreadForms("/account/confirm", audit.UserSignedUp))
+	rows = slices.Concat(rows, confirmations(), changesOfEmail(), unreadForms("/account/forgot", asked), unreadForms("/account/reset", redeemed), unreadForms("/account/confirm", audit.UserSignedUp))
 	for i, d := range rows {
 		send := d.send
 		rows[i].send = func(w *world, t tokens) *httptest.ResponseRecorder {

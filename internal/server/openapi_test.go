@@ -235,7 +235,7 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 		journeys["own: "+d.name] = func(_ *testing.T, w *world) { d.send(w, w.login()) }
 	}
 	for _, d := range append(factorPages(), letterDecisions()...) {
-		journeys["page: "+d.name] = func(_ *testing.T, w *world) { d.send(w, tokens{}) }
+		journeys["page: "+d.name] = func(_ *testing.T, w *world) { d.send(w, w.login()) }
 	}
 	maps.Copy(journeys, map[string]func(*testing.T, *world){
 		"a page of a log-in of a while ago": func(t *testing.T, w *world) {
@@ -334,14 +334,29 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 		},
 		"letters that are not recorded": func(t *testing.T, w *world) {
 			w.mailed()
+			held, b := w.login(), w.loggedIn()
+			w.get("/account/email")
+			_, form := formOn(t, b.get("/account/email"))
+			form.Set("email", augusta)
 			w.journal.breakDown(true)
 			w.sendJSON("POST", "/auth/forgot", "", map[string]string{"email": email})
-			b := w.browser()
-			_, form := formOn(t, b.get("/account/forgot"))
+			w.sendJSON("POST", "/auth/email", held.Access, map[string]string{"email": augusta})
 			w.sendJSON("POST", "/auth/confirm", "", map[string]string{"token": "x"})
-			for _, path := range []string{"/account/forgot", "/account/reset", "/account/confirm"} {
+			for _, path := range []string{"/account/forgot", "/account/reset", "/account/confirm", "/account/email"} {
 				b.post(path, form)
 			}
+		},
+		"another address, by who may not": func(t *testing.T, w *world) {
+			w.mailed()
+			foreign := read[tokens](t, w.postAs("/oauth/token", login("client_id", "page")), 200)
+			for _, token := range []string{"", foreign.Access} {
+				w.sendJSON("POST", "/auth/email", token, map[string]string{"email": augusta})
+			}
+			b := w.loggedIn()
+			said := w.handler.(*stenographer)
+			later(w, app{}, nil)
+			said.next, w.handler = w.handler, said
+			b.get("/account/email")
 		},
 		"a store that is closed": func(t *testing.T, w *world) {
 			must(t, w.store.Close())

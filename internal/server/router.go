@@ -69,6 +69,7 @@ func (s *Server) router(h Handlers) http.Handler {
 	if h.Mail {
 		s.route(r, page, pages.ResetPath, methods{"GET": h.Pages.AskReset, "POST": h.Pages.Reset})
 		s.route(r, page, pages.ConfirmPath, methods{"GET": h.Pages.AskConfirm, "POST": h.Pages.Confirm})
+		s.route(r, page, pages.EmailPath, methods{"GET": h.Pages.AskEmail, "POST": h.Pages.ChangeEmail})
 		s.route(r, page, pages.ForgotPath, methods{"GET": h.Pages.AskForgot, "POST": h.Pages.Forgot})
 	}
 	if h.SignUp {
@@ -159,6 +160,7 @@ func (s *Server) firstPartyRoutes(r *mux.Router, all Handlers) {
 	if all.Mail {
 		s.route(r, firstParty, "/auth/forgot", methods{"POST": h.Forgot})
 		s.route(r, firstParty, "/auth/confirm", methods{"POST": h.Confirm})
+		s.route(r, firstParty, "/auth/email", methods{"POST": h.ForCaller(h.ChangeEmail)})
 	}
 	s.route(r, firstParty, "/auth/reset", methods{"POST": h.ResetPassword})
 	s.route(r, firstParty, "/auth/login", methods{"POST": h.LogIn})

@@ -95,7 +95,7 @@ func (t *Throttle) BeginCode(ctx context.Context, account string) (*Attempt, err
 	return t.begin(ctx, func(a *Attempt) ([]*gate, []string) { return []*gate{newGate(perCodes, a.at, account)}, nil })
 }
 
-// BeginLetter is Begin for a letter to an address.
+// BeginLetter is Begin for a letter to an address, or for one that an account asks for.
 func (t *Throttle) BeginLetter(ctx context.Context, address string) (*Attempt, error) {
 	return t.begin(ctx, func(a *Attempt) ([]*gate, []string) { return []*gate{newGate(perLetters, a.at, address)}, nil })
 }

@@ -20,6 +20,7 @@ type userRecord struct {
 	Email             string          `bson:"email"`
 	EmailKey          string          `bson:"email_key,omitempty"` // omitted from the sparse index if empty
 	VerifiedEmail     string          `bson:"verified_email,omitempty"`
+	EmailChange       string          `bson:"email_change,omitempty"`
 	Username          string          `bson:"username,omitempty"`
 	UsernameKey       string          `bson:"username_key,omitempty"` // likewise
 	FirstName         string          `bson:"first_name"`

@@ -12,10 +12,10 @@ import (
 
 const userColumns = `uid, email, email_key, username, username_key, first_name, last_name, roles, claims,
 	password_hash, reset_hash, reset_expires_at, disabled, epoch, unsettled, created_at, updated_at, password_changed_at,
-	factors, consents, delete_at, verified_email, version, unborn, slot_id, slot`
+	factors, consents, delete_at, verified_email, email_change, version, unborn, slot_id, slot`
 
 var (
-	insertUser     = sql(`INSERT INTO users (` + userColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	insertUser     = sql(`INSERT INTO users (` + userColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	heldUser       = sql(`SELECT ` + userColumns + ` FROM users WHERE uid = ?`)
 	userByID       = sql(`SELECT ` + userColumns + ` FROM users WHERE uid = ? AND unborn = 0`)
 	userByEmail    = sql(`SELECT ` + userColumns + ` FROM users WHERE email_key = ? AND email_key <> '' AND unborn = 0`)
@@ -29,7 +29,7 @@ var (
 	replaceUser    = sql(`UPDATE users SET email = ?2, email_key = ?3, username = ?4, username_key = ?5, first_name = ?6, last_name = ?7,
 		roles = ?8, claims = ?9, password_hash = ?10, reset_hash = ?11, reset_expires_at = ?12, disabled = ?13, epoch = ?14,
 		unsettled = ?15, created_at = ?16, updated_at = ?17, password_changed_at = ?18,
-		factors = ?19, consents = ?20, delete_at = ?21, verified_email = ?22, version = ?23, unborn = ?24, slot_id = ?25, slot = ?26 WHERE uid = ?1`)
+		factors = ?19, consents = ?20, delete_at = ?21, verified_email = ?22, email_change = ?23, version = ?24, unborn = ?25, slot_id = ?26, slot = ?27 WHERE uid = ?1`)
 	deleteUser = sql(`DELETE FROM users WHERE uid = ?`)
 	updateHash = sql(`UPDATE users SET password_hash = ?3, version = version + 1
 		WHERE uid = ?1 AND password_hash = ?2 AND slot_id = '' AND unborn = 0`)
@@ -60,6 +60,7 @@ func scanUser(r *row) users.User {
 		Consents:          scanConsents(r),
 		DeleteAt:          r.time(),
 		VerifiedEmail:     r.text(),
+		EmailChange:       r.text(),
 		Held:              scanHeld(r),
 	}
 }
@@ -120,7 +121,7 @@ func writeUser(c *conn, s *statement, u users.User) (int, error) {
 	return c.exec(s, u.UID, u.Email, u.EmailKey, u.Username, u.UsernameKey, u.FirstName, u.LastName,
 		encodeList(u.Roles), u.Claims, u.PasswordHash, u.ResetHash, millis(u.ResetExpiresAt),
 		integer(u.Disabled), u.Epoch, integer(u.Unsettled),
-		millis(u.CreatedAt), millis(u.UpdatedAt), millis(u.PasswordChangedAt), encodeFactors(u.Factors), encodeConsents(u.Consents), millis(u.DeleteAt), u.VerifiedEmail,
+		millis(u.CreatedAt), millis(u.UpdatedAt), millis(u.PasswordChangedAt), encodeFactors(u.Factors), encodeConsents(u.Consents), millis(u.DeleteAt), u.VerifiedEmail, u.EmailChange,
 		u.Version, integer(u.Unborn), u.SlotID, u.Slot)
 }
 

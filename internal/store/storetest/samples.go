@@ -40,6 +40,7 @@ func sampleUser(n int) users.User {
 		Email:          fmt.Sprintf("User%d@Example.com", n),
 		EmailKey:       fmt.Sprintf("user%d@example.com", n),
 		VerifiedEmail:  fmt.Sprintf("User%d@Example.com", n),
+		EmailChange:    uid(n + 400),
 		Username:       fmt.Sprintf("User%d", n),
 		UsernameKey:    fmt.Sprintf("user%d", n),
 		FirstName:      "Ada",

@@ -114,6 +114,21 @@ try {
   await follow(page, 'text=Cancel')
   expect('the name', await page.inputValue('#last_name'), 'Hopper')
 
+  await follow(page, 'text=Change e-mail address')
+  await check(page, 'email')
+  expect('what a browser fills in', await completes(page), ['email'])
+  await fill(page, { email: 'grace..hopper@example.com' })
+  await check(page, 'email, wrong')
+  expect('what is wrong', await page.getAttribute('[aria-invalid]', 'id'), 'email')
+  await fill(page, { email: 'hopper@example.com' })
+  await check(page, 'account, another address asked for')
+  await page.goto(at('/account/confirm?token=' + await letter()))
+  await check(page, 'confirm, another address')
+  await follow(page, 'form button')
+  expect('what was done', await page.textContent('[role=status]'), 'Your address is confirmed.')
+  await page.goto(at('/account'))
+  expect('who is logged in', await page.textContent('.about strong'), 'hopper@example.com')
+
   const asks = new URLSearchParams({
     response_type: 'code', client_id: 'wiki', redirect_uri: at('/account'), code_challenge_method: 'S256',
     code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM', scope: 'openid email read:things',
@@ -148,13 +163,13 @@ try {
   await check(page, 'factors, one')
   await follow(page, 'nav >> text=Log out')
   await follow(page, 'form button')
-  await fill(page, { username: 'grace@example.com', password: 'a compiler for plain English' })
+  await fill(page, { username: 'hopper@example.com', password: 'a compiler for plain English' })
   await check(page, 'code')
   expect('what a password manager reads', await completes(page), ['one-time-code'])
   await fill(page, { code: spent })
   await check(page, 'code, used')
   await fill(page, { code: code(key, 1) })
-  expect('who knew the code', await page.textContent('.about strong'), 'grace@example.com')
+  expect('who knew the code', await page.textContent('.about strong'), 'hopper@example.com')
 
   // A passkey: made, used beside the password, then alone, then lost.
   const authenticator = await addAuthenticator(page)
@@ -165,17 +180,17 @@ try {
   const again = async (known) => {
     await page.goto(at('/account/logout'))
     await follow(page, 'form button')
-    if (known) await fill(page, { username: 'grace@example.com', password: 'a compiler for plain English' })
+    if (known) await fill(page, { username: 'hopper@example.com', password: 'a compiler for plain English' })
   }
   for (const known of [true, false]) {
     await again(known)
     await follow(page, '#passkey')
-    expect(known ? 'by a passkey and the password' : 'by a passkey alone', await page.textContent('.about strong'), 'grace@example.com')
+    expect(known ? 'by a passkey and the password' : 'by a passkey alone', await page.textContent('.about strong'), 'hopper@example.com')
   }
   await again(true)
   await authenticator.remove()
   await fill(page, { code: recovery[1] })
-  expect('without the passkey', await page.textContent('.about strong'), 'grace@example.com')
+  expect('without the passkey', await page.textContent('.about strong'), 'hopper@example.com')
 
   await page.goto(at('/oauth/authorize?client_id=nobody'))
   await check(page, 'error')
@@ -187,7 +202,7 @@ try {
   await absent.page.goto(at('/account'))
   await follow(absent.page, 'text=Forgotten your password?')
   await check(absent.page, 'forgot')
-  await fill(absent.page, { email: 'grace@example.com' })
+  await fill(absent.page, { email: 'hopper@example.com' })
   await absent.page.goto(at('/account/reset?token=' + await letter()))
   await check(absent.page, 'reset')
   await fill(absent.page, { new_password: 'a compiler for plain English' })
@@ -204,7 +219,7 @@ try {
   await follow(reader.page, 'text=Deutsch')
   expect('the language', await reader.page.getAttribute('html', 'lang'), 'de')
   await follow(reader.page, '.other a')
-  await fill(reader.page, { username: 'grace@example.com', password: 'a compiler for plain English' })
+  await fill(reader.page, { username: 'hopper@example.com', password: 'a compiler for plain English' })
   await fill(reader.page, { code: recovery[0].toLowerCase() })
   expect('the language after the log-in', await heading(reader.page), 'Ihr Konto')
 } catch (error) {
