@@ -14,7 +14,7 @@ const (
 	// lease is how long a message is left to who took it up, patience how long one try
 	// may take.
 	lease    = time.Minute
-	patience = 20 * time.Second
+	patience = 45 * time.Second
 	// The wait after a try that failed doubles from firstWait to longestWait. A message
 	// is given up when a try fails after maxAge, or after maxTries, which take as long
 	// and need no clock.
@@ -36,8 +36,14 @@ const (
 	batch           = 100
 )
 
-// ErrFinal, wrapped by an error of Send, means that no other try would succeed.
-var ErrFinal = errors.New("it is not to be tried again")
+// What an error of Send may wrap. Any other error says that the destination is down, and
+// messages to it wait.
+var (
+	// ErrFinal means that no other try would succeed.
+	ErrFinal = errors.New("it is not to be tried again")
+	// ErrDeferred means that the destination takes other messages, and this one later.
+	ErrDeferred = errors.New("it is to be tried again later")
+)
 
 // Kind is how messages of one kind are sent.
 type Kind struct {
@@ -126,7 +132,8 @@ func (b *Box) look(ctx context.Context, gate chan struct{}, all *sync.WaitGroup)
 		}
 		all.Go(func() {
 			defer func() { <-gate }()
-			b.end(to, b.serve(ctx, to))
+			failed, took := b.serve(ctx, to)
+			b.end(to, failed, took)
 		})
 	}
 }
@@ -159,45 +166,50 @@ func (b *Box) begin(to string) bool {
 	return true
 }
 
-// end ends the serving of a destination, which rests unless all went well.
-func (b *Box) end(to string, well bool) {
+// end ends the serving of a destination, which rests if a try failed: the longer, the more
+// often none succeeded.
+func (b *Box) end(to string, down, taken bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if well {
+	if !down {
 		delete(b.rests, to)
 		return
 	}
-	last := min(max(every, 2*b.rests[to].last), longestRest)
+	last := every
+	if !taken {
+		last = min(max(every, 2*b.rests[to].last), longestRest)
+	}
 	b.rests[to] = rest{until: time.Now().Add(last), last: last}
 }
 
-// serve sends what is due to a destination, and reports whether it took all.
-func (b *Box) serve(ctx context.Context, to string) bool {
-	for ctx.Err() == nil {
+// serve sends what is due to a destination, and reports whether a try failed and whether
+// the destination took any.
+func (b *Box) serve(ctx context.Context, to string) (failed, took bool) {
+	var down, taken atomic.Bool
+	for ctx.Err() == nil && !down.Load() {
 		found, err := b.Store.DueMessages(ctx, to, b.due(), batch)
-		if b.failed(ctx, err); err != nil || len(found) == 0 {
-			return err == nil
+		if b.failed(ctx, err); err != nil {
+			return true, taken.Load()
 		}
-		var down atomic.Bool
 		var all sync.WaitGroup
 		gate := make(chan struct{}, maxAtOnce)
 		for _, m := range found {
 			gate <- struct{}{}
 			all.Go(func() {
 				defer func() { <-gate }()
-				b.failed(ctx, b.try(ctx, m, &down))
+				b.failed(ctx, b.try(ctx, m, &down, &taken))
 			})
 		}
-		if all.Wait(); down.Load() || len(found) < batch {
-			return !down.Load()
+		if all.Wait(); len(found) < batch {
+			break
 		}
 	}
-	return true
+	return down.Load(), taken.Load()
 }
 
 // try takes up one message and sends it. Once the destination is down it only gives up
 // what is too old.
-func (b *Box) try(ctx context.Context, m Message, down *atomic.Bool) error {
+func (b *Box) try(ctx context.Context, m Message, down, taken *atomic.Bool) error {
 	if ctx.Err() != nil || down.Load() && !b.old(m) {
 		return nil
 	}
@@ -215,7 +227,10 @@ func (b *Box) try(ctx context.Context, m Message, down *atomic.Bool) error {
 		cause = b.send(ctx, kind, held)
 	}
 	final := errors.Is(cause, ErrFinal)
-	if cause != nil && !final {
+	switch {
+	case cause == nil:
+		taken.Store(true)
+	case !final && !errors.Is(cause, ErrDeferred):
 		down.Store(true)
 	}
 	// What became of it is noted even if the server is to stop.

@@ -183,6 +183,41 @@ func TestADestinationThatHangsKeepsUpNoOther(t *testing.T) {
 	})
 }
 
+// TestOneMessageKeepsUpNoOther defers some messages to a destination, as mail servers do for
+// a recipient, and has others fail there now and then.
+func TestOneMessageKeepsUpNoOther(t *testing.T) {
+	for name, refusal := range map[string]error{"deferred": outbox.ErrDeferred, "failed": errDown} {
+		path := filepath.Join(t.TempDir(), "keyturn.db")
+		synctest.Test(t, func(t *testing.T) {
+			p := &post{does: func(_ context.Context, m outbox.Message) error {
+				if m.ID[0] == 'x' {
+					return refusal
+				}
+				return nil
+			}}
+			b := open(t, path, p, time.Now)
+			stop := run(b)
+			defer stop()
+			bad := map[string]int{"deferred": 30, "failed": 1}[name]
+			for i := range bad {
+				add(t, b, fmt.Sprintf("x%02d", i), "to")
+			}
+			time.Sleep(2 * time.Second)
+			for i := range 60 {
+				id := fmt.Sprintf("m%02d", i)
+				add(t, b, id, "to")
+				time.Sleep(3 * time.Second)
+				if p.tries(id) != 1 {
+					t.Errorf("%s: %s waits", name, id)
+				}
+			}
+			if n := p.tries("x00"); n < 5 || n > 7 {
+				t.Errorf("%s: %d tries in three minutes", name, n)
+			}
+		})
+	}
+}
+
 // TestAMessageIsRetriedAndGivenUp is a day with a destination that is down, most of
 // which passes while no server runs.
 func TestAMessageIsRetriedAndGivenUp(t *testing.T) {

@@ -96,7 +96,7 @@ func TestNoticesOfWhatChanged(t *testing.T) {
 		}, reuse, []string{"Application: shop", "Device: Firefox, Linux / Safari, iPhone", "Network address: 198.51.100.7 / 203.0.113.66"}},
 		{"password changed", func() {
 			w.sendJSON("POST", "/auth/password", w.login().Access, map[string]string{"current_password": password, "new_password": long})
-		}, set, []string{"your other sessions have ended"}},
+		}, set, []string{"sessions elsewhere have ended"}},
 		{"password reset by an operator", func() { must(t, w.users.ResetPassword(t.Context(), w.uid, password)) }, set, nil},
 		{"password made void", func() {
 			var err error

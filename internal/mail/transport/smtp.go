@@ -37,7 +37,10 @@ type SMTP struct {
 }
 
 // patience bounds the beginning of a connection, and the sending of a letter.
-const patience = 15 * time.Second
+const patience = 40 * time.Second
+
+// unavailable is the answer of a server that takes nothing from anybody (RFC 5321 §4.2.2).
+const unavailable = 421
 
 // Send implements mail.Carrier.
 func (s *SMTP) Send(ctx context.Context, l mail.Message) error {
@@ -64,6 +67,8 @@ func (s *SMTP) Send(ctx context.Context, l mail.Message) error {
 		return fmt.Errorf("%w: %w", outbox.ErrFinal, err)
 	case err != nil && m.IsDelivered():
 		return nil // the server took it, and broke off before it said goodbye
+	case errors.As(err, &refused) && refused.ErrorCode() >= 400 && refused.ErrorCode() != unavailable:
+		return fmt.Errorf("%w: %w", outbox.ErrDeferred, err)
 	}
 	return err
 }

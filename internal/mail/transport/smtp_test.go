@@ -70,7 +70,7 @@ func TestWhatAServerSays(t *testing.T) {
 		"":     {"421 busy": false, "554 no": false, "drop": false},
 		"AUTH": {"535 wrong": false, "454 later": false},
 		"MAIL": {"451 later": false},
-		"RCPT": {"451 greylisted": false, "452 full": false, "550 no such user": true, "drop": false},
+		"RCPT": {"421 closing": false, "451 greylisted": false, "452 full": false, "550 no such user": true, "drop": false},
 		"DATA": {"451 later": false, "554 spam": true, "drop": false},
 		"END":  {"451 later": false, "554 spam": true, "drop": false},
 	} {
@@ -80,6 +80,10 @@ func TestWhatAServerSays(t *testing.T) {
 			err := by.Send(t.Context(), letter())
 			if err == nil || errors.Is(err, outbox.ErrFinal) != final {
 				t.Errorf("%q to %s: %v; final should be %v", answer, verb, err, final)
+			}
+			refused := strings.HasPrefix(answer, "45") && (verb == "RCPT" || verb == "DATA" || verb == "END" || verb == "MAIL")
+			if errors.Is(err, outbox.ErrDeferred) != refused {
+				t.Errorf("%q to %s: %v; of this letter alone should be %v", answer, verb, err, refused)
 			}
 			if err != nil && strings.Contains(err.Error(), "secret") {
 				t.Errorf("the error has the password: %v", err)
