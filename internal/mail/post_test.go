@@ -100,7 +100,7 @@ func TestLettersAreWrittenOnceAndRestSealed(t *testing.T) {
 		if ada.To != "ada@Example.net" {
 			ada, bob = bob, ada
 		}
-		if ada.Language != "de" || !strings.Contains(ada.Text, "Firefox Bcc: eve@example.com") || ada.Subject != "Ihr Passwort bei Engines ist geändert" || !strings.HasSuffix(ada.ID, "@example.com") {
+		if ada.Language != "de" || !strings.Contains(ada.Text, "Firefox Bcc: eve@example.com") || ada.Subject != "Ihr bisheriges Passwort bei Engines gilt nicht mehr" || !strings.HasSuffix(ada.ID, "@example.com") {
 			t.Errorf("%+v", ada)
 		}
 		if bob.Language != "fr" || !strings.Contains(bob.Text, "\nhttps://login.example.com/account/confirm?token=kt_x&ui_locales=fr\n") || !strings.Contains(bob.HTML, `href="https://login.example.com/account/confirm?token=kt_x&amp;ui_locales=fr"`) || bob.ID == ada.ID {

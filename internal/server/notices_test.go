@@ -62,7 +62,7 @@ func (w *world) logsIn(ip, agent, password string) *httptest.ResponseRecorder {
 func TestNoticesOfWhatChanged(t *testing.T) {
 	w := newWorld(t)
 	box := &mailbox{w: w, smtp: w.mailed()}
-	const set, factor, reuse = "Your password at Engines is changed", "How you log in to Engines has changed", "A session at Engines was ended"
+	const set, factor, reuse = "Your former password at Engines is void", "How you log in to Engines has changed", "A session at Engines was ended"
 	held := w.login()
 	a := w.setUp(held.Access)
 	var resetToken string
@@ -170,7 +170,7 @@ func TestNoticesOfLogIns(t *testing.T) {
 		}
 		expect("30 more", about, about)
 		must(t, w.users.ResetPassword(t.Context(), w.uid, long))
-		expect("a new password", "Your password at Engines is changed")
+		expect("a new password", "Your former password at Engines is void")
 
 		w.users.Notices = users.ChangeNotices
 		w.logsIn("192.168.1.1", "curl/8", long)
