@@ -18,6 +18,7 @@ const maxDataSessions = 1000
 type Data struct {
 	UID               string          `json:"uid"`
 	Email             string          `json:"email,omitempty"`
+	EmailVerified     bool            `json:"email_verified"`
 	Username          string          `json:"username,omitempty"`
 	FirstName         string          `json:"first_name,omitempty"`
 	LastName          string          `json:"last_name,omitempty"`
@@ -82,7 +83,7 @@ func (s *Service) dataOf(ctx context.Context, uid string) (Data, error) {
 		return Data{}, err
 	}
 	d := Data{
-		UID: u.UID, Email: u.Email, Username: u.Username, FirstName: u.FirstName, LastName: u.LastName, Roles: u.Roles, Claims: json.RawMessage(u.Claims),
+		UID: u.UID, Email: u.Email, EmailVerified: u.EmailVerified(), Username: u.Username, FirstName: u.FirstName, LastName: u.LastName, Roles: u.Roles, Claims: json.RawMessage(u.Claims),
 		CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt, PasswordChangedAt: u.PasswordChangedAt,
 		Factors: []DataFactor{}, Recovery: len(u.Factors.Recovery), Grants: []DataGrant{}, Sessions: []DataSession{},
 	}

@@ -57,12 +57,15 @@ func (s *Service) aboutReset(l *mail.Letter) (err error) {
 
 // SendLetter writes a letter to the user of the account uid, for an operator: mail.Reset,
 // to set a new password, or mail.Confirm, to confirm the address. The error is
-// ErrNotFound, a refusal (Unacceptable: the account has no address),
+// ErrNotFound, a refusal (Unacceptable: the account has no address, or is disabled),
 // decision.ErrNotRecorded or from the store.
 func (s *Service) SendLetter(ctx context.Context, uid string, kind mail.Kind, language string) error {
 	u, err := s.Store.UserByID(ctx, uid)
-	if err == nil && u.Email == "" {
+	switch {
+	case err == nil && u.Email == "":
 		err = refuse("email", "is what the account lacks: give it one first")
+	case err == nil && u.Disabled:
+		err = refusal.New(refusal.Unacceptable, audit.ReasonDisabledUser, "The account is disabled: enable it first.")
 	}
 	l := mail.Letter{ID: uuid.NewString(), Kind: kind, To: u.Email, Language: language}
 	event := asked(l, l.To)

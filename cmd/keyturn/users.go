@@ -139,7 +139,10 @@ func (p *program) usersListCommand() *cobra.Command {
 			table(w, "UID\tEMAIL\tUSERNAME\tNAME\tSTATE", func(row func(...any)) {
 				for _, u := range rows {
 					state := "enabled"
-					if u.Disabled {
+					switch {
+					case !u.DeleteAt.IsZero():
+						state = "closed until " + u.DeleteAt.Format(time.DateTime)
+					case u.Disabled:
 						state = "disabled"
 					}
 					row(u.UID, u.Email, u.Username, strings.TrimSpace(u.FirstName+" "+u.LastName), state)

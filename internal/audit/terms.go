@@ -236,7 +236,7 @@ var vocabulary = []Term{
 	}, {
 		Action: LetterAsked, Category: words("iam"), Type: words("info"), Stands: WithEvent,
 		When:    "somebody asked for a letter, whose kind the detail names, to an address that may have an account or not; for change, a user asked to have that address, and the former one is told",
-		Success: silent, Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonInvalidEmail, ReasonThrottled, ReasonStaleLogin}, noAccount, unread, atPage),
+		Success: silent, Failure: slices.Concat([]Reason{ReasonMalformedBody, ReasonInvalidEmail, ReasonThrottled, ReasonStaleLogin, ReasonDisabledUser}, noAccount, unread, atPage),
 		Fields: words("user.id user.email keyturn.session_id keyturn.detail"),
 	}, {
 		Action: EmailVerified, Category: words("iam"), Type: words("user change"), Stands: WithEvent,

@@ -43,7 +43,11 @@ func (p *Pages) Confirm(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case e == nil:
 		v.Token, v.Note = p.formToken(w, r), "confirmed"
-		p.show(w, http.StatusOK, "login", v)
+		page := "login"
+		if login, err := p.OAuth.LoginOf(r.Context(), read(r, p.cookies.session)); err == nil && login.User.UID == u.UID {
+			v.User, page = nameOf(login), "account"
+		}
+		p.show(w, http.StatusOK, page, v)
 	case e.Code == refusal.Taken && e.Field == "email": // the link was opened before
 		p.showAgain(w, r, "login", v, e)
 	default:

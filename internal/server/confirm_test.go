@@ -291,6 +291,30 @@ func TestA3_AnAddressIsConfirmedOnlyWithItsEvent(t *testing.T) {
 	}
 }
 
+// TestWhoConfirmsStaysLoggedIn: in the browser of the account the page is the account, in
+// another the log-in; one whose link is over finds the way there.
+func TestWhoConfirmsStaysLoggedIn(t *testing.T) {
+	w := newWorld(t)
+	smtp := w.mailed()
+	must(t, w.users.SendLetter(t.Context(), w.uid, mail.Confirm, ""))
+	w.deliver()
+	_, token := linkOf(t, smtp, 1)
+	for name, c := range map[string]struct {
+		b    *browser
+		link string
+		has  string
+	}{
+		"logged in": {w.loggedIn(), token, "/account/sessions"},
+		"not":       {w.browser(), token, `name="username"`},
+		"over":      {w.browser(), token + "x", `href="/account/login`},
+	} {
+		action, form := formOn(t, c.b.get("/account/confirm?token="+url.QueryEscape(c.link)))
+		if rec := c.b.post(action, form); !strings.Contains(rec.Body.String(), c.has) {
+			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
+		}
+	}
+}
+
 // TestOperatorsSendLetters, which are not limited, and to who has an address alone.
 func TestOperatorsSendLetters(t *testing.T) {
 	w := newWorld(t)
@@ -304,8 +328,11 @@ func TestOperatorsSendLetters(t *testing.T) {
 	}
 	kiosk, err := w.users.Add(t.Context(), users.NewUser{Username: "kiosk", Password: long})
 	must(t, err)
+	off, err := w.users.Add(t.Context(), users.NewUser{Email: "off@example.com", Password: long})
+	must(t, err)
+	must(t, w.users.Disable(t.Context(), off.UID))
 	w.journal.take()
-	for uid, reason := range map[string]string{kiosk.UID: "invalid_email", "00000000-0000-4000-8000-000000000000": "unknown_user"} {
+	for uid, reason := range map[string]string{kiosk.UID: "invalid_email", off.UID: "disabled_user", "00000000-0000-4000-8000-000000000000": "unknown_user"} {
 		err := w.users.SendLetter(t.Context(), uid, mail.Confirm, "")
 		if told := w.journal.take(); err == nil || len(told) != 1 || told[0].Reason.String() != reason {
 			t.Errorf("%v, told %+v", err, told)
