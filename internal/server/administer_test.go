@@ -10,6 +10,7 @@ import (
 
 	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/clients"
+	"github.com/keyturn/keyturn/internal/mail"
 	"github.com/keyturn/keyturn/internal/refusal"
 	"github.com/keyturn/keyturn/internal/store/storetest"
 	"github.com/keyturn/keyturn/internal/userfile"
@@ -145,6 +146,10 @@ func userErrands() []errand {
 		return err
 	}
 	return []errand{
+		{func(w faultyWorld) error {
+			w.alter(func(u *users.User) { u.Disabled = true })
+			return w.users.SendLetter(w.t.Context(), w.uid, mail.Reset, "")
+		}, audit.LetterAsked, "disabled_user", "", 0},
 		{add(users.NewUser{Email: "eve@example.com", Password: long}), audit.UserAdded, "", "", 0},
 		{add(users.NewUser{Email: "eve", Password: long}), audit.UserAdded, "invalid_email", "", 0},
 		{add(users.NewUser{Email: "eve@example.com", Username: "a@b", Password: long}), audit.UserAdded, "invalid_username", "", 0},
