@@ -34,6 +34,7 @@ var noticedActions = map[audit.Action]mail.Kind{
 	audit.FactorEnrolled:  mail.Factor,
 	audit.FactorRemoved:   mail.Factor,
 	audit.RecoveryRenewed: mail.Factor,
+	audit.UserClosed:      mail.Closed,
 }
 
 // decidedOn is the record on which a notice was decided.

@@ -8,6 +8,11 @@ func (d *deployment) outboxTrouble(err error) {
 	d.log.Debug().Err(err).Msg("what is to be sent waits in the outbox")
 }
 
+// outboxDown logs that a destination takes nothing, long before what is for it is given up.
+func (d *deployment) outboxDown(to string, cause error) {
+	d.log.Warn().Str("destination", to).Err(cause).Msg("nothing has been taken for minutes; what is to be sent waits, and is tried again for a day")
+}
+
 // queueEndings puts the sessions that ended into the outbox, whose clients are to be
 // told.
 func (d *deployment) queueEndings(ctx context.Context, s *services) {

@@ -54,7 +54,7 @@ func (d *deployment) services(issuer string) (*services, error) {
 		return nil, err
 	}
 	s.users.Sealer, s.users.Links = masters.Sealer(users.SealFactors), masters.Sealer(users.SealLinks)
-	s.outbox = &outbox.Box{Store: d.store, Now: d.clock.Now, OnError: d.outboxTrouble}
+	s.outbox = &outbox.Box{Store: d.store, Now: d.clock.Now, OnError: d.outboxTrouble, OnDown: d.outboxDown}
 	if s.users.Post, err = d.newPost(issuer, masters, s.outbox); err != nil {
 		return nil, usageError{err}
 	}

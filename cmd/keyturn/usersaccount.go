@@ -128,8 +128,8 @@ func (p *program) usersResetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reset EMAIL|USERNAME|UID",
 		Short: "Make a one-time token by which the user sets a new password",
-		Long: `Prints a token that is good for one new password, at POST /auth/reset, within
---valid-for. Hand it to the user over a channel that you trust. It replaces one
+		Long: `Prints a token that is good for one new password within --valid-for, at the page
+/account/reset?token=TOKEN below the issuer, or at POST /auth/reset. Hand it to the user over a channel that you trust. It replaces one
 that is out; a change of the password voids it.
 
 Until it is used the password and the sessions stay as they are. If somebody

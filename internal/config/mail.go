@@ -28,7 +28,7 @@ func letters() []Setting {
 		{Name: "mail_language", Default: "en", kind: text(func(c *Config) *string { return &c.MailLanguage }, "name", "the tag of a language that there are messages in, such as de", noControl),
 			Help: "language of letters to people whose language is not known"},
 		{Name: "mail_notices", Default: "all", kind: oneOf(func(c *Config) *string { return &c.MailNotices }, "all", "changes", "none"),
-			Help: "of what the owners of accounts are told by letters: changes are another password, other second factors and a session that two parties used; all is also a log-in from a device or a place that is new"},
+			Help: "of what the owners of accounts are told by letters: changes are another password, other second factors, a closed account and a session that two parties used; all is also a log-in from a device or a place that is new"},
 		{Name: "mail_templates_dir", kind: filePath(func(c *Config) *string { return &c.MailTemplatesDir }, "the path of a directory"),
 			Help: "directory with templates of letters, such as letter.html or reset.txt, and messages, such as it.json, in addition to, or in the place of, those that are built in; read at the start"},
 	}

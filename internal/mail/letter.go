@@ -24,6 +24,7 @@ const (
 	Changed  Kind = "changed"  // to the former address
 	Password Kind = "password" // the password was changed
 	Factor   Kind = "factor"   // a second factor or a passkey was added or removed, or recovery codes renewed
+	Closed   Kind = "closed"   // the account was closed by its user
 	Device   Kind = "device"   // a log-in from a device or a place that is new
 	Reuse    Kind = "reuse"    // a session was ended because two parties used it
 )
@@ -34,7 +35,7 @@ var linked = map[Kind]string{
 }
 
 func kinds() []Kind {
-	return append(slices.Sorted(maps.Keys(linked)), Changed, Password, Factor, Device, Reuse)
+	return append(slices.Sorted(maps.Keys(linked)), Changed, Password, Factor, Closed, Device, Reuse)
 }
 
 // facts are what a letter can tell beside its text, in this order; each has the message
@@ -46,7 +47,7 @@ var (
 
 // Letter is one letter to one person, before it is put into words.
 type Letter struct {
-	// ID names it, so that it is written once; if it is empty, it is another each time.
+	// ID names it, so that it is written once.
 	ID   string
 	Kind Kind
 	// To is the address.

@@ -65,9 +65,6 @@ func (p *Post) WriteIf(ctx context.Context, l Letter, record func(context.Contex
 }
 
 func (p *Post) write(ctx context.Context, l Letter, most int, record func(context.Context) error) error {
-	if l.ID == "" {
-		l.ID = uuid.NewString()
-	}
 	l.Language = l.Language[:min(len(l.Language), mostLanguage)]
 	text, err := json.Marshal(l)
 	if err != nil {

@@ -84,7 +84,7 @@ func TestLettersAreWrittenOnceAndRestSealed(t *testing.T) {
 		for range 2 {
 			must(t, p.Write(t.Context(), l))
 		}
-		must(t, p.Write(t.Context(), mail.Letter{Kind: mail.Confirm, To: "bob@example.org", Language: "fr-CA", Token: "kt_x"}))
+		must(t, p.Write(t.Context(), mail.Letter{ID: "1", Kind: mail.Confirm, To: "bob@example.org", Language: "fr-CA", Token: "kt_x"}))
 		for _, m := range waiting(t, p) {
 			if strings.Contains(string(m.Payload), "example") || m.To != "mail example.net" && m.To != "mail example.org" {
 				t.Errorf("waiting: %+v", m)
@@ -147,10 +147,10 @@ func TestWhatIsGivenUpIsTold(t *testing.T) {
 		p.Prepare = func(_ context.Context, l *mail.Letter) (bool, error) {
 			return l.To != "nobody@example.net", nil
 		}
-		must(t, p.Write(t.Context(), mail.Letter{Kind: mail.Device, To: "refused@example.net"}))
-		must(t, p.Write(t.Context(), mail.Letter{Kind: mail.Reset, To: "late@example.net", Until: time.Now().Add(-time.Second)}))
-		must(t, p.Write(t.Context(), mail.Letter{Kind: "another", To: "another@example.net"}))
-		must(t, p.Write(t.Context(), mail.Letter{Kind: mail.Reset, To: "nobody@example.net"}))
+		must(t, p.Write(t.Context(), mail.Letter{ID: "2", Kind: mail.Device, To: "refused@example.net"}))
+		must(t, p.Write(t.Context(), mail.Letter{ID: "3", Kind: mail.Reset, To: "late@example.net", Until: time.Now().Add(-time.Second)}))
+		must(t, p.Write(t.Context(), mail.Letter{ID: "4", Kind: "another", To: "another@example.net"}))
+		must(t, p.Write(t.Context(), mail.Letter{ID: "5", Kind: mail.Reset, To: "nobody@example.net"}))
 		run(3 * time.Second)
 		if len(told) != 0 || len(waiting(t, p)) != 3 {
 			t.Errorf("told %q, %d wait", told, len(waiting(t, p)))
@@ -161,7 +161,7 @@ func TestWhatIsGivenUpIsTold(t *testing.T) {
 		if len(told) != 3 || !strings.Contains(told[0], "another") || !strings.Contains(told[1], "over") || len(waiting(t, p)) != 0 || len(c.got) != 0 {
 			t.Errorf("told %q, %d wait, %d sent", told, len(waiting(t, p)), len(c.got))
 		}
-		must(t, p.Write(t.Context(), mail.Letter{Kind: mail.Device, To: "ada@example.net"}))
+		must(t, p.Write(t.Context(), mail.Letter{ID: "6", Kind: mail.Device, To: "ada@example.net"}))
 		line, err := keys.NewMaster()
 		must(t, err)
 		others, err := keys.ParseMasters([]byte(line))

@@ -62,8 +62,10 @@ type Box struct {
 	Kinds map[string]Kind
 	// Now is the time that no wrong clock moves (T1).
 	Now func() time.Time
-	// OnError is told of a store that does not answer.
+	// OnError is told of a store that does not answer, and OnDown, once until one takes
+	// something, of a destination that has taken nothing for some minutes. Both may be nil.
 	OnError func(error)
+	OnDown  func(to string, cause error)
 
 	mu    sync.Mutex
 	rests map[string]rest
@@ -132,8 +134,8 @@ func (b *Box) look(ctx context.Context, gate chan struct{}, all *sync.WaitGroup)
 		}
 		all.Go(func() {
 			defer func() { <-gate }()
-			failed, took := b.serve(ctx, to)
-			b.end(to, failed, took)
+			down, taken := b.serve(ctx, to)
+			b.end(ctx, to, down, taken)
 		})
 	}
 }
@@ -168,28 +170,31 @@ func (b *Box) begin(to string) bool {
 
 // end ends the serving of a destination, which rests if a try failed: the longer, the more
 // often none succeeded.
-func (b *Box) end(to string, down, taken bool) {
+func (b *Box) end(ctx context.Context, to string, down error, taken bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !down {
+	if down == nil {
 		delete(b.rests, to)
 		return
 	}
-	last := every
+	before, last := b.rests[to].last, every
 	if !taken {
-		last = min(max(every, 2*b.rests[to].last), longestRest)
+		last = min(max(every, 2*before), longestRest)
 	}
 	b.rests[to] = rest{until: time.Now().Add(last), last: last}
+	if last == longestRest && before < longestRest && ctx.Err() == nil && b.OnDown != nil {
+		b.OnDown(to, down)
+	}
 }
 
-// serve sends what is due to a destination, and reports whether a try failed and whether
-// the destination took any.
-func (b *Box) serve(ctx context.Context, to string) (failed, took bool) {
-	var down, taken atomic.Bool
-	for ctx.Err() == nil && !down.Load() {
+// serve sends what is due to a destination, and returns why a try failed, if one did, and
+// whether the destination took any.
+func (b *Box) serve(ctx context.Context, to string) (error, bool) {
+	var s service
+	for ctx.Err() == nil && s.failure() == nil {
 		found, err := b.Store.DueMessages(ctx, to, b.due(), batch)
 		if b.failed(ctx, err); err != nil {
-			return true, taken.Load()
+			return err, s.taken.Load()
 		}
 		var all sync.WaitGroup
 		gate := make(chan struct{}, maxAtOnce)
@@ -197,20 +202,34 @@ func (b *Box) serve(ctx context.Context, to string) (failed, took bool) {
 			gate <- struct{}{}
 			all.Go(func() {
 				defer func() { <-gate }()
-				b.failed(ctx, b.try(ctx, m, &down, &taken))
+				b.failed(ctx, b.try(ctx, m, &s))
 			})
 		}
 		if all.Wait(); len(found) < batch {
 			break
 		}
 	}
-	return down.Load(), taken.Load()
+	return s.failure(), s.taken.Load()
+}
+
+// service is what came of the tries while a destination is served.
+type service struct {
+	down  atomic.Pointer[error]
+	taken atomic.Bool
+}
+
+// failure returns why the destination is down, or nil.
+func (s *service) failure() error {
+	if err := s.down.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // try takes up one message and sends it. Once the destination is down it only gives up
 // what is too old.
-func (b *Box) try(ctx context.Context, m Message, down, taken *atomic.Bool) error {
-	if ctx.Err() != nil || down.Load() && !b.old(m) {
+func (b *Box) try(ctx context.Context, m Message, s *service) error {
+	if ctx.Err() != nil || s.failure() != nil && !b.old(m) {
 		return nil
 	}
 	held := m
@@ -223,15 +242,15 @@ func (b *Box) try(ctx context.Context, m Message, down, taken *atomic.Bool) erro
 		return nil // of a newer version, which runs beside this one
 	}
 	cause := errors.New("its destination does not answer")
-	if !down.Load() {
+	if s.failure() == nil {
 		cause = b.send(ctx, kind, held)
 	}
 	final := errors.Is(cause, ErrFinal)
 	switch {
 	case cause == nil:
-		taken.Store(true)
+		s.taken.Store(true)
 	case !final && !errors.Is(cause, ErrDeferred):
-		down.Store(true)
+		s.down.CompareAndSwap(nil, &cause)
 	}
 	// What became of it is noted even if the server is to stop.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)

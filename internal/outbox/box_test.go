@@ -150,6 +150,15 @@ func TestADestinationThatHangsKeepsUpNoOther(t *testing.T) {
 			return nil
 		}}
 		b := open(t, path, p, time.Now)
+		var mu sync.Mutex
+		down := map[string]int{}
+		b.OnDown = func(to string, cause error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if down[to]++; !errors.Is(cause, errDown) && !errors.Is(cause, context.DeadlineExceeded) {
+				t.Errorf("%s: %v", to, cause)
+			}
+		}
 		for i := range 120 {
 			add(t, b, fmt.Sprintf("a%03d", i), "hangs")
 			add(t, b, fmt.Sprintf("b%03d", i), "refuses")
@@ -169,8 +178,14 @@ func TestADestinationThatHangsKeepsUpNoOther(t *testing.T) {
 		if tries < 3 || tries > 30 {
 			t.Errorf("who refuses was asked %d times in a minute", tries)
 		}
+		time.Sleep(8 * time.Minute)
+		mu.Lock()
+		if len(down) != 2 || down["refuses"] != 1 || down["hangs"] != 1 {
+			t.Errorf("told to be down: %v", down)
+		}
+		mu.Unlock()
 		p.set(func() { p.does = nil })
-		time.Sleep(3 * time.Minute)
+		time.Sleep(5 * time.Minute)
 		if n := len(p.sent()); n != 242 || len(left(t, b)) != 0 {
 			t.Errorf("%d are sent once all works, and %d are left", n, len(left(t, b)))
 		}

@@ -12,21 +12,14 @@ func (p *Pages) AskEmail(w http.ResponseWriter, r *http.Request) { p.askFresh(w,
 // ChangeEmail answers POST /account/email: a letter to the address, by whose link the
 // account has it. The answer is the same whether another account has it or not.
 func (p *Pages) ChangeEmail(w http.ResponseWriter, r *http.Request) {
-	event := audit.Event{Action: audit.LetterAsked}
-	form, login, e := p.readFormOf(r, event)
-	if e == nil {
-		event.UserID, event.SessionID = login.User.UID, login.Caller().SessionID
-		if e = p.OAuth.Fresh(login.Caller()); e != nil {
-			e = p.Conclude(r.Context(), event, e)
-		}
-	}
+	form, login, e := p.readFresh(r, audit.Event{Action: audit.LetterAsked})
 	if e != nil {
 		p.showError(w, r, e)
 		return
 	}
 	v := p.view(w, r)
 	v.User, v.Name = nameOf(login), form.Get("email")
-	if e = p.Told(r.Context(), p.Users.AskEmail(r.Context(), event.UserID, event.SessionID, v.Name, v.Lang)); e != nil {
+	if e = p.Told(r.Context(), p.Users.AskEmail(r.Context(), login.User.UID, login.Caller().SessionID, v.Name, v.Lang)); e != nil {
 		p.showAgain(w, r, "email", v, e)
 		return
 	}

@@ -79,6 +79,19 @@ func (p *Pages) readFormOf(r *http.Request, event audit.Event) (url.Values, oaut
 	return form, login, e
 }
 
+// readFresh is readFormOf for what needs a log-in of a short while ago, and refuses an
+// older one.
+func (p *Pages) readFresh(r *http.Request, event audit.Event) (url.Values, oauth.Login, *refusal.Error) {
+	form, login, e := p.readFormOf(r, event)
+	if e == nil {
+		event.UserID, event.SessionID = login.User.UID, login.Caller().SessionID
+		if e = p.OAuth.Fresh(login.Caller()); e != nil {
+			e = p.Conclude(r.Context(), event, e)
+		}
+	}
+	return form, login, e
+}
+
 var foreignForm = refusal.New(refusal.Malformed, audit.ReasonForeignForm, "The form was not sent from this page, or the page is too old.")
 
 // fromHere reports whether the browser says that a page of this origin sent the

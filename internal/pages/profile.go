@@ -75,14 +75,7 @@ func (p *Pages) askFresh(w http.ResponseWriter, r *http.Request, page string) {
 
 // Delete answers POST /account/delete.
 func (p *Pages) Delete(w http.ResponseWriter, r *http.Request) {
-	event := audit.Event{Action: audit.UserClosed}
-	_, login, e := p.readFormOf(r, event)
-	if e == nil {
-		event.UserID, event.SessionID = login.User.UID, login.Caller().SessionID
-		if e = p.OAuth.Fresh(login.Caller()); e != nil {
-			e = p.Conclude(r.Context(), event, e)
-		}
-	}
+	_, login, e := p.readFresh(r, audit.Event{Action: audit.UserClosed})
 	v := p.view(w, r)
 	if e == nil {
 		at, err := p.Users.Close(r.Context(), login.User.UID)

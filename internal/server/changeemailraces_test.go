@@ -221,3 +221,19 @@ func TestWithoutMailNobodyChangesTheAddress(t *testing.T) {
 		}
 	}
 }
+
+// TestWithoutMailATokenOfAnOperatorHasItsPage, and no letter leads there.
+func TestWithoutMailATokenOfAnOperatorHasItsPage(t *testing.T) {
+	w := newWorld(t)
+	token, _, err := w.users.IssueReset(t.Context(), w.uid, time.Hour, false)
+	must(t, err)
+	b := w.browser()
+	action, form := formOn(t, b.get("/account/reset?token="+token))
+	form.Set("new_password", long)
+	if rec := b.post(action, form); rec.Code != 200 {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+	if rec := b.logIn(b.get("/account"), email, long); rec.Code != 303 {
+		t.Errorf("the new password: %d", rec.Code)
+	}
+}

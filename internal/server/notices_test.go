@@ -57,8 +57,8 @@ func (w *world) logsIn(ip, agent, password string) *httptest.ResponseRecorder {
 	return w.ask(party{ip, agent, "shop", w.secret}, url.Values{"grant_type": {"password"}, "username": {email}, "password": {password}})
 }
 
-// TestNoticesOfWhatChanged: each change of a password or of second factors, and each
-// session that two parties used, is told to the owner, once.
+// TestNoticesOfWhatChanged: each change of a password or of second factors, each session
+// that two parties used, and that an account is closed, is told to the owner, once.
 func TestNoticesOfWhatChanged(t *testing.T) {
 	w := newWorld(t)
 	box := &mailbox{w: w, smtp: w.mailed()}
@@ -110,6 +110,10 @@ func TestNoticesOfWhatChanged(t *testing.T) {
 		{"wrong password", func() {
 			w.sendJSON("POST", "/auth/password", w.login().Access, map[string]string{"current_password": "wrong", "new_password": long})
 		}, "", nil},
+		{"account closed", func() {
+			w.users.DeletionGrace = time.Hour
+			read[any](t, w.sendJSON("DELETE", "/auth/me", w.login().Access, nil), 200)
+		}, "Your account at Engines is closed", []string{"will be deleted soon", "Network address: 192.0.2.1"}},
 	} {
 		c.do()
 		subjects, texts := box.arrived()

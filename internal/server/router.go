@@ -66,8 +66,8 @@ func (s *Server) router(h Handlers) http.Handler {
 	s.route(r, page, pages.AppPath, methods{"GET": h.Pages.AskApp, "POST": h.Pages.AddApp})
 	s.route(r, page, pages.ConsentPath, methods{"POST": h.Pages.Consent})
 	s.route(r, page, pages.ApplicationsPath, methods{"GET": h.Pages.ListApplications, "POST": h.Pages.WithdrawConsent})
+	s.route(r, page, pages.ResetPath, methods{"GET": h.Pages.AskReset, "POST": h.Pages.Reset})
 	if h.Mail {
-		s.route(r, page, pages.ResetPath, methods{"GET": h.Pages.AskReset, "POST": h.Pages.Reset})
 		s.route(r, page, pages.ConfirmPath, methods{"GET": h.Pages.AskConfirm, "POST": h.Pages.Confirm})
 		s.route(r, page, pages.EmailPath, methods{"GET": h.Pages.AskEmail, "POST": h.Pages.ChangeEmail})
 		s.route(r, page, pages.ForgotPath, methods{"GET": h.Pages.AskForgot, "POST": h.Pages.Forgot})
