@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -255,7 +256,8 @@ func checkNotices(t *testing.T, w faultyWorld, log *scribe, seed uint64) {
 	owed, may := map[string]bool{}, map[string]bool{}
 	stand := log.stand()
 	for _, e := range log.events {
-		owed[e.ID] = owed[e.ID] || stand[e.ID] && (e.Action == audit.PasswordReset || e.Action == audit.ResetForced)
+		owed[e.ID] = owed[e.ID] || stand[e.ID] && slices.Contains(
+			[]audit.Action{audit.PasswordReset, audit.ResetForced, audit.UserClosed}, e.Action)
 		if e.Action == audit.LetterAsked && stand[e.ID] {
 			owed[e.ID], owed[e.ID+"/changed"], may[e.ID+"/changed"] = true, true, true
 		}
