@@ -1,6 +1,11 @@
 package main
 
-import "context"
+import (
+	"context"
+
+	"github.com/keyturn/keyturn/internal/outbox"
+	"github.com/keyturn/keyturn/internal/server"
+)
 
 // outboxTrouble logs that the outbox could not be read or written. It is logged only at
 // debug level, because /readyz and the log report a store that does not answer anyway.
@@ -19,4 +24,9 @@ func (d *deployment) queueEndings(ctx context.Context, s *services) {
 	if _, err := s.endings.Queue(ctx); err != nil && ctx.Err() == nil {
 		d.outboxTrouble(err)
 	}
+}
+
+func outboxMetrics(m *server.Metrics, box *outbox.Box) {
+	m.Gauge("keyturn_outbox_destinations_down", "Destinations that took nothing when this replica last had a letter or a logout token for them.", nil,
+		func() float64 { return float64(box.Down()) })
 }

@@ -285,6 +285,7 @@ func (s *services) server(d *deployment, issuer string) *server.Server {
 	s.keyMetrics(metrics, d.cfg)
 	auditMetrics(metrics, d.audit)
 	clockMetrics(metrics, d.clock)
+	outboxMetrics(metrics, s.outbox)
 	return server.New(server.Settings{
 		Issuer:      issuer,
 		TLSCertFile: d.cfg.TLSCertFile, TLSKeyFile: d.cfg.TLSKeyFile, HSTS: strings.HasPrefix(issuer, "https:"),

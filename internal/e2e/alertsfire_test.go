@@ -73,6 +73,9 @@ func restarted(flags, next []string, what func(t *testing.T, d *deployment)) fun
 	}
 }
 
+// nobodysMail are the settings of a mail server that nobody runs.
+var nobodysMail = []string{"--mail-host", "127.0.0.1", "--mail-port", "1", "--mail-security", "none", "--mail-from", "no-reply@example.com"}
+
 func mishaps() map[string]mishap {
 	over := func(limit float64) func(float64) bool { return func(v float64) bool { return v > limit } }
 	return map[string]mishap{
@@ -124,6 +127,13 @@ func mishaps() map[string]mishap {
 			happens([]string{"--trusted-proxies", "127.0.0.1"}, func(t *testing.T, s *server, _ *deployment) {
 				mustSend(t, "POST", s.url+"/oauth/token", http.Header{"X-Forwarded-For": {"nobody"}}, "")
 			}, "keyturn_client_address_unreadable_total", over(0)),
+		},
+		"a mail server that is away": {
+			[]string{"KeyturnNothingIsTaken"},
+			happens(nobodysMail, func(t *testing.T, _ *server, d *deployment) {
+				d.addUser(t, email, password)
+				d.must(t, nil, append([]string{"users", "letter", email, "--kind", "reset"}, nobodysMail...)...)
+			}, "keyturn_outbox_destinations_down", over(0)),
 		},
 		"a clock that is wrong": {
 			[]string{"KeyturnClockJumped"},

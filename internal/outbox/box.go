@@ -74,8 +74,23 @@ type Box struct {
 // rest is how a destination is left alone. It goes by elapsed time.
 type rest struct {
 	busy  bool
+	down  bool // it took nothing at the last try
 	until time.Time
 	last  time.Duration
+}
+
+// Down returns how many destinations took nothing when this Box last had something for
+// them, if that is not longer ago than a message may wait.
+func (b *Box) Down() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, r := range b.rests {
+		if r.down && time.Since(r.until) < never {
+			n++
+		}
+	}
+	return n
 }
 
 // Add adds a message, due at once, unless it is there, if agreed then says so. agreed
@@ -181,7 +196,7 @@ func (b *Box) end(ctx context.Context, to string, down error, taken bool) {
 	if !taken {
 		last = min(max(every, 2*before), longestRest)
 	}
-	b.rests[to] = rest{until: time.Now().Add(last), last: last}
+	b.rests[to] = rest{down: !taken, until: time.Now().Add(last), last: last}
 	if last == longestRest && before < longestRest && ctx.Err() == nil && b.OnDown != nil {
 		b.OnDown(to, down)
 	}

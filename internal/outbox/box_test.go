@@ -184,10 +184,16 @@ func TestADestinationThatHangsKeepsUpNoOther(t *testing.T) {
 			t.Errorf("told to be down: %v", down)
 		}
 		mu.Unlock()
+		if n := b.Down(); n != 2 {
+			t.Errorf("%d destinations are down", n)
+		}
 		p.set(func() { p.does = nil })
 		time.Sleep(5 * time.Minute)
 		if n := len(p.sent()); n != 242 || len(left(t, b)) != 0 {
 			t.Errorf("%d are sent once all works, and %d are left", n, len(left(t, b)))
+		}
+		if n := b.Down(); n != 0 {
+			t.Errorf("%d destinations are down once all works", n)
 		}
 		stop()
 		for _, m := range p.sent() {
