@@ -40,7 +40,9 @@ func (s *Service) exchangeCode(ctx context.Context, q *tokenRequest) (issued, *r
 		return issued{}, codeRefused(audit.ReasonRedirectURI)
 	case !c.verifies(q.verifier):
 		return issued{}, codeRefused(audit.ReasonVerifier)
-	case c.JKT != "" && c.JKT != thumbprint(q.proof):
+	case c.JKT != "" && q.proof == nil:
+		return issued{}, refusal.New(refusal.BadProof, audit.ReasonNoProof, "The code is bound to a key: send a DPoP proof.")
+	case c.JKT != "" && c.JKT != q.proof.Thumbprint:
 		return issued{}, codeRefused(audit.ReasonForeignProofKey)
 	}
 	return s.redeem(ctx, q, c)

@@ -120,7 +120,7 @@ func (p *program) showDemo(ctx context.Context, d *deployment, issuer string) {
 	}
 	if ctx.Err() == nil {
 		d.log.Error().Err(err).Str("file", demoFile).
-			Msg("the demo user cannot log in; if their password or client was changed since, the file no longer says how: change it back (users passwd), or begin anew in an empty directory")
+			Msg("no first token could be bought and verified; if the demo user's password or client was changed since, the file no longer says how: change it back (users passwd), or begin anew in an empty directory")
 	}
 }
 

@@ -169,10 +169,15 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 func wrapArgErrors(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usageError{fmt.Errorf("%w\nusage: %s", err, cmd.UseLine())}
+			err := check(cmd, args)
+			if err == nil {
+				return nil
 			}
-			return nil
+			usage := cmd.UseLine()
+			if cmd.HasAvailableSubCommands() {
+				usage = cmd.CommandPath() + " [command]"
+			}
+			return usageError{fmt.Errorf("%w\nusage: %s", err, usage)}
 		}
 	}
 	for _, sub := range cmd.Commands() {

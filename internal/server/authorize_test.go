@@ -254,9 +254,9 @@ func TestF8_ACodeIsForOneKey(t *testing.T) {
 	w := newWorld(t)
 	h := w.holder()
 	code := w.loggedIn().code(setting("dpop_jkt", h.Thumbprint(t)))
-	for name, rec := range map[string]*httptest.ResponseRecorder{"no proof": w.exchange(code), "another key": w.holder().ask("shop", exchanges(code, nil))} {
-		if rec.Code != 400 || !strings.Contains(rec.Body.String(), "invalid_grant") {
-			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
+	for says, rec := range map[string]*httptest.ResponseRecorder{"invalid_dpop_proof": w.exchange(code), "invalid_grant": w.holder().ask("shop", exchanges(code, nil))} {
+		if rec.Code != 400 || !strings.Contains(rec.Body.String(), says) {
+			t.Errorf("not %s: %d %s", says, rec.Code, rec.Body)
 		}
 	}
 	if rec := h.ask("shop", exchanges(code, nil)); rec.Code != 200 || !strings.Contains(rec.Body.String(), `"token_type":"DPoP"`) {
