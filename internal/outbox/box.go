@@ -3,6 +3,8 @@ package outbox
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,8 +29,13 @@ const (
 	// A destination whose try failed rests for a while, which doubles from every to
 	// longestRest.
 	longestRest = time.Minute
-	// every is how often a Box looks for what is due.
-	every = time.Second
+	// downFor is how long a destination takes nothing before that is told.
+	downFor = 2 * time.Minute
+	// every is how often a Box looks for what is due, glance how often for what is left.
+	every  = time.Second
+	glance = 10 * time.Second
+	// mostDestinations are read at once.
+	mostDestinations = 1000
 	// maxDestinations are served at once, with maxAtOnce messages to each; batch are read
 	// at once.
 	maxDestinations = 16
@@ -74,19 +81,21 @@ type Box struct {
 // rest is how a destination is left alone. It goes by elapsed time.
 type rest struct {
 	busy  bool
-	down  bool // it took nothing at the last try
 	until time.Time
 	last  time.Duration
+	// since is when it began to take nothing, told that OnDown has been told.
+	since time.Time
+	told  bool
 }
 
-// Down returns how many destinations took nothing when this Box last had something for
-// them, if that is not longer ago than a message may wait.
+// Down returns how many destinations, for which there are messages, took nothing when
+// this Box last tried.
 func (b *Box) Down() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := 0
 	for _, r := range b.rests {
-		if r.down && time.Since(r.until) < never {
+		if !r.since.IsZero() {
 			n++
 		}
 	}
@@ -121,8 +130,13 @@ func (b *Box) Add(ctx context.Context, m Message, most int, agreed func(context.
 func (b *Box) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	gate := make(chan struct{}, maxDestinations)
+	glanced := time.Now()
 	for t := time.NewTicker(every); ; {
 		b.look(ctx, gate, &all)
+		if time.Since(glanced) >= glance {
+			b.failed(ctx, b.forget(ctx))
+			glanced = time.Now()
+		}
 		select {
 		case <-ctx.Done():
 			t.Stop()
@@ -135,7 +149,7 @@ func (b *Box) Run(ctx context.Context) {
 
 // look begins to serve the destinations that have messages due.
 func (b *Box) look(ctx context.Context, gate chan struct{}, all *sync.WaitGroup) {
-	found, err := b.Store.DueDestinations(ctx, b.due(), 1000)
+	found, err := b.Store.DueDestinations(ctx, b.due(), mostDestinations)
 	b.failed(ctx, err)
 	for _, to := range found {
 		select {
@@ -192,14 +206,40 @@ func (b *Box) end(ctx context.Context, to string, down error, taken bool) {
 		delete(b.rests, to)
 		return
 	}
-	before, last := b.rests[to].last, every
-	if !taken {
-		last = min(max(every, 2*before), longestRest)
+	now, r := time.Now(), rest{last: every}
+	if before := b.rests[to]; !taken {
+		r.last, r.since, r.told = min(max(every, 2*before.last), longestRest), before.since, before.told
+		if r.since.IsZero() {
+			r.since = now
+		}
+		if !r.told && now.Sub(r.since) >= downFor && ctx.Err() == nil && b.OnDown != nil {
+			r.told = true
+			b.OnDown(to, down)
+		}
 	}
-	b.rests[to] = rest{down: !taken, until: time.Now().Add(last), last: last}
-	if last == longestRest && before < longestRest && ctx.Err() == nil && b.OnDown != nil {
-		b.OnDown(to, down)
+	r.until = now.Add(r.last)
+	b.rests[to] = r
+}
+
+// forget forgets how destinations were for which nothing is left: another replica may have
+// had it taken.
+func (b *Box) forget(ctx context.Context) error {
+	b.mu.Lock()
+	none := len(b.rests) == 0
+	b.mu.Unlock()
+	if none {
+		return nil
 	}
+	all := b.due()
+	all.At = all.Never
+	left, err := b.Store.DueDestinations(ctx, all, mostDestinations)
+	if err != nil || len(left) == mostDestinations {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	maps.DeleteFunc(b.rests, func(to string, r rest) bool { return !r.busy && !slices.Contains(left, to) })
+	return nil
 }
 
 // serve sends what is due to a destination, and returns why a try failed, if one did, and

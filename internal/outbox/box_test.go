@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -344,6 +345,35 @@ func TestReplicasSendOnce(t *testing.T) {
 			stop()
 		}
 		wants(t, "sent", p.sent(), want...)
+	})
+}
+
+// TestReplicasKnowOfOneAnother has two replicas share a destination that is down with one
+// message for it: it is told within minutes, and both learn that it is over.
+func TestReplicasKnowOfOneAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	synctest.Test(t, func(t *testing.T) {
+		p := &post{does: func(context.Context, outbox.Message) error { return errDown }}
+		var told atomic.Int64
+		var replicas []*outbox.Box
+		for range 2 {
+			b := open(t, path, p, time.Now)
+			b.OnDown = func(string, error) { told.Add(1) }
+			replicas = append(replicas, b)
+			defer run(b)()
+		}
+		down := func() int { return replicas[0].Down() + replicas[1].Down() }
+		add(t, replicas[0], "a", "refuses")
+		time.Sleep(6 * time.Minute)
+		if down() == 0 || told.Load() == 0 {
+			t.Errorf("%d replicas know that it is down, and %d told of it", down(), told.Load())
+		}
+		p.set(func() { p.does = nil })
+		time.Sleep(7 * time.Minute)
+		wants(t, "sent", p.sent(), "a")
+		if down() != 0 {
+			t.Errorf("%d replicas do not know that it is over", down())
+		}
 	})
 }
 
