@@ -126,7 +126,8 @@ func (s *Service) prepareChange(ctx context.Context, l *mail.Letter) error {
 }
 
 // confirmChange gives an account the address to which the link with the token was sent.
-// Its sessions go on. A one-time token that its former address may have been sent is void.
+// Its sessions go on. A one-time token, which its former address may have been sent by
+// whomever, is void.
 func (s *Service) confirmChange(ctx context.Context, token string) (User, error) {
 	var asked emailAsked
 	err := s.openLink(changePrefix, token, &asked)
@@ -149,7 +150,7 @@ func (s *Service) confirmChange(ctx context.Context, token string) (User, error)
 			return err
 		}
 		u.VerifiedEmail, u.EmailChange = u.Email, ""
-		u.ResetHash, u.ResetExpiresAt = nil, time.Time{}
+		u.voidReset()
 		e.Detail = "email: " + u.Email
 		var err error
 		e.Count, err = s.Sessions.CountSessionsOf(ctx, u.UID, "")

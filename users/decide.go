@@ -68,6 +68,7 @@ func (s *Service) reviseOwing(ctx context.Context, event audit.Event, ends bool,
 			u.UpdatedAt = s.later(before.UpdatedAt)
 			if u.Email != before.Email || u.Epoch != before.Epoch {
 				u.EmailChange = ""
+				s.voidMailed(u)
 			}
 			return err
 		},

@@ -17,12 +17,9 @@ import (
 	"github.com/keyturn/keyturn/internal/refusal"
 )
 
-const (
-	// letterLife is how long the link of a forgotten password is good, since it was asked
-	// for; a letter that is later than lateLetter is not sent.
-	letterLife = 30 * time.Minute
-	lateLetter = 25 * time.Minute
-)
+// lateLetter is how late a letter for a forgotten password is still sent, whose link is
+// then good for a while yet.
+const lateLetter = 25 * time.Minute
 
 // AskReset writes a letter by which whoever reads the mail of an address can set a new
 // password for its account. It takes the same steps and returns the same whether there is
@@ -43,15 +40,16 @@ func (s *Service) AskReset(ctx context.Context, email, language string) error {
 	if err != nil {
 		return s.conclude(ctx, asked(l, email), err)
 	}
-	if err := s.aboutReset(&l); err != nil {
+	if err := s.aboutReset(&l, false); err != nil {
 		return err
 	}
 	return s.ask(ctx, key, l)
 }
 
-func (s *Service) aboutReset(l *mail.Letter) (err error) {
+func (s *Service) aboutReset(l *mail.Letter, byOperator bool) (err error) {
+	now := s.moment()
 	l.Until = s.Post.Now().Add(lateLetter)
-	l.Data, err = json.Marshal(resetAsked{newResetSecret(), s.now().Add(letterLife)})
+	l.Data, err = json.Marshal(resetAsked{newResetSecret(), now.Latest.Add(letterLife), now.Confirmed, byOperator})
 	return err
 }
 
@@ -73,7 +71,7 @@ func (s *Service) SendLetter(ctx context.Context, uid string, kind mail.Kind, la
 	switch {
 	case err != nil:
 	case kind == mail.Reset:
-		err = s.aboutReset(&l)
+		err = s.aboutReset(&l, true)
 	default:
 		l.Until = s.Post.Now().Add(linkLife - time.Hour)
 		l.Data, err = json.Marshal(pendingAddress{u.UID, u.Email, s.now().Add(linkLife)})
@@ -125,7 +123,7 @@ func (s *Service) PrepareLetter(ctx context.Context, l *mail.Letter) (bool, erro
 	case mail.SignUp:
 		err = s.prepareSignUp(ctx, l)
 	case mail.Confirm:
-		l.Token, err = s.sealLink(addressPrefix, l.Data)
+		err = s.prepareConfirm(ctx, l)
 	case mail.Changed, mail.Password, mail.Factor, mail.Closed, mail.Device, mail.Reuse:
 		err = s.prepareNotice(ctx, l)
 	case mail.Change:
@@ -140,7 +138,7 @@ func (s *Service) PrepareLetter(ctx context.Context, l *mail.Letter) (bool, erro
 var (
 	// errVoid means that a letter came to nothing before it was sent.
 	errVoid = fmt.Errorf("%w", ErrConflict)
-	// errNoPassword means that a disabled account is not given another password.
+	// errNoPassword means that a disabled account is sent nothing that opens it.
 	errNoPassword error = refusal.New(refusal.NotFound, audit.ReasonDisabledUser, "")
 
 	noLetter = refusal.Among(ErrNotFound, errVoid, errNoPassword)
@@ -148,17 +146,26 @@ var (
 
 // resetAsked is the token that a letter is to have. It is the same at each try.
 type resetAsked struct {
-	Secret  []byte
-	Expires time.Time
+	Secret []byte
+	// Expires is letterLife after the latest clock's time when the letter was asked for,
+	// and Confirmed the other clock's time then.
+	Expires, Confirmed time.Time
+	ByOperator         bool
 }
 
+func (r resetAsked) moment() Moment { return Moment{r.Expires.Add(-letterLife), r.Confirmed} }
+
 // prepareReset makes the token of a letter valid, unless it is. The error is of noLetter
-// if there is no account that it could be for, or a later letter or a new password made
-// it void.
+// if there is no account that it could be for, or none any more: a later letter, a new
+// password, another address or a disabling made it void. It is mail.ErrLost if nothing
+// tells when the letter was asked for, so that it might overtake a later one.
 func (s *Service) prepareReset(ctx context.Context, l *mail.Letter) error {
 	var asked resetAsked
 	if err := json.Unmarshal(l.Data, &asked); err != nil {
 		return err
+	}
+	if _, known := s.timeOf(asked.moment()); !known {
+		return fmt.Errorf("%w: a clock that was ahead dated it", mail.ErrLost)
 	}
 	u, err := ByEmail(ctx, s.Store, l.To)
 	if errors.Is(err, ErrNotFound) {
@@ -168,19 +175,32 @@ func (s *Service) prepareReset(ctx context.Context, l *mail.Letter) error {
 		return err
 	}
 	l.To, l.Token = u.Email, resetToken(asked.Secret, u.UID)
-	if hash := sha256.Sum256(asked.Secret); bytes.Equal(hash[:], u.ResetHash) {
+	if hash := sha256.Sum256(asked.Secret); bytes.Equal(hash[:], u.Mailed.Hash) && s.mailedLive(u) && !u.Disabled {
 		return nil
 	}
-	return s.issueReset(ctx, audit.ResetIssued, u.UID, asked.Secret, asked.Expires, func(u *User, _ *audit.Event) error {
-		later := u.ResetExpiresAt.After(asked.Expires) && !u.ResetExpiresAt.After(s.now().Add(letterLife))
-		// Stores keep milliseconds: of the same one the new password is the later.
-		at := asked.Expires.Add(-letterLife).Truncate(time.Millisecond)
-		switch {
-		case u.Disabled:
-			return errNoPassword
-		case u.Email != l.To, later, !u.PasswordChangedAt.Before(at), !s.now().Before(asked.Expires):
-			return errVoid
-		}
-		return nil
+	_, _, err = s.change(ctx, audit.Event{Action: audit.ResetIssued}, u.UID, false, func(u *User, e *audit.Event) (err error) {
+		e.Detail, err = s.mail(u, asked, l.To)
+		return err
 	})
+	return err
+}
+
+// prepareConfirm makes the link of a letter by which the address of an account is
+// confirmed. The error is of noLetter if it is not the account's any more.
+func (s *Service) prepareConfirm(ctx context.Context, l *mail.Letter) error {
+	var p pendingAddress
+	if err := json.Unmarshal(l.Data, &p); err != nil {
+		return err
+	}
+	u, err := s.Store.UserByID(ctx, p.UID)
+	switch {
+	case err != nil:
+		return err
+	case u.Disabled:
+		return errNoPassword
+	case u.Email != p.Email:
+		return errVoid
+	}
+	l.Token, err = s.sealLink(addressPrefix, l.Data)
+	return err
 }

@@ -29,7 +29,9 @@ func (s *Service) Disable(ctx context.Context, uid string) error {
 	return err
 }
 
+// disable also voids what could open the account once it is enabled.
 func (u *User) disable() {
+	u.voidReset()
 	if !u.Disabled {
 		u.Epoch++
 	}

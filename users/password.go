@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
 )
@@ -45,6 +44,8 @@ type passwordChange struct {
 	uid, next, keep string
 	user            User
 	action          audit.Action
+	// token is the one-time token that the change spends, or empty.
+	token string
 }
 
 func (s *Service) checkCurrent(ctx context.Context, uid, current string) (User, error) {
@@ -81,9 +82,13 @@ func (s *Service) replacePassword(ctx context.Context, c passwordChange, err err
 		if u.Epoch != c.user.Epoch {
 			return errEpoch
 		}
+		if c.token != "" && !s.opens(c.token, *u) {
+			return errResetToken
+		}
 		u.Epoch++
 		u.PasswordHash, u.PasswordChangedAt = hash, s.later(u.UpdatedAt)
-		u.ResetHash, u.ResetExpiresAt = nil, time.Time{}
+		u.voidReset()
+		u.Mailed.Barred = false
 		e.Count, err = s.Sessions.CountSessionsOf(ctx, u.UID, c.keep)
 		return err
 	})

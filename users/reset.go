@@ -34,9 +34,11 @@ func CheckResetLife(life time.Duration) error {
 }
 
 // IssueReset creates a one-time token whose holder can set a new password for the
-// account uid, within life. It replaces an earlier token. The password and the
-// account's sessions stay valid until the token is used; with force they end at once, and
-// nothing opens the account but this token or a later one.
+// account uid, within life. It replaces an earlier one that IssueReset made; nothing that
+// anybody else asks for does. The password and the account's sessions stay valid until the
+// token is used; with force they end at once, and until there is another password nothing
+// opens the account but this token, a later one, or a letter of SendLetter. Of a disabled
+// account it counts once that is enabled.
 //
 // The store keeps only the SHA-256 of the token's secret. The error is ErrNotFound, Busy,
 // ErrConflict, decision.ErrNotRecorded, ErrUnfinished and ErrToFollow as for
@@ -53,7 +55,16 @@ func (s *Service) IssueReset(ctx context.Context, uid string, life time.Duration
 			return "", time.Time{}, err
 		}
 	}
-	if err := s.issueReset(ctx, action, uid, secret, expires, also); err != nil {
+	hash := sha256.Sum256(secret)
+	_, _, err = s.change(ctx, audit.Event{Action: action}, uid, false, func(u *User, e *audit.Event) error {
+		if err := also(u, e); err != nil {
+			return err
+		}
+		u.ResetHash, u.ResetIssuedAt, u.ResetExpiresAt = hash[:], s.now(), expires
+		e.Detail = validUntil(expires)
+		return nil
+	})
+	if err != nil {
 		return "", time.Time{}, err
 	}
 	return resetToken(secret, uid), expires, nil
@@ -69,6 +80,7 @@ func (s *Service) forcing(ctx context.Context, uid string) (audit.Action, func(*
 	return audit.ResetForced, func(u *User, e *audit.Event) (err error) {
 		u.PasswordHash = void
 		u.Epoch++
+		u.Mailed.Barred = true
 		e.Count, err = s.Sessions.CountSessionsOf(ctx, uid, "")
 		return err
 	}, nil
@@ -84,19 +96,11 @@ func resetToken(secret []byte, uid string) string {
 	return resetPrefix + base64url.Encode(append(slices.Clone(secret), uid...))
 }
 
-// issueReset makes the token of a secret valid, unless also refuses that, which may
-// change more.
-func (s *Service) issueReset(ctx context.Context, action audit.Action, uid string, secret []byte, expires time.Time, also func(*User, *audit.Event) error) error {
-	hash := sha256.Sum256(secret)
-	_, _, err := s.change(ctx, audit.Event{Action: action}, uid, false, func(u *User, e *audit.Event) error {
-		if err := also(u, e); err != nil {
-			return err
-		}
-		u.ResetHash, u.ResetExpiresAt = hash[:], expires
-		e.Detail = "valid until " + expires.Format(time.RFC3339)
-		return nil
-	})
-	return err
+func validUntil(expires time.Time) string { return "valid until " + expires.Format(time.RFC3339) }
+
+// voidReset takes from u the token that an operator made.
+func (u *User) voidReset() {
+	u.ResetHash, u.ResetIssuedAt, u.ResetExpiresAt = nil, time.Time{}, time.Time{}
 }
 
 // RedeemReset replaces the password of the account of a one-time token and ends all
@@ -106,13 +110,13 @@ func (s *Service) issueReset(ctx context.Context, action audit.Action, uid strin
 // ChangePassword, or from the store.
 func (s *Service) RedeemReset(ctx context.Context, token, next string) error {
 	u, err := s.ownerOf(ctx, token)
-	return s.replacePassword(ctx, passwordChange{uid: u.UID, user: u, next: next, action: audit.ResetRedeemed}, err)
+	return s.replacePassword(ctx, passwordChange{uid: u.UID, user: u, next: next, action: audit.ResetRedeemed, token: token}, err)
 }
 
 // ownerOf returns the account of a one-time token. With an errResetToken it returns
 // the account that the token names, if there is one.
 func (s *Service) ownerOf(ctx context.Context, token string) (User, error) {
-	secret, uid, ok := parseReset(token)
+	_, uid, ok := parseReset(token)
 	if !ok {
 		return User{}, errResetToken
 	}
@@ -123,13 +127,28 @@ func (s *Service) ownerOf(ctx context.Context, token string) (User, error) {
 	if err != nil {
 		return User{}, fmt.Errorf("find the account: %w", err)
 	}
-	hash := sha256.Sum256(secret)
-	left := u.ResetExpiresAt.Sub(s.Now())
-	// A token that has longer than any was issued by a clock that was ahead (T1).
-	if subtle.ConstantTimeCompare(hash[:], u.ResetHash) != 1 || left <= 0 || left > LongestReset+time.Minute || u.Disabled {
+	if !s.opens(token, u) {
 		return u, errResetToken
 	}
 	return u, nil
+}
+
+// opens reports whether a one-time token is good for a new password of its account u.
+func (s *Service) opens(token string, u User) bool {
+	secret, _, _ := parseReset(token)
+	hash := sha256.Sum256(secret)
+	ofOperator := subtle.ConstantTimeCompare(hash[:], u.ResetHash) == 1
+	ofLetter := subtle.ConstantTimeCompare(hash[:], u.Mailed.Hash) == 1
+	left := u.ResetExpiresAt.Sub(s.latest())
+	// A token that has longer than any was issued by a clock that was ahead, too (T1).
+	live := left > 0 && left <= LongestReset+aheadBy && !s.ahead(u.ResetIssuedAt)
+	return !u.Disabled && (ofOperator && live || ofLetter && s.mailedLive(u))
+}
+
+// IsResetToken reports whether a text has the form of a one-time token.
+func IsResetToken(text string) bool {
+	_, _, ok := parseReset(text)
+	return ok
 }
 
 func parseReset(token string) (secret []byte, uid string, ok bool) {

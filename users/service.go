@@ -60,8 +60,10 @@ type Service struct {
 	DeletionGrace time.Duration
 	// Audit receives the events.
 	Audit audit.Recorder
-	// Now is the clock; time.Now if nil.
-	Now func() time.Time
+	// Now is the clock; time.Now if nil. Confirmed is the time that no wrong clock moves
+	// (T1); if nil, it is Now.
+	Now       func() time.Time
+	Confirmed func() time.Time
 
 	kinds *passwords.Kinds
 }
@@ -195,6 +197,7 @@ func (s *Service) create(ctx context.Context, action audit.Action, u User) (User
 	if err := s.kinds.Announce(ctx, u.PasswordHash, s.now()); err != nil {
 		return User{}, err
 	}
+	u.Mailed.Since = s.moment() // no letter of before is for this account
 	event := audit.Event{Action: action, Outcome: audit.Success, UserID: u.UID, UserEmail: u.Email}
 	err := s.maker().Add(ctx, decision.Change[User]{Event: event, After: u}, func(err error) bool { return s.isUnborn(ctx, u, err) })
 	if err != nil {

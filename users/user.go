@@ -41,10 +41,13 @@ type User struct {
 	Claims string
 	// PasswordHash is a PHC string (or an imported one, see passwords.Parse).
 	PasswordHash string
-	// ResetHash is the SHA-256 of the secret of a one-time token with which the
-	// user may set a new password until ResetExpiresAt, or nil.
+	// ResetHash is the SHA-256 of the secret of a one-time token that an operator made at
+	// ResetIssuedAt, with which the user may set a new password until ResetExpiresAt, or nil.
 	ResetHash      []byte
+	ResetIssuedAt  time.Time
 	ResetExpiresAt time.Time
+	// Mailed is the one-time token of a letter, which stands beside the operator's.
+	Mailed MailedReset
 	// Factors are the second factors, without which a password opens nothing.
 	Factors factors.Set
 	// Consents are what the user lets clients have, of each client one.

@@ -41,6 +41,14 @@ func (d *deployment) catchUp() {
 // now returns the time that records are dated by.
 func (d *deployment) now() time.Time { return wallClock().Add(d.behind) }
 
+// confirmed returns the time that no wrong clock moves; a command has only its own.
+func (d *deployment) confirmed() time.Time {
+	if d.clock == nil {
+		return d.now()
+	}
+	return d.clock.Now()
+}
+
 // warnIfAhead warns a command that schedules something. Nothing tells a clock that is
 // ahead from servers that have stood still, so that it counts: what is late breaks no
 // promise.

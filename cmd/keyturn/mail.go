@@ -30,7 +30,7 @@ func (d *deployment) letterBox() *mail.Post {
 	if err != nil {
 		return nil
 	}
-	return &mail.Post{Box: &outbox.Box{Store: d.store, Now: wallClock}, Sealer: masters.Sealer(mail.SealLetters), GiveUp: d.letterGivenUp, Now: wallClock}
+	return &mail.Post{Box: &outbox.Box{Store: d.store, Now: d.now}, Sealer: masters.Sealer(mail.SealLetters), GiveUp: d.letterGivenUp, Now: d.now}
 }
 
 // notices returns the letters that decisions owe.

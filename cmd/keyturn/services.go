@@ -145,7 +145,7 @@ func (d *deployment) users() (*users.Service, error) {
 	hasher.SetPepper(pepper)
 	service := users.Service{
 		Store: d.store, Hasher: hasher, Policy: passwordPolicy(d.cfg),
-		Sessions: oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: d.now}, Holder: d.holders(), Audit: d.audit, Now: d.now,
+		Sessions: oauth.SessionEnder{Store: d.store, Audit: d.audit, Now: d.now}, Holder: d.holders(), Audit: d.audit, Now: d.now, Confirmed: d.confirmed,
 		DeletionGrace: d.cfg.AccountDeletionGrace,
 		Post:          d.letterBox(), Notices: d.notices(), Devices: &devices.Memory{Counters: d.store, Now: wallClock},
 	}

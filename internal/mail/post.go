@@ -28,6 +28,10 @@ const (
 	mostLanguage = 200
 )
 
+// ErrLost is wrapped by an error of Post.Prepare after which no other try would succeed:
+// the letter is given up.
+var ErrLost = fmt.Errorf("it cannot be sent (%w)", outbox.ErrFinal)
+
 // Post puts letters into the outbox and sends what is there. It is safe for concurrent
 // use.
 type Post struct {

@@ -323,7 +323,7 @@ func TestOnlyTheLastLetterCounts(t *testing.T) {
 	ask()
 	w.deliver()
 	_, token := linkOf(t, smtp, sent+1)
-	must(t, alter(t.Context(), w.store, w.uid, func(u *users.User) { u.ResetExpiresAt = u.ResetExpiresAt.Add(-31 * time.Minute) }))
+	must(t, alter(t.Context(), w.store, w.uid, func(u *users.User) { u.Mailed.ExpiresAt = u.Mailed.ExpiresAt.Add(-31 * time.Minute) }))
 	if code := redeem(token); code != 403 {
 		t.Errorf("after its time: %d", code)
 	}

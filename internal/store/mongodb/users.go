@@ -16,29 +16,31 @@ import (
 )
 
 type userRecord struct {
-	UID               string          `bson:"_id"`
-	Email             string          `bson:"email"`
-	EmailKey          string          `bson:"email_key,omitempty"` // omitted from the sparse index if empty
-	VerifiedEmail     string          `bson:"verified_email,omitempty"`
-	EmailChange       string          `bson:"email_change,omitempty"`
-	Username          string          `bson:"username,omitempty"`
-	UsernameKey       string          `bson:"username_key,omitempty"` // likewise
-	FirstName         string          `bson:"first_name"`
-	LastName          string          `bson:"last_name"`
-	Roles             []string        `bson:"roles,omitempty"`
-	Claims            string          `bson:"claims,omitempty"`
-	PasswordHash      string          `bson:"password_hash"`
-	ResetHash         []byte          `bson:"reset_hash,omitempty"`
-	ResetExpiresAt    time.Time       `bson:"reset_expires_at,omitempty"`
-	Factors           factors.Set     `bson:"factors,omitempty"`
-	Consents          []users.Consent `bson:"consents,omitempty"`
-	Disabled          bool            `bson:"disabled"`
-	DeleteAt          time.Time       `bson:"delete_at,omitempty"` // likewise
-	Epoch             int64           `bson:"epoch"`
-	Unsettled         bool            `bson:"unsettled,omitempty"` // likewise
-	CreatedAt         time.Time       `bson:"created_at"`
-	UpdatedAt         time.Time       `bson:"updated_at"`
-	PasswordChangedAt time.Time       `bson:"password_changed_at"`
+	UID               string            `bson:"_id"`
+	Email             string            `bson:"email"`
+	EmailKey          string            `bson:"email_key,omitempty"` // omitted from the sparse index if empty
+	VerifiedEmail     string            `bson:"verified_email,omitempty"`
+	EmailChange       string            `bson:"email_change,omitempty"`
+	Username          string            `bson:"username,omitempty"`
+	UsernameKey       string            `bson:"username_key,omitempty"` // likewise
+	FirstName         string            `bson:"first_name"`
+	LastName          string            `bson:"last_name"`
+	Roles             []string          `bson:"roles,omitempty"`
+	Claims            string            `bson:"claims,omitempty"`
+	PasswordHash      string            `bson:"password_hash"`
+	ResetHash         []byte            `bson:"reset_hash,omitempty"`
+	ResetIssuedAt     time.Time         `bson:"reset_issued_at,omitempty"`
+	ResetExpiresAt    time.Time         `bson:"reset_expires_at,omitempty"`
+	Mailed            users.MailedReset `bson:"mailed,omitempty"`
+	Factors           factors.Set       `bson:"factors,omitempty"`
+	Consents          []users.Consent   `bson:"consents,omitempty"`
+	Disabled          bool              `bson:"disabled"`
+	DeleteAt          time.Time         `bson:"delete_at,omitempty"` // likewise
+	Epoch             int64             `bson:"epoch"`
+	Unsettled         bool              `bson:"unsettled,omitempty"` // likewise
+	CreatedAt         time.Time         `bson:"created_at"`
+	UpdatedAt         time.Time         `bson:"updated_at"`
+	PasswordChangedAt time.Time         `bson:"password_changed_at"`
 	decision.Held     `bson:",inline"`
 }
 

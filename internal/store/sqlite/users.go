@@ -12,10 +12,10 @@ import (
 
 const userColumns = `uid, email, email_key, username, username_key, first_name, last_name, roles, claims,
 	password_hash, reset_hash, reset_expires_at, disabled, epoch, unsettled, created_at, updated_at, password_changed_at,
-	factors, consents, delete_at, verified_email, email_change, version, unborn, slot_id, slot`
+	factors, consents, delete_at, verified_email, email_change, reset_issued_at, mailed, version, unborn, slot_id, slot`
 
 var (
-	insertUser     = sql(`INSERT INTO users (` + userColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	insertUser     = sql(`INSERT INTO users (` + userColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 	heldUser       = sql(`SELECT ` + userColumns + ` FROM users WHERE uid = ?`)
 	userByID       = sql(`SELECT ` + userColumns + ` FROM users WHERE uid = ? AND unborn = 0`)
 	userByEmail    = sql(`SELECT ` + userColumns + ` FROM users WHERE email_key = ? AND email_key <> '' AND unborn = 0`)
@@ -29,7 +29,7 @@ var (
 	replaceUser    = sql(`UPDATE users SET email = ?2, email_key = ?3, username = ?4, username_key = ?5, first_name = ?6, last_name = ?7,
 		roles = ?8, claims = ?9, password_hash = ?10, reset_hash = ?11, reset_expires_at = ?12, disabled = ?13, epoch = ?14,
 		unsettled = ?15, created_at = ?16, updated_at = ?17, password_changed_at = ?18,
-		factors = ?19, consents = ?20, delete_at = ?21, verified_email = ?22, email_change = ?23, version = ?24, unborn = ?25, slot_id = ?26, slot = ?27 WHERE uid = ?1`)
+		factors = ?19, consents = ?20, delete_at = ?21, verified_email = ?22, email_change = ?23, reset_issued_at = ?24, mailed = ?25, version = ?26, unborn = ?27, slot_id = ?28, slot = ?29 WHERE uid = ?1`)
 	deleteUser = sql(`DELETE FROM users WHERE uid = ?`)
 	updateHash = sql(`UPDATE users SET password_hash = ?3, version = version + 1
 		WHERE uid = ?1 AND password_hash = ?2 AND slot_id = '' AND unborn = 0`)
@@ -61,6 +61,8 @@ func scanUser(r *row) users.User {
 		DeleteAt:          r.time(),
 		VerifiedEmail:     r.text(),
 		EmailChange:       r.text(),
+		ResetIssuedAt:     r.time(),
+		Mailed:            scanMailed(r),
 		Held:              scanHeld(r),
 	}
 }
@@ -105,6 +107,26 @@ func scanConsents(r *row) (list []users.Consent) {
 	return list
 }
 
+// encodeMailed returns the stored form of what letters can do: JSON, or nothing.
+func encodeMailed(m users.MailedReset) string {
+	if m.IsZero() {
+		return ""
+	}
+	text, _ := json.Marshal(m) // texts and times can always be encoded
+	return string(text)
+}
+
+func scanMailed(r *row) (m users.MailedReset) {
+	text := r.text()
+	if text == "" {
+		return m
+	}
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		r.wrong(r.next-1, fmt.Errorf("not what letters can do: %w", err))
+	}
+	return m
+}
+
 // CreateUser implements users.Store.
 func (s *Store) CreateUser(ctx context.Context, u users.User) error {
 	return s.transact(ctx, func(c *conn) (int, error) {
@@ -122,6 +144,7 @@ func writeUser(c *conn, s *statement, u users.User) (int, error) {
 		encodeList(u.Roles), u.Claims, u.PasswordHash, u.ResetHash, millis(u.ResetExpiresAt),
 		integer(u.Disabled), u.Epoch, integer(u.Unsettled),
 		millis(u.CreatedAt), millis(u.UpdatedAt), millis(u.PasswordChangedAt), encodeFactors(u.Factors), encodeConsents(u.Consents), millis(u.DeleteAt), u.VerifiedEmail, u.EmailChange,
+		millis(u.ResetIssuedAt), encodeMailed(u.Mailed),
 		u.Version, integer(u.Unborn), u.SlotID, u.Slot)
 }
 

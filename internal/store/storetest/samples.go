@@ -49,7 +49,12 @@ func sampleUser(n int) users.User {
 		Claims:         `{"department":"engines"}`,
 		PasswordHash:   "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
 		ResetHash:      []byte{3, 0, 255},
+		ResetIssuedAt:  epoch.Add(time.Hour),
 		ResetExpiresAt: epoch.Add(24 * time.Hour),
+		Mailed: users.MailedReset{
+			Hash: []byte{5, 0, 255}, ExpiresAt: epoch.Add(time.Hour), Barred: true,
+			Since: users.Moment{Latest: epoch.Add(time.Minute), Confirmed: epoch.Add(2 * time.Minute)},
+		},
 		Factors: factors.Set{
 			List: []factors.Factor{
 				{ID: uid(n + 100), Kind: factors.TOTP, Name: odd[0], CreatedAt: epoch, LastUsedAt: epoch.Add(time.Hour), Sealed: []byte{1, 0, 255}, Step: 1 << 40, Params: factors.Params{Algorithm: "SHA512", Digits: 8, Period: 60}},

@@ -212,6 +212,9 @@ func newItem(id string, r any) (item, error) {
 		if len(v.ResetHash) == 0 {
 			v.ResetHash = nil
 		}
+		if len(v.Mailed.Hash) == 0 {
+			v.Mailed.Hash = nil
+		}
 		same = v
 	case oauth.Family:
 		v.Scope, v.Audience = some(v.Scope), some(v.Audience)
