@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/refusal"
+	"github.com/keyturn/keyturn/users"
 )
 
 // AskForgot answers GET /account/forgot with the form to have a letter sent by.
@@ -33,11 +35,15 @@ func (p *Pages) Forgot(w http.ResponseWriter, r *http.Request) {
 }
 
 // AskReset answers GET /account/reset, where a letter leads, with the form for a new
-// password. It looks at no token: who opens a link to see whether it does harm spends
-// nothing.
+// password. It looks up no token: who opens a link to see whether it does harm spends
+// nothing. What can be no token it says at once.
 func (p *Pages) AskReset(w http.ResponseWriter, r *http.Request) {
 	v := p.view(w, r)
-	v.LinkToken = r.URL.Query().Get("token")
+	if v.LinkToken = r.URL.Query().Get("token"); !users.IsResetToken(v.LinkToken) {
+		v.LinkToken = ""
+		p.showAgain(w, r, "reset", v, refusal.New(refusal.BadResetToken, audit.ReasonBadResetToken, ""))
+		return
+	}
 	p.show(w, http.StatusOK, "reset", v)
 }
 
@@ -52,6 +58,9 @@ func (p *Pages) Reset(w http.ResponseWriter, r *http.Request) {
 		e = p.Told(r.Context(), p.Users.RedeemReset(r.Context(), v.LinkToken, form.Get("new_password")))
 	}
 	if e != nil {
+		if e.Code == refusal.BadResetToken {
+			v.LinkToken = "" // no other password would help
+		}
 		p.showAgain(w, r, "reset", v, e)
 		return
 	}

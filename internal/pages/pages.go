@@ -191,7 +191,7 @@ func (p *Pages) Absent(w http.ResponseWriter, r *http.Request, status int) {
 
 // showAgain shows a form once more, and why.
 func (p *Pages) showAgain(w http.ResponseWriter, r *http.Request, page string, v view, e *refusal.Error) {
-	v.Token, v.Field = p.formToken(w, r), e.Field
+	v.pages, v.Token, v.Field = p, p.formToken(w, r), e.Field
 	var status int
 	status, v.Wrong = wrongOf(e, "stale")
 	switch {
@@ -201,6 +201,8 @@ func (p *Pages) showAgain(w http.ResponseWriter, r *http.Request, page string, v
 		v.Wrong = "wrong_first_password"
 	case v.Wrong == "throttled" && page == "code":
 		v.Wrong = "throttled_code"
+	case v.Wrong == "bad_link" && !v.Mail():
+		v.Wrong = "bad_token" // of an operator
 	}
 	if e.Temporary() {
 		problem.RetryAfter(w, e.RetryAfter)
