@@ -130,11 +130,13 @@ func (p *program) usersResetCommand() *cobra.Command {
 		Short: "Make a one-time token by which the user sets a new password",
 		Long: `Prints a token that is good for one new password within --valid-for, at the page
 /account/reset?token=TOKEN below the issuer, or at POST /auth/reset. Hand it to the user over a channel that you trust. It replaces one
-that is out; a change of the password voids it.
+that you made before. A new password voids it, and so does disabling the account; of
+a disabled account it counts once that is enabled.
 
 Until it is used the password and the sessions stay as they are. If somebody
 else may know the password, add --force: the password is void at once, the sessions
-end, and nothing opens the account until the token, or a later one, is used.`,
+end, and until there is another nothing opens the account but the token, a later
+one, or a letter that you have sent (users letter).`,
 		Example: `  keyturn users reset ada@example.com --valid-for 1h`,
 		Args:    cobra.ExactArgs(1),
 	}
@@ -143,7 +145,11 @@ end, and nothing opens the account until the token, or a later one, is used.`,
 		if err != nil {
 			return err
 		}
-		return p.say(answer{"uid": u.UID, "token": token, "expires_at": expires}, "token:   %s\nexpires: %s\n\nThe token is not shown again; keep it now.\n", token, when(expires, d.now()))
+		note := ""
+		if u.Disabled {
+			note = "The account is disabled: the token counts once it is enabled.\n"
+		}
+		return p.say(answer{"uid": u.UID, "token": token, "expires_at": expires, "disabled": u.Disabled}, "token:   %s\nexpires: %s\n\n%sThe token is not shown again; keep it now.\n", token, when(expires, d.now()), note)
 	})
 	life = 24 * time.Hour
 	cmd.Flags().BoolVar(&force, "force", false, "make the password void, and end the sessions")

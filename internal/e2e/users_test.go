@@ -125,6 +125,10 @@ func TestUsersMoveBetweenDeployments(t *testing.T) {
 		if !strings.HasPrefix(reset.Token, "kt_pr_") {
 			t.Errorf("users reset printed a token of %d characters", len(reset.Token))
 		}
+		var off struct{ Disabled bool }
+		if to.must(t, &off, "users", "reset", "bob@example.com"); !off.Disabled {
+			t.Error("users reset says nothing of a disabled account")
+		}
 		to.must(t, nil, "users", "claims", email, "--role", "editor")
 		to.must(t, nil, "users", "delete", email)
 		s.refusesLogin(t, by, email, password)
