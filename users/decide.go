@@ -3,6 +3,7 @@ package users
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -60,7 +61,7 @@ func (s *Service) revise(ctx context.Context, event audit.Event, uid string, end
 func (s *Service) reviseOwing(ctx context.Context, event audit.Event, ends bool, alter func(u *User, e *audit.Event) error, letters func(ctx context.Context, before, after User, e audit.Event) json.RawMessage) (User, audit.Event, error) {
 	return s.maker().Revise(ctx, decision.Revision[User]{
 		Event: event, Ends: ends, Notice: letters,
-		Read: func(ctx context.Context) (User, error) { return s.Store.UserByID(ctx, event.UserID) },
+		Read: func(ctx context.Context) (User, error) { return s.byID(ctx, event.UserID) },
 		Alter: func(u *User, e *audit.Event) error {
 			e.UserEmail = u.Email
 			before := *u
@@ -73,6 +74,18 @@ func (s *Service) reviseOwing(ctx context.Context, event audit.Event, ends bool,
 			return err
 		},
 	})
+}
+
+// byID returns the account uid. Of one that is being made the error is
+// decision.ErrUnderWay, and not ErrNotFound.
+func (s *Service) byID(ctx context.Context, uid string) (User, error) {
+	u, err := s.Store.UserByID(ctx, uid)
+	if errors.Is(err, ErrNotFound) {
+		if held, failed := s.Store.HeldUser(ctx, uid); failed == nil && held.Unborn {
+			err = decision.ErrUnderWay
+		}
+	}
+	return u, err
 }
 
 // later returns the current time, or a later time than than, which a clock ahead of

@@ -42,6 +42,27 @@ func (s *Service) RemoveFactor(ctx context.Context, uid, id string) error {
 	return err
 }
 
+// RemoveFactors removes every second factor of the account uid, for an operator, also one
+// whose enrolment is under way, and returns how many it removed. The error is as
+// RemoveFactor's.
+func (s *Service) RemoveFactors(ctx context.Context, uid string) (removed int, err error) {
+	read := func(ctx context.Context) (User, error) { return s.byID(ctx, uid) }
+	for range 2 * factors.Most {
+		u, err := s.maker().Settled(ctx, read)
+		switch {
+		case err != nil:
+			return removed, s.conclude(ctx, audit.Event{Action: audit.FactorRemoved, UserID: uid, UserEmail: u.Email}, err)
+		case len(u.Factors.List) == 0:
+			return removed, nil
+		}
+		if err := s.RemoveFactor(ctx, uid, u.Factors.List[0].ID); err != nil {
+			return removed, err
+		}
+		removed++
+	}
+	return removed, ErrConflict
+}
+
 // RenewRecoveryCodes replaces the recovery codes of the account uid. The new ones are
 // returned and kept nowhere. The error is ErrNotFound, ErrNoFactor (there is nothing
 // that they could stand in for), ErrConflict, decision.ErrNotRecorded or from the store.

@@ -31,8 +31,8 @@ type sessionRow struct {
 func (p *program) usersSessionsCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "sessions EMAIL|USERNAME|UID", Short: "List the live sessions of an account", Args: cobra.ExactArgs(1)}
 	p.withStore(cmd, func(d *deployment, args []string) error {
-		u, err := d.findUser(args[0])
-		if err != nil {
+		u, err := users.ByName(d.ctx, d.store, args[0])
+		if u, err = found(args[0], u, err); err != nil {
 			return err
 		}
 		families, err := d.store.FamiliesOfUser(d.ctx, u.UID, time.Now(), math.MaxInt32)

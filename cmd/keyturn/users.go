@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyturn/keyturn/internal/config"
+	"github.com/keyturn/keyturn/internal/decision"
 	"github.com/keyturn/keyturn/users"
 )
 
@@ -58,27 +59,21 @@ func (p *program) withUser(cmd *cobra.Command, c check, run func(d *deployment, 
 		if err != nil {
 			return err
 		}
-		u, err := d.findUser(args[0])
-		if err != nil {
+		u, err := s.Find(d.ctx, args[0])
+		if u, err = found(args[0], u, err); err != nil {
 			return err
 		}
 		return run(d, s, u)
 	})
 }
 
-func (d *deployment) findUser(name string) (users.User, error) {
-	var u users.User
-	var err error
-	if strings.Contains(name, "@") {
-		u, err = users.ByEmail(d.ctx, d.store, name)
-	} else {
-		u, err = d.store.UserByID(d.ctx, name)
-		if _, key, bad := users.UsernameKey(name); errors.Is(err, users.ErrNotFound) && bad == nil {
-			u, err = d.store.UserByUsernameKey(d.ctx, key)
-		}
-	}
-	if errors.Is(err, users.ErrNotFound) {
-		return u, fmt.Errorf("no account %s: give its e-mail address, its uid or its username; see keyturn users list", name)
+// found returns the account that was looked for by a name, or why there is none.
+func found(name string, u users.User, err error) (users.User, error) {
+	switch {
+	case errors.Is(err, users.ErrNotFound):
+		err = fmt.Errorf("no account %s: give its e-mail address, its uid or its username; see keyturn users list", name)
+	case errors.Is(err, decision.ErrUnderWay):
+		err = fmt.Errorf("the account %s is being made, or given that name, at this moment; try again", name)
 	}
 	return u, err
 }

@@ -53,7 +53,12 @@ sets one up at the next log-in. Sessions that began before go on (users logout e
 	}, func(d *deployment, s *users.Service, u users.User) error {
 		switch {
 		case remove != "":
-			return p.removeFactors(d, s, u, remove)
+			if err := s.RemoveFactor(d.ctx, u.UID, remove); errors.Is(err, users.ErrNoFactor) {
+				return fmt.Errorf("%s has no second factor %s; see keyturn users factors %s", nameOf(u), remove, nameOf(u))
+			} else if err != nil {
+				return err
+			}
+			return p.sayRemoved(u, 1)
 		case require || free:
 			if err := s.RequireFactor(d.ctx, u.UID, require); err != nil {
 				return err
@@ -64,26 +69,19 @@ sets one up at the next log-in. Sessions that began before go on (users logout e
 			}
 			return p.say(answer{"uid": u.UID, "required": require}, "%s %s a second factor\n", nameOf(u), word)
 		case all:
-			var ids []string
-			for _, f := range u.Factors.List {
-				ids = append(ids, f.ID)
+			n, err := s.RemoveFactors(d.ctx, u.UID)
+			if err != nil {
+				return err
 			}
-			return p.removeFactors(d, s, u, ids...)
+			return p.sayRemoved(u, n)
 		}
 		return p.printFactors(u)
 	})
 	return cmd
 }
 
-func (p *program) removeFactors(d *deployment, s *users.Service, u users.User, ids ...string) error {
-	for _, id := range ids {
-		if err := s.RemoveFactor(d.ctx, u.UID, id); errors.Is(err, users.ErrNoFactor) {
-			return fmt.Errorf("%s has no second factor %s; see keyturn users factors %s", nameOf(u), id, nameOf(u))
-		} else if err != nil {
-			return err
-		}
-	}
-	return p.say(answer{"uid": u.UID, "removed": len(ids)}, "%s of %s removed\n", counted(len(ids), "second factor"), nameOf(u))
+func (p *program) sayRemoved(u users.User, n int) error {
+	return p.say(answer{"uid": u.UID, "removed": n}, "%s of %s removed\n", counted(n, "second factor"), nameOf(u))
 }
 
 func (p *program) printFactors(u users.User) error {

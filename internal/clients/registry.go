@@ -295,7 +295,7 @@ func (c *Registry) change(ctx context.Context, event audit.Event, id string, alt
 	event.ClientID, event.Outcome = id, audit.Success
 	client, e, err := c.maker().Revise(ctx, decision.Revision[Client]{
 		Event: event,
-		Read:  func(ctx context.Context) (Client, error) { return c.Store.ClientByID(ctx, id) },
+		Read:  func(ctx context.Context) (Client, error) { return c.byID(ctx, id) },
 		Alter: func(client *Client, e *audit.Event) error {
 			last := client.UpdatedAt
 			err := alter(client, e)
@@ -309,6 +309,18 @@ func (c *Registry) change(ctx context.Context, event audit.Event, id string, alt
 		},
 	})
 	return client, e, c.conclude(ctx, e, err)
+}
+
+// byID returns the client id. Of one that is being registered the error is
+// decision.ErrUnderWay, and not ErrNotFound.
+func (c *Registry) byID(ctx context.Context, id string) (Client, error) {
+	client, err := c.Store.ClientByID(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		if held, failed := c.Store.HeldClient(ctx, id); failed == nil && held.Unborn {
+			err = decision.ErrUnderWay
+		}
+	}
+	return client, err
 }
 
 // conclude writes the event of a change that was refused, or that the store could

@@ -46,7 +46,8 @@ type Held struct {
 	// SlotID is the id of the proposal in the slot and how often it was taken up.
 	// It is empty if no decision is under way.
 	SlotID string `json:"-" bson:"slot_id,omitempty"`
-	// Slot is the proposal.
+	// Slot is the proposal, and what is remembered of earlier ones. It may have a text
+	// although SlotID is empty.
 	Slot []byte `json:"-" bson:"slot,omitempty"`
 }
 
@@ -76,6 +77,8 @@ type slot struct {
 	Earlier []note `json:",omitempty"`
 	// Notices are owed to people for this decision and for earlier ones.
 	Notices []notice `json:",omitempty"`
+	// Carried are the earlier decisions that others than their makers carried on.
+	Carried []string `json:",omitempty"`
 }
 
 // note is an event that is owed.
@@ -105,8 +108,6 @@ func (h Held) read() (slot, error) {
 	}
 	return s, nil
 }
-
-func (h *Held) empty() { h.SlotID, h.Slot = "", nil }
 
 // Errors of Decide besides those of the records, for errors.Is.
 var (

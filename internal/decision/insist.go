@@ -24,6 +24,7 @@ var errElsewhere = errors.New("carried on by another")
 // it tells the log that the decision came to nothing.
 func (m *Maker[T]) insist(ctx context.Context, p *proposal[T], step func(context.Context, *proposal[T]) error) error {
 	var err error
+	doubtful := false
 	for try := range attempts {
 		if try > 0 {
 			time.Sleep(between)
@@ -31,13 +32,13 @@ func (m *Maker[T]) insist(ctx context.Context, p *proposal[T], step func(context
 		if err = m.within(ctx, p, step); err == nil {
 			return nil
 		}
+		reason, refused := m.Records.Refused(err)
+		doubtful = doubtful || !refused
 		before, was := p.slot, p.held
 		found := m.find(ctx, p)
 		switch {
-		case errors.Is(found, errGone) && (before.After == nil || before.Ends || m.Records.Same(p.held, p.after)):
-			return errElsewhere
 		case errors.Is(found, errGone):
-			return m.refute(ctx, p, err)
+			return m.gone(ctx, p, found, err, doubtful)
 		case found == nil && before.After != nil && p.After == nil && before.Rev == p.Rev:
 			return nil // only the answer was lost
 		case found == nil && before.After != nil && p.After == nil:
@@ -47,7 +48,7 @@ func (m *Maker[T]) insist(ctx context.Context, p *proposal[T], step func(context
 			// the record.
 			return m.refute(ctx, p, err)
 		}
-		if reason, refused := m.Records.Refused(err); refused && reason != audit.ReasonConflict {
+		if refused && reason != audit.ReasonConflict {
 			return m.refute(ctx, p, err)
 		}
 		if ctx.Err() != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -130,6 +131,7 @@ func (m *Maker[T]) proposed(ctx context.Context, p *proposal[T], c Change[T]) (n
 		return next, p.fill(m.Records.Held(&next))
 	}
 	had := *m.Records.Held(c.Before)
+	p.Carried = had.carried()
 	if !had.Free() {
 		if err := m.takeOver(ctx, p, c, had); err != nil {
 			return next, err
@@ -190,7 +192,7 @@ func (m *Maker[T]) find(ctx context.Context, p *proposal[T]) error {
 	now, err := m.Records.Read(ctx, p.after)
 	if err != nil {
 		if _, refused := m.Records.Refused(err); refused {
-			return errors.Join(errGone, err)
+			return errors.Join(errRecordGone, err)
 		}
 		return err
 	}
@@ -212,15 +214,22 @@ func (m *Maker[T]) find(ctx context.Context, p *proposal[T]) error {
 
 // unrecorded withdraws a proposal whose event could not be written. It leaves a
 // proposal whose event may be in the log, or that another process took up, to be
-// carried forward.
+// carried forward. It returns nil if another has done so already.
 func (m *Maker[T]) unrecorded(ctx context.Context, p *proposal[T], cause error) error {
 	if errors.Is(cause, audit.ErrInDoubt) {
 		return conclude(ErrUnfinished, cause)
 	}
 	ctx, cancel := audit.Outlast(ctx)
 	defer cancel()
-	if err := m.withdraw(ctx, p); err != nil && !errors.Is(m.find(ctx, p), errGone) {
-		return conclude(ErrUnfinished, errors.Join(cause, err))
+	if err := m.withdraw(ctx, p); err != nil {
+		found := m.find(ctx, p)
+		removed := errors.Is(found, errRecordGone)
+		switch {
+		case !errors.Is(found, errGone):
+			return conclude(ErrUnfinished, errors.Join(cause, err))
+		case removed && p.Ends, !removed && slices.Contains(m.Records.Held(&p.held).carried(), p.ID):
+			return nil
+		}
 	}
 	return conclude(ErrNotRecorded, cause)
 }
@@ -233,12 +242,19 @@ func (m *Maker[T]) withdraw(ctx context.Context, p *proposal[T]) error {
 	}
 	former := p.held
 	h := m.Records.Held(&former)
-	h.SlotID, h.Slot = p.former.SlotID, p.former.Slot
-	if rest := p.noticesBut(p.ID); h.Free() && len(rest) > 0 {
-		owing := slot{ID: rest[0].ID, Event: p.Event, Request: p.Request, Told: true, Followed: true, Notices: rest}
-		if err := owing.fill(h); err != nil {
-			return err
-		}
+	var err error
+	rest := p.noticesBut(p.ID)
+	switch {
+	case !p.former.Free():
+		h.SlotID, h.Slot = p.former.SlotID, p.former.Slot
+	case len(rest) > 0:
+		owing := slot{ID: rest[0].ID, Event: p.Event, Request: p.Request, Told: true, Followed: true, Notices: rest, Carried: p.Carried}
+		err = owing.fill(h)
+	default:
+		err = h.release(p.Carried)
+	}
+	if err != nil {
+		return err
 	}
 	return m.Records.Replace(ctx, p.held, former)
 }
@@ -313,10 +329,15 @@ func (m *Maker[T]) make(ctx context.Context, p *proposal[T]) error {
 	*h = Held{Version: m.Records.Held(&p.held).Version}
 	made := p.slot
 	made.After, made.Told, made.Earlier = nil, true, nil
+	if p.Rev > 0 {
+		made.Carried = withCarried(p.Carried, p.ID)
+	}
+	err := h.release(made.Carried)
 	if p.Ends || m.Records.follows(p.Event.Action) || len(p.Notices) > 0 {
-		if err := made.fill(h); err != nil {
-			return err
-		}
+		err = made.fill(h)
+	}
+	if err != nil {
+		return err
 	}
 	if err := m.Records.Replace(ctx, p.held, next); err != nil {
 		return err
@@ -332,7 +353,9 @@ func (m *Maker[T]) clear(ctx context.Context, p *proposal[T]) error {
 		return m.Records.Remove(ctx, p.held)
 	}
 	next := p.held
-	m.Records.Held(&next).empty()
+	if err := m.Records.Held(&next).release(p.Carried); err != nil {
+		return err
+	}
 	if err := m.Records.Replace(ctx, p.held, next); err != nil {
 		return err
 	}

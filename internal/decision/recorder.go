@@ -29,7 +29,7 @@ func (r Recorder) Conclude(ctx context.Context, event audit.Event, e *refusal.Er
 		event.Outcome, event.Reason = audit.Failure, e.Reason
 		if HungUp(ctx, e.Cause) {
 			event.Reason = audit.ReasonHungUp
-		} else {
+		} else if !Concluded(e.Cause) || failedInside(e) {
 			r.report(ctx, e)
 		}
 		if e.UserID != "" {
@@ -56,10 +56,15 @@ func (r Recorder) Conclude(ctx context.Context, event audit.Event, e *refusal.Er
 // ended with err. It reports what could not answer.
 func (r Recorder) Told(ctx context.Context, err error) *refusal.Error {
 	e := Refusal(err)
-	if e != nil && (e.Code == refusal.Unavailable || e.Code == refusal.Unfinished) && !HungUp(ctx, err) {
+	if e != nil && failedInside(e) && !HungUp(ctx, err) {
 		r.OnError(ctx, err)
 	}
 	return e
+}
+
+// failedInside reports whether something could not answer, which operators are to know.
+func failedInside(e *refusal.Error) bool {
+	return e.Code == refusal.Unavailable || e.Code == refusal.Unfinished
 }
 
 // report passes the cause of a refusal to OnError.
@@ -77,7 +82,7 @@ func HungUp(ctx context.Context, cause error) bool {
 
 // Refusal converts err to a refusal. ErrOwed becomes one that says that
 // everything but the event is done, and ErrToFollow one that says that
-// everything but the consequences is. Any other error that is not a refusal
+// everything but the consequences is. What is Concluded stays so. Any other error that is not a refusal
 // means that something could not answer.
 func Refusal(err error) *refusal.Error {
 	e := refusal.Of(err)
@@ -86,6 +91,10 @@ func Refusal(err error) *refusal.Error {
 		e = &refusal.Error{Code: refusal.Unfinished, Reason: e.Reason, Cause: err}
 	case errors.Is(err, ErrOwed):
 		e = &refusal.Error{Reason: e.Reason, Cause: err, Text: "It is done; the audit log, which could not be written, will be told later."}
+	case Concluded(err) && !Concluded(e):
+		late := *e
+		late.Cause = err
+		e = &late
 	}
 	return e
 }

@@ -1,10 +1,12 @@
 package decision
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
@@ -106,47 +108,84 @@ const maxTries = 5
 // record an event.
 func (m *Maker[T]) Revise(ctx context.Context, c Revision[T]) (T, audit.Event, error) {
 	for tries := 1; ; tries++ {
-		e := c.Event
-		before, err := c.Read(ctx)
-		after := before
-		if err == nil {
-			err = c.Alter(&after, &e)
+		change, err := m.revised(ctx, c)
+		decided := err == nil
+		e := change.Event
+		if decided {
+			e, err = m.Decide(ctx, change)
 		}
-		if told := c.Event; err != nil && m.overtakes(before, c, &told) {
-			after, e, err = before, told, nil
-		}
-		if err != nil {
-			return after, e, err
-		}
-		change := Change[T]{Event: e, Before: &before, After: after, Ends: c.Ends}
-		if c.Notice != nil {
-			change.Notice = c.Notice(ctx, before, after, e)
-		}
-		e, err = m.Decide(ctx, change)
 		switch {
 		case err == nil || Concluded(err):
-			return after, e, err
-		case tries < maxTries && errors.Is(err, m.Records.Conflict):
+			return change.After, e, err
+		case tries < maxTries && decided && errors.Is(err, m.Records.Conflict):
 			continue
 		case tries < maxTries && errors.Is(err, ErrUnderWay):
 			if err = m.UnlessSettled(ctx); err == nil {
 				continue
 			}
 		}
-		return after, e, err
+		return change.After, e, err
 	}
 }
 
-// overtakes reports whether c takes rights away that the record does not give yet, but
-// would by a change that is only proposed: it is decided then, so that the change comes
-// to nothing.
-func (m *Maker[T]) overtakes(record T, c Revision[T], e *audit.Event) bool {
-	if h := m.Records.Held(&record); c.Event.Action.StandsAtOnce() && !h.Free() {
-		var proposed T
-		s, err := h.read()
-		return err == nil && s.After != nil && json.Unmarshal(s.After, &proposed) == nil && c.Alter(&proposed, e) == nil
+// revised returns the change that c makes of the current record. It may be refused because
+// the record does not have what c takes away, but would by a change that is only proposed:
+// if c takes rights away at once it is decided then, so that the change comes to nothing;
+// otherwise the error is ErrUnderWay.
+func (m *Maker[T]) revised(ctx context.Context, c Revision[T]) (Change[T], error) {
+	before, err := c.Read(ctx)
+	change := Change[T]{Event: c.Event, Before: &before, After: before, Ends: c.Ends}
+	if err == nil {
+		err = c.Alter(&change.After, &change.Event)
 	}
-	return false
+	if proposed, is := m.awaited(before); err != nil && is {
+		if told := c.Event; c.Alter(&proposed, &told) == nil {
+			if err = ErrUnderWay; told.Action.StandsAtOnce() {
+				change.After, change.Event, err = before, told, nil
+			}
+		}
+	}
+	if err == nil && c.Notice != nil {
+		change.Notice = c.Notice(ctx, before, change.After, change.Event)
+	}
+	return change, err
+}
+
+// awaited returns what the record is to be by a change that is only proposed, if there
+// is one.
+func (m *Maker[T]) awaited(record T) (after T, is bool) {
+	h := m.Records.Held(&record)
+	if h.Free() {
+		return after, false
+	}
+	s, err := h.read()
+	return after, err == nil && s.After != nil && json.Unmarshal(s.After, &after) == nil
+}
+
+// Settled returns the record that read returns once no change of it is only proposed. It
+// waits for one as Revise does.
+func (m *Maker[T]) Settled(ctx context.Context, read func(context.Context) (T, error)) (T, error) {
+	for tries := 1; ; tries++ {
+		record, err := read(ctx)
+		if err != nil {
+			return record, err
+		}
+		if _, is := m.awaited(record); !is {
+			return record, nil
+		}
+		if err := m.UnlessSettled(ctx); err != nil || tries == maxTries {
+			return record, cmp.Or(err, ErrUnderWay)
+		}
+	}
+}
+
+// Awaited reports whether a change that is only proposed makes a record that is wanted.
+func (m *Maker[T]) Awaited(ctx context.Context, wanted func(T) bool) (bool, error) {
+	pending, err := m.Records.Pending(ctx, settleBatch)
+	return slices.ContainsFunc(pending, func(r T) bool {
+		after, is := m.awaited(r)
+		return is && wanted(after)
+	}), err
 }
 
 // Add carries out c, which creates a record. unborn reports whether a refusal is

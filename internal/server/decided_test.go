@@ -84,7 +84,13 @@ func (l *ledger) DenyToken(ctx context.Context, d oauth.DeniedToken) error {
 type scribe struct {
 	mu     sync.Mutex
 	choose func() scribeFault
+	// meanwhile is what others do while the log hangs.
+	meanwhile func()
+	asked     int
+	// events are in the order of their times, which are those of when they were asked for;
+	// at are these times.
 	events []audit.Event
+	at     []int
 }
 
 type scribeFault int
@@ -96,6 +102,8 @@ const (
 	losesInDoubt
 	dies
 	writesAndDies
+	hangs
+	hangsAndRefuses
 )
 
 func (s *scribe) Record(_ context.Context, e audit.Event) error {
@@ -105,11 +113,19 @@ func (s *scribe) Record(_ context.Context, e audit.Event) error {
 	if s.choose != nil {
 		fault = s.choose()
 	}
-	if fault == writes || fault == writesInDoubt || fault == writesAndDies {
-		s.events = append(s.events, e)
+	s.asked++
+	at := s.asked
+	if fault == hangs || fault == hangsAndRefuses {
+		s.mu.Unlock()
+		s.meanwhile()
+		s.mu.Lock()
+	}
+	if fault == writes || fault == writesInDoubt || fault == writesAndDies || fault == hangs {
+		i, _ := slices.BinarySearch(s.at, at)
+		s.events, s.at = slices.Insert(s.events, i, e), slices.Insert(s.at, i, at)
 	}
 	switch fault {
-	case refuses:
+	case refuses, hangsAndRefuses:
 		return errors.New("no space left on device")
 	case writesInDoubt, losesInDoubt:
 		return audit.ErrInDoubt
@@ -200,8 +216,8 @@ func (w faultyWorld) randomDecision(ctx context.Context, r *rand.Rand) {
 }
 
 // TestA3_TheSetOfChangesIsTheSetOfEvents makes random decisions while the store
-// and the log fail at random, in every way, and the process that decides dies at
-// random moments. Whatever happened: once all is well again, and what was on its
+// and the log fail at random, in every way, the process that decides dies at
+// random moments, and while its log hangs others carry on and decide. Whatever happened: once all is well again, and what was on its
 // way has been carried on, the changes that were made are those that the log
 // tells of, and of each that owes a letter one was written.
 func TestA3_TheSetOfChangesIsTheSetOfEvents(t *testing.T) {
@@ -325,27 +341,49 @@ func (w faultyWorld) randomStep(t *testing.T, r *rand.Rand, log *scribe) {
 	})
 	log.mu.Lock()
 	log.choose = func() scribeFault {
-		if roll(100) >= 2*odds {
+		switch {
+		case roll(100) < 4:
+			return []scribeFault{hangs, hangs, hangsAndRefuses}[roll(3)]
+		case roll(100) >= 2*odds:
 			return writes
 		}
 		return []scribeFault{refuses, refuses, writesInDoubt, losesInDoubt, dies, writesAndDies}[roll(6)]
 	}
+	// Who hangs is overtaken, or carried on, and others go on deciding.
+	log.meanwhile = func() {
+		for range 2 + roll(4) {
+			seed, settles := uint64(roll(1<<30)), roll(3) > 0
+			inAProcess(func() {
+				if settles {
+					_ = w.settleOnce(t.Context(), time.Hour)
+				}
+				w.randomDecision(t.Context(), rand.New(rand.NewPCG(seed, 2)))
+			})
+		}
+	}
 	log.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	inAProcess(func() {
 		if r.IntN(8) == 0 {
-			w.settleOnce(t.Context(), time.Hour)
+			_ = w.settleOnce(t.Context(), time.Hour)
 			return
 		}
 		w.randomDecision(t.Context(), r)
-	}()
-	<-done
+	})
 	w.faulty.Inject(nil)
 }
 
+// inAProcess waits for what may die.
+func inAProcess(do func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	<-done
+}
+
 // settleOnce carries on what is under way, by a clock that is ahead.
-func (w faultyWorld) settleOnce(ctx context.Context, ahead time.Duration) (left error) {
+func (w *world) settleOnce(ctx context.Context, ahead time.Duration) (left error) {
 	later := func() time.Time { return time.Now().Add(ahead) }
 	sessions := oauth.SessionEnder{Store: w.store, Audit: w.audit, Now: later, Notify: w.users.Notify}
 	accounts := users.Service{Store: w.store, Sessions: sessions, Audit: w.audit, Now: later, Post: w.users.Post}

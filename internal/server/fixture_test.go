@@ -55,6 +55,8 @@ type journal struct {
 	mu     sync.Mutex
 	events []audit.Event
 	broken bool
+	// quiet is set while what is done belongs to the preparations.
+	quiet bool
 	// meanwhile is called, if it is set, before an event is taken.
 	meanwhile func()
 }

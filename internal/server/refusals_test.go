@@ -28,7 +28,9 @@ type sending = func(*world, tokens) *httptest.ResponseRecorder
 func (w *world) quietly(do func()) {
 	broken := w.journal.broken
 	w.journal.breakDown(false)
+	w.journal.quiet = true
 	do()
+	w.journal.quiet = false
 	w.journal.take()
 	w.journal.breakDown(broken)
 }

@@ -84,9 +84,14 @@ func (r heldFamilyRecord) domain() oauth.Family { return oauth.Family(r) }
 func (s *Store) HoldFamily(ctx context.Context, seen, next oauth.Family) error {
 	filter, set, unset := held(seen.ID, seen.Held), bson.M{}, bson.M{}
 	if next.SlotID == "" {
-		unset["slot_id"], unset["slot"] = "", ""
+		unset["slot_id"] = ""
 	} else {
-		set["slot_id"], set["slot"] = next.SlotID, next.Slot
+		set["slot_id"] = next.SlotID
+	}
+	if len(next.Slot) == 0 {
+		unset["slot"] = ""
+	} else {
+		set["slot"] = next.Slot
 	}
 	if next.Unborn {
 		set["unborn"] = true

@@ -38,7 +38,7 @@ func (s *suite) replaceUser(t *testing.T) {
 		Disabled: true, Epoch: 8, CreatedAt: epoch.Add(time.Hour), UpdatedAt: epoch.Add(2 * time.Hour),
 		PasswordChangedAt: epoch.Add(3 * time.Hour), Held: held(0, false),
 	}
-	bare := users.User{EmailKey: "bare@example.com", UpdatedAt: epoch.Add(3 * time.Hour)}
+	bare := users.User{EmailKey: "bare@example.com", UpdatedAt: epoch.Add(3 * time.Hour), Held: decision.Held{Slot: []byte("free")}}
 	for _, next := range []users.User{full, bare, full, was} {
 		next.UID = was.UID
 		ok(t, st.ReplaceUser(ctx, was, next))
@@ -333,9 +333,13 @@ func (s *suite) heldFamilies(t *testing.T) {
 	pending, err := st.PendingFamilies(ctx, 10)
 	ok(t, err)
 	same(t, "pending", pending, []oauth.Family{ended})
+	free := ended
+	free.Held = decision.Held{Slot: []byte("free")}
+	ok(t, st.HoldFamily(ctx, ended, free))
+	hold("ended, its slot free", free)
 	done := ended
 	done.Held = decision.Held{}
-	ok(t, st.HoldFamily(ctx, ended, done))
+	ok(t, st.HoldFamily(ctx, free, done))
 	hold("ended", done)
 	again := done
 	again.RevokedAt = time.Time{}
