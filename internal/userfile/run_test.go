@@ -213,8 +213,8 @@ func TestExportRoundTrip(t *testing.T) {
 		for uid, want := range f.accounts(t) {
 			got := g.accounts(t)[uid]
 			// What an export leaves out.
-			want.UpdatedAt, want.Epoch, want.Unsettled, want.ResetHash, want.ResetExpiresAt = got.UpdatedAt, 0, false, nil, time.Time{}
-			want.Held = got.Held
+			want.UpdatedAt, want.Epoch, want.Unsettled, want.Held = got.UpdatedAt, 0, false, got.Held
+			want.ResetHash, want.ResetIssuedAt, want.ResetExpiresAt, want.Mailed = nil, time.Time{}, time.Time{}, got.Mailed
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: got\n%+v\nwant\n%+v", format, got, want)
 			}
