@@ -164,7 +164,8 @@ func (s *Service) prepareReset(ctx context.Context, l *mail.Letter) error {
 	if err := json.Unmarshal(l.Data, &asked); err != nil {
 		return err
 	}
-	if _, known := s.timeOf(asked.moment()); !known {
+	at, known := s.timeOf(asked.moment())
+	if !known {
 		return fmt.Errorf("%w: a clock that was ahead dated it", mail.ErrLost)
 	}
 	u, err := ByEmail(ctx, s.Store, l.To)
@@ -177,6 +178,9 @@ func (s *Service) prepareReset(ctx context.Context, l *mail.Letter) error {
 	l.To, l.Token = u.Email, resetToken(asked.Secret, u.UID)
 	if hash := sha256.Sum256(asked.Secret); bytes.Equal(hash[:], u.Mailed.Hash) && s.mailedLive(u) && !u.Disabled {
 		return nil
+	}
+	if !s.latest().Before(at.Add(letterLife)) {
+		return mail.ErrLater // its Until goes by the clock that no jump moves
 	}
 	_, _, err = s.change(ctx, audit.Event{Action: audit.ResetIssued}, u.UID, false, func(u *User, e *audit.Event) (err error) {
 		e.Detail, err = s.mail(u, asked, l.To)

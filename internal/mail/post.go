@@ -32,6 +32,10 @@ const (
 // the letter is given up.
 var ErrLost = fmt.Errorf("it cannot be sent (%w)", outbox.ErrFinal)
 
+// ErrLater is an error of Post.Prepare for a letter that is over by a clock that may be
+// wrong: it waits.
+var ErrLater = fmt.Errorf("it is over by a clock that may be wrong (%w)", outbox.ErrDeferred)
+
 // Post puts letters into the outbox and sends what is there. It is safe for concurrent
 // use.
 type Post struct {

@@ -360,7 +360,10 @@ func (w *world) clocks(off, steady time.Duration) {
 func TestT1_NoTokenLivesByAClockThatWasAhead(t *testing.T) {
 	const day = 26 * time.Hour
 	onBothStores(t, func(t *testing.T, w *world) {
-		o, waits, twice, moved := w.owner("a"), w.owner("b"), w.owner("c"), w.owner("d")
+		o, waits, twice, moved, before := w.owner("a"), w.owner("b"), w.owner("c"), w.owner("d"), w.owner("e")
+		w.smtp.Answer("RCPT", "451 later")
+		before.asks("en")
+		w.smtp.Answer("RCPT", "")
 		w.clocks(day, 0)
 		token, link := o.operators(false), o.link()
 		old := moved.link()
@@ -394,6 +397,11 @@ func TestT1_NoTokenLivesByAClockThatWasAhead(t *testing.T) {
 			t.Errorf("%d letters once the clock is right", len(links))
 		} else {
 			waits.redeems("the link that waited", links[0], 200)
+		}
+		if links := before.links(); len(links) != 1 {
+			t.Errorf("%d letters of before the jump", len(links))
+		} else {
+			before.redeems("a link of before", links[0], 200)
 		}
 		moved.redeems("a link of that time, after a disabling", old, 403)
 		if n := len(moved.links()); n != 1 {
