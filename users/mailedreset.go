@@ -20,7 +20,7 @@ type MailedReset struct {
 	// before counts: one that was asked for at or before it is not sent.
 	Since Moment `json:"since,omitzero" bson:"since,omitempty"`
 	// Barred says that an operator made the password void: no letter opens the account
-	// until it has another, but one that an operator sends.
+	// until it has another, but one that an operator sends, and no passkey alone.
 	Barred bool `json:"barred,omitempty" bson:"barred,omitempty"`
 }
 

@@ -55,6 +55,8 @@ func (s *Service) UsePasskey(ctx context.Context, u User, c factors.Ceremony, a 
 		err = wrongPasskey(audit.ReasonWrongPasskey)
 	case u.Disabled:
 		err = wrongPasskey(audit.ReasonDisabledUser)
+	case c.Alone && u.Mailed.Barred: // whoever knew the password may have added it
+		err = wrongPasskey(audit.ReasonWrongPasskey)
 	default:
 		err = s.reviseAs(ctx, audit.FactorUsed, u, func(now *User, e *audit.Event) error {
 			at, fresh := now.Factors.Find(f.ID), false

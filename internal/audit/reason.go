@@ -89,7 +89,7 @@ var (
 	ReasonEnrolmentDue   = Reason{"enrolment_due", "the password is right, and the account has to have a second factor, which it has not; one was offered"}
 	ReasonWrongCode      = Reason{"wrong_code", "the code of the second factor is wrong"}
 	ReasonUsedCode       = Reason{"used_code", "the code of the second factor was used before, or one after it: somebody else may have seen it"}
-	ReasonWrongPasskey   = Reason{"wrong_passkey", "the passkey is none of the account's, did not make sure of its user where it had to, or what it made does not hold"}
+	ReasonWrongPasskey   = Reason{"wrong_passkey", "the passkey is none of the account's, did not make sure of its user where it had to, or what it made does not hold; or it came alone, and an operator made the password void"}
 	ReasonForeignOrigin  = Reason{"foreign_origin", "a page of another origin asked for the passkey"}
 	ReasonClonedPasskey  = Reason{"cloned_passkey", "the counter of the passkey did not grow, so that there is a copy of it"}
 	ReasonBadChallenge   = Reason{"bad_challenge", "the log-in that the code was sent for was not begun here, was finished before, or took too long"}

@@ -423,6 +423,22 @@ func TestA3_APasskeyStandsOnlyWithItsEvent(t *testing.T) {
 	}
 }
 
+// TestAPasskeyAloneOpensNothingAfterForce: an operator who makes the password void shuts
+// out who added a passkey, until the account has another password.
+func TestAPasskeyAloneOpensNothingAfterForce(t *testing.T) {
+	w := newWorld(t)
+	a, _ := w.passkey()
+	_, _, err := w.users.IssueReset(t.Context(), w.uid, time.Hour, true)
+	must(t, err)
+	q := w.asked()
+	if rec := w.answer(q, a.signed(t, q)); rec.Code != 403 {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+	must(t, w.users.ResetPassword(t.Context(), w.uid, long))
+	q = w.asked()
+	read[tokens](t, w.answer(q, a.signed(t, q)), 200)
+}
+
 // TestAPasskeyGoesWithItsAccount: an export has it, an import of that makes it good
 // again, and a turn of the master key leaves it alone.
 func TestAPasskeyGoesWithItsAccount(t *testing.T) {
