@@ -158,14 +158,8 @@ const theLife = "// The life of an account"
 func TestTheLifeOfAnAccountByJSON(t *testing.T) {
 	t.Parallel()
 	k := newTraveller(t, "--first-party-client", "app")
-	program := ""
-	for _, m := range fence.FindAllStringSubmatch(readFile(t, filepath.Join("..", "..", "docs", "clients.md")), -1) {
-		if strings.HasPrefix(m[2], theLife) {
-			program = m[2]
-		}
-	}
 	file := filepath.Join(t.TempDir(), "life.mjs")
-	writeFile(t, file, program)
+	writeFile(t, file, blockOf(t, "clients.md", theLife))
 	cmd := exec.CommandContext(t.Context(), "node", file)
 	cmd.Env = append(os.Environ(), "ISSUER="+k.url, "EMAIL="+kay, "PASSWORD="+kaysFirst, "NEW_PASSWORD="+kaysNext)
 	var typed []func() string // the codes, in turn

@@ -77,6 +77,21 @@ func pagesWithSnippets(t *testing.T) []*page {
 	return pages
 }
 
+// blockOf is the one block of a page in docs that has a text.
+func blockOf(t *testing.T, page, has string) string {
+	t.Helper()
+	var found []string
+	for _, m := range fence.FindAllStringSubmatch(readFile(t, filepath.Join("..", "..", "docs", page)), -1) {
+		if strings.Contains(m[2], has) {
+			found = append(found, m[2])
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("docs/%s has %d blocks with %q; want one", page, len(found), has)
+	}
+	return found[0]
+}
+
 // filesOf are the repository's files whose names end so: path and content.
 func filesOf(t *testing.T, suffix string) map[string]string {
 	t.Helper()
@@ -163,11 +178,19 @@ func (p *page) demo(t *testing.T) *demo {
 		return p.server
 	}
 	address := freePort(t)
-	d := &demo{server: &server{url: "http://" + address, args: []string{"serve", "--dev", "--listen", address, "--admin-listen", "off"}}}
+	s := &server{url: "http://" + address, args: []string{"serve", "--dev", "--listen", address, "--admin-listen", "off"}}
 	if p.name == resourceServersPage {
 		ahead := newWrongClock(t, "20s")
-		d.program, d.launch = ahead.program, ahead.launch
+		s.program, s.launch = ahead.program, ahead.launch
 	}
+	p.server = startDemo(t, s)
+	return p.server
+}
+
+// startDemo starts a server that is to make what it needs, and reads what that is.
+func startDemo(t *testing.T, s *server) *demo {
+	t.Helper()
+	d := &demo{server: s}
 	d.start(t)
 	d.dir = d.cmd.Dir
 	var login struct {
@@ -184,7 +207,6 @@ func (p *page) demo(t *testing.T) *demo {
 	d.uid = who.Subject
 	d.environ = append(bareEnviron(), "ISSUER="+d.url, "CLIENT_ID="+login.ClientID, "CLIENT_SECRET="+login.ClientSecret,
 		"EMAIL="+login.Email, "PASSWORD="+login.Password, "DIR="+d.dir, path(binaries))
-	p.server = d
 	return d
 }
 
