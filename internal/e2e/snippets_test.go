@@ -164,11 +164,11 @@ func (p *page) run(t *testing.T, s snippet) (string, error) {
 	return "", fmt.Errorf("a block in %q, which nothing runs", s.language)
 }
 
-// demo is a server started with --dev and the environment of its readers.
+// demo is a server started with --dev, the environment of its readers, and its user.
 type demo struct {
 	*server
 	shell
-	uid string
+	uid, email, password string
 }
 
 // demo starts the page's server when its first block wants it.
@@ -204,7 +204,7 @@ func startDemo(t *testing.T, s *server) *demo {
 	session := d.login(t, credentials{login.ClientID, login.ClientSecret}, login.Email, login.Password)
 	var who userInfo
 	mustSend(t, "GET", d.url+"/oauth/userinfo", bearer(session.AccessToken), "").decode(t, &who)
-	d.uid = who.Subject
+	d.uid, d.email, d.password = who.Subject, login.Email, login.Password
 	d.environ = append(bareEnviron(), "ISSUER="+d.url, "CLIENT_ID="+login.ClientID, "CLIENT_SECRET="+login.ClientSecret,
 		"EMAIL="+login.Email, "PASSWORD="+login.Password, "DIR="+d.dir, path(binaries))
 	return d
@@ -241,6 +241,27 @@ func (s shell) run(t *testing.T, script, stdin string) (string, error) {
 	// With nothing left of the group there is nothing to end.
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	return readFile(t, out.Name()), err
+}
+
+// stays starts a script that goes on until the test ends, and returns what it prints.
+func (s shell) stays(t *testing.T, script string) *logBuffer {
+	t.Helper()
+	var out logBuffer
+	cmd := exec.Command("/bin/bash", "-c", "set -euo pipefail\n"+script)
+	cmd.Dir, cmd.Env = s.dir, s.environ
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		_ = cmd.Wait() // it was killed
+		if t.Failed() {
+			t.Logf("%s\nprinted\n%s", script, out.String())
+		}
+	})
+	return &out
 }
 
 // verifies has an example of a resource server print whose token it was.

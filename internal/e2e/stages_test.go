@@ -75,6 +75,9 @@ mv behind.db keyturn.db`,
 	{page: "docs/accounts.md", has: "users factors", before: `printf 'violet harbour at noon' | keyturn users add ada@example.com --password-file -`},
 	{page: "docs/accounts.md", has: "--client-require-second-factor", before: aClient},
 	{page: "docs/clients.md", has: "--password-alone", before: aClient},
+	{page: "docs/clients.md", has: "keyturn serve --dev", cannot: wholeApplications},
+	{page: "docs/clients.md", has: theShop, cannot: wholeApplications},
+	{page: "docs/clients.md", has: "node app.mjs", cannot: wholeApplications},
 	{page: "docs/clients.md", has: theLife, cannot: "TestTheLifeOfAnAccountByJSON runs it, beside a mail server"},
 	{page: "docs/clients.md", has: `"code=$CODE"`, inDemo: true, before: aCode, after: `printf %s "$ANSWER" | jq -e '.id_token and .refresh_token'`},
 	{page: "docs/clients.md", has: "oauth2-proxy --http-address", cannot: "it stays; TestInstalledApplications runs it"},
@@ -90,6 +93,9 @@ mv behind.db keyturn.db`,
 // aBenchmark is why what measures is not run among tests that load the machine;
 // TestNamesInPages sees that what it measures is there.
 const aBenchmark = "a benchmark, of minutes"
+
+// wholeApplications is why what stays is not run among the other blocks of the page.
+const wholeApplications = "TestAWholeWebApplication runs it"
 
 // checkStages finds stages that are of no block or of more than the one they
 // were meant for, and words that nothing stands for any more.
