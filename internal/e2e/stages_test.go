@@ -78,6 +78,8 @@ mv behind.db keyturn.db`,
 	{page: "docs/clients.md", has: "keyturn serve --dev", cannot: wholeApplications},
 	{page: "docs/clients.md", has: theShop, cannot: wholeApplications},
 	{page: "docs/clients.md", has: "node app.mjs", cannot: wholeApplications},
+	{page: "docs/clients.md", has: theNotes, cannot: wholeApplications},
+	{page: "docs/clients.md", has: "python3 -m http.server", cannot: wholeApplications},
 	{page: "docs/clients.md", has: theLife, cannot: "TestTheLifeOfAnAccountByJSON runs it, beside a mail server"},
 	{page: "docs/clients.md", has: `"code=$CODE"`, inDemo: true, before: aCode, after: `printf %s "$ANSWER" | jq -e '.id_token and .refresh_token'`},
 	{page: "docs/clients.md", has: "oauth2-proxy --http-address", cannot: "it stays; TestInstalledApplications runs it"},
@@ -95,7 +97,7 @@ mv behind.db keyturn.db`,
 const aBenchmark = "a benchmark, of minutes"
 
 // wholeApplications is why what stays is not run among the other blocks of the page.
-const wholeApplications = "TestAWholeWebApplication runs it"
+const wholeApplications = "TestAWholeWebApplication and TestAWholeSinglePageApplication run it"
 
 // checkStages finds stages that are of no block or of more than the one they
 // were meant for, and words that nothing stands for any more.

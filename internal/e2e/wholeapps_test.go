@@ -3,36 +3,47 @@
 package e2e
 
 import (
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// theShop is where docs/clients.md has an application that is whole.
-const theShop = "// A web application"
+// theShop and theNotes are where docs/clients.md has the two applications that are
+// whole: one on a server, one in the browser alone.
+const (
+	theShop  = "// A web application"
+	theNotes = "<title>Notes</title>"
+)
 
-// beginning is the server that docs/clients.md starts for its application, with the
+// beginning is the server that docs/clients.md starts for its two applications, with the
 // addresses that stand here for those of the page.
 type beginning struct {
 	*demo
-	shop   string
-	stands *strings.Replacer
+	shop, notes string
+	stands      *strings.Replacer
 }
 
-// begin starts the server.
+// begin starts the server, which wants a nonce in every proof as well.
 func begin(t *testing.T) *beginning {
 	t.Helper()
-	address, shop := freePort(t), freePort(t)
-	b := &beginning{shop: "http://" + shop, stands: strings.NewReplacer("127.0.0.1:8080", address, "127.0.0.1:3000", shop)}
+	address, shop, notes := freePort(t), freePort(t), freePort(t)
+	_, port, err := net.SplitHostPort(notes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &beginning{shop: "http://" + shop, notes: "http://" + notes, stands: strings.NewReplacer(
+		"127.0.0.1:8080", address, "127.0.0.1:3000", shop, "127.0.0.1:5173", notes, "http.server 5173", "http.server "+port)}
 	program, flags, _ := strings.Cut(strings.TrimSpace(b.block(t, "keyturn serve --dev")), " ")
 	if program != "keyturn" {
 		t.Fatalf("the server is started by %s", program)
 	}
 	b.demo = startDemo(t, &server{url: "http://" + address,
-		args: append(strings.Fields(flags), "--listen", address, "--admin-listen", "off")})
+		args: append(strings.Fields(flags), "--listen", address, "--admin-listen", "off", "--dpop-nonce=true")})
 	return b
 }
 
@@ -278,6 +289,25 @@ func (v *visitor) logsOut() {
 	s, err := v.send(v.sees("/"))
 	if err != nil || s.at.String() != v.b.shop+"/" || !strings.Contains(s.text, "Log in") {
 		v.t.Fatalf("after the log-out: %s, %v", s, err)
+	}
+}
+
+// TestAWholeSinglePageApplication runs the page of docs/clients.md as it stands there, in
+// Chromium.
+func TestAWholeSinglePageApplication(t *testing.T) {
+	t.Parallel()
+	b := begin(t)
+	if err := os.Mkdir(filepath.Join(b.dir, "notes"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(b.dir, "notes", "index.html"), b.block(t, theNotes))
+	b.stays(t, install(t)+b.block(t, "clients add notes")+b.block(t, "python3 -m http.server"))
+	up(t, b.notes+"/oauth4webapi.js")
+	var got struct{ Wrong []string }
+	ask(t, map[string]string{"issuer": b.url, "page": b.notes + "/", "username": b.email, "password": b.password}, &got,
+		"node", filepath.Join("clients", "node", "notes.mjs"))
+	for _, wrong := range got.Wrong {
+		t.Error(wrong)
 	}
 }
 
