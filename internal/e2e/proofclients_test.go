@@ -6,7 +6,24 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 )
+
+// TestF8_LibrariesThatCheckProofs has resource servers on oauth4webapi and
+// express-oauth2-jwt-bearer, as they come, refuse what docs/resource-servers.md says that
+// they do: neither knows a proof again.
+func TestF8_LibrariesThatCheckProofs(t *testing.T) {
+	t.Parallel()
+	s := openShopBehindFront(t, newDeployment(t, ""))
+	w := s.wares(t)
+	program := script("node", "node", "resource-dpop.mjs")
+	r := program.start(t, s, nil)
+	for path, ahead := range map[string]time.Duration{"/oauth4webapi": 300 * time.Second, "/express-oauth2-jwt-bearer": 30 * time.Second} {
+		t.Run(path[1:], func(t *testing.T) {
+			w.attack(t, checker{url: r.up(t) + path, window: window{300 * time.Second, ahead}}, r.clock.now())
+		})
+	}
+}
 
 // TestF8_ClientsThatNobodyHereWrote has openid-client and oauth4webapi hold bound
 // sessions on both stores, where nonces are asked for and where they are not, and

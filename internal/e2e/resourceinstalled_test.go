@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"fmt"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -29,15 +28,6 @@ var installedRust = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join("clients", "rust")
 	return filepath.Join(dir, "target", "debug"), runIn(dir, "cargo", "build", "--quiet", "--locked")
 })
-
-func runIn(dir, name string, args ...string) error {
-	cmd := exec.Command(name, args...)
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", cmd, err, out)
-	}
-	return nil
-}
 
 // introspects gives a program credentials of its own.
 func introspects(t *testing.T, s *shop, dir string, environ map[string]string) {
@@ -77,60 +67,62 @@ var (
 // installedLibraries are those that need much installing, or compiling.
 func installedLibraries() []library {
 	const (
-		both = "both algorithms before a change"
-		one  = "it takes one algorithm: clients that are registered with that (`signing_algs`)"
-		own  = "a cache of the program's own, as here; " + both
+		both  = "both algorithms before a change"
+		apart = "a check of `typ` and `cnf` by the program, as here"
+		one   = "it takes one algorithm: clients that are registered with that (`signing_algs`)"
+		own   = "a cache of the program's own, as here; " + both
 	)
 	return []library{
 		{name: "kube-apiserver", host: "Go", program: &installedGoProgram, path: "/kube-apiserver", versions: []string{"go:k8s.io/apiserver"}, noShort: true,
-			advice: "`--oidc-signing-algs`: it takes RS256 alone unless told; " + both},
-		{name: "oauth2-proxy", host: "Go", program: &installedGoProgram, path: "/oauth2-proxy", versions: []string{"go:github.com/oauth2-proxy/oauth2-proxy/v7"}, noShort: true,
-			advice: "`skip_jwt_bearer_tokens` and `extra_jwt_issuers`; restart it before an algorithm changes, once the metadata name the new one"},
+			advice: "`--oidc-signing-algs`: it takes RS256 alone unless told; `claimValidationRules` for `client_id`, since it shows no `typ`, and for no `cnf`; " + both},
+		{name: "oauth2-proxy", host: "Go", program: &installedGoProgram, path: "/oauth2-proxy", versions: []string{"go:github.com/oauth2-proxy/oauth2-proxy/v7"}, noShort: true, takesID: true, takesBound: true,
+			advice: "**it takes ID tokens, and bound tokens as a bearer's**, and has no setting against it: an audience that is no client's id, and no DPoP in its clients; `skip_jwt_bearer_tokens` and `extra_jwt_issuers`; restart it before an algorithm changes, once the metadata name the new one"},
 		{name: "Open Policy Agent", host: "Go", program: &installedGoProgram, path: "/opa", versions: []string{"go:github.com/open-policy-agent/opa"}, noShort: true,
-			advice: "`http.send` with `force_cache` for 5 minutes, and a check of `alg` in the policy; " + both},
+			advice: "`http.send` with `force_cache` for 5 minutes, and a check of `alg`, `typ` and `cnf` in the policy; " + both},
 		{name: "auth0/go-jwt-middleware", host: "Go", program: &installedGoProgram, path: "/auth0", versions: []string{"go:github.com/auth0/go-jwt-middleware/v2"}, noShort: true, alg: "RS256",
-			advice: "`WithSynchronousRefresh`: else it refuses what is new while it fetches; a life of 5 minutes; " + one},
+			advice: "`WithSynchronousRefresh`: else it refuses what is new while it fetches; a life of 5 minutes; " + apart + "; " + one},
 		{name: "auth0/go-jwt-middleware v3", host: "Go", program: &installedGoProgram, path: "/auth0-3", versions: []string{"go:github.com/auth0/go-jwt-middleware/v3"}, noShort: true, alg: "RS256",
-			advice: one},
+			advice: apart + "; " + one},
 		{name: "echo-jwt and keyfunc", host: "Echo", program: &installedGoProgram, path: "/echo-jwt",
 			versions: []string{"go:github.com/labstack/echo-jwt/v4", "go:github.com/MicahParks/keyfunc/v3", "go:github.com/labstack/echo/v4"}, noShort: true,
-			advice: "`ParseTokenFunc` that checks `iss`, `aud` and the algorithms, as here; `RefreshInterval` of 15 minutes; " + both},
+			advice: "`ParseTokenFunc` that checks `iss`, `aud`, `typ`, `cnf` and the algorithms, as here; `RefreshInterval` of 15 minutes; " + both},
 		{name: "fiber/contrib/jwt", host: "Fiber", program: &installedGoProgram, path: "/fiber-jwt",
 			versions: []string{"go:github.com/gofiber/contrib/jwt", "go:github.com/gofiber/fiber/v2"}, noShort: true,
-			fetches: "every 1 hour; for an unknown `kid` once in 5 minutes, by its documentation", advice: "a `SuccessHandler` that checks `iss` and `aud`, as here"},
+			fetches: "every 1 hour; for an unknown `kid` once in 5 minutes, by its documentation", advice: "a `SuccessHandler` that checks `iss`, `aud`, `typ` and `cnf`, as here"},
 		{name: "zitadel/oidc, introspection", host: "Go", program: &installedGoProgram, path: "/zitadel-rs", versions: []string{"go:github.com/zitadel/oidc/v3"}, noShort: true,
-			advice: "a client of its own; a check of `active` and of the audience by the program, as here"},
+			advice: "a client of its own; a check of `active`, `token_type` and the audience by the program, as here"},
 		{name: "nimbus-jose-jwt", host: "Java", program: &javaProgram, path: "/nimbus", versions: []string{"mvn:nimbus-jose-jwt"}, noShort: true,
 			fetches: "every 5 minutes; for an unknown `kid` at most twice in 30 seconds, by its documentation",
-			advice:  "`setJWSTypeVerifier` for `at+jwt`; " + both},
-		{name: "jose4j", host: "Java", program: &javaProgram, path: "/jose4j", versions: []string{"mvn:jose4j"}, noShort: true, advice: both},
+			advice:  "`setJWSTypeVerifier` for `at+jwt`; `cnf` among the prohibited claims of `DefaultJWTClaimsVerifier`; " + both},
+		{name: "jose4j", host: "Java", program: &javaProgram, path: "/jose4j", versions: []string{"mvn:jose4j"}, noShort: true,
+			advice: "`setExpectedType`; `registerValidator` for `cnf`; " + both},
 		{name: "java-jwt and jwks-rsa", host: "Java", program: &javaProgram, path: "/java-jwt", versions: []string{"mvn:java-jwt", "mvn:jwks-rsa"}, noShort: true,
-			advice: "`cached(5, 15, MINUTES)`, and **restart it after a revocation**: it keeps the set until it meets an unknown `kid`, and each key by itself; both algorithms in the program before a change"},
+			advice: apart + "; `cached(5, 15, MINUTES)`, and **restart it after a revocation**: it keeps the set until it meets an unknown `kid`, and each key by itself; both algorithms in the program before a change"},
 		{name: "Spring Security", host: "Java", program: &javaProgram, path: "/spring", versions: []string{"mvn:spring-security-oauth2-jose"}, noShort: true,
-			advice: "`JwtValidators.createAtJwtValidator()`; `jwsAlgorithms`: else it takes those of the keys that are published when it starts; " + both},
+			advice: "`JwtValidators.createAtJwtValidator()`, with a validator for `cnf`; `jwsAlgorithms`: else it takes those of the keys that are published when it starts; " + both},
 		{name: "smallrye-jwt, of Quarkus", host: "Java", program: &javaProgram, path: "/smallrye", versions: []string{"mvn:smallrye-jwt"}, noShort: true,
-			advice: "`mp.jwt.verify.publickey.algorithm`: it takes RS256 alone unless told; `smallrye.jwt.jwks.refresh-interval` of 15 minutes; " + both},
-		{name: "PyJWT", host: "FastAPI", program: &installedPython, path: "/pyjwt", versions: []string{"pip:PyJWT", "pip:fastapi"}, noShort: true, advice: both},
+			advice: "`mp.jwt.verify.publickey.algorithm`: it takes RS256 alone unless told; `smallrye.jwt.jwks.refresh-interval` of 15 minutes; `client_id` among `smallrye.jwt.required.claims`, since it shows no `typ`; a check of `cnf` by the program, as here; " + both},
+		{name: "PyJWT", host: "FastAPI", program: &installedPython, path: "/pyjwt", versions: []string{"pip:PyJWT", "pip:fastapi"}, noShort: true, advice: apart + "; " + both},
 		{name: "flask-jwt-extended", host: "Flask", program: &installedPython, path: "/flask-jwt-extended", versions: []string{"pip:Flask-JWT-Extended", "pip:PyJWT", "pip:Flask"}, noShort: true,
-			advice: "`decode_key_loader` with PyJWT's client, as here; " + both},
+			advice: "`decode_key_loader` with PyJWT's client, and `token_verification_loader` for `typ` and `cnf`, as here; " + both},
 		{name: "djangorestframework-simplejwt", host: "Django", program: &installedPython, path: "/drf-simplejwt",
-			versions: []string{"pip:djangorestframework_simplejwt", "pip:PyJWT", "pip:Django"}, noShort: true, alg: "RS256", advice: "`TOKEN_TYPE_CLAIM: None`, `USER_ID_CLAIM: 'sub'`; " + one},
-		{name: "Authlib", host: "Python", program: &installedPython, path: "/authlib", versions: []string{"pip:Authlib"}, noShort: true, advice: own},
-		{name: "joserfc", host: "Python", program: &installedPython, path: "/joserfc", versions: []string{"pip:joserfc"}, noShort: true, advice: own},
+			versions: []string{"pip:djangorestframework_simplejwt", "pip:PyJWT", "pip:Django"}, noShort: true, alg: "RS256", advice: "`TOKEN_TYPE_CLAIM: None`, `USER_ID_CLAIM: 'sub'`; `get_validated_token` that checks `typ` and `cnf`, as here; " + one},
+		{name: "Authlib", host: "Python", program: &installedPython, path: "/authlib", versions: []string{"pip:Authlib"}, noShort: true, advice: apart + "; " + own},
+		{name: "joserfc", host: "Python", program: &installedPython, path: "/joserfc", versions: []string{"pip:joserfc"}, noShort: true, advice: apart + "; " + own},
 		{name: "python-jose", host: "Python", program: &installedPython, path: "/python-jose", versions: []string{"pip:python-jose"}, noShort: true,
-			advice: "the key that `kid` names, not the set: of that it takes the first; " + own},
+			advice: "the key that `kid` names, not the set: of that it takes the first; " + apart + "; " + own},
 		{name: "jwcrypto", host: "Python", program: &installedPython, path: "/jwcrypto", versions: []string{"pip:jwcrypto"}, noShort: true,
-			advice: "a check of the audience by the program, as here; " + own},
+			advice: "a check of the audience, `typ` and `cnf` by the program, as here; " + own},
 		{name: "josepy", host: "Python", program: &installedPython, path: "/josepy", versions: []string{"pip:josepy"}, noShort: true,
 			advice: "all but the signature is for the program, as here; " + own},
 		{name: "jsonwebtoken", host: "Rust", program: &rustProgram, path: "/jsonwebtoken", versions: []string{"cargo:jsonwebtoken"}, noShort: true,
-			advice: "one algorithm in `Validation` at a time, the token's if it is allowed, as here; " + own},
+			advice: "one algorithm in `Validation` at a time, the token's if it is allowed, as here; " + apart + "; " + own},
 		{name: "Crypt::JWT", host: "Mojolicious", program: &perlProgram, path: "/crypt-jwt", versions: []string{"deb:libcrypt-jwt-perl"}, noShort: true,
-			advice: "`accepted_alg` and `kid_keys`; a check of issuer and audience by the program, as here; " + own},
+			advice: "`accepted_alg` and `kid_keys`; a check of issuer, audience, `typ` and `cnf` by the program, as here; " + own},
 		{name: "Mojo::JWT", host: "Mojolicious", program: &perlProgram, path: "/mojo-jwt", versions: []string{"deb:libmojo-jwt-perl"}, noShort: true, alg: "RS256",
-			advice: "a check of algorithm, issuer and audience by the program, as here; " + one},
+			advice: "a check of algorithm, issuer, audience, `typ` and `cnf` by the program, as here; " + one},
 		{name: "json-jwt", host: "WEBrick", program: &installedRuby, path: "/json-jwt", versions: []string{"deb:ruby-json-jwt"}, noShort: true,
-			advice: "a check of issuer, audience and `exp` by the program, as here; " + own},
+			advice: "a check of issuer, audience, `exp`, `typ` and `cnf` by the program, as here; " + own},
 		{name: "jose, the command", host: "WEBrick", program: &installedRuby, path: "/jose-command", versions: []string{"deb:jose"}, noShort: true,
 			advice: "all but the signature is for the program, as here; " + own},
 	}

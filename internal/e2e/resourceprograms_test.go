@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/base64"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,6 +36,16 @@ var (
 	pythonProgram  = script("/usr/bin/python3", "python", "resource.py")
 	rubyProgram    = script("/usr/bin/ruby", "ruby", "resource.rb")
 )
+
+// runIn runs a command that makes a program.
+func runIn(dir, name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	}
+	return nil
+}
 
 // documentRoot makes the pages that a web server guards.
 func documentRoot(t *testing.T, dir string, names ...string) {

@@ -221,6 +221,26 @@ func (n *season) secondTurn(stolen string) {
 	}
 }
 
+// tellApart has every resource server take a token, and refuse an ID token and one
+// that is bound to a key as a bearer's, but for those that are said to take them.
+func (n *season) tellApart(w *wares) {
+	n.t.Helper()
+	for _, g := range n.guards {
+		for _, row := range []struct {
+			name, token string
+			taken       bool
+		}{
+			{"a token", w.plain, true},
+			{"an ID token", w.id, g.takesID},
+			{"a token that is bound to a key", w.bound, g.takesBound},
+		} {
+			if ok, why := g.accepts(row.token); ok != row.taken {
+				n.t.Errorf("%s takes %s: %t (%s); want %t", g, row.name, ok, why, row.taken)
+			}
+		}
+	}
+}
+
 // resigned is the token with another signature.
 func resigned(token string) string {
 	at := len(token) - 20
@@ -283,6 +303,7 @@ func live(t *testing.T, all []library) *season {
 	n.present(thirdToken)
 	// Every cache comes to have the standby.
 	n.wait()
+	n.tellApart(s.wares(t))
 
 	var published []struct{ KID string }
 	s.must(t, &published, "keys", "list")

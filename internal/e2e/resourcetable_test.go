@@ -35,58 +35,63 @@ type library struct {
 	fetches string
 	// noShort says that its cache cannot be made as short as the test's.
 	noShort bool
+	// takesID and takesBound say that it takes ID tokens, and as a bearer's tokens that
+	// are bound to a key, and that nothing keeps it from that.
+	takesID, takesBound bool
 }
 
 // libraries are the ways to guard a resource server that are tried.
 func libraries() []library {
 	const (
-		nothing = "nothing"
 		both    = "both algorithms before a change"
 		shorter = "a shorter `cacheMaxAge` where 10 minutes are too long after a leak"
+		// apart is what keeps ID tokens and bound tokens out.
+		apart = "a check of `typ` and `cnf` by the program, as here"
 	)
 	return []library{
 		{name: "coreos/go-oidc", host: "Go", program: &goProgram, path: "/go-oidc", versions: []string{"go:github.com/coreos/go-oidc/v3"}, noShort: true,
-			advice: "restart it after a revocation; before an algorithm changes, restart it once the metadata name the new one"},
+			advice: "restart it after a revocation; before an algorithm changes, restart it once the metadata name the new one; " + apart},
 		{name: "MicahParks/keyfunc", host: "Go", program: &goProgram, path: "/keyfunc", versions: []string{"go:github.com/MicahParks/keyfunc/v3"},
-			advice: "`RefreshInterval` of 15 minutes; " + both},
-		{name: "lestrrat-go/jwx", host: "Go", program: &goProgram, path: "/jwx", versions: []string{"go:github.com/lestrrat-go/jwx/v3"}, advice: nothing},
+			advice: "`RefreshInterval` of 15 minutes; " + apart + "; " + both},
+		{name: "lestrrat-go/jwx", host: "Go", program: &goProgram, path: "/jwx", versions: []string{"go:github.com/lestrrat-go/jwx/v3"}, advice: apart},
 		{name: "coreos/go-oidc v2", host: "Go", program: &goProgram, path: "/go-oidc2", versions: []string{"go:github.com/coreos/go-oidc"}, noShort: true,
-			advice: "`SupportedSigningAlgs`: it takes RS256 alone unless told"},
+			advice: "`SupportedSigningAlgs`: it takes RS256 alone unless told; " + apart},
 		{name: "hashicorp/cap", host: "Go", program: &goProgram, path: "/hashicorp-cap", versions: []string{"go:github.com/hashicorp/cap"}, noShort: true,
-			advice: "`SigningAlgorithms`; " + both},
+			advice: "`SigningAlgorithms`; " + apart + "; " + both},
 		{name: "zitadel/oidc", host: "Go", program: &goProgram, path: "/zitadel", versions: []string{"go:github.com/zitadel/oidc/v3"}, noShort: true,
-			advice: "a check of the audience by the program, as here; " + both},
-		{name: "aws-jwt-verify", host: "Express", program: &keySetsProgram, path: "/aws-jwt-verify", versions: []string{"npm:aws-jwt-verify"}, noShort: true, advice: nothing},
+			advice: "a check of the audience, `typ` and `cnf` by the program, as here; " + both},
+		{name: "aws-jwt-verify", host: "Express", program: &keySetsProgram, path: "/aws-jwt-verify", versions: []string{"npm:aws-jwt-verify"}, noShort: true,
+			advice: "`customJwtCheck` for `typ` and `cnf`"},
 		{name: "okta-jwt-verifier", host: "Express", program: &keySetsProgram, path: "/okta-jwt-verifier", versions: []string{"npm:@okta/jwt-verifier"}, noShort: true,
-			alg: "RS256", advice: "a client that is registered with RS256 (`signing_algs`): it takes nothing else"},
+			alg: "RS256", advice: "a client that is registered with RS256 (`signing_algs`): it takes nothing else; " + apart},
 		{name: "express-jwt and jwks-rsa", host: "Express", program: &keySetsProgram, path: "/express-jwt", versions: []string{"npm:express-jwt", "npm:jwks-rsa"}, noShort: true,
-			advice: "a shorter `cacheMaxAge` where 10 minutes are too long after a leak; " + both},
+			advice: "`isRevoked` for `typ` and `cnf`; " + shorter + "; " + both},
 		{name: "passport-jwt and jwks-rsa", host: "Express", program: &keySetsProgram, path: "/passport-jwt", versions: []string{"npm:passport-jwt", "npm:jwks-rsa"}, noShort: true,
-			advice: "a shorter `cacheMaxAge` where 10 minutes are too long after a leak; " + both},
+			advice: "`jsonWebTokenOptions` with `complete`, and " + apart + "; " + shorter + "; " + both},
 		{name: "koa-jwt and jwks-rsa", host: "Koa", program: &keySetsProgram, path: "/koa-jwt", versions: []string{"npm:koa-jwt", "npm:jwks-rsa", "npm:koa"}, noShort: true,
-			advice: "a shorter `cacheMaxAge` where 10 minutes are too long after a leak; " + both},
+			advice: "`complete`, and `isRevoked` for `typ` and `cnf`; " + shorter + "; " + both},
 		{name: "hono/jwk", host: "Hono", program: &keySetsProgram, path: "/hono", versions: []string{"npm:hono"}, noShort: true,
-			advice: "`verification` with `iss` and `aud`; it fetches for every token; " + both},
+			advice: "`verification` with `iss`, `aud` and `typ`; a check of `cnf` by the program, as here; it fetches for every token; " + both},
 		{name: "jose", host: "Express", program: &expressProgram, path: "/jose-express", versions: []string{"npm:jose", "npm:express"},
-			advice: shorter + "; " + both},
+			advice: "`typ`; a check of `cnf` by the program, as here; " + shorter + "; " + both},
 		{name: "jose", host: "Fastify", program: &fastifyProgram, path: "/jose-fastify", versions: []string{"npm:jose", "npm:fastify"},
-			advice: shorter + "; " + both},
+			advice: "`typ`; a check of `cnf` by the program, as here; " + shorter + "; " + both},
 		{name: "express-oauth2-jwt-bearer", host: "Express", program: &expressProgram, path: "/express-oauth2-jwt-bearer",
-			versions: []string{"npm:express-oauth2-jwt-bearer", "npm:express"}, advice: "`strict: true`; " + shorter},
+			versions: []string{"npm:express-oauth2-jwt-bearer", "npm:express"}, advice: "`strict: true`, without which it takes ID tokens; " + shorter},
 		{name: "@fastify/jwt and get-jwks", host: "Fastify", program: &fastifyProgram, path: "/fastify-jwt",
 			versions: []string{"npm:@fastify/jwt", "npm:get-jwks", "npm:fastify"}, noShort: true,
-			advice: "**restart it after a revocation**: it falls back on the key that it had; `issuersWhitelist`, `allowedIss`, `allowedAud`; " + both},
-		{name: "PyJWT", host: "FastAPI", program: &pythonProgram, path: "/pyjwt-fastapi", versions: []string{"deb:python3-jwt", "deb:python3-fastapi"}, advice: both},
+			advice: "**restart it after a revocation**: it falls back on the key that it had; `issuersWhitelist`, `allowedIss`, `allowedAud`, `checkTyp`, and `trusted` for `cnf`; " + both},
+		{name: "PyJWT", host: "FastAPI", program: &pythonProgram, path: "/pyjwt-fastapi", versions: []string{"deb:python3-jwt", "deb:python3-fastapi"}, advice: apart + "; " + both},
 		{name: "Authlib", host: "FastAPI", program: &pythonProgram, path: "/authlib-fastapi", versions: []string{"deb:python3-authlib", "deb:python3-fastapi"},
-			advice: "a cache of the program's own, as here; " + both},
+			advice: apart + "; a cache of the program's own, as here; " + both},
 		{name: "ruby-jwt", host: "WEBrick", program: &rubyProgram, path: "/ruby-jwt", versions: []string{"deb:ruby-jwt"},
-			advice: "a loader that keeps the set and heeds `kid_not_found`, as here; " + both},
+			advice: apart + "; a loader that keeps the set and heeds `kid_not_found`, as here; " + both},
 		{name: "mod_auth_openidc", host: "Apache httpd", program: &apacheProgram, path: "/mod-auth-openidc", versions: []string{"deb:libapache2-mod-auth-openidc"},
-			noShort: true, advice: "`OIDCJWKSRefreshInterval 300`, its least; `Require claim` for `iss` and `aud`"},
+			noShort: true, advice: "`OIDCJWKSRefreshInterval 300`, its least; `Require claim` for `iss`, `aud` and `client_id`, since it shows no `typ`, and none for `cnf.jkt`"},
 		{name: "mod_oauth2", host: "Apache httpd", program: &apacheProgram, path: "/mod-oauth2", versions: []string{"deb:libapache2-mod-oauth2"},
-			advice: "`jwks_uri.expiry=900`, and `expiry=60` for its cache of verdicts; `Require oauth2_claim` for `iss` and `aud`"},
+			advice: "`jwks_uri.expiry=900`, and `expiry=60` for its cache of verdicts; `Require oauth2_claim` for `iss` and `aud`; `Require expr` for `client_id`, since it shows no `typ`, and for no `cnf`"},
 		{name: "auth_request and introspection", host: "nginx with Lua", program: &nginxProgram, path: "/nginx", versions: []string{"deb:nginx-light"},
-			advice: "a client of its own"},
+			advice: "a client of its own; a check of `token_type`, as here"},
 	}
 }
 
@@ -225,7 +230,8 @@ Each of these resource servers was installed from its registry, told the issuer'
 and started against the real binary over TLS. While fresh tokens arrived several times a second it lived through two turns
 of the keys, the second from ES256 to RS256, and the revocation of the key that signed. **Passed** means that it refused no
 good token for a moment, whether ` + "`aud`" + ` was a list or a string, tokens of earlier keys included,
-and did refuse a wrong signature and a foreign audience; with a cache of 1 s, also that it refused the revoked key as soon as its
+and did refuse a wrong signature, a foreign audience, an ID token, and as a bearer's a token that is bound to a key
+(unless the last column says that it takes them); with a cache of 1 s, also that it refused the revoked key as soon as its
 cache was over.
 
 The resource servers' clocks were set: before each turn they saw the day go by that a deployment publishes a key ahead

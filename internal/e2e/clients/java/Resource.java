@@ -20,20 +20,25 @@ import java.net.URI;
 import java.net.URL;
 import java.security.interfaces.ECPublicKey;
 import java.security.interfaces.RSAPublicKey;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Executors;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.jose4j.jwa.AlgorithmConstraints;
 import org.jose4j.jwk.HttpsJwks;
 import org.jose4j.jwt.consumer.JwtConsumer;
 import org.jose4j.jwt.consumer.JwtConsumerBuilder;
+import org.jose4j.jwt.consumer.JwtContext;
 import org.jose4j.keys.resolvers.HttpsJwksVerificationKeyResolver;
 import org.springframework.security.authentication.ProviderManager;
+import org.springframework.security.oauth2.core.OAuth2Error;
+import org.springframework.security.oauth2.core.OAuth2TokenValidator;
+import org.springframework.security.oauth2.core.OAuth2TokenValidatorResult;
 import org.springframework.security.oauth2.jose.jws.SignatureAlgorithm;
+import org.springframework.security.oauth2.jwt.Jwt;
 import org.springframework.security.oauth2.jwt.JwtValidators;
 import org.springframework.security.oauth2.jwt.NimbusJwtDecoder;
 import org.springframework.security.oauth2.server.resource.authentication.DPoPAuthenticationProvider;
@@ -67,7 +72,7 @@ public class Resource {
         processor.setJWSTypeVerifier(new DefaultJOSEObjectTypeVerifier<>(new JOSEObjectType("at+jwt")));
         processor.setJWSKeySelector(new JWSVerificationKeySelector<>(algs, keys));
         processor.setJWTClaimsSetVerifier(new DefaultJWTClaimsVerifier<>(
-            AUDIENCE, new JWTClaimsSet.Builder().issuer(ISSUER).build(), new HashSet<>(List.of("sub", "exp", "client_id"))));
+            Set.of(AUDIENCE), new JWTClaimsSet.Builder().issuer(ISSUER).build(), Set.of("sub", "exp", "client_id"), Set.of("cnf")));
         return token -> processor.process(token, null);
     }
 
@@ -76,7 +81,8 @@ public class Resource {
             .setVerificationKeyResolver(new HttpsJwksVerificationKeyResolver(new HttpsJwks(ISSUER + "/.well-known/jwks.json")))
             .setJwsAlgorithmConstraints(AlgorithmConstraints.ConstraintType.PERMIT, ALGS.toArray(new String[0]))
             .setExpectedIssuer(ISSUER).setExpectedAudience(AUDIENCE).setExpectedType(true, "at+jwt")
-            .setRequireExpirationTime().setRequireSubject().build();
+            .setRequireExpirationTime().setRequireSubject()
+            .registerValidator((JwtContext context) -> context.getJwtClaims().hasClaim("cnf") ? "bound to a key" : null).build();
         return consumer::processToClaims;
     }
 
@@ -91,7 +97,10 @@ public class Resource {
                 case "RS256" -> Algorithm.RSA256((RSAPublicKey) key.getPublicKey(), null);
                 default -> throw new IllegalArgumentException("the algorithm");
             };
-            JWT.require(alg).withIssuer(ISSUER).withAudience(AUDIENCE).build().verify(unverified);
+            var verified = JWT.require(alg).withIssuer(ISSUER).withAudience(AUDIENCE).build().verify(unverified);
+            if (!"at+jwt".equals(verified.getType()) || !verified.getClaim("cnf").isMissing()) {
+                throw new IllegalArgumentException("no access token, or bound to a key");
+            }
         };
     }
 
@@ -100,13 +109,14 @@ public class Resource {
      * takes the algorithms of the keys that are published when it starts.
      */
     static Check spring() {
-        return springDecoder()::decode;
+        var bound = OAuth2TokenValidatorResult.failure(new OAuth2Error("invalid_token", "bound to a key", null));
+        return springDecoder(validators -> validators.put("cnf", jwt -> jwt.hasClaim("cnf") ? bound : OAuth2TokenValidatorResult.success()))::decode;
     }
 
-    static NimbusJwtDecoder springDecoder() {
+    static NimbusJwtDecoder springDecoder(Consumer<Map<String, OAuth2TokenValidator<Jwt>>> more) {
         NimbusJwtDecoder decoder = NimbusJwtDecoder.withIssuerLocation(ISSUER)
             .jwsAlgorithms(algs -> ALGS.forEach(alg -> algs.add(SignatureAlgorithm.from(alg)))).build();
-        decoder.setJwtValidator(JwtValidators.createAtJwtValidator().issuer(ISSUER).audience(AUDIENCE).build());
+        decoder.setJwtValidator(JwtValidators.createAtJwtValidator().issuer(ISSUER).audience(AUDIENCE).validators(more).build());
         return decoder;
     }
 
@@ -116,13 +126,18 @@ public class Resource {
         config.setSignatureAlgorithm(ALGS.stream().map(io.smallrye.jwt.algorithm.SignatureAlgorithm::fromAlgorithm).collect(Collectors.toSet()));
         config.setExpectedAudience(Set.of(AUDIENCE));
         config.setTlsCertificatePath(System.getenv("CA_FILE"));
+        config.setRequiredClaims(Set.of("client_id")); // It shows no typ: ID tokens have none.
         var parser = new DefaultJWTParser(config);
-        return parser::parse;
+        return token -> {
+            if (parser.parse(token).containsClaim("cnf")) {
+                throw new IllegalArgumentException("bound to a key");
+            }
+        };
     }
 
     /** What Spring Security does with the scheme DPoP. */
     static ProofCheck springDPoP() {
-        var provider = new DPoPAuthenticationProvider(new ProviderManager(new JwtAuthenticationProvider(springDecoder())));
+        var provider = new DPoPAuthenticationProvider(new ProviderManager(new JwtAuthenticationProvider(springDecoder(validators -> { }))));
         return (token, proof, method, url) -> provider.authenticate(new DPoPAuthenticationToken(token, proof, method, url));
     }
 
@@ -150,7 +165,11 @@ public class Resource {
             String path = exchange.getRequestURI().getPath();
             if (said != null && said.startsWith("DPoP ") && path.equals("/spring-dpop")) {
                 try {
-                    proven.accept(said.substring(5), exchange.getRequestHeaders().getFirst("DPoP"),
+                    List<String> proofs = exchange.getRequestHeaders().getOrDefault("DPoP", List.of());
+                    if (proofs.size() != 1) {
+                        throw new IllegalArgumentException(proofs.size() + " proofs");
+                    }
+                    proven.accept(said.substring(5), proofs.get(0),
                         exchange.getRequestMethod(), "http://" + System.getenv("LISTEN") + path);
                     status = 200;
                     answer = "welcome";

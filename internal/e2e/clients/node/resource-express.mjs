@@ -12,9 +12,10 @@ const keys = createRemoteJWKSet(new URL(issuer + '/.well-known/jwks.json'), { ..
 const byJose = async (req, res, next) => {
   const token = req.headers.authorization?.replace(/^Bearer /, '')
   try {
-    await jwtVerify(token ?? '', keys, { issuer, audience, algorithms, typ: 'at+jwt' })
+    const { payload } = await jwtVerify(token ?? '', keys, { issuer, audience, algorithms, typ: 'at+jwt' })
+    if ('cnf' in payload) throw new Error('bound to a key')
   } catch (error) {
-    return res.status(401).send(error.code)
+    return res.status(401).send(error.message)
   }
   next()
 }

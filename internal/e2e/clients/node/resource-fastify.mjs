@@ -17,7 +17,8 @@ app.register(fastifyJwt, {
   decode: { complete: true },
   secret: (request, { header: { kid, alg }, payload: { iss } }) =>
     getJwks.getPublicKey({ kid, alg, domain: iss }),
-  verify: { algorithms, allowedIss: issuer, allowedAud: audience },
+  verify: { algorithms, allowedIss: issuer, allowedAud: audience, checkTyp: 'at+jwt' },
+  trusted: (request, claims) => !('cnf' in claims),
 })
 app.get('/fastify-jwt', { onRequest: (request) => request.jwtVerify() }, async () => 'welcome')
 
@@ -28,9 +29,10 @@ const keys = createRemoteJWKSet(
 const byJose = async (request, reply) => {
   const token = request.headers.authorization?.replace(/^Bearer /, '')
   try {
-    await jwtVerify(token ?? '', keys, { issuer, audience, algorithms, typ: 'at+jwt' })
+    const { payload } = await jwtVerify(token ?? '', keys, { issuer, audience, algorithms, typ: 'at+jwt' })
+    if ('cnf' in payload) throw new Error('bound to a key')
   } catch (error) {
-    return reply.code(401).send(error.code)
+    return reply.code(401).send(error.message)
   }
 }
 app.get('/jose-fastify', { onRequest: byJose }, async () => 'welcome')

@@ -22,7 +22,9 @@ sub fetch {
 sub keys_for ($token) {
     my ($head) = split /\./, $token;
     $head =~ tr{-_}{+/};
-    my $kid = decode_json(b64_decode $head)->{kid};
+    my $header = decode_json(b64_decode $head);
+    die "no access token\n" unless ($header->{typ} // '') eq 'at+jwt';
+    my $kid = $header->{kid};
     fetch() if !$keys || time - $fetched > 300;
     fetch() unless grep { $_->{kid} eq $kid } @{$keys->{keys}};
     return $keys;
@@ -31,6 +33,7 @@ sub keys_for ($token) {
 sub for_us ($claims) {
     my $aud = $claims->{aud};
     die "for somebody else\n" unless $claims->{iss} eq $issuer && grep { $_ eq $audience } ref $aud ? @$aud : $aud;
+    die "bound to a key\n" if exists $claims->{cnf};
     die "expired\n" unless $claims->{exp} && time < $claims->{exp};
 }
 

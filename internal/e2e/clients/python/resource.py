@@ -15,6 +15,7 @@ from fastapi.security import OAuth2PasswordBearer
 ISSUER, AUDIENCE = os.environ["ISSUER"], os.environ["AUDIENCE"]
 ALGS = os.environ["ALGS"].split()
 CACHE = os.environ.get("CACHE_SECONDS")
+LEEWAY = 30
 JWKS = ISSUER + "/.well-known/jwks.json"
 
 app = FastAPI()
@@ -22,12 +23,19 @@ bearer = OAuth2PasswordBearer(tokenUrl=ISSUER + "/oauth/token")
 keys = jwt.PyJWKClient(JWKS, lifespan=int(CACHE)) if CACHE else jwt.PyJWKClient(JWKS)
 
 
+def refused(reason):
+    return HTTPException(401, str(reason), {"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+
 def by_pyjwt(token: str = Depends(bearer)):
     try:
         key = keys.get_signing_key_from_jwt(token)
-        return jwt.decode(token, key.key, algorithms=ALGS, issuer=ISSUER, audience=AUDIENCE)
+        claims = jwt.decode(token, key.key, algorithms=ALGS, issuer=ISSUER, audience=AUDIENCE, leeway=LEEWAY)
     except jwt.PyJWTError as error:
-        raise HTTPException(401, str(error))
+        raise refused(error)
+    if jwt.get_unverified_header(token).get("typ") != "at+jwt" or "cnf" in claims:
+        raise refused("no access token, or bound to a key")
+    return claims
 
 
 @app.get("/pyjwt-fastapi")
@@ -67,10 +75,12 @@ def by_authlib(token: str = Depends(bearer)):
             key_set.find,
             claims_options={"iss": {"essential": True, "value": ISSUER}, "aud": {"essential": True, "value": AUDIENCE}},
         )
-        claims.validate()
-        return claims
+        claims.validate(leeway=LEEWAY)
     except (JoseError, ValueError) as error:
-        raise HTTPException(401, str(error))
+        raise refused(error)
+    if claims.header.get("typ") != "at+jwt" or "cnf" in claims:
+        raise refused("no access token, or bound to a key")
+    return claims
 
 
 @app.get("/authlib-fastapi")

@@ -32,13 +32,14 @@ end
 
 def header_of(token)
   header = JSON.parse(Base64.urlsafe_decode64(token.split('.').first))
-  raise Refused, 'the algorithm' unless ALGS.include?(header['alg'])
+  raise Refused, 'the algorithm or the type' unless ALGS.include?(header['alg']) && header['typ'] == 'at+jwt'
 
   header
 end
 
 def for_us(claims)
   raise Refused, 'for somebody else' unless claims['iss'] == ISSUER && [claims['aud']].flatten.include?(AUDIENCE)
+  raise Refused, 'bound to a key' if claims.key?('cnf')
   raise Refused, 'expired' unless claims['exp'].is_a?(Integer) && Time.now.to_i < claims['exp']
 end
 

@@ -27,11 +27,13 @@ server = WEBrick::HTTPServer.new(
 server.mount_proc '/ruby-jwt' do |request, response|
   token = request['Authorization'].to_s.delete_prefix('Bearer ')
   begin
-    claims, = JWT.decode(
+    claims, header = JWT.decode(
       token, nil, true,
       algorithms: ENV.fetch('ALGS').split, jwks: LOADER,
-      iss: ISSUER, verify_iss: true, aud: ENV.fetch('AUDIENCE'), verify_aud: true
+      iss: ISSUER, verify_iss: true, aud: ENV.fetch('AUDIENCE'), verify_aud: true, leeway: 30
     )
+    raise JWT::DecodeError, 'no access token, or bound to a key' if header['typ'] != 'at+jwt' || claims.key?('cnf')
+
     response.body = claims['sub']
   rescue JWT::DecodeError => e
     response.status = 401

@@ -69,10 +69,10 @@ func auth0Middleware(_ context.Context, c config) (check, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, token string) error {
+	return bearers(func(ctx context.Context, token string) error {
 		_, err := validator.ValidateToken(ctx, token)
 		return err
-	}, nil
+	}), nil
 }
 
 // auth0Middleware3 is the major version after: it takes one algorithm too, and who
@@ -91,10 +91,10 @@ func auth0Middleware3(_ context.Context, c config) (check, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, token string) error {
+	return bearers(func(ctx context.Context, token string) error {
 		_, err := validator.ValidateToken(ctx, token)
 		return err
-	}, nil
+	}), nil
 }
 
 // echoJWT has its keys from keyfunc, as its documentation proposes.
@@ -105,7 +105,7 @@ func echoJWT(ctx context.Context, c config) (check, error) {
 	}
 	e := echo.New()
 	e.Use(echojwt.WithConfig(echojwt.Config{ParseTokenFunc: func(_ echo.Context, token string) (any, error) {
-		return jwt.Parse(token, keys.Keyfunc, jwt.WithIssuer(c.issuer), jwt.WithAudience(c.audience), jwt.WithValidMethods(c.algs), jwt.WithExpirationRequired())
+		return golangJWT(token, keys, c)
 	}}))
 	e.GET("/", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
 	return func(ctx context.Context, token string) error {
@@ -115,16 +115,18 @@ func echoJWT(ctx context.Context, c config) (check, error) {
 	}, nil
 }
 
-// fiberJWT leaves the issuer and the audience to the program.
+// fiberJWT leaves the issuer, the audience, the type and cnf to the program.
 func fiberJWT(_ context.Context, c config) (check, error) {
 	app := fiber.New()
 	app.Use(fiberjwt.New(fiberjwt.Config{
 		JWKSetURLs: []string{c.issuer + "/.well-known/jwks.json"},
 		SuccessHandler: func(f *fiber.Ctx) error {
-			claims := f.Locals("user").(*jwt.Token).Claims
+			token := f.Locals("user").(*jwt.Token)
+			claims := token.Claims.(jwt.MapClaims)
 			issuer, err := claims.GetIssuer()
 			audience, err2 := claims.GetAudience()
-			if err != nil || err2 != nil || issuer != c.issuer || !slices.Contains(audience, c.audience) {
+			if err != nil || err2 != nil || issuer != c.issuer || !slices.Contains(audience, c.audience) ||
+				token.Header["typ"] != "at+jwt" || claims["cnf"] != nil {
 				return f.SendStatus(http.StatusUnauthorized)
 			}
 			return f.SendStatus(http.StatusOK)
@@ -164,8 +166,8 @@ func zitadelRS(ctx context.Context, c config) (check, error) {
 	}
 	return func(ctx context.Context, token string) error {
 		answer, err := rs.Introspect[*zitadeloidc.IntrospectionResponse](ctx, server, token)
-		if err == nil && (!answer.Active || !slices.Contains(answer.Audience, c.audience)) {
-			err = errors.New("not active, or for somebody else")
+		if err == nil && (!answer.Active || answer.TokenType != "Bearer" || !slices.Contains(answer.Audience, c.audience)) {
+			err = errors.New("not active, bound to a key, or for somebody else")
 		}
 		return err
 	}, nil
@@ -178,7 +180,11 @@ func kubeAPIServer(ctx context.Context, c config) (check, error) {
 	authenticator, err := kubeoidc.New(ctx, kubeoidc.Options{
 		Client: http.DefaultClient, SupportedSigningAlgs: c.algs, APIServerID: "e2e",
 		JWTAuthenticator: apiserver.JWTAuthenticator{
-			Issuer:        apiserver.Issuer{URL: c.issuer, Audiences: []string{c.audience}},
+			Issuer: apiserver.Issuer{URL: c.issuer, Audiences: []string{c.audience}},
+			ClaimValidationRules: []apiserver.ClaimValidationRule{
+				{Expression: "has(claims.client_id)", Message: "it is no access token"},
+				{Expression: "!has(claims.cnf)", Message: "it is bound to a key"},
+			},
 			ClaimMappings: apiserver.ClaimMappings{Username: apiserver.PrefixedClaimOrExpression{Claim: "sub", Prefix: &none}},
 		},
 	})
@@ -205,9 +211,11 @@ keys := http.send({"url": concat("", [input.issuer, "/.well-known/jwks.json"]), 
 	"force_cache": true, "force_cache_duration_seconds": 300}).raw_body
 
 valid if {
-	[ok, header, _] := io.jwt.decode_verify(input.token, {"cert": keys, "iss": input.issuer, "aud": input.audience})
+	[ok, header, claims] := io.jwt.decode_verify(input.token, {"cert": keys, "iss": input.issuer, "aud": input.audience})
 	ok
 	header.alg in input.algs
+	header.typ == "at+jwt"
+	not claims.cnf
 }
 `
 

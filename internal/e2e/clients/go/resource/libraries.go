@@ -2,9 +2,13 @@ package resource
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/MicahParks/keyfunc/v3"
 	oidc2 "github.com/coreos/go-oidc"
@@ -19,6 +23,33 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
+// bearers has a resource server refuse, of what its library accepts, what is no access
+// token (RFC 9068 §2.1), and what is bound to a key (RFC 9449 §7.2). Most libraries look
+// at neither.
+func bearers(accepts check) check {
+	return func(ctx context.Context, token string) error {
+		if err := accepts(ctx, token); err != nil {
+			return err
+		}
+		var header struct{ Typ string }
+		var claims struct{ Cnf any }
+		parts := strings.Split(token, ".")
+		for i, part := range []any{&header, &claims} {
+			text, err := base64.RawURLEncoding.DecodeString(parts[i])
+			if err != nil {
+				return err
+			}
+			if err := json.Unmarshal(text, part); err != nil {
+				return err
+			}
+		}
+		if header.Typ != "at+jwt" || claims.Cnf != nil {
+			return errors.New("no access token, or bound to a key")
+		}
+		return nil
+	}
+}
+
 // goOIDC takes the algorithms from the metadata. The library has no setting
 // for the life of its key set: it fetches when a token names a key that it does
 // not have.
@@ -28,10 +59,10 @@ func goOIDC(ctx context.Context, c config) (check, error) {
 		return nil, err
 	}
 	verifier := provider.VerifierContext(ctx, &oidc.Config{ClientID: c.audience})
-	return func(ctx context.Context, token string) error {
+	return bearers(func(ctx context.Context, token string) error {
 		_, err := verifier.Verify(ctx, token)
 		return err
-	}, nil
+	}), nil
 }
 
 func keyFunc(ctx context.Context, c config) (check, error) {
@@ -40,10 +71,23 @@ func keyFunc(ctx context.Context, c config) (check, error) {
 		return nil, err
 	}
 	return func(_ context.Context, token string) error {
-		_, err := jwt.Parse(token, keys.Keyfunc, jwt.WithIssuer(c.issuer), jwt.WithAudience(c.audience),
-			jwt.WithValidMethods(c.algs), jwt.WithExpirationRequired())
+		_, err := golangJWT(token, keys, c)
 		return err
 	}, nil
+}
+
+// golangJWT reads a token with golang-jwt, which has no options for its type and cnf.
+func golangJWT(token string, keys keyfunc.Keyfunc, c config) (*jwt.Token, error) {
+	var claims struct {
+		jwt.RegisteredClaims
+		Cnf any
+	}
+	read, err := jwt.ParseWithClaims(token, &claims, keys.Keyfunc, jwt.WithIssuer(c.issuer), jwt.WithAudience(c.audience),
+		jwt.WithValidMethods(c.algs), jwt.WithExpirationRequired(), jwt.WithLeeway(30*time.Second))
+	if err == nil && (read.Header["typ"] != "at+jwt" || claims.Cnf != nil) {
+		err = errors.New("no access token, or bound to a key")
+	}
+	return read, err
 }
 
 // jwx fetches its key set in the background, by the set's max-age but not more
@@ -65,10 +109,10 @@ func jwx(ctx context.Context, c config) (check, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(_ context.Context, token string) error {
+	return bearers(func(_ context.Context, token string) error {
 		_, err := jwxjwt.Parse([]byte(token), jwxjwt.WithKeySet(set), jwxjwt.WithIssuer(c.issuer), jwxjwt.WithAudience(c.audience))
 		return err
-	}, nil
+	}), nil
 }
 
 // goOIDC2 is the major version before: it takes RS256 alone unless it is told.
@@ -78,10 +122,10 @@ func goOIDC2(ctx context.Context, c config) (check, error) {
 		return nil, err
 	}
 	verifier := provider.Verifier(&oidc2.Config{ClientID: c.audience, SupportedSigningAlgs: c.algs})
-	return func(ctx context.Context, token string) error {
+	return bearers(func(ctx context.Context, token string) error {
 		_, err := verifier.Verify(ctx, token)
 		return err
-	}, nil
+	}), nil
 }
 
 func hashicorpCap(ctx context.Context, c config) (check, error) {
@@ -97,21 +141,21 @@ func hashicorpCap(ctx context.Context, c config) (check, error) {
 	for _, alg := range c.algs {
 		algs = append(algs, capjwt.Alg(alg))
 	}
-	return func(ctx context.Context, token string) error {
+	return bearers(func(ctx context.Context, token string) error {
 		_, err := validator.Validate(ctx, token, capjwt.Expected{Issuer: c.issuer, Audiences: []string{c.audience}, SigningAlgorithms: algs})
 		return err
-	}, nil
+	}), nil
 }
 
 // zitadel leaves the audience to its caller.
 func zitadel(_ context.Context, c config) (check, error) {
 	set := rp.NewRemoteKeySet(http.DefaultClient, c.issuer+"/.well-known/jwks.json")
 	verifier := op.NewAccessTokenVerifier(c.issuer, set, op.WithSupportedAccessTokenSigningAlgorithms(c.algs...))
-	return func(ctx context.Context, token string) error {
+	return bearers(func(ctx context.Context, token string) error {
 		claims, err := op.VerifyAccessToken[*zitadeloidc.AccessTokenClaims](ctx, token, verifier)
 		if err == nil && !slices.Contains(claims.Audience, c.audience) {
 			err = errors.New("the token is for somebody else")
 		}
 		return err
-	}, nil
+	}), nil
 }

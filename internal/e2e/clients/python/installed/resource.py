@@ -55,6 +55,13 @@ class KeySet:
         raise Refused("no such key")
 
 
+def bearers(header, claims):
+    """Returns the claims of an access token that is bound to no key."""
+    if header.get("typ") != "at+jwt" or "cnf" in claims:
+        raise Refused("no access token, or bound to a key")
+    return claims
+
+
 def claimed(claims):
     """What a library leaves to the program."""
     audience = claims["aud"]
@@ -72,11 +79,13 @@ def with_authlib():
     keys, verifier = KeySet(), JsonWebToken(ALGS)
 
     def check(token):
-        verifier.decode(
+        claims = verifier.decode(
             token,
             lambda header, payload: JsonWebKey.import_key(keys.find(header["kid"])),
             claims_options={"iss": {"essential": True, "value": ISSUER}, "aud": {"essential": True, "value": AUDIENCE}},
-        ).validate()
+        )
+        claims.validate()
+        bearers(claims.header, claims)
 
     return check
 
@@ -88,7 +97,9 @@ def with_joserfc():
 
     def check(token):
         key = JoserfcKeys.import_key_set({"keys": [keys.find(header_of(token)["kid"])]})
-        wanted.validate(joserfc_jwt.decode(token, key, algorithms=ALGS).claims)
+        decoded = joserfc_jwt.decode(token, key, algorithms=ALGS)
+        wanted.validate(decoded.claims)
+        bearers(decoded.header, decoded.claims)
 
     return check
 
@@ -97,7 +108,8 @@ def with_python_jose():
     keys = KeySet()
 
     def check(token):
-        python_jose.decode(token, keys.find(header_of(token)["kid"]), algorithms=ALGS, audience=AUDIENCE, issuer=ISSUER)
+        header = header_of(token)
+        bearers(header, python_jose.decode(token, keys.find(header["kid"]), algorithms=ALGS, audience=AUDIENCE, issuer=ISSUER))
 
     return check
 
@@ -106,9 +118,10 @@ def with_jwcrypto():
     keys = KeySet()
 
     def check(token):
-        key = jwcrypto_jwk.JWK(**keys.find(header_of(token)["kid"]))
+        header = header_of(token)
+        key = jwcrypto_jwk.JWK(**keys.find(header["kid"]))
         verified = jwcrypto_jwt.JWT(jwt=token, key=key, algs=ALGS, expected_type="JWS", check_claims={"iss": ISSUER, "exp": None})
-        claimed(json.loads(verified.claims))
+        claimed(bearers(header, json.loads(verified.claims)))
 
     return check
 
@@ -119,13 +132,13 @@ def with_josepy():
 
     def check(token):
         header = header_of(token)
-        if header["alg"] not in ALGS or header["typ"] != "at+jwt":
-            raise Refused("the algorithm or the type")
+        if header["alg"] not in ALGS:
+            raise Refused("the algorithm")
         key = josepy_jwk.JWK.from_json(keys.find(header["kid"]))
         signed = josepy_jws.JWS.from_compact(token.encode())
         if not signed.verify(key):
             raise Refused("the signature")
-        claimed(json.loads(signed.payload))
+        claimed(bearers(header, json.loads(signed.payload)))
 
     return check
 
@@ -136,8 +149,9 @@ def fastapi_app():
 
     def claims(token: str = Depends(bearer)):
         try:
-            return jwt.decode(token, keys.get_signing_key_from_jwt(token), algorithms=ALGS, issuer=ISSUER, audience=AUDIENCE)
-        except jwt.PyJWTError as error:
+            key = keys.get_signing_key_from_jwt(token)
+            return bearers(header_of(token), jwt.decode(token, key, algorithms=ALGS, issuer=ISSUER, audience=AUDIENCE))
+        except (jwt.PyJWTError, Refused) as error:
             raise HTTPException(401, str(error))
 
     @app.get("/pyjwt")
@@ -163,6 +177,14 @@ def flask_app():
     def refused(reason):
         return reason, 401
 
+    @manager.token_verification_loader
+    def is_bearers(header, claims):
+        return header["typ"] == "at+jwt" and "cnf" not in claims
+
+    @manager.token_verification_failed_loader
+    def not_bearers(header, claims):
+        return "no access token, or bound to a key", 401
+
     @app.get("/flask-jwt-extended")
     @jwt_required()
     def welcome():
@@ -177,7 +199,6 @@ def django_app():
         ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="not used",
         INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework"],
         REST_FRAMEWORK={
-            "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTStatelessUserAuthentication"],
             "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
             "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
         },
@@ -186,10 +207,21 @@ def django_app():
         },
     )
     django.setup()
-    from rest_framework.decorators import api_view
+    from rest_framework.decorators import api_view, authentication_classes
     from rest_framework.response import Response
+    from rest_framework_simplejwt.authentication import JWTStatelessUserAuthentication
+    from rest_framework_simplejwt.exceptions import InvalidToken
+
+    class Bearers(JWTStatelessUserAuthentication):
+        def get_validated_token(self, raw_token):
+            token = super().get_validated_token(raw_token)
+            try:
+                return bearers(header_of(raw_token), token)
+            except Refused as error:
+                raise InvalidToken(str(error))
 
     @api_view(["GET"])
+    @authentication_classes([Bearers])
     def welcome(request):
         return Response("welcome")
 

@@ -62,7 +62,10 @@ impl Verifier {
         wanted.set_issuer(&[&self.issuer]);
         wanted.set_audience(&[&self.audience]);
         wanted.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);
-        decode::<serde_json::Value>(token, &DecodingKey::from_jwk(&key)?, &wanted)?;
+        let token = decode::<serde_json::Value>(token, &DecodingKey::from_jwk(&key)?, &wanted)?;
+        if token.claims.get("cnf").is_some() {
+            return Err("bound to a key".into());
+        }
         Ok(())
     }
 }
