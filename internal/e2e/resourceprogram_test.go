@@ -63,26 +63,40 @@ func (r *running) end() {
 // its own; up waits until it answers. It is ended with the test.
 func (p resourceProgram) start(t *testing.T, s *shop, extra map[string]string) *running {
 	t.Helper()
-	dir := t.TempDir()
 	address := extra["LISTEN"]
 	if address == "" {
 		address = freePort(t)
 	}
-	r := &running{url: "http://" + address, clock: newClock(t, dir), exited: make(chan struct{})}
+	r := newRunning(t, address)
+	dir := filepath.Dir(r.clock.file)
 	environ := map[string]string{
 		"ISSUER": s.issuer, "AUDIENCE": api, "ALGS": "ES256 RS256", "LISTEN": address, "DIR": dir, "CA_FILE": trust.caFile,
 		"CLOCK": r.clock.file,
 	}
 	maps.Copy(environ, extra)
 	r.cmd = p.command(t, s, dir, environ)
-	r.cmd.Env = append(os.Environ(), trust.environ()...)
+	whole := append(os.Environ(), trust.environ()...)
 	if p.clocked != nil {
-		r.cmd.Env = append(r.cmd.Env, p.clocked(t, r.clock)...)
+		whole = append(whole, p.clocked(t, r.clock)...)
 	}
 	for name, value := range environ {
-		r.cmd.Env = append(r.cmd.Env, name+"="+value)
+		whole = append(whole, name+"="+value)
 	}
-	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.out
+	r.launch(t, whole)
+	return r
+}
+
+// newRunning is a program that will listen at an address, with a clock in a directory
+// of its own.
+func newRunning(t *testing.T, address string) *running {
+	t.Helper()
+	return &running{url: "http://" + address, clock: newClock(t, t.TempDir()), exited: make(chan struct{})}
+}
+
+// launch starts the program's command, and ends it with the test.
+func (r *running) launch(t *testing.T, environ []string) {
+	t.Helper()
+	r.cmd.Env, r.cmd.Stdout, r.cmd.Stderr = environ, &r.out, &r.out
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +110,6 @@ func (p resourceProgram) start(t *testing.T, s *shop, extra map[string]string) *
 			t.Logf("%s said:\n%s", r.cmd, r.out.String())
 		}
 	})
-	return r
 }
 
 // goResource builds the resource servers in Go, which are a test.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -143,21 +144,27 @@ func (p *page) run(t *testing.T, s snippet) (string, error) {
 		return contained(t, s.text, filepath.Join("clients", "apache", config))
 	}
 	d := p.demo(t)
+	text := strings.NewReplacer(d.ports...).Replace(s.text)
 	switch s.language {
 	case "sh":
 		// It is run by bash for the option pipefail, and any shell can read it.
-		if out, err := d.shell.run(t, "/bin/sh -n", s.text); err != nil {
+		if out, err := d.shell.run(t, "/bin/sh -n", text); err != nil {
 			return out, err
 		}
-		return d.shell.run(t, before+s.text+after, "")
+		return d.shell.run(t, before+text+after, "")
 	case "js":
-		return shell{filepath.Join("clients", "node"), d.environ}.run(t, before+"node --input-type=module -", s.text)
+		if port := listens.FindStringSubmatch(text); port != nil {
+			here := strings.TrimPrefix(d.listen(t, text).url, "http://127.0.0.1:")
+			d.ports = append(d.ports, port[1], here)
+			return "", nil
+		}
+		return shell{filepath.Join("clients", "node"), d.environ}.run(t, before+"node --input-type=module -", text)
 	case "python":
-		return d.verifies(d.shell.run(t, before+"/usr/bin/python3 -", s.text))
+		return d.verifies(text)(d.shell.run(t, before+"/usr/bin/python3 -", text))
 	case "ruby":
-		return d.verifies(d.shell.run(t, before+"/usr/bin/ruby -", s.text))
+		return d.verifies(text)(d.shell.run(t, before+"/usr/bin/ruby -", text))
 	case "go":
-		return d.verifies(d.runGo(t, before, s.text))
+		return d.verifies(text)(d.runGo(t, before, text))
 	case "console":
 		return "", fmt.Errorf("a block for another place, which stages does not name")
 	}
@@ -169,6 +176,10 @@ type demo struct {
 	*server
 	shell
 	uid, email, password string
+	// ports are those that servers of the page name, each before the one that it has here.
+	ports []string
+	// goDir is where the page's files in Go are.
+	goDir string
 }
 
 // demo starts the page's server when its first block wants it.
@@ -214,6 +225,23 @@ func startDemo(t *testing.T, s *server) *demo {
 type shell struct {
 	dir     string
 	environ []string
+}
+
+// listens is where a server of a page says at which port.
+var listens = regexp.MustCompile(`\.listen\((\d+), `)
+
+// listen starts a server of a page at a free port, with a clock of its own.
+func (d *demo) listen(t *testing.T, text string) *running {
+	t.Helper()
+	address := freePort(t)
+	_, port, _ := strings.Cut(address, ":")
+	r := newRunning(t, address)
+	r.cmd = exec.Command("node", "--input-type=module", "-")
+	r.cmd.Dir = filepath.Join("clients", "node")
+	r.cmd.Stdin = strings.NewReader(strings.ReplaceAll(text, listens.FindStringSubmatch(text)[1], port))
+	r.launch(t, slices.Concat(d.environ, fakeTime(t, r.clock)))
+	r.up(t)
+	return r
 }
 
 // path is the environment's PATH with directories before it.
@@ -264,22 +292,42 @@ func (s shell) stays(t *testing.T, script string) *logBuffer {
 	return &out
 }
 
-// verifies has an example of a resource server print whose token it was.
-func (d *demo) verifies(out string, err error) (string, error) {
-	if err == nil && strings.TrimSpace(out) != d.uid {
-		err = fmt.Errorf("it printed %q; want %s", out, d.uid)
+// verifies has an example of a resource server print whose token it was. A module in
+// Python prints nothing.
+func (d *demo) verifies(text string) func(out string, err error) (string, error) {
+	want := d.uid
+	if strings.Contains(text, "\ndef check(") {
+		want = ""
 	}
-	return out, err
+	return func(out string, err error) (string, error) {
+		if err == nil && strings.TrimSpace(out) != want {
+			err = fmt.Errorf("it printed %q; want %q", out, want)
+		}
+		return out, err
+	}
 }
 
-// runGo runs a program with the modules of the clients.
-func (d *demo) runGo(t *testing.T, before, program string) (string, error) {
-	dir := t.TempDir()
+// runGo runs a program with the modules of the clients, and with the files of the page
+// that stand beside it.
+func (d *demo) runGo(t *testing.T, before, text string) (string, error) {
+	if d.goDir == "" {
+		d.goDir = t.TempDir()
+		copyGoModule(t, d.goDir)
+	}
+	name := "main.go"
+	if !strings.Contains(text, "\nfunc main()") {
+		name = "beside.go"
+	}
+	writeFile(t, filepath.Join(d.goDir, name), text)
+	return shell{d.goDir, d.environ}.run(t, before+"go run .", "")
+}
+
+// copyGoModule makes a directory a module with what the clients in Go import.
+func copyGoModule(t *testing.T, dir string) {
+	t.Helper()
 	for _, name := range []string{"go.mod", "go.sum"} {
 		writeFile(t, filepath.Join(dir, name), readFile(t, filepath.Join("clients", "go", name)))
 	}
-	writeFile(t, filepath.Join(dir, "main.go"), program)
-	return shell{dir, d.environ}.run(t, before+"go run .", "")
 }
 
 // contained looks up each line of a configuration in one that another test
