@@ -305,7 +305,8 @@ func (b *Box) try(ctx context.Context, m Message, s *service) error {
 	case cause == nil:
 		s.taken.Store(true)
 	case !final && !errors.Is(cause, ErrDeferred):
-		s.down.CompareAndSwap(nil, &cause)
+		down := cause
+		s.down.CompareAndSwap(nil, &down)
 	}
 	// What became of it is noted even if the server is to stop.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
