@@ -34,6 +34,7 @@ func (s sessions) maker(rec audit.Recorder) *decision.Maker[Family] {
 		Refused:  refusedOfFamily,
 		Conflict: ErrFamilyChanged,
 		Same:     func(now, after Family) bool { return now.Unborn == after.Unborn },
+		Retreats: true,
 		Follow:   s.follow,
 		Follows:  func(a audit.Action) bool { return a == audit.UserLoggedOut },
 		Notify:   s.notify,

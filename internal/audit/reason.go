@@ -174,7 +174,7 @@ var (
 	ReasonClientExists        = Reason{"client_exists", "a client has the id already"}
 	ReasonInvalidRegistration = Reason{"invalid_registration", "a client cannot be registered like this"}
 	ReasonClientHasNoSecret   = Reason{"client_has_no_secret", "the client is public, or authenticates with its keys"}
-	ReasonConflict            = Reason{"conflict", "what was to be changed was changed meanwhile by another"}
+	ReasonConflict            = Reason{"conflict", "what was to be changed was changed meanwhile by another, or its caller was told that it came to nothing"}
 	ReasonAlreadyScheduled    = Reason{"already_scheduled", "no key can sign sooner than it will"}
 	ReasonNoReason            = Reason{"no_reason", "no reason was given, or too long a one"}
 	ReasonNoSuchKey           = Reason{"no_such_key", "there is no such key"}

@@ -32,7 +32,7 @@ var atOnce = func() map[Action]bool {
 }()
 
 // ErrInDoubt is wrapped by a Recorder's error if the event may have been written
-// nevertheless. Its decision must then not be undone, but be told again.
+// nevertheless. If its decision comes to nothing, the log must be told so.
 var ErrInDoubt = errors.New("audit event may not have been written")
 
 // MarshalText returns the word of the reason.

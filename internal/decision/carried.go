@@ -45,6 +45,9 @@ func withCarried(ids []string, id string) []string {
 // errRecordGone is the errGone of a record that is no longer there.
 var errRecordGone = fmt.Errorf("%w: neither is its record", errGone)
 
+// errDisowned means that others took the process that made a decision for dead.
+var errDisowned = errors.New("its maker took too long")
+
 // gone returns what became of a proposal that the record no longer holds, as found says,
 // after its event was written and a step failed with cause. errElsewhere means that it
 // stands. If it was overtaken, gone tells the log so. doubtful says that this process
@@ -55,6 +58,8 @@ var errRecordGone = fmt.Errorf("%w: neither is its record", errGone)
 func (m *Maker[T]) gone(ctx context.Context, p *proposal[T], found, cause error, doubtful bool) error {
 	h := m.Records.Held(&p.held)
 	switch lost := errors.Is(found, errRecordGone); {
+	case p.After != nil && m.retreats(p.held):
+		return conclude(ErrNotRecorded, errDisowned) // and told so by who did it
 	case p.After == nil, lost && (p.Ends || h.Unborn):
 		return errElsewhere
 	case lost:

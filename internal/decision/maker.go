@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -70,11 +69,13 @@ func (m *Maker[T]) Decide(ctx context.Context, c Change[T]) (audit.Event, error)
 	return p.Event, unlessNotice(err)
 }
 
-// refused withdraws a proposal whose check failed.
+// refused takes back a proposal whose check failed.
 func (m *Maker[T]) refused(ctx context.Context, p *proposal[T], cause error) error {
-	ctx, cancel := audit.Outlast(ctx)
-	defer cancel()
-	if err := m.withdraw(ctx, p); err != nil && !errors.Is(m.find(ctx, p), errGone) {
+	disowned, err := m.retract(ctx, p, false)
+	switch {
+	case errors.Is(err, errElsewhere):
+		return concluded{cause} // it was carried on; that is told
+	case err != nil || disowned:
 		return inDoubt{p.ID, errors.Join(cause, err)}
 	}
 	return cause
@@ -162,8 +163,10 @@ func (m *Maker[T]) takeOver(ctx context.Context, p *proposal[T], c Change[T], ha
 	case earlier.owes():
 		// Nor for its owed event. But who made that may have died before its
 		// consequences, and nobody finds them once the slot is another's.
-		if err := m.Records.follow(ctx, *c.Before, &earlier.Event); err != nil {
-			return err
+		if !earlier.Followed {
+			if err := m.Records.follow(ctx, *c.Before, &earlier.Event); err != nil {
+				return err
+			}
 		}
 		p.former = had
 	case c.Event.Action.StandsAtOnce() && earlier.After != nil:
@@ -212,51 +215,17 @@ func (m *Maker[T]) find(ctx context.Context, p *proposal[T]) error {
 	return nil
 }
 
-// unrecorded withdraws a proposal whose event could not be written. It leaves a
-// proposal whose event may be in the log, or that another process took up, to be
-// carried forward. It returns nil if another has done so already.
+// unrecorded takes back a proposal whose event could not be written. It returns nil if
+// another process has carried it on.
 func (m *Maker[T]) unrecorded(ctx context.Context, p *proposal[T], cause error) error {
-	if errors.Is(cause, audit.ErrInDoubt) {
-		return conclude(ErrUnfinished, cause)
-	}
-	ctx, cancel := audit.Outlast(ctx)
-	defer cancel()
-	if err := m.withdraw(ctx, p); err != nil {
-		found := m.find(ctx, p)
-		removed := errors.Is(found, errRecordGone)
-		switch {
-		case !errors.Is(found, errGone):
-			return conclude(ErrUnfinished, errors.Join(cause, err))
-		case removed && p.Ends, !removed && slices.Contains(m.Records.Held(&p.held).carried(), p.ID):
-			return nil
-		}
+	_, err := m.retract(ctx, p, errors.Is(cause, audit.ErrInDoubt))
+	switch {
+	case errors.Is(err, errElsewhere):
+		return nil
+	case err != nil:
+		return conclude(ErrUnfinished, errors.Join(cause, err))
 	}
 	return conclude(ErrNotRecorded, cause)
-}
-
-// withdraw removes a proposal and restores the record, with the notices that are owed for
-// earlier decisions.
-func (m *Maker[T]) withdraw(ctx context.Context, p *proposal[T]) error {
-	if m.Records.Held(&p.held).Unborn {
-		return m.Records.Remove(ctx, p.held)
-	}
-	former := p.held
-	h := m.Records.Held(&former)
-	var err error
-	rest := p.noticesBut(p.ID)
-	switch {
-	case !p.former.Free():
-		h.SlotID, h.Slot = p.former.SlotID, p.former.Slot
-	case len(rest) > 0:
-		owing := slot{ID: rest[0].ID, Event: p.Event, Request: p.Request, Told: true, Followed: true, Notices: rest, Carried: p.Carried}
-		err = owing.fill(h)
-	default:
-		err = h.release(p.Carried)
-	}
-	if err != nil {
-		return err
-	}
-	return m.Records.Replace(ctx, p.held, former)
 }
 
 // tell writes the events that the record owed before, and then the event.
@@ -367,8 +336,10 @@ func (m *Maker[T]) clear(ctx context.Context, p *proposal[T]) error {
 // owed makes the consequences of a change that was made at once, and writes its
 // event.
 func (m *Maker[T]) owed(ctx context.Context, p *proposal[T]) error {
-	if err := m.follow(ctx, p); err != nil {
-		return err
+	if !p.Followed {
+		if err := m.follow(ctx, p); err != nil {
+			return err
+		}
 	}
 	telling, cancel := context.WithTimeout(ctx, maxHang)
 	defer cancel()

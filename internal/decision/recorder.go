@@ -81,14 +81,16 @@ func HungUp(ctx context.Context, cause error) bool {
 }
 
 // Refusal converts err to a refusal. ErrOwed becomes one that says that
-// everything but the event is done, and ErrToFollow one that says that
-// everything but the consequences is. What is Concluded stays so. Any other error that is not a refusal
+// everything but the event is done, ErrToFollow one that says that
+// everything but the consequences is, and ErrUnfinished one that it may yet be done. What is Concluded stays so. Any other error that is not a refusal
 // means that something could not answer.
 func Refusal(err error) *refusal.Error {
 	e := refusal.Of(err)
 	switch {
 	case errors.Is(err, ErrToFollow) && e.Code != refusal.Unfinished:
 		e = &refusal.Error{Code: refusal.Unfinished, Reason: e.Reason, Cause: err}
+	case errors.Is(err, ErrUnfinished) && e.Code == refusal.Unavailable:
+		e = &refusal.Error{Reason: e.Reason, Cause: err, Text: "The service did not answer to the end, and this may yet take effect: look before you send it again."}
 	case errors.Is(err, ErrOwed):
 		e = &refusal.Error{Reason: e.Reason, Cause: err, Text: "It is done; the audit log, which could not be written, will be told later."}
 	case Concluded(err) && !Concluded(e):

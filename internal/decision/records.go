@@ -41,6 +41,9 @@ type Records[T any] struct {
 	// older version, which do not know unborn records. A nil Shell leaves the
 	// record as it is.
 	Shell func(r T) T
+	// Retreats says that a creation which its maker left unfinished comes to nothing: what
+	// it makes is of use to nobody but who asked the maker for it.
+	Retreats bool
 	// Follow makes the consequences of a decision elsewhere once the record has its
 	// new version, and adds to the event what it did. It may be called again.
 	// Follows reports whether an action has consequences. Both are nil if no action

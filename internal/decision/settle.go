@@ -62,7 +62,13 @@ func (m *Maker[T]) settle(ctx context.Context, r T) (bool, error) {
 	}
 	ctx, cancel := audit.Outlast(audit.WithRequest(ctx, s.Request))
 	defer cancel()
-	p, err := m.takeUp(ctx, s, r)
+	p := &proposal[T]{slot: s, held: r}
+	if s.After != nil && m.retreats(r) {
+		err = m.disown(ctx, p)
+	}
+	if err == nil {
+		err = m.takeUp(ctx, p)
+	}
 	if err != nil {
 		if _, refused := m.Records.Refused(err); refused {
 			return false, nil // another process was faster
@@ -82,25 +88,28 @@ func (m *Maker[T]) settle(ctx context.Context, r T) (bool, error) {
 
 // takeUp ensures that only one process carries a decision on, and that the one
 // that began it no longer withdraws it.
-func (m *Maker[T]) takeUp(ctx context.Context, s slot, r T) (*proposal[T], error) {
-	p := &proposal[T]{slot: s, held: r, after: r}
-	if s.After != nil {
-		var after T // none of what r holds
-		if err := json.Unmarshal(s.After, &after); err != nil {
-			return nil, fmt.Errorf("decision %s cannot be read: %w", s.ID, err)
+func (m *Maker[T]) takeUp(ctx context.Context, p *proposal[T]) error {
+	p.after = p.held
+	if p.After != nil {
+		var after T // none of what held has
+		if err := json.Unmarshal(p.After, &after); err != nil {
+			return fmt.Errorf("decision %s cannot be read: %w", p.ID, err)
 		}
 		p.after = after
 	}
 	p.Rev++
 	p.At, p.Event.Retold = m.Now().UTC(), true
-	if err := p.fill(m.Records.Held(&p.held)); err != nil {
-		return nil, err
+	next := p.held
+	h := m.Records.Held(&next)
+	if err := p.fill(h); err != nil {
+		return err
 	}
-	if err := m.Records.Replace(ctx, r, p.held); err != nil {
-		return nil, err
+	if err := m.Records.Replace(ctx, p.held, next); err != nil {
+		return err
 	}
-	m.Records.Held(&p.held).Version++
-	return p, nil
+	h.Version++
+	p.held = next
+	return nil
 }
 
 // forward writes the event unless it is certainly in the log, and makes the

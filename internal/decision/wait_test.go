@@ -40,6 +40,8 @@ type shelf struct {
 	// notify gives notices; follow is what follows from a change of the note's text.
 	notify func(id string, text json.RawMessage) error
 	follow func() error
+	// retreats is that of its records.
+	retreats bool
 }
 
 func (s *shelf) Record(_ context.Context, e audit.Event) error {
@@ -105,7 +107,8 @@ func (s *shelf) maker(log audit.Recorder) *decision.Maker[note] {
 			return audit.Reason{}, false
 		},
 		Conflict: errConflict,
-		Same:     func(now, after note) bool { return now.Text == after.Text },
+		Same:     func(now, after note) bool { return now.Text == after.Text && now.Held.Unborn == after.Held.Unborn },
+		Retreats: s.retreats,
 		Follows:  func(a audit.Action) bool { return s.follow != nil && a == audit.ClientChanged },
 		Follow: func(context.Context, note, *audit.Event) error {
 			if s.follow == nil {

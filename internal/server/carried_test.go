@@ -3,8 +3,10 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,20 +20,25 @@ import (
 )
 
 // hangingLog is a journal that does not answer the first event of a change of the action
-// before others have done something, and then says that it refuses it, or wrote it.
+// before others have done something, and then fails, or writes it. If it lands it is
+// written although the log fails.
 type hangingLog struct {
 	*journal
 	action    audit.Action
 	meanwhile func(e audit.Event)
-	refuses   bool
+	fails     error
+	lands     bool
 }
 
 func (l *hangingLog) Record(ctx context.Context, e audit.Event) error {
 	if meanwhile := l.meanwhile; meanwhile != nil && !l.quiet && e.ID != "" && e.UserID+e.ClientID != "" && e.Action == l.action {
 		l.meanwhile = nil
 		meanwhile(e)
-		if l.refuses {
-			return errors.New("no space left on device")
+		if l.lands {
+			must(l.t, l.journal.Record(ctx, e))
+		}
+		if l.fails != nil {
+			return l.fails
 		}
 	}
 	return l.journal.Record(ctx, e)
@@ -109,7 +116,9 @@ func carriedOnMeanwhile(t *testing.T, st store.Store, d decided, then string) {
 	held := w.login()
 	w.journal.take()
 	var id string
-	log.refuses = then == "changed, and the log refuses"
+	if then == "changed, and the log refuses" {
+		log.fails = errors.New("no space left on device")
+	}
 	log.meanwhile = func(e audit.Event) {
 		id = e.ID
 		must(t, w.settleOnce(t.Context(), time.Hour))
@@ -127,16 +136,79 @@ func carriedOnMeanwhile(t *testing.T, st store.Store, d decided, then string) {
 	if id == "" {
 		return // it changes no record
 	}
-	if then != "deleted" && (rec.Code != d.status || !granted(rec)) {
-		t.Errorf("status %d, want %d: %s", rec.Code, d.status, rec.Body)
-	}
 	events := w.journal.take()
-	if e := lastWords(events)[id]; e.Outcome != audit.Success || e.Action != d.action {
+	outcome, status := audit.Success, d.status
+	if d.action == audit.TokenIssued || d.action == audit.UserLoggedIn {
+		outcome, status = audit.Failure, 503 // nobody has the tokens of a log-in that was left
+	}
+	if then != "deleted" && (rec.Code != status || granted(rec) != (status == d.status)) {
+		t.Errorf("status %d, want %d: %s", rec.Code, status, rec.Body)
+	}
+	// The line of the log that hung bears the time at which it was asked for.
+	slices.SortStableFunc(events, func(a, b audit.Event) int {
+		switch {
+		case a.Retold == b.Retold:
+			return 0
+		case b.Retold:
+			return -1
+		}
+		return 1
+	})
+	if e := lastWords(events)[id]; e.Outcome != outcome || e.Action != d.action {
 		t.Errorf("told as %+v", events)
+	}
+	if outcome == audit.Failure {
+		return
 	}
 	for _, e := range events {
 		if e.Outcome != audit.Success {
 			t.Errorf("a failure is told: %+v", e)
+		}
+	}
+}
+
+// TestA3_WhatIsAnswered503NeverStands has the log of a server fail at the event of each
+// decision that a request can make, without knowing whether it wrote it. The request is
+// answered 503, nothing of it stands, then or later, the last word about it says so, and
+// the same request is served when the log is well.
+func TestA3_WhatIsAnswered503NeverStands(t *testing.T) {
+	for _, d := range slices.Concat(decisions(), refusals()) {
+		if d.status >= 400 || !standsWithItsEvent(d.action) || d.action == audit.TokenRefreshed {
+			continue
+		}
+		for _, lands := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, lands: %t", d.name, lands), func(t *testing.T) {
+				t.Parallel()
+				w, log := hungWorld(t, openSQLite(t), d.action)
+				held := w.login()
+				w.journal.take()
+				var id string
+				log.meanwhile = func(e audit.Event) { id = e.ID }
+				log.lands, log.fails = lands, audit.ErrInDoubt
+				rec := d.send(w, held)
+				if id == "" {
+					return // it changes no record
+				}
+				if rec.Code != 503 || granted(rec) || rec.Header().Get("Retry-After") == "" {
+					t.Errorf("status %d, want 503: %s", rec.Code, rec.Body)
+				}
+				must(t, w.settleOnce(t.Context(), 0))
+				events := w.journal.take()
+				if e := lastWords(events)[id]; e.Outcome != audit.Failure || e.Action != d.action || len(events) > 2 {
+					t.Errorf("told as %+v", events)
+				}
+				if strings.HasSuffix(d.name, " at the page") {
+					return // it logs in as well, for which there is a second factor now
+				}
+				if rec := d.send(w, held); rec.Code != d.status {
+					t.Errorf("again: status %d, want %d: %s", rec.Code, d.status, rec.Body)
+				}
+				for _, e := range w.journal.take() {
+					if e.Outcome != audit.Success || e.ID == id {
+						t.Errorf("told later: %+v", e)
+					}
+				}
+			})
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package server_test
 
 import (
+	"fmt"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -73,4 +75,69 @@ func TestF3_ACodeWhoseExchangeIsUnderWay(t *testing.T) {
 			}
 		})
 	})
+}
+
+// TestF3_ACodeThatWasNotAnsweredIsNotSpent has the log not know whether it wrote an
+// exchange, or the server die before the session is born. The code is exchanged again by
+// who got no tokens: it is good, and no theft.
+func TestF3_ACodeThatWasNotAnsweredIsNotSpent(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		for _, lands := range []bool{false, true} {
+			t.Run(fmt.Sprintf("dies: %t, lands: %t", dies, lands), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w, log := hungWorld(t, openSQLite(t), audit.TokenIssued)
+					code := w.loggedIn().code(nil)
+					w.journal.take()
+					log.lands, log.fails = lands, audit.ErrInDoubt
+					log.meanwhile = func(e audit.Event) {
+						if dies {
+							if lands {
+								must(t, w.journal.Record(t.Context(), e))
+							}
+							runtime.Goexit()
+						}
+					}
+					var first *httptest.ResponseRecorder
+					over := make(chan struct{})
+					go func() {
+						defer close(over)
+						first = w.exchange(code)
+					}()
+					<-over
+					if !dies && first.Code != 503 {
+						t.Fatalf("first: %d %s", first.Code, first.Body)
+					}
+					// Others settle every second.
+					stop := make(chan struct{})
+					go func() {
+						for {
+							select {
+							case <-stop:
+								return
+							case <-time.After(time.Second):
+								_ = w.settleOnce(t.Context(), 0)
+							}
+						}
+					}()
+					again := w.exchange(code)
+					close(stop)
+					if held := read[codeTokens](t, again, 200); !w.lives(held.Refresh) {
+						t.Error("the session does not live")
+					}
+					ids := map[string]bool{}
+					for id, e := range lastWords(w.journal.take()) {
+						if e.Action == audit.TokenReuse {
+							t.Error("told as a theft")
+						}
+						if e.Action == audit.TokenIssued && e.Outcome == audit.Success {
+							ids[id] = true
+						}
+					}
+					if len(ids) != 1 {
+						t.Errorf("%d log-ins stand", len(ids))
+					}
+				})
+			})
+		}
+	}
 }
