@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,7 +34,10 @@ func (s sessions) maker(rec audit.Recorder) *decision.Maker[Family] {
 		Pending:  s.store.PendingFamilies,
 		Refused:  refusedOfFamily,
 		Conflict: ErrFamilyChanged,
-		Same:     func(now, after Family) bool { return now.Unborn == after.Unborn },
+		// A code that was not spent may begin its session anew, with another salt.
+		Same: func(now, after Family) bool {
+			return now.Unborn == after.Unborn && bytes.Equal(now.Salt, after.Salt)
+		},
 		Retreats: true,
 		Follow:   s.follow,
 		Follows:  func(a audit.Action) bool { return a == audit.UserLoggedOut },

@@ -141,3 +141,22 @@ func TestF3_ACodeThatWasNotAnsweredIsNotSpent(t *testing.T) {
 		}
 	}
 }
+
+// TestF3_ACodeIsExchangedBesideAServerThatHangs has the log of a server hang for so long at
+// an exchange that others take it for dead, and the code is exchanged again. When the log
+// takes the first one's line, its caller gets no tokens, and the second's session lives.
+func TestF3_ACodeIsExchangedBesideAServerThatHangs(t *testing.T) {
+	w, log := hungWorld(t, openSQLite(t), audit.TokenIssued)
+	code := w.loggedIn().code(nil)
+	var again *httptest.ResponseRecorder
+	log.meanwhile = func(audit.Event) {
+		must(t, w.settleOnce(t.Context(), time.Hour))
+		again = w.exchange(code)
+	}
+	if first := w.exchange(code); granted(first) {
+		t.Errorf("first: %d %s", first.Code, first.Body)
+	}
+	if held := read[codeTokens](t, again, 200); !w.lives(held.Refresh) {
+		t.Error("the session does not live")
+	}
+}
