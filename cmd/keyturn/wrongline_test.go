@@ -27,7 +27,7 @@ var wrongLines = map[string][]string{
 	"clients logout":        {""},
 	"clients rotate-secret": {""},
 	"clients update":        {"", "shop --grant nope", "shop --scope a\"b", "shop --jwks-file empty", "shop --jwks-uri http://a.example/", "shop --audience a#b", "shop --redirect-uri ftp://a", "shop --client-access-token-ttl 2h", "shop --claim sub"},
-	"config":                {"extra", "--listen nowhere", "--tls-cert-file missing --tls-key-file missing"},
+	"config":                {"extra", "--config stdout.yaml --config stdout.yaml", "--mail-language de", "--listen nowhere", "--tls-cert-file missing --tls-key-file missing"},
 	"doctor":                {"extra", "--listen 127.0.0.1:0 --inside"},
 	"healthcheck":           {"extra"},
 	"keys list":             {"extra"},

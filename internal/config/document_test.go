@@ -19,8 +19,9 @@ func TestDocumentOfSettings(t *testing.T) {
 
 Each is a flag (` + "`--signing-alg`" + `), a variable (` + "`KEYTURN_SIGNING_ALG`" + `) and a key of the YAML file that ` + "`--config`" + ` names
 (` + "`signing_alg`" + `); the flag counts before the variable, and both before the file. ` + "`keyturn config`" + ` prints what is in force
-and where it came from. A setting that is unknown, unusable or contradicts another stops the start. A
-value in the file is the text that stands there; one without a value is refused. Every command reads
+and where it came from, durations in hours, minutes and seconds (30d as 720h0m0s). There is one file: ` + "`--config`" + ` twice is
+refused. A setting that is unknown, unusable or contradicts another stops the start, and so does one of mail (` + "`mail_*`" + `) without
+what would read it. A value in the file is the text that stands there; one without a value is refused. Every command reads
 the same settings: give ` + "`keyturn keys rotate`" + ` the file that the servers have.
 
 Written by the test ` + "`TestDocumentOfSettings`" + ` in ` + "`internal/config`" + ` (` + "`go test ./internal/config -run Document -update`" + `).

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -14,7 +15,7 @@ const ConfigFlag = "config"
 // checks the values, so that all errors are found together.
 func AddFlags(fs *pflag.FlagSet) {
 	fs.SetNormalizeFunc(NormalizeFlag)
-	fs.String(ConfigFlag, "", "YAML `file` with settings, which variables and flags override ["+ConfigEnv+"]")
+	fs.Var(new(configFlag), ConfigFlag, "YAML `file` with settings, which variables and flags override ["+ConfigEnv+"]")
 	for _, s := range table {
 		if !s.EnvironmentOnly {
 			fs.Var(&flagValue{setting: s}, s.Flag(), s.Help+" ["+s.Env()+"]")
@@ -33,6 +34,28 @@ func IsSetting(f *pflag.Flag) bool {
 func NormalizeFlag(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
 }
+
+// configFlag is the path of the one file.
+type configFlag struct {
+	path  string
+	given bool
+}
+
+// String implements pflag.Value.
+func (v *configFlag) String() string { return v.path }
+
+// Set implements pflag.Value. It refuses a second file, which would silently take the
+// place of the first.
+func (v *configFlag) Set(path string) error {
+	if v.given {
+		return errors.New("it is given twice: put the settings of both files into one")
+	}
+	v.path, v.given = path, true
+	return nil
+}
+
+// Type implements pflag.Value.
+func (v *configFlag) Type() string { return "string" }
 
 // flagValue keeps the text of a flag as given. A repeated list flag appends; of
 // any other flag the last value counts.

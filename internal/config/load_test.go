@@ -225,3 +225,12 @@ func TestForeignFlagsAreLeftAlone(t *testing.T) {
 		t.Errorf("flags without settings: %v", err)
 	}
 }
+
+// TestOneFile: a second file would silently take the place of the first.
+func TestOneFile(t *testing.T) {
+	fs := pflag.NewFlagSet("keyturn", pflag.ContinueOnError)
+	AddFlags(fs)
+	if err := fs.Parse([]string{"--config=mail.yaml", "--config", "pages.yaml"}); err == nil || !strings.Contains(err.Error(), "given twice") {
+		t.Errorf("two files: %v", err)
+	}
+}

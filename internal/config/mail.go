@@ -3,6 +3,7 @@ package config
 import (
 	netmail "net/mail"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -66,7 +67,7 @@ func checkWebhook(s string) error {
 }
 
 // mailContradictions are those between the settings of mail.
-var mailContradictions = []contradiction{
+var mailContradictions = slices.Concat([]contradiction{
 	{[]string{"mail_webhook_url", "mail_host"}, func(c *Config) (string, string) {
 		if c.MailHost != "" && c.MailWebhookURL != "" {
 			return "mail_host is set too", "one of the two"
@@ -97,4 +98,32 @@ var mailContradictions = []contradiction{
 		}
 		return "", ""
 	}},
+}, withoutEffect())
+
+// withoutEffect refuses each setting of mail that nothing reads, because nothing carries
+// letters, or something that it says nothing of.
+func withoutEffect() []contradiction {
+	const host, webhook = "mail_host", "mail_webhook_url"
+	needs := map[string][]string{
+		"mail_port": {host}, "mail_security": {host}, "mail_username": {host}, "mail_password_file": {host}, "mail_webhook_secret_file": {webhook},
+	}
+	var list []contradiction
+	for _, s := range letters() {
+		if s.Name == host || s.Name == webhook {
+			continue
+		}
+		carriers := needs[s.Name]
+		if carriers == nil {
+			carriers = []string{host, webhook}
+		}
+		list = append(list, contradiction{[]string{s.Name, host, webhook}, func(c *Config) (string, string) {
+			carried := c.MailHost != "" && carriers[0] == host || c.MailWebhookURL != "" && slices.Contains(carriers, webhook)
+			if carried || s.kind.show(c) == s.Default {
+				return "", ""
+			}
+			word := strings.Join(carriers, " or ")
+			return "it has no effect without " + word, "nothing, or " + word + " with it"
+		}})
+	}
+	return list
 }

@@ -275,6 +275,18 @@ var refusedTogether = []refusalTest{
 		`mail_webhook_secret_file: "" is refused: mail_webhook_url is set; accepted: the file of its secret`},
 	{[]string{"--mail-webhook-url=https://hooks.example.com", "--mail-webhook-secret-file=s", "--mail-host=localhost", "--mail-from=a@example.com"},
 		`mail_webhook_url: "https://hooks.example.com" from the flag is refused: mail_host is set too; accepted: one of the two`},
+	{[]string{"--mail-templates-dir=t", "--mail-language=de", "--mail-notices=none", "--mail-from=a@example.com"},
+		`mail_from: "****@example.com" from the flag is refused: it has no effect without mail_host or mail_webhook_url; accepted: nothing, or mail_host or mail_webhook_url with it
+mail_language: "de" from the flag is refused: it has no effect without mail_host or mail_webhook_url; accepted: nothing, or mail_host or mail_webhook_url with it
+mail_notices: "none" from the flag is refused: it has no effect without mail_host or mail_webhook_url; accepted: nothing, or mail_host or mail_webhook_url with it
+mail_templates_dir: "t" from the flag is refused: it has no effect without mail_host or mail_webhook_url; accepted: nothing, or mail_host or mail_webhook_url with it`},
+	{[]string{"--mail-webhook-secret-file=s", "--mail-host=localhost", "--mail-from=a@example.com"},
+		`mail_webhook_secret_file: "s" from the flag is refused: it has no effect without mail_webhook_url; accepted: nothing, or mail_webhook_url with it`},
+	{[]string{"--mail-webhook-url=https://hooks.example.com", "--mail-webhook-secret-file=s", "--mail-port=25", "--mail-security=tls", "--mail-username=u", "--mail-password-file=p"},
+		`mail_port: "25" from the flag is refused: it has no effect without mail_host; accepted: nothing, or mail_host with it
+mail_security: "tls" from the flag is refused: it has no effect without mail_host; accepted: nothing, or mail_host with it
+mail_username: "u" from the flag is refused: it has no effect without mail_host; accepted: nothing, or mail_host with it
+mail_password_file: "p" from the flag is refused: it has no effect without mail_host; accepted: nothing, or mail_host with it`},
 	{[]string{"--admin-listen=127.0.0.1:8080"},
 		`admin_listen: "127.0.0.1:8080" from the flag is refused: it is the public listener's; accepted: another HOST:PORT than listen, or off`},
 	{[]string{"--client-address=proxy-protocol"},

@@ -47,6 +47,8 @@ func TestBoundsAreAccepted(t *testing.T) {
 		{"--argon2-memory=9216", "--argon2-time=4"}, {"--argon2-memory=7168", "--argon2-time=5"},
 		{"--argon2-memory=262144", "--argon2-time=4", "--argon2-threads=16"}, {"--argon2-memory=7168", "--argon2-time=146"}, {"--hash-concurrency=1024"},
 		{"--first-party-client=" + strings.Repeat("~", 128)},
+		{"--mail-from=", "--mail-port=587", "--mail-language=en"},
+		{"--mail-webhook-url=https://hooks.example.com", "--mail-webhook-secret-file=s", "--mail-language=de", "--mail-notices=none", "--mail-templates-dir=t", "--mail-from=a@example.com"},
 	} {
 		if _, err := loadArgs(t, "", nil, args...); err != nil {
 			t.Errorf("%q: %v", args, err)
