@@ -28,7 +28,7 @@ const (
 // CheckResetLife returns what keeps a one-time token from having such a life.
 func CheckResetLife(life time.Duration) error {
 	if life <= 0 || life > LongestReset {
-		return fmt.Errorf("a one-time token of %s: more than 0 and up to %s are accepted", life, LongestReset)
+		return fmt.Errorf("a one-time token of %s: more than 0 and up to %d days are accepted", life, LongestReset/(24*time.Hour))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -89,7 +90,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(p.stderr, "keyturn: %s; see %s\n", visible(err.Error()), pageFor(cmd, err))
+	fmt.Fprintf(p.stderr, "keyturn: %s; see %s\n", strings.TrimSuffix(visible(err.Error()), "."), pageFor(cmd, err))
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}

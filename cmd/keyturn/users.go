@@ -94,6 +94,8 @@ none. Its user logs in with either.`,
 	p.preparesDeployment(cmd, func(cfg *config.Config, args []string) (err error) {
 		if len(args) > 0 {
 			n.Email = args[0]
+		} else if n.Username == "" {
+			return usageError{errors.New("nobody is named: give an e-mail address, or --username for an account that has none")}
 		}
 		n.Roles = said.roles
 		if n.Claims, err = said.object(); err != nil {

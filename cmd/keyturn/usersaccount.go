@@ -153,6 +153,6 @@ one, or a letter that you have sent (users letter).`,
 	})
 	life = 24 * time.Hour
 	cmd.Flags().BoolVar(&force, "force", false, "make the password void, and end the sessions")
-	cmd.Flags().Var(lifetime{&life}, "valid-for", fmt.Sprintf("how long the token is good, at most %s", users.LongestReset))
+	cmd.Flags().Var(lifetime{&life}, "valid-for", fmt.Sprintf("how long the token is good, at most %dd", users.LongestReset/(24*time.Hour)))
 	return cmd
 }

@@ -29,6 +29,10 @@ master key of the servers. Letters that an operator sends are not limited.`,
 			return usageError{fmt.Errorf("--kind %q: reset or confirm", kind)}
 		case !cfg.Mail():
 			return usageError{errors.New("there is no mail: set mail_host or mail_webhook_url as the servers have it")}
+		case language != "":
+			if _, err := mail.NewWords(mail.Brand{}, language, cfg.MailTemplatesDir); err != nil {
+				return usageError{fmt.Errorf("--language %q: %w", language, err)}
+			}
 		}
 		return nil
 	}, func(d *deployment, s *users.Service, u users.User) error {

@@ -51,7 +51,7 @@ var wrongLines = map[string][]string{
 	"users factors":         {"", "ada --remove=", "ada --remove x --remove-all"},
 	"users grants":          {"", "ada --withdraw="},
 	"users import":          {"", "accounts", "missing.jsonl", "pw --format xml", "pw --format firebase --firebase-project missing"},
-	"users letter":          {"", "ada", "ada --kind letter", "ada --kind reset"},
+	"users letter":          {"", "ada", "ada --kind letter", "ada --kind reset", "ada --kind reset --language xx --mail-webhook-url http://localhost/ --mail-webhook-secret-file pw"},
 	"users list":            {"extra"},
 	"users logout":          {"", "ada --session=", "ada --session a --all-but b"},
 	"users passwd":          {"", "ada", "ada --password-file missing", "ada --password-file short"},
