@@ -68,7 +68,7 @@ func TestA3_AnAccountInDoubtCanBeDisabledThoughTheLogHangs(t *testing.T) {
 // what stands of it then is what the log tells of when it is read again.
 func TestA3_EveryRouteAnswersThoughNobodyReadsTheLog(t *testing.T) {
 	t.Parallel()
-	onBothStores(t, []string{"--first-party-client", "app", "--login-throttle", "off", "--argon2-memory", "7168", "--argon2-time", "5", "--request-timeout", "5s"},
+	onBothStores(t, []string{"--first-party-client", "app", "--login-throttle", "off", "--argon2-memory", "7168", "--argon2-time", "5", "--request-timeout", "10s"},
 		func(t *testing.T, d *deployment) {
 			p := newFIFO(t)
 			s := stock(t, d)

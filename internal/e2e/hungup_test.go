@@ -225,12 +225,16 @@ func TestF9_WhoHangsUpChangesNothingThatIsLoggedOtherwise(t *testing.T) {
 			whole bool
 		}
 		var attempts []attempt
+		mongo := strings.HasPrefix(d.store, "mongodb:")
 		for _, row := range hungUps() {
 			cut := 4
-			if row.changesNothing() {
-				if cut = 1; strings.HasPrefix(d.store, "mongodb:") {
-					continue // of what is read or refused the stores know nothing
-				}
+			switch {
+			case row.changesNothing() && mongo:
+				continue // of what is read or refused the stores know nothing
+			case row.changesNothing():
+				cut = 1
+			case mongo:
+				cut = 2 // which takes it longer than SQLite four
 			}
 			var took time.Duration
 			for n := range cut + 1 {
@@ -410,6 +414,9 @@ func (d *deployment) toldOf(t *testing.T, v *victim, actions []audit.Action) int
 		theirs := v.uid != "" && entry.User.ID == v.uid || v.uid == "" && entry.User.Email == v.email
 		// A token that came back is a failure of who presents it.
 		stood := e.Outcome == string(audit.Success) || e.Action == string(audit.TokenReuse)
+		if !stood {
+			delete(told, e.ID) // the last word counts
+		}
 		if !theirs || !stood || e.Reason == "retry" || !slices.Contains(actions, audit.Action(e.Action)) {
 			continue
 		}
