@@ -33,6 +33,9 @@ type Event struct {
 	// Retold says that the log may hold the event already, under the same ID,
 	// because its first writer died or did not learn that it was written.
 	Retold bool
+	// After, unless it is zero, is what the line's time must be later than: a line under
+	// the same ID, of a process with another clock, does not count.
+	After time.Time `json:",omitzero"`
 	// Action names the decision; see the Action constants.
 	Action Action
 	// Outcome is how it ended.

@@ -174,6 +174,7 @@ func (m *Maker[T]) takeOver(ctx context.Context, p *proposal[T], c Change[T], ha
 		// may hang. Whoever makes that change finds it overtaken, and tells so too.
 		earlier.Notices = earlier.noticesBut(earlier.ID)
 		earlier.Event.Outcome, earlier.Event.Reason, earlier.Event.Count = audit.Failure, audit.ReasonConflict, 0
+		earlier.Event.After = earlier.spoken(m.Now()).UTC()
 	default:
 		return ErrUnderWay
 	}

@@ -19,12 +19,14 @@ func (m *Maker[T]) retract(ctx context.Context, p *proposal[T], doubtful bool) (
 	ctx, cancel := audit.Outlast(ctx)
 	defer cancel()
 	for range attempts {
-		disowned = doubtful || p.Rev > 0
-		step := m.withdraw
-		if disowned {
-			step = m.disown
+		if disowned = doubtful || p.Rev > 0; !disowned {
+			err = m.withdraw(ctx, p)
+		} else if after := m.Now(); p.Rev == 0 {
+			err = m.disown(ctx, p, after)
+		} else {
+			err = m.disown(ctx, p, p.spoken(after))
 		}
-		if err = step(ctx, p); err == nil {
+		if err == nil {
 			return disowned, nil
 		}
 		_, refused := m.Records.Refused(err)
@@ -56,15 +58,30 @@ func (m *Maker[T]) retracted(p *proposal[T], lost, refused bool, cause error) er
 	return nil // only the answer was lost, or what takes rights away overtook it
 }
 
+// toTell is how soon a proposal's event is told after it was made or taken up. Who takes
+// longer, and finds it gone, tells that too.
+const toTell = time.Second
+
+// spoken returns now, or when the event of s was told at the latest by the clock of who
+// did so, if that is later.
+func (s slot) spoken(now time.Time) time.Time {
+	if told := s.At.Add(toTell); told.After(now) {
+		return told
+	}
+	return now
+}
+
 // disown withdraws a proposal, and owes the log that it came to nothing: that is told
-// last, and counts. A record that was to be created reserves its names until then.
-func (m *Maker[T]) disown(ctx context.Context, p *proposal[T]) error {
+// last, later than after, and counts. A record that was to be created reserves its names
+// until then.
+func (m *Maker[T]) disown(ctx context.Context, p *proposal[T], after time.Time) error {
 	next := p.held
 	h := m.Records.Held(&next)
 	owing := p.slot
 	// To whoever took the proposal up it is gone.
 	owing.ID, owing.Rev, owing.At = uuid.NewString(), 0, time.Time{}
 	owing.Event.Outcome, owing.Event.Reason, owing.Event.Count = audit.Failure, audit.ReasonConflict, 0
+	owing.Event.After = after.UTC()
 	owing.After, owing.Followed, owing.Ends = nil, true, h.Unborn
 	owing.Notices = p.noticesBut(p.ID)
 	if err := owing.fill(h); err != nil {

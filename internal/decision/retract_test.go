@@ -117,3 +117,82 @@ func TestA3_WhatIsNotRecordedNeverStands(t *testing.T) {
 		}
 	}
 }
+
+// TestA3_TheLastWordIsTheLaterByEveryClock has the clock of a process be ahead whose log
+// hangs. That its decision came to nothing is told by another, later than the line that
+// may be in the log.
+func TestA3_TheLastWordIsTheLaterByEveryClock(t *testing.T) {
+	const ahead = 10 * time.Second
+	for name, c := range map[string]struct {
+		born    bool
+		hangs   time.Duration
+		another func(s *shelf) error
+	}{
+		"its caller's time is over": {false, 3 * time.Second, func(*shelf) error { return nil }},
+		"it is taken for dead":      {true, time.Hour, func(*shelf) error { time.Sleep(ahead + decision.Grace); return nil }},
+		"it is overtaken": {false, time.Hour, func(s *shelf) error {
+			now, _ := s.read(context.Background(), note{Name: "n"})
+			after := now
+			after.Text = "disabled"
+			_, err := s.maker(s).Decide(context.Background(), decision.Change[note]{
+				Event: audit.Event{Action: audit.ClientDisabled, Outcome: audit.Success}, Before: &now, After: after,
+			})
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &shelf{notes: map[string]note{"n": {Name: "n"}}, retreats: true}
+				first := s.maker(failing{c.hangs, audit.ErrInDoubt})
+				first.Now = func() time.Time { return time.Now().Add(ahead) }
+				before := s.notes["n"]
+				change := decision.Change[note]{Event: audit.Event{Action: audit.ClientChanged, Outcome: audit.Success}, Before: &before, After: note{Name: "n", Text: "x"}}
+				if c.born {
+					change.Before, change.After.Name = nil, "new"
+				}
+				asked := first.Now()
+				over := make(chan struct{})
+				go func() {
+					_, _ = first.Decide(context.Background(), change)
+					close(over)
+				}()
+				time.Sleep(time.Millisecond)
+				if err := c.another(s); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(decision.Grace)
+				if _, err := s.maker(s).Settle(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+				if len(s.events) == 0 || s.events[0].Outcome != audit.Failure || !s.events[0].After.After(asked) {
+					t.Errorf("told as %+v; the first line is of %v", s.events, asked)
+				}
+				<-over
+			})
+		})
+	}
+}
+
+// TestA3_WhoseLogHangsLeavesItToOthers has two processes carry on what a third owes, of
+// which the one with a log that hangs looks first.
+func TestA3_WhoseLogHangsLeavesItToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &shelf{notes: map[string]note{"n": {Name: "n"}}}
+		before := s.notes["n"]
+		_, err := s.maker(failing{0, audit.ErrInDoubt}).Decide(context.Background(), decision.Change[note]{
+			Event: audit.Event{Action: audit.ClientChanged, Outcome: audit.Success}, Before: &before, After: note{Name: "n", Text: "x"},
+		})
+		if !errors.Is(err, decision.ErrNotRecorded) {
+			t.Fatal(err)
+		}
+		_, _ = s.maker(knowing{failing{time.Second, audit.ErrInDoubt}}).Settle(context.Background())
+		if n, err := s.maker(s).Settle(context.Background()); n != 1 || err != nil || len(s.events) != 1 {
+			t.Errorf("%d carried on, %v: %+v", n, err, s.events)
+		}
+	})
+}
+
+// knowing is a log that knows that it hangs.
+type knowing struct{ failing }
+
+func (knowing) Hangs() bool { return true }

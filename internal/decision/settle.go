@@ -13,6 +13,8 @@ import (
 const (
 	// Grace is how long a decision is left to the process that began it.
 	Grace = 5 * time.Second
+	// maxAhead is how far ahead the clock of that process may be.
+	maxAhead = time.Minute
 	// settleBatch bounds the decisions that one Settle finishes.
 	settleBatch = 256
 )
@@ -57,14 +59,17 @@ func (m *Maker[T]) settle(ctx context.Context, r T) (bool, error) {
 		return false, err
 	}
 	// A record dated by a clock that runs ahead must not stay open for ever.
-	if age := m.Now().Sub(s.At); age < Grace && age > -Grace {
+	if age := m.Now().Sub(s.At); age < Grace && age > -maxAhead {
 		return false, nil
+	}
+	if !s.Told && m.hangs() && (s.After != nil || s.Followed || !m.Records.follows(s.Event.Action)) {
+		return false, nil // it is for another, whose log answers, and who is not to wait
 	}
 	ctx, cancel := audit.Outlast(audit.WithRequest(ctx, s.Request))
 	defer cancel()
 	p := &proposal[T]{slot: s, held: r}
 	if s.After != nil && m.retreats(r) {
-		err = m.disown(ctx, p)
+		err = m.disown(ctx, p, s.spoken(m.Now()))
 	}
 	if err == nil {
 		err = m.takeUp(ctx, p)
@@ -84,6 +89,12 @@ func (m *Maker[T]) settle(ctx context.Context, r T) (bool, error) {
 		return false, fmt.Errorf("decision %s (%s): %w", s.ID, s.Event.Action, err)
 	}
 	return true, nil
+}
+
+// hangs reports whether the log is known to answer nothing.
+func (m *Maker[T]) hangs() bool {
+	log, is := m.Audit.(interface{ Hangs() bool })
+	return is && log.Hangs()
 }
 
 // takeUp ensures that only one process carries a decision on, and that the one

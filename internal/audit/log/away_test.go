@@ -2,6 +2,7 @@ package log_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -75,8 +76,14 @@ func TestA3_AHangingLogKeepsNobodyTwice(t *testing.T) {
 			return l.Record(ctx, audit.Event{Action: audit.UserRead})
 		})
 		takes("the next event", auditlog.StallTime, unbounded)
+		if !l.Hangs() {
+			t.Error("a log that hangs does not say so")
+		}
 		w.open()
 		synctest.Wait()
+		if l.Hangs() {
+			t.Error("a log that answers is said to hang")
+		}
 		w.close()
 		audittest.Elapse(time.Minute) // a write that hung has ended: this one may take its time
 		done := make(chan error)
@@ -94,5 +101,38 @@ func TestA3_AHangingLogKeepsNobodyTwice(t *testing.T) {
 		})
 		takes("to close", auditlog.StallTime, l.Close)
 		w.open()
+	})
+}
+
+// TestA3_ALineIsLaterThanTheOneThatDoesNotCount has an event be told that must be later than
+// a line of another process, whose clock is ahead.
+func TestA3_ALineIsLaterThanTheOneThatDoesNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &limited{room: 1 << 20}
+		l, err := auditlog.Open(auditlog.Options{Writer: w, Node: "n"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		later := time.Now().Add(10 * time.Second)
+		for _, e := range []audit.Event{{Action: audit.UserRead}, {Action: audit.UserChanged, After: later}, {Action: audit.UserRead, After: time.Unix(0, 0)}} {
+			if err := l.Record(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		audittest.Close(t, l)
+		var at []time.Time
+		for _, text := range audittest.SplitLines(w.String()) {
+			var line struct {
+				At time.Time `json:"@timestamp"`
+			}
+			if err := json.Unmarshal([]byte(text), &line); err != nil {
+				t.Fatal(err)
+			}
+			at = append(at, line.At)
+		}
+		if len(at) < 3 || !at[1].After(later) || !at[2].Before(later) {
+			t.Errorf("the lines are of %v; the second must be later than %v", at, later)
+		}
+		audittest.MustVerify(t, verify.Options{}, audittest.WriteLines(t, audittest.SplitLines(w.String())))
 	})
 }

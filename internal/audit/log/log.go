@@ -188,7 +188,9 @@ func (l *Log) record(ctx context.Context, e *audit.Event) error {
 	r := audit.RequestFrom(ctx)
 	en := l.entries.Get().(*entry)
 	en.state.Store(waiting)
-	en.at = l.now()
+	if en.at = l.now(); !en.at.After(e.After) {
+		en.at = e.After.Add(time.Millisecond) // some readers know no shorter time
+	}
 	en.body = line.AppendBody(en.body[:0], e, &r, "", en.at, l.suffix)
 
 	select {
