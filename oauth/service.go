@@ -87,7 +87,7 @@ func NewService(o Options) *Service {
 	s := &Service{
 		Recorder: decision.Recorder{Audit: o.Audit, OnError: o.OnError},
 		store:    o.Store, families: o.Families, users: o.Users, ring: o.Ring,
-		settings: o.Settings, now: o.Now, proofs: o.Proofs, relyingParty: factors.RelyingPartyOf(o.Settings.Issuer),
+		settings: o.Settings, now: o.Now, proofs: o.Proofs, relyingParty: factors.RelyingPartyOf(o.Settings.Issuer, o.Settings.Name),
 	}
 	s.clients = &clients.Authenticator{
 		Store: o.Store, Keys: o.ClientKeys, Spend: s.spend, Issuer: o.Settings.Issuer, TokenEndpoint: o.Settings.TokenEndpoint,

@@ -2,6 +2,7 @@ package factors
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/elliptic"
 	"crypto/sha256"
 	"encoding/base64"
@@ -52,12 +53,13 @@ var (
 	ErrWrongPasskey = errors.New("the passkey is none of the account's, or what it made does not hold")
 )
 
-// RelyingParty is whom passkeys are made for: a host and an origin.
-type RelyingParty struct{ ID, Origin string }
+// RelyingParty is whom passkeys are made for: a host and an origin, which people know by
+// its name.
+type RelyingParty struct{ ID, Origin, Name string }
 
 // RelyingPartyOf returns that of an issuer, the zero one if there can be none, as where
 // its host is an address (WebAuthn §5.1.3).
-func RelyingPartyOf(issuer string) RelyingParty {
+func RelyingPartyOf(issuer, name string) RelyingParty {
 	u, err := url.Parse(issuer)
 	if err != nil {
 		return RelyingParty{}
@@ -65,7 +67,7 @@ func RelyingPartyOf(issuer string) RelyingParty {
 	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
 		return RelyingParty{}
 	}
-	return RelyingParty{strings.ToLower(u.Hostname()), u.Scheme + "://" + u.Host}
+	return RelyingParty{strings.ToLower(u.Hostname()), u.Scheme + "://" + u.Host, name}
 }
 
 // Ceremony is one question to a passkey.
@@ -87,7 +89,7 @@ func (c Ceremony) Creation(uid, name string, s Set) json.RawMessage {
 		return nil
 	}
 	options := protocol.PublicKeyCredentialCreationOptions{
-		RelyingParty: protocol.RelyingPartyEntity{CredentialEntity: protocol.CredentialEntity{Name: c.ID}, ID: c.ID},
+		RelyingParty: protocol.RelyingPartyEntity{CredentialEntity: protocol.CredentialEntity{Name: cmp.Or(c.Name, c.ID)}, ID: c.ID},
 		User:         protocol.UserEntity{CredentialEntity: protocol.CredentialEntity{Name: name}, DisplayName: name, ID: protocol.URLEncodedBase64(uid)},
 		Challenge:    c.Challenge, Timeout: PasskeyTimeout, CredentialExcludeList: s.descriptors(),
 		AuthenticatorSelection: protocol.AuthenticatorSelection{ResidentKey: protocol.ResidentKeyRequirementPreferred, UserVerification: protocol.VerificationPreferred},

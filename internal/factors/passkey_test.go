@@ -11,15 +11,15 @@ import (
 
 func TestRelyingPartyOf(t *testing.T) {
 	for issuer, want := range map[string]RelyingParty{
-		"https://id.example.com":             {"id.example.com", "https://id.example.com"},
-		"https://ID.example.com:8443/a":      {"id.example.com", "https://ID.example.com:8443"},
-		"http://localhost:8080":              {"localhost", "http://localhost:8080"},
+		"https://id.example.com":             {"id.example.com", "https://id.example.com", "Engines"},
+		"https://ID.example.com:8443/a":      {"id.example.com", "https://ID.example.com:8443", "Engines"},
+		"http://localhost:8080":              {"localhost", "http://localhost:8080", "Engines"},
 		"http://127.0.0.1:8080":              {},
 		"https://[::1]:8443":                 {},
 		"https://bad host":                   {},
-		"https://xn--bcher-kva.example/path": {"xn--bcher-kva.example", "https://xn--bcher-kva.example"},
+		"https://xn--bcher-kva.example/path": {"xn--bcher-kva.example", "https://xn--bcher-kva.example", "Engines"},
 	} {
-		if got := RelyingPartyOf(issuer); got != want {
+		if got := RelyingPartyOf(issuer, "Engines"); got != want {
 			t.Errorf("%s: %+v", issuer, got)
 		}
 	}
@@ -33,7 +33,7 @@ func TestOptionsOfNobody(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	here := Ceremony{RelyingParty: RelyingParty{"localhost", "http://localhost"}}
+	here := Ceremony{RelyingParty: RelyingParty{ID: "localhost", Origin: "http://localhost"}}
 	if here.Request(s) != nil {
 		t.Error("an account without a passkey was asked for one")
 	}
@@ -63,7 +63,7 @@ func TestUsable(t *testing.T) {
 
 // FuzzPasskeys gives both ceremonies whatever a browser may send.
 func FuzzPasskeys(f *testing.F) {
-	c := Ceremony{RelyingParty: RelyingParty{"localhost", "http://localhost"}, Challenge: []byte{1}}
+	c := Ceremony{RelyingParty: RelyingParty{ID: "localhost", Origin: "http://localhost"}, Challenge: []byte{1}}
 	s := Set{List: []Factor{{ID: "a", Kind: Passkey, Credential: Credential{ID: []byte{1}, PublicKey: decoy()}}}}
 	text := base64.RawURLEncoding.EncodeToString
 	for _, kind := range []string{"create", "get"} {
