@@ -45,6 +45,25 @@ type pendingAddress struct {
 // MakesAccount reports whether the token is of a link that makes an account.
 func MakesAccount(token string) bool { return strings.HasPrefix(token, signUpPrefix) }
 
+// ChangesAddress reports whether the token is of a link that gives an account another
+// address.
+func ChangesAddress(token string) bool { return strings.HasPrefix(token, changePrefix) }
+
+// LinkAddress returns the address that the token of a letter's link is about, and whether
+// Confirm may take the token. It reads the token alone and spends nothing.
+func (s *Service) LinkAddress(token string) (address string, good bool) {
+	for _, prefix := range []string{signUpPrefix, addressPrefix, changePrefix} {
+		var link struct {
+			Email   string
+			Expires time.Time
+		}
+		if s.openLink(prefix, token, &link) == nil {
+			return link.Email, s.good(link.Expires)
+		}
+	}
+	return "", false
+}
+
 // AskSignUp is SignUp where letters can be sent: the account is made once a link in a
 // letter to its address is opened (see Confirm). AskSignUp takes the same steps and
 // returns the same whether the address has an account or not; the letter says it to its

@@ -8,12 +8,22 @@ import (
 	"github.com/keyturn/keyturn/users"
 )
 
-// AskConfirm answers GET /account/confirm, where a letter leads, with a button to confirm
-// by. It spends nothing: programs open links before people do.
+// AskConfirm answers GET /account/confirm, where a letter leads, with what is confirmed
+// and a button to do so by. It spends nothing: programs open links before people do. Of a
+// token that cannot count it says so at once.
 func (p *Pages) AskConfirm(w http.ResponseWriter, r *http.Request) {
 	v := p.view(w, r)
-	v.LinkToken = r.URL.Query().Get("token")
+	if !p.setLink(&v, r.URL.Query().Get("token")) {
+		p.showVoid(w, r, v, refusal.New(refusal.BadResetToken, audit.ReasonBadResetToken, ""))
+		return
+	}
 	p.show(w, http.StatusOK, "confirm", v)
+}
+
+// showVoid shows that a link does not count, and where to have another letter sent.
+func (p *Pages) showVoid(w http.ResponseWriter, r *http.Request, v view, e *refusal.Error) {
+	v.LinkToken = ""
+	p.showAgain(w, r, "confirm", v, e)
 }
 
 // Confirm answers POST /account/confirm. Who made an account by it is logged in at once:
@@ -23,7 +33,8 @@ func (p *Pages) Confirm(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	v := view{language: p.languageOf(r, ""), LinkToken: form.Get("link")}
+	v := view{language: p.languageOf(r, "")}
+	p.setLink(&v, form.Get("link"))
 	var u users.User
 	var made bool
 	if e == nil {
@@ -50,9 +61,18 @@ func (p *Pages) Confirm(w http.ResponseWriter, r *http.Request) {
 		p.show(w, http.StatusOK, page, v)
 	case e.Code == refusal.Taken && e.Field == "email": // the link was opened before
 		p.showAgain(w, r, "login", v, e)
+	case e.Code == refusal.BadResetToken:
+		p.showVoid(w, r, v, e)
 	default:
 		p.showAgain(w, r, "confirm", v, e)
 	}
+}
+
+// setLink has v be about the token of a letter's link, and reports whether that may count.
+func (p *Pages) setLink(v *view, token string) (good bool) {
+	v.LinkToken, v.ChangesAddress = token, users.ChangesAddress(token)
+	v.Name, good = p.Users.LinkAddress(token)
+	return good
 }
 
 // AsksPassword says whether the link of a letter makes an account, of whose password its

@@ -31,8 +31,10 @@ type view struct {
 	// about. Detail says more, in English and for who develops, and RequestID names
 	// the event.
 	Wrong, Field, Detail, RequestID string
-	// LinkToken is that of a letter's link.
-	LinkToken string
+	// LinkToken is that of a letter's link; ChangesAddress says that it is to give an
+	// account another address.
+	LinkToken      string
+	ChangesAddress bool
 	// Challenge is that of a log-in whose second factor is due. Secret and URI are what an
 	// authenticator app is set up with, and Options those by which the browser uses or
 	// makes a passkey.

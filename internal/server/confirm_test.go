@@ -292,7 +292,7 @@ func TestA3_AnAddressIsConfirmedOnlyWithItsEvent(t *testing.T) {
 }
 
 // TestWhoConfirmsStaysLoggedIn: in the browser of the account the page is the account, in
-// another the log-in; one whose link is over finds the way there.
+// another the log-in.
 func TestWhoConfirmsStaysLoggedIn(t *testing.T) {
 	w := newWorld(t)
 	smtp := w.mailed()
@@ -306,12 +306,61 @@ func TestWhoConfirmsStaysLoggedIn(t *testing.T) {
 	}{
 		"logged in": {w.loggedIn(), token, "/account/sessions"},
 		"not":       {w.browser(), token, `name="username"`},
-		"over":      {w.browser(), token + "x", `href="/account/login`},
 	} {
 		action, form := formOn(t, c.b.get("/account/confirm?token="+url.QueryEscape(c.link)))
 		if rec := c.b.post(action, form); !strings.Contains(rec.Body.String(), c.has) {
 			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
 		}
+	}
+}
+
+// TestTheFormSaysWhatIsConfirmed: the address, which spends nothing; and of a link that
+// cannot count, before or after its form is sent, that it does not, without a form, and
+// where to have another letter sent.
+func TestTheFormSaysWhatIsConfirmed(t *testing.T) {
+	w := newWorld(t)
+	smtp := w.mailed()
+	ahead := time.Duration(0)
+	w.users.Now = func() time.Time { return time.Now().Add(ahead) }
+	up := w.signedUp()
+	must(t, w.users.SendLetter(t.Context(), w.uid, mail.Confirm, ""))
+	w.deliver()
+	_, own := linkOf(t, smtp, len(smtp.Taken()))
+	must(t, w.users.AskEmail(t.Context(), w.uid, "", augusta, ""))
+	w.deliver()
+	var change string
+	for n := range smtp.Taken() {
+		if strings.Contains(smtp.Letter(t, n+1), "kt_ec_") {
+			_, change = linkOf(t, smtp, n+1)
+		}
+	}
+	w.journal.take()
+	b := w.browser()
+	for token, says := range map[string]string{up: `value="` + grace + `"`, own: "<strong dir=\"auto\">" + email + "</strong> is confirmed", change: "changes to <strong dir=\"auto\">" + augusta} {
+		if rec := b.get("/account/confirm?token=" + url.QueryEscape(token)); rec.Code != 200 || !strings.Contains(rec.Body.String(), says) {
+			t.Errorf("%.6s: %d %s", token, rec.Code, rec.Body)
+		}
+	}
+	void := func(about string, rec *httptest.ResponseRecorder, leads string) {
+		t.Helper()
+		if body := rec.Body.String(); rec.Code != 403 || !strings.Contains(body, "This link does not count") || strings.Contains(body, "<form") || !strings.Contains(body, `href="/account/`+leads+`"`) {
+			t.Errorf("%s: %d %s", about, rec.Code, body)
+		}
+	}
+	for _, token := range []string{"", "x", "kt_su_x", up + "x", strings.Repeat("x", 8<<10)} {
+		void("no link", b.get("/account/confirm?token="+url.QueryEscape(token)), "signup")
+	}
+	if told := w.journal.take(); len(told) != 0 {
+		t.Errorf("looking at links was told: %+v", told)
+	}
+	action, form := formOn(t, b.get("/account/confirm?token="+url.QueryEscape(change)))
+	if rec := b.post(action, form); rec.Code != 200 {
+		t.Fatalf("%d %s", rec.Code, rec.Body)
+	}
+	void("a used link", b.post(action, form), "email")
+	ahead = 25 * time.Hour
+	for token, leads := range map[string]string{up: "signup", own: "signup", change: "email"} {
+		void("an old link", b.get("/account/confirm?token="+url.QueryEscape(token)), leads)
 	}
 }
 

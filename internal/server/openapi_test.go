@@ -345,6 +345,8 @@ func rareAnswers() map[string]func(*testing.T, *world) {
 			for _, path := range []string{"/account/forgot", "/account/reset", "/account/confirm", "/account/email"} {
 				b.post(path, form)
 			}
+			b.get("/account/reset?token=x")
+			b.get("/account/confirm?token=x")
 		},
 		"another address, by who may not": func(t *testing.T, w *world) {
 			w.mailed()

@@ -27,6 +27,8 @@ const check = async (page, name) => {
     }
   }
 }
+// shown returns which of some elements are there to be seen.
+const shown = (page, elements) => page.$$eval(elements, (list) => list.filter((e) => e.checkVisibility()).map((e) => e.id))
 const at = (path) => ask.issuer + path
 const completes = (page) => page.$$eval('form input:not([type=hidden], [type=checkbox])', (list) => list.map((i) => i.autocomplete))
 // letter returns the token in the link of the next letter.
@@ -59,8 +61,15 @@ try {
   const kept = await sessionCookie(context)
   expect('the cookie', [kept.httpOnly, kept.sameSite, kept.expires > Date.now() / 1000 + 86400 * 20], [true, 'Lax', true])
 
+  // A passkey is offered where it can be asked for: the button is there, and hidden.
+  const without = await person()
+  await without.page.addInitScript(() => delete window.PublicKeyCredential)
   const other = await person({ javaScriptEnabled: false })
-  await other.page.goto(at('/account'))
+  for (const who of [without, other]) {
+    await who.page.goto(at('/account'))
+    expect('what is there', await who.page.$$eval('[hidden]', (list) => list.map((e) => e.id)), ['passkey'])
+    expect('what is hidden and to be seen', await shown(who.page, '[hidden]'), [])
+  }
   await fill(other.page, { username: ask.username, password: ask.password })
   expect('without JavaScript', await heading(other.page), 'Your account')
   expect('the cookie of a browser that is not to remember', (await sessionCookie(other.context)).expires, -1)
@@ -76,6 +85,7 @@ try {
   await page.goto(at('/account/password'))
   await check(page, 'password')
   expect('what a password manager reads', await completes(page), ['username', 'current-password', 'new-password'])
+  expect('what is hidden and to be seen', await shown(page, '[hidden]'), [])
   await fill(page, { current_password: 'a guess', new_password: 'another long sentence' })
   await check(page, 'password, wrong')
   expect('the refusal', await page.textContent('[role=alert]'), 'The current password is wrong.')
@@ -103,11 +113,14 @@ try {
   await check(page, 'sent')
   await page.goto(at('/account/confirm?token=' + await letter()))
   await check(page, 'confirm')
+  expect('what a password manager reads', await completes(page), ['username', 'current-password'])
   await fill(page, { password: 'a compiler for plain English' })
   expect('who signed up', await page.textContent('.about strong'), 'grace@example.com')
 
   await follow(page, 'nav >> text=Your data')
   await check(page, 'profile')
+  const widths = await page.$$eval('main button, main .second', (list) => list.map((e) => e.offsetWidth))
+  expect('the widths of the buttons', [widths.length, new Set(widths).size], [4, 1])
   await fill(page, { first_name: 'Grace', last_name: 'Hopper' })
   await page.goto(at('/account/delete'))
   await check(page, 'delete')
@@ -124,6 +137,7 @@ try {
   await check(page, 'account, another address asked for')
   await page.goto(at('/account/confirm?token=' + await letter()))
   await check(page, 'confirm, another address')
+  expect('what is confirmed', await page.textContent('.about'), 'The address of your account changes to hopper@example.com.')
   await follow(page, 'form button')
   expect('what was done', await page.textContent('[role=status]'), 'Your address is confirmed.')
   await page.goto(at('/account'))
@@ -150,6 +164,7 @@ try {
   await check(page, 'factors')
   await follow(page, 'text=Add a second factor')
   await check(page, 'enrol')
+  expect('whom a passkey is for', JSON.parse(await page.getAttribute('#passkey', 'data-options')).rp, { name: 'Analytical Engines', id: 'localhost' })
   const key = await page.textContent('code')
   await fill(page, { code: 'x' })
   await check(page, 'enrol, wrong')
