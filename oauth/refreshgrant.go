@@ -82,7 +82,7 @@ func (s *Service) endReused(ctx context.Context, dead *deadToken, event *audit.E
 	reuse := *event
 	dead.tell(&reuse)
 	reuse.Outcome, reuse.Reason = audit.Failure, dead.reason
-	notice := s.users.ReuseNotice(ctx, dead.family.UserID, dead.family.ID, dead.family.ClientID, s.now(), reuse.Previous)
+	notice := s.users.ReuseNotice(ctx, dead.family.UserID, dead.family.ID, s.ClientName(ctx, dead.family.ClientID), s.now(), reuse.Previous)
 	told, ended, err := s.sessions().end(ctx, s.Audit, dead.family, dead.reason.String(), reuse, notice)
 	if ended {
 		*event = told

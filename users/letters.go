@@ -124,7 +124,7 @@ func (s *Service) PrepareLetter(ctx context.Context, l *mail.Letter) (bool, erro
 		err = s.prepareSignUp(ctx, l)
 	case mail.Confirm:
 		err = s.prepareConfirm(ctx, l)
-	case mail.Changed, mail.Password, mail.Factor, mail.Closed, mail.Device, mail.Reuse:
+	case mail.Changed, mail.Password, mail.Forced, mail.Factor, mail.Closed, mail.Device, mail.Reuse:
 		err = s.prepareNotice(ctx, l)
 	case mail.Change:
 		err = s.prepareChange(ctx, l)

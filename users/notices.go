@@ -29,7 +29,7 @@ const (
 var noticedActions = map[audit.Action]mail.Kind{
 	audit.PasswordChanged: mail.Password,
 	audit.PasswordReset:   mail.Password,
-	audit.ResetForced:     mail.Password,
+	audit.ResetForced:     mail.Forced,
 	audit.ResetRedeemed:   mail.Password,
 	audit.FactorEnrolled:  mail.Factor,
 	audit.FactorRemoved:   mail.Factor,
@@ -102,7 +102,7 @@ func (s *Service) LoginNotice(ctx context.Context, u User, id, client string, at
 }
 
 // ReuseNotice returns the letter that the end of the session id of an account owes, which
-// two parties used, or nil.
+// two parties used at the client of that name, or nil.
 func (s *Service) ReuseNotice(ctx context.Context, uid, id, client string, at time.Time, previous audit.Use) json.RawMessage {
 	if s.Notices == "" {
 		return nil

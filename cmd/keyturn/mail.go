@@ -76,8 +76,11 @@ func (d *deployment) words(issuer string) (*mail.Words, error) {
 		b.Logo = issuer + pages.LogoPath
 	}
 	w, err := mail.NewWords(b, d.cfg.MailLanguage, d.cfg.MailTemplatesDir)
-	if err != nil {
-		err = fmt.Errorf("mail_templates_dir %q, or mail_language %q, is refused: %w", d.cfg.MailTemplatesDir, d.cfg.MailLanguage, err)
+	switch {
+	case errors.Is(err, mail.ErrNoLanguage):
+		err = fmt.Errorf("mail_language %q is refused: %w", d.cfg.MailLanguage, err)
+	case err != nil:
+		err = fmt.Errorf("mail_templates_dir %q is refused: %w", d.cfg.MailTemplatesDir, err)
 	}
 	return w, err
 }

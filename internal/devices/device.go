@@ -2,7 +2,10 @@
 // used.
 package devices
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // What a User-Agent names, the more particular before what it claims to be like.
 var (
@@ -30,12 +33,17 @@ func Of(agent string) string {
 	return join(browser, system)
 }
 
-// Known is Of without any word of the sender's own, for who must not be told what a
-// stranger chose.
+// program is how programs begin a User-Agent.
+var program = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_-]{0,31})(/|$)`)
+
+// Known is Of for letters, where nobody is to be told what a stranger chose: a program's
+// name is one word, which can be no address and no sentence, or left out.
 func Known(agent string) string {
 	browser := ""
 	if strings.HasPrefix(agent, "Mozilla/") {
 		browser = named(browsers, agent)
+	} else if name := program.FindStringSubmatch(agent); name != nil && !strings.EqualFold(name[1], "Mozilla") {
+		browser = name[1]
 	}
 	return join(browser, named(systems, agent))
 }

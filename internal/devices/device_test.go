@@ -24,8 +24,21 @@ func TestDevicesInPlainWords(t *testing.T) {
 		if got := Of(agent); got != want {
 			t.Errorf("%q: %q, want %q", agent, got, want)
 		}
-		if want = strings.TrimPrefix(strings.TrimPrefix(want, "Shop, "), "curl"); Known(agent) != want {
+		if Known(agent) != want {
 			t.Errorf("%q is known as %q, want %q", agent, Known(agent), want)
+		}
+	}
+}
+
+// TestALetterHasOneWordOfAStranger's, at most.
+func TestALetterHasOneWordOfAStranger(t *testing.T) {
+	for agent, want := range map[string]string{
+		"python-requests/2.31": "python-requests", "okhttp/4.9.3": "okhttp", "MyApp/1.2": "MyApp", "node": "node", "Go-http-client/1.1": "Go-http-client",
+		"evil.example/1.0": "", "Call me/1.0": "", "https://evil.example": "", "mozilla/5.0": "", "a@b/1": "", "<b>/1": "", "Löwe/1": "", "curl\n/8": "",
+		"Call 555 now/1.0 (Android 16)": "Android", strings.Repeat("a", 33) + "/1": "",
+	} {
+		if got := Known(agent); got != want {
+			t.Errorf("%q is known as %q, want %q", agent, got, want)
 		}
 	}
 }

@@ -23,6 +23,7 @@ const (
 
 	Changed  Kind = "changed"  // to the former address
 	Password Kind = "password" // the password was changed
+	Forced   Kind = "forced"   // an operator made the password void: who has no token can do nothing
 	Factor   Kind = "factor"   // a second factor or a passkey was added or removed, or recovery codes renewed
 	Closed   Kind = "closed"   // the account was closed by its user
 	Device   Kind = "device"   // a log-in from a device or a place that is new
@@ -35,7 +36,7 @@ var linked = map[Kind]string{
 }
 
 func kinds() []Kind {
-	return append(slices.Sorted(maps.Keys(linked)), Changed, Password, Factor, Closed, Device, Reuse)
+	return append(slices.Sorted(maps.Keys(linked)), Changed, Password, Forced, Factor, Closed, Device, Reuse)
 }
 
 // facts are what a letter can tell beside its text, in this order; each has the message

@@ -2,6 +2,7 @@ package mail
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	htmltemplate "html/template"
 	"io/fs"
@@ -40,13 +41,17 @@ type Words struct {
 	html      *htmltemplate.Template
 }
 
+// ErrNoLanguage means that there are no messages in the language of the settings.
+var ErrNoLanguage = errors.New("there are no messages in it")
+
 // mostValue bounds a value in a letter, in characters.
 const mostValue = 200
 
 // NewWords reads the templates and messages that are built in, and those of a directory,
 // if it is named: letter.txt and letter.html are for every kind that has no template of
-// its own, as in reset.html, and files as in it.json add or replace languages. language is
-// that of letters for which none is known.
+// its own, as in reset.html, and files as in it.json add or replace languages; there are to
+// be no others, but for those whose names begin with a dot. language is that of letters for
+// which none is known; the error is ErrNoLanguage if there are no messages in it.
 func NewWords(b Brand, language, dir string) (*Words, error) {
 	builtIn, err := fs.Sub(messageFiles, "messages")
 	if err != nil {
@@ -57,11 +62,14 @@ func NewWords(b Brand, language, dir string) (*Words, error) {
 		return nil, err
 	}
 	if !slices.Contains(w.languages.Tags(), language) {
-		return nil, fmt.Errorf("there are no messages in the language %s: %s are there", language, strings.Join(w.languages.Tags(), ", "))
+		return nil, fmt.Errorf("%w: there are %s", ErrNoLanguage, strings.Join(w.languages.Tags(), ", "))
 	}
 	w.text = template.Must(template.ParseFS(templateFiles, "templates/*.txt"))
 	w.html = htmltemplate.Must(htmltemplate.ParseFS(templateFiles, "templates/*.html"))
 	if dir != "" {
+		if err := checkNames(dir); err != nil {
+			return nil, err
+		}
 		for pattern, parse := range map[string]func(...string) error{
 			"*.txt":  func(p ...string) (err error) { w.text, err = w.text.ParseFS(os.DirFS(dir), p...); return err },
 			"*.html": func(p ...string) (err error) { w.html, err = w.html.ParseFS(os.DirFS(dir), p...); return err },
@@ -77,21 +85,61 @@ func NewWords(b Brand, language, dir string) (*Words, error) {
 	return w, w.check()
 }
 
-// check writes every letter once: a template that cannot is refused at the start.
+// checkNames refuses files that nothing would be read from.
+func checkNames(dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		kind, ext, _ := strings.Cut(f.Name(), ".")
+		isTemplate := (ext == "txt" || ext == "html") && (kind == "letter" || slices.Contains(kinds(), Kind(kind)))
+		if !isTemplate && ext != "json" && kind != "" {
+			return fmt.Errorf("%s: no letter has this name: there are NAME.txt and NAME.html, with letter for NAME or one of %v, and LANGUAGE.json", f.Name(), kinds())
+		}
+	}
+	return nil
+}
+
+// check writes every letter, with all that it can tell and with nothing: a template that
+// cannot, or that leaves out the link of a letter that is sent for it, is refused at the
+// start.
 func (w *Words) check() error {
 	values := map[string]string{}
 	for _, name := range facts {
 		values[name] = "example"
 	}
 	values["change"] = changes[0]
+	const token = "kt_example"
 	for _, l := range w.languages.All {
 		for _, kind := range kinds() {
-			if _, err := w.put(Letter{Kind: kind, Language: l.Lang, Token: "example", Values: values}); err != nil {
-				return fmt.Errorf("%s in %s: %w", kind, l.Lang, err)
+			for _, told := range []map[string]string{values, nil} {
+				m, err := w.put(Letter{Kind: kind, Language: l.Lang, Token: token, Values: told})
+				if err != nil {
+					return fmt.Errorf("%s in %s: %w", kind, l.Lang, err)
+				}
+				text, html := w.templates(kind)
+				for name, part := range map[string]string{text.Name(): m.Text, html.Name(): m.HTML} {
+					if linked[kind] != "" && kind != Taken && !strings.Contains(part, token) {
+						return fmt.Errorf("%s: the letter %s lacks its link: {{.Link}}, or an address of yours with {{.Token}}", name, kind)
+					}
+				}
 			}
 		}
 	}
 	return nil
+}
+
+// templates returns those of a kind, its own or those of all.
+func (w *Words) templates(kind Kind) (*template.Template, *htmltemplate.Template) {
+	t, h := w.text.Lookup(string(kind)+".txt"), w.html.Lookup(string(kind)+".html")
+	if t == nil {
+		t = w.text.Lookup("letter.txt")
+	}
+	if h == nil {
+		h = w.html.Lookup("letter.html")
+	}
+	return t, h
 }
 
 // fact is one thing that a letter tells, by a name for people.
@@ -99,7 +147,9 @@ type fact struct{ Name, Value string }
 
 // view is what a template is shown.
 type view struct {
-	messages.Language
+	language messages.Language
+	// Lang is the tag of the language.
+	Lang  string
 	Kind  Kind
 	Brand Brand
 	// Link is where the button leads, or empty; Token is in it.
@@ -108,25 +158,33 @@ type view struct {
 }
 
 // Say returns a message about the product.
-func (v view) Say(key string) string {
-	return strings.ReplaceAll(v.Language.Say(key), "%s", v.Brand.Name)
+func (v view) Say(key string) (string, error) {
+	if !slices.Contains(v.language.Keys(), key) {
+		return "", fmt.Errorf("there is no message %q", key)
+	}
+	return v.say(key), nil
+}
+
+func (v view) say(key string) string {
+	return strings.ReplaceAll(v.language.Say(key), "%s", v.Brand.Name)
 }
 
 // Subject, Body, After and Button are the messages of the kind.
-func (v view) Subject() string { return v.Say(string(v.Kind) + "_subject") }
+func (v view) Subject() string { return v.say(string(v.Kind) + "_subject") }
 
 // Body is what the letter is about.
-func (v view) Body() string { return v.Say(string(v.Kind) + "_text") }
+func (v view) Body() string { return v.say(string(v.Kind) + "_text") }
 
 // After says what to do if it is not for the receiver.
-func (v view) After() string { return v.Say(string(v.Kind) + "_after") }
+func (v view) After() string { return v.say(string(v.Kind) + "_after") }
 
 // Button is what the link says.
-func (v view) Button() string { return v.Say(string(v.Kind) + "_button") }
+func (v view) Button() string { return v.say(string(v.Kind) + "_button") }
 
 // put puts l into words.
 func (w *Words) put(l Letter) (Message, error) {
-	v := view{Language: w.languages.Match(l.Language, w.language), Kind: l.Kind, Brand: w.brand}
+	language := w.languages.Match(l.Language, w.language)
+	v := view{language: language, Lang: language.Lang, Kind: l.Kind, Brand: w.brand}
 	if !slices.Contains(kinds(), l.Kind) {
 		return Message{}, fmt.Errorf("there is no letter %q", l.Kind)
 	}
@@ -140,20 +198,14 @@ func (w *Words) put(l Letter) (Message, error) {
 	for _, name := range facts {
 		value := oneLine(l.Values[name])
 		if name == "change" && slices.Contains(changes, value) {
-			value = v.Say("change_" + value)
+			value = v.say("change_" + value)
 		}
 		if value != "" {
-			v.Facts = append(v.Facts, fact{v.Say("fact_" + name), value})
+			v.Facts = append(v.Facts, fact{v.say("fact_" + name), value})
 		}
 	}
 	var text, html strings.Builder
-	t, h := w.text.Lookup(string(l.Kind)+".txt"), w.html.Lookup(string(l.Kind)+".html")
-	if t == nil {
-		t = w.text.Lookup("letter.txt")
-	}
-	if h == nil {
-		h = w.html.Lookup("letter.html")
-	}
+	t, h := w.templates(l.Kind)
 	if err := t.Execute(&text, v); err != nil {
 		return Message{}, err
 	}

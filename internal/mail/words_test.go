@@ -1,9 +1,12 @@
 package mail
 
 import (
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -68,30 +71,79 @@ func TestTemplatesOfOthers(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) { must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)) }
 	write("letter.txt", "{{.Body}} https://app.example.com/#{{.Token}} from us")
-	write("reset.html", "<b>{{.Subject}}</b>")
+	write("reset.html", "<b>{{.Subject}}</b>{{.Token}}")
+	write(".keep", "")
 	write("it.json", strings.Replace(string(english), "Set a new password for %s", "Nuova password per %s", 1))
 	w, err := NewWords(Brand{Name: "Engines"}, "it", dir)
 	must(t, err)
 	m, err := w.put(Letter{Kind: Reset, Token: "kt_x"})
 	must(t, err)
-	if m.HTML != "<b>Nuova password per Engines</b>" || !strings.HasSuffix(m.Text, "https://app.example.com/#kt_x from us\n") || m.Language != "it" {
+	if m.HTML != "<b>Nuova password per Engines</b>kt_x" || !strings.HasSuffix(m.Text, "https://app.example.com/#kt_x from us\n") || m.Language != "it" {
 		t.Errorf("%+v", m)
 	}
 	if m, err = w.put(Letter{Kind: Confirm}); err != nil || !strings.Contains(m.HTML, "<!doctype html>") {
 		t.Errorf("%+v, %v", m, err)
 	}
-	for name, text := range map[string]string{"letter.html": "{{.Missing}}", "reset.txt": "{{if}}", "sw.json": "{}"} {
+	for _, file := range [][2]string{
+		{"letter.html", "{{.Missing}}"}, {"reset.txt", "{{if}}"}, {"sw.json", "{}"}, {"resset.html", "{{.Link}}"}, {"README.md", ""}, {"reset.html.bak", ""},
+		{"reset.txt", "hello, no link here"}, {"letter.html", "{{.Body}}"}, {"device.txt", `{{.Say "nope"}}`}, {"device.html", "{{if not .Facts}}{{.Nope}}{{end}}"},
+		{"it.json", strings.Replace(string(english), "{", `{"nope": "x",`, 1)},
+	} {
 		dir = t.TempDir()
-		write(name, text)
-		if _, err := NewWords(Brand{Name: "Engines"}, "en", dir); err == nil {
-			t.Errorf("%s is taken", name)
+		write(file[0], file[1])
+		if _, err := NewWords(Brand{Name: "Engines"}, "en", dir); err == nil || !strings.Contains(err.Error(), file[0]) {
+			t.Errorf("%s: %v", file, err)
 		}
 	}
 	if _, err := NewWords(Brand{}, "en", filepath.Join(dir, "missing")); err == nil {
 		t.Error("a directory that is not there is taken")
 	}
-	if _, err := NewWords(Brand{}, "it", ""); err == nil {
-		t.Error("a language that is not there is taken")
+	if _, err := NewWords(Brand{}, "it", ""); !errors.Is(err, ErrNoLanguage) {
+		t.Errorf("a language that is not there: %v", err)
+	}
+}
+
+// TestTheManualListsWhatTemplatesHave: letters, fields and messages.
+func TestTheManualListsWhatTemplatesHave(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/operating.md")
+	must(t, err)
+	var fields, keys []string
+	for _, of := range []reflect.Type{reflect.TypeFor[view](), reflect.TypeFor[Brand](), reflect.TypeFor[fact]()} {
+		prefix := map[string]string{"Brand": "Brand."}[of.Name()]
+		for _, f := range reflect.VisibleFields(of) {
+			if f.IsExported() && (of.Name() != "view" || f.Name != "Brand") {
+				fields = append(fields, "."+prefix+f.Name)
+			}
+		}
+		for m := range of.Methods() {
+			fields = append(fields, "."+m.Name)
+		}
+	}
+	var names []string
+	for _, kind := range kinds() {
+		names = append(names, string(kind))
+	}
+	w, err := NewWords(Brand{}, "en", "")
+	must(t, err)
+	for _, key := range w.languages.All[0].Keys() {
+		at := strings.LastIndex(key, "_")
+		if at < 0 || !slices.Contains(names, key[:at]) {
+			keys = append(keys, key)
+		}
+	}
+	keys = append(keys, "NAME_subject", "NAME_text", "NAME_after", "NAME_button")
+	for row, want := range map[string][]string{"letters": names, "fields": fields, "messages": keys} {
+		_, line, _ := strings.Cut(string(manual), "\n| "+row+" of templates | ")
+		line, _, _ = strings.Cut(line, "\n")
+		var listed []string
+		for _, name := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(line, -1) {
+			listed = append(listed, name[1])
+		}
+		slices.Sort(want)
+		slices.Sort(listed)
+		if !slices.Equal(listed, want) {
+			t.Errorf("%s: %q, want %q", row, listed, want)
+		}
 	}
 }
 

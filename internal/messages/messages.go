@@ -109,6 +109,11 @@ func (l Language) check(whole Language) error {
 			return fmt.Errorf("%s: %%s has to be there as often as in %q", key, text)
 		}
 	}
+	for _, key := range l.Keys() {
+		if _, known := whole.texts[key]; !known {
+			return fmt.Errorf("%s is no message", key)
+		}
+	}
 	return nil
 }
 

@@ -102,7 +102,7 @@ func TestNoticesOfWhatChanged(t *testing.T) {
 			var err error
 			resetToken, _, err = w.users.IssueReset(t.Context(), w.uid, time.Hour, true)
 			must(t, err)
-		}, set, nil},
+		}, set, []string{"void by those who run it", "You cannot set a new one by yourself"}},
 		{"password set by a token", func() {
 			w.sendJSON("POST", "/auth/reset", "", map[string]string{"token": resetToken, "new_password": password})
 		}, set, nil},
