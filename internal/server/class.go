@@ -42,7 +42,7 @@ func (s *Server) class(c class, route string, serve http.HandlerFunc) http.Handl
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := uptime()
 		rec := &recorder{ResponseWriter: w}
-		from := audit.Request{ID: uuid.NewString(), IP: s.clientIP(r), UserAgent: userAgent(r), TraceID: traceID(r)}
+		from := audit.Request{ID: uuid.NewString(), IP: s.clientIP(r, route), UserAgent: userAgent(r), TraceID: traceID(r)}
 		ctx, cancel := context.WithTimeout(audit.WithRequest(r.Context(), from), s.settings.RequestTimeout)
 		defer cancel()
 		r = r.WithContext(ctx)

@@ -28,10 +28,15 @@ type unreadable struct {
 	last, told atomic.Int64
 }
 
-// clientIP returns the address of the client, or unknownClient.
-func (s *Server) clientIP(r *http.Request) string {
+// clientIP returns the address of the client of a route, or unknownClient, of which it
+// warns. It does not for a look at the health, where nothing is decided: its own answer
+// says so, and keyturn doctor tries what is believed that way.
+func (s *Server) clientIP(r *http.Request, route string) string {
 	if ip := s.settings.Clients.Find(r); ip.IsValid() {
 		return ip.String()
+	}
+	if route == readyPath {
+		return unknownClient
 	}
 	s.health.unreadable.count.Add(1)
 	now := int64(uptime())

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/keyturn/keyturn/internal/audit"
 )
 
 // Health answers whether the process is alive and whether it can serve.
@@ -28,6 +30,9 @@ type Health struct {
 	unreadable unreadable
 }
 
+// readyPath is where Ready answers the public.
+const readyPath = "/readyz"
+
 // Alive answers GET /healthz: 200 as long as the process can answer at all.
 func (h *Health) Alive(w http.ResponseWriter, _ *http.Request) {
 	writeHealth(w, http.StatusOK, map[string]any{"status": "ok"})
@@ -45,7 +50,7 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), storePatience)
 	defer cancel()
 	status, body := http.StatusOK, map[string]any{"status": "ok", "store": "ok", "keys": "ok"}
-	if codes := h.warnings(); len(codes) > 0 {
+	if codes := h.warnings(ctx); len(codes) > 0 {
 		body["status"], body["warnings"] = "warning", codes
 	}
 	fail := func(check, word string, err error) {
@@ -72,12 +77,13 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	writeHealth(w, status, body)
 }
 
-func (h *Health) warnings() []string {
+// warnings returns the codes for the answer to one request.
+func (h *Health) warnings(ctx context.Context) []string {
 	var codes []string
 	if h.Warnings != nil {
 		codes = h.Warnings()
 	}
-	if h.unreadable.recent() {
+	if h.unreadable.recent() || audit.RequestFrom(ctx).IP == unknownClient {
 		codes = append(codes, "client_address_unreadable")
 	}
 	return codes

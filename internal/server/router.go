@@ -77,7 +77,7 @@ func (s *Server) router(h Handlers) http.Handler {
 	}
 
 	s.route(r, plain, "/healthz", methods{"GET": h.Health.Alive})
-	s.route(r, plain, "/readyz", methods{"GET": h.Health.Ready})
+	s.route(r, plain, readyPath, methods{"GET": h.Health.Ready})
 
 	if h.FirstParty != nil {
 		s.firstPartyRoutes(r, h)
