@@ -29,7 +29,7 @@ servers are: it needs nothing but the issuer's URL.
 
 With --inside it also opens the store that the settings name, checks whether its
 keys are those published, the schedule of the keys and whether a password hash lacks its pepper, logs in to
-the mail server, and says which database engine it is. The exit code is 1 if any check fails.`,
+the mail server, or connects to the webhook that takes letters (nothing is sent), and says which database engine it is. The exit code is 1 if any check fails.`,
 		Example: `  keyturn doctor --issuer https://login.example.com
   keyturn doctor --issuer https://login.example.com --inside --config keyturn.yaml`,
 		Args: cobra.NoArgs,
@@ -60,8 +60,8 @@ the mail server, and says which database engine it is. The exit code is 1 if any
 				return err
 			}
 			found = append(found, doctor.Pepper(needed, cfg.PepperFile != ""))
-			if cfg.MailHost != "" {
-				found = append(found, doctor.Mail(cfg.MailHost, in.tryMail()))
+			if cfg.Mail() {
+				found = append(found, in.tryMail())
 			}
 			return p.printFindings(found)
 		})

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/doctor"
 	"github.com/keyturn/keyturn/internal/mail"
 	"github.com/keyturn/keyturn/internal/mail/transport"
 	"github.com/keyturn/keyturn/internal/outbox"
@@ -85,8 +86,14 @@ func (d *deployment) words(issuer string) (*mail.Words, error) {
 	return w, err
 }
 
+// checkedCarrier can be tried without a letter.
+type checkedCarrier interface {
+	mail.Carrier
+	Check(context.Context) error
+}
+
 // carrier returns what carries letters, or nil if nothing does.
-func (d *deployment) carrier() (mail.Carrier, error) {
+func (d *deployment) carrier() (checkedCarrier, error) {
 	switch c := d.cfg; {
 	case c.MailWebhookURL != "":
 		secret, err := d.readSecretFile("mail_webhook_secret_file", c.MailWebhookSecretFile)
@@ -106,13 +113,16 @@ func (d *deployment) carrier() (mail.Carrier, error) {
 	return nil, nil
 }
 
-// tryMail logs in to the mail server.
-func (d *deployment) tryMail() error {
+// tryMail logs in to the mail server, or connects to the webhook.
+func (d *deployment) tryMail() doctor.Finding {
 	carrier, err := d.carrier()
-	if smtp, ok := carrier.(*transport.SMTP); ok && err == nil {
-		err = smtp.Check(d.ctx)
+	if err == nil {
+		err = carrier.Check(d.ctx)
 	}
-	return err
+	if d.cfg.MailWebhookURL != "" {
+		return doctor.Webhook(d.cfg.MailWebhookURL, err)
+	}
+	return doctor.Mail(d.cfg.MailHost, err)
 }
 
 // checkMail checks the files of letters.

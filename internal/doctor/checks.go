@@ -22,7 +22,7 @@ const (
 func (d *Doctor) reachable(ctx context.Context) bool {
 	a, err := d.get(ctx, oauthMetadata)
 	if err != nil {
-		d.say("issuer", Failure, err.Error(), "make the issuer's URL lead to Keyturn, for resource servers and clients as for this machine: name, port, certificate, proxy")
+		d.say("issuer", Failure, err.Error(), vouching(err, "make the issuer's URL lead to Keyturn, for resource servers and clients as for this machine: name, port, certificate, proxy"))
 		return false
 	}
 	d.say("issuer", OK, d.issuer+" answers", "")
@@ -236,8 +236,8 @@ func (d *Doctor) readiness(ctx context.Context) {
 }
 
 // clientAddress sends what is no address in the headers that name clients. A server that
-// believes it does not know its client, and says so in its answer. One does not see it, or
-// pays no heed to it, whose outermost proxy overwrites the header.
+// believes it does not know its client, and says so in that answer alone. One does not see
+// it, or pays no heed to it, whose outermost proxy overwrites the header.
 func (d *Doctor) clientAddress(ctx context.Context) {
 	const unreadable = "client_address_unreadable"
 	warned := func(header ...string) bool {
@@ -245,9 +245,9 @@ func (d *Doctor) clientAddress(ctx context.Context) {
 		return err == nil && bytes.Contains(a.body, []byte(unreadable))
 	}
 	switch {
-	case warned(): // readiness said so
+	case warned(): // of others' addresses, as readiness said
 	case warned("X-Forwarded-For", "keyturn-doctor", "Forwarded", "for=keyturn-doctor"):
-		d.say("client address", Warning, "the server believes what this machine writes into X-Forwarded-For or Forwarded (it warns of "+unreadable+" for that now)",
+		d.say("client address", Warning, "the server believes what this machine writes into X-Forwarded-For or Forwarded",
 			"have the outermost proxy overwrite the header, not append to it, and only proxies in trusted_proxies: who is believed chooses an address for each guess at a password. On a machine that is a proxy itself this is right")
 	default:
 		d.say("client address", OK, "what this machine writes into X-Forwarded-For is not believed", "")

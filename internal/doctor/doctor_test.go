@@ -313,6 +313,31 @@ func TestMail(t *testing.T) {
 	}
 }
 
+// TestWebhook names its host alone.
+func TestWebhook(t *testing.T) {
+	for verdict, err := range map[doctor.Verdict]error{doctor.OK: nil, doctor.Failure: errors.New("connection refused")} {
+		f := doctor.Webhook("https://hooks.example.com/mail?key=hidden", err)
+		if f.Verdict != verdict || !strings.HasPrefix(f.Seen, "hooks.example.com") || strings.Contains(f.Seen+f.Fix, "hidden") || (err != nil) != strings.Contains(f.Fix, "mail_webhook_url") {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// TestNothingVouches says what to do about a certificate of a private authority.
+func TestNothingVouches(t *testing.T) {
+	err := fmt.Errorf("dial failed: %w", x509.UnknownAuthorityError{})
+	for _, f := range []doctor.Finding{doctor.Mail("mail.example.com", err), doctor.Webhook("https://hooks.example.com/", err)} {
+		if !strings.Contains(f.Fix, "SSL_CERT_FILE") {
+			t.Errorf("%+v", f)
+		}
+	}
+	d := healthy(t)
+	f := doctor.New(d.at, 0, nil, d.now).Examine(t.Context())[0]
+	if f.Verdict != doctor.Failure || !strings.Contains(f.Fix, "SSL_CERT_FILE") {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestPepper(t *testing.T) {
 	for _, needed := range []bool{true, false} {
 		for _, given := range []bool{true, false} {

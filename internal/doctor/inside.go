@@ -1,7 +1,10 @@
 package doctor
 
 import (
+	"crypto/x509"
+	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"time"
 
@@ -76,7 +79,30 @@ func Pepper(needed, given bool) Finding {
 // Mail says what came of logging in to the mail server at host.
 func Mail(host string, err error) Finding {
 	if err != nil {
-		return Finding{"mail", Failure, host + ": " + err.Error(), "look at mail_host, mail_port and mail_security, and at mail_username and mail_password_file; letters wait meanwhile"}
+		return Finding{"mail", Failure, host + ": " + err.Error(),
+			vouching(err, "look at mail_host, mail_port and mail_security, and at mail_username and mail_password_file") + "; letters wait meanwhile"}
 	}
 	return Finding{"mail", OK, host + " lets us in", ""}
+}
+
+// Webhook says what came of connecting to the webhook at address, of which only the host is
+// shown: the rest may hold a secret.
+func Webhook(address string, err error) Finding {
+	host := "the webhook"
+	if u, e := url.Parse(address); e == nil {
+		host = u.Host
+	}
+	if err != nil {
+		return Finding{"mail", Failure, host + ": " + err.Error(),
+			vouching(err, "look at mail_webhook_url and mail_webhook_secret_file, and at whether it runs") + "; letters wait meanwhile"}
+	}
+	return Finding{"mail", OK, host + " can be reached; nothing was sent, so whether it takes letters the first will tell", ""}
+}
+
+// vouching returns the fix for a certificate that nothing vouches for, or otherwise another.
+func vouching(err error, otherwise string) string {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "have it send its whole chain of certificates; if its authority is a private one, set SSL_CERT_FILE for Keyturn to a file with the certificate of that"
+	}
+	return otherwise
 }

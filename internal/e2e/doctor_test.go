@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/keyturn/keyturn/internal/mail"
 )
 
 // TestDoctor looks at a deployment behind a proxy that ends TLS, as an operator
@@ -56,12 +58,31 @@ func TestU4_DoctorSeesAProxyThatAppends(t *testing.T) {
 		}
 		backend.Store(httputil.NewSingleHostReverseProxy(at))
 		s.start(t)
-		o := d.run(t, "doctor", "--issuer", proxy.URL)
-		if got := strings.Contains(o.stdout, "believes what this machine writes into X-Forwarded-For"); got != want || o.code != 0 {
-			t.Errorf("%s is trusted: exit code %d, %s%s", trusted, o.code, o.stdout, o.stderr)
+		for range 2 {
+			o := d.run(t, "doctor", "--issuer", proxy.URL)
+			if got := strings.Contains(o.stdout, "believes what this machine writes into X-Forwarded-For"); got != want || o.code != 0 {
+				t.Errorf("%s is trusted: exit code %d, %s%s", trusted, o.code, o.stdout, o.stderr)
+			}
+			if warnsOf(t, s.url, "client_address_unreadable") || strings.Contains(s.stderr.String(), "cannot be read") {
+				t.Errorf("%s is trusted: the server warns of what the doctor tried", trusted)
+			}
 		}
 		if log := readFile(t, d.auditLog); strings.Contains(log, "refused") {
 			t.Errorf("the doctor left events: %s", log)
 		}
+	}
+}
+
+// TestDoctorOfAWebhook: it says whether the webhook can be reached, and sends it nothing.
+func TestDoctorOfAWebhook(t *testing.T) {
+	t.Parallel()
+	hook := hookOf(t, func(m mail.Message) { t.Errorf("sent: %+v", m) })
+	s := openShop(t, newDeployment(t, "", hook...))
+	if o := s.run(t, "doctor", "--issuer", s.issuer, "--inside"); o.code != 0 || !strings.Contains(o.stdout, "can be reached; nothing was sent") {
+		t.Errorf("exit code %d, %s%s", o.code, o.stdout, o.stderr)
+	}
+	s.settings = append(s.settings, "--mail-webhook-url", "http://127.0.0.1:1/?key=hidden")
+	if o := s.run(t, "doctor", "--issuer", s.issuer, "--inside"); o.code != 1 || !strings.Contains(o.stdout, "127.0.0.1:1: ") || strings.Contains(o.stdout+o.stderr, "hidden") {
+		t.Errorf("nobody is there: exit code %d, %s%s", o.code, o.stdout, o.stderr)
 	}
 }

@@ -3,6 +3,7 @@ package transport_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"strings"
 	"testing"
@@ -121,5 +122,8 @@ func TestNothingGoesInTheClear(t *testing.T) {
 	by.TLS = &tls.Config{ServerName: "127.0.0.1"}
 	if err := by.Send(t.Context(), letter()); err == nil || len(s.Taken()) != 0 {
 		t.Errorf("under a certificate that nothing vouches for: %v", err)
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](by.Check(t.Context())); !ok {
+		t.Error("who checks is not told of the certificate")
 	}
 }

@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
 	"time"
 
@@ -60,6 +62,30 @@ func (w *Webhook) Send(ctx context.Context, m mail.Message) error {
 		return fmt.Errorf("%w: %w", outbox.ErrFinal, err)
 	}
 	return err
+}
+
+// Check connects to the webhook, with TLS and by way of a proxy as Send does, and sends
+// nothing.
+func (w *Webhook) Check(ctx context.Context) error {
+	reached := false
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+		reached = true
+		c.Conn.Close()
+	}})
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.URL, nil)
+	if err != nil {
+		return errors.New("the webhook's address cannot be used") // it may hold a secret
+	}
+	// By HTTP/1 the request is the first to go over the connection.
+	fresh := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}
+	res, err := (&http.Client{Timeout: patience, Transport: fresh}).Do(req)
+	switch {
+	case reached:
+		return nil
+	case err != nil:
+		return errors.Unwrap(err) // without the address
+	}
+	return res.Body.Close()
 }
 
 func (w *Webhook) sign(at string, body []byte) []byte {

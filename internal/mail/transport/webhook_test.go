@@ -3,10 +3,12 @@ package transport_test
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -49,5 +51,24 @@ func TestAWebhookTakesLetters(t *testing.T) {
 	hook.Close()
 	if err := by.Send(t.Context(), letter()); err == nil || strings.Contains(err.Error(), "hidden") {
 		t.Errorf("nobody there: %v", err)
+	}
+}
+
+// TestAWebhookIsReached finds out whether it can be connected to, and sends nothing.
+func TestAWebhookIsReached(t *testing.T) {
+	asked := func(http.ResponseWriter, *http.Request) { t.Error("something was sent") }
+	hook, secured := httptest.NewServer(http.HandlerFunc(asked)), httptest.NewUnstartedServer(http.HandlerFunc(asked))
+	secured.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secured.StartTLS()
+	defer secured.Close()
+	by := &transport.Webhook{URL: hook.URL + "/?key=hidden"}
+	must(t, by.Check(t.Context()))
+	hook.Close()
+	if err := by.Check(t.Context()); err == nil || strings.Contains(err.Error(), "hidden") {
+		t.Errorf("nobody there: %v", err)
+	}
+	by.URL = secured.URL
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](by.Check(t.Context())); !ok {
+		t.Error("a certificate that nothing vouches for will do")
 	}
 }
