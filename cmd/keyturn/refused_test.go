@@ -24,7 +24,7 @@ func TestWhatRefusalsSay(t *testing.T) {
 		{"users add ada@example.com --password-file pw", exitFailed, "has an account already; see"},
 		{"users add --password-file pw", exitUsage, "--username"},
 		{"users reset ada@example.com --valid-for 10d", exitUsage, "up to 7 days"},
-		{letter + "--language xx", exitUsage, `--language "xx": there are no messages in the language xx: en, `},
+		{letter + "--language xx", exitUsage, `--language "xx": there are no messages in it: there are en, `},
 		{letter + "--language de", exitFailed, "there are no master keys"},
 	} {
 		if code, said := runLine(t, c.line); code != c.code || !strings.Contains(said, c.says) || strings.Contains(said, ".; ") {
