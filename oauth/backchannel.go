@@ -95,14 +95,23 @@ func (b *Backchannel) queue(ctx context.Context, f Family) (added bool, err erro
 		return false, err
 	}
 	m := outbox.Message{ID: "logout:" + f.ID, Kind: LogoutKind, To: "client " + f.ClientID, Payload: payload}
-	return b.Box.Add(ctx, m, 0, func(ctx context.Context) (bool, error) { return b.Store.ToldFamily(ctx, f.ID) })
+	added, err = b.Box.Add(ctx, m, 0, func(ctx context.Context) ([]byte, error) {
+		if untold, err := b.Store.ToldFamily(ctx, f.ID); err != nil || !untold {
+			return nil, err
+		}
+		return payload, nil
+	})
+	if errors.Is(err, outbox.ErrChanged) {
+		err = nil // another goes on with it
+	}
+	return added, err
 }
 
 // Kind is how the outbox sends these messages.
 func (b *Backchannel) Kind() outbox.Kind { return outbox.Kind{Send: b.send, GiveUp: b.giveUp} }
 
 // send tells a client, wherever it is registered now.
-func (b *Backchannel) send(ctx context.Context, m outbox.Message) error {
+func (b *Backchannel) send(ctx context.Context, m *outbox.Message) error {
 	var l logout
 	if err := json.Unmarshal(m.Payload, &l); err != nil {
 		return fmt.Errorf("%w: %w", outbox.ErrFinal, err)

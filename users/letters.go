@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,7 +28,7 @@ const lateLetter = 25 * time.Minute
 // for: PrepareLetter looks at the account later, without anybody waiting (U1). It is
 // carried through even if the caller hangs up (F9). The error
 // is a refusal (Unacceptable; Throttled for a network that asks too often),
-// decision.ErrNotRecorded or from the store.
+// decision.ErrNotRecorded, decision.ErrUnfinished or from the store.
 func (s *Service) AskReset(ctx context.Context, email, language string) error {
 	ctx, cancel := audit.Outlast(ctx)
 	defer cancel()
@@ -56,7 +57,7 @@ func (s *Service) aboutReset(l *mail.Letter, byOperator bool) (err error) {
 // SendLetter writes a letter to the user of the account uid, for an operator: mail.Reset,
 // to set a new password, or mail.Confirm, to confirm the address. The error is
 // ErrNotFound, a refusal (Unacceptable: the account has no address, or is disabled),
-// decision.ErrNotRecorded or from the store.
+// decision.ErrNotRecorded, decision.ErrUnfinished or from the store.
 func (s *Service) SendLetter(ctx context.Context, uid string, kind mail.Kind, language string) error {
 	u, err := s.Store.UserByID(ctx, uid)
 	switch {
@@ -65,7 +66,7 @@ func (s *Service) SendLetter(ctx context.Context, uid string, kind mail.Kind, la
 	case err == nil && u.Disabled:
 		err = refusal.New(refusal.Unacceptable, audit.ReasonDisabledUser, "The account is disabled: enable it first.")
 	}
-	l := mail.Letter{ID: uuid.NewString(), Kind: kind, To: u.Email, Language: language}
+	l := mail.Letter{Kind: kind, To: u.Email, Language: language}
 	event := asked(l, l.To)
 	event.UserID = uid
 	switch {
@@ -79,8 +80,7 @@ func (s *Service) SendLetter(ctx context.Context, uid string, kind mail.Kind, la
 	if err != nil {
 		return s.conclude(ctx, event, err)
 	}
-	event.ID = l.ID
-	return s.Post.WriteIf(ctx, l, func(ctx context.Context) error { return s.conclude(ctx, event, nil) })
+	return s.write(ctx, l, event)
 }
 
 // asked is the event of a letter that somebody asked for.
@@ -94,14 +94,8 @@ func (s *Service) ask(ctx context.Context, key string, l mail.Letter) error {
 	event := asked(l, l.To)
 	attempt, err := s.Letters.BeginLetter(ctx, key)
 	if err == nil {
-		l.ID = uuid.NewString()
-		err = s.Post.WriteIf(ctx, l, func(ctx context.Context) error {
-			told := event
-			told.ID = l.ID
-			return s.conclude(ctx, told, nil)
-		})
-		if err == nil {
-			return nil
+		if err = s.write(ctx, l, event); err == nil || errors.Is(err, decision.ErrUnfinished) {
+			return err
 		}
 		if attempt.Withdraw(ctx); errors.Is(err, decision.ErrNotRecorded) {
 			return err
@@ -113,10 +107,76 @@ func (s *Service) ask(ctx context.Context, key string, l mail.Letter) error {
 	return err
 }
 
+// askedEvent is the event of a letter that is not in the log for certain.
+type askedEvent struct {
+	Event   audit.Event
+	Request audit.Request
+}
+
+// write writes a letter that stands with its event. The letter owes the event until it is
+// told; where the log does not know whether it wrote it, the letter owes a failure.
+func (s *Service) write(ctx context.Context, l mail.Letter, event audit.Event) (err error) {
+	l.ID = uuid.NewString()
+	event.ID, event.Outcome = l.ID, audit.Success
+	owed := askedEvent{event, audit.RequestFrom(ctx)}
+	if l.Asked, err = json.Marshal(owed); err != nil {
+		return err
+	}
+	err = s.Post.WriteIf(ctx, l, func(ctx context.Context) ([]byte, error) {
+		err := s.conclude(ctx, event, nil)
+		if !errors.Is(err, audit.ErrInDoubt) {
+			return nil, err
+		}
+		owed.Event.After = s.Now().UTC()
+		asked, failed := json.Marshal(owed)
+		return asked, errors.Join(err, failed)
+	})
+	if errors.Is(err, mail.ErrLeft) {
+		return fmt.Errorf("%w: %w", decision.ErrUnfinished, err)
+	}
+	return err
+}
+
+// tellAsked writes the event that a letter owes, if it does, as a failure if the letter
+// came to nothing.
+func (s *Service) tellAsked(ctx context.Context, l *mail.Letter, void bool) error {
+	if l.Asked == nil {
+		return nil
+	}
+	var owed askedEvent
+	if err := json.Unmarshal(l.Asked, &owed); err != nil {
+		return err
+	}
+	owed.Event.Retold = true
+	if void {
+		owed.Event.Outcome, owed.Event.Reason = audit.Failure, audit.ReasonConflict
+	}
+	if err := s.Audit.Record(audit.WithRequest(ctx, owed.Request), owed.Event); err != nil {
+		return fmt.Errorf("%w: %w", decision.ErrNotRecorded, err)
+	}
+	l.Asked = nil
+	return nil
+}
+
+// GiveUpLetter tells that a letter could not be sent, or that it came to nothing before its
+// own event was told.
+func (s *Service) GiveUpLetter(ctx context.Context, l mail.Letter, cause error) error {
+	if l.Asked != nil {
+		return s.tellAsked(ctx, &l, true)
+	}
+	return s.Audit.Record(ctx, audit.Event{
+		Action: audit.LetterUndelivered, Outcome: audit.Failure, Reason: audit.ReasonUndelivered, UserEmail: l.To, Detail: strings.TrimSpace(string(l.Kind) + ": " + cause.Error()),
+	})
+}
+
 // PrepareLetter completes a letter that is about to be sent, at each try, with what opens
-// an account: nobody has that before. It reports whether there is anybody to send it to.
+// an account: nobody has that before. It first tells that the letter was asked for, where
+// who asked could not. It reports whether there is anybody to send it to.
 func (s *Service) PrepareLetter(ctx context.Context, l *mail.Letter) (bool, error) {
-	var err error
+	err := s.tellAsked(ctx, l, false)
+	if err != nil {
+		return false, err
+	}
 	switch l.Kind {
 	case mail.Reset:
 		err = s.prepareReset(ctx, l)

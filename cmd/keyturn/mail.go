@@ -1,14 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	netmail "net/mail"
 	"net/url"
 	"strings"
 
-	"github.com/keyturn/keyturn/internal/audit"
 	"github.com/keyturn/keyturn/internal/doctor"
 	"github.com/keyturn/keyturn/internal/mail"
 	"github.com/keyturn/keyturn/internal/mail/transport"
@@ -31,7 +29,7 @@ func (d *deployment) letterBox() *mail.Post {
 	if err != nil {
 		return nil
 	}
-	return &mail.Post{Box: &outbox.Box{Store: d.store, Now: d.now}, Sealer: masters.Sealer(mail.SealLetters), GiveUp: d.letterGivenUp, Now: d.now}
+	return &mail.Post{Box: &outbox.Box{Store: d.store, Now: d.now}, Sealer: masters.Sealer(mail.SealLetters), GiveUp: (&users.Service{Audit: d.audit, Now: wallClock}).GiveUpLetter, Now: d.now}
 }
 
 // notices returns the letters that decisions owe.
@@ -133,10 +131,4 @@ func (d *deployment) checkMail() error {
 		err = errors.Join(err, wordsErr)
 	}
 	return err
-}
-
-func (d *deployment) letterGivenUp(ctx context.Context, l mail.Letter, cause error) error {
-	return d.audit.Record(ctx, audit.Event{
-		Action: audit.LetterUndelivered, Outcome: audit.Failure, Reason: audit.ReasonUndelivered, UserEmail: l.To, Detail: strings.TrimSpace(string(l.Kind) + ": " + cause.Error()),
-	})
 }

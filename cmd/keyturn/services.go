@@ -69,7 +69,7 @@ func (d *deployment) services(issuer string) (*services, error) {
 	}
 	s.outbox.Kinds = map[string]outbox.Kind{oauth.LogoutKind: s.endings.Kind()}
 	if post := s.users.Post; post != nil {
-		post.Prepare, post.GiveUp = s.users.PrepareLetter, d.letterGivenUp
+		post.Prepare, post.GiveUp = s.users.PrepareLetter, s.users.GiveUpLetter
 		s.outbox.Kinds[mail.LetterKind] = post.Kind()
 	}
 	if s.pages, err = d.pages(issuer, s); err != nil {

@@ -41,7 +41,7 @@ var allowed = map[string]struct{ own, foreign []string }{
 	"internal/mail/transport":   {own: []string{"internal/mail", "internal/outbox"}, foreign: []string{"github.com/wneessen/go-mail"}},
 	"internal/mail/mailtest":    {},
 	"internal/messages":         {foreign: []string{"golang.org/x/text"}},
-	"internal/outbox":           {foreign: []string{"github.com/google/uuid"}},
+	"internal/outbox":           {own: []string{"internal/audit"}, foreign: []string{"github.com/google/uuid"}},
 	"internal/listing":          {},
 	"internal/devices":          {own: []string{"internal/audit"}},
 	"internal/factors":          {foreign: []string{"github.com/go-webauthn/"}},

@@ -63,6 +63,9 @@ type Letter struct {
 	Values map[string]string
 	// Data is for Post.Prepare, and no part of the letter.
 	Data []byte
+	// Asked is what the letter owes before it may be sent, for Post.Prepare, and for
+	// Post.GiveUp, and no part of the letter.
+	Asked []byte
 	// Until is when what it says is over: it is not sent then.
 	Until time.Time
 }

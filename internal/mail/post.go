@@ -36,6 +36,10 @@ var ErrLost = fmt.Errorf("it cannot be sent (%w)", outbox.ErrFinal)
 // wrong: it waits.
 var ErrLater = fmt.Errorf("it is over by a clock that may be wrong (%w)", outbox.ErrDeferred)
 
+// ErrLeft is wrapped by an error of Post.WriteIf after which the letter may be sent
+// nevertheless: what was not recorded could not be taken back.
+var ErrLeft = errors.New("the letter is left in the outbox")
+
 // Post puts letters into the outbox and sends what is there. It is safe for concurrent
 // use.
 type Post struct {
@@ -46,9 +50,11 @@ type Post struct {
 	// From is the address that letters come from, Domain the right side of their ids.
 	From, Domain string
 	// Prepare completes a letter that is about to be sent, at each try, and reports
-	// whether it is to be sent at all.
+	// whether it is to be sent at all. What a letter has Asked it settles first, and takes
+	// away.
 	Prepare func(ctx context.Context, l *Letter) (bool, error)
-	// GiveUp tells that a letter could not be sent. If it fails, the letter is kept.
+	// GiveUp tells that a letter could not be sent, or what it still has Asked. If it
+	// fails, the letter is kept.
 	GiveUp func(ctx context.Context, l Letter, cause error) error
 	// Now is the time that no wrong clock moves (T1).
 	Now func() time.Time
@@ -58,7 +64,7 @@ type Post struct {
 // there. The ID is best that of the decision's event: then the decision may be carried
 // through twice. If the outbox is full l is given up: nobody is to wait for it.
 func (p *Post) Write(ctx context.Context, l Letter) error {
-	err := p.write(ctx, l, mostOwed, func(context.Context) error { return nil })
+	err := p.write(ctx, l, mostOwed, func(context.Context) ([]byte, error) { return nil, nil })
 	if errors.Is(err, outbox.ErrFull) {
 		return p.GiveUp(ctx, l, err)
 	}
@@ -66,19 +72,20 @@ func (p *Post) Write(ctx context.Context, l Letter) error {
 }
 
 // WriteIf is Write for a letter that is a decision of its own: it is sent only if record,
-// which records that, returns nil. If the letter is there already, record is called and
-// nothing is added.
-func (p *Post) WriteIf(ctx context.Context, l Letter, record func(context.Context) error) error {
+// which records that, succeeds. Until then the letter has its Asked, by which Prepare
+// carries it on if this process dies, or record takes as long. Of a letter whose record
+// fails nothing is left, unless record also returns what it owes instead: then it is given
+// up. If the letter is there already, record is called and nothing is added.
+func (p *Post) WriteIf(ctx context.Context, l Letter, record func(context.Context) (asked []byte, err error)) error {
 	return p.write(ctx, l, mostLetters, record)
 }
 
-func (p *Post) write(ctx context.Context, l Letter, most int, record func(context.Context) error) error {
+// over is when a letter was over that is to be given up: no version sends it.
+var over = time.Unix(0, 0)
+
+func (p *Post) write(ctx context.Context, l Letter, most int, record func(context.Context) ([]byte, error)) error {
 	l.Language = l.Language[:min(len(l.Language), mostLanguage)]
-	text, err := json.Marshal(l)
-	if err != nil {
-		return err
-	}
-	sealed, err := p.Sealer.Seal(text, []byte(l.ID))
+	sealed, err := p.seal(l)
 	if err != nil {
 		return err
 	}
@@ -87,25 +94,41 @@ func (p *Post) write(ctx context.Context, l Letter, most int, record func(contex
 	m := outbox.Message{ID: "letter:" + l.ID, Kind: LetterKind, To: "mail " + strings.ToLower(domain), Payload: sealed}
 	var recorded error
 	called := false
-	_, err = p.Box.Add(ctx, m, most, func(ctx context.Context) (bool, error) {
+	_, err = p.Box.Add(ctx, m, most, func(ctx context.Context) ([]byte, error) {
 		called = true
-		recorded = record(ctx)
-		return recorded == nil, nil
+		l.Asked, recorded = record(ctx)
+		switch {
+		case recorded != nil && l.Asked == nil:
+			return nil, nil
+		case recorded != nil:
+			l.Until = over
+		}
+		return p.seal(l)
 	})
 	switch {
-	case called && recorded == nil:
-		return nil // if its lease could not be ended, it ends by itself
-	case !called && err == nil:
-		recorded = record(ctx)
+	case called && (recorded == nil || errors.Is(err, outbox.ErrChanged)):
+		return nil // others go on with it, if not at once
+	case called && err != nil:
+		err = fmt.Errorf("%w: %w", ErrLeft, err)
+	case err == nil && !called:
+		_, recorded = record(ctx)
 	}
 	return errors.Join(recorded, err)
+}
+
+func (p *Post) seal(l Letter) ([]byte, error) {
+	text, err := json.Marshal(l)
+	if err != nil {
+		return nil, err
+	}
+	return p.Sealer.Seal(text, []byte(l.ID))
 }
 
 // Kind is how the outbox sends letters.
 func (p *Post) Kind() outbox.Kind { return outbox.Kind{Send: p.send, GiveUp: p.giveUp} }
 
-func (p *Post) send(ctx context.Context, m outbox.Message) error {
-	l, err := p.open(m)
+func (p *Post) send(ctx context.Context, m *outbox.Message) error {
+	l, err := p.open(*m)
 	if err != nil {
 		return fmt.Errorf("%w: %w", outbox.ErrFinal, err)
 	}
@@ -113,7 +136,16 @@ func (p *Post) send(ctx context.Context, m outbox.Message) error {
 		return fmt.Errorf("%w: what it says is over", outbox.ErrFinal)
 	}
 	if p.Prepare != nil {
-		if send, err := p.Prepare(ctx, &l); err != nil || !send {
+		asked := l
+		send, err := p.Prepare(ctx, &l)
+		if asked.Asked != nil && l.Asked == nil {
+			asked.Asked = nil
+			var failed error
+			if m.Payload, failed = p.seal(asked); failed != nil {
+				return failed
+			}
+		}
+		if err != nil || !send {
 			return err
 		}
 	}

@@ -114,12 +114,12 @@ func TestA3_ALetterIsWrittenOnlyWithItsEvent(t *testing.T) {
 	p, _ := newPost(t, filepath.Join(t.TempDir(), "keyturn.db"), &carrier{})
 	full := errors.New("no space left on device")
 	l := mail.Letter{ID: "ada", Kind: mail.Reset, To: "ada@example.net"}
-	if err := p.WriteIf(t.Context(), l, func(context.Context) error { return full }); !errors.Is(err, full) || len(waiting(t, p)) != 0 {
+	if err := p.WriteIf(t.Context(), l, func(context.Context) ([]byte, error) { return nil, full }); !errors.Is(err, full) || len(waiting(t, p)) != 0 {
 		t.Errorf("%v, %d wait", err, len(waiting(t, p)))
 	}
 	recorded := 0
 	for range 3 {
-		must(t, p.WriteIf(t.Context(), l, func(context.Context) error { recorded++; return nil }))
+		must(t, p.WriteIf(t.Context(), l, func(context.Context) ([]byte, error) { recorded++; return nil, nil }))
 	}
 	if recorded != 3 || len(waiting(t, p)) != 1 {
 		t.Errorf("recorded %d times, %d wait", recorded, len(waiting(t, p)))

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/keyturn/keyturn/internal/audit"
 )
 
 const (
@@ -55,8 +57,9 @@ var (
 // Kind is how messages of one kind are sent.
 type Kind struct {
 	// Send sends m, or returns nil if there is nothing to send any more. It may be called
-	// again for one that was sent, if the process dies before it notes that.
-	Send func(ctx context.Context, m Message) error
+	// again for one that was sent, if the process dies before it notes that. The payload
+	// that it leaves in m is that of the next try.
+	Send func(ctx context.Context, m *Message) error
 	// GiveUp tells that m is not sent, for that cause. If it fails, m is kept.
 	GiveUp func(ctx context.Context, m Message, cause error) error
 }
@@ -103,27 +106,31 @@ func (b *Box) Down() int {
 }
 
 // Add adds a message, due at once, unless it is there, if agreed then says so. agreed
-// takes away the reason for the message, and reports whether it was there: of several
-// replicas that found the reason one has the message. Send is to take it away too, for a
-// process that dies between the two steps. Add reports whether it added the message.
-func (b *Box) Add(ctx context.Context, m Message, most int, agreed func(context.Context) (bool, error)) (bool, error) {
+// takes away the reason for the message, and returns the payload that it is to have, or nil
+// if the reason was not there: of several replicas that found the reason one has the
+// message. Send is to take it away too, for a process that dies between the two steps; it
+// finds the payload of m. Add reports whether it added the message. The error is ErrChanged
+// if agreed took so long that another goes on with it. What agreed says is noted even if
+// ctx is done.
+func (b *Box) Add(ctx context.Context, m Message, most int, agreed func(context.Context) ([]byte, error)) (bool, error) {
 	m.CreatedAt = b.Now().UTC().Truncate(time.Millisecond)
 	m.DueAt, m.Holder = m.CreatedAt.Add(lease), uuid.NewString()
 	err := b.Store.AddMessage(ctx, m, most)
 	if err != nil {
 		return false, unless(err, ErrQueued) // whoever added it goes on with it
 	}
-	yes, err := agreed(ctx)
-	switch {
-	case err != nil:
+	payload, err := agreed(ctx)
+	if err != nil {
 		return false, err
-	case !yes:
-		return false, unless(b.Store.RemoveMessage(ctx, m), ErrChanged)
+	}
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	if payload == nil {
+		return false, b.Store.RemoveMessage(ctx, m)
 	}
 	due := m
-	due.DueAt = m.CreatedAt
-	// If the lease is over, another goes on with it.
-	return true, unless(b.Store.ReplaceMessage(ctx, m, due), ErrChanged)
+	due.Payload, due.DueAt = payload, m.CreatedAt
+	return true, b.Store.ReplaceMessage(ctx, m, due)
 }
 
 // Run sends what is due until ctx ends, and returns when nothing is under way.
@@ -298,7 +305,7 @@ func (b *Box) try(ctx context.Context, m Message, s *service) error {
 	}
 	cause := errors.New("its destination does not answer")
 	if s.failure() == nil {
-		cause = b.send(ctx, kind, held)
+		cause = b.send(ctx, kind, &held)
 	}
 	final := errors.Is(cause, ErrFinal)
 	switch {
@@ -322,7 +329,7 @@ func (b *Box) try(ctx context.Context, m Message, s *service) error {
 	return unless(b.Store.ReplaceMessage(ctx, held, next), ErrChanged)
 }
 
-func (b *Box) send(ctx context.Context, kind Kind, m Message) error {
+func (b *Box) send(ctx context.Context, kind Kind, m *Message) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return kind.Send(ctx, m)

@@ -27,7 +27,7 @@ type post struct {
 	told error
 }
 
-func (p *post) send(ctx context.Context, m outbox.Message) error {
+func (p *post) send(ctx context.Context, m *outbox.Message) error {
 	p.mu.Lock()
 	if p.tried == nil {
 		p.tried = map[string]int{}
@@ -36,7 +36,7 @@ func (p *post) send(ctx context.Context, m outbox.Message) error {
 	does := p.does
 	p.mu.Unlock()
 	if does != nil {
-		if err := does(ctx, m); err != nil {
+		if err := does(ctx, *m); err != nil {
 			return err
 		}
 	}
@@ -110,7 +110,7 @@ func run(b *outbox.Box) (stop func()) {
 
 func add(t *testing.T, b *outbox.Box, id, to string) {
 	t.Helper()
-	yes := func(context.Context) (bool, error) { return true, nil }
+	yes := func(context.Context) ([]byte, error) { return []byte(id), nil }
 	if added, err := b.Add(t.Context(), outbox.Message{ID: id, Kind: "k", To: to, Payload: []byte(id)}, 0, yes); err != nil || !added {
 		t.Fatalf("added: %v, %v", added, err)
 	}
@@ -425,18 +425,18 @@ func TestAddTakesTheReasonAway(t *testing.T) {
 		p := &post{}
 		b := open(t, path, p, time.Now)
 		m := outbox.Message{ID: "m", Kind: "k", To: "to"}
-		says := func(yes bool, err error) func(context.Context) (bool, error) {
-			return func(context.Context) (bool, error) { return yes, err }
+		says := func(err error) func(context.Context) ([]byte, error) {
+			return func(context.Context) ([]byte, error) { return nil, err }
 		}
-		never := func(context.Context) (bool, error) {
+		never := func(context.Context) ([]byte, error) {
 			t.Error("the reason was taken away by who does not have the message")
-			return true, nil
+			return nil, nil
 		}
-		if added, err := b.Add(t.Context(), m, 0, says(false, nil)); added || err != nil || len(left(t, b)) != 0 {
+		if added, err := b.Add(t.Context(), m, 0, says(nil)); added || err != nil || len(left(t, b)) != 0 {
 			t.Errorf("a reason that another took away: %v, %v, and %d are left", added, err, len(left(t, b)))
 		}
 		// A process that dies here: the message is there, and so is the reason.
-		if added, err := b.Add(t.Context(), m, 0, says(false, errDown)); added || !errors.Is(err, errDown) || len(left(t, b)) != 1 {
+		if added, err := b.Add(t.Context(), m, 0, says(errDown)); added || !errors.Is(err, errDown) || len(left(t, b)) != 1 {
 			t.Errorf("a reason that could not be taken away: %v, %v, and %d are left", added, err, len(left(t, b)))
 		}
 		if added, err := b.Add(t.Context(), m, 0, never); added || err != nil || len(left(t, b)) != 1 {
@@ -446,5 +446,58 @@ func TestAddTakesTheReasonAway(t *testing.T) {
 		defer stop()
 		time.Sleep(2 * time.Minute)
 		wants(t, "sent", p.sent(), "m")
+	})
+}
+
+// TestAPayloadChangesOnTheWay: what agreed returns is sent, though who added it ran out of
+// time, and the next try has what the first left.
+func TestAPayloadChangesOnTheWay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, path, nil, time.Now)
+		var sent []string
+		b.Kinds["k"] = outbox.Kind{Send: func(_ context.Context, m *outbox.Message) error {
+			sent = append(sent, string(m.Payload))
+			m.Payload = append(m.Payload, '+')
+			return errDown
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		added, err := b.Add(ctx, outbox.Message{ID: "m", Kind: "k", To: "to", Payload: []byte("before")}, 0, func(context.Context) ([]byte, error) {
+			cancel()
+			return []byte("after"), nil
+		})
+		if !added || err != nil {
+			t.Errorf("added: %v, %v", added, err)
+		}
+		stop := run(b)
+		defer stop()
+		time.Sleep(10 * time.Second)
+		wants(t, "sent", sent, "after", "after+")
+	})
+}
+
+// TestWhoAgreesTooLateLeavesItToAnother: the message that another took up is its.
+func TestWhoAgreesTooLateLeavesItToAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	synctest.Test(t, func(t *testing.T) {
+		p := &post{does: func(context.Context, outbox.Message) error { return errDown }}
+		b := open(t, path, p, time.Now)
+		stop := run(b)
+		defer stop()
+		for _, payload := range []string{"", "m"} {
+			_, err := b.Add(t.Context(), outbox.Message{ID: "m" + payload, Kind: "k", To: "to"}, 0, func(context.Context) ([]byte, error) {
+				time.Sleep(2 * time.Minute)
+				if payload == "" {
+					return nil, nil
+				}
+				return []byte(payload), nil
+			})
+			if !errors.Is(err, outbox.ErrChanged) {
+				t.Errorf("with %q: %v", payload, err)
+			}
+		}
+		if n := len(left(t, b)); n != 2 {
+			t.Errorf("%d are left", n)
+		}
 	})
 }

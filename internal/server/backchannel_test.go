@@ -308,11 +308,11 @@ func TestAnApplicationIsToldWhereItIsRegisteredNow(t *testing.T) {
 	if err != nil || len(left) != 1 {
 		t.Fatalf("%d messages, %v", len(left), err)
 	}
-	if err := guarded.Kind().Send(t.Context(), left[0]); err == nil || len(now.got) != 0 {
+	if err := guarded.Kind().Send(t.Context(), &left[0]); err == nil || len(now.got) != 0 {
 		t.Errorf("an address that is not public was asked: %v", err)
 	}
 	w.change("shop", func(c *clients.Client) { c.BackchannelLogoutURI = "" })
-	if err := guarded.Kind().Send(t.Context(), left[0]); err != nil || len(former.got)+len(now.got) != 0 {
+	if err := guarded.Kind().Send(t.Context(), &left[0]); err != nil || len(former.got)+len(now.got) != 0 {
 		t.Errorf("who wants to be told no more: %v", err)
 	}
 }

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"net/http/httptest"
@@ -49,10 +48,7 @@ func (w *world) letters() *mail.Post {
 			TLS: &tls.Config{RootCAs: w.smtp.Roots, ServerName: "127.0.0.1"},
 		},
 		Words: words, Box: &outbox.Box{Store: w.store, Now: time.Now}, Sealer: w.masters.Sealer(mail.SealLetters),
-		From: "no-reply@example.com", Domain: "example.com", Now: time.Now, Prepare: w.users.PrepareLetter,
-		GiveUp: func(ctx context.Context, l mail.Letter, cause error) error {
-			return w.audit.Record(ctx, audit.Event{Action: audit.LetterUndelivered, Outcome: audit.Failure, Reason: audit.ReasonUndelivered, UserEmail: l.To, Detail: string(l.Kind) + ": " + cause.Error()})
-		},
+		From: "no-reply@example.com", Domain: "example.com", Now: time.Now, Prepare: w.users.PrepareLetter, GiveUp: w.users.GiveUpLetter,
 	}
 }
 
@@ -64,12 +60,14 @@ func (w *world) deliver() (failed []error) {
 	must(w.t, err)
 	kind := w.users.Post.Kind()
 	for _, m := range list {
-		err := kind.Send(w.t.Context(), m)
+		err := kind.Send(w.t.Context(), &m)
 		if errors.Is(err, outbox.ErrFinal) {
 			err = kind.GiveUp(w.t.Context(), m, err)
 		}
 		if err == nil {
 			err = w.store.RemoveMessage(w.t.Context(), m)
+		} else {
+			must(w.t, w.store.ReplaceMessage(w.t.Context(), m, m))
 		}
 		if err != nil {
 			failed = append(failed, err)
