@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keyturn/keyturn/internal/audit"
+	"github.com/keyturn/keyturn/internal/clients"
 	"github.com/keyturn/keyturn/internal/mail/mailtest"
 	"github.com/keyturn/keyturn/internal/outbox"
 	"github.com/keyturn/keyturn/internal/store"
@@ -83,6 +84,7 @@ func TestNoticesOfWhatChanged(t *testing.T) {
 			must(t, w.users.RemoveFactor(t.Context(), w.uid, u.Factors.List[0].ID))
 		}, factor, []string{"Change: Passkey removed"}},
 		{"reuse", func() {
+			w.change("shop", func(c *clients.Client) { c.Name = "The shop" })
 			thief, victim := party{"203.0.113.66", onPhone, "shop", w.secret}, party{"198.51.100.7", onLinux, "shop", w.secret}
 			got := read[tokens](t, w.ask(victim, url.Values{"grant_type": {"password"}, "username": {email}, "password": {password}}), 200)
 			first := got.Refresh
@@ -93,7 +95,7 @@ func TestNoticesOfWhatChanged(t *testing.T) {
 				w.refresh(thief, first)
 			}
 			w.refresh(victim, got.Refresh)
-		}, reuse, []string{"Application: shop", "Device: Firefox, Linux / Safari, iPhone", "Network address: 198.51.100.7 / 203.0.113.66"}},
+		}, reuse, []string{"Application: The shop", "Device: Firefox, Linux / Safari, iPhone", "Network address: 198.51.100.7 / 203.0.113.66"}},
 		{"password changed", func() {
 			w.sendJSON("POST", "/auth/password", w.login().Access, map[string]string{"current_password": password, "new_password": long})
 		}, set, []string{"sessions elsewhere have ended"}},
