@@ -345,7 +345,7 @@ func (m *Maker[T]) owed(ctx context.Context, p *proposal[T]) error {
 	telling, cancel := context.WithTimeout(ctx, maxHang)
 	defer cancel()
 	if err := m.tell(telling, p); err != nil {
-		m.note(ctx, p)
+		m.leave(ctx, p)
 		return conclude(ErrOwed, err)
 	}
 	if err := m.notify(ctx, p); err != nil {
@@ -355,6 +355,14 @@ func (m *Maker[T]) owed(ctx context.Context, p *proposal[T]) error {
 	// event again.
 	_ = m.insist(ctx, p, m.clear)
 	return nil
+}
+
+// leave lets others carry on at once what this process's log does not take.
+func (m *Maker[T]) leave(ctx context.Context, p *proposal[T]) {
+	ctx, cancel := audit.Outlast(ctx)
+	defer cancel()
+	p.At = time.Time{}
+	m.note(ctx, p)
 }
 
 // note stores in the slot what Follow added to the event, for when the event is

@@ -192,7 +192,7 @@ func TestA3_WhoseLogHangsLeavesItToOthers(t *testing.T) {
 	})
 }
 
-// knowing is a log that knows that it hangs.
+// knowing is a log that knows that it takes nothing.
 type knowing struct{ failing }
 
-func (knowing) Hangs() bool { return true }
+func (knowing) Away() (why error, stands bool) { return audit.ErrInDoubt, false }

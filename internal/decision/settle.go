@@ -62,8 +62,8 @@ func (m *Maker[T]) settle(ctx context.Context, r T) (bool, error) {
 	if age := m.Now().Sub(s.At); age < Grace && age > -maxAhead {
 		return false, nil
 	}
-	if !s.Told && m.hangs() && (s.After != nil || s.Followed || !m.Records.follows(s.Event.Action)) {
-		return false, nil // it is for another, whose log answers, and who is not to wait
+	if !s.Told && m.away() && (s.After != nil || s.Followed || !m.Records.follows(s.Event.Action)) {
+		return false, nil // it is for another, whose log takes it, and who is not to wait
 	}
 	ctx, cancel := audit.Outlast(audit.WithRequest(ctx, s.Request))
 	defer cancel()
@@ -91,10 +91,16 @@ func (m *Maker[T]) settle(ctx context.Context, r T) (bool, error) {
 	return true, nil
 }
 
-// hangs reports whether the log is known to answer nothing.
-func (m *Maker[T]) hangs() bool {
-	log, is := m.Audit.(interface{ Hangs() bool })
-	return is && log.Hangs()
+// away reports whether the log is known to take no event.
+func (m *Maker[T]) away() bool {
+	log, is := m.Audit.(interface {
+		Away() (why error, stands bool)
+	})
+	if !is {
+		return false
+	}
+	why, stands := log.Away()
+	return why != nil && !stands
 }
 
 // takeUp ensures that only one process carries a decision on, and that the one
@@ -128,6 +134,7 @@ func (m *Maker[T]) takeUp(ctx context.Context, p *proposal[T]) error {
 func (m *Maker[T]) forward(ctx context.Context, p *proposal[T]) error {
 	if !p.Told {
 		if err := m.tell(ctx, p); err != nil {
+			m.leave(ctx, p)
 			return err
 		}
 	}

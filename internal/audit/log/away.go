@@ -30,10 +30,6 @@ func (l *Log) Away() (why error, stands bool) {
 	return b.cause, b.held < b.keep && b.untold() == 0 || b.untold() < b.lose
 }
 
-// Hangs reports whether an event waited for the log until its caller's time was over,
-// and no write has ended since.
-func (l *Log) Hangs() bool { return l.hung.Load() }
-
 // wrote records the result of a write of n events.
 func (l *Log) wrote(err error, n int) {
 	l.hung.Store(false)
