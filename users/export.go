@@ -12,7 +12,7 @@ import (
 )
 
 // Export yields every account with its password hash, in the form that Import
-// takes. This includes roles, claims, passkeys and the secrets of authenticator apps, but not
+// takes. This includes roles, claims, passkeys, the secrets of authenticator apps and that a factor is required, but not
 // recovery codes, one-time tokens and sessions.
 // The event, which names the format, is written first; without it Export yields
 // no account (A3). After an error it stops: decision.ErrNotRecorded, or from the
@@ -44,7 +44,7 @@ func (s *Service) exported(u User) (ImportUser, error) {
 	n := ImportUser{
 		UID: u.UID, Email: u.Email, EmailVerified: u.EmailVerified(), Username: u.Username, FirstName: u.FirstName, LastName: u.LastName,
 		PasswordHash: u.PasswordHash, Disabled: u.Disabled, Roles: u.Roles, Claims: json.RawMessage(u.Claims),
-		CreatedAt: u.CreatedAt, PasswordChangedAt: u.PasswordChangedAt,
+		SecondFactorRequired: u.Factors.Required, CreatedAt: u.CreatedAt, PasswordChangedAt: u.PasswordChangedAt,
 	}
 	for _, f := range u.Factors.List {
 		if f.Kind == factors.Passkey {

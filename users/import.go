@@ -39,6 +39,9 @@ type ImportUser struct {
 	TOTP []ImportTOTP `json:"totp,omitempty"`
 	// Passkeys do so too. They are of use at a server with the same host alone.
 	Passkeys []ImportPasskey `json:"passkeys,omitempty"`
+	// SecondFactorRequired says that the account is to have a second factor, as by
+	// RequireFactor.
+	SecondFactorRequired bool `json:"second_factor_required,omitempty"`
 	// Roles and Claims are what tokens may say about the user.
 	Roles  []string        `json:"roles,omitempty"`
 	Claims json.RawMessage `json:"claims,omitempty"`
@@ -129,6 +132,7 @@ func (s *Service) CheckImport(n ImportUser) (User, error) {
 	if u.Factors, err = importFactors(n, u.CreatedAt); err != nil {
 		return User{}, err
 	}
+	u.Factors.Required = n.SecondFactorRequired
 	if n.UID != "" {
 		if !isUID(n.UID) {
 			return User{}, refuse("uid", "must have 1 to %d letters, digits and ._:@|- characters", maxUIDBytes)

@@ -27,6 +27,7 @@ type userRow struct {
 	Claims    json.RawMessage `json:"claims,omitempty"`
 	Verified  bool            `json:"email_verified"`
 	Disabled  bool            `json:"disabled"`
+	Required  bool            `json:"second_factor_required,omitempty"`
 	DeleteAt  time.Time       `json:"delete_at,omitzero"`
 	CreatedAt time.Time       `json:"created_at"`
 }
@@ -34,7 +35,7 @@ type userRow struct {
 func userRowOf(u users.User) userRow {
 	return userRow{
 		UID: u.UID, Email: u.Email, Username: u.Username, FirstName: u.FirstName, LastName: u.LastName,
-		Roles: u.Roles, Claims: json.RawMessage(u.Claims), Verified: u.EmailVerified(), Disabled: u.Disabled, DeleteAt: u.DeleteAt, CreatedAt: u.CreatedAt,
+		Roles: u.Roles, Claims: json.RawMessage(u.Claims), Verified: u.EmailVerified(), Disabled: u.Disabled, Required: u.Factors.Required, DeleteAt: u.DeleteAt, CreatedAt: u.CreatedAt,
 	}
 }
 

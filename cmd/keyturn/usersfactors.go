@@ -100,5 +100,8 @@ func (p *program) printFactors(u users.User) error {
 				row(r.ID, r.Kind, r.Name, when(r.CreatedAt, now), used)
 			}
 		})
+		if u.Factors.Required {
+			fmt.Fprintln(w, "The account needs a second factor.")
+		}
 	})
 }

@@ -43,9 +43,9 @@ func (p *program) usersImportCommand() *cobra.Command {
 		Short: "Make accounts from a file, password hashes included",
 		Long: `Reads accounts from JSON Lines (.jsonl) or CSV (.csv) with the fields uid, email,
 email_verified, username, first_name, last_name, password_hash or password, disabled,
-roles, claims, totp, passkeys, created_at and password_changed_at, from a Keycloak realm
-export with its users (--format keycloak), or from the JSON of "firebase auth:export"
-(--format firebase, with --firebase-project).
+roles, claims, totp, passkeys, second_factor_required, created_at and password_changed_at,
+from a Keycloak realm export with its users (--format keycloak), or from the JSON of
+"firebase auth:export" (--format firebase, with --firebase-project).
 
 Password hashes of other systems are taken as they are, or, where they are weak,
 with argon2id around them, and become argon2id at the next login; docs/accounts.md

@@ -59,14 +59,14 @@ func Export(ctx context.Context, s *users.Service, w io.Writer, format Format) (
 // exportColumns are importFields without the plain password.
 var exportColumns = []string{
 	"uid", "email", "email_verified", "username", "first_name", "last_name", "password_hash", "disabled", "roles", "claims", "totp", "passkeys",
-	"created_at", "password_changed_at",
+	"second_factor_required", "created_at", "password_changed_at",
 }
 
 // record returns u in the order of exportColumns.
 func record(u users.ImportUser) []string {
 	return []string{
 		u.UID, u.Email, strconv.FormatBool(u.EmailVerified), u.Username, u.FirstName, u.LastName, u.PasswordHash, strconv.FormatBool(u.Disabled),
-		strings.Join(u.Roles, " "), string(u.Claims), listed(u.TOTP), listed(u.Passkeys), u.CreatedAt.Format(time.RFC3339Nano), u.PasswordChangedAt.Format(time.RFC3339Nano),
+		strings.Join(u.Roles, " "), string(u.Claims), listed(u.TOTP), listed(u.Passkeys), strconv.FormatBool(u.SecondFactorRequired), u.CreatedAt.Format(time.RFC3339Nano), u.PasswordChangedAt.Format(time.RFC3339Nano),
 	}
 }
 

@@ -224,6 +224,7 @@ func parseJSONLine(line []byte) (users.ImportUser, error) {
 		UID               id    `json:"uid"`
 		EmailVerified     value `json:"email_verified"`
 		Disabled          value `json:"disabled"`
+		FactorRequired    value `json:"second_factor_required"`
 		CreatedAt         value `json:"created_at"`
 		PasswordChangedAt value `json:"password_changed_at"`
 	}
@@ -232,7 +233,7 @@ func parseJSONLine(line []byte) (users.ImportUser, error) {
 	}
 	u.ImportUser.UID = string(u.UID)
 	for column, text := range map[string]value{
-		"email_verified": u.EmailVerified, "disabled": u.Disabled, "created_at": u.CreatedAt, "password_changed_at": u.PasswordChangedAt,
+		"email_verified": u.EmailVerified, "disabled": u.Disabled, "second_factor_required": u.FactorRequired, "created_at": u.CreatedAt, "password_changed_at": u.PasswordChangedAt,
 	} {
 		if _, err := set(&u.ImportUser, column, string(text)); err != nil {
 			return users.ImportUser{}, err
@@ -267,7 +268,7 @@ func inWords(err error) error {
 
 var importFields = []string{
 	"uid", "email", "email_verified", "username", "first_name", "last_name", "password_hash", "password", "disabled", "roles", "claims", "totp", "passkeys",
-	"created_at", "password_changed_at",
+	"second_factor_required", "created_at", "password_changed_at",
 }
 
 // set assigns one column. It returns false for an unknown name.
@@ -285,6 +286,8 @@ func set(u *users.ImportUser, column, value string) (known bool, err error) {
 		return true, setBool(&u.EmailVerified, column, value)
 	case "disabled":
 		return true, setBool(&u.Disabled, column, value)
+	case "second_factor_required":
+		return true, setBool(&u.SecondFactorRequired, column, value)
 	case "roles":
 		u.Roles = strings.Fields(value)
 	case "claims":

@@ -187,7 +187,7 @@ func TestExportRoundTrip(t *testing.T) {
 		for n, name := range slices.Sorted(maps.Keys(vectors)) {
 			_, err := f.Import(t.Context(), users.ImportUser{
 				UID: fmt.Sprintf("id-%d", n), Email: fmt.Sprintf("u%d@example.org", n), FirstName: `Ann, "the <first>"`, LastName: "Grüße",
-				Username: fmt.Sprintf("u%d", n), PasswordHash: vectors[name], Disabled: n%2 == 1, EmailVerified: n%3 == 1,
+				Username: fmt.Sprintf("u%d", n), PasswordHash: vectors[name], Disabled: n%2 == 1, EmailVerified: n%3 == 1, SecondFactorRequired: n%5 == 1,
 				Roles: []string{"a", "b:c"}, Claims: []byte(`{"x":["<&>",1.50]}`), CreatedAt: time.Date(2020, 2, 29, 1, 2, 3, 4e6, time.UTC),
 			})
 			if err != nil {

@@ -20,7 +20,7 @@ func TestWhatIsWrongIsSaidInPlainWords(t *testing.T) {
 		{JSONLines, `[{"email":"hunter2"},` + "\n{}]", `line 1: a list, where each line is an object of its own: "jq -c '.[]'" makes such lines of it; nothing was read`},
 		{JSONLines, "\n [\n{\n}\n]", "line 2: a list"},
 		// A list among the lines is one bad line.
-		{JSONLines, user + `"uid":1}` + "\n[]\n" + `{"email":"eve@x.org"}`, "line 2: not a JSON object with the fields uid, email, email_verified, username, first_name, last_name, password_hash, password, disabled, roles, claims, totp, passkeys, created_at, password_changed_at: it is no object\n3:  eve@x.org"},
+		{JSONLines, user + `"uid":1}` + "\n[]\n" + `{"email":"eve@x.org"}`, "line 2: not a JSON object with the fields uid, email, email_verified, username, first_name, last_name, password_hash, password, disabled, roles, claims, totp, passkeys, second_factor_required, created_at, password_changed_at: it is no object\n3:  eve@x.org"},
 		{JSONLines, "hunter2\n[" + user + `"uid":1}]` + "\n" + `{"email":"eve@x.org"}`, "\n3:  eve@x.org"},
 		{JSONLines, "[\n{}\n", "; nothing was read"},
 		{CSV, "hunter2\nada@x.org", "; nothing after line 1 was read"},
@@ -32,7 +32,7 @@ func TestWhatIsWrongIsSaidInPlainWords(t *testing.T) {
 		{JSONLines, `{"email":7}`, "email is of the wrong type"},
 		{JSONLines, `{"roles":"hunter2"}`, "roles is of the wrong type"},
 		{JSONLines, `{"roles":["a",{"hunter2":1}]}`, "roles is of the wrong type"},
-		{JSONLines, user + `"uid":true}`, "line 1: not a JSON object with the fields uid, email, email_verified, username, first_name, last_name, password_hash, password, disabled, roles, claims, totp, passkeys, created_at, password_changed_at: uid must be a text or a whole number"},
+		{JSONLines, user + `"uid":true}`, "line 1: not a JSON object with the fields uid, email, email_verified, username, first_name, last_name, password_hash, password, disabled, roles, claims, totp, passkeys, second_factor_required, created_at, password_changed_at: uid must be a text or a whole number"},
 		{JSONLines, user + `"uid":17.0}`, "uid must be a text or a whole number"},
 		{JSONLines, user + `"uid":1e3}`, "uid must be a text or a whole number"},
 		{JSONLines, user + `"uid":{"$oid":"hunter2"}}`, "uid must be a text or a whole number"},
