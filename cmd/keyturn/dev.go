@@ -110,11 +110,11 @@ func (p *program) showDemo(ctx context.Context, d *deployment, issuer string) {
 			first = fmt.Sprintf(clientText, kid)
 		}
 		if errors.Is(err, errFactorDue) {
-			first, err = fmt.Sprintf(factorText, made.Email, thisProgram()), nil
+			first, err = fmt.Sprintf(factorText, made.Email, thisProgram(), sameFiles(d.cfg)), nil
 		}
 		if err == nil {
 			fmt.Fprintf(p.stdout, demoText, issuer, made.Email, first, made.Password, made.toTry(issuer, d.cfg.PasswordGrant), demoFile,
-				docs.URL("clients.md"), docs.URL("resource-servers.md"), nextSteps(thisProgram(), issuer))
+				docs.URL("clients.md"), docs.URL("resource-servers.md"), nextSteps(thisProgram(), issuer, d.cfg))
 			return
 		}
 	}
@@ -133,7 +133,7 @@ public key %s, knowing only the issuer's URL. The password grant is off.`
 const factorText = `%[1]s has a second factor, or the client or a role requires one, so that
 the commands below with a password are refused. This takes the factor off:
 
-  %[2]s users factors %[1]s --remove-all`
+  %[2]s users factors %[1]s --remove-all%[3]s`
 
 const demoText = `
 Keyturn is up at %[1]s for development.
@@ -204,14 +204,17 @@ const tokensText = `  # spend the refresh token of an answer
   curl -s %[1]s/.well-known/openid-configuration
 `
 
-// nextSteps returns the commands to try next, for a program of that name.
-func nextSteps(program, issuer string) string {
+// nextSteps returns the commands to try next, for a program of that name and a server
+// with these settings.
+func nextSteps(program, issuer string, cfg *config.Config) string {
 	steps := [][2]string{
 		{program + " doctor --issuer " + issuer, "what your resource servers will see"},
-		{program + " keys rotate", "sign with the next key, early"},
-		{program + " audit tail keyturn-audit.log", "every decision so far"},
-		{"curl -s " + issuer + "/openapi.yaml", "every route, for your tools"},
+		{program + " keys rotate" + sameFiles(cfg), "sign with the next key, early"},
 	}
+	if cfg.AuditsInFile() {
+		steps = append(steps, [2]string{program + " audit tail " + shellWord(cfg.AuditLog), "every decision so far"})
+	}
+	steps = append(steps, [2]string{"curl -s " + issuer + "/openapi.yaml", "every route, for your tools"})
 	var width int
 	for _, s := range steps {
 		width = max(width, len(s[0]))
@@ -222,6 +225,29 @@ func nextSteps(program, issuer string) string {
 	}
 	return b.String()
 }
+
+// sameFiles returns the flags with which a command finds the files of a server, as far as
+// the server was told of others than by default.
+func sameFiles(cfg *config.Config) string {
+	var flags strings.Builder
+	for _, v := range cfg.Effective() {
+		if (v.Name == "store" || v.Name == "master_key_file") && v.Source != config.FromDefault {
+			fmt.Fprintf(&flags, " --%s %s", strings.ReplaceAll(v.Name, "_", "-"), shellWord(v.Value))
+		}
+	}
+	return flags.String()
+}
+
+// shellWord returns s as a word of a POSIX shell.
+func shellWord(s string) string {
+	if s != "" && strings.Trim(s, plain) == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// plain are characters that mean nothing to a shell.
+const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+,="
 
 // thisProgram returns the command with which the user started this program.
 func thisProgram() string {

@@ -36,14 +36,14 @@ func checkAuditLog(s string) error {
 	return noControl(s)
 }
 
-// auditsInFile reports whether the audit log is a file.
-func (c *Config) auditsInFile() bool {
+// AuditsInFile reports whether the audit log is a file.
+func (c *Config) AuditsInFile() bool {
 	return c.AuditLog != "stdout" && c.AuditLog != "stderr" && !strings.Contains(c.AuditLog, "://")
 }
 
 // overwrites refuses an audit log in a file that has another purpose.
 func overwrites(c *Config) (reason, accepted string) {
-	if !c.auditsInFile() {
+	if !c.AuditsInFile() {
 		return "", ""
 	}
 	files := map[string]string{c.MasterKeyFile: "master_key_file", c.TLSCertFile: "tls_cert_file", c.TLSKeyFile: "tls_key_file",
@@ -75,7 +75,7 @@ func absolute(path string) string {
 
 // rotatesNoFile refuses to rotate an audit log that is not a file.
 func rotatesNoFile(c *Config, set bool) (reason, accepted string) {
-	if set && !c.auditsInFile() {
+	if set && !c.AuditsInFile() {
 		return "audit_log is " + c.AuditLog + ", and only a file is rotated", "0"
 	}
 	return "", ""
