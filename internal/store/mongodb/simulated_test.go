@@ -164,7 +164,10 @@ func contentsOf(t *testing.T, st *Store) (c contents) {
 // opened opens a store that is closed when t ends.
 func opened(t *testing.T, uri string) *Store {
 	t.Helper()
-	st, err := Open(t.Context(), uri, Options{AcceptRisk: true})
+	// A timeout in the URI is for what comes later.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	st, err := Open(ctx, uri, Options{AcceptRisk: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +318,7 @@ func TestEveryMethodEndsUnderEveryMishap(t *testing.T) {
 			t.Parallel()
 			sim, through, direct := simulate(t)
 			sim.past = opened(t, direct).families.Database().Name()
-			st := opened(t, through+"&timeoutMS=100&serverSelectionTimeoutMS=100")
+			st := opened(t, through+"&timeoutMS=100")
 			var n atomic.Int64
 			sim.play(func(message) mishap {
 				if n.Add(1)%2 == 1 {
