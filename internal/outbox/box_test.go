@@ -470,8 +470,8 @@ func TestAPayloadChangesOnTheWay(t *testing.T) {
 			t.Errorf("added: %v, %v", added, err)
 		}
 		stop := run(b)
-		defer stop()
 		time.Sleep(10 * time.Second)
+		stop()
 		wants(t, "sent", sent, "after", "after+")
 	})
 }
