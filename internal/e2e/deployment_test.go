@@ -74,6 +74,14 @@ func onBothStores(t *testing.T, settings []string, test func(*testing.T, *deploy
 	})
 }
 
+// onSQLite runs a test of what no store decides.
+func onSQLite(t *testing.T, test func(*testing.T, *deployment)) {
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		test(t, newDeployment(t, ""))
+	})
+}
+
 // on is the deployment with another store.
 func (d *deployment) on(store string) *deployment {
 	other := *d

@@ -22,7 +22,7 @@ func TestU3_UsersOfOtherSystemsMoveIn(t *testing.T) {
 	if len(made.Accounts) != 37 {
 		t.Fatalf("%d accounts were made; want 37", len(made.Accounts))
 	}
-	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+	onSQLite(t, func(t *testing.T, d *deployment) {
 		by := d.addClient(t, "app", "--public", "--grant", "password")
 		s := d.serve(t)
 		// The costliest kind comes last: from then on every refusal costs as much.

@@ -14,7 +14,7 @@ func TestNodeClients(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "openid-client")); err != nil {
 		t.Fatalf("the packages of the Node.js clients are missing: run npm ci --prefix internal/e2e/clients/node (%v)", err)
 	}
-	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+	onSQLite(t, func(t *testing.T, d *deployment) {
 		s := openShopBehindFront(t, d)
 		for _, by := range []credentials{s.confidential, s.public} {
 			var got struct {
@@ -35,7 +35,7 @@ func TestNodeClients(t *testing.T) {
 
 func TestPythonClients(t *testing.T) {
 	t.Parallel()
-	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+	onSQLite(t, func(t *testing.T, d *deployment) {
 		s := openShopBehindFront(t, d)
 		// Authlib signs assertions for the token endpoint.
 		d.must(t, nil, "clients", "update", s.keyed.id, "--token-endpoint-audience")

@@ -15,7 +15,7 @@ import (
 // on.
 func TestSigningAlgs(t *testing.T) {
 	t.Parallel()
-	onBothStores(t, nil, func(t *testing.T, d *deployment) {
+	onSQLite(t, func(t *testing.T, d *deployment) {
 		d.settings = append(d.settings, "--signing-algs", "ES256,RS256,Ed25519")
 		s := stock(t, d)
 		strict := d.addClient(t, "strict", "--grant", "client_credentials", "--audience", api, "--client-signing-alg", "RS256")
