@@ -341,6 +341,7 @@ func (m *Maker[T]) owed(ctx context.Context, p *proposal[T]) error {
 		if err := m.follow(ctx, p); err != nil {
 			return err
 		}
+		p.Followed = true
 	}
 	telling, cancel := context.WithTimeout(ctx, maxHang)
 	defer cancel()

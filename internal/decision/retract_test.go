@@ -192,6 +192,31 @@ func TestA3_WhoseLogHangsLeavesItToOthers(t *testing.T) {
 	})
 }
 
+// TestA3_WhatIsOwedIsLeftToOthers has a process take rights away whose log hangs, and look
+// again and again at what it owes: it keeps nobody from telling it.
+func TestA3_WhatIsOwedIsLeftToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		followed := 0
+		s := &shelf{notes: map[string]note{"n": {Name: "n"}}, follow: func() error { followed++; return nil }}
+		before := s.notes["n"]
+		after := note{Name: "n", Text: "disabled"}
+		_, err := s.maker(failing{time.Second, audit.ErrInDoubt}).Decide(context.Background(), decision.Change[note]{
+			Event: audit.Event{Action: audit.ClientDisabled, Outcome: audit.Success}, Before: &before, After: after,
+		})
+		if !errors.Is(err, decision.ErrOwed) {
+			t.Fatal(err)
+		}
+		owed := s.notes["n"].Held
+		_, _ = s.maker(knowing{failing{time.Second, audit.ErrInDoubt}}).Settle(context.Background())
+		if s.notes["n"].Held.Version != owed.Version {
+			t.Error("it was taken up by whose log is known to hang")
+		}
+		if n, err := s.maker(s).Settle(context.Background()); n != 1 || err != nil || len(s.events) != 1 || followed != 1 {
+			t.Errorf("%d carried on, %v, followed %d times: %+v", n, err, followed, s.events)
+		}
+	})
+}
+
 // knowing is a log that knows that it takes nothing.
 type knowing struct{ failing }
 

@@ -109,7 +109,9 @@ func (s *shelf) maker(log audit.Recorder) *decision.Maker[note] {
 		Conflict: errConflict,
 		Same:     func(now, after note) bool { return now.Text == after.Text && now.Held.Unborn == after.Held.Unborn },
 		Retreats: s.retreats,
-		Follows:  func(a audit.Action) bool { return s.follow != nil && a == audit.ClientChanged },
+		Follows: func(a audit.Action) bool {
+			return s.follow != nil && (a == audit.ClientChanged || a == audit.ClientDisabled)
+		},
 		Follow: func(context.Context, note, *audit.Event) error {
 			if s.follow == nil {
 				return nil
